@@ -1,0 +1,68 @@
+# memtrace. "make" lists the targets; "make demo" and "make test" need nothing
+# but a Debian or Ubuntu machine with Go.
+
+# The object files are compiled by this clang and no other, so that
+# check-generate compares like with like.
+CLANG      ?= clang-19
+LLVM_STRIP ?= llvm-strip-19
+MULTIARCH  := $(shell gcc -dumpmachine 2>/dev/null)
+
+# apt-get needs root; so do tracing and most tests.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+RUN_PACKAGES   := gcc libc6-dev
+BUILD_PACKAGES := $(CLANG) $(subst clang,llvm,$(CLANG)) libbpf-dev linux-libc-dev
+TEST_PACKAGES  := gcc g++ libc6-dev xz-utils binutils python3 rustc bpftool procps \
+                  qemu-system-x86 dpkg nodejs
+
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: help setup setup-run setup-build setup-test generate check-generate build \
+        demo test test-unit test-kernels fuzz bench lint fmt install
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: setup-run setup-build setup-test ## install all that the targets need
+
+setup-run setup-build setup-test:
+	@$(SUDO) ./.ci/packages $($(if $(filter setup-run,$@),RUN,$(if $(filter setup-build,$@),BUILD,TEST))_PACKAGES)
+
+generate: setup-build ## compile the BPF programs (clang) and generate their Go
+	CLANG=$(CLANG) LLVM_STRIP=$(LLVM_STRIP) BPF2GO_CFLAGS="-I/usr/include/$(MULTIARCH)" go generate ./bpf
+
+check-generate: generate ## fail if what is committed differs from what is generated
+	git diff --exit-code -- bpf
+
+build: ## build ./memtrace
+	go build -o memtrace ./cmd/memtrace
+	GOARCH=arm64 go build -o /dev/null ./cmd/memtrace
+
+install: ## install memtrace into GOBIN
+	go install ./cmd/memtrace
+
+demo: setup-run ## run memtrace on a small leaking program
+	go build -o memtrace ./cmd/memtrace
+	@mkdir -p build
+	gcc -g -O1 -fno-omit-frame-pointer -o build/demo cmd/memtrace/testdata/demo.c
+	@./build/demo & pid=$$!; trap "kill $$pid" EXIT; \
+	echo "$(SUDO) ./memtrace -p $$pid -d 5"; $(SUDO) ./memtrace -p $$pid -d 5
+
+test: setup-test test-unit test-kernels ## run every test, those that need root included
+
+test-unit:
+	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -race ./...
+
+test-kernels: setup-test ## run the core tests on Debian's kernels, in qemu
+	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -tags kernels -timeout 40m -run TestKernels -v ./tracer/kerneltest
+
+bench: build ## measure the cost of tracing and the speed of the reader
+	$(SUDO) env "PATH=$$PATH" go test -run '^$$' -bench . -benchtime 1s ./...
+
+lint: ## vet, staticcheck, errcheck, unused, gofumpt
+	$(GOLANGCI) run ./...
+	go vet -tags kernels ./...
+	go mod tidy -diff
+
+fmt: ## format the Go code
+	$(GOLANGCI) fmt ./...

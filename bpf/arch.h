@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Registers by architecture: the arguments and results of C functions and of
+ * system calls. struct pt_regs is declared here, not taken from vmlinux.h: the
+ * fields below have kept their names and places since long before Linux 5.8,
+ * and where the kernel's own copy is read (system calls) CO-RE checks them.
+ */
+#ifndef MEMTRACE_ARCH_H
+#define MEMTRACE_ARCH_H
+
+#if defined(__TARGET_ARCH_x86)
+
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx;
+	unsigned long r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax;
+	unsigned long ip, cs, flags, sp, ss;
+} __attribute__((preserve_access_index));
+
+#define ARG0(regs) ((regs)->di)
+#define ARG1(regs) ((regs)->si)
+#define ARG2(regs) ((regs)->dx)
+#define RESULT(regs) ((regs)->ax)
+#define INSTRUCTION(regs) ((regs)->ip)
+#define STACK_POINTER(regs) ((regs)->sp)
+#define FRAME_POINTER(regs) ((regs)->bp)
+/* A call pushes the return address, its ret pops it. */
+#define CALL_PUSHES 8
+
+/* System calls: the registers hold the arguments also at the exit. */
+#define SYS_NUMBER(regs) ((regs)->orig_ax)
+#define SYS_ARG0(regs) ((regs)->di)
+#define SYS_ARG1(regs) ((regs)->si)
+#define SYS_ARG2(regs) ((regs)->dx)
+#define SYS_ARG3(regs) ((regs)->r10)
+
+#define SYS_MMAP 9
+#define SYS_MPROTECT 10
+#define SYS_MUNMAP 11
+#define SYS_BRK 12
+#define SYS_MREMAP 25
+
+#elif defined(__TARGET_ARCH_arm64)
+
+/*
+ * uprobe programs see user_pt_regs, which ends before orig_x0; only the
+ * tracepoints are handed the kernel's own.
+ */
+struct pt_regs {
+	unsigned long regs[31];
+	unsigned long sp, pc, pstate;
+	unsigned long orig_x0;
+	int syscallno;
+} __attribute__((preserve_access_index));
+
+#define ARG0(r) ((r)->regs[0])
+#define ARG1(r) ((r)->regs[1])
+#define ARG2(r) ((r)->regs[2])
+#define RESULT(r) ((r)->regs[0])
+#define INSTRUCTION(r) ((r)->pc)
+#define STACK_POINTER(r) ((r)->sp)
+#define FRAME_POINTER(r) ((r)->regs[29])
+/* The return address is in a register. */
+#define CALL_PUSHES 0
+
+/* At a system call's exit the result has replaced the first argument. */
+#define SYS_NUMBER(r) ((r)->syscallno)
+#define SYS_ARG0(r) ((r)->orig_x0)
+#define SYS_ARG1(r) ((r)->regs[1])
+#define SYS_ARG2(r) ((r)->regs[2])
+#define SYS_ARG3(r) ((r)->regs[3])
+
+#define SYS_BRK 214
+#define SYS_MUNMAP 215
+#define SYS_MREMAP 216
+#define SYS_MMAP 222
+#define SYS_MPROTECT 226
+
+#else
+#error "unknown target architecture"
+#endif
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Sending records. What leaves the live set is never lost: see spill(). */
+#ifndef MEMTRACE_EMIT_H
+#define MEMTRACE_EMIT_H
+
+/*
+ * A wake-up costs as much as a probe, so the reader polls and is woken only
+ * when the ring fills faster than that; and then not for every record, since
+ * it takes a while to come.
+ */
+static __always_inline __u64 wake_flags(void)
+{
+	static __u32 records;
+
+	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_bytes)
+		return BPF_RB_NO_WAKEUP;
+	/* A race between CPUs costs or saves a wake-up, nothing else. */
+	return ++records % 64 ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
+}
+
+static __always_inline void fill_header(struct event_header *h, __u8 kind, __u8 flags,
+					__u64 id, __u64 time)
+{
+	h->kind = kind;
+	h->flags = flags;
+	h->pad = 0;
+	h->tgid = id >> 32;
+	h->tid = id;
+	h->pad2 = 0;
+	h->time = time;
+}
+
+static __always_inline bool emit_short(__u8 kind, __u64 id, __u64 time, __u64 addr)
+{
+	struct event_short *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e)
+		return false;
+	fill_header(&e->h, kind, 0, id, time);
+	e->addr = addr;
+	bpf_ringbuf_submit(e, wake_flags());
+	return true;
+}
+
+static __always_inline bool emit_long(__u8 kind, __u8 flags, __u64 id, __u64 time, __u64 addr,
+				      __u64 size, __u64 stack, __u64 arg, __u64 wake)
+{
+	struct event_long *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e)
+		return false;
+	fill_header(&e->h, kind, flags, id, time);
+	e->addr = addr;
+	e->size = size;
+	e->stack = stack;
+	e->arg = arg;
+	bpf_ringbuf_submit(e, wake);
+	return true;
+}
+
+/*
+ * Remembers, where the ring has no room, that addr left the live set: a lost
+ * free would show as a leak that is none. The reader drains the map and puts
+ * what it finds in order by its time. When even the map is full, gap_time
+ * tells the reader to trust nothing that was live then.
+ */
+static __always_inline void spill(__u32 kind, __u64 id, __u64 time, __u64 addr, __u64 size)
+{
+	struct spill_key key = {.addr = addr, .tgid = id >> 32, .kind = kind};
+	struct spill value = {.time = time, .size = size, .tid = id};
+	__u32 zero = 0;
+	struct counters *c;
+
+	if (!bpf_map_update_elem(&spills, &key, &value, BPF_ANY)) {
+		COUNT(spilled, 1);
+		return;
+	}
+	c = bpf_map_lookup_elem(&counts, &zero);
+	if (!c)
+		return;
+	__sync_fetch_and_add(&c->lost_free, 1);
+	c->gap_time = time;
+}
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The wire format between the probes and tracer/event, which checks its own
+ * layout against the BTF of these structs. Records are naturally aligned and
+ * hold no implicit padding. A record's kind fixes its size, except for
+ * EV_STACK, which carries as many frames as the stack has.
+ */
+#ifndef MEMTRACE_EVENT_H
+#define MEMTRACE_EVENT_H
+
+enum event_kind {
+	EV_ALLOC = 1,
+	EV_FREE,
+	EV_REALLOC_ENTER,
+	EV_REALLOC,
+	EV_REALLOC_FAIL,
+	EV_MMAP,
+	EV_MUNMAP,
+	EV_MUNMAP_FAIL,
+	EV_MREMAP_ENTER,
+	EV_MREMAP,
+	EV_MREMAP_FAIL,
+	EV_BRK,
+	EV_MPROTECT,
+	EV_EXEC,
+	EV_FORK,
+	EV_EXIT,
+	EV_STACK,
+};
+
+enum event_flags {
+	EV_IN_ALLOCATOR = 1, /* made by an allocation function in flight */
+	EV_TRUNCATED = 2,    /* the stack has more frames than were sent */
+};
+
+/* What every record starts with. */
+struct event_header {
+	__u8 kind;  /* enum event_kind */
+	__u8 flags; /* enum event_flags */
+	__u16 pad;
+	__u32 tgid;
+	__u32 tid;
+	__u32 pad2;
+	__u64 time; /* ns, CLOCK_MONOTONIC */
+};
+
+/* EV_FREE, EV_REALLOC_ENTER, EV_REALLOC_FAIL, EV_EXEC, EV_FORK, EV_EXIT. */
+struct event_short {
+	struct event_header h;
+	__u64 addr;
+};
+
+/* The rest but EV_STACK. */
+struct event_long {
+	struct event_header h;
+	__u64 addr;
+	__u64 size;
+	__u64 stack;
+	__u64 arg;
+};
+
+#define MAX_FRAMES 127
+
+/* EV_STACK: id, then the frames, innermost first. */
+struct event_stack {
+	struct event_header h;
+	__u64 id;
+	__u64 frames[MAX_FRAMES];
+};
+
+/*
+ * Where something left the live set and the ring was full: the newest such
+ * event of each kind and address, kept for the reader to drain.
+ */
+struct spill_key {
+	__u64 addr;
+	__u32 tgid;
+	__u32 kind; /* enum event_kind */
+};
+
+struct spill {
+	__u64 time;
+	__u64 size;
+	__u32 tid;
+	__u32 pad;
+};
+
+/* Kept for each CPU, summed by the reader. */
+struct counters {
+	__u64 lost_alloc;
+	__u64 lost_alloc_bytes;
+	__u64 lost_free;  /* no room in the spill map either */
+	__u64 lost_stack; /* unreadable, or no room */
+	__u64 lost_mmap;
+	__u64 lost_thread; /* events of threads that found no room for their state */
+	__u64 stale;       /* calls whose return was never seen */
+	/* Time of the newest event in lost_free: what was live then is in doubt. */
+	__u64 gap_time;
+	__u64 spilled;
+	/* New stacks whose walk ended early, by the reason (enum walk_end). */
+	__u64 cut_no_rule;
+	__u64 cut_bad_rule;
+	__u64 cut_bad_stack;
+	__u64 cut_depth;
+};
+
+#endif

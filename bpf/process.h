@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The lives of processes and threads: fork, exec, exit. */
+#ifndef MEMTRACE_PROCESS_H
+#define MEMTRACE_PROCESS_H
+
+struct signal_struct {
+	struct {
+		int counter;
+	} live;
+} __attribute__((preserve_access_index));
+
+struct task_struct {
+	int pid;
+	int tgid;
+	struct signal_struct *signal;
+} __attribute__((preserve_access_index));
+
+struct linux_binprm;
+
+static __always_inline void lifecycle(__u8 kind, __u64 id, __u64 arg)
+{
+	__u64 time = bpf_ktime_get_ns();
+
+	if (!emit_short(kind, id, time, arg))
+		spill(kind, id, time, arg, 0);
+}
+
+/* In the parent, before the child runs. A new thread is a child of the same tgid. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	if (child->tgid != parent->tgid && live && is_target(id >> 32))
+		lifecycle(EV_FORK, id, child->tgid);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	__u64 id = bpf_get_current_pid_tgid(), old = (id >> 32) << 32 | (__u32)old_pid;
+
+	if (!is_target(id >> 32))
+		return 0;
+	/* The thread that called exec has taken over the leader's tid. */
+	bpf_map_delete_elem(&threads, &old);
+	bpf_map_delete_elem(&threads, &id);
+	lifecycle(EV_EXEC, id, (__u32)old_pid != (__u32)(id >> 32));
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	__u32 tgid = id >> 32;
+
+	bpf_map_delete_elem(&threads, &id);
+	if (task->signal->live.counter || !is_target(tgid))
+		return 0;
+	lifecycle(EV_EXIT, id, 0);
+	/* The number may be used again, for a process that nobody asked about. */
+	bpf_map_delete_elem(&targets, &tgid);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Where a call stack comes from, and how it gets a name. */
+#ifndef MEMTRACE_STACK_H
+#define MEMTRACE_STACK_H
+
+/*
+ * One round of a multiply-xorshift hash: every bit of a frame reaches the
+ * whole id, and ids of stacks that differ by one frame share nothing.
+ */
+static __always_inline __u64 mix(__u64 h, __u64 v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15ULL;
+	return h ^ (h >> 29);
+}
+
+/* The frames that the kernel finds by frame pointers. Returns how many. */
+static __always_inline __u32 frame_pointer_stack(void *ctx, struct thread *t, __u32 depth)
+{
+	long got = bpf_get_stack(ctx, t->stack.frames, depth * sizeof(__u64), BPF_F_USER_STACK);
+
+	return got > 0 ? (__u32)got / sizeof(__u64) : 0;
+}
+
+/* Counts, of stacks not seen before, those that are cut short. */
+static __always_inline void count_cut(int end)
+{
+	switch (end) {
+	case WALK_ON:
+		COUNT(cut_depth, 1);
+		break;
+	case WALK_NO_RULE:
+		COUNT(cut_no_rule, 1);
+		break;
+	case WALK_BAD_RULE:
+		COUNT(cut_bad_rule, 1);
+		break;
+	case WALK_BAD_STACK:
+		COUNT(cut_bad_stack, 1);
+		break;
+	}
+}
+
+/* The thread's copy of its process's slot, renewed where it may have changed. */
+static __always_inline void refresh_slot(struct thread *t, __u64 id)
+{
+	__u32 tgid = id >> 32, *slot;
+	__u32 version = *(volatile __u32 *)&slots_version;
+
+	if (t->slot_version == version)
+		return;
+	slot = bpf_map_lookup_elem(&targets, &tgid);
+	if (!slot)
+		return;
+	t->slot = *slot;
+	t->slot_version = version;
+}
+
+/*
+ * Reads the calling thread's user stack and returns its id, 0 when there is
+ * none. ip, sp and bp are the user's, at the point where the stack is wanted. With
+ * tables it is walked by them, else by frame pointers, as the kernel does. A
+ * stack is sent once; from then on its id stands for it.
+ */
+static __always_inline __u64 capture_stack(void *ctx, struct thread *t, __u64 id, __u64 time,
+					   __u64 ip, __u64 sp, __u64 bp, bool tables)
+{
+	__u32 depth = stack_depth, size, n, i;
+	struct event_stack *s = &t->stack;
+	int end = WALK_COMPLETE;
+	__u8 one = 1;
+	__u64 hash;
+
+	if (depth > MAX_FRAMES)
+		depth = MAX_FRAMES;
+	if (tables) {
+		struct walk w = {.ip = ip, .sp = sp, .bp = bp};
+
+		refresh_slot(t, id);
+		n = walk_stack(t, &w, id >> 32, depth, &end);
+	} else {
+		n = frame_pointer_stack(ctx, t, depth);
+		if (n >= depth)
+			end = WALK_ON;
+	}
+	if (!n) {
+		COUNT(lost_stack, 1);
+		return 0;
+	}
+	if (n > depth)
+		n = depth;
+	hash = mix(0, id >> 32);
+	for (i = 0; i < MAX_FRAMES; i++) {
+		if (i >= n)
+			break;
+		hash = mix(hash, s->frames[i]);
+	}
+	if (!hash)
+		hash = 1;
+	if (bpf_map_lookup_elem(&sent_stacks, &hash))
+		return hash;
+
+	/*
+	 * Two threads may both find it missing: then it is sent twice, which is
+	 * harmless, while trusting another thread's send that can still fail is not.
+	 */
+	s->id = hash;
+	count_cut(end);
+	fill_header(&s->h, EV_STACK, end == WALK_COMPLETE ? 0 : EV_TRUNCATED, id, time);
+	size = offsetof(struct event_stack, frames) + n * sizeof(s->frames[0]);
+	if (size > sizeof(*s))
+		size = sizeof(*s);
+	if (bpf_ringbuf_output(&events, s, size, wake_flags())) {
+		COUNT(lost_stack, 1);
+		return hash;
+	}
+	bpf_map_update_elem(&sent_stacks, &hash, &one, BPF_ANY);
+	return hash;
+}
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The maps: what to trace, what each thread is doing, what was lost. */
+#ifndef MEMTRACE_STATE_H
+#define MEMTRACE_STATE_H
+
+/* Frames to send of a stack, 1 to MAX_FRAMES. */
+const volatile __u32 stack_depth = MAX_FRAMES;
+/* Blocks smaller or larger than these (bytes) are not reported. */
+const volatile __u64 min_size = 0;
+const volatile __u64 max_size = ~0ULL;
+/* The reader is woken when this many bytes wait for it; below, it polls. */
+const volatile __u64 wake_bytes = 1 << 20;
+
+/*
+ * Set once every probe is attached, cleared before the first one is detached.
+ * In between, a block cannot be seen to be born and not to die because only
+ * some of the probes are there.
+ */
+__u32 live SEC(".data.control");
+
+/* Processes to trace. Probes fire in forked children too, so each one asks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32); /* tgid */
+	/*
+	 * Names the process and the state of its mappings in the cache of unwind
+	 * rules: 16 bits, a new one after each change of them.
+	 */
+	__type(value, __u32);
+} targets SEC(".maps");
+
+/* Raised with each change of a slot in targets: threads keep a copy of theirs. */
+__u32 slots_version SEC(".data.control");
+
+enum function {
+	FN_ALLOC = 1,
+	FN_REALLOC,
+	FN_POSIX_MEMALIGN,
+};
+
+/* Of a binary search: what is sought is in [low, high). */
+struct bounds {
+	__u32 low, high;
+};
+
+/*
+ * One thread's outermost allocation call in flight, and its scratch space.
+ * Scratch is the thread's own because uprobe programs can be preempted by one
+ * another on the same CPU.
+ */
+struct thread {
+	/*
+	 * Stack pointer at the call's entry, 0 when no call is in flight. It tells
+	 * calls apart where a counter could not: an inner call has a lower one,
+	 * the matching return one higher by exactly CALL_PUSHES, and an entry at
+	 * the same one or above proves that the remembered call is gone (its
+	 * return was never seen) or has jumped here.
+	 */
+	__u64 sp;
+	__u64 size; /* bytes asked for */
+	__u64 old;  /* realloc's old block, 0 if none */
+	__u64 out;  /* where posix_memalign puts its result */
+	__u32 function;
+	__u32 spilled; /* EV_REALLOC_ENTER went to the spill map */
+	__u32 slot; /* of the process, see targets, as of slots_version */
+	__u32 slot_version;
+	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
+	struct event_stack stack;
+	struct bounds bounds; /* see unwind.h */
+	__u8 copy[2048]; /* a part of the stack, see unwind.h */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192); /* raised at load where it costs nothing */
+	__type(key, __u64);        /* pid_tgid */
+	__type(value, struct thread);
+} threads SEC(".maps");
+
+/* A thread that is new starts from this: a BPF stack could not hold it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct thread);
+} new_thread SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 32 << 20); /* set at load */
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536); /* raised at load where it costs nothing */
+	__type(key, struct spill_key);
+	__type(value, struct spill);
+} spills SEC(".maps");
+
+/* Stacks that the reader has. One that falls out is sent again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 131072);
+	__type(key, __u64);
+	__type(value, __u8);
+} sent_stacks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+} counts SEC(".maps");
+
+/* Adds to a counter of this CPU. */
+#define COUNT(field, n)                                                        \
+	do {                                                                   \
+		__u32 zero_ = 0;                                               \
+		struct counters *c_ = bpf_map_lookup_elem(&counts, &zero_);    \
+		if (c_)                                                        \
+			__sync_fetch_and_add(&c_->field, (n));                 \
+	} while (0)
+
+static __always_inline bool is_target(__u32 tgid)
+{
+	return bpf_map_lookup_elem(&targets, &tgid) != NULL;
+}
+
+/*
+ * The state of the calling thread if its process is traced. The common case is
+ * one hash lookup; only a thread's first call looks at its process.
+ */
+static __always_inline struct thread *this_thread(__u64 id)
+{
+	struct thread *t = bpf_map_lookup_elem(&threads, &id);
+	__u32 zero = 0;
+
+	if (t || !is_target(id >> 32))
+		return t;
+	t = bpf_map_lookup_elem(&new_thread, &zero);
+	if (!t)
+		return NULL;
+	bpf_map_update_elem(&threads, &id, t, BPF_NOEXIST);
+	t = bpf_map_lookup_elem(&threads, &id);
+	if (!t)
+		COUNT(lost_thread, 1);
+	return t;
+}
+
+#endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Walking a user stack by the rules of .eh_frame, which need no frame
+ * pointers. User space builds the tables (symbolize/unwind says how) and
+ * loads them before the probes go live; this side only looks up and follows.
+ *
+ *   address -> this process's mapping of a file -> the file's table
+ *           -> the rows of its 64 KiB page -> the rule of the last row before
+ *
+ * and a cache from address to rule in front, since programs return to the same
+ * places over and over. The stack is copied in bulk and the copy is walked.
+ *
+ * Kernel floor: Linux 5.13 (global functions that take pointers: the verifier
+ * looks at one step of the walk, not at every combination of 127 of them).
+ */
+#ifndef MEMTRACE_UNWIND_H
+#define MEMTRACE_UNWIND_H
+
+/* Kinds of struct unwind_rule; meanings are with unwind.CFAKind. */
+enum cfa_kind {
+	CFA_UNKNOWN,
+	CFA_END,
+	CFA_RSP,
+	CFA_RBP,
+	CFA_REGISTER,
+	CFA_PLT,
+	CFA_DEREF_RBP,
+	CFA_DEREF_RSP,
+	CFA_SIGNAL,
+	CFA_RA_REGISTER,
+};
+
+enum rbp_kind {
+	RBP_SAME,
+	RBP_AT_CFA,
+	RBP_UNDEFINED,
+	RBP_EXPRESSION,
+};
+
+struct unwind_rule {
+	__u8 cfa;
+	__u8 rbp;
+	__s16 rbp_offset;
+	__s32 cfa_offset;
+};
+
+/* All rules of all files. Grows, never changes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct unwind_rule);
+} unwind_rules SEC(".maps");
+
+/*
+ * Tables are arrays of blocks of words: an array map rounds each element up to
+ * 8 bytes, which would double a table of words. First comes the number of
+ * pages, then for each page the index of its first word and, once more, the end;
+ * then the rows: the address's low 16 bits, and in the upper half its rule.
+ */
+#define BLOCK_WORDS 256
+
+struct unwind_block {
+	__u32 words[BLOCK_WORDS];
+};
+
+struct unwind_table {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, 4096 /* BPF_F_INNER_MAP */);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct unwind_block);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__array(values, struct unwind_table);
+} unwind_tables SEC(".maps");
+
+/* An executable mapping. Element 0 of a list holds the number of the others. */
+struct mapping {
+	__u64 start; /* of element 0: how many follow */
+	__u64 end;
+	__u64 bias; /* address of the table's page 0 in this process */
+	__u32 table;
+	__u32 pad;
+};
+
+struct mapping_list {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, 4096 /* BPF_F_INNER_MAP */);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mapping);
+};
+
+/* By process, sorted by address. A list is replaced as a whole. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(max_entries, 1024);
+	__type(key, __u32); /* tgid */
+	__array(values, struct mapping_list);
+} mappings SEC(".maps");
+
+/*
+ * From address to rule. A word is the low 48 bits of the key's hash and the
+ * rule in the other 16; the hash's high 16 bits choose the word. The hash is
+ * one to one and the key (address and process slot, see process_info) fits 64
+ * bits: a word that matches is never another address's. Words are written
+ * whole, so that readers on other CPUs see an old one or a new one.
+ */
+#define CACHE_WORDS 65536
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CACHE_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} rule_cache SEC(".maps");
+
+static __always_inline __u64 cache_hash(__u64 pc, __u32 slot)
+{
+	return (pc ^ (__u64)slot << 48) * 0x9e3779b97f4a7c15ULL;
+}
+
+/* Word i of a table; 0 beyond its end. */
+static __always_inline __u32 table_word(void *table, __u32 i)
+{
+	__u32 block = i / BLOCK_WORDS;
+	struct unwind_block *b = bpf_map_lookup_elem(table, &block);
+
+	return b ? b->words[i % BLOCK_WORDS] : 0;
+}
+
+/*
+ * Binary searches keep their bounds in the thread's memory: the verifier knows
+ * nothing of what is read from there, so that every round looks to it like the
+ * one before. From registers it would follow each half of each half.
+ */
+/* Whether another round is due, and where to look in it. */
+static __always_inline bool halve(volatile struct bounds *b, __u32 *middle)
+{
+	__u32 low = b->low, high = b->high;
+
+	*middle = low + (high - low) / 2;
+	return high - low >= 2;
+}
+
+/* The mapping that holds pc, or NULL. 13 rounds do for 8,191 mappings. */
+static __always_inline struct mapping *find_mapping(volatile struct bounds *b, __u64 pc,
+						    __u32 tgid)
+{
+	void *list = bpf_map_lookup_elem(&mappings, &tgid);
+	__u32 zero = 0, middle, i;
+	struct mapping *m;
+
+	if (!list)
+		return NULL;
+	m = bpf_map_lookup_elem(list, &zero);
+	if (!m)
+		return NULL;
+	/* The last of those that start at pc or before is in [low, high). */
+	b->low = 1;
+	b->high = m->start + 1;
+	for (i = 0; i < 13 && halve(b, &middle); i++) {
+		m = bpf_map_lookup_elem(list, &middle);
+		if (!m)
+			return NULL;
+		if (m->start <= pc)
+			b->low = middle;
+		else
+			b->high = middle;
+	}
+	middle = b->low;
+	m = bpf_map_lookup_elem(list, &middle);
+	if (!m || pc < m->start || pc >= m->end)
+		return NULL;
+	return m;
+}
+
+/*
+ * The index of pc's rule, 0 if there is none. A global function, so that the
+ * verifier looks at it once and not once for every frame. t is never NULL.
+ */
+__noinline __u32 find_rule(struct thread *t, __u64 pc, __u32 tgid)
+{
+	volatile struct bounds *b;
+	__u32 table_id, middle, i;
+	struct mapping *m;
+	__u64 offset;
+	void *table;
+
+	if (!t)
+		return 0;
+	b = &t->bounds;
+	m = find_mapping(b, pc, tgid);
+	if (!m)
+		return 0;
+	table_id = m->table;
+	offset = pc - m->bias;
+	table = bpf_map_lookup_elem(&unwind_tables, &table_id);
+	if (!table || offset >> 16 >= table_word(table, 0))
+		return 0;
+	b->low = table_word(table, (offset >> 16) + 1);
+	b->high = table_word(table, (offset >> 16) + 2);
+	/* A page holds at most 65,536 rows. */
+	for (i = 0; i < 17 && halve(b, &middle); i++) {
+		if ((table_word(table, middle) & 0xffff) <= (offset & 0xffff))
+			b->low = middle;
+		else
+			b->high = middle;
+	}
+	return table_word(table, b->low) >> 16;
+}
+
+static __always_inline struct unwind_rule *rule_for(struct thread *t, __u64 pc, __u32 tgid)
+{
+	__u64 hash = cache_hash(pc, t->slot), tag = hash << 16, word;
+	__u32 index = hash >> 48, rule;
+	volatile __u64 *cached = bpf_map_lookup_elem(&rule_cache, &index);
+
+	if (!cached)
+		return NULL;
+	word = *cached;
+	rule = word & 0xffff;
+	if ((word & ~0xffffULL) != tag) {
+		rule = find_rule(t, pc, tgid) & 0xffff;
+		*cached = tag | rule;
+	}
+	return bpf_map_lookup_elem(&unwind_rules, &rule);
+}
+
+/* Where a walk is: a frame's registers, and what of the stack is copied. */
+struct walk {
+	__u64 ip, sp, bp;
+	__u64 base; /* address of the copy's first byte */
+	__u32 size; /* bytes copied */
+	__u32 exact; /* ip is an instruction's address, not a return address */
+};
+
+/*
+ * Copies the stack from address on. A copy that would leave the stack's last
+ * page fails as a whole, so the end is remembered: a thread near the top of
+ * its stack does not pay for a failed copy at each call.
+ */
+static __always_inline bool copy_stack(struct thread *t, struct walk *w, __u64 address)
+{
+	__u64 size = sizeof(t->copy);
+
+	if (address < t->stack_end && t->stack_end - address < size)
+		size = t->stack_end - address;
+	if (bpf_probe_read_user(t->copy, size, (void *)address)) {
+		size = 4096 - (address & 4095);
+		if (size > sizeof(t->copy))
+			return false;
+		if (bpf_probe_read_user(t->copy, size, (void *)address))
+			return false;
+		t->stack_end = address + size;
+	}
+	w->base = address;
+	w->size = size;
+	return true;
+}
+
+/* Reads a word of the stack, from the copy where it is there. */
+static __always_inline bool stack_word(struct thread *t, struct walk *w, __u64 address,
+				       __u64 *value)
+{
+	__u64 offset = address - w->base;
+
+	if (offset + 8 > w->size || offset > w->size) {
+		if (!copy_stack(t, w, address))
+			return false;
+		offset = 0;
+	}
+	if (offset > sizeof(t->copy) - 8)
+		return false;
+	*value = *(__u64 *)(t->copy + offset);
+	return true;
+}
+
+enum walk_end {
+	WALK_ON,
+	WALK_COMPLETE,  /* the outermost frame */
+	WALK_NO_RULE,   /* no table covers the address, and no frame pointer helps */
+	WALK_BAD_RULE,  /* a register is needed that is not known */
+	WALK_BAD_STACK, /* unreadable, or it does not grow */
+};
+
+/* JIT code has no tables, but keeps frame pointers more often than not. */
+static __always_inline int step_by_frame_pointer(struct thread *t, struct walk *w)
+{
+	__u64 cfa = w->bp + 16, ip, bp;
+
+	if (w->bp < w->sp || w->bp & 7 || w->bp - w->sp > 1 << 20)
+		return WALK_NO_RULE;
+	if (!stack_word(t, w, w->bp, &bp) || !stack_word(t, w, w->bp + 8, &ip))
+		return WALK_BAD_STACK;
+	w->sp = cfa;
+	w->bp = bp;
+	w->ip = ip;
+	return ip ? WALK_ON : WALK_COMPLETE;
+}
+
+/* The frame that a signal interrupted, from the ucontext on the stack. */
+static __always_inline int step_by_signal(struct thread *t, struct walk *w, __s32 offset)
+{
+	__u64 context = w->sp + offset, ip, sp, bp;
+
+	/* Offsets of rbp, rsp and rip: see unwind.SignalRBP. */
+	if (!stack_word(t, w, context + 120, &bp) || !stack_word(t, w, context + 160, &sp) ||
+	    !stack_word(t, w, context + 168, &ip))
+		return WALK_BAD_STACK;
+	w->ip = ip;
+	w->sp = sp;
+	w->bp = bp;
+	w->exact = 1;
+	return WALK_ON;
+}
+
+/* Moves from a frame to its caller. Neither pointer is ever NULL. */
+__noinline int step(struct thread *t, struct walk *w, __u32 tgid)
+{
+	struct unwind_rule *rule;
+	__s16 high, low;
+	__u64 cfa, ip;
+
+	if (!t || !w)
+		return WALK_BAD_STACK;
+	rule = rule_for(t, w->exact ? w->ip : w->ip - 1, tgid);
+	if (!rule)
+		return WALK_NO_RULE;
+	high = rule->cfa_offset >> 16;
+	low = rule->cfa_offset;
+	w->exact = 0;
+	switch (rule->cfa) {
+	case CFA_RSP:
+		cfa = w->sp + rule->cfa_offset;
+		break;
+	case CFA_RBP:
+		cfa = w->bp + rule->cfa_offset;
+		break;
+	case CFA_PLT:
+		cfa = w->sp + high + ((__s16)(w->ip & 15) >= low ? 8 : 0);
+		break;
+	case CFA_DEREF_RBP:
+	case CFA_DEREF_RSP:
+		if (!stack_word(t, w, (rule->cfa == CFA_DEREF_RBP ? w->bp : w->sp) + high, &cfa))
+			return WALK_BAD_STACK;
+		cfa += low;
+		break;
+	case CFA_SIGNAL:
+		return step_by_signal(t, w, rule->cfa_offset);
+	case CFA_END:
+		return WALK_COMPLETE;
+	case CFA_UNKNOWN:
+		return step_by_frame_pointer(t, w);
+	default:
+		return WALK_BAD_RULE;
+	}
+	if (cfa <= w->sp || cfa & 7)
+		return WALK_BAD_STACK;
+	if (!stack_word(t, w, cfa - 8, &ip))
+		return WALK_BAD_STACK;
+	if (rule->rbp == RBP_AT_CFA || rule->rbp == RBP_EXPRESSION) {
+		__u64 at = (rule->rbp == RBP_AT_CFA ? cfa : w->bp) + rule->rbp_offset;
+
+		if (!stack_word(t, w, at, &w->bp))
+			return WALK_BAD_STACK;
+	} else if (rule->rbp == RBP_UNDEFINED) {
+		/* Lost: a frame whose rule needs it fails the test of its CFA. */
+		w->bp = 0;
+	}
+	w->sp = cfa;
+	w->ip = ip;
+	return ip ? WALK_ON : WALK_COMPLETE;
+}
+
+/*
+ * Walks from the registers in w, whose ip is the first frame, and stores up to
+ * depth frames. Returns how many; *end says why the walk stopped (WALK_ON: for
+ * depth).
+ */
+static __always_inline __u32 walk_stack(struct thread *t, struct walk *w, __u32 tgid,
+					__u32 depth, int *end)
+{
+	__u64 *frames = t->stack.frames;
+	__u32 n;
+
+	*end = WALK_ON;
+	if (!copy_stack(t, w, w->sp)) {
+		w->base = w->sp;
+		w->size = 0;
+	}
+	for (n = 0; n < MAX_FRAMES; n++) {
+		if (n >= depth)
+			return n;
+		/* Behind an instruction, as all other frames are. */
+		frames[n] = w->ip + w->exact;
+		*end = step(t, w, tgid);
+		if (*end != WALK_ON)
+			return n + 1;
+	}
+	return n;
+}
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The system calls that change an address space, by the raw tracepoints at
+ * every system call's entry and exit: they need no tracefs, and are there on
+ * kernels without fentry. As with blocks, a range leaves when the call is
+ * entered and joins when it has returned.
+ */
+#ifndef MEMTRACE_VM_H
+#define MEMTRACE_VM_H
+
+#define PROT_EXEC 4
+#define MAP_FAILED_FROM (-4095UL) /* results from here up are error codes */
+
+/* Whether the call was made by an allocation function in flight. */
+static __always_inline __u8 in_allocator(const struct thread *t, const struct pt_regs *regs)
+{
+	return t->sp && STACK_POINTER(regs) < t->sp ? EV_IN_ALLOCATOR : 0;
+}
+
+static __always_inline struct thread *traced_thread(__u64 id)
+{
+	return live ? this_thread(id) : NULL;
+}
+
+static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs *regs,
+				      __u64 addr, __u64 size, __u64 arg, bool tables)
+{
+	__u64 id = bpf_get_current_pid_tgid(), time, stack = 0, wake;
+	struct thread *t = traced_thread(id);
+	__u8 flags;
+
+	if (!t)
+		return;
+	flags = in_allocator(t, regs);
+	time = bpf_ktime_get_ns();
+	if (!flags && (kind == EV_MMAP || kind == EV_MREMAP))
+		stack = capture_stack(ctx, t, id, time, INSTRUCTION(regs), STACK_POINTER(regs),
+				      FRAME_POINTER(regs), tables);
+	/* A module may be gone soon; its name has to be read while it is there. */
+	wake = kind == EV_MMAP && arg & PROT_EXEC ? BPF_RB_FORCE_WAKEUP : wake_flags();
+	if (!emit_long(kind, flags, id, time, addr, size, stack, arg, wake))
+		COUNT(lost_mmap, 1);
+}
+
+static __always_inline void vm_left(__u8 kind, const struct pt_regs *regs, __u64 addr,
+				    __u64 size, __u64 arg)
+{
+	__u64 id = bpf_get_current_pid_tgid(), time;
+	struct thread *t = traced_thread(id);
+
+	if (!t)
+		return;
+	time = bpf_ktime_get_ns();
+	if (!emit_long(kind, in_allocator(t, regs), id, time, addr, size, 0, arg, wake_flags()))
+		spill(kind, id, time, addr, size);
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(enter_syscall, const struct pt_regs *regs, long number)
+{
+	switch (number) {
+	case SYS_MUNMAP:
+		vm_left(EV_MUNMAP, regs, SYS_ARG0(regs), SYS_ARG1(regs), 0);
+		break;
+	case SYS_MREMAP:
+		vm_left(EV_MREMAP_ENTER, regs, SYS_ARG0(regs), SYS_ARG1(regs), SYS_ARG3(regs));
+		break;
+	}
+	return 0;
+}
+
+static __always_inline int leave_syscall(void *ctx, const struct pt_regs *regs, long result,
+					 bool tables)
+{
+	bool failed = (__u64)result >= MAP_FAILED_FROM;
+
+	switch (SYS_NUMBER(regs)) {
+	case SYS_MMAP:
+		if (!failed)
+			vm_joined(ctx, EV_MMAP, regs, result, SYS_ARG1(regs),
+				  (SYS_ARG2(regs) & 0xffffffff) | SYS_ARG3(regs) << 32, tables);
+		break;
+	case SYS_MUNMAP:
+		if (failed)
+			vm_joined(ctx, EV_MUNMAP_FAIL, regs, SYS_ARG0(regs), SYS_ARG1(regs), 0, tables);
+		break;
+	case SYS_MREMAP:
+		if (failed)
+			vm_joined(ctx, EV_MREMAP_FAIL, regs, SYS_ARG0(regs), SYS_ARG1(regs), 0, tables);
+		else
+			vm_joined(ctx, EV_MREMAP, regs, result, SYS_ARG2(regs), SYS_ARG0(regs), tables);
+		break;
+	case SYS_MPROTECT:
+		if (!failed)
+			vm_joined(ctx, EV_MPROTECT, regs, SYS_ARG0(regs), SYS_ARG1(regs),
+				  SYS_ARG2(regs), tables);
+		break;
+	case SYS_BRK:
+		vm_joined(ctx, EV_BRK, regs, result, 0, SYS_ARG0(regs), tables);
+		break;
+	}
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(exit_syscall, const struct pt_regs *regs, long result)
+{
+	return leave_syscall(ctx, regs, result, true);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(exit_syscall_fp, const struct pt_regs *regs, long result)
+{
+	return leave_syscall(ctx, regs, result, false);
+}
+
+#endif

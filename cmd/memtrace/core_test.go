@@ -1,0 +1,284 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/testprog"
+)
+
+// The tests named TestCore run on every supported kernel as well (package
+// kerneltest); there, under emulation, with less work.
+
+// ledgerCalls is how many calls a ledger program makes, a prime number.
+func ledgerCalls() int {
+	if os.Getenv(testprog.DirVariable) != "" {
+		return 100003
+	}
+	return 2000003
+}
+
+// ledgerRuns is how often each ledger program runs.
+func ledgerRuns(t *testing.T) int {
+	text := os.Getenv("MEMTRACE_LEDGER_RUNS")
+	if text == "" {
+		return 1
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// wholeStacks reports whether this kernel's stacks go through code without
+// frame pointers; the ledger programs leave such sites out where not.
+func wholeStacks(t *testing.T) bool {
+	t.Helper()
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		t.Fatal(err)
+	}
+	var major, minor int
+	scanLine(t, unix.ByteSliceToString(uts.Release[:]), "%d.%d", &major, &minor)
+	return major > 5 || major == 5 && minor >= 13
+}
+
+// What memtrace shows as outstanding equals, to the byte, what a program says
+// that it holds after millions of calls of every allocation function from
+// eight threads.
+func TestCoreLedger(t *testing.T) {
+	needRoot(t)
+	for _, name := range []string{"ledger", "ledger_cpp"} {
+		for n := range ledgerRuns(t) {
+			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
+				args := []string{"--seed", strconv.Itoa(n + 1), "--calls", strconv.Itoa(ledgerCalls())}
+				if !wholeStacks(t) {
+					args = append(args, "--no-indirect")
+				}
+				p := testprog.Start(t, name, args...)
+				m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+				ledger := p.Work()
+				r := m.stop()
+				compare(t, r, ledger)
+				if calls := int64(r.Events.Alloc + r.Events.Free + r.Events.Realloc); calls < ledger.Calls/2 {
+					t.Errorf("%d events of at least %d calls", calls, ledger.Calls)
+				}
+				if status := p.End(); status != 0 {
+					t.Errorf("the program ended with %d", status)
+				}
+			})
+		}
+	}
+}
+
+// Every trap that a tracer of allocations can fall into, one at a time.
+func TestCoreTraps(t *testing.T) {
+	needRoot(t)
+	for _, scenario := range []string{
+		"nesting", "failed-realloc", "posix-memalign-einval", "calloc-overflow", "thread-dies",
+		"thread-killed", "thread-exit-tcache", "address-reuse", "fork-child", "free-null", "zero-size",
+		"aliases", "vfork-exec", "dlopen", "dlclose", "signal", "deep",
+	} {
+		t.Run(scenario, func(t *testing.T) {
+			p := testprog.Start(t, "traps", scenario)
+			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+			ledger := p.Work()
+			compare(t, m.stop(), ledger)
+		})
+	}
+}
+
+// Mappings that the program makes itself, cut, overlaid, moved.
+func TestCoreMappings(t *testing.T) {
+	needRoot(t)
+	for _, name := range []string{"mappings", "ways"} {
+		t.Run(name, func(t *testing.T) {
+			p := testprog.Start(t, name)
+			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+			ledger := p.Work()
+			// Mappings of files are not outstanding memory.
+			for _, site := range []string{"site_file", "site_overlay_file"} {
+				if _, ok := ledger.Sites[site]; ok {
+					ledger.Sites[site] = testprog.Sum{}
+				}
+			}
+			compare(t, m.stop(), ledger)
+		})
+	}
+}
+
+// An exec ends what the old program held; the new one is traced at once.
+func TestCoreExec(t *testing.T) {
+	needRoot(t)
+	p := testprog.Start(t, "execs")
+	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+	if before := p.Work(); before.Sites["site_before"].Blocks == 0 {
+		t.Fatal("the program held nothing before its exec")
+	}
+	p.Say("next")
+	if line := p.Line(); line != "ready "+strconv.Itoa(p.PID()) {
+		t.Fatalf("after its exec the program says %q", line)
+	}
+	after := p.Work()
+	r := m.stop()
+	compare(t, r, after)
+	if got := bySite(r)["site_before"]; got.Blocks != 0 {
+		t.Errorf("%d blocks of the old program are outstanding", got.Blocks)
+	}
+}
+
+// Launch mode sees the first allocation, before main, and the last, after it,
+// and passes on the exit status.
+func TestCoreLaunch(t *testing.T) {
+	needRoot(t)
+	m := startMemtrace(t, "--", testprog.Path(t, "short"))
+	if code := m.wait(); code != 7 {
+		t.Fatalf("memtrace ended with %d, want the command's 7: %s", code, m.stderr.String())
+	}
+	compare(t, m.reports()[0], testprog.Ledger{Sites: map[string]testprog.Sum{
+		"site_constructor": {Bytes: 2515, Blocks: 5},
+		"site_short":       {Bytes: 13117, Blocks: 13},
+		"site_destructor":  {Bytes: 211, Blocks: 1},
+	}})
+}
+
+// A busy process can be attached to again and again; it goes on as before and
+// nothing stays behind.
+func TestCoreAttachDetach(t *testing.T) {
+	needRoot(t)
+	rounds := 100
+	if os.Getenv(testprog.DirVariable) != "" {
+		rounds = 5
+	}
+	p := testprog.Start(t, "busy", "--threads", "2")
+	p.Say("go")
+	files := openFiles(t)
+	programs := loadedPrograms(t)
+	for range rounds {
+		m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "-d", "20ms")
+		if code := m.wait(); code != exitOK {
+			t.Fatalf("memtrace ended with %d: %s", code, m.stderr.String())
+		}
+		r := m.reports()[0]
+		if r.Events.Alloc == 0 || r.Events.Free == 0 {
+			t.Fatalf("events %+v, want some", r.Events)
+		}
+		// Each thread holds one block at most.
+		if r.Outstanding.Blocks > 2 {
+			t.Errorf("%d blocks are outstanding of a process that holds 2", r.Outstanding.Blocks)
+		}
+	}
+	if got := openFiles(t); got > files {
+		t.Errorf("%d files are open, %d were before", got, files)
+	}
+	if got := loadedPrograms(t); got > programs {
+		t.Errorf("%d BPF programs are loaded, %d were before", got, programs)
+	}
+	p.Say("count")
+	var first, second int64
+	scanLine(t, p.Line(), "pairs %d", &first)
+	time.Sleep(100 * time.Millisecond)
+	p.Say("count")
+	scanLine(t, p.Line(), "pairs %d", &second)
+	if second <= first {
+		t.Errorf("the process stands still at %d pairs", first)
+	}
+	p.Say("end")
+	var wrong int64
+	p.Line()
+	scanLine(t, p.Line(), "wrong %d", &wrong)
+	if wrong != 0 {
+		t.Errorf("the process got %d wrong answers", wrong)
+	}
+}
+
+func scanLine(t *testing.T, line, format string, args ...any) {
+	t.Helper()
+	if _, err := fmt.Sscanf(line, format, args...); err != nil {
+		t.Fatalf("%q is not %q: %v", line, format, err)
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}
+
+// loadedPrograms counts the BPF programs in the kernel. The kernel frees them
+// a moment after the last reference is gone.
+func loadedPrograms(t *testing.T) int {
+	t.Helper()
+	count := func() (n int) {
+		for id := ebpf.ProgramID(0); ; n++ {
+			next, err := ebpf.ProgramGetNextID(id)
+			if err != nil {
+				return n
+			}
+			id = next
+		}
+	}
+	last := count()
+	for stable := 0; stable < 5; {
+		time.Sleep(100 * time.Millisecond)
+		if n := count(); n != last {
+			last, stable = n, 0
+		} else {
+			stable++
+		}
+	}
+	return last
+}
+
+// What cannot be traced is refused in one line that names it.
+func TestCoreRefusals(t *testing.T) {
+	needRoot(t)
+	for _, tc := range []struct {
+		name string
+		args []string
+		code exitCode
+		want string
+	}{
+		{"no such pid", []string{"-p", "4194303"}, exitError, "no such process"},
+		{"kernel thread", []string{"-p", "2"}, exitError, "kernel thread"},
+		{"itself", []string{"-p", strconv.Itoa(os.Getpid())}, exitError, "memtrace itself"},
+		{"no such command", []string{"--", "/no/such/command"}, exitError, "/no/such/command"},
+		{"unwritable output", []string{"-p", "1", "-o", "/no/such/folder/file"}, exitError, "/no/such/folder/file"},
+		{"nothing to trace", nil, exitUsage, "nothing to trace"},
+		{"pid and command", []string{"-p", "1", "--", "true"}, exitUsage, "contradict"},
+		{"unknown flag", []string{"--frobnicate"}, exitUsage, "frobnicate"},
+		{"sizes", []string{"-p", "1", "-z", "2k", "-Z", "1k"}, exitUsage, "--min-size"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			programs := loadedPrograms(t)
+			m := launchMemtrace(t, tc.args...)
+			if code := m.wait(); code != tc.code {
+				t.Errorf("ended with %d, want %d", code, tc.code)
+			}
+			text := m.stderr.String()
+			if !strings.Contains(text, tc.want) {
+				t.Errorf("said %q, want %q in it", text, tc.want)
+			}
+			if lines := strings.Count(text, "\n"); tc.code == exitError && lines != 1 {
+				t.Errorf("said %d lines, want one: %s", lines, text)
+			}
+			if m.stdout.String() != "" {
+				t.Errorf("wrote a report: %s", m.stdout.String())
+			}
+			if n := loadedPrograms(t); n > programs {
+				t.Errorf("%d BPF programs are loaded, %d were before", n, programs)
+			}
+		})
+	}
+}

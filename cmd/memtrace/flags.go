@@ -1,0 +1,241 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"memtrace/tracer"
+)
+
+// options are the command line, checked.
+type options struct {
+	pids     []int
+	command  []string
+	duration time.Duration // 0: until Ctrl-C or exit
+	interval time.Duration // 0: one report, at the end
+	count    int           // reports, 0: no bound
+	top      int
+	sort     tracer.Order
+	older    time.Duration
+	minSize  uint64
+	maxSize  uint64
+	blocks   bool
+	format   string
+	output   string
+	depth    int
+	ringSize uint64
+	debugDir []string
+	color    string
+	ready    string
+	quiet    bool
+	verbose  bool
+	version  bool
+	help     bool
+}
+
+// Output formats.
+const (
+	formatText   = "text"
+	formatJSON   = "json"
+	formatFolded = "folded"
+	formatPprof  = "pprof"
+)
+
+// usageError is a command line that makes no sense; its text says why.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+func parseFlags(args []string) (*options, *pflag.FlagSet, error) {
+	o := &options{older: 500 * time.Millisecond, ringSize: 32 << 20}
+	fs := o.flagSet()
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			o.help = true
+			return o, fs, nil
+		}
+		return nil, fs, usageError{err}
+	}
+	if o.help || o.version {
+		return o, fs, nil
+	}
+	positional := fs.Args()
+	if dash := fs.ArgsLenAtDash(); dash >= 0 {
+		positional, o.command = fs.Args()[:dash], fs.Args()[dash:]
+		if len(o.command) == 0 {
+			return nil, fs, usagef("no command after --")
+		}
+	}
+	if err := o.parsePositional(positional); err != nil {
+		return nil, fs, err
+	}
+	return o, fs, o.check(fs)
+}
+
+func (o *options) flagSet() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("memtrace", pflag.ContinueOnError)
+	fs.SortFlags = false
+	fs.SetOutput(io.Discard) // run prints errors, once
+	fs.IntSliceVarP(&o.pids, "pid", "p", nil, "process to trace (repeatable, comma lists)")
+	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the target exits")
+	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
+	fs.IntVarP(&o.top, "top", "T", 10, "stacks shown (0 = all)")
+	fs.StringVar((*string)(&o.sort), "sort", string(tracer.BySize), "order of the stacks: size|count|growth|survival")
+	fs.Var((*durationValue)(&o.older), "older", "only blocks at least `DUR` old")
+	fs.VarP((*sizeValue)(&o.minSize), "min-size", "z", "only blocks of at least `BYTES` (accepts 64k, 2M)")
+	fs.VarP((*sizeValue)(&o.maxSize), "max-size", "Z", "only blocks of at most `BYTES`")
+	fs.BoolVarP(&o.blocks, "show-blocks", "a", false, "addresses and sizes under each stack")
+	fs.StringVarP(&o.format, "format", "f", formatText, "text|json|folded|pprof")
+	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
+	fs.Bool("exact", true, "trace every call (the only mode there is)")
+	fs.IntVar(&o.depth, "stack-depth", 127, "frames kept of a stack, 1 to 127")
+	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "ring buffer, a power of two of `BYTES`")
+	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{"/usr/lib/debug"}, "where separate debug files are (repeatable)")
+	fs.StringVar(&o.color, "color", "auto", "auto|always|never")
+	fs.StringVar(&o.ready, "ready-file", "", "created when every probe is live")
+	_ = fs.MarkHidden("ready-file") // it was defined on the line above
+	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no messages, only the report")
+	fs.BoolVarP(&o.verbose, "verbose", "v", false, "more messages, and stack ids in the report")
+	fs.BoolVar(&o.version, "version", false, "print the version")
+	fs.BoolVarP(&o.help, "help", "h", false, "print this")
+	return fs
+}
+
+// parsePositional reads memleak's INTERVAL [COUNT].
+func (o *options) parsePositional(args []string) error {
+	if len(args) > 2 {
+		return usagef("too many arguments: %s (a command goes behind --)", strings.Join(args, " "))
+	}
+	if len(args) > 0 {
+		if o.interval != 0 {
+			return usagef("the interval is given twice, by --interval and as %q", args[0])
+		}
+		if err := (*durationValue)(&o.interval).Set(args[0]); err != nil || o.interval == 0 {
+			return usagef("%q is no interval: give seconds, or 500ms, 2m (a command goes behind --)", args[0])
+		}
+	}
+	if len(args) > 1 {
+		n, err := strconv.Atoi(args[1])
+		if err != nil || n < 1 {
+			return usagef("%q is no number of reports", args[1])
+		}
+		if o.duration != 0 {
+			return usagef("--duration and a number of reports contradict each other: give one")
+		}
+		o.count = n
+		o.duration = time.Duration(n) * o.interval
+	}
+	return nil
+}
+
+// check refuses values out of range and flags that contradict each other.
+func (o *options) check(fs *pflag.FlagSet) error {
+	switch {
+	case len(o.pids) == 0 && len(o.command) == 0:
+		return usagef("nothing to trace: give -p PID, or -- COMMAND ARGS")
+	case len(o.pids) > 0 && len(o.command) > 0:
+		return usagef("-p and a command contradict each other: give one")
+	case !slices.Contains([]tracer.Order{tracer.BySize, tracer.ByCount, tracer.ByGrowth, tracer.BySurvival}, o.sort):
+		return usagef("--sort %s: give size, count, growth or survival", o.sort)
+	case !slices.Contains([]string{formatText, formatJSON, formatFolded, formatPprof}, o.format):
+		return usagef("--format %s: give text, json, folded or pprof", o.format)
+	case !slices.Contains([]string{"auto", "always", "never"}, o.color):
+		return usagef("--color %s: give auto, always or never", o.color)
+	case o.top < 0:
+		return usagef("--top %d: give 0 for all stacks, or how many", o.top)
+	case o.depth < 1 || o.depth > 127:
+		return usagef("--stack-depth %d: give 1 to 127", o.depth)
+	case o.maxSize != 0 && o.minSize > o.maxSize:
+		return usagef("--min-size %d is above --max-size %d: no block is of such a size", o.minSize, o.maxSize)
+	case bits.OnesCount64(o.ringSize) != 1 || o.ringSize < 4096 || o.ringSize > 1<<30:
+		return usagef("--ring-size %d: give a power of two from 4k to 1G", o.ringSize)
+	case o.quiet && o.verbose:
+		return usagef("--quiet and --verbose contradict each other: give one")
+	case o.interval != 0 && (o.format == formatPprof || o.format == formatFolded):
+		return usagef("--format %s holds one report: leave out the interval", o.format)
+	case o.format == formatPprof && len(o.pids) > 1:
+		return usagef("--format pprof holds one process: give one -p")
+	case fs.Changed("exact") && fs.Lookup("exact").Value.String() == "false":
+		return usagef("--exact=false: there is no other mode")
+	}
+	for _, pid := range o.pids {
+		if pid < 1 {
+			return usagef("--pid %d: a process id is 1 or more", pid)
+		}
+	}
+	return nil
+}
+
+// durationValue is a duration on the command line: 90s, 2m, or bare seconds.
+type durationValue time.Duration
+
+func (d *durationValue) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return time.Duration(*d).String()
+}
+
+func (d *durationValue) Type() string { return "DUR" }
+
+func (d *durationValue) Set(s string) error {
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		s += "s"
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return errors.New("give seconds, or a duration such as 500ms or 2m")
+	}
+	if v < 0 {
+		return errors.New("a duration cannot be negative")
+	}
+	*d = durationValue(v)
+	return nil
+}
+
+// sizeValue is a number of bytes on the command line; k, M, G and T are powers
+// of 1024.
+type sizeValue uint64
+
+func (v *sizeValue) String() string {
+	n := uint64(*v)
+	if n == 0 {
+		return ""
+	}
+	units := []string{"", "k", "M", "G", "T"}
+	i := 0
+	for i < len(units)-1 && n%1024 == 0 {
+		n /= 1024
+		i++
+	}
+	return strconv.FormatUint(n, 10) + units[i]
+}
+
+func (v *sizeValue) Type() string { return "BYTES" }
+
+func (v *sizeValue) Set(s string) error {
+	number := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(s), "B"), "I")
+	shift := 0
+	if number != "" {
+		if i := strings.IndexByte("KMGT", number[len(number)-1]); i >= 0 {
+			shift = 10 * (i + 1)
+			number = number[:len(number)-1]
+		}
+	}
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || n > ^uint64(0)>>shift {
+		return errors.New("give a number of bytes such as 4096, 64k or 2M")
+	}
+	*v = sizeValue(n << shift)
+	return nil
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"memtrace/tracer/report"
+	"memtrace/tracer/testprog"
+)
+
+// needRoot skips a test that attaches probes where that is not allowed, except
+// in CI, where it has to run.
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("needs root")
+	}
+	t.Skip("needs root: attaches probes")
+}
+
+// traceRun is memtrace at work.
+type traceRun struct {
+	t              testing.TB
+	cancel         context.CancelFunc
+	stdout, stderr lockedBuffer
+	done           chan exitCode
+}
+
+// startMemtrace runs memtrace and returns when its probes are live. Reports
+// are in JSON, of all stacks and blocks of any age, unless args say otherwise.
+func startMemtrace(t testing.TB, args ...string) *traceRun {
+	t.Helper()
+	ready := filepath.Join(t.TempDir(), "ready")
+	args = append([]string{"-f", "json", "-T", "0", "--older", "0", "--ready-file", ready}, args...)
+	r := launchMemtrace(t, args...)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(ready); err == nil {
+			return r
+		}
+		select {
+		case code := <-r.done:
+			t.Fatalf("memtrace ended early with %d: %s", code, r.stderr.String())
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("memtrace is not ready: %s", r.stderr.String())
+		}
+	}
+}
+
+// launchMemtrace runs memtrace without waiting for anything.
+func launchMemtrace(t testing.TB, args ...string) *traceRun {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &traceRun{t: t, cancel: cancel, done: make(chan exitCode, 1)}
+	t.Cleanup(cancel)
+	go func() { r.done <- run(ctx, args, nil, &r.stdout, &r.stderr) }()
+	return r
+}
+
+// wait returns the exit code of a run that ends by itself.
+func (r *traceRun) wait() exitCode {
+	r.t.Helper()
+	select {
+	case code := <-r.done:
+		return code
+	case <-time.After(3 * time.Minute):
+		r.t.Fatalf("memtrace does not end: %s", r.stderr.String())
+		panic("unreachable")
+	}
+}
+
+// stop ends the run as Ctrl-C does and returns its last report.
+func (r *traceRun) stop() *report.Report {
+	r.t.Helper()
+	r.cancel()
+	if code := r.wait(); code != exitOK {
+		r.t.Fatalf("memtrace ended with %d: %s", code, r.stderr.String())
+	}
+	all := r.reports()
+	return all[len(all)-1]
+}
+
+// reports decodes all reports.
+func (r *traceRun) reports() []*report.Report {
+	r.t.Helper()
+	var all []*report.Report
+	d := json.NewDecoder(strings.NewReader(r.stdout.String()))
+	for {
+		one := new(report.Report)
+		err := d.Decode(one)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			r.t.Fatalf("decode report: %v\n%s", err, r.stdout.String())
+		}
+		all = append(all, one)
+	}
+	if len(all) == 0 {
+		r.t.Fatalf("no report: %s", r.stderr.String())
+	}
+	return all
+}
+
+// bySite sums what is outstanding by the function that testprog's ledger calls
+// the site: the first one, from the innermost outwards, that is named so.
+func bySite(r *report.Report) map[string]testprog.Sum {
+	sites := make(map[string]testprog.Sum)
+	for _, s := range r.Stacks {
+		site := ""
+		for _, f := range s.Frames {
+			if strings.HasPrefix(f.Function, "site_") {
+				site = f.Function
+				break
+			}
+		}
+		sum := sites[site]
+		sum.Bytes += int64(s.Bytes)
+		sum.Blocks += int64(s.Blocks)
+		sites[site] = sum
+	}
+	return sites
+}
+
+// compare fails the test for every site at which the report and the program's
+// own ledger differ.
+func compare(t testing.TB, r *report.Report, ledger testprog.Ledger) {
+	t.Helper()
+	sites := bySite(r)
+	for site, want := range ledger.Sites {
+		if got := sites[site]; got != want {
+			t.Errorf("%s: %d bytes in %d blocks are outstanding, the program holds %d in %d",
+				site, got.Bytes, got.Blocks, want.Bytes, want.Blocks)
+		}
+	}
+	for site := range sites {
+		if _, ok := ledger.Sites[site]; !ok && site != "" {
+			t.Errorf("%s is not in the ledger", site)
+		}
+	}
+	if r.Events.Lost.Any() || !r.Complete {
+		t.Errorf("lost %+v, complete %v, evicted %d", r.Events.Lost, r.Complete, r.Events.Evicted)
+	}
+}
+
+// lockedBuffer is written by one goroutine and read by another.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

@@ -1,0 +1,38 @@
+// Command memtrace finds what leaks in a Linux process that is already
+// running. See the README, or memtrace --help.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// exitCode is what memtrace ends with. In launch mode the command's own status
+// takes the place of exitOK.
+type exitCode int
+
+const (
+	exitOK    exitCode = 0 // a final report was written
+	exitError exitCode = 1
+	exitUsage exitCode = 2
+)
+
+func main() {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	// A closed pipe is reported as any other error of writing is.
+	signal.Ignore(syscall.SIGPIPE)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		fmt.Fprintln(os.Stderr, "memtrace: stopped without a report")
+		// The kernel detaches what a process leaves behind.
+		os.Exit(int(exitError))
+	}()
+	os.Exit(int(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)))
+}

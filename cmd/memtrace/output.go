@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"memtrace/tracer"
+	"memtrace/tracer/report"
+)
+
+// output is where reports go.
+type output struct {
+	w       io.Writer
+	file    *os.File // of --output
+	format  string
+	text    report.TextOptions
+	reports int
+}
+
+// openOutput finds out before anything is attached whether a report can be
+// written.
+func openOutput(o *options, stdout io.Writer) (*output, error) {
+	out := &output{w: stdout, format: o.format, text: report.TextOptions{Verbose: o.verbose}}
+	terminal := isTerminal(stdout)
+	if o.output != "" {
+		file, err := os.OpenFile(o.output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("open the output: %w", err)
+		}
+		out.w, out.file, terminal = file, file, false
+	} else if file, ok := stdout.(*os.File); ok {
+		if _, err := file.Stat(); err != nil {
+			return nil, errors.New("standard output is closed: use --output FILE")
+		}
+	}
+	if terminal && o.format == formatPprof {
+		return nil, usagef("--format pprof is binary: use --output FILE, or redirect")
+	}
+	out.text.Color = o.color == "always" || o.color == "auto" && terminal && os.Getenv("NO_COLOR") == ""
+	return out, nil
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// write appends one report for each process.
+func (out *output) write(reports []*report.Report) error {
+	w := bufio.NewWriter(out.w)
+	for i, r := range reports {
+		var err error
+		switch out.format {
+		case formatJSON:
+			err = report.JSON(w, r)
+		case formatFolded:
+			err = report.Folded(w, r)
+		case formatPprof:
+			err = report.Pprof(w, r)
+		default:
+			if out.reports > 0 || i > 0 {
+				fmt.Fprintln(w)
+			}
+			err = report.Text(w, r, out.text)
+		}
+		if err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	out.reports++
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+// Close closes a file of --output.
+func (out *output) Close() error {
+	if out.file == nil {
+		return nil
+	}
+	return out.file.Close()
+}
+
+// logger writes messages.
+type logger struct {
+	w     io.Writer
+	quiet bool
+}
+
+// message is for everyone, unless --quiet.
+func (l logger) message(format string, args ...any) {
+	if !l.quiet {
+		fmt.Fprintf(l.w, "memtrace: "+format+"\n", args...)
+	}
+}
+
+// progress is one line on the terminal while collecting.
+type progress struct {
+	w     io.Writer
+	start time.Time
+	shown bool
+}
+
+// newProgress shows nothing where stderr is no terminal or --quiet.
+func newProgress(o *options, stderr io.Writer) *progress {
+	if o.quiet || !isTerminal(stderr) {
+		return &progress{}
+	}
+	return &progress{w: stderr, start: time.Now()}
+}
+
+const clearLine = "\r\x1b[K"
+
+func (p *progress) show(s tracer.Status) {
+	if p.w == nil {
+		return
+	}
+	p.shown = true
+	fmt.Fprintf(p.w, clearLine+"%v  %s events  outstanding %s in %s blocks  lost %s",
+		time.Since(p.start).Round(time.Second), report.Count(s.Events), report.Size(s.Bytes), report.Count(s.Blocks), report.Count(s.Lost))
+}
+
+func (p *progress) clear() {
+	if p.shown {
+		fmt.Fprint(p.w, clearLine)
+		p.shown = false
+	}
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer"
+	"memtrace/tracer/launch"
+)
+
+// run is memtrace. Reports go to stdout, everything else to stderr. It ends
+// with a final report when ctx is done.
+func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) exitCode {
+	o, fs, err := parseFlags(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "memtrace: %v\nTry memtrace --help.\n", err)
+		return exitUsage
+	}
+	switch {
+	case o.help:
+		printHelp(stdout, fs)
+		return exitOK
+	case o.version:
+		fmt.Fprintln(stdout, "memtrace", version())
+		return exitOK
+	}
+	s := &session{options: o, log: logger{w: stderr, quiet: o.quiet}}
+	code, err := s.run(ctx, stdout, stderr)
+	if err != nil {
+		fmt.Fprintf(stderr, "memtrace: %v\n", err)
+		if errors.As(err, new(usageError)) {
+			return exitUsage
+		}
+		return exitError
+	}
+	return code
+}
+
+func printHelp(w io.Writer, fs *pflag.FlagSet) {
+	fmt.Fprint(w, `memtrace shows which call stacks of a running process allocate memory that is
+never freed. It needs root.
+
+Usage:
+  memtrace -p PID [flags] [INTERVAL [COUNT]]
+  memtrace [flags] -- COMMAND ARGS…
+
+`, fs.FlagUsagesWrapped(80), `
+The report comes at Ctrl-C, after --duration, or when the process exits.
+`)
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+// session is one trace from the command line.
+type session struct {
+	*options
+	log     logger
+	out     *output
+	command *launch.Command
+	tracer  *tracer.Tracer
+}
+
+func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (exitCode, error) {
+	out, err := openOutput(s.options, stdout)
+	if err != nil {
+		return exitError, err
+	}
+	defer out.Close()
+	s.out = out
+	if err := s.open(); err != nil {
+		return exitError, err
+	}
+	defer s.tracer.Close()
+	if err := s.announce(); err != nil {
+		return exitError, err
+	}
+	if err := s.collect(ctx, stderr); err != nil {
+		return exitError, err
+	}
+	if err := s.report(); err != nil {
+		return exitError, err
+	}
+	if s.command == nil {
+		return exitOK, nil
+	}
+	return s.waitForCommand(ctx)
+}
+
+// open attaches, to a command once it is held. Nothing stays behind on errors.
+func (s *session) open() error {
+	pids := s.pids
+	if len(s.options.command) > 0 {
+		c, err := launch.Start(s.options.command)
+		if err != nil {
+			return err
+		}
+		s.command = c
+		pids = []int{c.PID()}
+	}
+	t, err := tracer.Open(tracer.Config{
+		PIDs:       pids,
+		StackDepth: s.depth,
+		MinSize:    s.minSize,
+		MaxSize:    s.maxSize,
+		RingSize:   int(s.ringSize),
+		Older:      s.older,
+		DebugDirs:  s.debugDir,
+		Logf:       s.log.message,
+	})
+	if err != nil {
+		if s.command != nil {
+			s.command.Kill()
+		}
+		return err
+	}
+	s.tracer = t
+	return nil
+}
+
+// announce lets a held command go and tells scripts and the user that every
+// probe is live.
+func (s *session) announce() error {
+	if s.command != nil {
+		if err := s.command.Release(); err != nil {
+			s.command.Kill()
+			return err
+		}
+	}
+	if s.ready != "" {
+		if err := os.WriteFile(s.ready, nil, 0o644); err != nil {
+			return fmt.Errorf("create the ready file: %w", err)
+		}
+	}
+	switch {
+	case s.duration > 0:
+		s.log.message("tracing for %v", s.duration)
+	case s.command != nil:
+		s.log.message("tracing until the command ends; Ctrl-C for the report")
+	default:
+		s.log.message("tracing; Ctrl-C for the report")
+	}
+	return nil
+}
+
+// collect runs the trace to its end, with reports in between where asked for.
+func (s *session) collect(ctx context.Context, stderr io.Writer) error {
+	if s.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.duration)
+		defer cancel()
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.tracer.Run(ctx) }()
+
+	progress := newProgress(s.options, stderr)
+	defer progress.clear()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var interval <-chan time.Time
+	if s.interval > 0 {
+		t := time.NewTicker(s.interval)
+		defer t.Stop()
+		interval = t.C
+	}
+	var reportErr error
+	for {
+		select {
+		case err := <-done:
+			return errors.Join(reportErr, err)
+		case <-tick.C:
+			progress.show(s.tracer.Status())
+		case <-interval:
+			// The last of COUNT reports is the final one.
+			if ctx.Err() != nil || reportErr != nil || s.count > 0 && s.out.reports+1 >= s.count {
+				continue
+			}
+			progress.clear()
+			reportErr = s.report()
+		}
+	}
+}
+
+func (s *session) report() error {
+	const allBlocks = 0
+	reports := s.tracer.Snapshot(tracer.SnapshotOptions{
+		Older:     s.older,
+		Top:       s.top,
+		Sort:      s.sort,
+		Blocks:    s.blocks,
+		MaxBlocks: allBlocks,
+	})
+	return s.out.write(reports)
+}
+
+// waitForCommand passes on the command's status. A command that outlives the
+// trace runs on without probes.
+func (s *session) waitForCommand(ctx context.Context) (exitCode, error) {
+	// A terminal's Ctrl-C reaches the command as well; a SIGTERM sent to
+	// memtrace does not.
+	if ctx.Err() != nil {
+		_ = s.command.Signal(unix.SIGTERM)
+	}
+	status, err := s.command.Wait()
+	return exitCode(status), err
+}

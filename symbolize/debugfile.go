@@ -1,0 +1,152 @@
+package symbolize
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"memtrace/symbolize/internal/elffile"
+)
+
+const (
+	// minBuildID is the shortest build ID looked for, in hexadecimal digits.
+	minBuildID = 8
+	// maxDebugLink is the largest .gnu_debuglink section: a file name, padding
+	// and a checksum.
+	maxDebugLink = 512
+	// maxChecksummed is the largest debug file whose checksum is computed, in
+	// bytes.
+	maxChecksummed = 4 << 30
+)
+
+var errNotMatching = errors.New("debug file is of another build")
+
+// findDebugFile returns the separate debug file of a module, or nil. First by
+// build ID, then by debug link, each in the tool's file system and in the
+// target's. Files of other builds are passed over.
+func (p *Process) findDebugFile(m *module) *elffile.File {
+	if m == p.vdso {
+		return nil
+	}
+	if id := m.gnuID; len(id) >= minBuildID {
+		for _, dir := range p.opt.DebugDirs {
+			name := path.Join(dir, ".build-id", id[:2], id[2:]+".debug")
+			if f := p.tryDebugFile(m, name, true, nil); f != nil {
+				return f
+			}
+			if f := p.tryDebugFile(m, name, false, nil); f != nil {
+				return f
+			}
+		}
+	}
+	link, crc, ok := debugLink(m.elf)
+	if !ok {
+		return nil
+	}
+	dir := path.Dir(m.entry.name())
+	for _, name := range []string{path.Join(dir, link), path.Join(dir, ".debug", link)} {
+		if f := p.tryDebugFile(m, name, false, &crc); f != nil {
+			return f
+		}
+	}
+	for _, debugDir := range p.opt.DebugDirs {
+		name := path.Join(debugDir, dir, link)
+		if f := p.tryDebugFile(m, name, true, &crc); f != nil {
+			return f
+		}
+		if f := p.tryDebugFile(m, name, false, &crc); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// tryDebugFile opens a debug file of the host or the target and keeps it if it
+// belongs to the module.
+func (p *Process) tryDebugFile(m *module, name string, host bool, crc *uint32) *elffile.File {
+	if p.open >= maxOpenFiles {
+		p.problem(m.entry.path, errors.New("debug file not looked for: too many open files"))
+		return nil
+	}
+	var file *regular
+	var err error
+	if host {
+		file, err = openHost(name)
+	} else {
+		file, err = openInRoot(p.root, name, 0)
+	}
+	if err == nil && file.id.dev == m.id.dev && file.id.inode == m.id.inode {
+		file.Close() // a debug link that leads to the module itself
+		return nil
+	}
+	if err != nil {
+		if !errors.Is(err, os.ErrNotExist) {
+			p.problem(name, err)
+		}
+		return nil
+	}
+	f, err := p.checkDebugFile(m, file, crc)
+	if err != nil {
+		file.Close()
+		p.problem(name, err)
+		return nil
+	}
+	m.debug = file
+	p.open++
+	return f
+}
+
+// checkDebugFile reports an error unless the file has the module's build ID and
+// checksum, of those that there are, and is for the same machine.
+func (p *Process) checkDebugFile(m *module, file *regular, crc *uint32) (*elffile.File, error) {
+	f, err := elffile.Open(file, file.id.size, p.budget)
+	if err != nil {
+		return nil, err
+	}
+	id := f.BuildID()
+	if f.Machine != m.elf.Machine || id != m.gnuID && (id != "" || crc == nil) {
+		return nil, errNotMatching
+	}
+	if crc == nil {
+		return f, nil
+	}
+	if file.id.size > maxChecksummed {
+		return nil, fmt.Errorf("compute checksum: %w", elffile.ErrBudget)
+	}
+	if err := p.budget.Work(uint64(file.id.size)); err != nil {
+		return nil, fmt.Errorf("compute checksum: %w", err)
+	}
+	sum := crc32.NewIEEE()
+	if _, err := io.Copy(sum, io.NewSectionReader(file, 0, file.id.size)); err != nil {
+		return nil, fmt.Errorf("compute checksum: %w", err)
+	}
+	if sum.Sum32() != *crc {
+		return nil, errNotMatching
+	}
+	return f, nil
+}
+
+// debugLink returns what .gnu_debuglink says: the name of the debug file, a
+// name without directories, and the file's checksum.
+func debugLink(f *elffile.File) (name string, crc uint32, ok bool) {
+	data, err := f.Data(f.Section(".gnu_debuglink"), maxDebugLink)
+	if err != nil {
+		return "", 0, false
+	}
+	end := bytes.IndexByte(data, 0)
+	if end <= 0 {
+		return "", 0, false
+	}
+	name = string(data[:end])
+	sum := (end + 1 + 3) &^ 3 // padded to 4 bytes
+	if sum+4 > len(data) || strings.Contains(name, "/") || name == "." || name == ".." {
+		return "", 0, false
+	}
+	return name, binary.LittleEndian.Uint32(data[sum:]), true
+}

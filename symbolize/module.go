@@ -1,0 +1,195 @@
+package symbolize
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+
+	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/internal/srcinfo"
+)
+
+// maxCached bounds the addresses whose names a module remembers.
+const maxCached = 1 << 16
+
+// module is a mapped file. It is opened when its mapping is first seen and
+// read when the first address falls into it.
+type module struct {
+	entry mapsEntry // the first mapping of it
+	file  *regular  // nil if not open
+	id    fileID    // of the file when it was first open
+	seen  bool      // id is set
+
+	// Set by load.
+	loaded  bool
+	elf     *elffile.File // nil if there is none to read
+	gnuID   string        // build ID, hexadecimal
+	symbols *symbolTable  // nil before the first lookup
+	info    *srcinfo.Data // nil where there is none
+	debug   *regular      // separate debug file, if any
+
+	cache map[uint64][]level
+}
+
+// level is a Frame before its module is added.
+type level struct {
+	function, file string
+	line           int
+	inline         bool
+}
+
+// newModule opens the file behind a mapping. A module without a file is
+// returned where that is not possible now.
+func (p *Process) newModule(e *mapsEntry) *module {
+	m := &module{entry: *e, cache: make(map[uint64][]level)}
+	if p.open >= maxOpenFiles {
+		// Its inode may be reused before it is opened: at least know it by
+		// size and time.
+		if file, err := openMapped(p.proc, p.root, e); err == nil {
+			m.id, m.seen = file.id, true
+			file.Close()
+		}
+		return m
+	}
+	m.reopen(p)
+	return m
+}
+
+// reopen opens the module's file, if it still is the same.
+func (m *module) reopen(p *Process) {
+	file, err := openMapped(p.proc, p.root, &m.entry)
+	if err != nil {
+		p.problem(m.entry.path, fmt.Errorf("open mapped file: %w", err))
+		return
+	}
+	if m.seen && file.id != m.id {
+		file.Close()
+		p.problem(m.entry.path, errors.New("file has changed since it was mapped"))
+		return
+	}
+	m.file, m.id, m.seen = file, file.id, true
+	p.open++
+}
+
+func (m *module) close(p *Process) {
+	for _, f := range []**regular{&m.file, &m.debug} {
+		if *f != nil {
+			(*f).Close()
+			p.open--
+			*f = nil
+		}
+	}
+	m.elf, m.info, m.symbols = nil, nil, nil
+}
+
+// load reads the ELF headers once.
+func (m *module) load(p *Process) {
+	if m.loaded {
+		return
+	}
+	m.loaded = true
+	if m.file == nil {
+		m.reopen(p)
+	}
+	if m.file != nil {
+		m.parse(p, m.file, m.id.size)
+	}
+}
+
+func (m *module) parse(p *Process, r io.ReaderAt, size int64) {
+	m.loaded = true
+	f, err := elffile.Open(r, size, p.budget)
+	if err != nil {
+		if !errors.Is(err, elffile.ErrNotELF) { // memory for generated code, say
+			p.problem(m.entry.path, err)
+		}
+		return
+	}
+	m.elf, m.gnuID = f, f.BuildID()
+}
+
+// isELF reports whether the module's file could be read as an ELF file.
+func (m *module) isELF(p *Process) bool {
+	m.load(p)
+	return m.elf != nil
+}
+
+func (m *module) buildID(p *Process) string {
+	m.load(p)
+	return m.gnuID
+}
+
+// loadSymbols reads all sources of names once.
+func (m *module) loadSymbols(p *Process) {
+	if m.symbols != nil {
+		return
+	}
+	m.symbols = newSymbolTable(m.elf, p.budget)
+	note := func(err error) {
+		if err != nil {
+			p.problem(m.entry.path, err)
+		}
+	}
+	withInfo := m.elf
+	if debug := p.findDebugFile(m); debug != nil {
+		note(m.symbols.add(debug))
+		if debug.Section(".debug_info") != nil {
+			withInfo = debug
+		}
+	}
+	note(m.symbols.add(m.elf))
+	note(m.symbols.addMini(m.elf))
+	m.symbols.finish()
+	info, err := srcinfo.Open(withInfo, m.elf.Executable, p.budget)
+	if err == nil {
+		m.info = info
+	} else if !errors.Is(err, srcinfo.ErrNoInfo) {
+		note(err)
+	}
+}
+
+// lookup returns the calls in progress at an address of the file, innermost
+// first, at least one.
+func (m *module) lookup(p *Process, vaddr uint64) []level {
+	if levels, ok := m.cache[vaddr]; ok {
+		return levels
+	}
+	m.loadSymbols(p)
+	levels := m.resolve(p, vaddr)
+	if len(m.cache) >= maxCached {
+		clear(m.cache)
+	}
+	m.cache[vaddr] = levels
+	return levels
+}
+
+func (m *module) resolve(p *Process, vaddr uint64) []level {
+	symbol := m.symbols.lookup(vaddr)
+	var calls []srcinfo.Call
+	if m.info != nil {
+		var err error
+		if calls, err = m.info.Lookup(vaddr); err != nil {
+			p.problem(m.entry.path, err)
+		}
+	}
+	if len(calls) == 0 {
+		return []level{{function: displayName(symbol)}}
+	}
+	levels := make([]level, len(calls))
+	for i, c := range calls {
+		name := c.Name
+		switch {
+		case name == "" || isMangled(c.LinkageName):
+			name = cmp.Or(c.LinkageName, name)
+		case !c.Inline && isMangled(symbol):
+			// Of a lambda, say, whose plain name is "operator()".
+			name = symbol
+		}
+		if name == "" && !c.Inline {
+			name = symbol
+		}
+		levels[i] = level{function: displayName(name), file: limitName(c.File), line: c.Line, inline: c.Inline}
+	}
+	return levels
+}

@@ -1,0 +1,99 @@
+package symbolize
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+)
+
+// region is an executable mapping and what is in it.
+type region struct {
+	mapsEntry
+	module *module // nil for code that is in no file
+}
+
+// moduleKey identifies a file by what maps says. A module keeps its file open,
+// so that the inode number cannot pass to another one.
+type moduleKey struct{ dev, inode uint64 }
+
+// sameCode reports whether addresses mean the same in both regions.
+func (r *region) sameCode(other *region) bool {
+	return other != nil && r.module == other.module && r.start-r.offset == other.start-other.offset
+}
+
+// regionOf returns what is mapped at an address, or was last.
+func (p *Process) regionOf(addr uint64) *region {
+	if r := p.liveAt(addr); r != nil {
+		return r
+	}
+	for i := len(p.vanished) - 1; i >= 0; i-- {
+		if r := p.vanished[i]; addr >= r.start && addr < r.end {
+			return r
+		}
+	}
+	return nil
+}
+
+func (p *Process) liveAt(addr uint64) *region {
+	i := sort.Search(len(p.live), func(i int) bool { return p.live[i].end > addr })
+	if i < len(p.live) && addr >= p.live[i].start {
+		return p.live[i]
+	}
+	return nil
+}
+
+// moduleFor returns the module behind a mapping, which may be mapped elsewhere
+// already, or nil.
+func (p *Process) moduleFor(e *mapsEntry) *module {
+	if e.path == vdsoName {
+		if p.vdso == nil {
+			p.vdso = p.readVDSO(e)
+		}
+		return p.vdso
+	}
+	if !e.fileBacked() {
+		return nil
+	}
+	key := moduleKey{e.dev, e.inode}
+	m := p.modules[key]
+	if m == nil {
+		m = p.newModule(e)
+		p.modules[key] = m
+	}
+	return m
+}
+
+// remember keeps the regions in gone, and lets go of those that are back, as a
+// whole or in parts: mprotect splits and joins mappings.
+func (p *Process) remember(gone map[mapsEntry]*region) {
+	first := len(p.vanished)
+	for _, r := range gone {
+		if r.module != nil {
+			p.vanished = append(p.vanished, r)
+		}
+	}
+	slices.SortFunc(p.vanished[first:], func(a, b *region) int { return cmp.Compare(a.start, b.start) })
+	p.vanished = slices.DeleteFunc(p.vanished, func(r *region) bool {
+		return r.sameCode(p.liveAt(r.start)) && r.sameCode(p.liveAt(r.end-1))
+	})
+	if over := len(p.vanished) - maxVanished; over > 0 {
+		p.vanished = slices.Delete(p.vanished, 0, over)
+	}
+}
+
+// dropUnused closes modules that no mapping refers to.
+func (p *Process) dropUnused() {
+	used := make(map[*module]bool, len(p.modules))
+	for _, r := range p.live {
+		used[r.module] = true
+	}
+	for _, r := range p.vanished {
+		used[r.module] = true
+	}
+	for key, m := range p.modules {
+		if !used[m] {
+			m.close(p)
+			delete(p.modules, key)
+		}
+	}
+}

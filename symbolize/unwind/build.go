@@ -1,0 +1,62 @@
+package unwind
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+var (
+	// ErrNoFrames: the file has no call frame information.
+	ErrNoFrames = errors.New("no call frame information")
+	// ErrMachine: the file is not one for 64-bit little-endian x86-64.
+	ErrMachine = errors.New("not an x86-64 ELF file")
+)
+
+// Build reads the ELF file f of size bytes and returns the table for its text,
+// whose rows index into d. Damaged or unusual parts of the call frame
+// information are left out and counted in Stats; addresses that they cover have
+// the rule CFAUnknown.
+//
+// The error wraps ErrNoFrames, ErrMachine or what debug/elf or reading f
+// yielded. The rules that d has gained by then stay in it.
+func Build(f io.ReaderAt, size int64, d *Dictionary) (*Table, Stats, error) {
+	var stats Stats
+	file, err := openELF(f, size)
+	if err != nil {
+		return nil, stats, fmt.Errorf("parse ELF file: %w", err)
+	}
+	if file.Class != elf.ELFCLASS64 || file.Data != elf.ELFDATA2LSB || file.Machine != elf.EM_X86_64 {
+		return nil, stats, fmt.Errorf("%w: %v %v %v", ErrMachine, file.Class, file.Data, file.Machine)
+	}
+	text := executableSegments(file)
+	section, source, err := readFrames(file, f, size)
+	if err != nil {
+		return nil, stats, fmt.Errorf("read call frame information: %w", err)
+	}
+	table, stats := buildTable(section, text, d)
+	stats.Source = source
+	return table, stats, nil
+}
+
+// BuildFromBytes is Build for an ELF file in memory, such as the vDSO's image,
+// which as the kernel maps it is a complete file.
+func BuildFromBytes(image []byte, d *Dictionary) (*Table, Stats, error) {
+	return Build(bytes.NewReader(image), int64(len(image)), d)
+}
+
+// buildTable builds the table of the FDEs that lie in the executable segments
+// text.
+func buildTable(f frames, text []addresses, d *Dictionary) (*Table, Stats) {
+	var stats Stats
+	b := builder{frames: f, text: text, low: math.MaxUint64, dict: d, stats: &stats}
+	for _, t := range text {
+		b.low = min(b.low, t.start&^(pageSize-1))
+		stats.ExecutableBytes += t.end - t.start
+	}
+	b.collect()
+	return b.assemble(), stats
+}

@@ -1,0 +1,39 @@
+package unwind
+
+import (
+	"os"
+	"testing"
+)
+
+func BenchmarkBuildLibc(b *testing.B) { benchmarkBuild(b, libcFiles) }
+func BenchmarkBuildNode(b *testing.B) { benchmarkBuild(b, nodeFiles) }
+func BenchmarkBuildLLVM(b *testing.B) { benchmarkBuild(b, llvmFiles) }
+
+// benchmarkBuild builds the table of the first of the files that there is.
+func benchmarkBuild(b *testing.B, candidates []string) {
+	path := systemFile(b, candidates)
+	f, err := os.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var table *Table
+	var stats Stats
+	var rules int
+	b.ReportAllocs()
+	for b.Loop() {
+		d := new(Dictionary)
+		if table, stats, err = Build(f, info.Size(), d); err != nil {
+			b.Fatal(err)
+		}
+		rules = len(d.Rules())
+	}
+	b.ReportMetric(float64(stats.FDERows), "fde-rows")
+	b.ReportMetric(float64(stats.TableRows), "rows")
+	b.ReportMetric(float64(rules), "rules")
+	b.ReportMetric(kilobytesPerMegabyte(b, path, table), "KB/MB")
+}

@@ -1,0 +1,31 @@
+// Package unwind turns the call frame information of an ELF file into tables
+// that a BPF program can walk a user stack with.
+//
+// Compilers describe how to get from a function to its caller in .eh_frame (or
+// in .debug_frame, which is used where the former is absent): for every
+// instruction address, where the canonical frame address (CFA, the value of
+// the stack pointer before the call) is, and where the caller's registers were
+// saved. The description is a byte-code program for each function, which a BPF
+// program can not run. Build runs it once and keeps what a walk of three
+// registers (rip, rsp, rbp) needs:
+//
+//	Dictionary  the few hundred different Rules, shared by all tables
+//	Table       for each 64 KiB page of a file's text, sorted rows of 4 bytes:
+//	            16 bits of pc and 16 bits of index into the dictionary
+//
+// What Rule can not express becomes CFAUnknown and is counted by reason in
+// Stats, so that a walk ends there instead of continuing with a wrong frame.
+//
+// Addresses are those of the ELF file (p_vaddr); the load bias of a mapping is
+// the caller's business, as are the BPF maps, the choice of files, and names of
+// functions. Only x86-64 is implemented. Tables know no architecture, and Rule
+// leaves the kinds from 32 on to other ones.
+//
+// The input is not trusted: a process may map whatever file it likes. Build
+// neither panics nor loops on it, and its memory is bounded by the constants in
+// limits.go.
+//
+// Sources: DWARF 5 section 6.4 (call frame information), the Linux Standard
+// Base core specification, chapter 10.6 (.eh_frame, .eh_frame_hdr), and the
+// System V psABI for x86-64, figure 3.36 (register numbers).
+package unwind

@@ -1,0 +1,22 @@
+package unwind
+
+// Bounds on what one file may make Build read, keep or do. Each is more than 15
+// times what libLLVM 19 needs: 59 MB of .text, 6 MB of .eh_frame, 118,000 FDEs
+// and 1.06 million rows.
+const (
+	maxSectionBytes = 256 << 20 // frame section, after decompression
+	maxFDEs         = 4 << 20
+	maxRows         = 16 << 20 // rows before merging, 8 bytes each while building
+	maxPages        = 64 << 10 // 64 KiB pages from the lowest executable address: 4 GiB
+	maxSegments     = 64       // executable segments looked at
+
+	// A CIE is parsed once, whatever the number of FDEs that point to it, but
+	// CIEs may overlap one another in a hostile file: number times length
+	// bounds the work. Real ones have some 20 to 200 bytes, and linkers fold
+	// equal ones.
+	maxCIEs     = 64 << 10
+	maxCIEBytes = 4 << 10
+
+	// DW_CFA_remember_state nests once or twice in compiled code.
+	maxRemembered = 64
+)

@@ -1,0 +1,141 @@
+package unwind
+
+import (
+	"fmt"
+	"math"
+)
+
+// CFAKind says how a Rule finds the canonical frame address (CFA). The values
+// are part of the contract with struct unwind_rule in bpf/unwind.h. Those from
+// 32 on are left to other architectures.
+type CFAKind uint8
+
+// In the comments, off is Rule.CFAOffset, and hi and lo are its two halves as
+// Rule.Halves returns them. Except where stated otherwise the return address is
+// at CFA-8, and the caller's rsp is the CFA.
+const (
+	// CFAUnknown: no rule covers the address, or it can not be expressed here.
+	// The walk can not continue by table.
+	CFAUnknown CFAKind = 0
+	// CFAEnd: the return address is undefined; this is the outermost frame.
+	CFAEnd CFAKind = 1
+	// CFARSP: CFA = rsp + off.
+	CFARSP CFAKind = 2
+	// CFARBP: CFA = rbp + off.
+	CFARBP CFAKind = 3
+	// CFARegister: CFA = value of DWARF register lo + hi, where lo is 0..15 and
+	// neither rbp nor rsp. Only the innermost frame knows such a register.
+	CFARegister CFAKind = 4
+	// CFAPLT: CFA = rsp + hi + ((rip & 15) >= lo ? 8 : 0), the expression that
+	// linkers write for the entries of a lazy PLT.
+	CFAPLT CFAKind = 5
+	// CFADerefRBP: CFA = *(rbp + hi) + lo, in functions that realign the stack.
+	CFADerefRBP CFAKind = 6
+	// CFADerefRSP: CFA = *(rsp + hi) + lo, in hand-written assembly.
+	CFADerefRSP CFAKind = 7
+	// CFASignal: return trampoline of a signal handler. A struct ucontext is at
+	// rsp + off, and the interrupted frame's registers are in it: rbp at +120,
+	// rsp at +160, rip at +168 (offsets of uc_mcontext.gregs, see SignalRBP and
+	// the following). That rip is an exact address, not a return address. There
+	// is no CFA, and the RBP fields are zero.
+	CFASignal CFAKind = 8
+	// CFARARegister: CFA = rsp + hi and the return address is in DWARF register
+	// lo, as in glibc's vfork and some of its hand-written string functions. Only the innermost frame knows that register.
+	CFARARegister CFAKind = 9
+)
+
+// Offsets of the interrupted registers from a struct ucontext of x86-64, from
+// the kernel's arch/x86/include/uapi/asm/{ucontext,sigcontext}.h.
+const (
+	SignalRBP = 120
+	SignalRSP = 160
+	SignalRIP = 168
+)
+
+// RBPKind says how a Rule finds the caller's rbp. The values are part of the
+// contract with struct unwind_rule in bpf/unwind.h.
+type RBPKind uint8
+
+const (
+	// RBPSame: the caller's rbp is still in rbp.
+	RBPSame RBPKind = 0
+	// RBPAtCFA: it was saved at CFA + RBPOffset.
+	RBPAtCFA RBPKind = 1
+	// RBPUndefined: it is lost, or can not be found with this Rule. The walk may
+	// go on, but must end at a frame whose rule reads rbp.
+	RBPUndefined RBPKind = 2
+	// RBPExpression: it was saved at rbp + RBPOffset, with the rbp of this frame.
+	RBPExpression RBPKind = 3
+)
+
+// Rule says how to get from a frame to its caller. It is 8 bytes without
+// padding, laid out as struct unwind_rule in bpf/unwind.h. The zero value means
+// CFAUnknown. Equal meanings have equal values: fields without use are zero.
+type Rule struct {
+	CFA       CFAKind
+	RBP       RBPKind
+	RBPOffset int16 // bytes, for RBPAtCFA and RBPExpression
+	CFAOffset int32 // bytes, or two halves: see CFAKind
+}
+
+// Halves returns the two values that the kinds CFARegister, CFAPLT,
+// CFADerefRBP, CFADerefRSP and CFARARegister keep in CFAOffset: hi in its upper
+// 16 bits, an offset in bytes; lo in its lower 16 bits, the kind's own meaning.
+func (r Rule) Halves() (hi, lo int16) {
+	return int16(r.CFAOffset >> 16), int16(r.CFAOffset)
+}
+
+// halvesRule returns the rule of that kind with hi and lo in CFAOffset; ok is
+// false where one of them needs more than 16 bits.
+func halvesRule(kind CFAKind, hi, lo int64) (r Rule, ok bool) {
+	if !fitsInt16(hi) || !fitsInt16(lo) {
+		return Rule{}, false
+	}
+	return Rule{CFA: kind, CFAOffset: int32(hi)<<16 | int32(uint16(lo))}, true
+}
+
+func fitsInt16(v int64) bool { return v == int64(int16(v)) }
+
+func fitsInt32(v int64) bool { return v >= math.MinInt32 && v <= math.MaxInt32 }
+
+// String returns the rule in the notation of its kinds' comments, such as
+// "cfa=rsp+16 rbp=*(cfa-16)".
+func (r Rule) String() string {
+	hi, lo := r.Halves()
+	var cfa string
+	switch r.CFA {
+	case CFAUnknown:
+		return "unknown"
+	case CFAEnd:
+		return "end"
+	case CFASignal:
+		return fmt.Sprintf("signal(rsp%+d)", r.CFAOffset)
+	case CFARSP:
+		cfa = fmt.Sprintf("rsp%+d", r.CFAOffset)
+	case CFARBP:
+		cfa = fmt.Sprintf("rbp%+d", r.CFAOffset)
+	case CFARegister:
+		cfa = fmt.Sprintf("reg%d%+d", lo, hi)
+	case CFAPLT:
+		cfa = fmt.Sprintf("rsp%+d+8*(rip&15>=%d)", hi, lo)
+	case CFADerefRBP:
+		cfa = fmt.Sprintf("*(rbp%+d)%+d", hi, lo)
+	case CFADerefRSP:
+		cfa = fmt.Sprintf("*(rsp%+d)%+d", hi, lo)
+	case CFARARegister:
+		cfa = fmt.Sprintf("rsp%+d ra=reg%d", hi, lo)
+	default:
+		cfa = fmt.Sprintf("kind%d(%d)", r.CFA, r.CFAOffset)
+	}
+	switch r.RBP {
+	case RBPSame:
+		return "cfa=" + cfa
+	case RBPAtCFA:
+		return fmt.Sprintf("cfa=%s rbp=*(cfa%+d)", cfa, r.RBPOffset)
+	case RBPUndefined:
+		return fmt.Sprintf("cfa=%s rbp=?", cfa)
+	case RBPExpression:
+		return fmt.Sprintf("cfa=%s rbp=*(rbp%+d)", cfa, r.RBPOffset)
+	}
+	return fmt.Sprintf("cfa=%s rbp=kind%d(%d)", cfa, r.RBP, r.RBPOffset)
+}

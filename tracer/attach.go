@@ -1,0 +1,139 @@
+package tracer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"memtrace/tracer/target"
+)
+
+// links are attached probes. Closing one waits for the kernel (a grace period
+// of some 100 ms), so they are closed all at once.
+type links []io.Closer
+
+func (l links) Close() error {
+	errs := make([]error, len(l))
+	var wg sync.WaitGroup
+	for i, c := range l {
+		wg.Go(func() { errs[i] = c.Close() })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// attachKernel attaches what is not tied to one process: system calls and the
+// life of processes. On an error nothing stays attached.
+func attachKernel(p *programs) (attached links, err error) {
+	defer func() {
+		if err != nil {
+			attached.Close()
+			attached = nil
+		}
+	}()
+	for _, prog := range []*ebpf.Program{
+		p.objs.OnFork, p.objs.OnExec, p.objs.OnExit,
+		p.objs.EnterSyscall, p.objs.ExitSyscall,
+	} {
+		l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+		if err != nil {
+			return attached, fmt.Errorf("attach %s: %w", prog, err)
+		}
+		attached = append(attached, l)
+	}
+	return attached, nil
+}
+
+// attachObject attaches the uprobes for one process in one of its mapped
+// files. The probes on free come first: should the gate be open already, a
+// block must not be seen to be born before it can be seen to die. On an error
+// nothing stays attached.
+func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object) (attached links, err error) {
+	defer func() {
+		if err != nil {
+			attached.Close()
+			attached = nil
+		}
+	}()
+	exe, err := link.OpenExecutable(o.OpenPath())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", o.Path, err)
+	}
+	a := uprobes{exe: exe, pid: pid, multi: k.uprobeMulti}
+	var returning []uint64
+	offsets := make([][]uint64, target.Roles)
+	for _, probe := range o.Probes {
+		offsets[probe.Role] = append(offsets[probe.Role], probe.Offset)
+		if probe.Role != target.Free {
+			returning = append(returning, probe.Offset)
+		}
+	}
+	steps := []func() error{
+		func() error { return a.attach(p.enter[target.Free], offsets[target.Free], false) },
+		func() error { return a.attach(p.objs.LeaveAlloc, returning, true) },
+	}
+	for role := target.Alloc; role < target.Free; role++ {
+		steps = append(steps, func() error { return a.attach(p.enter[role], offsets[role], false) })
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return a.links, explainAttach(err, pid, o)
+		}
+	}
+	return a.links, nil
+}
+
+// uprobes attaches programs to places in one file for one process.
+type uprobes struct {
+	exe   *link.Executable
+	pid   int
+	multi bool
+	links links
+}
+
+func (a *uprobes) attach(prog *ebpf.Program, offsets []uint64, ret bool) error {
+	if len(offsets) == 0 {
+		return nil
+	}
+	if a.multi {
+		one := a.exe.UprobeMulti
+		if ret {
+			one = a.exe.UretprobeMulti
+		}
+		l, err := one(nil, prog, &link.UprobeMultiOptions{Addresses: offsets, PID: uint32(a.pid)})
+		if err == nil {
+			a.links = append(a.links, l)
+		}
+		return err
+	}
+	one := a.exe.Uprobe
+	if ret {
+		one = a.exe.Uretprobe
+	}
+	for _, offset := range offsets {
+		l, err := one("", prog, &link.UprobeOptions{Address: offset, PID: a.pid})
+		if err != nil {
+			return err
+		}
+		a.links = append(a.links, l)
+	}
+	return nil
+}
+
+func explainAttach(err error, pid int, o *target.Object) error {
+	if errors.Is(err, os.ErrNotExist) || processGone(pid) {
+		return fmt.Errorf("process %d exited while it was being attached to: %w", pid, target.ErrNoProcess)
+	}
+	return fmt.Errorf("probe %s of process %d: %w", o.Path, pid, err)
+}
+
+func processGone(pid int) bool {
+	_, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+	_, linkErr := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	return err != nil && linkErr != nil
+}

@@ -1,0 +1,56 @@
+package tracer
+
+import "time"
+
+// Config says what to trace and how. The zero value of a field is its default.
+type Config struct {
+	// PIDs are the processes to trace, as seen in the initial PID namespace.
+	PIDs []int
+	// StackDepth is how many frames of a stack are kept, 1 to 127 (default 127).
+	StackDepth int
+	// MinSize and MaxSize bound the blocks that are traced, in requested bytes.
+	// MaxSize 0 means no bound.
+	MinSize, MaxSize uint64
+	// RingSize is the ring buffer's size in bytes, a power of two and a
+	// multiple of the page size (default 32 MiB).
+	RingSize int
+	// Older is the age from which survival is judged. It does not restrict what
+	// a Snapshot shows.
+	Older time.Duration
+	// DebugDirs are searched for separate debug files, as in gdb's
+	// debug-file-directory (default /usr/lib/debug).
+	DebugDirs []string
+	// Logf receives remarks on what happens during the trace. Default: none.
+	Logf func(format string, args ...any)
+
+	// slowReader makes the reader wait after each record, so that a test can
+	// make the ring overflow.
+	slowReader time.Duration
+	// singleUprobes attaches every uprobe by a perf event of its own, as on
+	// kernels before 6.6.
+	singleUprobes bool
+}
+
+const (
+	defaultRingSize = 32 << 20
+	maxStackDepth   = 127
+)
+
+func (c Config) withDefaults() Config {
+	if c.StackDepth <= 0 || c.StackDepth > maxStackDepth {
+		c.StackDepth = maxStackDepth
+	}
+	if c.MaxSize == 0 {
+		c.MaxSize = ^uint64(0)
+	}
+	if c.RingSize == 0 {
+		c.RingSize = defaultRingSize
+	}
+	if len(c.DebugDirs) == 0 {
+		c.DebugDirs = []string{"/usr/lib/debug"}
+	}
+	if c.Logf == nil {
+		c.Logf = func(string, ...any) {}
+	}
+	return c
+}

@@ -1,0 +1,66 @@
+package event
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Sizes and offsets of the records, as in bpf/event.h.
+const (
+	headerSize = 24
+	shortSize  = headerSize + 8
+	longSize   = headerSize + 32
+	// MaxFrames is the most frames that a Stack carries.
+	MaxFrames = 127
+)
+
+// ErrMalformed is returned for a record that no probe of this version sends.
+var ErrMalformed = errors.New("malformed event record")
+
+// Decode fills e from one record. It does not keep raw and, but for the
+// growth of e.Frames, does not allocate. The error wraps ErrMalformed.
+func Decode(raw []byte, e *Event) error {
+	if len(raw) < shortSize {
+		return fmt.Errorf("%w: %d bytes", ErrMalformed, len(raw))
+	}
+	le := binary.LittleEndian
+	e.Kind = Kind(raw[0])
+	e.Flags = Flags(raw[1])
+	e.PID = le.Uint32(raw[4:])
+	e.TID = le.Uint32(raw[8:])
+	e.Time = le.Uint64(raw[16:])
+	e.Frames = e.Frames[:0]
+	switch e.Kind {
+	case Free, ReallocEnter, ReallocFail, Exec, Fork, Exit:
+		e.Addr = le.Uint64(raw[headerSize:])
+		e.Size, e.Stack, e.Arg = 0, 0, 0
+	case Alloc, Realloc, Mmap, Munmap, MunmapFail, MremapEnter, Mremap, MremapFail, Brk, Mprotect:
+		if len(raw) < longSize {
+			return fmt.Errorf("%w: kind %d in %d bytes", ErrMalformed, e.Kind, len(raw))
+		}
+		e.Addr = le.Uint64(raw[headerSize:])
+		e.Size = le.Uint64(raw[headerSize+8:])
+		e.Stack = StackID(le.Uint64(raw[headerSize+16:]))
+		e.Arg = le.Uint64(raw[headerSize+24:])
+	case Stack:
+		return decodeStack(raw, e)
+	default:
+		return fmt.Errorf("%w: kind %d", ErrMalformed, e.Kind)
+	}
+	return nil
+}
+
+func decodeStack(raw []byte, e *Event) error {
+	frames := raw[shortSize:]
+	// The ring rounds a record up to 8 bytes, which a frame already is.
+	if len(frames)%8 != 0 || len(frames)/8 > MaxFrames {
+		return fmt.Errorf("%w: stack of %d bytes", ErrMalformed, len(frames))
+	}
+	e.Addr, e.Size, e.Arg = 0, 0, 0
+	e.Stack = StackID(binary.LittleEndian.Uint64(raw[headerSize:]))
+	for ; len(frames) > 0; frames = frames[8:] {
+		e.Frames = append(e.Frames, binary.LittleEndian.Uint64(frames))
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+// Package event defines what the probes report and decodes the fixed-size
+// records that carry it from the BPF ring buffer (see bpf/event.h, the source
+// of truth for the layout). It knows nothing of where records come from or
+// what is made of them.
+package event
+
+// Kind says what happened.
+type Kind uint8
+
+// The kinds. An allocation joins the live set when its function returns; what
+// is given up leaves it when the function is entered, because from then on
+// another thread can be handed the same address.
+const (
+	// Alloc: an allocation function returned the block Addr of Size requested
+	// bytes to the code at Stack.
+	Alloc Kind = iota + 1
+	// Free: free was entered with Addr.
+	Free
+	// ReallocEnter: realloc was entered with the live block Addr, which leaves
+	// the live set until the same thread's Realloc or ReallocFail.
+	ReallocEnter
+	// Realloc: realloc returned the block Addr of Size bytes; Arg is the old
+	// block's address, 0 when there was none.
+	Realloc
+	// ReallocFail: realloc could not serve the request; the old block Addr is
+	// live again, as it was. Its size did not change.
+	ReallocFail
+	// Mmap: the program mapped Size bytes at Addr; Arg is Prot | Flags<<32.
+	// It replaces whatever was mapped in that range.
+	Mmap
+	// Munmap: munmap of Size bytes at Addr was entered.
+	Munmap
+	// MunmapFail: the same thread's last Munmap did not happen.
+	MunmapFail
+	// MremapEnter: mremap was entered for the old range Addr, Size (which may
+	// be 0: the mapping is then duplicated, not moved). Arg is mremap's flags.
+	MremapEnter
+	// Mremap: the same thread's mremap returned the new range Addr, Size; Arg
+	// is the old address.
+	Mremap
+	// MremapFail: the same thread's last MremapEnter did not happen.
+	MremapFail
+	// Brk: the program break is now Addr; Arg is the value that was asked for
+	// (0 asks for the current break).
+	Brk
+	// Mprotect: the range Addr, Size now has protection Arg.
+	Mprotect
+	// Exec: the process replaced its address space; everything it held is gone.
+	// Addr is 1 where another thread than the leader called exec.
+	Exec
+	// Fork: the process forked; Addr is the child's pid. The child is not traced.
+	Fork
+	// Exit: the last thread of the process is exiting. What is live then was
+	// never given back.
+	Exit
+	// Stack: the frames behind a stack ID, sent once, before the first event
+	// that names it wherever the ring had room.
+	Stack
+)
+
+// Flags qualify an event.
+type Flags uint8
+
+const (
+	// InAllocator marks an mmap, munmap, mremap, brk or mprotect that an
+	// allocation function made: memory of the allocator, not of the program.
+	InAllocator Flags = 1 << iota
+	// Truncated marks a Stack that is longer than the frames sent.
+	Truncated
+)
+
+// StackID names a call stack of one process: a hash of its frames and the pid,
+// 0 when the stack could not be read or sent.
+type StackID uint64
+
+// Event is one decoded record.
+type Event struct {
+	Kind  Kind
+	Flags Flags
+	// PID is the process (thread group), TID the thread, both as seen in the
+	// initial PID namespace.
+	PID, TID uint32
+	// Time is nanoseconds of CLOCK_MONOTONIC.
+	Time  uint64
+	Addr  uint64
+	Size  uint64
+	Stack StackID
+	Arg   uint64
+	// Frames of a Stack event, innermost first. All are addresses behind an
+	// instruction that left the frame: a call or, innermost, a system call. The
+	// slice is reused by the next Decode into the same Event.
+	Frames []uint64
+}

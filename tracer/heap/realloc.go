@@ -1,0 +1,121 @@
+package heap
+
+import "memtrace/tracer/event"
+
+// A block given to realloc leaves the live set when realloc is entered, for
+// from then on its address may be handed to another thread. It waits here until
+// the same thread's realloc returns: it is freed if that succeeded and put back
+// if not.
+
+// pending is the realloc that a thread is inside of.
+type pending struct {
+	// block is what was removed from the live set, if it was known there.
+	// Otherwise only its address is meant.
+	block block
+	known bool
+	// entered is when realloc was entered, ns.
+	entered uint64
+}
+
+// failure is a failed realloc whose entry had not been seen: it may come late.
+type failure struct {
+	addr, time uint64
+}
+
+// reallocEnter takes the block at ev.Addr out of the live set.
+func (h *Heap) reallocEnter(p *process, ev *event.Event) {
+	h.finishStale(ev)
+	if ev.Addr == 0 {
+		return
+	}
+	b, ok := h.blocks.take(ev.PID, ev.Addr)
+	if ok {
+		h.leave(&b)
+	} else {
+		b.addr = ev.Addr
+		if !h.late.explains(ev) {
+			p.counters.UnknownFree++
+		}
+	}
+	h.suspend(thread{ev.PID, ev.TID}, pending{block: b, known: ok, entered: ev.Time})
+}
+
+// suspend makes next what thread t has inside realloc. When t has a younger one
+// already, known from a late free, next has returned long since, and its event
+// will find the younger one: it is taken as freed.
+func (h *Heap) suspend(t thread, next pending) {
+	if old, ok := h.pending[t]; ok {
+		if old.entered > next.entered {
+			h.settle(next)
+			return
+		}
+		h.settle(old)
+	}
+	h.pending[t] = next
+}
+
+// finishStale ends what ev's thread has inside realloc: by the time of ev that
+// call has returned. Its success is the event at hand, or got lost.
+func (h *Heap) finishStale(ev *event.Event) {
+	if len(h.pending) == 0 {
+		return
+	}
+	t := thread{ev.PID, ev.TID}
+	if old, ok := h.pending[t]; ok && old.entered <= ev.Time {
+		h.finish(t, old)
+	}
+}
+
+// finish frees old, which is pending for t, and forgets it.
+func (h *Heap) finish(t thread, old pending) {
+	h.settle(old)
+	delete(h.pending, t)
+}
+
+// settle counts the block of a finished realloc as freed.
+func (h *Heap) settle(old pending) {
+	if old.known {
+		h.stacks.at(old.block.stack).freedBlocks++
+	}
+}
+
+// reallocFail puts back what the thread's realloc had taken, as it was. If the
+// address has a live block by now, the events contradict each other; the block
+// whose allocation was seen last is the one that is there.
+func (h *Heap) reallocFail(p *process, ev *event.Event) {
+	if ev.Addr == 0 {
+		return
+	}
+	void := h.void(p, ev)
+	t := thread{ev.PID, ev.TID}
+	old, ok := h.pending[t]
+	switch {
+	case ok && old.entered <= ev.Time && old.block.addr == ev.Addr:
+		delete(h.pending, t)
+		if !old.known {
+			return
+		}
+		if h.blocks.has(ev.PID, ev.Addr) {
+			p.counters.Evicted++
+			h.settle(old)
+			return
+		}
+		h.place(p, &old.block)
+	case ok && old.entered <= ev.Time:
+		h.finish(t, old)
+		fallthrough
+	default:
+		if !void {
+			h.failed[t] = failure{addr: ev.Addr, time: ev.Time}
+		}
+	}
+}
+
+// forgetFailures drops what is kept of the failed reallocs of pid.
+func (h *Heap) forgetFailures(pid uint32) {
+	for t := range h.failed {
+		if t.pid == pid {
+			delete(h.failed, t)
+		}
+	}
+}

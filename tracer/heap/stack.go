@@ -1,0 +1,70 @@
+package heap
+
+import (
+	"memtrace/tracer/event"
+	"memtrace/tracer/live"
+)
+
+// stack is the sums of one call stack of one process. Always
+// AllocatedBlocks = Blocks + freedBlocks + DroppedBlocks + those inside realloc.
+//
+// It fills 256 bytes, of which a free touches the first cache line and an
+// allocation one more: with some thousand stacks that is what Apply waits for.
+type stack struct {
+	freedBlocks uint64
+	live.Account
+}
+
+// join adds a live block of size bytes at time now (ns).
+func (s *stack) join(now, size uint64) {
+	s.Grow(now, size)
+	s.Blocks++
+}
+
+// leave takes a live block of size bytes away at time now (ns).
+func (s *stack) leave(now, size uint64) {
+	s.Shrink(now, size)
+	s.Blocks--
+}
+
+// cachedStacks is the size of the cache in front of the map of stacks, a power
+// of two: 32 KiB spare most lookups the map.
+const cachedStacks = 1024
+
+// stacks finds stacks by key and by index, and their keys by index.
+type stacks struct {
+	all   []*stack
+	keys  []live.Key
+	byKey map[live.Key]uint32
+	cache [cachedStacks]cachedStack
+}
+
+type cachedStack struct {
+	key   live.Key
+	index uint32
+	stack *stack
+}
+
+func newStacks() stacks { return stacks{byKey: make(map[live.Key]uint32)} }
+
+// at returns the stack with the given index.
+func (ss *stacks) at(index uint32) *stack { return ss.all[index] }
+
+// get returns the stack with the given key, which is new perhaps.
+func (ss *stacks) get(pid uint32, id event.StackID) (uint32, *stack) {
+	key := live.Key{ID: id, PID: pid}
+	// The ID is a hash, so its low bits spread well.
+	c := &ss.cache[id%cachedStacks]
+	if c.stack != nil && c.key == key {
+		return c.index, c.stack
+	}
+	index, ok := ss.byKey[key]
+	if !ok {
+		index = uint32(len(ss.all))
+		ss.all = append(ss.all, new(stack))
+		ss.keys = append(ss.keys, key)
+		ss.byKey[key] = index
+	}
+	*c = cachedStack{key, index, ss.all[index]}
+	return index, c.stack
+}

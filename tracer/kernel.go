@@ -1,0 +1,144 @@
+package tracer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// RequirementError is returned where the kernel or the caller's privileges do
+// not allow tracing. Its text names what is missing and the remedy.
+type RequirementError struct {
+	Needs, Remedy string
+	err           error
+}
+
+func (e *RequirementError) Error() string {
+	text := "needs " + e.Needs
+	if e.err != nil {
+		text += fmt.Sprintf(" (%v)", e.err)
+	}
+	return text + ": " + e.Remedy
+}
+
+func (e *RequirementError) Unwrap() error { return e.err }
+
+// capabilities that attaching takes, by their numbers in
+// include/uapi/linux/capability.h.
+var capabilities = []struct {
+	bit  uint
+	name string
+}{
+	{21, "CAP_SYS_ADMIN"},  // load BPF, open uprobes, read map_files
+	{19, "CAP_SYS_PTRACE"}, // read other users' /proc/PID/maps and root
+}
+
+// kernelFeatures is what differs between the kernels that are supported.
+type kernelFeatures struct {
+	version [3]int
+	// uprobeMulti: many uprobes by one link, since 6.6.
+	uprobeMulti bool
+	// cheapHash: a hash map that is allocated as it fills takes its memory from
+	// BPF's own allocator, since 6.1. Before, the kernel warns in its log of
+	// such a map in a tracing program.
+	cheapHash bool
+	// unwindTables: stacks are walked by .eh_frame, since 5.13 (see
+	// bpf/unwind.h), on x86-64. Elsewhere by frame pointers.
+	unwindTables bool
+}
+
+func (k kernelFeatures) atLeast(major, minor int) bool {
+	return k.version[0] > major || k.version[0] == major && k.version[1] >= minor
+}
+
+// checkKernel finds out what the kernel can do, and refuses where that is not
+// enough, with a *RequirementError.
+func checkKernel() (kernelFeatures, error) {
+	var k kernelFeatures
+	if err := checkCapabilities(); err != nil {
+		return k, err
+	}
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return k, fmt.Errorf("read the kernel version: %w", err)
+	}
+	release := unix.ByteSliceToString(uts.Release[:])
+	k.version = parseRelease(release)
+	if !k.atLeast(5, 8) {
+		return k, &RequirementError{Needs: "Linux 5.8 or later", Remedy: "this is " + release}
+	}
+	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
+		return k, &RequirementError{
+			Needs:  "the kernel's type information, /sys/kernel/btf/vmlinux",
+			Remedy: "use a kernel built with CONFIG_DEBUG_INFO_BTF, or mount /sys",
+			err:    errors.Unwrap(err),
+		}
+	}
+	if err := checkPIDNamespace(); err != nil {
+		return k, err
+	}
+	k.uprobeMulti = k.atLeast(6, 6)
+	k.cheapHash = k.atLeast(6, 1)
+	k.unwindTables = runtime.GOARCH == "amd64" && k.atLeast(5, 13)
+	return k, nil
+}
+
+func parseRelease(release string) (v [3]int) {
+	// What does not parse stays 0: "6.18-rc1" is 6.18.0.
+	fmt.Sscanf(release, "%d.%d.%d", &v[0], &v[1], &v[2])
+	return v
+}
+
+func checkCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("read own capabilities: %w", err)
+	}
+	var missing []string
+	for _, c := range capabilities {
+		if data[c.bit/32].Effective&(1<<(c.bit%32)) == 0 {
+			missing = append(missing, c.name)
+		}
+	}
+	if len(missing) > 0 {
+		return &RequirementError{Needs: strings.Join(missing, " and "), Remedy: "run memtrace as root (sudo memtrace …)"}
+	}
+	return nil
+}
+
+// checkPIDNamespace refuses to run where the pids that the user types are not
+// those that BPF programs see.
+func checkPIDNamespace() error {
+	const initial = "pid:[4026531836]" // PROC_PID_INIT_INO, include/linux/proc_ns.h
+	ns, err := os.Readlink("/proc/self/ns/pid")
+	if err == nil && ns != initial {
+		return &RequirementError{
+			Needs:  "the host's PID namespace",
+			Remedy: "run it on the host, or the container with --pid=host (Kubernetes: hostPID: true)",
+		}
+	}
+	return nil
+}
+
+// returnProbesKill reports whether this kernel enters the return probe of a
+// process by a system call that the process's own seccomp filter sees, and
+// kills it: Linux 6.11 brought the call (ff474a78cef5), 6.14 and the stable
+// releases 6.12.14 and 6.13.3 let it pass (cf6cb56ef244).
+func (k kernelFeatures) returnProbesKill() bool {
+	switch v := k.version; {
+	case v[0] != 6:
+		return false
+	case v[1] == 11:
+		return true
+	case v[1] == 12:
+		return v[2] < 14
+	case v[1] == 13:
+		return v[2] < 3
+	}
+	return false
+}

@@ -1,0 +1,14 @@
+// Package kerneltest runs a program as root on the kernels of Debian's
+// releases, each booted in qemu with software emulation, so that no KVM and no
+// root is needed on the host.
+//
+// The kernels come from the Debian mirror that apt is already configured with,
+// through apt itself with lists of its own: proxies, keys and checksums are
+// apt's affair, and nothing on the machine is installed or changed. The guest
+// has no distribution: its whole file system is an initramfs made of the files
+// that a [Guest] names, the shared libraries they need, and the init in
+// kerneltest/init, which runs one command and ends the machine.
+//
+// The host needs a Debian release with qemu-system-x86. What to run in the
+// guest, and what counts as success, is left to the caller.
+package kerneltest

@@ -1,0 +1,98 @@
+//go:build kernels
+
+package kerneltest
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"memtrace/tracer/testprog"
+)
+
+// The tests that have to pass on every kernel, and where the source tree's
+// test programs and data are in the guest.
+const (
+	corePackage = "memtrace/cmd/memtrace"
+	coreTests   = "^TestCore"
+	coreTimeout = 20 * time.Minute
+
+	guestPrograms = "/testdata/bin"
+	guestCoreDir  = "/src/cmd/memtrace"
+)
+
+// machines bounds how many guests run at a time.
+var machines = make(chan struct{}, 2)
+
+// TestKernels runs the core tests on every kernel. None is left out: a kernel
+// that cannot be had fails.
+func TestKernels(t *testing.T) {
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "core.test")
+	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", binary, corePackage).CombinedOutput(); err != nil {
+		t.Fatalf("build tests of %s: %v\n%s", corePackage, err, out)
+	}
+	programs := filepath.Join(dir, "bin")
+	if err := os.Mkdir(programs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := testprog.Build(t.Context(), testprog.Sources(), programs); err != nil {
+		t.Fatal("build test programs: ", err)
+	}
+	guest := Guest{
+		Files: map[string]string{
+			guestCoreDir + "/core.test": binary,
+			guestPrograms:               programs,
+		},
+		Command: []string{
+			guestCoreDir + "/core.test", "-test.v", "-test.run=" + coreTests,
+			"-test.timeout=" + (coreTimeout - time.Minute).String(),
+		},
+		Env:       []string{"CI=true", "HOME=/root", "PATH=/usr/bin:/usr/sbin", testprog.DirVariable + "=" + guestPrograms},
+		Dir:       guestCoreDir,
+		MemoryMiB: 2048,
+		Timeout:   coreTimeout,
+	}
+	if data, err := filepath.Abs("../../cmd/memtrace/testdata"); err != nil {
+		t.Fatal(err)
+	} else if _, err := os.Stat(data); err == nil {
+		guest.Files[guestCoreDir+"/testdata"] = data
+	} else if !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, k := range Kernels() {
+		t.Run(k.Suite, func(t *testing.T) {
+			t.Parallel()
+			result := runGuest(t, k, guest)
+			if result.ExitCode != 0 {
+				t.Errorf("core tests exit with %d", result.ExitCode)
+			}
+			if !bytes.Contains(result.Output, []byte("\n--- PASS: TestCore")) {
+				t.Error("no core test passed")
+			}
+		})
+	}
+}
+
+// runGuest runs a guest in its turn and shows its output where the run or the
+// test fails.
+func runGuest(t *testing.T, k Kernel, g Guest) Result {
+	t.Helper()
+	machines <- struct{}{}
+	defer func() { <-machines }()
+	result, err := k.Run(t.Context(), g)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("output of the guest:\n%s", result.Output)
+		}
+	})
+	if err != nil {
+		t.Fatalf("kernel of %s: %v", k.Suite, err)
+	}
+	t.Logf("Linux %s, %v", result.Version, result.Elapsed.Round(100*time.Millisecond))
+	return result
+}

@@ -1,0 +1,103 @@
+// Package launch starts a command and holds it, its allocator mapped but none
+// of its code run, until probes are in place, so that a trace begins with the
+// first allocation. It uses ptrace, and only until Release.
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrEndedEarly is returned by Start for a command that ended, or ran another
+// program, before its C library was set up.
+var ErrEndedEarly = errors.New("ended before its C library was set up")
+
+// Command is a started command.
+type Command struct {
+	process *os.Process
+	// release is closed to let the held command go; released has the outcome.
+	release  chan struct{}
+	released chan error
+}
+
+// Start runs argv with memtrace's own standard files and returns once it is
+// held. Only the kernel and the dynamic loader have run by then: every library
+// that the program names is mapped, no constructor has been called.
+func Start(argv []string) (*Command, error) {
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", argv[0], errors.Unwrap(err))
+	}
+	c := &Command{release: make(chan struct{}), released: make(chan error, 1)}
+	held := make(chan error)
+	go func() {
+		// ptrace answers only to the thread that started the command. It is
+		// not unlocked: the runtime ends it with the goroutine.
+		runtime.LockOSThread()
+		err := c.start(path, argv)
+		held <- err
+		if err != nil {
+			return
+		}
+		<-c.release
+		c.released <- unix.PtraceDetach(c.PID())
+	}()
+	return c, <-held
+}
+
+func (c *Command) start(path string, argv []string) error {
+	var err error
+	c.process, err = os.StartProcess(path, argv, &os.ProcAttr{
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Sys:   &unix.SysProcAttr{Ptrace: true},
+	})
+	if err != nil {
+		return fmt.Errorf("start %s: %w", argv[0], errors.Unwrap(err))
+	}
+	if err := runToLibrary(c.PID()); err != nil {
+		_ = c.process.Kill()
+		_, _ = c.process.Wait()
+		return fmt.Errorf("start %s: %w", argv[0], err)
+	}
+	return nil
+}
+
+// PID is the command's process id.
+func (c *Command) PID() int { return c.process.Pid }
+
+// Release lets the command run.
+func (c *Command) Release() error {
+	close(c.release)
+	if err := <-c.released; err != nil {
+		return fmt.Errorf("let the command run: %w", err)
+	}
+	return nil
+}
+
+// Signal sends a signal to the command.
+func (c *Command) Signal(s os.Signal) error { return c.process.Signal(s) }
+
+// Kill ends the command, also a held one, and waits for its end.
+func (c *Command) Kill() {
+	_ = c.process.Kill()
+	_, _ = c.process.Wait()
+}
+
+// Wait waits for the command's end and returns its status as a shell gives it:
+// the exit code, or 128 and the number of the signal that ended it.
+func (c *Command) Wait() (int, error) {
+	state, err := c.process.Wait()
+	if err != nil {
+		return 0, fmt.Errorf("wait for the command: %w", err)
+	}
+	status, ok := state.Sys().(unix.WaitStatus)
+	if ok && status.Signaled() {
+		return 128 + int(status.Signal()), nil
+	}
+	return state.ExitCode(), nil
+}

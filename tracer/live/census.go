@@ -1,0 +1,109 @@
+package live
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"memtrace/tracer/trend"
+)
+
+// Census makes a Snapshot: Count takes every outstanding block and tallies it by
+// stack, Report every stack with its tally.
+type Census struct {
+	opt   Options
+	older uint64
+	// Survival concerns the allocations before bucket, which begins at the time
+	// boundary (ns).
+	bucket, boundary uint64
+	snap             Snapshot
+}
+
+// Tally is what a Census counts of one stack. The zero Tally is empty.
+type Tally struct {
+	sum Sum
+	// oldest and youngest are times of allocation, ns.
+	oldest, youngest uint64
+	// settled counts the allocations, of any age, before the boundary.
+	settled uint64
+	list    largest
+}
+
+// NewCensus begins a census by a ledger whose latest event was at the time
+// latest (ns) and whose accounts use clock.
+func NewCensus(opt Options, latest uint64, clock *trend.Clock) *Census {
+	opt.Now = max(opt.Now, latest)
+	c := &Census{opt: opt, older: uint64(max(opt.Older, 0)), bucket: math.MaxUint64, boundary: math.MaxUint64}
+	c.snap.Now = opt.Now
+	if opt.Older > 0 {
+		c.bucket, c.boundary = clock.Boundary(opt.Now, opt.Older)
+	}
+	return c
+}
+
+// Wants reports whether process pid is asked for.
+func (c *Census) Wants(pid uint32) bool { return c.opt.PID == 0 || c.opt.PID == pid }
+
+// Settle counts an allocation made at time (ns) of which something is
+// outstanding. It is to be called once for each, where Count is for each block.
+func (c *Census) Settle(t *Tally, time uint64) {
+	if time < c.boundary {
+		t.settled++
+	}
+}
+
+// Count counts an outstanding block, allocated at time (ns), of a process that
+// the census wants.
+func (c *Census) Count(t *Tally, addr, size, time uint64) {
+	if c.opt.Now-time < c.older {
+		c.snap.Young.Add(size)
+		return
+	}
+	c.snap.Outstanding.Add(size)
+	if t.sum.Blocks == 0 {
+		t.oldest, t.youngest = time, time
+	}
+	t.sum.Add(size)
+	t.oldest = min(t.oldest, time)
+	t.youngest = max(t.youngest, time)
+	if c.opt.Blocks {
+		t.list.add(Block{Address: addr, Bytes: size, Age: c.age(time)}, c.opt.MaxBlocks)
+	}
+}
+
+// Report puts a stack into the snapshot, if it is wanted there: its account, how
+// many of its allocations were freed, and its tally. Its process was first heard
+// of at start (ns).
+func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
+	if !c.Wants(key.PID) || t.sum.Blocks == 0 && !c.opt.All {
+		return
+	}
+	st := Stack{
+		ID:                   key.ID,
+		PID:                  key.PID,
+		Sum:                  t.sum,
+		AllocatedBytes:       a.AllocatedBytes,
+		AllocatedBlocks:      a.AllocatedBlocks,
+		FreedBlocks:          freed,
+		GrowthBytesPerSecond: a.growth.Slope(start, c.opt.Now, a.Bytes),
+		Survival:             a.survival(c.bucket, t.settled),
+		BlockList:            t.list.cut(c.opt.MaxBlocks),
+	}
+	if t.sum.Blocks > 0 {
+		st.Oldest, st.Youngest = c.age(t.oldest), c.age(t.youngest)
+	}
+	c.snap.Stacks = append(c.snap.Stacks, st)
+}
+
+// Snapshot ends the census. exited says whether all processes that it wants have
+// exited.
+func (c *Census) Snapshot(exited bool) Snapshot {
+	c.snap.Exited = exited
+	slices.SortFunc(c.snap.Stacks, func(a, b Stack) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID), cmp.Compare(a.PID, b.PID))
+	})
+	return c.snap
+}
+
+func (c *Census) age(then uint64) time.Duration { return time.Duration(c.opt.Now - then) }

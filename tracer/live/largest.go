@@ -1,0 +1,43 @@
+package live
+
+import (
+	"cmp"
+	"slices"
+)
+
+// largest collects the largest blocks.
+type largest struct {
+	list []Block
+	// full says that the list was cut: blocks behind least are not among the
+	// largest.
+	full  bool
+	least Block
+}
+
+// order is that of Stack.BlockList.
+func order(a, b Block) int {
+	return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Address, b.Address))
+}
+
+// add takes up b. The list is cut to limit, if that is not 0, whenever it has
+// become twice as long.
+func (l *largest) add(b Block, limit int) {
+	if l.full && order(b, l.least) > 0 {
+		return
+	}
+	l.list = append(l.list, b)
+	if limit > 0 && len(l.list) >= 2*limit {
+		l.cut(limit)
+	}
+}
+
+// cut sorts the list, drops what is beyond limit, if that is not 0, and returns
+// what is left.
+func (l *largest) cut(limit int) []Block {
+	slices.SortFunc(l.list, order)
+	if limit > 0 && len(l.list) > limit {
+		l.list = l.list[:limit]
+		l.full, l.least = true, l.list[limit-1]
+	}
+	return l.list
+}

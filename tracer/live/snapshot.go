@@ -1,0 +1,90 @@
+package live
+
+import (
+	"time"
+
+	"memtrace/tracer/event"
+)
+
+// Options says what a Snapshot is to hold.
+type Options struct {
+	// PID is the process asked for, 0 for all.
+	PID uint32
+	// Now is the time of the snapshot, ns of CLOCK_MONOTONIC. An earlier time
+	// than that of the latest event is taken as that, so 0 means just then.
+	Now uint64
+	// Older is the age from which a block counts; younger ones are only
+	// summed in Snapshot.Young. With 0 every block counts.
+	Older time.Duration
+	// Blocks asks for the blocks of each stack, at most MaxBlocks of them, the
+	// largest, or all of them if MaxBlocks is 0.
+	Blocks    bool
+	MaxBlocks int
+	// All includes stacks without a block that counts.
+	All bool
+}
+
+// Sum is a number of blocks and of their bytes.
+type Sum struct{ Bytes, Blocks uint64 }
+
+// Add adds a block of size bytes.
+func (s *Sum) Add(size uint64) {
+	s.Bytes += size
+	s.Blocks++
+}
+
+// Sub takes away a block of size bytes.
+func (s *Sum) Sub(size uint64) {
+	s.Bytes -= size
+	s.Blocks--
+}
+
+// Plus returns the sum of both.
+func (s Sum) Plus(o Sum) Sum { return Sum{s.Bytes + o.Bytes, s.Blocks + o.Blocks} }
+
+// Snapshot is what is known of live memory at one moment.
+type Snapshot struct {
+	// Now is the time of the snapshot, ns.
+	Now uint64
+	// Stacks are sorted by Bytes, largest first, then by ID and PID.
+	Stacks []Stack
+	// Outstanding is the blocks at least Options.Older old, Young the others.
+	Outstanding, Young Sum
+	// Exited says that all processes asked for have exited.
+	Exited bool
+}
+
+// Key names a stack. IDs hash the pid in already; a key with the pid costs
+// nothing and keeps stacks that could not be read (ID 0) apart by process.
+type Key struct {
+	ID  event.StackID
+	PID uint32
+}
+
+// Stack is a call stack and its blocks.
+type Stack struct {
+	ID  event.StackID
+	PID uint32
+	// Sum is the blocks that are outstanding and at least Older old.
+	Sum
+	// The totals since tracing began, blocks of any age. What is neither
+	// outstanding nor freed was dropped by an exec or a gap.
+	AllocatedBytes, AllocatedBlocks, FreedBlocks uint64
+	// GrowthBytesPerSecond is the slope of the outstanding bytes, of any age.
+	GrowthBytesPerSecond float64
+	// Survival is the part, 0 to 1, of the allocations made at least Older ago
+	// of which something is outstanding, where Older is at most the window of
+	// the ledger's trend.Clock. Allocations up to an eighth of the window older
+	// than that may be left out; where nothing else is there, all count.
+	Survival float64
+	// Oldest and Youngest are ages of the blocks in Sum.
+	Oldest, Youngest time.Duration
+	// BlockList is sorted by size, largest first, then by address.
+	BlockList []Block
+}
+
+// Block is one outstanding block.
+type Block struct {
+	Address, Bytes uint64
+	Age            time.Duration
+}

@@ -1,0 +1,140 @@
+package tracer
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/rlimit"
+
+	"memtrace/bpf"
+	"memtrace/tracer/target"
+)
+
+// Sizes of the maps that take no memory until they fill, where the kernel has
+// such maps. Elsewhere the sizes in bpf/state.h stand.
+const (
+	maxThreads = 1 << 17
+	maxSpills  = 1 << 22
+)
+
+// objects are the programs, maps and variables of the BPF object. Of programs
+// that come in two forms they hold the one for this kernel.
+type objects struct {
+	EnterAlloc         *ebpf.Program `ebpf:"enter_alloc"`
+	EnterCalloc        *ebpf.Program `ebpf:"enter_calloc"`
+	EnterRealloc       *ebpf.Program `ebpf:"enter_realloc"`
+	EnterMemalign      *ebpf.Program `ebpf:"enter_memalign"`
+	EnterPosixMemalign *ebpf.Program `ebpf:"enter_posix_memalign"`
+	EnterFree          *ebpf.Program `ebpf:"enter_free"`
+	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
+	EnterSyscall       *ebpf.Program `ebpf:"enter_syscall"`
+	ExitSyscall        *ebpf.Program `ebpf:"exit_syscall"`
+	OnFork             *ebpf.Program `ebpf:"on_fork"`
+	OnExec             *ebpf.Program `ebpf:"on_exec"`
+	OnExit             *ebpf.Program `ebpf:"on_exit"`
+	bpf.MemtraceMaps
+	bpf.MemtraceVariables
+}
+
+// Close frees what was loaded. Programs and maps that were not are nil, which
+// may be closed as well.
+func (o *objects) Close() error {
+	var errs []error
+	for _, p := range []*ebpf.Program{
+		o.EnterAlloc, o.EnterCalloc, o.EnterRealloc, o.EnterMemalign, o.EnterPosixMemalign, o.EnterFree,
+		o.LeaveAlloc, o.EnterSyscall, o.ExitSyscall, o.OnFork, o.OnExec, o.OnExit,
+	} {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(append(errs, o.MemtraceMaps.Close())...)
+}
+
+// programs are the BPF programs by what they go on.
+type programs struct {
+	objs  objects
+	enter [target.Roles]*ebpf.Program
+}
+
+// load puts the programs and maps into the kernel.
+func load(cfg Config, k kernelFeatures) (*programs, error) {
+	// Before 5.11 maps count against the locked memory limit.
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("raise the locked memory limit: %w", err)
+	}
+	spec, err := bpf.LoadMemtrace()
+	if err != nil {
+		return nil, fmt.Errorf("read the BPF object: %w", err)
+	}
+	spec.Maps["events"].MaxEntries = uint32(cfg.RingSize)
+	if k.cheapHash {
+		for name, entries := range map[string]uint32{"threads": maxThreads, "spills": maxSpills} {
+			spec.Maps[name].MaxEntries = entries
+			spec.Maps[name].Flags |= noPrealloc
+		}
+	}
+	for name, value := range map[string]any{
+		"stack_depth": uint32(cfg.StackDepth),
+		"min_size":    cfg.MinSize,
+		"max_size":    cfg.MaxSize,
+		"wake_bytes":  uint64(cfg.RingSize / 4),
+	} {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return nil, fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	if k.uprobeMulti {
+		for _, p := range spec.Programs {
+			if p.Type == ebpf.Kprobe {
+				p.AttachType = ebpf.AttachTraceUprobeMulti
+			}
+		}
+	}
+	chooseStacks(spec, k)
+	p := new(programs)
+	if err := spec.LoadAndAssign(&p.objs, nil); err != nil {
+		return nil, explainLoad(err)
+	}
+	p.enter = [target.Roles]*ebpf.Program{
+		target.Alloc:         p.objs.EnterAlloc,
+		target.Calloc:        p.objs.EnterCalloc,
+		target.Realloc:       p.objs.EnterRealloc,
+		target.Memalign:      p.objs.EnterMemalign,
+		target.PosixMemalign: p.objs.EnterPosixMemalign,
+		target.Free:          p.objs.EnterFree,
+	}
+	return p, nil
+}
+
+// chooseStacks keeps, of the programs that walk stacks, those for this kernel.
+func chooseStacks(spec *ebpf.CollectionSpec, k kernelFeatures) {
+	for _, name := range []string{"leave_alloc", "exit_syscall"} {
+		if !k.unwindTables {
+			spec.Programs[name] = spec.Programs[name+"_fp"]
+		}
+		delete(spec.Programs, name+"_fp")
+	}
+	if !k.unwindTables {
+		for _, name := range []string{"unwind_tables", "mappings"} {
+			spec.Maps[name].InnerMap.Flags &^= innerMapFlag // unknown before 5.10
+		}
+	}
+}
+
+const noPrealloc = 1 // BPF_F_NO_PREALLOC
+
+// explainLoad names the feature behind a refusal where there is one.
+func explainLoad(err error) error {
+	if e := features.HaveMapType(ebpf.RingBuf); errors.Is(e, ebpf.ErrNotSupported) {
+		return &RequirementError{Needs: "BPF ring buffers", Remedy: "use Linux 5.8 or later", err: e}
+	}
+	if e := features.HaveProgramType(ebpf.Tracing); errors.Is(e, ebpf.ErrNotSupported) {
+		return &RequirementError{Needs: "BPF tracing programs", Remedy: "use a kernel with CONFIG_BPF_EVENTS", err: e}
+	}
+	var verifier *ebpf.VerifierError
+	if errors.As(err, &verifier) {
+		return fmt.Errorf("load the BPF programs: %+v", verifier)
+	}
+	return fmt.Errorf("load the BPF programs: %w", err)
+}

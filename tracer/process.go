@@ -1,0 +1,98 @@
+package tracer
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/symbolize"
+	"memtrace/tracer/target"
+)
+
+// process is one traced process.
+type process struct {
+	target  *target.Target
+	symbols *symbolize.Process
+	links   links
+	// modules are what unwind tables are loaded for.
+	modules []target.Module
+	// pidfd becomes readable when the process is gone.
+	pidfd int
+	// exited: its last thread has passed the exit tracepoint, at time endMono
+	// (ns of CLOCK_MONOTONIC).
+	exited   bool
+	endMono  uint64
+	children uint64
+}
+
+func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) {
+	if pid == unix.Getpid() {
+		return nil, fmt.Errorf("process %d is memtrace itself, whose tracing would trace the tracing", pid)
+	}
+	// First of all, so that the number cannot pass to another process unseen.
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil, fmt.Errorf("process %d: %w", pid, target.ErrNoProcess)
+	}
+	p := &process{pidfd: pidfd}
+	if err != nil {
+		p.pidfd = -1 // a thread's id: target.Find says so
+	}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.target, err = target.Find(pid); err != nil {
+		return nil, err
+	}
+	if p.target.Seccomp && k.returnProbesKill() {
+		return nil, fmt.Errorf("process %d (%s) runs under a seccomp filter: %w", pid, p.target.Command, &RequirementError{
+			Needs:  "a kernel whose return probes pass seccomp filters (Linux 6.11 to 6.12.13 and 6.13 to 6.13.2 kill the process)",
+			Remedy: "update the kernel",
+		})
+	}
+	p.symbols, err = symbolize.NewProcess(pid, symbolize.Options{DebugDirs: cfg.DebugDirs})
+	if err != nil {
+		return nil, fmt.Errorf("read the modules of process %d: %w", pid, err)
+	}
+	return p, nil
+}
+
+// attach puts probes on every object that serves allocations.
+func (p *process) attach(progs *programs, k kernelFeatures) error {
+	for _, o := range p.target.Objects {
+		attached, err := attachObject(progs, k, p.target.PID, o)
+		if err != nil {
+			return err
+		}
+		p.links = append(p.links, attached...)
+	}
+	return nil
+}
+
+// gone reports whether the process has ended, by its pidfd.
+func (p *process) gone() bool {
+	if p.pidfd < 0 {
+		return false
+	}
+	fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n == 1
+}
+
+func (p *process) close() error {
+	var err error
+	if p.symbols != nil {
+		err = p.symbols.Close()
+	}
+	if p.target != nil {
+		p.target.Close()
+	}
+	if p.pidfd >= 0 {
+		err = errors.Join(err, unix.Close(p.pidfd))
+		p.pidfd = -1
+	}
+	return err
+}

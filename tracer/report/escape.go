@@ -1,0 +1,49 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxNameBytes bounds a single name in every form. Nothing that a compiler
+// emits comes near it in practice, but the traced process chooses its symbol
+// names, and a report must not grow with them.
+const maxNameBytes = 4 << 10
+
+// ellipsis stands for what was cut from a name.
+const ellipsis = "…"
+
+// escape makes a name from the traced process safe to show. Whatever could
+// steer a terminal or reorder the text around it (control characters, bidi
+// controls, line separators, other invisible format characters) and whatever
+// is not UTF-8 comes out as \xNN or \u{N}; names longer than maxNameBytes are
+// cut. Backslashes stay as they are: the result is for eyes, not for parsing.
+func escape(s string) string { return escapeAlso(s, nil) }
+
+// escapeAlso is escape for a form that has delimiters of its own: characters
+// for which special reports true are escaped as well.
+func escapeAlso(s string, special func(rune) bool) string {
+	unsafe := func(r rune, size int) bool {
+		return r == utf8.RuneError && size == 1 || !unicode.IsPrint(r) || special != nil && special(r)
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		if b.Len() >= maxNameBytes {
+			b.WriteString(ellipsis)
+			break
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case !unsafe(r, size):
+			b.WriteString(s[i : i+size])
+		case size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		default:
+			fmt.Fprintf(&b, `\u{%x}`, r)
+		}
+		i += size
+	}
+	return b.String()
+}

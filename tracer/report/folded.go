@@ -1,0 +1,83 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Names of frames that stand for what is not known, in the forms that have no
+// other place to say so.
+const (
+	unknownFrame   = "[unknown]"
+	truncatedFrame = "[truncated]"
+)
+
+// Folded writes one line for each different stack, "root;...;leaf BYTES", as
+// flamegraph.pl and speedscope read it. Frames run outermost first, the last is
+// the caller of the allocation function; the number is the bytes outstanding.
+// A stack that is deeper than what is known of it starts with [truncated].
+func Folded(w io.Writer, r *Report) error {
+	var order []string
+	sums := make(map[string]uint64)
+	for i := range r.Stacks {
+		line := foldedStack(&r.Stacks[i])
+		if _, ok := sums[line]; !ok {
+			order = append(order, line)
+		}
+		sums[line] = addClamped(sums[line], r.Stacks[i].Bytes)
+	}
+	var buf bytes.Buffer
+	for _, line := range order {
+		fmt.Fprintf(&buf, "%s %d\n", line, sums[line])
+	}
+	if _, err := w.Write(buf.Bytes()); err != nil {
+		return fmt.Errorf("write folded stacks: %w", err)
+	}
+	return nil
+}
+
+// foldedStack joins the names of a stack's frames, outermost first.
+func foldedStack(s *Stack) string {
+	names := make([]string, 0, len(s.Frames)+1)
+	if s.Truncated {
+		names = append(names, truncatedFrame)
+	}
+	for i := len(s.Frames) - 1; i >= 0; i-- {
+		names = append(names, foldedName(&s.Frames[i]))
+	}
+	if len(s.Frames) == 0 {
+		names = append(names, unknownFrame)
+	}
+	// "name 12 345" would be read as a differential profile with two counts.
+	last := &names[len(names)-1]
+	if i := strings.LastIndexByte(*last, ' '); i >= 0 && isNumber((*last)[i+1:]) {
+		*last = (*last)[:i] + `\x20` + (*last)[i+1:]
+	}
+	return strings.Join(names, ";")
+}
+
+// foldedName names a frame so that it is one component of a folded stack.
+func foldedName(f *Frame) string {
+	return escapeAlso(frameName(f), func(r rune) bool { return r == ';' })
+}
+
+// frameName returns the function of f, or else its place in its module, which
+// unlike its address is the same in every run.
+func frameName(f *Frame) string {
+	switch {
+	case f.Function != "":
+		return f.Function
+	case f.Module != "":
+		return fmt.Sprintf("%s+0x%x", baseName(f.Module), f.Offset)
+	case f.Address != 0:
+		return fmt.Sprintf("0x%x", f.Address)
+	}
+	return unknownFrame
+}
+
+// isNumber reports whether s has the form of a folded stack's count.
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789.") == ""
+}

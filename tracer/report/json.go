@@ -1,0 +1,99 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"unicode"
+	"unicode/utf8"
+)
+
+// JSON writes the report as one indented JSON document with a newline behind
+// it, in the layout that Schema names. Lists without entries are [], not null.
+//
+// A decoder gets every name back as it was, two cases aside: bytes that are not
+// UTF-8, which JSON cannot carry, are written as \xNN, and names longer than
+// 4 KiB are cut. It is an error if a number is not finite.
+func JSON(w io.Writer, r *Report) error {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // operator<, std::vector<int> and the like stay readable
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(representable(r)); err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	if _, err := w.Write(escapeInvisible(buf.Bytes())); err != nil {
+		return fmt.Errorf("write JSON report: %w", err)
+	}
+	return nil
+}
+
+// representable returns a copy of r in which every string that comes from the
+// traced process fits into JSON and no list is nil.
+func representable(r *Report) *Report {
+	c := *r
+	for _, s := range []*string{&c.Target.Command, &c.Target.Exe, &c.Target.Allocator, &c.Target.Libc} {
+		*s = bounded(*s)
+	}
+	c.Notes = slices.Clone(r.Notes)
+	for i := range c.Notes {
+		c.Notes[i] = bounded(c.Notes[i])
+	}
+	c.Stacks = make([]Stack, len(r.Stacks))
+	for i, s := range r.Stacks {
+		s.Frames = append([]Frame{}, s.Frames...)
+		for j := range s.Frames {
+			f := &s.Frames[j]
+			f.Function, f.Module, f.File = bounded(f.Function), bounded(f.Module), bounded(f.File)
+		}
+		c.Stacks[i] = s
+	}
+	return &c
+}
+
+// bounded returns s with the bytes escaped that are not UTF-8, and cut to
+// about maxNameBytes. encoding/json alone would replace such bytes by U+FFFD,
+// which makes different names equal.
+func bounded(s string) string {
+	if len(s) <= maxNameBytes && utf8.ValidString(s) {
+		return s
+	}
+	var b []byte
+	for i := 0; i < len(s); {
+		if len(b) >= maxNameBytes {
+			return string(b) + ellipsis
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size == 1 {
+			b = fmt.Appendf(b, `\x%02x`, s[i])
+		} else {
+			b = append(b, s[i:i+size]...)
+		}
+		i += size
+	}
+	return string(b)
+}
+
+// escapeInvisible writes the characters of a JSON document that escape would
+// not let through, and encoding/json does, as \uNNNN: DEL, C1 controls, bidi
+// controls and the like. They can only occur inside strings, where the
+// escaped form means the same.
+func escapeInvisible(doc []byte) []byte {
+	out := make([]byte, 0, len(doc))
+	for len(doc) > 0 {
+		r, size := utf8.DecodeRune(doc)
+		switch {
+		case r < 0x7f || unicode.IsPrint(r):
+			out = append(out, doc[:size]...)
+		case r > 0xffff:
+			r -= 0x10000
+			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		doc = doc[size:]
+	}
+	return out
+}

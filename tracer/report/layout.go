@@ -1,0 +1,140 @@
+package report
+
+import (
+	"bytes"
+	"strings"
+)
+
+// style is the terminal sequence that switches a style on.
+type style string
+
+const (
+	plain style = ""
+	bold  style = "\x1b[1m"
+	dim   style = "\x1b[2m"
+	alarm style = "\x1b[1;31m"
+
+	styleOff = "\x1b[0m"
+)
+
+// span is a piece of a line in one style. Its text is escaped already.
+type span struct {
+	text  string
+	style style
+}
+
+// texts makes plain spans.
+func texts(ss ...string) []span {
+	spans := make([]span, len(ss))
+	for i, s := range ss {
+		spans[i].text = s
+	}
+	return spans
+}
+
+// printer collects lines of at most width columns.
+type printer struct {
+	buf     bytes.Buffer
+	width   int
+	color   bool
+	current style // switched on at the end of buf
+}
+
+// put writes a span to the current line.
+func (p *printer) put(s span) {
+	p.switchTo(s.style)
+	p.buf.WriteString(s.text)
+}
+
+// switchTo changes the style of what follows.
+func (p *printer) switchTo(st style) {
+	if !p.color || st == p.current {
+		return
+	}
+	if p.current != plain {
+		p.buf.WriteString(styleOff)
+	}
+	p.buf.WriteString(string(st))
+	p.current = st
+}
+
+// newline ends the current line and with it any style.
+func (p *printer) newline() {
+	p.switchTo(plain)
+	p.buf.WriteByte('\n')
+}
+
+// line writes spans that together are known to fit.
+func (p *printer) line(spans ...span) {
+	for _, s := range spans {
+		p.put(s)
+	}
+	p.newline()
+}
+
+// flow writes lead and then the items with gap between them. Where the width
+// is used up it goes on in the next line, indented by indent columns or the
+// width of lead, whichever is more; items are kept whole if they fit a line.
+func (p *printer) flow(lead span, indent int, gap string, items ...span) {
+	p.put(lead)
+	col := columns(lead.text)
+	indent = max(indent, col)
+	first := true
+	for _, it := range breakWide(items, p.width-indent) {
+		n := columns(it.text)
+		switch {
+		case first:
+		case col+len(gap)+n > p.width:
+			p.newline()
+			p.buf.WriteString(strings.Repeat(" ", indent))
+			col = indent
+		default:
+			if it.style != p.current {
+				p.switchTo(plain)
+			}
+			p.buf.WriteString(gap)
+			col += len(gap)
+		}
+		p.put(it)
+		col += n
+		first = false
+	}
+	p.newline()
+}
+
+// paragraph writes text behind lead, wrapped at spaces.
+func (p *printer) paragraph(lead span, text string, st style) {
+	var items []span
+	for _, word := range strings.Fields(text) {
+		items = append(items, span{word, st})
+	}
+	p.flow(lead, 0, " ", items...)
+}
+
+// breakWide splits the items that take more than width columns, at spaces or
+// else anywhere.
+func breakWide(items []span, width int) []span {
+	var out []span
+	for _, it := range items {
+		if columns(it.text) <= width {
+			out = append(out, it)
+			continue
+		}
+		for _, word := range strings.Fields(it.text) {
+			for word != "" {
+				head := headWithin(word, width)
+				out = append(out, span{head, it.style})
+				word = word[len(head):]
+			}
+		}
+	}
+	return out
+}
+
+// joined ends every item but the last with mark, a comma or a semicolon.
+func joined(mark string, items []span) []span {
+	for i := range len(items) - 1 {
+		items[i].text += mark
+	}
+	return items
+}

@@ -1,0 +1,217 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/pprof/profile"
+)
+
+// Pprof writes the report as a gzipped profile.proto. Its samples have the
+// values of Go's heap profiles (alloc_objects, alloc_space, inuse_objects,
+// inuse_space, the last by default) and the label kind, heap or mmap. Values
+// beyond the int64 of the format are cut to its maximum.
+//
+// Locations have the address of the call instruction's last byte, one less than
+// the return address, as pprof expects. Frames without a name are left to be
+// symbolized by pprof where Target.Modules has their mapping.
+func Pprof(w io.Writer, r *Report) error {
+	b := newProfileBuilder(r)
+	for i := range r.Stacks {
+		b.sample(&r.Stacks[i])
+	}
+	if err := b.prof.CheckValid(); err != nil {
+		return fmt.Errorf("build profile: %w", err)
+	}
+	if err := b.prof.Write(w); err != nil {
+		return fmt.Errorf("write profile: %w", err)
+	}
+	return nil
+}
+
+// profileBuilder gives mappings, functions and locations their identity in a
+// profile.
+type profileBuilder struct {
+	prof      *profile.Profile
+	functions map[[2]string]*profile.Function
+	locations map[string]*profile.Location
+}
+
+func newProfileBuilder(r *Report) *profileBuilder {
+	p := &profile.Profile{
+		SampleType: []*profile.ValueType{
+			{Type: "alloc_objects", Unit: "count"},
+			{Type: "alloc_space", Unit: "bytes"},
+			{Type: "inuse_objects", Unit: "count"},
+			{Type: "inuse_space", Unit: "bytes"},
+		},
+		DefaultSampleType: "inuse_space",
+		// A period of one byte: nothing is sampled, every call counts.
+		PeriodType:    &profile.ValueType{Type: "space", Unit: "bytes"},
+		Period:        1,
+		DurationNanos: toInt64(r.DurationSeconds * 1e9),
+		Comments:      profileComments(r),
+	}
+	if !r.Start.IsZero() {
+		p.TimeNanos = r.Start.UnixNano()
+	}
+	modules := slices.Clone(r.Target.Modules)
+	// The first mapping of a profile is the main program.
+	slices.SortStableFunc(modules, func(a, b Module) int {
+		return isMain(b, r.Target.Exe) - isMain(a, r.Target.Exe)
+	})
+	for _, m := range modules {
+		p.Mapping = append(p.Mapping, &profile.Mapping{
+			ID:      uint64(len(p.Mapping) + 1),
+			Start:   m.Start,
+			Limit:   m.End,
+			Offset:  m.Offset,
+			File:    escape(m.Path),
+			BuildID: escape(m.BuildID),
+		})
+	}
+	return &profileBuilder{
+		prof:      p,
+		functions: make(map[[2]string]*profile.Function),
+		locations: make(map[string]*profile.Location),
+	}
+}
+
+// isMain is 1 for mappings of the executable exe, else 0.
+func isMain(m Module, exe string) int {
+	if exe != "" && m.Path == exe {
+		return 1
+	}
+	return 0
+}
+
+// profileComments returns what pprof has no field for; "pprof -comments" shows it.
+func profileComments(r *Report) []string {
+	comments := []string{fmt.Sprintf("memtrace: %s (pid %d)", escape(r.Target.Command), r.Target.PID)}
+	if text := losses(r); text != "" {
+		comments = append(comments, "INCOMPLETE: "+text)
+	}
+	if r.StacksTotal > len(r.Stacks) {
+		comments = append(comments, fmt.Sprintf("the worst %d of %d stacks", len(r.Stacks), r.StacksTotal))
+	}
+	for _, n := range r.Notes {
+		comments = append(comments, escape(n))
+	}
+	return comments
+}
+
+// sample adds a stack.
+func (b *profileBuilder) sample(s *Stack) {
+	sample := &profile.Sample{
+		Value: []int64{
+			clampInt64(s.AllocatedBlocks), clampInt64(s.AllocatedBytes),
+			clampInt64(s.Blocks), clampInt64(s.Bytes),
+		},
+	}
+	if s.Kind != "" {
+		sample.Label = map[string][]string{"kind": {escape(string(s.Kind))}}
+	}
+	for frames := s.Frames; len(frames) > 0; {
+		n := inlineGroup(frames)
+		sample.Location = append(sample.Location, b.location(frames[:n]))
+		frames = frames[n:]
+	}
+	if len(s.Frames) == 0 {
+		sample.Location = append(sample.Location, b.location([]Frame{{Function: unknownFrame}}))
+	}
+	if s.Truncated {
+		sample.Location = append(sample.Location, b.location([]Frame{{Function: truncatedFrame}}))
+	}
+	b.prof.Sample = append(b.prof.Sample, sample)
+}
+
+// inlineGroup returns how many frames at the start of frames are one location:
+// inlined calls, innermost first, and the function they were inlined into.
+func inlineGroup(frames []Frame) int {
+	n := 1
+	for frames[n-1].Inline && n < len(frames) && frames[n].Address == frames[0].Address {
+		n++
+	}
+	return n
+}
+
+// location returns the location of frames that share an address.
+func (b *profileBuilder) location(frames []Frame) *profile.Location {
+	var key strings.Builder
+	key.WriteString(strconv.FormatUint(frames[0].Address, 16))
+	for _, f := range frames {
+		fmt.Fprintf(&key, " %q %q %q %d %d", f.Function, f.File, f.Module, f.Offset, f.Line)
+	}
+	if l := b.locations[key.String()]; l != nil {
+		return l
+	}
+	l := &profile.Location{ID: uint64(len(b.prof.Location) + 1)}
+	if a := frames[0].Address; a > 0 {
+		l.Address = a - 1
+		l.Mapping = b.mapping(a - 1)
+	}
+	for i := range frames {
+		f := &frames[i]
+		if f.Function == "" && l.Mapping != nil {
+			continue // pprof looks into the file, or shows the address and the file
+		}
+		l.Line = append(l.Line, profile.Line{Function: b.function(f), Line: int64(f.Line)})
+	}
+	if m := l.Mapping; m != nil && len(l.Line) > 0 {
+		// Set on any name: pprof symbolizes whole mappings, or not at all, and
+		// would overwrite what is known with what it finds on its own machine.
+		m.HasFunctions = true
+		m.HasFilenames = m.HasFilenames || frames[0].File != ""
+		m.HasLineNumbers = m.HasLineNumbers || frames[0].Line > 0
+		m.HasInlineFrames = m.HasInlineFrames || len(l.Line) > 1
+	}
+	b.prof.Location = append(b.prof.Location, l)
+	b.locations[key.String()] = l
+	return l
+}
+
+// mapping returns the mapping that holds address, or nil.
+func (b *profileBuilder) mapping(address uint64) *profile.Mapping {
+	for _, m := range b.prof.Mapping {
+		if m.Start <= address && address < m.Limit {
+			return m
+		}
+	}
+	return nil
+}
+
+// function returns the function that f is in.
+func (b *profileBuilder) function(f *Frame) *profile.Function {
+	key := [2]string{frameName(f), f.File}
+	if fn := b.functions[key]; fn != nil {
+		return fn
+	}
+	name := escape(key[0])
+	fn := &profile.Function{
+		ID:         uint64(len(b.prof.Function) + 1),
+		Name:       name,
+		SystemName: name,
+		Filename:   escape(f.File),
+	}
+	b.prof.Function = append(b.prof.Function, fn)
+	b.functions[key] = fn
+	return fn
+}
+
+// clampInt64 converts n, cutting it to what an int64 holds.
+func clampInt64(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
+
+// toInt64 converts f, cutting it to the non-negative values of an int64.
+func toInt64(f float64) int64 {
+	if !(f > 0) { // NaN too
+		return 0
+	}
+	if f >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(f)
+}

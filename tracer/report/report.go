@@ -1,0 +1,155 @@
+// Package report renders one snapshot of a traced process. Every form (text,
+// JSON, folded stacks, pprof) is a pure function of a Report: nothing here
+// reads /proc, BPF maps or the clock.
+package report
+
+import "time"
+
+// Schema names the layout of the JSON form. Field names do not change within
+// a schema version; fields may be added.
+const Schema = "memtrace/1"
+
+// Report is what memtrace knows of one process at one moment. Sizes are bytes
+// as requested by the program, times are seconds.
+type Report struct {
+	Schema          string    `json:"schema"`
+	Target          Target    `json:"target"`
+	Start           time.Time `json:"start"`
+	End             time.Time `json:"end"`
+	DurationSeconds float64   `json:"duration_seconds"`
+	// Mode is how calls were observed: "exact", every one of them.
+	Mode string `json:"mode"`
+	// Complete is false where anything was lost: figures are then lower bounds.
+	Complete bool   `json:"complete"`
+	Events   Events `json:"events"`
+	// OlderSeconds is the age below which a block is not counted in
+	// Outstanding and Stacks; such blocks are summed in Young.
+	OlderSeconds float64 `json:"older_seconds"`
+	Outstanding  Sum     `json:"outstanding"`
+	Young        Sum     `json:"young"`
+	// Stacks are sorted, worst first. StacksTotal is how many there were
+	// before the list was cut to the number asked for.
+	Stacks      []Stack `json:"stacks"`
+	StacksTotal int     `json:"stacks_total"`
+	// Notes are remarks in words that a reader of any form should see.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Target is the traced process.
+type Target struct {
+	PID     int    `json:"pid"`
+	Command string `json:"command"`
+	Exe     string `json:"exe"`
+	// Allocator is the family of the probed allocator (glibc, musl, jemalloc,
+	// tcmalloc, mimalloc or unknown), Libc the path of the object that holds it.
+	Allocator string `json:"allocator"`
+	Libc      string `json:"libc"`
+	Exited    bool   `json:"exited"`
+	// Modules are the mapped files that Stacks refer to, for the pprof form.
+	Modules []Module `json:"-"`
+}
+
+// Module is an executable mapping of a file.
+type Module struct {
+	Path    string
+	BuildID string
+	// Start and End are the mapping's addresses, Offset its place in the file.
+	Start, End, Offset uint64
+}
+
+// Sum is a number of blocks and of their bytes.
+type Sum struct {
+	Bytes  uint64 `json:"bytes"`
+	Blocks uint64 `json:"blocks"`
+}
+
+// Events counts what was seen.
+type Events struct {
+	Alloc       uint64 `json:"alloc"`
+	Free        uint64 `json:"free"`
+	Realloc     uint64 `json:"realloc"`
+	Mmap        uint64 `json:"mmap"`
+	Munmap      uint64 `json:"munmap"`
+	Mremap      uint64 `json:"mremap"`
+	Brk         uint64 `json:"brk"`
+	Mprotect    uint64 `json:"mprotect"`
+	UnknownFree uint64 `json:"unknown_free"`
+	// Evicted counts blocks whose address was handed out again although no
+	// free of them was seen.
+	Evicted uint64 `json:"evicted"`
+	Lost    Lost   `json:"lost"`
+}
+
+// Lost counts what could not be recorded.
+type Lost struct {
+	Alloc      uint64 `json:"alloc"`
+	AllocBytes uint64 `json:"alloc_bytes"`
+	Free       uint64 `json:"free"`
+	Stack      uint64 `json:"stack"`
+	Mmap       uint64 `json:"mmap"`
+}
+
+// Any reports whether anything was lost.
+func (l Lost) Any() bool { return l != Lost{} }
+
+// StackKind says what kind of memory a stack holds.
+type StackKind string
+
+// Heap blocks come from an allocation function, Mmap regions from the
+// program's own mmap and mremap calls.
+const (
+	Heap StackKind = "heap"
+	Mmap StackKind = "mmap"
+)
+
+// Stack is a call stack and what it allocated that is still outstanding.
+type Stack struct {
+	// ID names the stack within the run, in hexadecimal.
+	ID   string    `json:"id"`
+	Kind StackKind `json:"kind"`
+	// Bytes and Blocks are outstanding and at least OlderSeconds old.
+	Bytes  uint64 `json:"bytes"`
+	Blocks uint64 `json:"blocks"`
+	// The totals since tracing began, blocks of any age.
+	AllocatedBytes  uint64 `json:"allocated_bytes"`
+	AllocatedBlocks uint64 `json:"allocated_blocks"`
+	FreedBlocks     uint64 `json:"freed_blocks"`
+	// GrowthBytesPerSecond is the slope of the outstanding bytes over the run.
+	GrowthBytesPerSecond float64 `json:"growth_bytes_per_second"`
+	// Survival is the part of the allocations made at least OlderSeconds ago
+	// that is still outstanding, 0 to 1.
+	Survival        float64 `json:"survival"`
+	OldestSeconds   float64 `json:"oldest_seconds"`
+	YoungestSeconds float64 `json:"youngest_seconds"`
+	// Truncated: the stack is deeper than the frames below.
+	Truncated bool `json:"truncated"`
+	// Frames run innermost first; the first is the caller of the allocation
+	// function.
+	Frames []Frame `json:"frames"`
+	// BlockList is there when asked for, largest first.
+	BlockList []Block `json:"block_list,omitempty"`
+}
+
+// Frame is one function of a stack. Inlined calls are frames of their own
+// that share their caller's address.
+type Frame struct {
+	// Address is the return address (the address in the process).
+	Address uint64 `json:"address"`
+	// Function is demangled; empty where no symbol is known.
+	Function string `json:"function"`
+	// Module is the path of the mapped file, or [vdso], [perf map] and the like.
+	Module string `json:"module"`
+	// Offset is the address relative to the module's load bias, as addr2line
+	// and objdump show it.
+	Offset uint64 `json:"offset"`
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
+	Inline bool   `json:"inline,omitempty"`
+}
+
+// Block is one outstanding block.
+type Block struct {
+	Address    uint64  `json:"address"`
+	Bytes      uint64  `json:"bytes"`
+	AgeSeconds float64 `json:"age_seconds"`
+}

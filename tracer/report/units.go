@@ -1,0 +1,141 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// Count writes n with thousands separators.
+func Count(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// counted writes n and the noun it counts, which takes a plural s.
+func counted(n uint64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return Count(n) + " " + noun
+}
+
+// exactBytes writes n to the byte, and from 1 KiB on in a binary unit too:
+// people compare the first with ledgers and read the second.
+func exactBytes(n uint64) string {
+	exact := Count(n) + " B"
+	if n < 1<<10 {
+		return exact
+	}
+	return exact + " (" + Size(n) + ")"
+}
+
+// Size writes n bytes in the largest binary unit that leaves at least 1 before
+// the point, with one decimal.
+func Size(n uint64) string { return humanBytes(float64(n)) }
+
+// humanBytes writes n with one decimal in the largest binary unit that leaves
+// at least 1 before the point.
+func humanBytes(n float64) string {
+	const units = "KMGTPE"
+	if math.Round(n) < 1<<10 {
+		return fmt.Sprintf("%.0f B", n)
+	}
+	for i := range units {
+		n /= 1 << 10
+		// 1023.95 would round up to 1024.0 of this unit.
+		if n < 1<<10-0.05 {
+			return fmt.Sprintf("%.1f %ciB", n, units[i])
+		}
+	}
+	return ">1024 EiB"
+}
+
+// share writes part as a percentage of whole. Only the whole is 100 % and
+// only nothing is 0 %; rounding does not turn other values into them.
+func share(part, whole uint64) string {
+	switch {
+	case part == whole:
+		return percent(1)
+	case part > whole:
+		return ">100 %"
+	}
+	f := float64(part) / float64(whole)
+	// Values of more than 53 bits may be different and yet divide to 1.
+	return percent(min(f, math.Nextafter(1, 0)))
+}
+
+// percent writes f, 1 being 100 %, with one decimal; see share.
+func percent(f float64) string {
+	switch {
+	case math.IsNaN(f) || f < 0:
+		return "unknown"
+	case f == 0:
+		return "0 %"
+	case f == 1:
+		return "100 %"
+	case f > 1:
+		return ">100 %"
+	case f < 0.001:
+		return "<0.1 %"
+	case f > 0.999:
+		return ">99.9 %"
+	}
+	return fmt.Sprintf("%.1f %%", 100*f)
+}
+
+// seconds writes a time of s seconds in the units that a reader of that order
+// of magnitude thinks in.
+func seconds(s float64) string {
+	const minute, hour, day = 60, 3600, 86400
+	switch {
+	case math.IsNaN(s) || s < 0:
+		return "unknown"
+	case s == 0:
+		return "0 s"
+	case s < 0.001:
+		return "<1 ms"
+	case s < 0.9995:
+		return fmt.Sprintf("%.0f ms", 1000*s)
+	case s < minute-0.05:
+		return fmt.Sprintf("%.1f s", s)
+	case s < hour-0.5:
+		n := int(math.Round(s))
+		return fmt.Sprintf("%d min %d s", n/minute, n%minute)
+	case s < day-30:
+		n := int(math.Round(s / minute))
+		return fmt.Sprintf("%d h %d min", n/60, n%60)
+	case s < 10000*day:
+		n := int(math.Round(s / hour))
+		return fmt.Sprintf("%d d %d h", n/24, n%24)
+	}
+	return ">10000 d"
+}
+
+// growth puts a slope of bytes per second into words. It is steady where the
+// whole traced time would not change the outstanding bytes by a thousandth:
+// less than that is the noise of a slope fitted to samples.
+func growth(rate float64, outstanding uint64, traced float64) string {
+	if math.IsNaN(rate) {
+		return "growth unknown"
+	}
+	if rate == 0 || traced > 0 && math.Abs(rate)*traced < float64(outstanding)/1000 {
+		return "steady"
+	}
+	word := "growing "
+	if rate < 0 {
+		word, rate = "shrinking ", -rate
+	}
+	switch {
+	case rate >= 1<<10:
+		return word + humanBytes(rate) + "/s"
+	case rate*60 >= 1:
+		return word + humanBytes(rate*60) + "/min"
+	case rate*3600 >= 1:
+		return word + humanBytes(rate*3600) + "/h"
+	}
+	return word + "<1 B/h"
+}

@@ -1,0 +1,267 @@
+package tracer
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cilium/ebpf"
+
+	"memtrace/bpf"
+	"memtrace/symbolize/unwind"
+	"memtrace/tracer/target"
+)
+
+// tables keeps the unwind tables in the kernel (bpf/unwind.h) equal to what the
+// processes have mapped. A file's table is built once, whoever maps it.
+type tables struct {
+	progs *programs
+	rules unwind.Dictionary
+	files map[target.FileID]*fileTable
+	// sent is how many rules the kernel has.
+	sent int
+	// next is the number of the next table, slot the last slot given out.
+	next, slot uint32
+	version    uint32
+	// vdso is the table of the vDSO, which all processes share.
+	vdso *fileTable
+}
+
+// fileTable is a table in the kernel. A file without one has a nil headers.
+type fileTable struct {
+	id      uint32
+	base    uint64 // ELF address of page 0
+	headers []elf.ProgHeader
+}
+
+func newTables(p *programs) *tables {
+	return &tables{progs: p, files: make(map[target.FileID]*fileTable)}
+}
+
+// update gives the kernel what a process maps now. Modules whose tables cannot
+// be built are left out: walks through them go by frame pointers.
+func (t *tables) update(p *target.Target) ([]target.Module, error) {
+	modules, err := p.Modules()
+	if err != nil {
+		return nil, err
+	}
+	t.build(p, modules)
+	if err := t.sendRules(); err != nil {
+		return nil, err
+	}
+	list := []bpf.MemtraceMapping{{}}
+	for i := range modules {
+		m := &modules[i]
+		file := t.known(m)
+		if file == nil || file.headers == nil {
+			continue
+		}
+		bias, ok := m.Bias(file.headers)
+		if !ok {
+			continue
+		}
+		list = append(list, bpf.MemtraceMapping{Start: m.Start, End: m.End, Bias: bias + file.base, Table: file.id})
+	}
+	const most = 8191 // rounds of find_mapping in bpf/unwind.h
+	list = list[:min(len(list), most+1)]
+	list[0].Start = uint64(len(list) - 1)
+	return modules, t.sendList(uint32(p.PID), list)
+}
+
+func (t *tables) known(m *target.Module) *fileTable {
+	if m.File.Inode == 0 {
+		return t.vdso
+	}
+	return t.files[m.File]
+}
+
+// build makes the tables that are missing, of several files at a time: parsing
+// takes longest.
+func (t *tables) build(p *target.Target, modules []target.Module) {
+	type result struct {
+		module  *target.Module
+		table   *unwind.Table
+		headers []elf.ProgHeader
+	}
+	asked := make(map[target.FileID]bool)
+	results := make(chan result)
+	var wg sync.WaitGroup
+	parallel := make(chan struct{}, 4)
+	for i := range modules {
+		m := &modules[i]
+		if t.known(m) != nil || asked[m.File] {
+			continue
+		}
+		asked[m.File] = true
+		wg.Go(func() {
+			parallel <- struct{}{}
+			table, headers := t.parse(p, m)
+			<-parallel
+			results <- result{m, table, headers}
+		})
+	}
+	go func() { wg.Wait(); close(results) }()
+	for r := range results {
+		file := new(fileTable)
+		if r.table != nil {
+			if id, err := t.send(r.table); err == nil {
+				*file = fileTable{id: id, base: r.table.Base, headers: r.headers}
+			}
+		}
+		if r.module.File.Inode == 0 {
+			t.vdso = file
+		} else {
+			t.files[r.module.File] = file
+		}
+	}
+}
+
+// parse returns nil where the module has no usable call frame information.
+func (t *tables) parse(p *target.Target, m *target.Module) (*unwind.Table, []elf.ProgHeader) {
+	image, err := p.OpenModule(m)
+	if err != nil {
+		return nil, nil
+	}
+	defer image.Close()
+	table, _, err := unwind.Build(image, image.Size, &t.rules)
+	if err != nil {
+		return nil, nil
+	}
+	f, err := elf.NewFile(image)
+	if err != nil {
+		return nil, nil
+	}
+	var headers []elf.ProgHeader
+	for _, prog := range f.Progs {
+		headers = append(headers, prog.ProgHeader)
+	}
+	return table, headers
+}
+
+var errTooManyTables = errors.New("too many unwind tables")
+
+// send loads a table and returns its number.
+func (t *tables) send(table *unwind.Table) (uint32, error) {
+	if t.next >= t.progs.objs.UnwindTables.MaxEntries() {
+		return 0, errTooManyTables
+	}
+	blocks := blocksOf(table)
+	inner, err := newArray("unwind_table", 4*blockWords, blocks)
+	if err != nil {
+		return 0, err
+	}
+	defer inner.Close() // the outer map keeps it
+	if err := t.progs.objs.UnwindTables.Put(t.next, inner); err != nil {
+		return 0, fmt.Errorf("load an unwind table: %w", err)
+	}
+	t.next++
+	return t.next - 1, nil
+}
+
+const (
+	blockWords   = len(bpf.MemtraceUnwindBlock{}.Words)
+	innerMapFlag = 0x1000 // BPF_F_INNER_MAP
+)
+
+// blocksOf lays a table out as bpf/unwind.h says.
+func blocksOf(table *unwind.Table) []bpf.MemtraceUnwindBlock {
+	header := 1 + len(table.Pages)
+	words := header + len(table.Rows)
+	blocks := make([]bpf.MemtraceUnwindBlock, (words+blockWords-1)/blockWords)
+	put := func(i int, word uint32) { blocks[i/blockWords].Words[i%blockWords] = word }
+	put(0, uint32(len(table.Pages)-1))
+	for i, first := range table.Pages {
+		put(1+i, uint32(header)+first)
+	}
+	for i, row := range table.Rows {
+		put(header+i, row)
+	}
+	return blocks
+}
+
+// newArray makes an array map for the inside of another one and fills it.
+func newArray[T any](name string, size int, values []T) (*ebpf.Map, error) {
+	m, err := ebpf.NewMap(&ebpf.MapSpec{
+		Name:       name,
+		Type:       ebpf.Array,
+		KeySize:    4,
+		ValueSize:  uint32(size),
+		MaxEntries: uint32(len(values)),
+		Flags:      innerMapFlag,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", name, err)
+	}
+	if err := putAll(m, 0, values); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("fill %s: %w", name, err)
+	}
+	return m, nil
+}
+
+// putAll writes values to the elements from first on.
+func putAll[T any](m *ebpf.Map, first int, values []T) error {
+	keys := make([]uint32, len(values))
+	for i := range keys {
+		keys[i] = uint32(first + i)
+	}
+	_, err := m.BatchUpdate(keys, values, nil)
+	return err
+}
+
+// sendRules adds the rules that the kernel has not got.
+func (t *tables) sendRules() error {
+	rules := t.rules.Rules()
+	if len(rules) == t.sent {
+		return nil
+	}
+	var added []bpf.MemtraceUnwindRule
+	for _, r := range rules[t.sent:] {
+		added = append(added, bpf.MemtraceUnwindRule{Cfa: uint8(r.CFA), Rbp: uint8(r.RBP), RbpOffset: r.RBPOffset, CfaOffset: r.CFAOffset})
+	}
+	if err := putAll(t.progs.objs.UnwindRules, t.sent, added); err != nil {
+		return fmt.Errorf("load unwind rules: %w", err)
+	}
+	t.sent = len(rules)
+	return nil
+}
+
+// sendList replaces a process's mappings. The new slot keeps cached rules of
+// the old ones from being used; it comes last.
+func (t *tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
+	inner, err := newArray("mapping_list", mappingSize, list)
+	if err != nil {
+		return err
+	}
+	defer inner.Close() // the outer map keeps it
+	if err := t.progs.objs.Mappings.Put(pid, inner); err != nil {
+		return fmt.Errorf("load the mappings of process %d: %w", pid, err)
+	}
+	if t.slot++; t.slot >= 1<<16 {
+		// Words of the first slots could still be there, and pass for new ones.
+		t.slot = 1
+		if err := t.clearCache(); err != nil {
+			return err
+		}
+	}
+	// A process that is gone must not become a target again.
+	err = t.progs.objs.Targets.Update(pid, t.slot, ebpf.UpdateExist)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("renew the slot of process %d: %w", pid, err)
+	}
+	t.version++
+	if err := t.progs.objs.SlotsVersion.Set(t.version); err != nil {
+		return fmt.Errorf("announce new mappings: %w", err)
+	}
+	return nil
+}
+
+const mappingSize = 32 // struct mapping of bpf/unwind.h
+
+func (t *tables) clearCache() error {
+	if err := putAll(t.progs.objs.RuleCache, 0, make([]uint64, t.progs.objs.RuleCache.MaxEntries())); err != nil {
+		return fmt.Errorf("clear the rule cache: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package target
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+)
+
+// machines are the ELF machine numbers by GOARCH.
+var machines = map[string]elf.Machine{
+	"amd64": elf.EM_X86_64,
+	"arm64": elf.EM_AARCH64,
+}
+
+// openRegular opens a file for reading, without waiting should it be a FIFO.
+func openRegular(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: %w", path, errNotRegular)
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// sameFile reports whether an open file is the one that is mapped. On btrfs
+// and overlayfs maps and stat can disagree on the device, so that a match
+// proves it but a mismatch may be false; then the file is not used.
+func sameFile(file *os.File, m *procfs.ProcMap) bool {
+	var st unix.Stat_t
+	return unix.Fstat(int(file.Fd()), &st) == nil && st.Ino == m.Inode && st.Dev == m.Dev
+}
+
+// checkArchitecture refuses programs whose registers and structures the probes
+// would misread.
+func checkArchitecture(t *Target) error {
+	file, err := openRegular(fmt.Sprintf("/proc/%d/exe", t.PID))
+	if err != nil {
+		if errors.Is(err, os.ErrPermission) {
+			return fmt.Errorf("look at process %d (%s): %w: run memtrace as root", t.PID, t.Command, ErrNotPermitted)
+		}
+		return fmt.Errorf("process %d (%s) %w", t.PID, t.Command, ErrExiting)
+	}
+	defer file.Close()
+	f, err := elf.NewFile(file)
+	if err != nil {
+		return fmt.Errorf("process %d (%s): read its program %s: %w", t.PID, t.Command, t.Exe, err)
+	}
+	want := machines[runtime.GOARCH]
+	if f.Class != elf.ELFCLASS64 || f.Machine != want {
+		return fmt.Errorf("process %d (%s) %w: it is %v %v, memtrace traces 64-bit %v here",
+			t.PID, t.Command, ErrForeign, f.Class, f.Machine, want)
+	}
+	return nil
+}
+
+// readObject returns nil without an error where the file defines no malloc.
+func readObject(file *os.File) (*Object, error) {
+	f, err := elf.NewFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("parse ELF file: %w", err)
+	}
+	if f.Class != elf.ELFCLASS64 || f.Machine != machines[runtime.GOARCH] {
+		return nil, nil
+	}
+	defined := definedFunctions(f)
+	if _, ok := defined["malloc"]; !ok || hasSymbol(defined, dynamicLoaderMarker) {
+		return nil, nil
+	}
+	o := &Object{file: file, Family: familyOf(defined)}
+	seen := make(map[uint64]bool)
+	text := segments{f: f}
+	for _, fn := range functions {
+		sym, ok := defined[fn.Name]
+		if !ok || !isFunction(sym) {
+			continue
+		}
+		// Aliases share an address; one probe sees the calls of all names.
+		segment := text.at(sym.Value)
+		if segment == nil || seen[sym.Value] {
+			continue
+		}
+		seen[sym.Value] = true
+		inside := place(f.Machine, segment.code, segment.Vaddr, sym.Value)
+		o.Probes = append(o.Probes, Probe{fn, sym.Value + inside - segment.Vaddr + segment.Off, inside})
+	}
+	return o, nil
+}
+
+func hasSymbol(defined map[string]elf.Symbol, name string) bool {
+	_, ok := defined[name]
+	return ok
+}
+
+func isFunction(s elf.Symbol) bool { return elf.ST_TYPE(s.Info) == elf.STT_FUNC }
+
+// definedFunctions returns, of the symbols this package asks about, those that
+// the file defines: the dynamic ones, or where malloc is not among them (a
+// static program) the symbol table's.
+func definedFunctions(f *elf.File) map[string]elf.Symbol {
+	wanted := map[string]bool{dynamicLoaderMarker: true}
+	for _, fn := range functions {
+		wanted[fn.Name] = true
+	}
+	for _, m := range markers {
+		wanted[m.symbol] = true
+	}
+	defined := make(map[string]elf.Symbol)
+	collect := func(symbols []elf.Symbol, err error) {
+		if err != nil {
+			return
+		}
+		for _, s := range symbols {
+			if s.Section == elf.SHN_UNDEF || s.Value == 0 || !wanted[s.Name] {
+				continue
+			}
+			if _, ok := defined[s.Name]; !ok {
+				defined[s.Name] = s
+			}
+		}
+	}
+	collect(f.DynamicSymbols())
+	// A shared library that exports no malloc may hold a private one in its
+	// symbol table, which nobody else's calls reach: only programs are asked.
+	if !hasSymbol(defined, "malloc") && hasInterpreterOrIsStatic(f) {
+		collect(f.Symbols())
+	}
+	return defined
+}
+
+// hasInterpreterOrIsStatic tells a program from a shared library.
+func hasInterpreterOrIsStatic(f *elf.File) bool {
+	dynamic := false
+	for _, p := range f.Progs {
+		switch p.Type {
+		case elf.PT_INTERP:
+			return true
+		case elf.PT_DYNAMIC:
+			dynamic = true
+		}
+	}
+	if f.Type == elf.ET_EXEC || !dynamic {
+		return true
+	}
+	flags, err := f.DynValue(elf.DT_FLAGS_1)
+	return err == nil && len(flags) > 0 && elf.DynFlag1(flags[0])&elf.DF_1_PIE != 0
+}
+
+// segments are a file's executable segments, read when first asked for.
+type segments struct {
+	f    *elf.File
+	read []*segment
+}
+
+type segment struct {
+	elf.ProgHeader
+	code []byte
+}
+
+// maxText bounds how much of a segment is read to place a probe, in bytes. In
+// a larger one probes go on the functions' entries.
+const maxText = 64 << 20
+
+// at returns the executable segment that holds address in the file, or nil.
+func (s *segments) at(address uint64) *segment {
+	for _, known := range s.read {
+		if known.holds(address) {
+			return known
+		}
+	}
+	for _, p := range s.f.Progs {
+		found := &segment{ProgHeader: p.ProgHeader}
+		if p.Type != elf.PT_LOAD || p.Flags&elf.PF_X == 0 || !found.holds(address) {
+			continue
+		}
+		if p.Filesz <= maxText {
+			// The size is a claim of the file's: memory is taken as it is read.
+			found.code, _ = io.ReadAll(p.Open())
+		}
+		s.read = append(s.read, found)
+		return found
+	}
+	return nil
+}
+
+func (s *segment) holds(address uint64) bool {
+	return address >= s.Vaddr && address-s.Vaddr < s.Filesz
+}
+
+func familyOf(defined map[string]elf.Symbol) Family {
+	for _, m := range markers {
+		if hasSymbol(defined, m.symbol) {
+			return m.family
+		}
+	}
+	return Unknown
+}

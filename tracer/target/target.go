@@ -1,0 +1,250 @@
+// Package target finds what to probe in a process: the mapped files that serve
+// allocations, the functions in them, and the place of each in the file. It
+// reads /proc and ELF files and knows nothing of BPF.
+//
+// The process may sit in another mount namespace, its libc may have been
+// replaced on disk since it started, and everything in its files is under its
+// control: files are opened by the mapped inode, never by name alone, and
+// nothing in them is believed without a bound.
+package target
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/prometheus/procfs"
+)
+
+// Errors that a caller can act on. They are wrapped with the particulars.
+var (
+	ErrNoProcess     = errors.New("no such process")
+	ErrKernelThread  = errors.New("is a kernel thread, which has no memory of its own to trace")
+	ErrThread        = errors.New("is a thread")
+	ErrExiting       = errors.New("is exiting")
+	ErrForeign       = errors.New("is not a program of this machine's architecture")
+	ErrNoAllocator   = errors.New("no allocator found")
+	ErrNotPermitted  = errors.New("not permitted")
+	errNotRegular    = errors.New("not a regular file")
+	errChangedOnDisk = errors.New("the file at its path is another one by now")
+)
+
+// Target is a process and where its allocator is.
+type Target struct {
+	PID int
+	// Command is the process's name (comm), Exe the path of its program as the
+	// process sees it.
+	Command, Exe string
+	// Seccomp: a system call filter is in force in at least one thread.
+	Seccomp bool
+	Objects []*Object
+
+	looked map[FileID]bool
+}
+
+// Object is a mapped file that defines allocation functions.
+type Object struct {
+	// Path is the file's name as the process sees it.
+	Path   string
+	Family Family
+	// ID tells files apart, whatever they are called.
+	ID     FileID
+	Probes []Probe
+	file   *os.File
+}
+
+// FileID identifies a mapped file.
+type FileID struct {
+	Dev, Inode uint64
+}
+
+// Probe is a place in an object to probe.
+type Probe struct {
+	Function
+	// Offset is the instruction to probe, in bytes from the start of the file;
+	// it is Inside bytes behind the function's entry (see place).
+	Offset, Inside uint64
+}
+
+// OpenPath is a path by which the very file that the process has mapped can be
+// opened, valid until Close.
+func (o *Object) OpenPath() string { return fmt.Sprintf("/proc/self/fd/%d", o.file.Fd()) }
+
+// Close releases the files of all objects.
+func (t *Target) Close() {
+	for _, o := range t.Objects {
+		o.file.Close()
+	}
+}
+
+// Find looks at a process. The error wraps one of the package's errors where
+// the process cannot be traced.
+func Find(pid int) (*Target, error) {
+	t, err := inspect(pid)
+	if err != nil {
+		return nil, err
+	}
+	t.looked = make(map[FileID]bool)
+	if _, err := t.Update(); err != nil {
+		t.Close()
+		return nil, err
+	}
+	if len(t.Objects) == 0 {
+		return nil, t.noAllocator()
+	}
+	return t, nil
+}
+
+// Update looks at what was mapped since the last look and returns the objects
+// that are new. They are in t.Objects as well.
+func (t *Target) Update() ([]*Object, error) {
+	maps, err := readMaps(t.PID)
+	if err != nil {
+		return nil, err
+	}
+	known := len(t.Objects)
+	for _, m := range maps {
+		id := FileID{m.Dev, m.Inode}
+		if !m.Perms.Execute || m.Inode == 0 || t.looked[id] {
+			continue
+		}
+		t.looked[id] = true
+		if err := t.look(m, id); err != nil {
+			return t.Objects[known:], err
+		}
+	}
+	return t.Objects[known:], nil
+}
+
+// look opens a mapped file and keeps it if it defines malloc.
+func (t *Target) look(m *procfs.ProcMap, id FileID) error {
+	file, err := openMapped(t.PID, m)
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("open %s of process %d: %w: run memtrace as root", m.Pathname, t.PID, ErrNotPermitted)
+	}
+	if err != nil {
+		// A file that cannot be opened cannot be probed either; if it held the
+		// only allocator, Find's caller hears of that.
+		return nil
+	}
+	object, err := readObject(file)
+	if err != nil || object == nil {
+		file.Close()
+		return nil
+	}
+	object.ID, object.Path = id, strings.TrimSuffix(m.Pathname, " (deleted)")
+	t.Objects = append(t.Objects, object)
+	return nil
+}
+
+// noAllocator says what was looked for and where.
+func (t *Target) noAllocator() error {
+	maps, err := readMaps(t.PID)
+	if err != nil {
+		return err
+	}
+	var paths []string
+	seen := make(map[FileID]bool)
+	for _, m := range maps {
+		if id := (FileID{m.Dev, m.Inode}); m.Perms.Execute && m.Inode != 0 && !seen[id] {
+			seen[id] = true
+			paths = append(paths, m.Pathname)
+		}
+	}
+	const shown = 5
+	more := ""
+	if len(paths) > shown {
+		paths, more = paths[:shown], fmt.Sprintf(" and %d more", len(paths)-shown)
+	}
+	return fmt.Errorf("process %d (%s): %w: no mapped program or library defines malloc (looked in %s%s)",
+		t.PID, t.Command, ErrNoAllocator, strings.Join(paths, ", "), more)
+}
+
+// inspect reads what is known of a process before its memory is looked at, and
+// refuses those that cannot be traced.
+func inspect(pid int) (*Target, error) {
+	proc, err := procfs.NewProc(pid)
+	if err != nil {
+		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
+	}
+	status, err := proc.NewStatus()
+	if err != nil {
+		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
+	}
+	if status.TGID != pid {
+		return nil, fmt.Errorf("%d %w of process %d: trace it by -p %d", pid, ErrThread, status.TGID, status.TGID)
+	}
+	stat, err := proc.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
+	}
+	const kernelThread = 0x00200000 // PF_KTHREAD, include/linux/sched.h
+	if stat.Flags&kernelThread != 0 {
+		return nil, fmt.Errorf("process %d (%s) %w", pid, stat.Comm, ErrKernelThread)
+	}
+	if stat.State == "Z" || stat.State == "X" {
+		return nil, fmt.Errorf("process %d (%s) %w", pid, stat.Comm, ErrExiting)
+	}
+	t := &Target{PID: pid, Command: stat.Comm, Seccomp: filtered(pid)}
+	t.Exe, err = os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("look at process %d (%s): %w: run memtrace as root", pid, stat.Comm, ErrNotPermitted)
+	case err != nil:
+		return nil, fmt.Errorf("process %d (%s) %w", pid, stat.Comm, ErrExiting)
+	}
+	return t, checkArchitecture(t)
+}
+
+// filtered reports whether any thread runs under a seccomp filter.
+func filtered(pid int) bool {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return false
+	}
+	for _, thread := range threads {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/status", pid, thread.Name()))
+		if err == nil && strings.Contains(string(status), "\nSeccomp:\t2\n") {
+			return true
+		}
+	}
+	return false
+}
+
+func readMaps(pid int) ([]*procfs.ProcMap, error) {
+	proc, err := procfs.NewProc(pid)
+	if err != nil {
+		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
+	}
+	maps, err := proc.ProcMaps()
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("read the mappings of process %d: %w: run memtrace as root", pid, ErrNotPermitted)
+	case err != nil:
+		return nil, fmt.Errorf("read the mappings of process %d: %w", pid, err)
+	case len(maps) == 0:
+		return nil, fmt.Errorf("process %d %w", pid, ErrExiting)
+	}
+	return maps, nil
+}
+
+// openMapped opens the inode behind a mapping, also where the file was replaced
+// on disk or lives in another mount namespace.
+func openMapped(pid int, m *procfs.ProcMap) (*os.File, error) {
+	file, err := openRegular(fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, m.StartAddr, m.EndAddr))
+	if err == nil {
+		return file, nil
+	}
+	// map_files needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the initial
+	// user namespace; by its name the file is good as well if it is the same.
+	byName, nameErr := openRegular(fmt.Sprintf("/proc/%d/root%s", pid, m.Pathname))
+	if nameErr != nil {
+		return nil, err
+	}
+	if !sameFile(byName, m) {
+		byName.Close()
+		return nil, fmt.Errorf("%s: %w", m.Pathname, errChangedOnDisk)
+	}
+	return byName, nil
+}

@@ -1,0 +1,80 @@
+package testprog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// buildMark starts the first line of a C or C++ source that is a test program:
+// the compiler and its flags follow, without source and output.
+const buildMark = "// build: "
+
+// Build compiles the test programs among the .c and .cc files of
+// srcDir into outDir, each named as its source without the ending, or with
+// .so where the flags say -shared. Sources without a build line are left out.
+func Build(ctx context.Context, srcDir, outDir string) error {
+	var sources []string
+	for _, pattern := range []string{"*.c", "*.cc"} {
+		names, err := filepath.Glob(filepath.Join(srcDir, pattern))
+		if err != nil {
+			return err
+		}
+		sources = append(sources, names...)
+	}
+	built := 0
+	for _, source := range sources {
+		text, err := os.ReadFile(source)
+		if err != nil {
+			return err
+		}
+		argv, name := buildCommand(text, source)
+		if argv == nil {
+			continue
+		}
+		argv = append(argv, "-o", filepath.Join(outDir, name))
+		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		cmd.Dir = srcDir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, bytes.TrimSpace(out))
+		}
+		built++
+	}
+	if built == 0 {
+		return errors.New("no test programs in " + srcDir)
+	}
+	return nil
+}
+
+// buildCommand returns the command that compiles a source, but for the output,
+// and the name of the output. Libraries follow the source, as linkers want it.
+func buildCommand(text []byte, source string) (argv []string, name string) {
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	flags, ok := bytes.CutPrefix(line, []byte(buildMark))
+	if !ok {
+		return nil, ""
+	}
+	words := strings.Fields(string(flags))
+	if len(words) == 0 {
+		return nil, ""
+	}
+	isLibrary := func(w string) bool { return strings.HasPrefix(w, "-l") }
+	argv = slices.DeleteFunc(slices.Clone(words), isLibrary)
+	argv = append(argv, filepath.Base(source))
+	for _, w := range words {
+		if isLibrary(w) {
+			argv = append(argv, w)
+		}
+	}
+	name = strings.TrimSuffix(filepath.Base(source), filepath.Ext(source))
+	if slices.Contains(words, "-shared") {
+		name += ".so"
+	}
+	return argv, name
+}

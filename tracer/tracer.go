@@ -1,0 +1,213 @@
+package tracer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+
+	"memtrace/bpf"
+	"memtrace/tracer/event"
+	"memtrace/tracer/heap"
+	"memtrace/tracer/vm"
+)
+
+// Tracer traces processes. Open attaches it, Run feeds it, Snapshot may be
+// called at any time in between and after, Close gives everything back.
+type Tracer struct {
+	cfg         Config
+	kernel      kernelFeatures
+	progs       *programs
+	kernelLinks links
+	reader      *ringbuf.Reader
+	follower    *follower
+	// tables are nil where stacks are walked by frame pointers.
+	tables *tables
+
+	// mu guards what the reader writes and Snapshot reads.
+	mu       sync.Mutex
+	heap     *heap.Heap
+	vm       *vm.Ledger
+	stacks   map[event.StackID]stack
+	procs    map[uint32]*process
+	counters bpf.MemtraceCounters
+	// start and end bound the time in which every call was seen. end is zero
+	// while tracing.
+	start, end moment
+}
+
+// stack is what the probes sent of a call stack.
+type stack struct {
+	frames    []uint64
+	truncated bool
+}
+
+// moment is one point in time on both clocks.
+type moment struct {
+	wall time.Time
+	mono uint64 // ns of CLOCK_MONOTONIC
+}
+
+func now() moment {
+	var ts unix.Timespec
+	// The clock always exists; its number is valid.
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return moment{time.Now(), uint64(ts.Nano())}
+}
+
+// Open attaches to the processes of cfg. When it returns, every call of theirs
+// is seen. On an error nothing is left attached; a *RequirementError says that
+// the kernel or the privileges do not suffice, the errors of package target
+// that a process cannot be traced.
+func Open(cfg Config) (_ *Tracer, err error) {
+	cfg = cfg.withDefaults()
+	kernel, err := checkKernel()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.singleUprobes {
+		kernel.uprobeMulti = false
+	}
+	t := &Tracer{
+		cfg:    cfg,
+		kernel: kernel,
+		heap:   heap.New(heap.Config{Older: cfg.Older}),
+		vm:     vm.NewLedger(),
+		stacks: make(map[event.StackID]stack),
+		procs:  make(map[uint32]*process),
+	}
+	t.follower = newFollower(t)
+	defer func() {
+		if err != nil {
+			t.Close()
+		}
+	}()
+	for _, pid := range cfg.PIDs {
+		if t.procs[uint32(pid)] != nil {
+			continue
+		}
+		p, err := openProcess(pid, cfg, kernel)
+		if err != nil {
+			return nil, err
+		}
+		t.procs[uint32(pid)] = p
+	}
+	if t.progs, err = load(cfg, kernel); err != nil {
+		return nil, err
+	}
+	if t.reader, err = ringbuf.NewReader(t.progs.objs.Events); err != nil {
+		return nil, fmt.Errorf("open the ring buffer: %w", err)
+	}
+	if t.kernelLinks, err = attachKernel(t.progs); err != nil {
+		return nil, err
+	}
+	if kernel.unwindTables {
+		t.tables = newTables(t.progs)
+	} else {
+		cfg.Logf("stacks are walked by frame pointers here (by unwind tables from Linux 5.13 on, on x86-64)")
+	}
+	for pid, p := range t.procs {
+		if err := t.progs.objs.Targets.Put(pid, uint32(0)); err != nil {
+			return nil, fmt.Errorf("tell the probes of process %d: %w", pid, err)
+		}
+		if err := t.loadTables(p); err != nil {
+			return nil, err
+		}
+		if err := p.attach(t.progs, kernel); err != nil {
+			return nil, err
+		}
+	}
+	t.start = now()
+	if err := t.setLive(true); err != nil {
+		return nil, err
+	}
+	t.follower.run()
+	return t, nil
+}
+
+// loadTables loads the unwind tables of what a process maps.
+func (t *Tracer) loadTables(p *process) error {
+	if t.tables == nil {
+		return nil
+	}
+	modules, err := t.tables.update(p.target)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	p.modules = modules
+	t.mu.Unlock()
+	return nil
+}
+
+// setLive opens or shuts the gate: only calls entered while it is open count.
+func (t *Tracer) setLive(open bool) error {
+	var value uint32
+	if open {
+		value = 1
+	}
+	if err := t.progs.objs.Live.Set(value); err != nil {
+		return fmt.Errorf("switch the probes: %w", err)
+	}
+	return nil
+}
+
+// Run reads events until ctx is done or every process has exited; then it
+// detaches, reads what is still on its way, and returns nil. It is called once.
+func (t *Tracer) Run(ctx context.Context) error {
+	r := ringReader{Tracer: t}
+	err := r.readUntil(func() bool { return ctx.Err() != nil || t.allExited() })
+	return errors.Join(err, t.stop(&r))
+}
+
+// stop ends the trace at one moment for all probes, detaches, and drains.
+func (t *Tracer) stop(r *ringReader) error {
+	err := t.setLive(false)
+	t.mu.Lock()
+	t.end = now()
+	t.mu.Unlock()
+	// Calls in flight at the gate's closing still report their return.
+	err = errors.Join(err, t.detach())
+	return errors.Join(err, r.drain())
+}
+
+// detach closes every link. It is safe to call again.
+func (t *Tracer) detach() error {
+	t.follower.stop()
+	all := t.kernelLinks
+	t.kernelLinks = nil
+	for _, p := range t.procs {
+		all = append(all, p.links...)
+		p.links = nil
+	}
+	return all.Close()
+}
+
+// Close detaches what still is attached and frees everything. Snapshot cannot
+// be called after it.
+func (t *Tracer) Close() error {
+	err := t.detach()
+	if t.reader != nil {
+		err = errors.Join(err, t.reader.Close())
+	}
+	if t.progs != nil {
+		err = errors.Join(err, t.progs.objs.Close())
+	}
+	for _, p := range t.procs {
+		err = errors.Join(err, p.close())
+	}
+	return err
+}
+
+func (t *Tracer) allExited() bool {
+	for _, p := range t.procs {
+		if !p.exited {
+			return false
+		}
+	}
+	return true
+}

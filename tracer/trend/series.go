@@ -1,0 +1,122 @@
+package trend
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// maxSamples is how many samples a Series holds. When it is full every
+	// second one is dropped, so half of them at least span the whole life.
+	maxSamples = 16
+	// firstStep is the spacing of the samples of a young Series.
+	firstStep = uint64(100 * time.Millisecond)
+	// minSamples is how many samples a slope needs.
+	minSamples = 3
+)
+
+// Series is a history of one quantity, sampled at equal distances in time. The
+// zero Series is empty and starts at its first Advance.
+type Series struct {
+	// next is when the next sample is due, in ns; 0 before the first Advance.
+	next uint64
+	// step is the distance of two samples in ns; it doubles when values is full.
+	step   uint64
+	n      int
+	values [maxSamples]uint64
+}
+
+// Advance says that the quantity has been value until now (ns). Call it before
+// every change of the quantity. Times may step back; such calls do nothing.
+func (s *Series) Advance(now, value uint64) {
+	if now >= s.next {
+		s.fill(now, value)
+	}
+}
+
+// fill takes the samples that are due.
+func (s *Series) fill(now, value uint64) {
+	if s.step == 0 {
+		s.step = firstStep
+		s.next = now + firstStep
+		return
+	}
+	for now >= s.next {
+		s.values[s.n] = value
+		s.n++
+		s.next += s.step
+		if s.n == maxSamples {
+			s.thin()
+		}
+	}
+}
+
+// thin drops every second sample. The newest stays, so the samples remain at
+// equal distances.
+func (s *Series) thin() {
+	newest := s.next - s.step
+	for i := range maxSamples / 2 {
+		s.values[i] = s.values[2*i+1]
+	}
+	s.n = maxSamples / 2
+	s.step *= 2
+	s.next = newest + s.step
+}
+
+// point is the quantity at one moment.
+type point struct{ seconds, value float64 }
+
+// Slope estimates how the quantity, which is value at now (ns), develops, per
+// second. With at least three samples it is the Theil-Sen estimator, the
+// median of the slopes of all pairs of samples, except that it is 0 where a
+// single step could explain the samples: a cache that was filled once is not
+// a leak. A Series too young for that gives the mean rate since origin (ns),
+// the time at which observation began. Slope does not change s.
+func (s *Series) Slope(origin, now, value uint64) float64 {
+	recent := *s
+	recent.Advance(now, value)
+	if recent.n < minSamples {
+		if now <= origin {
+			return 0
+		}
+		return float64(value) / (float64(now-origin) / float64(time.Second))
+	}
+	var buf [maxSamples + 1]point
+	return theilSen(recent.points(buf[:0], now, value))
+}
+
+// points appends the samples and the value now. Seconds count from the first
+// sample, lest a large uptime eats the precision.
+func (s *Series) points(dst []point, now, value uint64) []point {
+	seconds := func(ns uint64) float64 { return float64(ns) / float64(time.Second) }
+	for i := range s.n {
+		dst = append(dst, point{seconds(uint64(i) * s.step), float64(s.values[i])})
+	}
+	first := s.next - uint64(s.n)*s.step
+	// A sample taken just now would be a pair without a distance.
+	if newest := s.next - s.step; now > newest {
+		dst = append(dst, point{seconds(now - first), float64(value)})
+	}
+	return dst
+}
+
+// theilSen is the median slope of the pairs of pts, which are in order of time,
+// or 0 where a single step could have made it. In a series of n points a step
+// is seen by at most n²/4 pairs and the others are flat; that can be slightly
+// more than half of them, so the plain median of a step is not always 0.
+func theilSen(pts []point) float64 {
+	var buf [(maxSamples + 1) * maxSamples / 2]float64
+	slopes := buf[:0]
+	for i, p := range pts {
+		for _, q := range pts[i+1:] {
+			slopes = append(slopes, (q.value-p.value)/(q.seconds-p.seconds))
+		}
+	}
+	slices.Sort(slopes)
+	pairs := len(slopes)
+	flat := pairs - len(pts)*len(pts)/4
+	if slopes[flat-1] <= 0 && slopes[pairs-flat] >= 0 {
+		return 0
+	}
+	return (slopes[(pairs-1)/2] + slopes[pairs/2]) / 2
+}

@@ -1,0 +1,168 @@
+package vm
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+)
+
+// Unmaps are never lost: those for which the ring buffer has no room go to a
+// side map and reach ApplyLateUnmap before or after the ring's events of the
+// same time. What decides is the time alone: an unmap ends the mappings in its
+// range that were made until then.
+
+// lateUnmap is a munmap, or the entry of an mremap, that did not go through the
+// ring buffer. Until the ring has caught up with it there is nothing outstanding
+// in [start, end) that was mapped until the time of call.
+type lateUnmap struct {
+	start, end uint64
+	// keeps says that the call leaves the old range as it is: an mremap of size
+	// 0, which duplicates. Then call.known is all that is to be found out.
+	keeps bool
+	call  *undo
+	// reach is the greatest end of those up to this one in a sorted list.
+	reach uint64
+}
+
+// lateUnmaps are those of a process that the ring has not caught up with.
+type lateUnmaps struct {
+	// list is in order of start if it is sorted. Many are added at a time, and
+	// then many looked for.
+	list   []*lateUnmap
+	sorted bool
+	// newest is not earlier than any of them, ns.
+	newest uint64
+}
+
+// outcome is the end of an mremap, or of a munmap that failed, whose entry had
+// not been seen: it may come late.
+type outcome struct {
+	addr, time     uint64
+	mremap, failed bool
+	// pieces are what was taken for the old range of an mremap.
+	pieces []region
+}
+
+// ApplyLateUnmap takes a munmap of size bytes at addr by thread tid of process
+// pid at time t (ns), or with mremap the entry of an mremap of that old range,
+// that did not go through the ring buffer. What was mapped there until t is
+// unmapped; what was mapped later stays. Until CaughtUp that also holds for
+// mappings whose events the ring has yet to tell.
+//
+// The flags of an mremap are not known then. It is taken as one without
+// MREMAP_DONTUNMAP.
+func (l *Ledger) ApplyLateUnmap(pid uint32, addr, size, t uint64, mremap bool, tid uint32) {
+	l.now = max(l.now, t)
+	sp, th := l.space(pid), thread{pid, tid}
+	o, over := l.outcomes[th]
+	if over = over && o.addr == addr && o.mremap == mremap && o.time >= t; over {
+		delete(l.outcomes, th)
+	}
+	if over && o.failed {
+		return
+	}
+	if !mremap {
+		sp.counters.Munmap++
+	}
+	if t <= sp.execed {
+		return
+	}
+	u := &lateUnmap{keeps: size == 0, call: &undo{addr: addr, time: t, mremap: mremap}}
+	if u.start, u.end = pages(addr, size); mremap && u.keeps {
+		u.start, u.end = pages(addr, 1)
+	}
+	if over {
+		// What the ring's end of the call could only guess is known now.
+		l.restore(sp, o.pieces)
+	} else {
+		l.undos.putLate(th, u.call)
+	}
+	l.end(sp, u)
+	sp.late.add(u)
+}
+
+// end removes what u has unmapped.
+func (l *Ledger) end(sp *space, u *lateUnmap) {
+	if u.keeps {
+		r := sp.regions.overlapping(u.start, u.end)
+		u.call.known = u.call.known || r != nil && r.of.time <= u.call.time
+		return
+	}
+	pieces := l.cut(sp, u.start, u.end, u.call.time)
+	u.call.known = u.call.known || len(pieces) > 0
+	u.call.pieces = append(u.call.pieces, pieces...)
+}
+
+// endLate removes what of r, which has just been put into its place, was
+// unmapped by late unmaps: by each what the ones before it have left.
+func (l *Ledger) endLate(sp *space, r region) {
+	for _, u := range sp.late.over(r) {
+		l.end(sp, u)
+	}
+}
+
+// CaughtUp says that the events of the ring buffer until t (ns) were applied:
+// late unmaps until t have nothing to wait for any more. It is to be called now
+// and then to forget them.
+func (l *Ledger) CaughtUp(t uint64) {
+	for _, sp := range l.spaces {
+		sp.late.forget(t)
+	}
+	for th, o := range l.outcomes {
+		if o.time <= t {
+			delete(l.outcomes, th)
+		}
+	}
+	l.undos.caughtUp(t)
+}
+
+func (ls *lateUnmaps) add(u *lateUnmap) {
+	if u.start == u.end {
+		return
+	}
+	ls.list = append(ls.list, u)
+	ls.sorted = false
+	ls.newest = max(ls.newest, u.call.time)
+}
+
+// over returns those that hit r and did not fail, in order of time.
+func (ls *lateUnmaps) over(r region) (hit []*lateUnmap) {
+	if len(ls.list) == 0 || r.of.time > ls.newest {
+		return nil
+	}
+	ls.sort()
+	n := sort.Search(len(ls.list), func(i int) bool { return ls.list[i].start >= r.end })
+	for n--; n >= 0 && ls.list[n].reach > r.start; n-- {
+		if u := ls.list[n]; u.end > r.start && u.call.time >= r.of.time && !u.call.failed {
+			hit = append(hit, u)
+		}
+	}
+	slices.Reverse(hit)
+	slices.SortStableFunc(hit, func(a, b *lateUnmap) int { return byTime(a.call, b.call) })
+	return hit
+}
+
+// sort puts the list in order of start.
+func (ls *lateUnmaps) sort() {
+	if ls.sorted {
+		return
+	}
+	slices.SortStableFunc(ls.list, func(a, b *lateUnmap) int { return cmp.Compare(a.start, b.start) })
+	reach := uint64(0)
+	for _, u := range ls.list {
+		reach = max(reach, u.end)
+		u.reach = reach
+	}
+	ls.sorted = true
+}
+
+// forget drops those until time (ns).
+func (ls *lateUnmaps) forget(time uint64) {
+	ls.list = slices.DeleteFunc(ls.list, func(u *lateUnmap) bool { return u.call.time <= time })
+	// What is left still is in order, and within its reach.
+	if len(ls.list) == 0 {
+		ls.newest = 0
+	}
+}
+
+func byTime(a, b *undo) int { return cmp.Compare(a.time, b.time) }

@@ -1,0 +1,264 @@
+package vm
+
+import (
+	"math"
+	"time"
+
+	"memtrace/tracer/event"
+	"memtrace/tracer/live"
+	"memtrace/tracer/trend"
+)
+
+// SurvivalAge is the age from which a mapping counts for live.Stack.Survival,
+// and the greatest that a Snapshot can use for that.
+const SurvivalAge = 500 * time.Millisecond
+
+// pageSize is what the kernel rounds mappings to. Huge pages are multiples of
+// it, and must be unmapped as such.
+const pageSize = 4096
+
+const (
+	mapAnonymous    = 0x20 // MAP_ANONYMOUS of mmap(2).
+	mremapDontUnmap = 4    // MREMAP_DONTUNMAP of mremap(2).
+)
+
+// Ledger is the outstanding mappings of the traced processes, by stack.
+type Ledger struct {
+	clock  trend.Clock
+	spaces map[uint32]*space
+	stacks []*stack
+	byKey  map[live.Key]*stack
+	// total is the sum of the regions.
+	total live.Sum
+
+	undos    undos
+	outcomes map[thread]outcome
+	// now is the latest time seen, gap the latest Gap of all processes, ns.
+	now, gap uint64
+	// scans is the number of snapshots taken.
+	scans uint64
+}
+
+// space is the address space of a process.
+type space struct {
+	regions  regions
+	late     lateUnmaps
+	counters Counters
+	exited   bool
+	// start is when it was first heard of, ns.
+	start uint64
+	// Mappings made until gap cannot be trusted, those made until execed are
+	// gone, ns.
+	gap, execed uint64
+}
+
+// NewLedger returns an empty Ledger.
+func NewLedger() *Ledger {
+	return &Ledger{
+		clock:    trend.NewClock(SurvivalAge),
+		spaces:   make(map[uint32]*space),
+		byKey:    make(map[live.Key]*stack),
+		undos:    newUndos(),
+		outcomes: make(map[thread]outcome),
+	}
+}
+
+// Apply takes the next event from the ring buffer. Kinds that do not concern
+// mappings are ignored.
+func (l *Ledger) Apply(ev *event.Event) {
+	switch ev.Kind {
+	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap,
+		event.MremapFail, event.Brk, event.Mprotect, event.Exec, event.Exit:
+	default:
+		return
+	}
+	l.now = max(l.now, ev.Time)
+	sp := l.space(ev.PID)
+	th := thread{ev.PID, ev.TID}
+	last := l.undos.take(th, ev.Time)
+	switch ev.Kind {
+	case event.Mmap:
+		sp.counters.Mmap++
+		own := (ev.Arg>>32)&mapAnonymous != 0 && ev.Flags&event.InAllocator == 0
+		l.mmap(sp, ev, own)
+	case event.Munmap:
+		sp.counters.Munmap++
+		start, end := pages(ev.Addr, ev.Size)
+		pieces := l.cut(sp, start, end, math.MaxUint64)
+		l.undos.put(th, &undo{addr: ev.Addr, time: ev.Time, pieces: pieces})
+	case event.MunmapFail:
+		if l.fail(sp, ev, last, false) {
+			sp.counters.Munmap--
+		}
+	case event.MremapEnter:
+		l.mremapEnter(sp, ev)
+	case event.Mremap:
+		sp.counters.Mremap++
+		l.mremap(sp, ev, last)
+	case event.MremapFail:
+		l.fail(sp, ev, last, true)
+	case event.Brk:
+		sp.counters.Brk++
+	case event.Mprotect:
+		sp.counters.Mprotect++
+	case event.Exec:
+		sp.exited = false
+		sp.execed = max(sp.execed, ev.Time)
+		l.undos.forget(ev.PID, ev.Time)
+		sp.late.forget(ev.Time)
+		l.drop(sp, func(*mapping) bool { return true })
+	case event.Exit:
+		sp.exited = true
+		l.undos.forget(ev.PID, ev.Time)
+	}
+}
+
+// space returns the address space of process pid, which is new perhaps.
+func (l *Ledger) space(pid uint32) *space {
+	sp, ok := l.spaces[pid]
+	if !ok {
+		sp = &space{start: l.now, gap: l.gap}
+		l.spaces[pid] = sp
+	}
+	return sp
+}
+
+// mmap replaces what is in the range of ev, by a mapping of its stack if it is
+// the program's own.
+func (l *Ledger) mmap(sp *space, ev *event.Event, own bool) {
+	start, end := pages(ev.Addr, ev.Size)
+	l.cut(sp, start, end, math.MaxUint64)
+	if !own || start == end {
+		return
+	}
+	s := l.stack(live.Key{ID: ev.Stack, PID: ev.PID})
+	s.Allocate(&l.clock, ev.Time, end-start)
+	if ev.Time <= sp.gap {
+		s.Drop(&l.clock, ev.Time)
+		sp.counters.Dropped.Add(end - start)
+		return
+	}
+	r := region{start, end, &mapping{stack: s, time: ev.Time}}
+	sp.regions.insert(r)
+	l.grow(r, 1)
+	l.endLate(sp, r)
+}
+
+// mremapEnter removes the old range of an mremap, unless it stays mapped.
+func (l *Ledger) mremapEnter(sp *space, ev *event.Event) {
+	u := &undo{addr: ev.Addr, time: ev.Time, mremap: true}
+	start, end := pages(ev.Addr, max(ev.Size, 1))
+	u.known = sp.regions.overlapping(start, end) != nil
+	if ev.Size > 0 && ev.Arg&mremapDontUnmap == 0 {
+		u.pieces = l.cut(sp, start, end, math.MaxUint64)
+	}
+	l.undos.put(thread{ev.PID, ev.TID}, u)
+}
+
+// mremap replaces what is in the new range by a mapping of mremap's stack, if
+// the old range was outstanding, or a part of it; what was not is the
+// allocator's, a file or older than the trace, and so is what it becomes. As
+// long as the entry has not been seen, what there is at the old address up to
+// the region's end is taken as the old range.
+func (l *Ledger) mremap(sp *space, ev *event.Event, entry *undo) {
+	var known bool
+	if entry.is(ev.Arg, true) {
+		known = entry.known
+	} else {
+		o := outcome{addr: ev.Arg, time: ev.Time, mremap: true}
+		start, end := pages(ev.Arg, 1)
+		if old := sp.regions.overlapping(start, end); old != nil {
+			known = true
+			o.pieces = l.cut(sp, start, old.end, math.MaxUint64)
+		}
+		l.outcomes[thread{ev.PID, ev.TID}] = o
+	}
+	l.mmap(sp, ev, known && ev.Flags&event.InAllocator == 0)
+}
+
+// fail puts back what the munmap or mremap that ev says has failed had removed,
+// if its entry has been seen, which it reports. Otherwise the entry may come
+// late.
+func (l *Ledger) fail(sp *space, ev *event.Event, entry *undo, mremap bool) bool {
+	if !entry.is(ev.Addr, mremap) {
+		l.outcomes[thread{ev.PID, ev.TID}] = outcome{addr: ev.Addr, time: ev.Time, mremap: mremap, failed: true}
+		return false
+	}
+	entry.failed = true
+	l.restore(sp, entry.pieces)
+	return true
+}
+
+// cut removes what was mapped until the time until (ns) in [start, end), and
+// returns it.
+func (l *Ledger) cut(sp *space, start, end, until uint64) (pieces []region) {
+	sp.regions.cut(start, end, until, func(piece region, change int) {
+		l.shrink(piece, change)
+		pieces = append(pieces, piece)
+	})
+	return pieces
+}
+
+// restore puts pieces back that were removed, except where something else has
+// been mapped since.
+func (l *Ledger) restore(sp *space, pieces []region) {
+	for _, r := range pieces {
+		// What a gap made untrustworthy or an exec ended meanwhile stays away.
+		if r.of.time > max(sp.gap, sp.execed) {
+			sp.regions.restore(r, l.grow)
+			l.endLate(sp, r)
+		}
+	}
+}
+
+// Gap says that munmaps or mremaps of process pid, 0 for all, before t (ns)
+// were lost for good. What was mapped until t can then not be told from what
+// was unmapped: it is dropped and counted as such.
+func (l *Ledger) Gap(pid uint32, t uint64) {
+	l.now = max(l.now, t)
+	if pid == 0 {
+		l.gap = max(l.gap, t)
+	} else {
+		l.space(pid)
+	}
+	for other, sp := range l.spaces {
+		if pid == 0 || pid == other {
+			sp.gap = max(sp.gap, t)
+			sum := l.drop(sp, func(m *mapping) bool { return m.time <= sp.gap })
+			sp.counters.Dropped = sp.counters.Dropped.Plus(sum)
+		}
+	}
+}
+
+// drop removes the regions of the mappings for which gone is true, without
+// their counting as unmapped. It returns what they were.
+func (l *Ledger) drop(sp *space, gone func(*mapping) bool) (sum live.Sum) {
+	var kept regions
+	sp.regions.each(func(r region) {
+		m := r.of
+		if !gone(m) {
+			kept.insert(r)
+			return
+		}
+		sum.Add(r.bytes())
+		l.shrink(r, -1)
+		if m.regions == 0 {
+			m.stack.Drop(&l.clock, m.time)
+		}
+	})
+	sp.regions = kept
+	return sum
+}
+
+// pages returns the range of the pages that hold size bytes at addr.
+func pages(addr, size uint64) (start, end uint64) {
+	start = addr &^ (pageSize - 1)
+	if size == 0 {
+		return start, start
+	}
+	last := addr + (size - 1)
+	if last < addr || last > math.MaxUint64-pageSize {
+		last = math.MaxUint64 - pageSize
+	}
+	return start, max(start, last&^(pageSize-1)+pageSize)
+}

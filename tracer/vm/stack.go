@@ -1,0 +1,51 @@
+package vm
+
+import "memtrace/tracer/live"
+
+// stack is the sums of one call stack of one process. Its Blocks are the
+// mappings of which something is outstanding; those neither outstanding nor
+// dropped are unmapped.
+type stack struct {
+	live.Account
+	key live.Key
+	// index is its place in Ledger.stacks.
+	index int
+}
+
+// unmapped returns the number of the mappings of which nothing is left.
+func (s *stack) unmapped() uint64 { return s.AllocatedBlocks - s.Blocks - s.DroppedBlocks }
+
+// stack returns the stack with the given key, which is new perhaps.
+func (l *Ledger) stack(key live.Key) *stack {
+	s, ok := l.byKey[key]
+	if !ok {
+		s = &stack{key: key, index: len(l.stacks)}
+		l.stacks = append(l.stacks, s)
+		l.byKey[key] = s
+	}
+	return s
+}
+
+// grow adds part, which changes the number of regions by change.
+func (l *Ledger) grow(part region, change int) {
+	m := part.of
+	m.stack.Grow(l.now, part.bytes())
+	if m.regions == 0 {
+		m.stack.Blocks++
+	}
+	m.regions += change
+	l.total.Bytes += part.bytes()
+	l.total.Blocks += uint64(change)
+}
+
+// shrink takes piece away, which changes the number of regions by change.
+func (l *Ledger) shrink(piece region, change int) {
+	m := piece.of
+	m.stack.Shrink(l.now, piece.bytes())
+	m.regions += change
+	if m.regions == 0 {
+		m.stack.Blocks--
+	}
+	l.total.Bytes -= piece.bytes()
+	l.total.Blocks += uint64(change)
+}
