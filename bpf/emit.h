@@ -66,8 +66,8 @@ static __always_inline bool emit_long(__u8 kind, __u8 flags, __u64 id, __u64 tim
  */
 static __always_inline void spill(__u32 kind, __u64 id, __u64 time, __u64 addr, __u64 size)
 {
-	struct spill_key key = {.addr = addr, .tgid = id >> 32, .kind = kind};
-	struct spill value = {.time = time, .size = size, .tid = id};
+	struct spill_key key = {.addr = addr, .tgid = id >> 32, .kind = kind, .size = size};
+	struct spill value = {.time = time, .tid = id};
 	__u32 zero = 0;
 	struct counters *c;
 
@@ -79,7 +79,8 @@ static __always_inline void spill(__u32 kind, __u64 id, __u64 time, __u64 addr, 
 	if (!c)
 		return;
 	__sync_fetch_and_add(&c->lost_free, 1);
-	c->gap_time = time;
+	if (time > c->gap_time)
+		c->gap_time = time;
 }
 
 #endif

@@ -70,17 +70,17 @@ struct event_stack {
 
 /*
  * Where something left the live set and the ring was full: the newest such
- * event of each kind and address, kept for the reader to drain.
+ * event of each kind and address or range, kept for the reader to drain.
  */
 struct spill_key {
 	__u64 addr;
+	__u64 size; /* of a range, else 0 */
 	__u32 tgid;
 	__u32 kind; /* enum event_kind */
 };
 
 struct spill {
 	__u64 time;
-	__u64 size;
 	__u32 tid;
 	__u32 pad;
 };

@@ -30,6 +30,7 @@ static __always_inline struct thread *enter(struct pt_regs *ctx, __u64 id, __u32
 	t->size = size;
 	t->old = 0;
 	t->out = 0;
+	t->freed = 0;
 	t->function = function;
 	t->spilled = 0;
 	return t;
@@ -89,10 +90,17 @@ int enter_realloc(struct pt_regs *ctx)
 	__u64 old = ARG0(ctx), size = ARG1(ctx);
 	struct thread *t = enter(ctx, id, FN_REALLOC, size);
 
-	if (!t || !old)
+	if (!old)
 		return 0;
+	if (!t) {
+		/* Not counted, for want of room: the old block leaves all the same. */
+		if (live && !bpf_map_lookup_elem(&threads, &id) && is_target(id >> 32))
+			gone(NULL, EV_FREE, id, old);
+		return 0;
+	}
 	/* Size 0 frees; where the allocator returns a new block, it is one. */
 	if (!size) {
+		t->freed = old;
 		gone(NULL, EV_FREE, id, old);
 		return 0;
 	}
@@ -113,7 +121,7 @@ int enter_free(struct pt_regs *ctx)
 	t = bpf_map_lookup_elem(&threads, &id);
 	if (t) {
 		/* realloc(p, 0) frees, and has said so. */
-		if (t->sp && STACK_POINTER(ctx) < t->sp)
+		if (t->sp && t->freed == addr && STACK_POINTER(ctx) < t->sp)
 			return 0;
 	} else if (!is_target(id >> 32)) {
 		return 0;

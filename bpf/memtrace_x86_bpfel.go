@@ -75,7 +75,6 @@ type MemtraceMapping struct {
 type MemtraceSpill struct {
 	_    structs.HostLayout
 	Time uint64
-	Size uint64
 	Tid  uint32
 	Pad  uint32
 }
@@ -83,6 +82,7 @@ type MemtraceSpill struct {
 type MemtraceSpillKey struct {
 	_    structs.HostLayout
 	Addr uint64
+	Size uint64
 	Tgid uint32
 	Kind uint32
 }
@@ -93,6 +93,7 @@ type MemtraceThread struct {
 	Size        uint64
 	Old         uint64
 	Out         uint64
+	Freed       uint64
 	Function    uint32
 	Spilled     uint32
 	Slot        uint32

@@ -40,9 +40,12 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
 	__u64 id = bpf_get_current_pid_tgid(), old = (id >> 32) << 32 | (__u32)old_pid;
+	__u32 tgid = id >> 32, *slot = bpf_map_lookup_elem(&targets, &tgid);
 
-	if (!is_target(id >> 32))
+	if (!slot)
 		return 0;
+	/* The old program's unwind rules are not the new one's. */
+	*slot = SLOT_UNKNOWN;
 	/* The thread that called exec has taken over the leader's tid. */
 	bpf_map_delete_elem(&threads, &old);
 	bpf_map_delete_elem(&threads, &id);

@@ -30,6 +30,10 @@ struct {
 	__type(value, __u32);
 } targets SEC(".maps");
 
+/* The slot of a process whose mappings are not known: it has just been made, or
+ * runs another program. */
+#define SLOT_UNKNOWN 0
+
 /* Raised with each change of a slot in targets: threads keep a copy of theirs. */
 __u32 slots_version SEC(".data.control");
 
@@ -61,6 +65,7 @@ struct thread {
 	__u64 size; /* bytes asked for */
 	__u64 old;  /* realloc's old block, 0 if none */
 	__u64 out;  /* where posix_memalign puts its result */
+	__u64 freed; /* the block that realloc(block, 0) frees inside */
 	__u32 function;
 	__u32 spilled; /* EV_REALLOC_ENTER went to the spill map */
 	__u32 slot; /* of the process, see targets, as of slots_version */

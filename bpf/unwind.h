@@ -218,9 +218,12 @@ __noinline __u32 find_rule(struct thread *t, __u64 pc, __u32 tgid)
 static __always_inline struct unwind_rule *rule_for(struct thread *t, __u64 pc, __u32 tgid)
 {
 	__u64 hash = cache_hash(pc, t->slot), tag = hash << 16, word;
-	__u32 index = hash >> 48, rule;
+	__u32 index = hash >> 48, rule = 0;
 	volatile __u64 *cached = bpf_map_lookup_elem(&rule_cache, &index);
 
+	/* CFA_UNKNOWN, until user space has seen what is mapped. */
+	if (t->slot == SLOT_UNKNOWN)
+		return bpf_map_lookup_elem(&unwind_rules, &rule);
 	if (!cached)
 		return NULL;
 	word = *cached;
@@ -261,7 +264,7 @@ static __always_inline bool copy_stack(struct thread *t, struct walk *w, __u64 a
 	}
 	w->base = address;
 	w->size = size;
-	return true;
+	return size >= 8;
 }
 
 /* Reads a word of the stack, from the copy where it is there. */

@@ -48,10 +48,10 @@ static __always_inline void vm_left(__u8 kind, const struct pt_regs *regs, __u64
 	__u64 id = bpf_get_current_pid_tgid(), time;
 	struct thread *t = traced_thread(id);
 
-	if (!t)
+	if (!t && !(live && is_target(id >> 32)))
 		return;
 	time = bpf_ktime_get_ns();
-	if (!emit_long(kind, in_allocator(t, regs), id, time, addr, size, 0, arg, wake_flags()))
+	if (!emit_long(kind, t ? in_allocator(t, regs) : 0, id, time, addr, size, 0, arg, wake_flags()))
 		spill(kind, id, time, addr, size);
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +26,9 @@ type regular struct {
 	uid   uint32
 	links uint64
 }
+
+// modified is when the file was written to last.
+func (r *regular) modified() time.Time { return time.Unix(r.id.mtime.Unix()) }
 
 // openRegular opens for reading what an O_PATH descriptor refers to, if it is
 // a regular file. It takes over the descriptor. In two steps, because opening

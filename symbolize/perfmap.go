@@ -24,6 +24,9 @@ const (
 	perfEntryBytes = 2*32 + 16
 	// perfMapCheck is how often a file is looked at that may have grown.
 	perfMapCheck = 100 * time.Millisecond
+	// clockSlack is how much file times and process times may disagree: the
+	// clock may have been set since the process started.
+	clockSlack = 10 * time.Second
 )
 
 // perfMap is what a JIT compiler says about its code: lines "start size name"
@@ -107,6 +110,8 @@ func openPerfMap(root *os.File, status *procStatus) (*regular, error) {
 	switch {
 	case owner != status.uid && owner != "0":
 		err = fmt.Errorf("refused: it belongs to user %s, the process to user %s", owner, status.uid)
+	case file.modified().Before(status.started.Add(-clockSlack)):
+		err = errors.New("refused: it is older than the process, of another one with the same number")
 	case file.links > 1:
 		err = errors.New("refused: it is another file's hard link")
 	}

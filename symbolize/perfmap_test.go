@@ -113,6 +113,13 @@ func TestPerfMapRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
+		"older than the process": func(t *testing.T, path string) {
+			write(t, path, line)
+			old := time.Now().Add(-time.Minute)
+			if err := os.Chtimes(path, old, old); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"another user's": func(t *testing.T, path string) {
 			needRoot(t)
 			write(t, path, line)
@@ -123,6 +130,7 @@ func TestPerfMapRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, path := jitProcess(t, owner())
+			p.status.started = time.Now()
 			forge(t, path)
 			if f := p.Resolve(jitAddress, false); f[0].Function != "" {
 				t.Errorf("Resolve took it: %+v", f)
@@ -161,5 +169,17 @@ func TestPerfMapOfNode(t *testing.T) {
 	}
 	if named == 0 {
 		t.Errorf("no address of hotFunction resolves; problems %q", p.Problems())
+	}
+}
+
+func TestProcessStart(t *testing.T) {
+	before := time.Now()
+	child := start(t, "/bin/cat")
+	p := open(t, child.pid, Options{})
+	if got := p.status.started.Sub(before); got < -time.Second || got > time.Second {
+		t.Errorf("the child started %v after its parent called for it", got)
+	}
+	if p.status.uid != owner() || p.status.nsPID == "" {
+		t.Errorf("status: %+v", p.status)
 	}
 }

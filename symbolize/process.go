@@ -99,7 +99,7 @@ func NewProcess(pid int, opt Options) (*Process, error) {
 	p := &Process{pid: pid, opt: opt, proc: proc}
 	p.forget()
 	if err := p.refresh(); err != nil {
-		p.Close()
+		_ = p.Close()
 		return nil, err
 	}
 	return p, nil
@@ -163,7 +163,8 @@ func (p *Process) Mappings() []Mapping {
 }
 
 // Problems lists what could not be used so far, so that frames may lack names:
-// one line for a module or debug file and its error, the first 64.
+// one line for a module or debug file and its error, the first 64. They contain
+// names that the target controls.
 func (p *Process) Problems() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

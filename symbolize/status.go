@@ -1,10 +1,11 @@
 package symbolize
 
 import (
-	"bufio"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,23 +16,37 @@ type procStatus struct {
 	nsPID string
 	// uid is the effective user, as seen from here.
 	uid string
+	// started is when the process was created, zero if not known.
+	started time.Time
 }
+
+// maxStatus is the most that is read of status and stat, in bytes.
+const maxStatus = 64 << 10
 
 // read replaces s, or leaves it where the process has ended.
 func (s *procStatus) read(proc *os.File) {
-	fd, err := unix.Openat(int(proc.Fd()), "status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return
+	if text, err := readSmall(proc, "status"); err == nil {
+		s.parse(text)
 	}
-	f := os.NewFile(uintptr(fd), "status")
-	defer f.Close()
-	s.parse(f)
+	if text, err := readSmall(proc, "stat"); err == nil {
+		s.parseStart(text)
+	}
 }
 
-func (s *procStatus) parse(r io.Reader) {
-	const maxStatus = 64 << 10
-	for in := bufio.NewScanner(io.LimitReader(r, maxStatus)); in.Scan(); {
-		fields := strings.Fields(in.Text())
+func readSmall(proc *os.File, name string) (string, error) {
+	fd, err := unix.Openat(int(proc.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxStatus))
+	return string(text), err
+}
+
+func (s *procStatus) parse(text string) {
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
 		if len(fields) < 2 {
 			continue
 		}
@@ -42,4 +57,22 @@ func (s *procStatus) parse(r io.Reader) {
 			s.uid = fields[min(2, len(fields)-1)]
 		}
 	}
+}
+
+// parseStart reads the start time from stat, the 22nd field, in ticks since
+// boot. The second field, the command, may contain anything but ends with the
+// last parenthesis.
+func (s *procStatus) parseStart(text string) {
+	const ticksPerSecond, field = 100, 22 - 3 // USER_HZ is 100 on both machines
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) <= field {
+		return
+	}
+	ticks, err := strconv.ParseUint(fields[field], 10, 63)
+	var now unix.Timespec
+	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
+		return
+	}
+	age := time.Duration(now.Nano()) - time.Duration(ticks)*(time.Second/ticksPerSecond)
+	s.started = time.Now().Add(-age)
 }

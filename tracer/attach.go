@@ -32,7 +32,7 @@ func (l links) Close() error {
 func attachKernel(p *programs) (attached links, err error) {
 	defer func() {
 		if err != nil {
-			attached.Close()
+			_ = attached.Close()
 			attached = nil
 		}
 	}()
@@ -56,7 +56,7 @@ func attachKernel(p *programs) (attached links, err error) {
 func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object) (attached links, err error) {
 	defer func() {
 		if err != nil {
-			attached.Close()
+			_ = attached.Close()
 			attached = nil
 		}
 	}()

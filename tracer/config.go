@@ -29,6 +29,10 @@ type Config struct {
 	// singleUprobes attaches every uprobe by a perf event of its own, as on
 	// kernels before 6.6.
 	singleUprobes bool
+	// framePointers walks stacks as kernels before 5.13 have to.
+	framePointers bool
+	// spills overrides the size of the map for frees that the ring cannot take.
+	spills uint32
 }
 
 const (

@@ -106,7 +106,9 @@ func (f *follower) catchUp() {
 func (f *follower) followModules(p *process) {
 	p.refreshSymbols()
 	f.loadTables(p)
+	f.t.mu.Lock()
 	found, err := p.target.Update()
+	f.t.mu.Unlock()
 	if err != nil && !processGone(p.target.PID) {
 		f.t.cfg.Logf("process %d: look for new allocators: %v", p.target.PID, err)
 	}
@@ -162,7 +164,7 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	}
 	closing := p.links
 	p.links = nil
-	closing.Close()
+	_ = closing.Close()
 	f.attach(p, fresh.Objects)
 	// Frees may have gone unseen: what was born before now is not evidence.
 	f.t.mu.Lock()

@@ -74,6 +74,9 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 			spec.Maps[name].Flags |= noPrealloc
 		}
 	}
+	if cfg.spills > 0 {
+		spec.Maps["spills"].MaxEntries = cfg.spills
+	}
 	for name, value := range map[string]any{
 		"stack_depth": uint32(cfg.StackDepth),
 		"min_size":    cfg.MinSize,

@@ -41,7 +41,7 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 	}
 	defer func() {
 		if err != nil {
-			p.close()
+			_ = p.close()
 		}
 	}()
 	if p.target, err = target.Find(pid); err != nil {

@@ -221,17 +221,27 @@ func (r *ringReader) drainSpills() error {
 	defer r.mu.Unlock()
 	before := r.counters
 	r.counters = total
+	if total.LostMmap != before.LostMmap || total.Spilled != before.Spilled {
+		// A module may have come or gone unseen.
+		for pid := range r.procs {
+			r.follower.modulesChanged(pid)
+		}
+	}
 	if total.Spilled == before.Spilled && total.GapTime == before.GapTime {
 		return nil
 	}
-	r.spillTime = now().mono
+	drained := now().mono
 	if err := r.spills.drain(r.progs.objs.Spills, r.applySpill); err != nil {
 		return err
 	}
 	r.applyGap()
-	r.behind = r.reader.AvailableBytes()
-	if r.behind == 0 {
-		r.caughtUp()
+	// One mark at a time: under a load that never ends a moving one would never
+	// be reached.
+	if r.behind <= 0 {
+		r.spillTime = drained
+		if r.behind = r.reader.AvailableBytes(); r.behind == 0 {
+			r.caughtUp()
+		}
 	}
 	return nil
 }

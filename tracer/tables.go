@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -24,8 +25,16 @@ type tables struct {
 	// next is the number of the next table, slot the last slot given out.
 	next, slot uint32
 	version    uint32
+	// processes are the lists and slots in force.
+	processes map[uint32]processMappings
 	// vdso is the table of the vDSO, which all processes share.
 	vdso *fileTable
+}
+
+// processMappings is what the kernel has been told of a process.
+type processMappings struct {
+	list []bpf.MemtraceMapping
+	slot uint32
 }
 
 // fileTable is a table in the kernel. A file without one has a nil headers.
@@ -36,7 +45,7 @@ type fileTable struct {
 }
 
 func newTables(p *programs) *tables {
-	return &tables{progs: p, files: make(map[target.FileID]*fileTable)}
+	return &tables{progs: p, files: make(map[target.FileID]*fileTable), processes: make(map[uint32]processMappings)}
 }
 
 // update gives the kernel what a process maps now. Modules whose tables cannot
@@ -83,6 +92,7 @@ func (t *tables) build(p *target.Target, modules []target.Module) {
 		module  *target.Module
 		table   *unwind.Table
 		headers []elf.ProgHeader
+		err     error
 	}
 	asked := make(map[target.FileID]bool)
 	results := make(chan result)
@@ -96,18 +106,25 @@ func (t *tables) build(p *target.Target, modules []target.Module) {
 		asked[m.File] = true
 		wg.Go(func() {
 			parallel <- struct{}{}
-			table, headers := t.parse(p, m)
+			table, headers, err := t.parse(p, m)
 			<-parallel
-			results <- result{m, table, headers}
+			results <- result{m, table, headers, err}
 		})
 	}
 	go func() { wg.Wait(); close(results) }()
 	for r := range results {
+		// A module that has gone, or a lack of memory, may be another matter the
+		// next time; a file without tables stays one.
+		if r.err != nil {
+			continue
+		}
 		file := new(fileTable)
 		if r.table != nil {
-			if id, err := t.send(r.table); err == nil {
-				*file = fileTable{id: id, base: r.table.Base, headers: r.headers}
+			id, err := t.send(r.table)
+			if err != nil {
+				continue
 			}
+			*file = fileTable{id: id, base: r.table.Base, headers: r.headers}
 		}
 		if r.module.File.Inode == 0 {
 			t.vdso = file
@@ -117,26 +134,27 @@ func (t *tables) build(p *target.Target, modules []target.Module) {
 	}
 }
 
-// parse returns nil where the module has no usable call frame information.
-func (t *tables) parse(p *target.Target, m *target.Module) (*unwind.Table, []elf.ProgHeader) {
+// parse returns nil where the module has no usable call frame information, an
+// error where it cannot be opened.
+func (t *tables) parse(p *target.Target, m *target.Module) (*unwind.Table, []elf.ProgHeader, error) {
 	image, err := p.OpenModule(m)
 	if err != nil {
-		return nil, nil
+		return nil, nil, err
 	}
-	defer image.Close()
+	defer func() { _ = image.Close() }()
 	table, _, err := unwind.Build(image, image.Size, &t.rules)
 	if err != nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	f, err := elf.NewFile(image)
 	if err != nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var headers []elf.ProgHeader
 	for _, prog := range f.Progs {
 		headers = append(headers, prog.ProgHeader)
 	}
-	return table, headers
+	return table, headers, nil
 }
 
 var errTooManyTables = errors.New("too many unwind tables")
@@ -230,6 +248,9 @@ func (t *tables) sendRules() error {
 // sendList replaces a process's mappings. The new slot keeps cached rules of
 // the old ones from being used; it comes last.
 func (t *tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
+	if slices.Equal(t.processes[pid].list, list) && !t.slotLost(pid) {
+		return nil
+	}
 	inner, err := newArray("mapping_list", mappingSize, list)
 	if err != nil {
 		return err
@@ -238,13 +259,10 @@ func (t *tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
 	if err := t.progs.objs.Mappings.Put(pid, inner); err != nil {
 		return fmt.Errorf("load the mappings of process %d: %w", pid, err)
 	}
-	if t.slot++; t.slot >= 1<<16 {
-		// Words of the first slots could still be there, and pass for new ones.
-		t.slot = 1
-		if err := t.clearCache(); err != nil {
-			return err
-		}
+	if err := t.nextSlot(); err != nil {
+		return err
 	}
+	t.processes[pid] = processMappings{list, t.slot}
 	// A process that is gone must not become a target again.
 	err = t.progs.objs.Targets.Update(pid, t.slot, ebpf.UpdateExist)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -255,6 +273,34 @@ func (t *tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
 		return fmt.Errorf("announce new mappings: %w", err)
 	}
 	return nil
+}
+
+// slotLost reports whether the kernel has forgotten a process's slot: its
+// program has changed (on_exec of bpf/process.h).
+func (t *tables) slotLost(pid uint32) bool {
+	var slot uint32
+	err := t.progs.objs.Targets.Lookup(pid, &slot)
+	return err == nil && slot != t.processes[pid].slot
+}
+
+// nextSlot chooses a slot that no process has. Where they start anew, cached
+// rules of the first ones could still be there and pass for new ones.
+func (t *tables) nextSlot() error {
+	for {
+		if t.slot++; t.slot >= 1<<16 {
+			t.slot = 1
+			if err := t.clearCache(); err != nil {
+				return err
+			}
+		}
+		taken := false
+		for _, p := range t.processes {
+			taken = taken || p.slot == t.slot
+		}
+		if !taken {
+			return nil
+		}
+	}
 }
 
 const mappingSize = 32 // struct mapping of bpf/unwind.h

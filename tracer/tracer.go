@@ -69,9 +69,8 @@ func Open(cfg Config) (_ *Tracer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.singleUprobes {
-		kernel.uprobeMulti = false
-	}
+	kernel.uprobeMulti = kernel.uprobeMulti && !cfg.singleUprobes
+	kernel.unwindTables = kernel.unwindTables && !cfg.framePointers
 	t := &Tracer{
 		cfg:    cfg,
 		kernel: kernel,
@@ -83,7 +82,7 @@ func Open(cfg Config) (_ *Tracer, err error) {
 	t.follower = newFollower(t)
 	defer func() {
 		if err != nil {
-			t.Close()
+			_ = t.Close()
 		}
 	}()
 	for _, pid := range cfg.PIDs {
@@ -178,6 +177,11 @@ func (t *Tracer) stop(r *ringReader) error {
 // detach closes every link. It is safe to call again.
 func (t *Tracer) detach() error {
 	t.follower.stop()
+	for _, p := range t.procs {
+		if p.symbols != nil {
+			p.refreshSymbols()
+		}
+	}
 	all := t.kernelLinks
 	t.kernelLinks = nil
 	for _, p := range t.procs {

@@ -20,7 +20,7 @@ import (
 // ledgerCalls is how many calls a ledger program makes, a prime number.
 func ledgerCalls() int {
 	if os.Getenv(testprog.DirVariable) != "" {
-		return 100003
+		return 20011
 	}
 	return 2000003
 }

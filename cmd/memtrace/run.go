@@ -74,30 +74,37 @@ type session struct {
 	tracer  *tracer.Tracer
 }
 
-func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (exitCode, error) {
+func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitCode, err error) {
 	out, err := openOutput(s.options, stdout)
 	if err != nil {
 		return exitError, err
 	}
-	defer out.Close()
+	defer func() {
+		if closeErr := out.Close(); err == nil && closeErr != nil {
+			code, err = exitError, closeErr
+		}
+	}()
 	s.out = out
 	if err := s.open(); err != nil {
 		return exitError, err
 	}
-	defer s.tracer.Close()
+	defer func() { _ = s.tracer.Close() }()
 	if err := s.announce(); err != nil {
 		return exitError, err
 	}
-	if err := s.collect(ctx, stderr); err != nil {
+	err = s.collect(ctx, stderr)
+	if err == nil {
+		err = s.report()
+	}
+	if s.command != nil {
+		var waitErr error
+		code, waitErr = s.waitForCommand(ctx)
+		err = errors.Join(err, waitErr)
+	}
+	if err != nil {
 		return exitError, err
 	}
-	if err := s.report(); err != nil {
-		return exitError, err
-	}
-	if s.command == nil {
-		return exitOK, nil
-	}
-	return s.waitForCommand(ctx)
+	return code, nil
 }
 
 // open attaches, to a command once it is held. Nothing stays behind on errors.
@@ -158,8 +165,9 @@ func (s *session) announce() error {
 
 // collect runs the trace to its end, with reports in between where asked for.
 func (s *session) collect(ctx context.Context, stderr io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if s.duration > 0 {
-		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.duration)
 		defer cancel()
 	}
@@ -189,7 +197,10 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 				continue
 			}
 			progress.clear()
-			reportErr = s.report()
+			// A report that cannot be written is no reason to go on tracing.
+			if reportErr = s.report(); reportErr != nil {
+				cancel()
+			}
 		}
 	}
 }
@@ -211,9 +222,8 @@ func (s *session) report() error {
 func (s *session) waitForCommand(ctx context.Context) (exitCode, error) {
 	// A terminal's Ctrl-C reaches the command as well; a SIGTERM sent to
 	// memtrace does not.
-	if ctx.Err() != nil {
-		_ = s.command.Signal(unix.SIGTERM)
-	}
+	stop := context.AfterFunc(ctx, func() { _ = s.command.Signal(unix.SIGTERM) })
+	defer stop()
 	status, err := s.command.Wait()
 	return exitCode(status), err
 }

@@ -14,5 +14,6 @@
 //
 // The parts: table.go and shard.go hold the live blocks; stack.go the sums by
 // stack; realloc.go blocks that are inside realloc; late.go frees out of order
-// and gaps; snapshot.go what is made of it.
+// and gaps; snapshot.go what is made of it, with
+// tracer/live.
 package heap

@@ -195,7 +195,8 @@ func TestHeap(t *testing.T) {
 		},
 		"of several late frees the latest wins": {
 			steps: []any{
-				lateFree{addrA, 8, false}, lateFree{addrA, 4, false},
+				lateFree{addrA, 8, false},
+				lateFree{addrA, 4, false},
 				alloc(3, addrA, 8, stackA), free(5, addrA), alloc(7, addrA, 24, stackB),
 			},
 			freed:    map[event.StackID]uint64{stackA: 1, stackB: 1},
@@ -218,7 +219,8 @@ func TestHeap(t *testing.T) {
 		},
 		"a late realloc before the allocation and its thread's others": {
 			steps: []any{
-				lateFree{addrA, 3, true}, alloc(1, addrA, 8, stackA),
+				lateFree{addrA, 3, true},
+				alloc(1, addrA, 8, stackA),
 				alloc(2, addrB, 24, stackB), fail(4, addrA),
 			},
 			live:     []liveBlock{{stackA, addrA, 8, 1}, {stackB, addrB, 24, 2}},

@@ -15,7 +15,8 @@ func TestParseOneLine(t *testing.T) {
 		{
 			"options",
 			"deb [arch=amd64 signed-by=/usr/share/keyrings/a.gpg trusted=yes]\thttp://mirror.test/debian/ sid main # new\n",
-			origin{URI: "http://mirror.test/debian/", SignedBy: "/usr/share/keyrings/a.gpg", Trusted: true}, true,
+			origin{URI: "http://mirror.test/debian/", SignedBy: "/usr/share/keyrings/a.gpg", Trusted: true},
+			true,
 		},
 		{
 			"after others",
@@ -25,7 +26,8 @@ func TestParseOneLine(t *testing.T) {
 				"deb https://vendor.test/apt stable-tools main\n" +
 				"deb http://flat.test/debian ./\n" +
 				"deb http://mirror.test/debian bookworm main contrib\n",
-			origin{URI: "http://mirror.test/debian"}, true,
+			origin{URI: "http://mirror.test/debian"},
+			true,
 		},
 		{"path of its own", "deb http://mirror.test/os trixie main\n", origin{URI: "http://mirror.test/os"}, true},
 		{"not Debian", "deb http://mirror.test/ubuntu noble main\n", origin{}, false},
@@ -51,7 +53,8 @@ func TestParseDeb822(t *testing.T) {
 			"key file",
 			security + "Types: deb deb-src\n# the mirror\nURIs: http://mirror.test/debian\nSuites: bookworm bookworm-updates\n" +
 				"Components: main\nSigned-By: /usr/share/keyrings/a.gpg\n",
-			origin{URI: "http://mirror.test/debian", SignedBy: "/usr/share/keyrings/a.gpg"}, true,
+			origin{URI: "http://mirror.test/debian", SignedBy: "/usr/share/keyrings/a.gpg"},
+			true,
 		},
 		{
 			"continued values and an inline key",
@@ -61,7 +64,8 @@ func TestParseDeb822(t *testing.T) {
 			origin{
 				URI: "http://vendor.test/apt", Trusted: true,
 				SignedBy: "-----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc",
-			}, true,
+			},
+			true,
 		},
 		{"disabled", "Enabled: no\nTypes: deb\nURIs: http://mirror.test/debian\nSuites: sid\n", origin{}, false},
 		{"source only", "Types: deb-src\nURIs: http://mirror.test/debian\nSuites: sid\n", origin{}, false},

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"debug/elf"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -70,12 +71,18 @@ func waitStop(pid int) (unix.Signal, error) {
 	}
 }
 
+// errForeign: the registers at its system calls would be misread.
+var errForeign = errors.New("is not a 64-bit program")
+
 func hasInterpreter(pid int) (bool, error) {
 	f, err := elf.Open(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil {
 		return false, fmt.Errorf("read the program: %w", err)
 	}
 	defer f.Close()
+	if f.Class != elf.ELFCLASS64 {
+		return false, errForeign
+	}
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
 			return true, nil

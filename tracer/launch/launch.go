@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,7 +32,7 @@ type Command struct {
 func Start(argv []string) (*Command, error) {
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", argv[0], errors.Unwrap(err))
+		return nil, fmt.Errorf("start %s: %w", argv[0], cause(err))
 	}
 	c := &Command{release: make(chan struct{}), released: make(chan error, 1)}
 	held := make(chan error)
@@ -57,7 +58,7 @@ func (c *Command) start(path string, argv []string) error {
 		Sys:   &unix.SysProcAttr{Ptrace: true},
 	})
 	if err != nil {
-		return fmt.Errorf("start %s: %w", argv[0], errors.Unwrap(err))
+		return fmt.Errorf("start %s: %w", argv[0], cause(err))
 	}
 	if err := runToLibrary(c.PID()); err != nil {
 		_ = c.process.Kill()
@@ -65,6 +66,18 @@ func (c *Command) start(path string, argv []string) error {
 		return fmt.Errorf("start %s: %w", argv[0], err)
 	}
 	return nil
+}
+
+// cause returns what is innermost in an error, without the paths and calls that
+// packages os and exec put around it.
+func cause(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
 }
 
 // PID is the command's process id.
@@ -95,7 +108,7 @@ func (c *Command) Wait() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("wait for the command: %w", err)
 	}
-	status, ok := state.Sys().(unix.WaitStatus)
+	status, ok := state.Sys().(syscall.WaitStatus)
 	if ok && status.Signaled() {
 		return 128 + int(status.Signal()), nil
 	}

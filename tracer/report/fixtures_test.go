@@ -152,8 +152,10 @@ func huge() *Report {
 	r.Target.Libc = "/snap/core22/current/a/rather/deep/tree/of/directories/usr/lib/x86_64-linux-gnu/libc.so.6"
 	r.DurationSeconds = 40 * 86400
 	r.Complete = false
-	r.Events = Events{Alloc: most, Free: most, Realloc: most, Mmap: most, Munmap: most, Mremap: most, Brk: most, Mprotect: most,
-		UnknownFree: most, Evicted: most, Lost: Lost{Alloc: most, AllocBytes: most, Free: most, Stack: most, Mmap: most}}
+	r.Events = Events{
+		Alloc: most, Free: most, Realloc: most, Mmap: most, Munmap: most, Mremap: most, Brk: most, Mprotect: most,
+		UnknownFree: most, Evicted: most, Lost: Lost{Alloc: most, AllocBytes: most, Free: most, Stack: most, Mmap: most},
+	}
 	r.Outstanding = Sum{Bytes: most, Blocks: most}
 	r.Young = Sum{Bytes: most, Blocks: most}
 	r.StacksTotal = math.MaxInt32

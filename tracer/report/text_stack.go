@@ -43,8 +43,10 @@ func addClamped(a, b uint64) uint64 {
 // remainder accounts for what is outstanding beyond the stacks shown, so that
 // the figures of a report always add up.
 func (p *printer) remainder(r *Report, shown int, sum Sum) {
-	rest := Sum{Bytes: r.Outstanding.Bytes - min(sum.Bytes, r.Outstanding.Bytes),
-		Blocks: r.Outstanding.Blocks - min(sum.Blocks, r.Outstanding.Blocks)}
+	rest := Sum{
+		Bytes:  r.Outstanding.Bytes - min(sum.Bytes, r.Outstanding.Bytes),
+		Blocks: r.Outstanding.Blocks - min(sum.Blocks, r.Outstanding.Blocks),
+	}
 	hidden := max(r.StacksTotal, len(r.Stacks)) - shown
 	if hidden <= 0 && rest == (Sum{}) {
 		return

@@ -168,7 +168,7 @@ func scan(line, format string, args ...any) bool {
 
 // End dismisses the program and returns its exit status.
 func (p *Program) End() int {
-	p.in.Close()
+	_ = p.in.Close()
 	_ = p.cmd.Wait() // the status tells
 	return p.cmd.ProcessState.ExitCode()
 }

@@ -31,6 +31,8 @@ type Ledger struct {
 	// total is the sum of the regions.
 	total live.Sum
 
+	// undos are of calls that may fail yet, outcomes of calls whose entries may
+	// come late.
 	undos    undos
 	outcomes map[thread]outcome
 	// now is the latest time seen, gap the latest Gap of all processes, ns.

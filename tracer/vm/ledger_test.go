@@ -35,6 +35,7 @@ func mmap(t, page, size uint64, s event.StackID) event.Event {
 }
 func munmap(t, page, size uint64) event.Event { return ev(event.Munmap, t, page, size, 0) }
 func enter(t, page, size uint64) event.Event  { return ev(event.MremapEnter, t, page, size, stackB) }
+
 func mremap(t, old, page, size uint64) event.Event {
 	return with(base+old*pageSize, ev(event.Mremap, t, page, size, stackB))
 }
@@ -216,7 +217,8 @@ func TestLedger(t *testing.T) {
 		},
 		"a late munmap that fails": {
 			steps: []any{
-				unmapLate{3, 0, 4, false}, mmap(1, 0, 4, stackA), mmap(2, 8, 4, stackB), caughtUp(3),
+				unmapLate{3, 0, 4, false},
+				mmap(1, 0, 4, stackA), mmap(2, 8, 4, stackB), caughtUp(3),
 				ev(event.MunmapFail, 4, 0, 4, 0),
 			},
 			pieces:   []piece{{stackA, 0, 4, 1}, {stackB, 8, 4, 2}},
@@ -256,7 +258,8 @@ func TestLedger(t *testing.T) {
 		},
 		"an mremap entered late that fails": {
 			steps: []any{
-				unmapLate{5, 0, 4, true}, munmap(1, 8, 4), mmap(2, 0, 4, stackA), mmap(3, 8, 4, stackB),
+				unmapLate{5, 0, 4, true},
+				munmap(1, 8, 4), mmap(2, 0, 4, stackA), mmap(3, 8, 4, stackB),
 				ev(event.MremapFail, 6, 0, 4, 0),
 			},
 			pieces:   []piece{{stackA, 0, 4, 2}, {stackB, 8, 4, 3}},
@@ -269,7 +272,8 @@ func TestLedger(t *testing.T) {
 		},
 		"what a failed munmap gives back ends by a late one": {
 			steps: []any{
-				mmap(1, 0, 4, stackA), by(other, munmap(2, 0, 4)), unmapLate{4, 2, 2, false},
+				mmap(1, 0, 4, stackA), by(other, munmap(2, 0, 4)),
+				unmapLate{4, 2, 2, false},
 				by(other, ev(event.MunmapFail, 3, 0, 4, 0)),
 			},
 			pieces:   []piece{{stackA, 0, 2, 1}},
@@ -282,6 +286,16 @@ func TestLedger(t *testing.T) {
 			},
 			pieces:   []piece{{stackB, 0, 4, 4}},
 			counters: Counters{Mmap: 2, Munmap: 1},
+		},
+		"an exec ends what a late munmap gives back": {
+			steps: []any{
+				mmap(1, 0, 4, stackA),
+				unmapLate{4, 0, 4, false},
+				ev(event.Exec, 3, 0, 0, 0),
+				ev(event.MunmapFail, 5, 0, 4, 0),
+			},
+			unmapped: map[event.StackID]uint64{stackA: 1},
+			counters: Counters{Mmap: 1},
 		},
 		"a gap ends what a late munmap gives back": {
 			steps: []any{
@@ -382,6 +396,31 @@ func TestUndosAreBounded(t *testing.T) {
 	}
 }
 
+// Late unmaps are forgotten when the ring has caught up, but for what a call
+// that is going on may bring back.
+func TestLateUnmapsAreForgotten(t *testing.T) {
+	l := NewLedger()
+	const n = 10_007
+	for i := range uint64(n) {
+		l.ApplyLateUnmap(pid, base+i*pageSize, pageSize, n-i, i%2 == 0, tid+uint32(i%3))
+		e := by(tid+99+uint32(i), ev(event.MunmapFail, i, 0, 1, 0))
+		l.Apply(&e)
+	}
+	l.CaughtUp(n)
+	if late, outcomes := len(l.spaces[pid].late.list), len(l.outcomes); late != 0 || outcomes != 0 {
+		t.Errorf("%d late unmaps and %d outcomes are kept", late, outcomes)
+	}
+	for th, q := range l.undos.late {
+		if len(q.list) != 1 {
+			t.Errorf("%d undos of thread %d are kept, want its last", len(q.list), th.tid)
+		}
+	}
+	l.CaughtUp(n + 2*staleUndo)
+	if n := len(l.undos.late); n != 0 {
+		t.Errorf("undos of %d threads are kept for good", n)
+	}
+}
+
 // One munmap and one mmap among as many regions as a process has at most.
 func BenchmarkLedgerApply(b *testing.B) {
 	const n = 65_521
@@ -400,5 +439,26 @@ func BenchmarkLedgerApply(b *testing.B) {
 		l.Apply(&u)
 		l.Apply(&m)
 		i++
+	}
+}
+
+// One mapping that a late unmap among a hundred thousand has ended already, by
+// threads that go on.
+func BenchmarkLedgerLate(b *testing.B) {
+	const n = 100_003
+	r := rand.New(rand.NewPCG(1, 2))
+	l := NewLedger()
+	for _, page := range r.Perm(n) {
+		l.ApplyLateUnmap(pid, base+2*uint64(page)*pageSize, pageSize, n+uint64(page), false, tid+uint32(page%7))
+	}
+	b.ReportAllocs()
+	i := uint64(0)
+	for b.Loop() {
+		e := by(tid+uint32(i%7), mmap(n, 2*(i%n), 1, stackA))
+		l.Apply(&e)
+		i++
+	}
+	if sum := l.Live(); sum.Blocks != 0 {
+		b.Errorf("%v outstanding", sum)
 	}
 }

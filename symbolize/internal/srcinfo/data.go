@@ -98,25 +98,31 @@ func Open(f *elffile.File, executable func(addr uint64) bool, budget *elffile.Bu
 	return d, nil
 }
 
+// maxOverlap bounds the units that are tried for one address. More than one
+// covers it only where the data is wrong about some.
+const maxOverlap = 4
+
 // Lookup returns the calls in progress at an address, the innermost first, or
 // none if nothing is known about it. With an error it returns what was found
-// before.
-func (d *Data) Lookup(addr uint64) ([]Call, error) {
-	e, ok := d.byRange.Find(addr)
-	if !ok {
-		return nil, nil
-	}
-	u := &d.units[e.Ref]
-	lineErr := d.loadLines(u)
-	file, line := u.lines.lookup(addr)
-	scopeErr := d.loadScopes(u)
-	err := errors.Join(lineErr, scopeErr)
-
-	chain := u.scopes.chain(addr)
-	if len(chain) == 0 {
-		if file == "" {
-			return nil, err
+// all the same.
+func (d *Data) Lookup(addr uint64) (calls []Call, err error) {
+	tried := 0
+	for e := range d.byRange.Containing(addr) {
+		var unitErr error
+		calls, unitErr = d.lookupIn(&d.units[e.Ref], addr)
+		err = errors.Join(err, unitErr)
+		if tried++; len(calls) > 0 || tried == maxOverlap {
+			break
 		}
+	}
+	return calls, err
+}
+
+func (d *Data) lookupIn(u *unit, addr uint64) ([]Call, error) {
+	err := errors.Join(d.loadLines(u), d.loadScopes(u))
+	file, line := u.lines.lookup(addr)
+	chain := u.scopes.chain(addr)
+	if len(chain) == 0 && file != "" {
 		return []Call{{File: file, Line: line}}, err
 	}
 	calls := make([]Call, 0, len(chain))

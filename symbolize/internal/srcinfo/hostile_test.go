@@ -83,6 +83,9 @@ func TestSharedRangeList(t *testing.T) {
 	}
 	d := testData()
 	d.ranges = sectionOf(append(list, make([]byte, 16)...))
+	if err := d.budget.Work(8<<30 - 64<<20); err != nil { // most of it, to save time
+		t.Fatal(err)
+	}
 	u := &unit{encoding: encoding{version: 4, addrSize: 8}}
 	b := scopeBuilder{d: d, u: u}
 	e := entry{tag: 0x2e, ranges: value{kindConstant, 0}}

@@ -41,7 +41,7 @@ type unit struct {
 	// From the first entry.
 	low                            uint64
 	stmtList                       value
-	compDir, name                  value
+	compDir                        value
 	addrBase, strBase, rnglistBase uint64
 
 	lines  *lineTable
@@ -131,7 +131,7 @@ func (d *Data) readRoot(u *unit, c cursor) (entry, error) {
 		return entry{}, err
 	}
 	u.addrBase, u.strBase, u.rnglistBase = e.addrBase, e.strBase, e.rnglistBase
-	u.stmtList, u.compDir, u.name = e.stmtList, e.compDir, e.name
+	u.stmtList, u.compDir = e.stmtList, e.compDir
 	u.low, _ = d.address(u, e.low)
 	return e, nil
 }

@@ -1,0 +1,149 @@
+package tracer
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"memtrace/tracer/testprog"
+)
+
+// needRoot skips a test that attaches probes where that is not allowed, except
+// in CI, where it has to run.
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("needs root")
+	}
+	t.Skip("needs root: attaches probes")
+}
+
+// trace attaches to a program, lets it work, and returns what is outstanding by
+// site and the tracer, stopped.
+func trace(t *testing.T, cfg Config, p *testprog.Program) (*Tracer, testprog.Ledger) {
+	t.Helper()
+	cfg.PIDs = []int{p.PID()}
+	tr, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tr.Close() })
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- tr.Run(ctx) }()
+	ledger := p.Work()
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return tr, ledger
+}
+
+// sites sums what a snapshot holds by the functions that ledgers call sites.
+func sites(tr *Tracer) (map[string]testprog.Sum, bool) {
+	r := tr.Snapshot(SnapshotOptions{})[0]
+	sums := make(map[string]testprog.Sum)
+	for _, s := range r.Stacks {
+		for _, f := range s.Frames {
+			if strings.HasPrefix(f.Function, "site_") {
+				sum := sums[f.Function]
+				sum.Bytes += int64(s.Bytes)
+				sum.Blocks += int64(s.Blocks)
+				sums[f.Function] = sum
+				break
+			}
+		}
+	}
+	return sums, r.Complete
+}
+
+// With a ring of one page and a reader that dawdles, allocations are lost, and
+// counted; no block is outstanding that the program does not hold.
+func TestOverload(t *testing.T) {
+	needRoot(t)
+	for _, name := range []string{"ledger", "mappings"} {
+		t.Run(name, func(t *testing.T) {
+			var args []string
+			if name == "ledger" {
+				args = []string{"--calls", "200003"}
+			}
+			p := testprog.Start(t, name, args...)
+			tr, ledger := trace(t, Config{RingSize: 4096, slowReader: 200 * time.Microsecond}, p)
+			got, complete := sites(tr)
+			if complete {
+				t.Error("complete although allocations were lost")
+			}
+			c := tr.counters
+			if c.LostAlloc+c.LostMmap == 0 || name == "ledger" && (c.LostAllocBytes == 0 || c.Spilled == 0) {
+				t.Errorf("counters %+v: nothing was lost, the test shows nothing", c)
+			}
+			for site, sum := range got {
+				if held := ledger.Sites[site]; sum.Blocks > held.Blocks || sum.Bytes > held.Bytes {
+					t.Errorf("%s: %+v are outstanding, the program holds %+v", site, sum, held)
+				}
+			}
+		})
+	}
+}
+
+// When the map for what the ring cannot take overflows as well, what the lost
+// frees may have freed is left out rather than shown.
+func TestOverloadOfSpills(t *testing.T) {
+	needRoot(t)
+	p := testprog.Start(t, "ledger", "--calls", "200003")
+	tr, ledger := trace(t, Config{RingSize: 4096, slowReader: 200 * time.Microsecond, spills: 16}, p)
+	got, complete := sites(tr)
+	if tr.counters.LostFree == 0 {
+		t.Fatal("no free was lost, the test shows nothing")
+	}
+	if complete {
+		t.Error("complete although frees were lost")
+	}
+	for site, sum := range got {
+		if held := ledger.Sites[site]; sum.Blocks > held.Blocks || sum.Bytes > held.Bytes {
+			t.Errorf("%s: %+v are outstanding, the program holds %+v", site, sum, held)
+		}
+	}
+}
+
+// The way of kernels before 6.6, one perf event for each uprobe, and that of
+// kernels before 5.13, frame pointers.
+func TestOlderKernelsWays(t *testing.T) {
+	needRoot(t)
+	p := testprog.Start(t, "ledger", "--calls", "100003", "--no-indirect")
+	tr, ledger := trace(t, Config{singleUprobes: true, framePointers: true}, p)
+	got, complete := sites(tr)
+	if !complete {
+		t.Errorf("incomplete: %+v", tr.counters)
+	}
+	for site, held := range ledger.Sites {
+		if got[site] != held {
+			t.Errorf("%s: %+v are outstanding, the program holds %+v", site, got[site], held)
+		}
+	}
+}
+
+func TestReturnProbesKill(t *testing.T) {
+	for release, want := range map[string]bool{
+		"5.10.0-32-amd64": false, "6.10.14": false, "6.11.0-29-generic": true, "6.12.9": true,
+		"6.12.13": true, "6.12.14": false, "6.12.43+deb13-amd64": false, "6.13.2": true, "6.13.3": false,
+		"6.14.0": false, "7.2.13": false,
+	} {
+		if got := (kernelFeatures{version: parseRelease(release)}).returnProbesKill(); got != want {
+			t.Errorf("%s: %v, want %v", release, got, want)
+		}
+	}
+}
+
+// What is missing is named, with the remedy.
+func TestRequirementError(t *testing.T) {
+	err := &RequirementError{Needs: "CAP_SYS_ADMIN", Remedy: "run memtrace as root"}
+	if got, want := err.Error(), "needs CAP_SYS_ADMIN: run memtrace as root"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

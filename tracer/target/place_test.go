@@ -1,0 +1,106 @@
+package target
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/hex"
+	"strings"
+	"testing"
+)
+
+// assemble turns "53 | 48 89 fb" into bytes; bars only mark instructions.
+func assemble(t *testing.T, text string) []byte {
+	t.Helper()
+	code, err := hex.DecodeString(strings.NewReplacer(" ", "", "|", "").Replace(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+func TestPlace(t *testing.T) {
+	const (
+		base   = 0x401000
+		before = 16 // NOPs in front of the function
+	)
+	x86 := elf.EM_X86_64
+	for _, tc := range []struct {
+		name    string
+		machine elf.Machine
+		body    string
+		after   string // code behind it
+		want    uint64
+	}{
+		{"push", x86, "53 | 48 89 fb | 5b | c3", "", 0},
+		{"push r12", x86, "41 54 | 5b | c3", "", 0},
+		{"nop", x86, "90 | c3", "", 0},
+		{"jmp", x86, "e9 00 10 00 00", "", 0},
+		{"endbr64, push", x86, "f3 0f 1e fa | 55 | c3", "", 4},
+		{"endbr64, test, je", x86, "f3 0f 1e fa | 48 85 ff | 74 10 | c3", "", 7},
+		{"test, je", x86, "48 85 ff | 0f 84 00 10 00 00 | c3", "", 3},
+		{"cmpb, jne", x86, "80 3d 01 02 14 00 00 | 75 20 | c3", "", 7},
+		{"cmpb, push r12", x86, "80 3d 01 02 14 00 00 | 41 54 | c3", "", 7},
+		{"xor eax, push", x86, "31 c0 | 53 | c3", "", 2},
+		{"mov rax from memory, push", x86, "48 8b 05 00 10 00 00 | 53 | c3", "", 7},
+		{"lea rcx, push", x86, "48 8d 4f 08 | 53 | c3", "", 4},
+		{"mov to r8, push", x86, "49 89 f8 | 53 | c3", "", 3},
+
+		{"mov rdi", x86, "48 89 c7 | 53 | c3", "", 0},
+		{"mov edi", x86, "89 c7 | 53 | c3", "", 0},
+		{"mov dil", x86, "40 88 c7 | 53 | c3", "", 0},
+		{"mov rsi", x86, "48 89 fe | 53 | c3", "", 0},
+		{"xor edx", x86, "31 d2 | 53 | c3", "", 0},
+		{"lea rsp", x86, "48 8d 64 24 f8 | 53 | c3", "", 0},
+		{"mov to memory", x86, "48 89 3c 24 | 53 | c3", "", 0},
+		{"mov rbx", x86, "48 89 fb | 53 | c3", "", 0},
+		{"sub rsp", x86, "48 83 ec 08 | 53 | c3", "", 0},
+		{"test, sub rsp", x86, "48 85 ff | 48 83 ec 08 | 53", "", 0},
+		{"add rdi", x86, "48 83 c7 08 | 53 | c3", "", 0},
+		{"ret", x86, "c3 | 53", "", 0},
+		{"indirect jmp", x86, "ff e0 | 53", "", 0},
+		{"test, ret", x86, "48 85 ff | c3 | 53", "", 0},
+		{"prefixed jump", x86, "f2 e9 00 10 00 00", "", 0},
+		{"test, prefixed jump", x86, "48 85 ff | f2 e9 00 10 00 00", "", 0},
+
+		// The je at 3 is reached from elsewhere as well: calls would count
+		// that pass through no entry.
+		{"jumped to from behind", x86, "48 85 ff | 74 10 | c3", "eb fb", 0},
+		{"jumped to by a jcc", x86, "48 85 ff | 74 10 | c3", "0f 85 f7 ff ff ff", 0},
+		{"called", x86, "48 85 ff | 74 10 | c3", "e8 f8 ff ff ff", 0},
+		{"looped to", x86, "48 85 ff | 74 10 | c3", "e2 fb", 0},
+		{"jumped into before the place", x86, "48 85 ff | 74 10 | c3", "eb fa", 0},
+		{"entry jumped to", x86, "48 85 ff | 74 10 | c3", "eb f8", 3},
+		{"behind the place jumped to", x86, "48 85 ff | 74 10 | c3", "eb fd", 3},
+
+		{"another machine", elf.EM_AARCH64, "f3 0f 1e fa | 55 | c3", "", 0},
+		{"no instruction", x86, "06 | 53", "", 0},
+		{"test, no instruction", x86, "48 85 ff | 06 | 53", "", 0},
+		{"ends within an instruction", x86, "48 85", "", 0},
+		{"ends behind an instruction", x86, "48 85 ff", "", 0},
+		{"ends within a jcc", x86, "48 85 ff | 0f", "", 0},
+		{"only harmless within the limit", x86, strings.Repeat("48 85 ff ", 11) + "53", "", 0},
+		{"the last one within the limit", x86, strings.Repeat("48 85 ff ", 10) + "53", "", 30},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			code := bytes.Repeat([]byte{0x90}, before)
+			code = append(code, assemble(t, tc.body)...)
+			code = append(code, assemble(t, tc.after)...)
+			if got := place(tc.machine, code, base, base+before); got != tc.want {
+				t.Errorf("place = %d, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestPlaceOutside asks for functions that the code does not hold.
+func TestPlaceOutside(t *testing.T) {
+	code := assemble(t, "f3 0f 1e fa | 55 | c3")
+	for _, entry := range []uint64{0, 0xfff, 0x1006, 0x1007, 1<<64 - 1} {
+		if got := place(elf.EM_X86_64, code, 0x1000, entry); got != 0 {
+			t.Errorf("entry %#x: place = %d, want 0", entry, got)
+		}
+	}
+	if got := place(elf.EM_X86_64, nil, 0, 0); got != 0 {
+		t.Errorf("no code: place = %d, want 0", got)
+	}
+}

@@ -1,0 +1,102 @@
+package target
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"memtrace/tracer/testprog"
+)
+
+// cannot skips a test for want of something; under CI nothing may be wanting.
+func cannot(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		cannot(t, "needs root")
+	}
+}
+
+func needAMD64(t testing.TB) {
+	t.Helper()
+	if runtime.GOARCH != "amd64" {
+		t.Skip("is about x86-64 code")
+	}
+}
+
+// build compiles a C program and returns its path.
+func build(t testing.TB, compile, text string) string {
+	t.Helper()
+	dir := testprog.BuildText(t, map[string]string{"program.c": "// build: " + compile + "\n" + text})
+	name := "program"
+	if strings.Contains(compile, "-shared") {
+		name += ".so"
+	}
+	return filepath.Join(dir, name)
+}
+
+// start runs a command and returns its pid and the first line that it writes.
+func start(t testing.TB, cmd *exec.Cmd) (pid int, line string) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	line, err = bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("%s: %v", cmd, err)
+	}
+	return cmd.Process.Pid, strings.TrimSpace(line)
+}
+
+// find is Find for a process that has to be found.
+func find(t testing.TB, pid int) *Target {
+	t.Helper()
+	found, err := Find(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(found.Close)
+	return found
+}
+
+// families lists the families of the target's objects.
+func families(found *Target) []Family {
+	var all []Family
+	for _, o := range found.Objects {
+		all = append(all, o.Family)
+	}
+	return all
+}
+
+// waiting is a program that writes a line and waits to be killed.
+const waiting = `
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(void) {
+	free(realloc(malloc(10), 20));
+	puts("ready");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+`

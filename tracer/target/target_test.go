@@ -1,0 +1,384 @@
+package target
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// refused checks that a process is not found, for the reason and with the text.
+func refused(t *testing.T, pid int, want error, text ...string) {
+	t.Helper()
+	found, err := Find(pid)
+	if err == nil {
+		found.Close()
+		t.Fatalf("found %+v, want %q", found, want)
+	}
+	if !errors.Is(err, want) {
+		t.Errorf("%q, want %q", err, want)
+	}
+	for _, part := range text {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+}
+
+func TestNoProcess(t *testing.T) {
+	const most = 1 << 22 // PID_MAX_LIMIT: no process has this number
+	for _, pid := range []int{-1, 0, most} {
+		refused(t, pid, ErrNoProcess, strconv.Itoa(pid))
+	}
+}
+
+func TestKernelThread(t *testing.T) {
+	// kthreadd, unless this is a pid namespace of its own.
+	name, err := os.ReadFile("/proc/2/comm")
+	if err != nil || string(name) != "kthreadd\n" {
+		cannot(t, "process 2 is not kthreadd here")
+	}
+	refused(t, 2, ErrKernelThread, "kthreadd")
+}
+
+func TestThread(t *testing.T) {
+	pid, line := start(t, exec.Command(build(t, "gcc -pthread", `
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void *thread(void *arg) {
+	printf("%ld\n", syscall(SYS_gettid));
+	fflush(stdout);
+	pause();
+	return arg;
+}
+int main(void) {
+	pthread_t t;
+	pthread_create(&t, NULL, thread, NULL);
+	pthread_join(t, NULL);
+}
+`)))
+	tid, err := strconv.Atoi(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, tid, ErrThread, "-p "+strconv.Itoa(pid))
+	find(t, pid)
+}
+
+func TestZombie(t *testing.T) {
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Wait() }()
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, cmd.Process.Pid, ErrExiting, "true")
+}
+
+// sleeper is a program without any library.
+const sleeper = `
+#if defined(__x86_64__)
+static long call(long n, long a, long b, long c) {
+	long r;
+	__asm__ volatile("syscall" : "=a"(r) : "a"(n), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+	return r;
+}
+enum { WRITE = 1, PPOLL = 271 };
+#else
+static long call(long n, long a, long b, long c) {
+	register long x8 __asm__("x8") = n, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+	return x0;
+}
+enum { WRITE = 64, PPOLL = 73 };
+#endif
+void _start(void) {
+	call(WRITE, 1, (long)"ready\n", 6);
+	for (;;)
+		call(PPOLL, 0, 0, 0);
+}
+`
+
+func TestNoAllocator(t *testing.T) {
+	path := build(t, "gcc -static -nostdlib -O1 -fno-stack-protector", sleeper)
+	pid, _ := start(t, exec.Command(path))
+	refused(t, pid, ErrNoAllocator, "malloc", path, "(program)")
+}
+
+// foreignProgram writes a 32-bit x86 program that pauses for ever.
+func foreignProgram(t testing.TB) string {
+	t.Helper()
+	code := []byte{
+		0xb8, 29, 0, 0, 0, // mov eax, pause
+		0xcd, 0x80, // int 0x80
+		0xeb, 0xf7, // jmp to the start
+	}
+	const (
+		base    = 0x08048000
+		headers = 52 + 32
+	)
+	le := binary.LittleEndian
+	b := append([]byte("\x7fELF\x01\x01\x01"), make([]byte, 9)...)
+	for _, v := range []uint16{2, 3} { // ET_EXEC, EM_386
+		b = le.AppendUint16(b, v)
+	}
+	for _, v := range []uint32{1, base + headers, 52, 0, 0} { // version, entry, program headers, sections, flags
+		b = le.AppendUint32(b, v)
+	}
+	for _, v := range []uint16{52, 32, 1, 0, 0, 0} { // sizes and counts of headers
+		b = le.AppendUint16(b, v)
+	}
+	size := uint32(headers + len(code))
+	for _, v := range []uint32{1, 0, base, base, size, size, 5, 4096} { // PT_LOAD, read and execute
+		b = le.AppendUint32(b, v)
+	}
+	path := filepath.Join(t.TempDir(), "foreign")
+	if err := os.WriteFile(path, append(b, code...), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestForeign(t *testing.T) {
+	needAMD64(t)
+	cmd := exec.Command(foreignProgram(t))
+	err := cmd.Start()
+	if errors.Is(err, unix.ENOEXEC) {
+		// Not cannot: nothing that could be installed changes it.
+		t.Skip("this kernel runs no 32-bit programs")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	refused(t, cmd.Process.Pid, ErrForeign, "ELFCLASS32", "EM_386", "foreign")
+}
+
+// TestNotPermitted looks at a process of root's as nobody: the user ID is a
+// thread's own in Linux, and this one ends with the goroutine.
+func TestNotPermitted(t *testing.T) {
+	needRoot(t)
+	pid, _ := start(t, exec.Command(build(t, "gcc", waiting)))
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		const nobody = 65534
+		if _, _, errno := syscall.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
+			result <- errno
+			return
+		}
+		_, err := Find(pid)
+		result <- err
+	}()
+	if err := <-result; !errors.Is(err, ErrNotPermitted) || !strings.Contains(err.Error(), "as root") {
+		t.Errorf("%v, want %q and the remedy", err, ErrNotPermitted)
+	}
+}
+
+func TestFind(t *testing.T) {
+	path := build(t, "gcc", waiting)
+	pid, _ := start(t, exec.Command(path))
+	found := find(t, pid)
+	if found.PID != pid || found.Command != "program" || found.Exe != path || found.Seccomp {
+		t.Errorf("got %+v", found)
+	}
+	if got := families(found); !slices.Equal(got, []Family{Glibc}) {
+		t.Fatalf("families %v, want glibc alone", got)
+	}
+	checkProbes(t, found.Objects[0].OpenPath(), found.Objects[0])
+	fresh, err := found.Update()
+	if err != nil || len(fresh) != 0 {
+		t.Errorf("second look: got %v, %v, want nothing new", fresh, err)
+	}
+}
+
+// TestUpdate looks at a program that maps an allocator late.
+func TestUpdate(t *testing.T) {
+	library := build(t, "gcc -shared -fPIC", "void *malloc(unsigned long n) { return (void *)n; }")
+	cmd := exec.Command(build(t, "gcc", `
+#include <dlfcn.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+	char c;
+	puts("ready");
+	fflush(stdout);
+	if (argc < 2 || read(0, &c, 1) != 1 || !dlopen(argv[1], RTLD_NOW))
+		return 1;
+	for (;;)
+		pause();
+}
+`), library)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, _ := start(t, cmd)
+	found := find(t, pid)
+	if _, err := in.Write([]byte{'\n'}); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		fresh, err := found.Update()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(fresh) == 0 {
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		if len(fresh) != 1 || fresh[0].Path != library || len(found.Objects) != 2 {
+			t.Errorf("got %+v, want %s", fresh, library)
+		}
+		return
+	}
+	t.Errorf("%s was not found", library)
+}
+
+func TestStatic(t *testing.T) {
+	path := build(t, "gcc -static", waiting)
+	pid, _ := start(t, exec.Command(path))
+	found := find(t, pid)
+	if got := families(found); !slices.Equal(got, []Family{Glibc}) {
+		t.Fatalf("families %v, want glibc", got)
+	}
+	probes := checkProbes(t, path, found.Objects[0])
+	for _, name := range []string{"malloc", "realloc", "free"} {
+		if _, ok := probes[name]; !ok {
+			t.Errorf("no probe on %s", name)
+		}
+	}
+}
+
+func TestMuslProgram(t *testing.T) {
+	needAMD64(t)
+	if _, err := exec.LookPath("musl-gcc"); err != nil {
+		cannot(t, "musl-gcc is not installed")
+	}
+	pid, _ := start(t, exec.Command(build(t, "musl-gcc", waiting)))
+	if got := families(find(t, pid)); !slices.Equal(got, []Family{Musl}) {
+		t.Errorf("families %v, want musl", got)
+	}
+}
+
+// TestPreload: an allocator that is put before libc, and libc's own.
+func TestPreload(t *testing.T) {
+	program := build(t, "gcc", waiting)
+	for library, family := range map[string]Family{
+		"libjemalloc.so.2":         Jemalloc,
+		"libtcmalloc_minimal.so.4": Tcmalloc,
+		"libmimalloc.so.2":         Mimalloc,
+	} {
+		t.Run(string(family), func(t *testing.T) {
+			cmd := exec.Command(program)
+			cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, library))
+			pid, _ := start(t, cmd)
+			got := families(find(t, pid))
+			slices.Sort(got)
+			want := []Family{Glibc, family}
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("families %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// TestReplaced: a package update puts another libc in the place of the one
+// that a process has mapped.
+func TestReplaced(t *testing.T) {
+	needRoot(t)
+	image, err := os.ReadFile(installed(t, "libc.so.6"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range []string{"deleted", "replaced"} {
+		t.Run(how, func(t *testing.T) {
+			dir := t.TempDir()
+			library := filepath.Join(dir, "libc.so.6")
+			if err := os.WriteFile(library, image, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(build(t, "gcc", waiting))
+			cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+dir)
+			pid, _ := start(t, cmd)
+			if err := os.Remove(library); err != nil {
+				t.Fatal(err)
+			}
+			if how == "replaced" {
+				if err := os.WriteFile(library, []byte("something else"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			found := find(t, pid)
+			if got := families(found); !slices.Equal(got, []Family{Glibc}) {
+				t.Fatalf("families %v, want glibc", got)
+			}
+			o := found.Objects[0]
+			if o.Path != library {
+				t.Errorf("path %q, want %q", o.Path, library)
+			}
+			now, err := os.ReadFile(o.OpenPath())
+			if err != nil || !slices.Equal(now, image) {
+				t.Errorf("%s holds %d bytes (%v), not the mapped file", o.OpenPath(), len(now), err)
+			}
+		})
+	}
+}
+
+func TestSeccomp(t *testing.T) {
+	const text = `
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+static void *filter(void *arg) {
+	struct sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog program = {1, allow};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		perror("seccomp");
+	puts("ready");
+	fflush(stdout);
+	pause();
+	return arg;
+}
+int main(void) {
+#ifdef THREAD
+	pthread_t t;
+	pthread_create(&t, NULL, filter, NULL);
+#else
+	filter(NULL);
+#endif
+	for (;;)
+		pause();
+}
+`
+	for name, flags := range map[string]string{"process": "gcc -pthread", "one thread": "gcc -pthread -DTHREAD"} {
+		t.Run(name, func(t *testing.T) {
+			pid, _ := start(t, exec.Command(build(t, flags, text)))
+			if !find(t, pid).Seccomp {
+				t.Error("the filter is not seen")
+			}
+		})
+	}
+}
