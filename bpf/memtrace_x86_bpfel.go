@@ -100,12 +100,23 @@ type MemtraceThread struct {
 	SlotVersion uint32
 	StackEnd    uint64
 	Stack       MemtraceEventStack
-	Bounds      struct {
+	Walk        struct {
+		_     structs.HostLayout
+		Ip    uint64
+		Sp    uint64
+		Bp    uint64
+		Base  uint64
+		Size  uint32
+		Exact uint32
+	}
+	Bounds struct {
 		_    structs.HostLayout
 		Low  uint32
 		High uint32
 	}
-	Copy [2048]uint8
+	Frames uint32
+	End    uint32
+	Copy   [2048]uint8
 }
 
 type MemtraceUnwindBlock struct {

@@ -13,12 +13,13 @@ static __always_inline __u64 mix(__u64 h, __u64 v)
 	return h ^ (h >> 29);
 }
 
-/* The frames that the kernel finds by frame pointers. Returns how many. */
-static __always_inline __u32 frame_pointer_stack(void *ctx, struct thread *t, __u32 depth)
+/* The frames that the kernel finds by frame pointers; results as walk_stack's. */
+static __always_inline void frame_pointer_stack(void *ctx, struct thread *t, __u32 depth)
 {
 	long got = bpf_get_stack(ctx, t->stack.frames, depth * sizeof(__u64), BPF_F_USER_STACK);
 
-	return got > 0 ? (__u32)got / sizeof(__u64) : 0;
+	t->frames = got > 0 ? (__u32)got / sizeof(__u64) : 0;
+	t->end = t->frames < depth ? WALK_COMPLETE : WALK_ON;
 }
 
 /* Counts, of stacks not seen before, those that are cut short. */
@@ -66,22 +67,24 @@ static __always_inline __u64 capture_stack(void *ctx, struct thread *t, __u64 id
 {
 	__u32 depth = stack_depth, size, n, i;
 	struct event_stack *s = &t->stack;
-	int end = WALK_COMPLETE;
+	int end;
 	__u8 one = 1;
 	__u64 hash;
 
 	if (depth > MAX_FRAMES)
 		depth = MAX_FRAMES;
 	if (tables) {
-		struct walk w = {.ip = ip, .sp = sp, .bp = bp};
-
 		refresh_slot(t, id);
-		n = walk_stack(t, &w, id >> 32, depth, &end);
+		t->walk.ip = ip;
+		t->walk.sp = sp;
+		t->walk.bp = bp;
+		t->walk.exact = 0;
+		walk_stack(t, id >> 32, depth);
 	} else {
-		n = frame_pointer_stack(ctx, t, depth);
-		if (n >= depth)
-			end = WALK_ON;
+		frame_pointer_stack(ctx, t, depth);
 	}
+	n = *(volatile __u32 *)&t->frames;
+	end = *(volatile __u32 *)&t->end;
 	if (!n) {
 		COUNT(lost_stack, 1);
 		return 0;

@@ -43,6 +43,14 @@ enum function {
 	FN_POSIX_MEMALIGN,
 };
 
+/* Where a walk is: a frame's registers, and what of the stack is copied. */
+struct walk {
+	__u64 ip, sp, bp;
+	__u64 base; /* address of the copy's first byte */
+	__u32 size; /* bytes copied */
+	__u32 exact; /* ip is an instruction's address, not a return address */
+};
+
 /* Of a binary search: what is sought is in [low, high). */
 struct bounds {
 	__u32 low, high;
@@ -72,7 +80,11 @@ struct thread {
 	__u32 slot_version;
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
 	struct event_stack stack;
-	struct bounds bounds; /* see unwind.h */
+	struct walk walk; /* see unwind.h, and the next two */
+	struct bounds bounds;
+	/* How many frames the stack has, and why the walk ended (enum walk_end). */
+	__u32 frames;
+	__u32 end;
 	__u8 copy[2048]; /* a part of the stack, see unwind.h */
 };
 

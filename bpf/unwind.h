@@ -235,21 +235,14 @@ static __always_inline struct unwind_rule *rule_for(struct thread *t, __u64 pc, 
 	return bpf_map_lookup_elem(&unwind_rules, &rule);
 }
 
-/* Where a walk is: a frame's registers, and what of the stack is copied. */
-struct walk {
-	__u64 ip, sp, bp;
-	__u64 base; /* address of the copy's first byte */
-	__u32 size; /* bytes copied */
-	__u32 exact; /* ip is an instruction's address, not a return address */
-};
-
 /*
  * Copies the stack from address on. A copy that would leave the stack's last
  * page fails as a whole, so the end is remembered: a thread near the top of
  * its stack does not pay for a failed copy at each call.
  */
-static __always_inline bool copy_stack(struct thread *t, struct walk *w, __u64 address)
+static __always_inline bool copy_stack(struct thread *t, __u64 address)
 {
+	struct walk *w = &t->walk;
 	__u64 size = sizeof(t->copy);
 
 	if (address < t->stack_end && t->stack_end - address < size)
@@ -268,13 +261,13 @@ static __always_inline bool copy_stack(struct thread *t, struct walk *w, __u64 a
 }
 
 /* Reads a word of the stack, from the copy where it is there. */
-static __always_inline bool stack_word(struct thread *t, struct walk *w, __u64 address,
-				       __u64 *value)
+static __always_inline bool stack_word(struct thread *t, __u64 address, __u64 *value)
 {
+	struct walk *w = &t->walk;
 	__u64 offset = address - w->base;
 
 	if (offset + 8 > w->size || offset > w->size) {
-		if (!copy_stack(t, w, address))
+		if (!copy_stack(t, address))
 			return false;
 		offset = 0;
 	}
@@ -293,13 +286,14 @@ enum walk_end {
 };
 
 /* JIT code has no tables, but keeps frame pointers more often than not. */
-static __always_inline int step_by_frame_pointer(struct thread *t, struct walk *w)
+static __always_inline int step_by_frame_pointer(struct thread *t)
 {
+	struct walk *w = &t->walk;
 	__u64 cfa = w->bp + 16, ip, bp;
 
 	if (w->bp < w->sp || w->bp & 7 || w->bp - w->sp > 1 << 20)
 		return WALK_NO_RULE;
-	if (!stack_word(t, w, w->bp, &bp) || !stack_word(t, w, w->bp + 8, &ip))
+	if (!stack_word(t, w->bp, &bp) || !stack_word(t, w->bp + 8, &ip))
 		return WALK_BAD_STACK;
 	w->sp = cfa;
 	w->bp = bp;
@@ -308,13 +302,14 @@ static __always_inline int step_by_frame_pointer(struct thread *t, struct walk *
 }
 
 /* The frame that a signal interrupted, from the ucontext on the stack. */
-static __always_inline int step_by_signal(struct thread *t, struct walk *w, __s32 offset)
+static __always_inline int step_by_signal(struct thread *t, __s32 offset)
 {
+	struct walk *w = &t->walk;
 	__u64 context = w->sp + offset, ip, sp, bp;
 
 	/* Offsets of rbp, rsp and rip: see unwind.SignalRBP. */
-	if (!stack_word(t, w, context + 120, &bp) || !stack_word(t, w, context + 160, &sp) ||
-	    !stack_word(t, w, context + 168, &ip))
+	if (!stack_word(t, context + 120, &bp) || !stack_word(t, context + 160, &sp) ||
+	    !stack_word(t, context + 168, &ip))
 		return WALK_BAD_STACK;
 	w->ip = ip;
 	w->sp = sp;
@@ -323,15 +318,17 @@ static __always_inline int step_by_signal(struct thread *t, struct walk *w, __s3
 	return WALK_ON;
 }
 
-/* Moves from a frame to its caller. Neither pointer is ever NULL. */
-__noinline int step(struct thread *t, struct walk *w, __u32 tgid)
+/* Moves from a frame to its caller. t is never NULL. */
+__noinline int step(struct thread *t, __u32 tgid)
 {
 	struct unwind_rule *rule;
+	struct walk *w;
 	__s16 high, low;
-	__u64 cfa, ip;
+	__u64 cfa, ip, bp;
 
-	if (!t || !w)
+	if (!t)
 		return WALK_BAD_STACK;
+	w = &t->walk;
 	rule = rule_for(t, w->exact ? w->ip : w->ip - 1, tgid);
 	if (!rule)
 		return WALK_NO_RULE;
@@ -350,28 +347,29 @@ __noinline int step(struct thread *t, struct walk *w, __u32 tgid)
 		break;
 	case CFA_DEREF_RBP:
 	case CFA_DEREF_RSP:
-		if (!stack_word(t, w, (rule->cfa == CFA_DEREF_RBP ? w->bp : w->sp) + high, &cfa))
+		if (!stack_word(t, (rule->cfa == CFA_DEREF_RBP ? w->bp : w->sp) + high, &cfa))
 			return WALK_BAD_STACK;
 		cfa += low;
 		break;
 	case CFA_SIGNAL:
-		return step_by_signal(t, w, rule->cfa_offset);
+		return step_by_signal(t, rule->cfa_offset);
 	case CFA_END:
 		return WALK_COMPLETE;
 	case CFA_UNKNOWN:
-		return step_by_frame_pointer(t, w);
+		return step_by_frame_pointer(t);
 	default:
 		return WALK_BAD_RULE;
 	}
 	if (cfa <= w->sp || cfa & 7)
 		return WALK_BAD_STACK;
-	if (!stack_word(t, w, cfa - 8, &ip))
+	if (!stack_word(t, cfa - 8, &ip))
 		return WALK_BAD_STACK;
 	if (rule->rbp == RBP_AT_CFA || rule->rbp == RBP_EXPRESSION) {
 		__u64 at = (rule->rbp == RBP_AT_CFA ? cfa : w->bp) + rule->rbp_offset;
 
-		if (!stack_word(t, w, at, &w->bp))
+		if (!stack_word(t, at, &bp))
 			return WALK_BAD_STACK;
+		w->bp = bp;
 	} else if (rule->rbp == RBP_UNDEFINED) {
 		/* Lost: a frame whose rule needs it fails the test of its CFA. */
 		w->bp = 0;
@@ -382,31 +380,28 @@ __noinline int step(struct thread *t, struct walk *w, __u32 tgid)
 }
 
 /*
- * Walks from the registers in w, whose ip is the first frame, and stores up to
- * depth frames. Returns how many; *end says why the walk stopped (WALK_ON: for
- * depth).
+ * Walks from the registers in t->walk, whose ip is the first frame, and stores up to
+ * depth frames. t->frames and t->end say how many and why no more (WALK_ON: for
+ * depth). They are left in memory, of which the verifier knows nothing: else it
+ * would look at what follows once for each number of frames.
  */
-static __always_inline __u32 walk_stack(struct thread *t, struct walk *w, __u32 tgid,
-					__u32 depth, int *end)
+static __always_inline void walk_stack(struct thread *t, __u32 tgid, __u32 depth)
 {
-	__u64 *frames = t->stack.frames;
+	struct walk *w = &t->walk;
 	__u32 n;
+	int end = WALK_ON;
 
-	*end = WALK_ON;
-	if (!copy_stack(t, w, w->sp)) {
+	if (!copy_stack(t, w->sp)) {
 		w->base = w->sp;
 		w->size = 0;
 	}
-	for (n = 0; n < MAX_FRAMES; n++) {
-		if (n >= depth)
-			return n;
+	for (n = 0; n < MAX_FRAMES && n < depth && end == WALK_ON; n++) {
 		/* Behind an instruction, as all other frames are. */
-		frames[n] = w->ip + w->exact;
-		*end = step(t, w, tgid);
-		if (*end != WALK_ON)
-			return n + 1;
+		t->stack.frames[n] = w->ip + w->exact;
+		end = step(t, tgid);
 	}
-	return n;
+	t->frames = n;
+	t->end = end;
 }
 
 #endif

@@ -73,32 +73,47 @@ static __always_inline int leave_syscall(void *ctx, const struct pt_regs *regs, 
 					 bool tables)
 {
 	bool failed = (__u64)result >= MAP_FAILED_FROM;
+	__u64 addr = result, size = SYS_ARG1(regs), arg = 0;
+	__u8 kind;
 
 	switch (SYS_NUMBER(regs)) {
 	case SYS_MMAP:
-		if (!failed)
-			vm_joined(ctx, EV_MMAP, regs, result, SYS_ARG1(regs),
-				  (SYS_ARG2(regs) & 0xffffffff) | SYS_ARG3(regs) << 32, tables);
+		if (failed)
+			return 0;
+		kind = EV_MMAP;
+		arg = (SYS_ARG2(regs) & 0xffffffff) | SYS_ARG3(regs) << 32;
 		break;
 	case SYS_MUNMAP:
-		if (failed)
-			vm_joined(ctx, EV_MUNMAP_FAIL, regs, SYS_ARG0(regs), SYS_ARG1(regs), 0, tables);
+		if (!failed)
+			return 0;
+		kind = EV_MUNMAP_FAIL;
+		addr = SYS_ARG0(regs);
 		break;
 	case SYS_MREMAP:
-		if (failed)
-			vm_joined(ctx, EV_MREMAP_FAIL, regs, SYS_ARG0(regs), SYS_ARG1(regs), 0, tables);
-		else
-			vm_joined(ctx, EV_MREMAP, regs, result, SYS_ARG2(regs), SYS_ARG0(regs), tables);
+		kind = failed ? EV_MREMAP_FAIL : EV_MREMAP;
+		if (failed) {
+			addr = SYS_ARG0(regs);
+		} else {
+			size = SYS_ARG2(regs);
+			arg = SYS_ARG0(regs);
+		}
 		break;
 	case SYS_MPROTECT:
-		if (!failed)
-			vm_joined(ctx, EV_MPROTECT, regs, SYS_ARG0(regs), SYS_ARG1(regs),
-				  SYS_ARG2(regs), tables);
+		if (failed)
+			return 0;
+		kind = EV_MPROTECT;
+		addr = SYS_ARG0(regs);
+		arg = SYS_ARG2(regs);
 		break;
 	case SYS_BRK:
-		vm_joined(ctx, EV_BRK, regs, result, 0, SYS_ARG0(regs), tables);
+		kind = EV_BRK;
+		size = 0;
+		arg = SYS_ARG0(regs);
 		break;
+	default:
+		return 0;
 	}
+	vm_joined(ctx, kind, regs, addr, size, arg, tables);
 	return 0;
 }
 

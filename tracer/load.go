@@ -55,6 +55,8 @@ func (o *objects) Close() error {
 type programs struct {
 	objs  objects
 	enter [target.Roles]*ebpf.Program
+	// tableSpec and listSpec describe the maps inside unwind_tables and mappings.
+	tableSpec, listSpec *ebpf.MapSpec
 }
 
 // load puts the programs and maps into the kernel.
@@ -95,7 +97,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 		}
 	}
 	chooseStacks(spec, k)
-	p := new(programs)
+	p := &programs{tableSpec: spec.Maps["unwind_tables"].InnerMap, listSpec: spec.Maps["mappings"].InnerMap}
 	if err := spec.LoadAndAssign(&p.objs, nil); err != nil {
 		return nil, explainLoad(err)
 	}

@@ -165,7 +165,7 @@ func (t *tables) send(table *unwind.Table) (uint32, error) {
 		return 0, errTooManyTables
 	}
 	blocks := blocksOf(table)
-	inner, err := newArray("unwind_table", 4*blockWords, blocks)
+	inner, err := newArray(t.progs.tableSpec, blocks)
 	if err != nil {
 		return 0, err
 	}
@@ -198,22 +198,19 @@ func blocksOf(table *unwind.Table) []bpf.MemtraceUnwindBlock {
 	return blocks
 }
 
-// newArray makes an array map for the inside of another one and fills it.
-func newArray[T any](name string, size int, values []T) (*ebpf.Map, error) {
-	m, err := ebpf.NewMap(&ebpf.MapSpec{
-		Name:       name,
-		Type:       ebpf.Array,
-		KeySize:    4,
-		ValueSize:  uint32(size),
-		MaxEntries: uint32(len(values)),
-		Flags:      innerMapFlag,
-	})
+// newArray makes an array map for the inside of another one, as the template
+// says but for its size, and fills it. It has the template's type information
+// too: Linux before 6.2 or so takes a map without for another kind.
+func newArray[T any](template *ebpf.MapSpec, values []T) (*ebpf.Map, error) {
+	spec := template.Copy()
+	spec.MaxEntries = uint32(len(values))
+	m, err := ebpf.NewMap(spec)
 	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", name, err)
+		return nil, fmt.Errorf("create %s: %w", spec.Name, err)
 	}
 	if err := putAll(m, 0, values); err != nil {
 		m.Close()
-		return nil, fmt.Errorf("fill %s: %w", name, err)
+		return nil, fmt.Errorf("fill %s: %w", spec.Name, err)
 	}
 	return m, nil
 }
@@ -251,7 +248,7 @@ func (t *tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
 	if slices.Equal(t.processes[pid].list, list) && !t.slotLost(pid) {
 		return nil
 	}
-	inner, err := newArray("mapping_list", mappingSize, list)
+	inner, err := newArray(t.progs.listSpec, list)
 	if err != nil {
 		return err
 	}
@@ -302,8 +299,6 @@ func (t *tables) nextSlot() error {
 		}
 	}
 }
-
-const mappingSize = 32 // struct mapping of bpf/unwind.h
 
 func (t *tables) clearCache() error {
 	if err := putAll(t.progs.objs.RuleCache, 0, make([]uint64, t.progs.objs.RuleCache.MaxEntries())); err != nil {
