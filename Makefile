@@ -42,11 +42,11 @@ install: ## install memtrace into GOBIN
 demo: setup-run ## run memtrace on a small leaking program
 	go build -o memtrace ./cmd/memtrace
 	@mkdir -p build
-	gcc -g -O1 -fno-omit-frame-pointer -o build/demo cmd/memtrace/testdata/demo.c
+	gcc -g -O2 -fdebug-prefix-map=$(CURDIR)=. -o build/demo cmd/memtrace/testdata/demo.c
 	@./build/demo & pid=$$!; trap "kill $$pid" EXIT; \
 	echo "$(SUDO) ./memtrace -p $$pid -d 5"; $(SUDO) ./memtrace -p $$pid -d 5
 
-test: setup-test test-unit test-kernels ## run every test, those that need root included
+test: setup-test test-unit ## run every test, those that need root included
 
 test-unit:
 	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -race ./...
