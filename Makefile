@@ -49,7 +49,7 @@ demo: setup-run ## run memtrace on a small leaking program
 test: setup-test test-unit ## run every test, those that need root included
 
 test-unit:
-	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -race ./...
+	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -race -timeout 40m ./...
 
 test-kernels: setup-test ## run the core tests on Debian's kernels, in qemu
 	go test -count=1 -tags kernels -timeout 60m -run TestKernels -v ./tracer/kerneltest
