@@ -47,6 +47,7 @@ func TestKernels(t *testing.T) {
 		Files: map[string]string{
 			guestCoreDir + "/core.test": binary,
 			guestPrograms:               programs,
+			"/usr/bin/true":             "/usr/bin/true", // some programs execute it
 		},
 		Command: []string{
 			guestCoreDir + "/core.test", "-test.v", "-test.run=" + coreTests,
