@@ -3,7 +3,6 @@ package tracer
 import (
 	"context"
 	"fmt"
-	"os"
 	"strconv"
 	"testing"
 
@@ -104,9 +103,7 @@ func attachTracer(b *testing.B) func(pid int) func() {
 // BenchmarkPair reports what a malloc and its free cost untraced, with empty
 // probes at the same places (the floor), and traced, and the last two's ratio.
 func BenchmarkPair(b *testing.B) {
-	if os.Geteuid() != 0 {
-		b.Skip("needs root: attaches probes")
-	}
+	testprog.NeedRoot(b)
 	for _, c := range []struct{ depth, threads int }{{3, 1}, {20, 1}, {3, 2}, {20, 2}} {
 		b.Run(fmt.Sprintf("depth=%d/threads=%d", c.depth, c.threads), func(b *testing.B) {
 			var bare, floor, traced float64

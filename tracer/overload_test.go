@@ -2,26 +2,12 @@ package tracer
 
 import (
 	"context"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"memtrace/tracer/testprog"
 )
-
-// needRoot skips a test that attaches probes where that is not allowed, except
-// in CI, where it has to run.
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("needs root")
-	}
-	t.Skip("needs root: attaches probes")
-}
 
 // trace attaches to a program, lets it work, and returns what is outstanding by
 // site and the tracer, stopped.
@@ -65,7 +51,7 @@ func sites(tr *Tracer) (map[string]testprog.Sum, bool) {
 // With a ring of one page and a reader that dawdles, allocations are lost, and
 // counted; no block is outstanding that the program does not hold.
 func TestOverload(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	for _, name := range []string{"ledger", "mappings"} {
 		t.Run(name, func(t *testing.T) {
 			var args []string
@@ -94,7 +80,7 @@ func TestOverload(t *testing.T) {
 // When the map for what the ring cannot take overflows as well, what the lost
 // frees may have freed is left out rather than shown.
 func TestOverloadOfSpills(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	p := testprog.Start(t, "ledger", "--calls", "200003")
 	tr, ledger := trace(t, Config{RingSize: 4096, slowReader: 200 * time.Microsecond, spills: 16}, p)
 	got, complete := sites(tr)
@@ -114,7 +100,7 @@ func TestOverloadOfSpills(t *testing.T) {
 // The way of kernels before 6.6, one perf event for each uprobe, and that of
 // kernels before 5.13, frame pointers.
 func TestOlderKernelsWays(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	p := testprog.Start(t, "ledger", "--calls", "100003", "--no-indirect")
 	tr, ledger := trace(t, Config{singleUprobes: true, framePointers: true}, p)
 	got, complete := sites(tr)

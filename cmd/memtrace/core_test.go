@@ -55,7 +55,7 @@ func wholeStacks(t *testing.T) bool {
 // that it holds after millions of calls of every allocation function from
 // eight threads.
 func TestCoreLedger(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	for _, name := range []string{"ledger", "ledger_cpp"} {
 		for n := range ledgerRuns(t) {
 			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestCoreLedger(t *testing.T) {
 
 // Every trap that a tracer of allocations can fall into, one at a time.
 func TestCoreTraps(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	for _, scenario := range []string{
 		"nesting", "failed-realloc", "posix-memalign-einval", "calloc-overflow", "thread-dies",
 		"thread-killed", "thread-exit-tcache", "address-reuse", "fork-child", "free-null", "zero-size",
@@ -101,7 +101,7 @@ func TestCoreTraps(t *testing.T) {
 
 // Mappings that the program makes itself, cut, overlaid, moved.
 func TestCoreMappings(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	for _, name := range []string{"mappings", "ways"} {
 		t.Run(name, func(t *testing.T) {
 			p := testprog.Start(t, name)
@@ -120,7 +120,7 @@ func TestCoreMappings(t *testing.T) {
 
 // An exec ends what the old program held; the new one is traced at once.
 func TestCoreExec(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	p := testprog.Start(t, "execs")
 	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
 	if before := p.Work(); before.Sites["site_before"].Blocks == 0 {
@@ -141,7 +141,7 @@ func TestCoreExec(t *testing.T) {
 // Launch mode sees the first allocation, before main, and the last, after it,
 // and passes on the exit status.
 func TestCoreLaunch(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	m := startMemtrace(t, "--", testprog.Path(t, "short"))
 	if code := m.wait(); code != 7 {
 		t.Fatalf("memtrace ended with %d, want the command's 7: %s", code, m.stderr.String())
@@ -156,7 +156,7 @@ func TestCoreLaunch(t *testing.T) {
 // A busy process can be attached to again and again; it goes on as before and
 // nothing stays behind.
 func TestCoreAttachDetach(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	rounds := 100
 	if os.Getenv(testprog.DirVariable) != "" {
 		rounds = 5
@@ -246,7 +246,7 @@ func loadedPrograms(t *testing.T) int {
 
 // What cannot be traced is refused in one line that names it.
 func TestCoreRefusals(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	for _, tc := range []struct {
 		name string
 		args []string

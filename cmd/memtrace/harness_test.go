@@ -17,19 +17,6 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// needRoot skips a test that attaches probes where that is not allowed, except
-// in CI, where it has to run.
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("needs root")
-	}
-	t.Skip("needs root: attaches probes")
-}
-
 // traceRun is memtrace at work.
 type traceRun struct {
 	t              testing.TB
