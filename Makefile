@@ -46,7 +46,7 @@ demo: setup-run ## run memtrace on a small leaking program
 	@./build/demo & pid=$$!; trap "kill $$pid" EXIT; \
 	echo "$(SUDO) ./memtrace -p $$pid -d 5"; $(SUDO) ./memtrace -p $$pid -d 5
 
-test: setup-test test-unit ## run every test, those that need root included
+test: setup-test test-unit ## run the tests, those that need root included
 
 test-unit:
 	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -race -timeout 40m ./...
