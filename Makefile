@@ -16,7 +16,7 @@ TEST_PACKAGES  := gcc g++ libc6-dev xz-utils binutils python3 rustc qemu-system-
                   libssl3 libllvm16 musl-tools libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0
 
 .PHONY: help setup setup-run setup-build setup-test generate check-generate build \
-        demo test test-unit test-kernels fuzz bench lint fmt install
+        demo test test-unit test-kernels bench lint fmt install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
