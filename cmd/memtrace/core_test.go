@@ -64,7 +64,8 @@ func TestCoreLedger(t *testing.T) {
 					args = append(args, "--no-indirect")
 				}
 				p := testprog.Start(t, name, args...)
-				m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+				// Eight threads leave the reader little of two processors.
+				m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "--ring-size", "256M")
 				ledger := p.Work()
 				r := m.stop()
 				compare(t, r, ledger)
