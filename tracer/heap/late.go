@@ -63,8 +63,8 @@ func (ts *tombstones) execed(pid uint32, time uint64) {
 // (ns), or with realloc the entry of one, that did not go through the ring
 // buffer. It ends the block there if that was allocated until t. A younger
 // block stays: the free was that of an earlier one. Without a block, the free
-// waits for the ring's allocations of addr until CaughtUp; of several waiting
-// for one address the latest wins.
+// waits for the ring's allocations of addr, as it does behind a block that it has
+// ended, until CaughtUp; of several waiting for one address the latest wins.
 func (h *Heap) ApplyLateFree(pid uint32, addr uint64, t uint64, realloc bool, tid uint32) {
 	h.now = max(h.now, t)
 	p := h.process(pid)
@@ -87,6 +87,10 @@ func (h *Heap) ApplyLateFree(pid uint32, addr uint64, t uint64, realloc bool, ti
 		h.blocks.take(pid, addr)
 		h.leave(&b)
 		h.endLate(&b, tomb)
+		// It may not be the block that was freed: the ring may hold that one's
+		// allocation still, behind the free of this one.
+		tomb.claimed = true
+		h.bury(address{addr, pid}, tomb)
 	}
 }
 
@@ -108,7 +112,7 @@ func (h *Heap) bury(a address, tomb tombstone) {
 			return
 		}
 		// What the older one has claimed stays explained.
-		tomb.claimed = old.claimed
+		tomb.claimed = tomb.claimed || old.claimed
 	}
 	h.late.byAddr[a] = tomb
 	h.late.oldest = min(h.late.oldest, tomb.time)

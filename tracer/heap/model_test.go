@@ -261,16 +261,18 @@ func (m *model) lateFree(pid uint32, addr, time uint64, realloc bool, tid uint32
 	}
 	tomb := tombstone{time: time, realloc: realloc, tid: tid}
 	if b := m.live(a); b != nil {
-		if b.time <= time {
-			m.end(b, tomb)
+		if b.time > time {
+			return
 		}
-		return
+		// Blocks that came and went between b and the free may be in the ring yet.
+		m.end(b, tomb)
+		tomb.claimed = true
 	}
 	if old := m.tombs[a]; old != nil {
 		if old.time >= time {
 			return
 		}
-		tomb.claimed = old.claimed
+		tomb.claimed = tomb.claimed || old.claimed
 	}
 	m.tombs[a] = &tomb
 }
