@@ -77,6 +77,23 @@ func TestOverload(t *testing.T) {
 	}
 }
 
+// A reader far behind, with a backlog of many blocks that came and went at one
+// address, still shows none that is not held.
+func TestOverloadBacklog(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Start(t, "ledger_cpp", "--calls", "200003")
+	tr, ledger := trace(t, Config{RingSize: 1 << 20, slowReader: 50 * time.Microsecond}, p)
+	got, _ := sites(tr)
+	if tr.counters.LostAlloc == 0 || tr.counters.Spilled == 0 {
+		t.Fatalf("counters %+v: nothing was lost, the test shows nothing", tr.counters)
+	}
+	for site, sum := range got {
+		if held := ledger.Sites[site]; sum.Blocks > held.Blocks || sum.Bytes > held.Bytes {
+			t.Errorf("%s: %+v are outstanding, the program holds %+v", site, sum, held)
+		}
+	}
+}
+
 // When the map for what the ring cannot take overflows as well, what the lost
 // frees may have freed is left out rather than shown.
 func TestOverloadOfSpills(t *testing.T) {
