@@ -51,6 +51,7 @@ static __always_inline void gone(struct thread *t, __u8 kind, __u64 id, __u64 ad
 SEC("uprobe/alloc")
 int enter_alloc(struct pt_regs *ctx)
 {
+	own_stack(ctx);
 	enter(ctx, bpf_get_current_pid_tgid(), FN_ALLOC, ARG0(ctx));
 	return 0;
 }
@@ -59,6 +60,7 @@ int enter_alloc(struct pt_regs *ctx)
 SEC("uprobe/calloc")
 int enter_calloc(struct pt_regs *ctx)
 {
+	own_stack(ctx);
 	enter(ctx, bpf_get_current_pid_tgid(), FN_ALLOC, ARG0(ctx) * ARG1(ctx));
 	return 0;
 }
@@ -67,6 +69,7 @@ int enter_calloc(struct pt_regs *ctx)
 SEC("uprobe/memalign")
 int enter_memalign(struct pt_regs *ctx)
 {
+	own_stack(ctx);
 	enter(ctx, bpf_get_current_pid_tgid(), FN_ALLOC, ARG1(ctx));
 	return 0;
 }
@@ -75,8 +78,10 @@ int enter_memalign(struct pt_regs *ctx)
 SEC("uprobe/posix_memalign")
 int enter_posix_memalign(struct pt_regs *ctx)
 {
-	struct thread *t = enter(ctx, bpf_get_current_pid_tgid(), FN_POSIX_MEMALIGN, ARG2(ctx));
+	struct thread *t;
 
+	own_stack(ctx);
+	t = enter(ctx, bpf_get_current_pid_tgid(), FN_POSIX_MEMALIGN, ARG2(ctx));
 	if (t)
 		t->out = ARG0(ctx);
 	return 0;
@@ -88,8 +93,10 @@ int enter_realloc(struct pt_regs *ctx)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	__u64 old = ARG0(ctx), size = ARG1(ctx);
-	struct thread *t = enter(ctx, id, FN_REALLOC, size);
+	struct thread *t;
 
+	own_stack(ctx);
+	t = enter(ctx, id, FN_REALLOC, size);
 	if (!old)
 		return 0;
 	if (!t) {
@@ -116,6 +123,7 @@ int enter_free(struct pt_regs *ctx)
 	__u64 id = bpf_get_current_pid_tgid(), addr = ARG0(ctx);
 	struct thread *t;
 
+	own_stack(ctx);
 	if (!addr || !live)
 		return 0;
 	t = bpf_map_lookup_elem(&threads, &id);
@@ -185,12 +193,14 @@ static __always_inline int leave(struct pt_regs *ctx, bool tables)
 SEC("uretprobe/alloc")
 int leave_alloc(struct pt_regs *ctx)
 {
+	own_stack(ctx);
 	return leave(ctx, true);
 }
 
 SEC("uretprobe/alloc")
 int leave_alloc_fp(struct pt_regs *ctx)
 {
+	own_stack(ctx);
 	return leave(ctx, false);
 }
 

@@ -140,6 +140,7 @@ const (
 	MemtraceMapEvents              = "events"
 	MemtraceMapMappings            = "mappings"
 	MemtraceMapNewThread           = "new_thread"
+	MemtraceMapNoPrograms          = "no_programs"
 	MemtraceMapRuleCache           = "rule_cache"
 	MemtraceMapSentStacks          = "sent_stacks"
 	MemtraceMapSpills              = "spills"
@@ -164,6 +165,7 @@ const (
 	MemtraceVarLive                = "live"
 	MemtraceVarMaxSize             = "max_size"
 	MemtraceVarMinSize             = "min_size"
+	MemtraceVarNever               = "never"
 	MemtraceVarSlotsVersion        = "slots_version"
 	MemtraceVarStackDepth          = "stack_depth"
 	MemtraceVarUnusedEventLong     = "unused_event_long"
@@ -240,6 +242,7 @@ type MemtraceMapSpecs struct {
 	Events       *ebpf.MapSpec `ebpf:"events"`
 	Mappings     *ebpf.MapSpec `ebpf:"mappings"`
 	NewThread    *ebpf.MapSpec `ebpf:"new_thread"`
+	NoPrograms   *ebpf.MapSpec `ebpf:"no_programs"`
 	RuleCache    *ebpf.MapSpec `ebpf:"rule_cache"`
 	SentStacks   *ebpf.MapSpec `ebpf:"sent_stacks"`
 	Spills       *ebpf.MapSpec `ebpf:"spills"`
@@ -256,6 +259,7 @@ type MemtraceVariableSpecs struct {
 	Live              *ebpf.VariableSpec `ebpf:"live"`
 	MaxSize           *ebpf.VariableSpec `ebpf:"max_size"`
 	MinSize           *ebpf.VariableSpec `ebpf:"min_size"`
+	Never             *ebpf.VariableSpec `ebpf:"never"`
 	SlotsVersion      *ebpf.VariableSpec `ebpf:"slots_version"`
 	StackDepth        *ebpf.VariableSpec `ebpf:"stack_depth"`
 	UnusedEventLong   *ebpf.VariableSpec `ebpf:"unused_event_long"`
@@ -290,6 +294,7 @@ type MemtraceMaps struct {
 	Events       *ebpf.Map `ebpf:"events"`
 	Mappings     *ebpf.Map `ebpf:"mappings"`
 	NewThread    *ebpf.Map `ebpf:"new_thread"`
+	NoPrograms   *ebpf.Map `ebpf:"no_programs"`
 	RuleCache    *ebpf.Map `ebpf:"rule_cache"`
 	SentStacks   *ebpf.Map `ebpf:"sent_stacks"`
 	Spills       *ebpf.Map `ebpf:"spills"`
@@ -305,6 +310,7 @@ func (m *MemtraceMaps) Close() error {
 		m.Events,
 		m.Mappings,
 		m.NewThread,
+		m.NoPrograms,
 		m.RuleCache,
 		m.SentStacks,
 		m.Spills,
@@ -322,6 +328,7 @@ type MemtraceVariables struct {
 	Live              *ebpf.Variable `ebpf:"live"`
 	MaxSize           *ebpf.Variable `ebpf:"max_size"`
 	MinSize           *ebpf.Variable `ebpf:"min_size"`
+	Never             *ebpf.Variable `ebpf:"never"`
 	SlotsVersion      *ebpf.Variable `ebpf:"slots_version"`
 	StackDepth        *ebpf.Variable `ebpf:"stack_depth"`
 	UnusedEventLong   *ebpf.Variable `ebpf:"unused_event_long"`

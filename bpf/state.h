@@ -165,4 +165,28 @@ static __always_inline struct thread *this_thread(__u64 id)
 	return t;
 }
 
+/* Always empty: see own_stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} no_programs SEC(".maps");
+
+const volatile bool never = false;
+
+/*
+ * Keeps a uprobe program on the kernel's stack. Since 6.13 the kernel gives
+ * programs of this type a stack for each CPU instead, believing that nothing can
+ * preempt them. Uprobe programs can be preempted by one another: the stacks get
+ * mixed up and the kernel crashes (a76ab5731e32 is the kernel's change). A
+ * program with a tail call anywhere keeps the old stack; the verifier then
+ * removes the call as dead code.
+ */
+static __always_inline void own_stack(void *ctx)
+{
+	if (never)
+		bpf_tail_call(ctx, &no_programs, 0);
+}
+
 #endif

@@ -51,6 +51,20 @@ func (o *objects) Close() error {
 	return errors.Join(append(errs, o.MemtraceMaps.Close())...)
 }
 
+// missed counts the runs of the tracepoint programs that the kernel left out,
+// because the program was at work on that CPU and had been preempted there.
+// Kernels before 5.12 do not say.
+func (o *objects) missed() (total uint64, err error) {
+	for _, p := range []*ebpf.Program{o.EnterSyscall, o.ExitSyscall, o.OnFork, o.OnExec, o.OnExit} {
+		s, err := p.Stats()
+		if err != nil {
+			return 0, fmt.Errorf("read the counters of %v: %w", p, err)
+		}
+		total += s.RecursionMisses
+	}
+	return total, nil
+}
+
 // programs are the BPF programs by what they go on.
 type programs struct {
 	objs  objects

@@ -217,6 +217,11 @@ func (r *ringReader) drainSpills() error {
 	if err != nil {
 		return err
 	}
+	missed, err := r.progs.objs.missed()
+	if err != nil {
+		return err
+	}
+	total.LostMmap += missed
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.counters

@@ -65,9 +65,20 @@ func TestKernels(t *testing.T) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
+	logs := filepath.Join("../..", "build")
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, k := range Kernels() {
 		t.Run(k.Suite, func(t *testing.T) {
 			t.Parallel()
+			guest := guest
+			console, err := os.Create(filepath.Join(logs, "kernel-"+k.Suite+".log"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer console.Close()
+			guest.Console = console
 			result := runGuest(t, k, guest)
 			if result.ExitCode != 0 {
 				t.Errorf("core tests exit with %d", result.ExitCode)
