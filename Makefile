@@ -16,7 +16,7 @@ TEST_PACKAGES  := gcc g++ libc6-dev xz-utils binutils python3 rustc qemu-system-
                   libssl3 libllvm16 musl-tools libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0
 
 .PHONY: help setup setup-run setup-build setup-test generate check-generate build \
-        demo test test-unit test-kernels bench lint fmt install
+        demo test test-unit test-kernels fuzz bench lint fmt install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -46,13 +46,24 @@ demo: setup-run ## run memtrace on a small leaking program
 	@./build/demo & pid=$$!; trap "kill $$pid" EXIT; \
 	echo "$(SUDO) ./memtrace -p $$pid -d 5"; $(SUDO) ./memtrace -p $$pid -d 5
 
-test: setup-test test-unit ## run the tests, those that need root included
+test: setup-test test-unit test-kernels ## run all tests, on this kernel and on Debian's
 
 test-unit:
 	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -race -timeout 40m ./bpf/... ./symbolize/... ./tracer/...
 # Alone and without the race detector, which would slow the reader below the
 # pace of what it reads: these tests demand that nothing is lost.
 	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m ./cmd/...
+
+# Each target gets this long; -fuzzminimizetime keeps Go from spending half of it
+# on making what it finds smaller.
+FUZZ_TIME ?= 1m
+
+fuzz: ## feed each reader of foreign data with garbage, FUZZ_TIME each
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1x $$package || exit 1; \
+		done; \
+	done
 
 test-kernels: setup-test ## run the core tests on Debian's kernels, in qemu
 	go test -count=1 -tags kernels -timeout 60m -run TestKernels -v ./tracer/kerneltest
