@@ -5,7 +5,8 @@
  * loads them before the probes go live; this side only looks up and follows.
  *
  *   address -> this process's mapping of a file -> the file's table
- *           -> the rows of its 64 KiB page -> the rule of the last row before
+ *           -> the rows of its 64 KiB page -> the rule of the last row before,
+ *           or the one of that row's run that the address has come to
  *
  * and a cache from address to rule in front, since programs return to the same
  * places over and over. The stack is copied in bulk and the copy is walked.
@@ -28,6 +29,7 @@ enum cfa_kind {
 	CFA_DEREF_RSP,
 	CFA_SIGNAL,
 	CFA_RA_REGISTER,
+	CFA_RUN,
 };
 
 enum rbp_kind {
@@ -180,6 +182,33 @@ static __always_inline struct mapping *find_mapping(volatile struct bounds *b, _
 	return m;
 }
 
+/* How many bits are set. There is no instruction for it. */
+static __always_inline __u32 count_bits(__u32 x)
+{
+	x -= x >> 1 & 0x55555555;
+	x = (x & 0x33333333) + (x >> 2 & 0x33333333);
+	x = (x + (x >> 4)) & 0x0f0f0f0f;
+	return x * 0x01010101 >> 24;
+}
+
+/*
+ * The index of the rule that a row means for an address so many bytes behind its
+ * own: with a run (see unwind.CFARun) the one that the address has come to. That
+ * one is never a run, so there is nothing to repeat.
+ */
+static __always_inline __u32 rule_of_row(__u32 row, __u32 distance)
+{
+	__u32 index = row >> 16, mask;
+	struct unwind_rule *rule = bpf_map_lookup_elem(&unwind_rules, &index);
+
+	if (!rule || rule->cfa != CFA_RUN)
+		return index;
+	mask = rule->cfa_offset;
+	if (distance < 32)
+		mask &= (1U << distance) - 1;
+	return (__u16)rule->rbp_offset + count_bits(mask);
+}
+
 /*
  * The index of pc's rule, 0 if there is none. A global function, so that the
  * verifier looks at it once and not once for every frame. t is never NULL.
@@ -187,7 +216,7 @@ static __always_inline struct mapping *find_mapping(volatile struct bounds *b, _
 __noinline __u32 find_rule(struct thread *t, __u64 pc, __u32 tgid)
 {
 	volatile struct bounds *b;
-	__u32 table_id, middle, i;
+	__u32 table_id, middle, row, i;
 	struct mapping *m;
 	__u64 offset;
 	void *table;
@@ -212,7 +241,8 @@ __noinline __u32 find_rule(struct thread *t, __u64 pc, __u32 tgid)
 		else
 			b->high = middle;
 	}
-	return table_word(table, b->low) >> 16;
+	row = table_word(table, b->low);
+	return rule_of_row(row, (offset & 0xffff) - (row & 0xffff));
 }
 
 static __always_inline struct unwind_rule *rule_for(struct thread *t, __u64 pc, __u32 tgid)

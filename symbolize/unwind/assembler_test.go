@@ -3,6 +3,7 @@ package unwind
 import (
 	"encoding/binary"
 	"slices"
+	"testing"
 )
 
 // The tests assemble .eh_frame sections by hand at the address sectionAddress,
@@ -101,15 +102,17 @@ type pcRule struct {
 }
 
 // changes lists where the table's rule changes.
-func (t *Table) changes(d *Dictionary) []pcRule {
+func (t *Table) changes(tb testing.TB, d *Dictionary) []pcRule {
+	tb.Helper()
 	var out []pcRule
-	var last uint32
+	var last Rule
+	rules := d.Rules()
 	for page := range len(t.Pages) - 1 {
-		for _, row := range t.Rows[t.Pages[page]:t.Pages[page+1]] {
-			if row>>16 != last {
-				last = row >> 16
-				pc := t.Base + uint64(page)*pageSize + uint64(row&0xffff)
-				out = append(out, pcRule{pc - textAddress, d.Rules()[last]})
+		for _, row := range plainRows(tb, t.Rows[t.Pages[page]:t.Pages[page+1]], rules) {
+			if row.rule != last {
+				last = row.rule
+				pc := t.Base + uint64(page)*pageSize + uint64(row.at)
+				out = append(out, pcRule{pc - textAddress, last})
 			}
 		}
 	}

@@ -58,5 +58,8 @@ func buildTable(f frames, text []addresses, d *Dictionary) (*Table, Stats) {
 		stats.ExecutableBytes += t.end - t.start
 	}
 	b.collect()
-	return b.assemble(), stats
+	table := b.assemble()
+	joinRuns(table, d)
+	stats.TableRows = len(table.Rows)
+	return table, stats
 }

@@ -5,9 +5,12 @@ import (
 	"testing"
 )
 
-func BenchmarkBuildLibc(b *testing.B) { benchmarkBuild(b, libcFiles) }
-func BenchmarkBuildNode(b *testing.B) { benchmarkBuild(b, nodeFiles) }
-func BenchmarkBuildLLVM(b *testing.B) { benchmarkBuild(b, llvmFiles) }
+func BenchmarkBuildLibc(b *testing.B)   { benchmarkBuild(b, libcFiles) }
+func BenchmarkBuildStdcxx(b *testing.B) { benchmarkBuild(b, stdcxxFiles) }
+func BenchmarkBuildCrypto(b *testing.B) { benchmarkBuild(b, cryptoFiles) }
+func BenchmarkBuildPython(b *testing.B) { benchmarkBuild(b, pythonFiles) }
+func BenchmarkBuildNode(b *testing.B)   { benchmarkBuild(b, nodeFiles) }
+func BenchmarkBuildLLVM(b *testing.B)   { benchmarkBuild(b, llvmFiles) }
 
 // benchmarkBuild builds the table of the first of the files that there is.
 func benchmarkBuild(b *testing.B, candidates []string) {
@@ -23,17 +26,16 @@ func benchmarkBuild(b *testing.B, candidates []string) {
 	}
 	var table *Table
 	var stats Stats
-	var rules int
+	var d *Dictionary
 	b.ReportAllocs()
 	for b.Loop() {
-		d := new(Dictionary)
+		d = new(Dictionary)
 		if table, stats, err = Build(f, info.Size(), d); err != nil {
 			b.Fatal(err)
 		}
-		rules = len(d.Rules())
 	}
 	b.ReportMetric(float64(stats.FDERows), "fde-rows")
 	b.ReportMetric(float64(stats.TableRows), "rows")
-	b.ReportMetric(float64(rules), "rules")
-	b.ReportMetric(kilobytesPerMegabyte(b, path, table), "KB/MB")
+	b.ReportMetric(float64(len(d.Rules())), "rules")
+	b.ReportMetric(kilobytesPerMegabyte(b, path, table, d), "KB/MB")
 }

@@ -210,7 +210,5 @@ func (b *builder) assemble() *Table {
 		}
 		b.stats.CoveredBytes += end - s.start
 	}
-	t := w.finish(spans[len(spans)-1].end)
-	b.stats.TableRows = len(t.Rows)
-	return t
+	return w.finish(spans[len(spans)-1].end)
 }

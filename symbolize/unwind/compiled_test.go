@@ -77,7 +77,7 @@ func TestPLT(t *testing.T) {
 		{16, halves(CFAPLT, 8, 11)},
 		{31, halves(CFAPLT, 8, 11)},
 	} {
-		if got := d.Rules()[table.Lookup(plt.Addr+at.offset)]; got != at.want {
+		if got := d.Rules()[table.Lookup(plt.Addr+at.offset, d.Rules())]; got != at.want {
 			t.Errorf(".plt+%d: rule %v, want %v", at.offset, got, at.want)
 		}
 	}
@@ -96,7 +96,7 @@ func TestDebugFrame(t *testing.T) {
 		start := functionSymbol(t, path, "_start")
 		var rules []Rule // addresses differ, as .eh_frame takes some
 		for pc := range start.Size {
-			rules = append(rules, d.Rules()[table.Lookup(start.Value+pc)])
+			rules = append(rules, d.Rules()[table.Lookup(start.Value+pc, d.Rules())])
 		}
 		return table, stats, rules
 	}
@@ -126,7 +126,7 @@ func functionRules(t *testing.T, path, name string, table *Table, d *Dictionary)
 	symbol := functionSymbol(t, path, name)
 	rules := map[Rule]bool{}
 	for pc := range symbol.Size {
-		rules[d.Rules()[table.Lookup(symbol.Value+pc)]] = true
+		rules[d.Rules()[table.Lookup(symbol.Value+pc, d.Rules())]] = true
 	}
 	return rules
 }

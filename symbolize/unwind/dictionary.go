@@ -1,18 +1,30 @@
 package unwind
 
-import "sync"
+import (
+	"encoding/binary"
+	"sync"
+)
 
-// maxRules is the number of rules that 16 bits of a row can name.
-const maxRules = 1 << 16
+const (
+	// maxRules is the number of rules that 16 bits of a row can name.
+	maxRules = 1 << 16
+	// maxRulesWithRuns is how far runs may fill a dictionary. They only save
+	// memory, while a rule that finds no room is lost.
+	maxRulesWithRuns = maxRules / 2
+)
 
 // Dictionary gives each different Rule a 16-bit index, which is what the rows
 // of all tables hold. Index 0 is the Unknown rule. Rules are only ever added,
 // never changed or removed, so an index stays valid for the dictionary's life.
+// The rules of runs, which have to be next to each other, are there once more.
 // The zero Dictionary is ready for use. It is safe for concurrent use.
 type Dictionary struct {
 	mu    sync.Mutex
 	index map[Rule]uint16
 	rules []Rule
+	// sequences tells where the rules of runs are, by the indices of the same
+	// rules on their own, each in two bytes.
+	sequences map[string]uint16
 }
 
 // Rules returns the rules by index, at least the one at index 0. The slice is a
@@ -37,15 +49,52 @@ func (d *Dictionary) intern(r Rule) (uint16, bool) {
 	if len(d.rules) == maxRules {
 		return 0, false
 	}
+	return d.add(r), true
+}
+
+// internRun returns the index of the run with that mask and the rules with
+// those indices. Where it would have to add more than most entries, or the
+// dictionary is too full, it returns 0.
+func (d *Dictionary) internRun(mask uint32, indices []uint16, most int) uint16 {
+	key := make([]byte, 0, 2*(maxRunBytes+1))
+	for _, i := range indices {
+		key = binary.LittleEndian.AppendUint16(key, i)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.init()
+	first, ok := d.sequences[string(key)]
+	if ok {
+		if i, ok := d.index[runRule(first, mask)]; ok {
+			return i
+		}
+		indices = nil
+	}
+	if added := len(indices) + 1; added > most || len(d.rules)+added > maxRulesWithRuns {
+		return 0
+	}
+	if !ok {
+		first = uint16(len(d.rules))
+		for _, i := range indices {
+			d.rules = append(d.rules, d.rules[i])
+		}
+		d.sequences[string(key)] = first
+	}
+	return d.add(runRule(first, mask))
+}
+
+// add appends a rule that is not in the index.
+func (d *Dictionary) add(r Rule) uint16 {
 	i := uint16(len(d.rules))
 	d.rules = append(d.rules, r)
 	d.index[r] = i
-	return i, true
+	return i
 }
 
 func (d *Dictionary) init() {
 	if d.rules == nil {
 		d.rules = []Rule{{}}
 		d.index = map[Rule]uint16{{}: 0}
+		d.sequences = make(map[string]uint16)
 	}
 }

@@ -9,9 +9,13 @@
 // program can not run. Build runs it once and keeps what a walk of three
 // registers (rip, rsp, rbp) needs:
 //
-//	Dictionary  the few hundred different Rules, shared by all tables
+//	Dictionary  the different Rules, some hundred for most files, shared by all
+//	            tables
 //	Table       for each 64 KiB page of a file's text, sorted rows of 4 bytes:
 //	            16 bits of pc and 16 bits of index into the dictionary
+//
+// Where a sequence of rows occurs often, such as that of a function's pushes,
+// the dictionary names it and one row stands for it (see CFARun).
 //
 // What Rule can not express becomes CFAUnknown and is counted by reason in
 // Stats, so that a walk ends there instead of continuing with a wrong frame.

@@ -42,7 +42,7 @@ func TestAugmentation(t *testing.T) {
 			if test.usable {
 				want = rsp(8)
 			}
-			if got := d.Rules()[table.Lookup(textAddress)]; got != want {
+			if got := d.Rules()[table.Lookup(textAddress, d.Rules())]; got != want {
 				t.Errorf("rule %v, want %v; unsupported %v", got, want, stats.Unsupported)
 			}
 			if lost := stats.Unsupported[ReasonCIE] + stats.Unsupported[ReasonFDE]; (lost == 0) != test.usable {
@@ -60,7 +60,7 @@ func TestCodeAlignment(t *testing.T) {
 	d := new(Dictionary)
 	table, _ := s.build(d)
 	want := []pcRule{{0, rsp(8)}, {8, rspSaved(8, -12)}, {64, Rule{}}}
-	if diff := cmp.Diff(want, table.changes(d), cmp.AllowUnexported(pcRule{})); diff != "" {
+	if diff := cmp.Diff(want, table.changes(t, d), cmp.AllowUnexported(pcRule{})); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 }
@@ -146,16 +146,18 @@ func TestSectionEnds(t *testing.T) {
 		section.fde(cie, textAddress, 16)
 		section = append(section, between...)
 		section.fde(cie, textAddress+0x100, 16)
-		table, stats := section.build(new(Dictionary))
-		return table.Lookup(textAddress) != 0, table.Lookup(textAddress+0x100) != 0, stats,
+		d := new(Dictionary)
+		table, stats := section.build(d)
+		return table.Lookup(textAddress, d.Rules()) != 0, table.Lookup(textAddress+0x100, d.Rules()) != 0, stats,
 			frames{data: section, bases: bases{section: sectionAddress}, terminated: true}
 	}
 	first, second, _, f := build(0, 0, 0, 0)
 	if !first || !second {
 		t.Error("a terminator within a section ends it")
 	}
-	table, stats := buildTable(f, []addresses{{textAddress, textAddress + textSize}}, new(Dictionary))
-	if table.Lookup(textAddress) == 0 || table.Lookup(textAddress+0x100) != 0 || stats.Unsupported[ReasonTruncated] != 0 {
+	d := new(Dictionary)
+	table, stats := buildTable(f, []addresses{{textAddress, textAddress + textSize}}, d)
+	if table.Lookup(textAddress, d.Rules()) == 0 || table.Lookup(textAddress+0x100, d.Rules()) != 0 || stats.Unsupported[ReasonTruncated] != 0 {
 		t.Error("without a known end, a terminator does not end the section")
 	}
 	if first, second, _, _ := build(2, 0, 0, 0, 1, 2); !first || !second {

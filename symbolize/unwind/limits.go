@@ -6,9 +6,10 @@ package unwind
 const (
 	maxSectionBytes = 256 << 20 // frame section, after decompression
 	maxFDEs         = 4 << 20
-	maxRows         = 16 << 20 // rows before merging, 8 bytes each while building
-	maxPages        = 64 << 10 // 64 KiB pages from the lowest executable address: 4 GiB
-	maxSegments     = 64       // executable segments looked at
+	maxRows         = 16 << 20  // rows before merging, 8 bytes each while building
+	maxPages        = 64 << 10  // 64 KiB pages from the lowest executable address: 4 GiB
+	maxSegments     = 64        // executable segments looked at
+	maxSequences    = 256 << 10 // different sequences of rows that are counted, some 100 bytes each
 
 	// A CIE is parsed once, whatever the number of FDEs that point to it, but
 	// CIEs may overlap one another in a hostile file: number times length

@@ -84,7 +84,7 @@ func TestInstructions(t *testing.T) {
 			d := new(Dictionary)
 			table, stats := s.build(d)
 			checkTable(t, table, d)
-			if diff := cmp.Diff(test.want, table.changes(d), cmp.AllowUnexported(pcRule{})); diff != "" {
+			if diff := cmp.Diff(test.want, table.changes(t, d), cmp.AllowUnexported(pcRule{})); diff != "" {
 				t.Errorf("rows (-want +got):\n%s", diff)
 			}
 			var unsupported [NumReasons]int
@@ -118,7 +118,7 @@ func TestSetLoc(t *testing.T) {
 			s.fde(cie, start, 0x50, code(test.target, len(s)+4+4+4+4+1+1)...)
 			d := new(Dictionary)
 			table, _ := s.build(d)
-			if diff := cmp.Diff(test.want, table.changes(d), cmp.AllowUnexported(pcRule{})); diff != "" {
+			if diff := cmp.Diff(test.want, table.changes(t, d), cmp.AllowUnexported(pcRule{})); diff != "" {
 				t.Errorf("rows (-want +got):\n%s", diff)
 			}
 		})
@@ -136,7 +136,7 @@ func TestRememberDepth(t *testing.T) {
 		s.fde(s.cie(cieSpec{}), textAddress, 16, code...)
 		d := new(Dictionary)
 		table, _ := s.build(d)
-		if got := d.Rules()[table.Lookup(textAddress)]; got != want {
+		if got := d.Rules()[table.Lookup(textAddress, d.Rules())]; got != want {
 			t.Errorf("depth %d: rule %v, want %v", depth, got, want)
 		}
 	}

@@ -3,6 +3,7 @@ package unwind
 import (
 	"fmt"
 	"math"
+	"math/bits"
 )
 
 // CFAKind says how a Rule finds the canonical frame address (CFA). The values
@@ -42,6 +43,9 @@ const (
 	// CFARARegister: CFA = rsp + hi and the return address is in DWARF register
 	// lo, as in glibc's vfork and some of its hand-written string functions. Only the innermost frame knows that register.
 	CFARARegister CFAKind = 9
+	// CFARun: stands for several rules that follow one another from the row's
+	// address on, see runRule. The search resolves it: Lookup never returns it.
+	CFARun CFAKind = 10
 )
 
 // Offsets of the interrupted registers from a struct ucontext of x86-64, from
@@ -85,6 +89,19 @@ func (r Rule) Halves() (hi, lo int16) {
 	return int16(r.CFAOffset >> 16), int16(r.CFAOffset)
 }
 
+// runRule returns a rule of the kind CFARun. The rules that it stands for are in
+// the dictionary from index first on. Bit i of the mask is set where the next of
+// them begins i+1 bytes after the row.
+func runRule(first uint16, mask uint32) Rule {
+	return Rule{CFA: CFARun, RBPOffset: int16(first), CFAOffset: int32(mask)}
+}
+
+// at returns the index of the rule that a run has so many bytes after its row.
+func (r Rule) at(distance uint32) uint16 {
+	passed := uint32(r.CFAOffset) & (1<<distance - 1) // all of it from 32 on
+	return uint16(r.RBPOffset) + uint16(bits.OnesCount32(passed))
+}
+
 // halvesRule returns the rule of that kind with hi and lo in CFAOffset; ok is
 // false where one of them needs more than 16 bits.
 func halvesRule(kind CFAKind, hi, lo int64) (r Rule, ok bool) {
@@ -110,6 +127,8 @@ func (r Rule) String() string {
 		return "end"
 	case CFASignal:
 		return fmt.Sprintf("signal(rsp%+d)", r.CFAOffset)
+	case CFARun:
+		return fmt.Sprintf("run(%d, %#x)", uint16(r.RBPOffset), uint32(r.CFAOffset))
 	case CFARSP:
 		cfa = fmt.Sprintf("rsp%+d", r.CFAOffset)
 	case CFARBP:

@@ -25,7 +25,7 @@ func TestRestoreRT(t *testing.T) {
 	}
 	pc := text.Addr + uint64(at)
 	for _, pc := range []uint64{pc - 1, pc, pc + 8} {
-		if got := d.Rules()[table.Lookup(pc)]; got != (Rule{CFA: CFASignal}) {
+		if got := d.Rules()[table.Lookup(pc, d.Rules())]; got != (Rule{CFA: CFASignal}) {
 			t.Errorf("%#x: rule %v, want signal", pc, got)
 		}
 	}
@@ -55,7 +55,7 @@ func TestSignalRule(t *testing.T) {
 		s.fde(s.cie(cieSpec{}), textAddress, 16, bytes.Join(test.code, nil)...)
 		d := new(Dictionary)
 		table, _ := s.build(d)
-		if got := d.Rules()[table.Lookup(textAddress)]; got != test.want {
+		if got := d.Rules()[table.Lookup(textAddress, d.Rules())]; got != test.want {
 			t.Errorf("%s: rule %v, want %v", test.name, got, test.want)
 		}
 	}

@@ -83,7 +83,7 @@ type Stats struct {
 	FDEs int // FDEs that the table holds
 
 	FDERows   int // rows that the FDEs describe
-	TableRows int // rows of the table: equal ones merged, gaps and page starts added
+	TableRows int // rows of the table: equal ones merged, gaps and page starts added, runs joined
 
 	ExecutableBytes uint64 // size of the executable segments, which may hold read-only data too
 	CoveredBytes    uint64 // bytes of code that FDEs cover

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"os"
 	"testing"
+	"unsafe"
 )
 
 // Files of the system under test, each by the paths of its Debian packages. The
@@ -64,8 +65,9 @@ func buildFile(tb testing.TB, path string, d *Dictionary) (*Table, Stats) {
 	return table, stats
 }
 
-// kilobytesPerMegabyte returns the table's memory in KB for each MB of .text.
-func kilobytesPerMegabyte(tb testing.TB, path string, table *Table) float64 {
+// kilobytesPerMegabyte returns the memory of the table and of a dictionary that
+// serves it alone, in KB for each MB of .text.
+func kilobytesPerMegabyte(tb testing.TB, path string, table *Table, d *Dictionary) float64 {
 	tb.Helper()
 	f, err := elf.Open(path)
 	if err != nil {
@@ -76,5 +78,6 @@ func kilobytesPerMegabyte(tb testing.TB, path string, table *Table) float64 {
 	if text == nil {
 		tb.Fatalf("%s has no .text", path)
 	}
-	return float64(table.Bytes()) / 1000 / (float64(text.Size) / 1e6)
+	size := table.Bytes() + len(d.Rules())*int(unsafe.Sizeof(Rule{}))
+	return float64(size) / 1000 / (float64(text.Size) / 1e6)
 }

@@ -13,8 +13,9 @@ const (
 // 16 the rule's index in the Dictionary. It applies from that address up to the
 // next row's. Within a page rows are sorted by address and no two have the same;
 // the first is at address 0 of the page, so a search never leaves its page.
-// Addresses that no FDE covers have the index 0, CFAUnknown, except for the
-// padding between functions (see isPadding), where the row before goes on.
+// Addresses that no FDE covers have the rule CFAUnknown, except for the
+// padding between functions (see isPadding), where the row before goes on. A row
+// whose rule is a run stands for several (see runs.go), all of the same page.
 type Table struct {
 	// Base is the address (ELF p_vaddr) of page 0, a multiple of 64 KiB.
 	Base uint64
@@ -26,10 +27,11 @@ type Table struct {
 }
 
 // Lookup returns the dictionary index of the rule for the address pc of the
-// file, 0 where there is none. It is the reference for the search in BPF, which
-// must give the same answer. For a return address, pass that address minus 1:
-// the call may have been the last instruction that its row covers.
-func (t *Table) Lookup(pc uint64) uint16 {
+// file, one of CFAUnknown where there is none. rules are those of the table's
+// dictionary. It is the reference for the search in BPF, which must give the
+// same answer. For a return address, pass that address minus 1: the call may
+// have been the last instruction that its row covers.
+func (t *Table) Lookup(pc uint64, rules []Rule) uint16 {
 	if pc < t.Base {
 		return 0
 	}
@@ -40,7 +42,11 @@ func (t *Table) Lookup(pc uint64) uint16 {
 	rows := t.Rows[t.Pages[page]:t.Pages[page+1]]
 	at := uint32(pc & (pageSize - 1))
 	n := sort.Search(len(rows), func(i int) bool { return rows[i]&0xffff > at })
-	return uint16(rows[n-1] >> 16)
+	row := rows[n-1]
+	if r := rules[row>>16]; r.CFA == CFARun {
+		return r.at(at - row&0xffff)
+	}
+	return uint16(row >> 16)
 }
 
 // Bytes returns the memory that the table's contents take.

@@ -80,7 +80,7 @@ func TestLayout(t *testing.T) {
 			d := new(Dictionary)
 			table, stats := s.build(d)
 			checkTable(t, table, d)
-			if diff := cmp.Diff(test.want, table.changes(d), cmp.AllowUnexported(pcRule{})); diff != "" {
+			if diff := cmp.Diff(test.want, table.changes(t, d), cmp.AllowUnexported(pcRule{})); diff != "" {
 				t.Errorf("rows (-want +got):\n%s", diff)
 			}
 			if stats.CoveredBytes != test.covered {
@@ -127,17 +127,18 @@ func TestPages(t *testing.T) {
 		{textAddress + 0x4_0000, 0},
 		{1<<64 - 1, 0},
 	} {
-		if got := table.Lookup(at.pc); got != at.want {
+		if got := table.Lookup(at.pc, d.Rules()); got != at.want {
 			t.Errorf("Lookup(%#x) = %d, want %d", at.pc, got, at.want)
 		}
 	}
 }
 
 func TestEmptyTable(t *testing.T) {
-	table, _ := ehFrame(nil).build(new(Dictionary))
-	checkTable(t, table, new(Dictionary))
+	d := new(Dictionary)
+	table, _ := ehFrame(nil).build(d)
+	checkTable(t, table, d)
 	for _, pc := range []uint64{0, textAddress, 1<<64 - 1} {
-		if got := table.Lookup(pc); got != 0 {
+		if got := table.Lookup(pc, d.Rules()); got != 0 {
 			t.Errorf("Lookup(%#x) = %d, want 0", pc, got)
 		}
 	}
@@ -167,7 +168,7 @@ func TestDictionary(t *testing.T) {
 	s.fde(s.cie(cieSpec{}), textAddress, 16, cfaDefCFARegister, regRBP, cfaAdvanceLoc|4, cfaDefCFA, regRSP, 16)
 	table, stats := s.build(d)
 	want := []pcRule{{4, rsp(16)}, {16, Rule{}}}
-	if diff := cmp.Diff(want, table.changes(d), cmp.AllowUnexported(pcRule{})); diff != "" {
+	if diff := cmp.Diff(want, table.changes(t, d), cmp.AllowUnexported(pcRule{})); diff != "" {
 		t.Errorf("rows with a full dictionary (-want +got):\n%s", diff)
 	}
 	if n := stats.Unsupported[ReasonDictionary]; n != 1 {

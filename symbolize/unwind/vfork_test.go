@@ -24,7 +24,7 @@ func TestVfork(t *testing.T) {
 			continue
 		}
 		for pc := range s.Size {
-			if d.Rules()[table.Lookup(s.Value+pc)] == halves(CFARARegister, 0, 5) {
+			if d.Rules()[table.Lookup(s.Value+pc, d.Rules())] == halves(CFARARegister, 0, 5) {
 				return
 			}
 		}
