@@ -12,16 +12,16 @@ import (
 	"strings"
 )
 
-// buildMark starts the first line of a C or C++ source that is a test program:
+// buildMark starts the first line of a C, C++ or Rust source that is a test program:
 // the compiler and its flags follow, without source and output.
 const buildMark = "// build: "
 
-// Build compiles the test programs among the .c and .cc files of
-// srcDir into outDir, each named as its source without the ending, or with
+// Build compiles the test programs among the .c, .cc and .rs
+// files of srcDir into outDir, each named as its source without the ending, or with
 // .so where the flags say -shared. Sources without a build line are left out.
 func Build(ctx context.Context, srcDir, outDir string) error {
 	var sources []string
-	for _, pattern := range []string{"*.c", "*.cc"} {
+	for _, pattern := range []string{"*.c", "*.cc", "*.rs"} {
 		names, err := filepath.Glob(filepath.Join(srcDir, pattern))
 		if err != nil {
 			return err

@@ -1,0 +1,216 @@
+package tracer
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"memtrace/tracer/testprog"
+)
+
+const unwindingDir = "testdata/unwinding"
+
+// unwindingPrograms are programs without frame pointers, as optimizing compilers
+// and distributions make them, by name.
+func unwindingPrograms(t *testing.T) map[string][]string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := testprog.Build(t.Context(), unwindingDir, dir); err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]string{
+		"C":      {filepath.Join(dir, "frames")},
+		"C++":    {filepath.Join(dir, "frames_cpp")},
+		"Rust":   {filepath.Join(dir, "frames_rust")},
+		"Python": {"/usr/bin/python3", filepath.Join(unwindingDir, "frames.py")},
+		"LLVM":   {"/usr/bin/python3", filepath.Join(unwindingDir, "frames.py"), "llvm"},
+		"node":   {"/usr/bin/node", filepath.Join(unwindingDir, "frames.js")},
+	}
+}
+
+// startUnwinding starts one of them. From 128 KiB on malloc maps, and keeps next to
+// nothing of its heap in stock, so that the debugger can stop inside it without a
+// breakpoint.
+func startUnwinding(t *testing.T, argv []string) *testprog.Program {
+	t.Helper()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "MALLOC_MMAP_THRESHOLD_=131072", "MALLOC_TOP_PAD_=0",
+		"MALLOC_TRIM_THRESHOLD_=0", "PYTHONMALLOC=malloc")
+	return testprog.Command(t, cmd)
+}
+
+// stacksOf traces the program while it answers the line and returns the tracer,
+// stopped, which has all of its stacks.
+func stacksOf(t *testing.T, p *testprog.Program, line string) *Tracer {
+	t.Helper()
+	tr, err := Open(Config{PIDs: []int{p.PID()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tr.Close() })
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- tr.Run(ctx) }()
+	p.Say(line)
+	if answer := p.Line(); answer != "done" {
+		t.Fatalf("the program says %q", answer)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+// Of the stacks of code without frame pointers at least 99.9 % end where the
+// program or the thread began.
+func TestWholeStacks(t *testing.T) {
+	testprog.NeedRoot(t)
+	programs := unwindingPrograms(t)
+	for _, name := range []string{"C", "C++", "Rust", "Python", "LLVM"} {
+		t.Run(name, func(t *testing.T) {
+			p := startUnwinding(t, programs[name])
+			tr := stacksOf(t, p, "go")
+			cut, deepest := 0, 0
+			for _, s := range tr.stacks {
+				if s.truncated {
+					cut++
+				}
+				deepest = max(deepest, len(s.frames))
+			}
+			all := len(tr.stacks)
+			t.Logf("%d of %d stacks are cut, the deepest has %d frames; %+v", cut, all, deepest, tr.counters)
+			if all < 50 || cut*1000 > all {
+				t.Errorf("%d of %d stacks are cut", cut, all)
+			}
+			if name == "C" && deepest < 120 {
+				t.Errorf("the deepest stack has %d frames, want the recursion of 60 calls whole", deepest)
+			}
+			if lost := tr.counters.LostStack; lost > 0 {
+				t.Errorf("%d stacks lost", lost)
+			}
+		})
+	}
+}
+
+// The stacks are those that gdb sees at the same calls.
+func TestStacksEqualDebugger(t *testing.T) {
+	testprog.NeedRoot(t)
+	for name, argv := range unwindingPrograms(t) {
+		t.Run(name, func(t *testing.T) {
+			p := startUnwinding(t, argv)
+			want := debuggerStacks(t, p)
+			tr := stacksOf(t, p, "once")
+			var all [][]uint64
+			for _, s := range tr.stacks {
+				all = append(all, s.frames)
+			}
+			for text, frames := range want {
+				if !slices.ContainsFunc(all, func(f []uint64) bool { return slices.Equal(f, frames) }) {
+					t.Errorf("no stack of memtrace's equals gdb's %s; nearest is %x", text, nearest(all, frames))
+				}
+			}
+			t.Logf("%d stacks of gdb's are among memtrace's %d", len(want), len(all))
+			if len(want) < 8 {
+				t.Errorf("gdb saw %d stacks: the test shows nothing", len(want))
+			}
+		})
+	}
+}
+
+// nearest returns the stack that agrees with want in most of its inner frames.
+func nearest(all [][]uint64, want []uint64) (best []uint64) {
+	longest := -1
+	for _, frames := range all {
+		n := 0
+		for n < min(len(frames), len(want)) && frames[n] == want[n] {
+			n++
+		}
+		if n > longest {
+			best, longest = frames, n
+		}
+	}
+	return best
+}
+
+// debuggerStacks lets the program work once under gdb and returns the stacks of
+// the allocations for which malloc asked the kernel for memory, as gdb prints them and as the
+// addresses of the frames behind the allocation function's. Stacks through
+// generated code are left out: gdb has no rules for it and guesses.
+func debuggerStacks(t *testing.T, p *testprog.Program) map[string][]uint64 {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	gdb := exec.CommandContext(ctx, "gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off",
+		"-p", strconv.Itoa(p.PID()), "-x", filepath.Join(unwindingDir, "stacks.py"))
+	out, err := gdb.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	gdb.Stderr = &stderr
+	if err := gdb.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stacks := make(map[string][]uint64)
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 0:
+		case fields[0] == "attached":
+			p.Say("once")
+		case fields[0] == "stack":
+			if frames := debuggerFrames(t, fields[2:]); fields[1] == "1" && frames != nil {
+				stacks[strings.Join(fields[2:], " ")] = frames
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	if err := gdb.Wait(); err != nil {
+		t.Fatalf("gdb: %v\n%s", err, stderr.String())
+	}
+	if answer := p.Line(); answer != "done" {
+		t.Fatalf("the program says %q", answer)
+	}
+	return stacks
+}
+
+// debuggerFrames returns what is behind the allocation function; nil where there
+// is none, as in a mapping that the program made itself, or generated code.
+func debuggerFrames(t *testing.T, frames []string) (addresses []uint64) {
+	t.Helper()
+	functions := []string{"malloc", "calloc", "realloc", "memalign", "posix_memalign", "aligned_alloc"}
+	found := false
+	for _, f := range frames {
+		address, name, _ := strings.Cut(f, ":")
+		if !found {
+			found = slices.Contains(functions, strings.TrimPrefix(strings.TrimPrefix(name, "__GI_"), "__libc_"))
+			continue
+		}
+		if strings.HasPrefix(name, "Builtins_") {
+			return nil
+		}
+		pc, err := strconv.ParseUint(address, 16, 64)
+		if err != nil {
+			t.Fatalf("gdb prints %q", f)
+		}
+		addresses = append(addresses, pc)
+	}
+	return addresses
+}
