@@ -97,8 +97,10 @@ func readObject(file *os.File) (*Object, error) {
 		symbols = append(symbols, sym)
 	}
 	for i, inside := range image.places(symbols) {
-		o.Probes[i].Inside = inside
-		o.Probes[i].Offset += inside
+		probe, sym := &o.Probes[i], symbols[i]
+		probe.Inside = inside
+		probe.Offset += inside
+		probe.code = probedCode(image.code(sym.Value), sym, inside)
 	}
 	return o, nil
 }
