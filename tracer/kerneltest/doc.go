@@ -2,9 +2,7 @@
 // releases, each booted in qemu with software emulation, so that no KVM and no
 // root is needed on the host.
 //
-// The kernels come from the Debian mirror that apt is already configured with,
-// through apt itself with lists of its own: proxies, keys and checksums are
-// apt's affair, and nothing on the machine is installed or changed. The guest
+// The kernels come from the machine's own Debian mirror (see debpkg). The guest
 // has no distribution: its whole file system is an initramfs made of the files
 // that a [Guest] names, the shared libraries they need, and the init in
 // kerneltest/init, which runs one command and ends the machine.

@@ -1,19 +1,14 @@
 package kerneltest
 
 import (
-	"archive/tar"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"memtrace/tracer/debpkg"
 )
 
 // Kernel is the newest kernel of one Debian suite.
@@ -44,55 +39,38 @@ var (
 	imagePackage = regexp.MustCompile(`^linux-image-(\d.*-cloud-amd64)$`)
 	// From 7.0 the image package is empty and depends on the one with the file.
 	binaryPackage = regexp.MustCompile(`^linux-binary-(\d.*-cloud-amd64)$`)
-	kernelFile    = regexp.MustCompile(`^(\./)?(boot/vmlinuz-\S+|usr/lib/modules/[^/]+/vmlinuz)$`)
+	kernelFile    = regexp.MustCompile(`^(boot/vmlinuz-\S+|usr/lib/modules/[^/]+/vmlinuz)$`)
 )
 
 // image returns the path of the suite's bzImage in the cache, downloading it
 // where the suite has a newer one.
 func (k Kernel) image(ctx context.Context) (string, error) {
-	root, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find cache directory: %w", err)
-	}
-	dir := filepath.Join(root, "memtrace-kernels", k.Suite)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	unlock, err := lockDir(dir)
+	suite, err := debpkg.Open(ctx, k.Suite)
 	if err != nil {
 		return "", err
 	}
-	defer unlock()
-
-	origin, err := machineOrigin()
+	defer suite.Close()
+	pkg, version, err := resolveImage(func(name string) (string, error) { return suite.Show(ctx, name) })
 	if err != nil {
-		return "", err
-	}
-	a := aptRoot{dir: dir, suite: k.Suite, origin: origin}
-	if err := a.update(ctx); err != nil {
-		return "", err
-	}
-	pkg, version, err := resolveImage(func(name string) (string, error) { return a.show(ctx, name) })
-	if err != nil {
-		return "", fmt.Errorf("suite %s of %s: %w", k.Suite, origin.URI, err)
+		return "", fmt.Errorf("find the kernel of %v: %w", suite, err)
 	}
 	if k.Want != "" && !strings.HasPrefix(version, k.Want+".") {
-		return "", fmt.Errorf("suite %s of %s has kernel %s, want %s", k.Suite, origin.URI, version, k.Want)
+		return "", fmt.Errorf("%v has kernel %s, want %s", suite, version, k.Want)
 	}
-	image := filepath.Join(dir, "vmlinuz-"+version)
+	image := filepath.Join(suite.Dir(), "vmlinuz-"+version)
 	if _, err := os.Stat(image); err == nil {
 		return image, nil
 	}
-	deb, err := a.download(ctx, pkg)
+	deb, err := suite.Download(ctx, pkg)
 	if err != nil {
 		return "", err
 	}
 	defer os.Remove(deb)
-	old, err := filepath.Glob(filepath.Join(dir, "vmlinuz-*"))
+	old, err := filepath.Glob(filepath.Join(suite.Dir(), "vmlinuz-*"))
 	if err != nil {
 		return "", err
 	}
-	if err := extractKernel(ctx, deb, image); err != nil {
+	if err := debpkg.ExtractFile(ctx, deb, kernelFile, image); err != nil {
 		return "", fmt.Errorf("extract kernel from %s: %w", filepath.Base(deb), err)
 	}
 	for _, name := range old {
@@ -120,75 +98,26 @@ func resolveImage(show func(name string) (string, error)) (pkg, version string, 
 	if binary, _ := dependency(image, binaryPackage); binary != "" {
 		pkg = binary
 	}
-	if revision := controlField(image, "Version"); revision != "" {
+	if revision := debpkg.Field(image, "Version"); revision != "" {
 		version += "_" + strings.ReplaceAll(revision, "/", "_")
 	}
 	return pkg, version, nil
 }
 
-// extractKernel writes the one kernel file of a package to dst.
-func extractKernel(ctx context.Context, deb, dst string) (err error) {
-	cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", deb)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start dpkg-deb (package dpkg): %w", err)
-	}
-	tmp := dst + ".part"
-	defer os.Remove(tmp)
-	found, err := copyKernel(tar.NewReader(out), tmp)
-	_, _ = io.Copy(io.Discard, out) // lets dpkg-deb finish; its status tells the rest
-	if werr := cmd.Wait(); werr != nil {
-		return errors.Join(err, fmt.Errorf("dpkg-deb: %w: %s", werr, strings.TrimSpace(stderr.String())))
-	}
-	if err != nil {
-		return err
-	}
-	if !found {
-		return errors.New("package holds no vmlinuz")
-	}
-	return os.Rename(tmp, dst)
-}
-
-func copyKernel(archive *tar.Reader, dst string) (found bool, err error) {
-	for {
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		if h.Typeflag != tar.TypeReg || !kernelFile.MatchString(path.Clean(h.Name)) {
-			continue
-		}
-		f, err := os.Create(dst)
-		if err != nil {
-			return false, err
-		}
-		_, err = io.Copy(f, archive)
-		return true, errors.Join(err, f.Close())
-	}
-}
-
-// lockDir keeps other test processes out of a cache directory.
-func lockDir(dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
-			break
+// dependency returns the first package among the Depends of a control
+// paragraph that the pattern matches, and the pattern's first group.
+func dependency(paragraph string, pattern *regexp.Regexp) (name, group string) {
+	for clause := range strings.SplitSeq(debpkg.Field(paragraph, "Depends"), ",") {
+		for alternative := range strings.SplitSeq(clause, "|") {
+			fields := strings.Fields(alternative)
+			if len(fields) == 0 {
+				continue
+			}
+			name, _, _ := strings.Cut(fields[0], ":") // an architecture
+			if m := pattern.FindStringSubmatch(name); m != nil {
+				return name, m[1]
+			}
 		}
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
-	}
-	return func() { f.Close() }, nil // closing lets go of the lock
+	return "", ""
 }

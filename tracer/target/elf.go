@@ -4,7 +4,6 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 
@@ -81,20 +80,27 @@ func readObject(file *os.File) (*Object, error) {
 	}
 	o := &Object{file: file, Family: familyOf(defined)}
 	seen := make(map[uint64]bool)
-	text := segments{f: f}
+	image := loaded(f)
+	var symbols []elf.Symbol
 	for _, fn := range functions {
 		sym, ok := defined[fn.Name]
 		if !ok || !isFunction(sym) {
 			continue
 		}
 		// Aliases share an address; one probe sees the calls of all names.
-		segment := text.at(sym.Value)
+		segment := image.code(sym.Value)
 		if segment == nil || seen[sym.Value] {
 			continue
 		}
 		seen[sym.Value] = true
-		inside := place(f.Machine, segment.code, segment.Vaddr, sym.Value)
-		o.Probes = append(o.Probes, Probe{fn, sym.Value + inside - segment.Vaddr + segment.Off, inside})
+		o.Probes = append(o.Probes, Probe{Function: fn, Offset: sym.Value - segment.Vaddr + segment.Off})
+		symbols = append(symbols, sym)
+	}
+	for i, inside := range image.places(symbols) {
+		probe, sym := &o.Probes[i], symbols[i]
+		probe.Inside = inside
+		probe.Offset += inside
+		probe.code = probedCode(image.code(sym.Value), sym, inside)
 	}
 	return o, nil
 }
@@ -156,47 +162,6 @@ func hasInterpreterOrIsStatic(f *elf.File) bool {
 	}
 	flags, err := f.DynValue(elf.DT_FLAGS_1)
 	return err == nil && len(flags) > 0 && elf.DynFlag1(flags[0])&elf.DF_1_PIE != 0
-}
-
-// segments are a file's executable segments, read when first asked for.
-type segments struct {
-	f    *elf.File
-	read []*segment
-}
-
-type segment struct {
-	elf.ProgHeader
-	code []byte
-}
-
-// maxText bounds how much of a segment is read to place a probe, in bytes. In
-// a larger one probes go on the functions' entries.
-const maxText = 64 << 20
-
-// at returns the executable segment that holds address in the file, or nil.
-func (s *segments) at(address uint64) *segment {
-	for _, known := range s.read {
-		if known.holds(address) {
-			return known
-		}
-	}
-	for _, p := range s.f.Progs {
-		found := &segment{ProgHeader: p.ProgHeader}
-		if p.Type != elf.PT_LOAD || p.Flags&elf.PF_X == 0 || !found.holds(address) {
-			continue
-		}
-		if p.Filesz <= maxText {
-			// The size is a claim of the file's: memory is taken as it is read.
-			found.code, _ = io.ReadAll(p.Open())
-		}
-		s.read = append(s.read, found)
-		return found
-	}
-	return nil
-}
-
-func (s *segment) holds(address uint64) bool {
-	return address >= s.Vaddr && address-s.Vaddr < s.Filesz
 }
 
 func familyOf(defined map[string]elf.Symbol) Family {

@@ -124,7 +124,7 @@ func TestGlibc(t *testing.T) {
 	}
 	inside := map[string]uint64{
 		"malloc": 0, "calloc": 0, "realloc": 0, "free": 3,
-		"memalign": 7, "posix_memalign": 7, "valloc": 7, "pvalloc": 0,
+		"memalign": 7, "posix_memalign": 7, "valloc": 7, "pvalloc": 7,
 	}
 	for name, want := range inside {
 		if got := probes[name].Inside; got != want {
@@ -202,7 +202,7 @@ func TestNoAllocators(t *testing.T) {
 }
 
 // TestAliases: names of one function get one probe, a name that is no function
-// none.
+// none, nor does one whose symbol is of what chooses the function.
 func TestAliases(t *testing.T) {
 	path := build(t, "gcc -shared -fPIC -nostdlib -O1 -fno-builtin", `
 typedef unsigned long size_t;
@@ -212,6 +212,8 @@ void *aligned_alloc(size_t a, size_t n) __attribute__((alias("memalign")));
 void free(void *p) { *(int *)p = 0; }
 void cfree(void *p) __attribute__((alias("free")));
 int valloc = 7;
+static void *pick(void) { return malloc; }
+void *pvalloc(size_t n) __attribute__((ifunc("pick")));
 `)
 	o := object(t, path)
 	if o == nil || o.Family != Unknown {

@@ -19,10 +19,6 @@ func assemble(t *testing.T, text string) []byte {
 }
 
 func TestPlace(t *testing.T) {
-	const (
-		base   = 0x401000
-		before = 16 // NOPs in front of the function
-	)
 	x86 := elf.EM_X86_64
 	for _, tc := range []struct {
 		name    string
@@ -82,25 +78,59 @@ func TestPlace(t *testing.T) {
 		{"the last one within the limit", x86, strings.Repeat("48 85 ff ", 10) + "53", "", 30},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			code := bytes.Repeat([]byte{0x90}, before)
-			code = append(code, assemble(t, tc.body)...)
-			code = append(code, assemble(t, tc.after)...)
-			if got := place(tc.machine, code, base, base+before); got != tc.want {
-				t.Errorf("place = %d, want %d", got, tc.want)
-			}
+			m := codeOf(t, tc.body, tc.after)
+			m.machine = tc.machine
+			checkPlace(t, m, uint64(len(assemble(t, tc.body))), tc.want)
 		})
+	}
+}
+
+// Where codeOf puts a function, and where others put what leads there.
+const (
+	before = 16 // NOPs in front of the function
+	base   = 0x401000
+	entry  = base + before
+	data   = 0x500000
+)
+
+// codeOf is an image of a function and of code behind it.
+func codeOf(t *testing.T, body, after string) *image {
+	t.Helper()
+	code := bytes.Repeat([]byte{0x90}, before)
+	code = append(code, assemble(t, body)...)
+	code = append(code, assemble(t, after)...)
+	m := &image{machine: elf.EM_X86_64}
+	m.add(base, elf.PF_R|elf.PF_X, code)
+	return m
+}
+
+func (m *image) add(address uint64, flags elf.ProgFlag, content []byte) {
+	m.segments = append(m.segments, &elf.Prog{
+		ProgHeader: elf.ProgHeader{Type: elf.PT_LOAD, Flags: flags, Vaddr: address, Filesz: uint64(len(content))},
+		ReaderAt:   bytes.NewReader(content),
+	})
+}
+
+// checkPlace wants a probe at an offset from the function of that many bytes.
+func checkPlace(t *testing.T, m *image, size, want uint64) {
+	t.Helper()
+	if got := m.places([]elf.Symbol{{Value: entry, Size: size}})[0]; got != want {
+		t.Errorf("places = %d, want %d", got, want)
 	}
 }
 
 // TestPlaceOutside asks for functions that the code does not hold.
 func TestPlaceOutside(t *testing.T) {
-	code := assemble(t, "f3 0f 1e fa | 55 | c3")
-	for _, entry := range []uint64{0, 0xfff, 0x1006, 0x1007, 1<<64 - 1} {
-		if got := place(elf.EM_X86_64, code, 0x1000, entry); got != 0 {
-			t.Errorf("entry %#x: place = %d, want 0", entry, got)
+	m := &image{machine: elf.EM_X86_64}
+	ask := func() {
+		t.Helper()
+		for _, address := range []uint64{0, 0xfff, 0x1006, 0x1007, 1<<64 - 1} {
+			if got := m.places([]elf.Symbol{{Value: address, Size: 6}})[0]; got != 0 {
+				t.Errorf("entry %#x: places = %d, want 0", address, got)
+			}
 		}
 	}
-	if got := place(elf.EM_X86_64, nil, 0, 0); got != 0 {
-		t.Errorf("no code: place = %d, want 0", got)
-	}
+	ask()
+	m.add(0x1000, elf.PF_R|elf.PF_X, assemble(t, "f3 0f 1e fa | 55 | c3"))
+	ask()
 }

@@ -2,7 +2,6 @@ package target
 
 import (
 	"debug/elf"
-	"encoding/binary"
 
 	"golang.org/x/arch/x86/x86asm"
 )
@@ -12,29 +11,47 @@ import (
 // times as long. place looks for an emulated one at which the function's
 // arguments and its stack pointer still are what they were at the entry.
 
-// placeLimit is how many bytes of a function are looked at.
+// placeLimit is how many bytes behind a function's entry a probe can be.
 const placeLimit = 32
 
-// place returns the offset from the function's entry at which a probe sees
-// every call, once, and all of its arguments, for the least cost. Whatever is
-// not understood ends the search; the entry is always right. code is the
-// executable segment, loaded at address base; entry is the function's address.
-func place(machine elf.Machine, code []byte, base, entry uint64) uint64 {
-	if machine != elf.EM_X86_64 || entry < base || entry-base >= uint64(len(code)) {
-		return 0
+// longest is the length of the longest instruction, in bytes.
+const longest = 15
+
+// places returns the offset from each function's entry at which a probe sees
+// every call, once, and all of its arguments, for the least cost. Each function
+// is in an executable segment.
+func (m *image) places(functions []elf.Symbol) []uint64 {
+	inside, spans := make([]uint64, len(functions)), make([]span, len(functions))
+	if m.machine != elf.EM_X86_64 {
+		return inside
 	}
-	body := code[entry-base:]
-	body = body[:min(len(body), placeLimit)]
-	for at := 0; at < len(body); {
+	for i, fn := range functions {
+		// One of unknown length is not looked at: what follows its entry may
+		// belong to another.
+		inside[i] = place(read(m.code(fn.Value), fn.Value, min(fn.Size, placeLimit+longest)))
+		spans[i] = span{fn.Value + 1, fn.Value + inside[i]}
+	}
+	for i, reached := range m.reached(spans) {
+		if reached {
+			inside[i] = 0
+		}
+	}
+	return inside
+}
+
+// place returns the offset from a function's entry at which a probe sees every
+// call and all of its arguments for the least cost, provided that nothing but
+// the entry leads there (see reached). Whatever is not understood ends the
+// search; the entry is always right. body is the function's code or the first
+// placeLimit+longest bytes of it.
+func place(body []byte) uint64 {
+	for at := 0; at < min(len(body), placeLimit); {
 		if emulated(body[at:]) {
-			if at > 0 && jumpedTo(code, base, entry+1, entry+uint64(at)) {
-				return 0
-			}
 			return uint64(at)
 		}
 		n := harmless(body[at:])
 		if n == 0 {
-			return 0
+			break
 		}
 		at += n
 	}
@@ -44,37 +61,35 @@ func place(machine elf.Machine, code []byte, base, entry uint64) uint64 {
 // emulated reports whether the kernel emulates the instruction at the start of
 // code: those that arch/x86/kernel/uprobes.c (branch_setup_xol_ops and
 // push_setup_xol_ops) has handled since before Linux 5.8. A prefix other than
-// the REX of push r8 to r15 disqualifies.
+// the REX of push r8 to r15 disqualifies, and so does an end of code within.
 func emulated(code []byte) bool {
 	if len(code) == 0 {
 		return false
 	}
+	length := 0
 	switch op := code[0]; {
-	case op >= 0x50 && op <= 0x57: // push
-		return true
+	case op >= 0x50 && op <= 0x57, op == 0x90: // push, nop
+		length = 1
 	case op == 0x41 && len(code) > 1 && code[1] >= 0x50 && code[1] <= 0x57: // push r8 to r15
-		return true
+		length = 2
 	case op >= 0x70 && op <= 0x7f, op == 0xeb: // jcc rel8, jmp rel8
-		return true
-	case op == 0x0f && len(code) > 1 && code[1] >= 0x80 && code[1] <= 0x8f: // jcc rel32
-		return true
+		length = 2
 	case op == 0xe8, op == 0xe9: // call, jmp rel32
-		return true
-	case op == 0x90: // nop
-		return true
+		length = 5
+	case op == 0x0f && len(code) > 1 && code[1] >= 0x80 && code[1] <= 0x8f: // jcc rel32
+		length = 6
 	}
-	return false
+	return length > 0 && length <= len(code)
 }
 
 // harmless returns the length of the instruction at the start of code if the
 // one behind it always follows and the arguments and the stack pointer stay as
 // they are, else 0.
 func harmless(code []byte) int {
-	// endbr64, which x86asm does not know.
-	if len(code) >= 4 && binary.BigEndian.Uint32(code) == 0xf30f1efa {
+	if isEndbr64(code) {
 		return 4
 	}
-	inst, err := x86asm.Decode(code, 64)
+	inst, err := disassemble(code)
 	if err != nil {
 		return 0
 	}
@@ -96,38 +111,6 @@ func scratch(reg x86asm.Reg) bool {
 	case x86asm.EAX, x86asm.RAX, x86asm.ECX, x86asm.RCX,
 		x86asm.R8, x86asm.R9, x86asm.R10, x86asm.R11, x86asm.R8L, x86asm.R9L, x86asm.R10L, x86asm.R11L:
 		return true
-	}
-	return false
-}
-
-// jumpedTo reports whether anything in code might jump or call to an address
-// from first to last. It takes every byte for the start of an instruction, so
-// that no disassembly has to be right for the answer to be safe.
-func jumpedTo(code []byte, base, first, last uint64) bool {
-	hit := func(next uint64, displacement int64) bool {
-		to := next + uint64(displacement)
-		return first <= to && to <= last
-	}
-	for i := 0; i+2 <= len(code); i++ {
-		op, at := code[i], base+uint64(i)
-		switch {
-		case op >= 0x70 && op <= 0x7f, op == 0xeb, op >= 0xe0 && op <= 0xe3: // rel8
-			if hit(at+2, int64(int8(code[i+1]))) {
-				return true
-			}
-		case op == 0xe8, op == 0xe9, op == 0x0f && code[i+1]&0xf0 == 0x80: // rel32
-			skip := 1
-			if op == 0x0f {
-				skip = 2
-			}
-			if i+skip+4 > len(code) {
-				continue
-			}
-			displacement := int32(binary.LittleEndian.Uint32(code[i+skip:]))
-			if hit(at+uint64(skip)+4, int64(displacement)) {
-				return true
-			}
-		}
 	}
 	return false
 }

@@ -25,6 +25,7 @@ var (
 	ErrExiting       = errors.New("is exiting")
 	ErrForeign       = errors.New("is not a program of this machine's architecture")
 	ErrNoAllocator   = errors.New("no allocator found")
+	ErrPatched       = errors.New("has code in memory that is not its file's: another tool hooks it, and probes would crash the process")
 	ErrNotPermitted  = errors.New("not permitted")
 	errNotRegular    = errors.New("not a regular file")
 	errChangedOnDisk = errors.New("the file at its path is another one by now")
@@ -65,6 +66,8 @@ type Probe struct {
 	// Offset is the instruction to probe, in bytes from the start of the file;
 	// it is Inside bytes behind the function's entry (see place).
 	Offset, Inside uint64
+
+	code string // the file's, from the entry to the end of the instruction
 }
 
 // OpenPath is a path by which the very file that the process has mapped can be
@@ -114,7 +117,8 @@ func (t *Target) Update() ([]*Object, error) {
 			return t.Objects[known:], err
 		}
 	}
-	return t.Objects[known:], nil
+	err = t.dropPatched(known, maps)
+	return t.Objects[known:], err
 }
 
 // look opens a mapped file and keeps it if it defines malloc.

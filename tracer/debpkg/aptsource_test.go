@@ -1,4 +1,4 @@
-package kerneltest
+package debpkg
 
 import (
 	"strings"
@@ -84,12 +84,12 @@ func TestParseDeb822(t *testing.T) {
 // The entry that apt gets has to mean what the machine's own meant.
 func TestSourceRoundTrip(t *testing.T) {
 	want := origin{URI: "http://mirror.test/debian", SignedBy: "-----BEGIN\n .\n abc\n -----END", Trusted: true}
-	text := aptRoot{suite: "sid", origin: want}.source()
+	text := (&Suite{name: "sid", origin: want}).source()
 	got, ok := parseDeb822([]byte(text))
 	if !ok || got != want {
 		t.Errorf("got %+v, want %+v, of\n%s", got, want, text)
 	}
-	if suites := controlField(text, "Suites"); suites != "sid" {
+	if suites := Field(text, "Suites"); suites != "sid" {
 		t.Errorf("suites %q", suites)
 	}
 	if n := strings.Count(text, "\n\n"); n != 0 {

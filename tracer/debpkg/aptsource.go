@@ -1,4 +1,4 @@
-package kerneltest
+package debpkg
 
 import (
 	"bytes"
@@ -22,9 +22,9 @@ type origin struct {
 	Trusted bool
 }
 
-// errNoOrigin says that apt knows no Debian mirror to take kernels from.
-var errNoOrigin = errors.New("no entry for the Debian archive in /etc/apt/sources.list or " +
-	"/etc/apt/sources.list.d: kernels need a machine with a Debian mirror")
+// ErrNoOrigin says that apt knows no Debian mirror to take packages from.
+var ErrNoOrigin = errors.New("no entry for the Debian archive in /etc/apt/sources.list or " +
+	"/etc/apt/sources.list.d: packages of its releases need a machine with a Debian mirror")
 
 // machineOrigin finds the Debian archive in the machine's apt sources.
 func machineOrigin() (origin, error) {
@@ -52,7 +52,7 @@ func machineOrigin() (origin, error) {
 			return o, nil
 		}
 	}
-	return origin{}, errNoOrigin
+	return origin{}, ErrNoOrigin
 }
 
 // parseOneLine finds the Debian archive in the traditional format of
@@ -90,17 +90,17 @@ func parseOneLine(text []byte) (origin, bool) {
 // parseDeb822 finds the Debian archive in the paragraphs of a .sources file.
 func parseDeb822(text []byte) (origin, bool) {
 	for _, paragraph := range paragraphs(text) {
-		if !slices.Contains(strings.Fields(controlField(paragraph, "Types")), "deb") ||
-			strings.EqualFold(controlField(paragraph, "Enabled"), "no") {
+		if !slices.Contains(strings.Fields(Field(paragraph, "Types")), "deb") ||
+			strings.EqualFold(Field(paragraph, "Enabled"), "no") {
 			continue
 		}
-		suites := strings.Fields(controlField(paragraph, "Suites"))
-		for _, uri := range strings.Fields(controlField(paragraph, "URIs")) {
+		suites := strings.Fields(Field(paragraph, "Suites"))
+		for _, uri := range strings.Fields(Field(paragraph, "URIs")) {
 			if isDebian(uri, suites) {
 				return origin{
 					URI:      uri,
-					SignedBy: controlField(paragraph, "Signed-By"),
-					Trusted:  isYes(controlField(paragraph, "Trusted")),
+					SignedBy: Field(paragraph, "Signed-By"),
+					Trusted:  isYes(Field(paragraph, "Trusted")),
 				}, true
 			}
 		}
@@ -110,7 +110,7 @@ func parseDeb822(text []byte) (origin, bool) {
 
 // isDebian tells the main archive from others by its path, or by a suite of a
 // Debian release where the mirror has a path of its own. The security archive
-// has the same suites under other names and paths, and no old kernels.
+// has the same suites under other names and paths, and only what was fixed.
 func isDebian(uri string, suites []string) bool {
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -158,9 +158,9 @@ func paragraphs(text []byte) []string {
 	return all
 }
 
-// controlField returns the value of a field of a control paragraph, its
+// Field returns the value of a field of a control paragraph, its
 // continuation lines joined by newlines.
-func controlField(paragraph, name string) string {
+func Field(paragraph, name string) string {
 	var value []string
 	inside := false
 	for line := range strings.Lines(paragraph) {

@@ -1,0 +1,51 @@
+package target
+
+import "debug/elf"
+
+// image is a file's loaded segments.
+type image struct {
+	machine  elf.Machine
+	segments []*elf.Prog
+	frames   *elf.Prog // the table for unwinding, or nil
+	table    []byte    // its content, once read
+	// fixed: the file is loaded at the addresses that it names, so that code
+	// may have them as operands.
+	fixed bool
+}
+
+func loaded(f *elf.File) *image {
+	m := &image{machine: f.Machine, fixed: f.Type == elf.ET_EXEC}
+	for _, p := range f.Progs {
+		switch p.Type {
+		case elf.PT_LOAD:
+			m.segments = append(m.segments, p)
+		case elf.PT_GNU_EH_FRAME:
+			m.frames = p
+		}
+	}
+	return m
+}
+
+// code returns the executable segment that holds an address in the file, or nil.
+func (m *image) code(address uint64) *elf.Prog { return m.segment(address, elf.PF_X) }
+
+// segment returns one with the flags that holds an address in the file, or nil.
+func (m *image) segment(address uint64, flags elf.ProgFlag) *elf.Prog {
+	for _, p := range m.segments {
+		if p.Flags&flags == flags && address >= p.Vaddr && address-p.Vaddr < p.Filesz {
+			return p
+		}
+	}
+	return nil
+}
+
+// read returns up to n bytes of a segment, or of none, from an address in it on.
+func read(p *elf.Prog, address, n uint64) []byte {
+	if p == nil {
+		return nil
+	}
+	inside := address - p.Vaddr
+	bytes := make([]byte, min(n, p.Filesz-inside))
+	got, _ := p.ReadAt(bytes, int64(inside))
+	return bytes[:got]
+}

@@ -1,0 +1,104 @@
+package target
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/prometheus/procfs"
+)
+
+// The kernel takes the instruction below a probe from the file. Where another
+// tool has replaced it in a process's memory, to hook malloc for one, that copy
+// would run in the middle of the replacement: the process would crash.
+
+// probedCode returns what a function's file has from its entry to the end of
+// the probed instruction.
+func probedCode(segment *elf.Prog, sym elf.Symbol, inside uint64) string {
+	code := read(segment, sym.Value, inside+longest)
+	if uint64(len(code)) <= inside {
+		return ""
+	}
+	if length, _, err := decode(code[inside:]); err == nil {
+		code = code[:inside+length]
+	}
+	return string(code)
+}
+
+// dropPatched leaves out the objects from one on that must not be probed, and
+// returns an error for them.
+func (t *Target) dropPatched(from int, maps []*procfs.ProcMap) error {
+	var errs []error
+	kept := t.Objects[:from:from]
+	for _, o := range t.Objects[from:] {
+		if err := t.checkPatched(o, maps); err != nil {
+			errs = append(errs, err)
+			o.file.Close()
+			continue
+		}
+		kept = append(kept, o)
+	}
+	t.Objects = kept
+	return errors.Join(errs...)
+}
+
+// checkPatched returns an error that wraps ErrPatched where a process's memory
+// has other code than the object's file.
+func (t *Target) checkPatched(o *Object, maps []*procfs.ProcMap) error {
+	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", t.PID))
+	if err != nil {
+		return nil // who may not read it may not probe it either
+	}
+	defer memory.Close()
+	for _, probe := range o.Probes {
+		entry := probe.Offset - probe.Inside
+		for _, m := range maps {
+			start, size := uint64(m.Offset), uint64(m.EndAddr-m.StartAddr)
+			if !m.Perms.Execute || o.ID != (FileID{m.Dev, m.Inode}) || entry < start || entry-start >= size {
+				continue
+			}
+			now := make([]byte, len(probe.code))
+			if _, err := memory.ReadAt(now, int64(uint64(m.StartAddr)+entry-start)); err != nil {
+				continue // unmapped since
+			}
+			if !sameCode([]byte(probe.code), now) && t.stillMaps(m) {
+				return fmt.Errorf("process %d (%s): %s of %s %w", t.PID, t.Command, probe.Name, o.Path, ErrPatched)
+			}
+		}
+	}
+	return nil
+}
+
+// stillMaps tells a mapping that was read from one that is there.
+func (t *Target) stillMaps(m *procfs.ProcMap) bool {
+	maps, err := readMaps(t.PID)
+	if err != nil {
+		return false
+	}
+	for _, now := range maps {
+		if now.StartAddr == m.StartAddr && now.Dev == m.Dev && now.Inode == m.Inode && now.Offset == m.Offset {
+			return true
+		}
+	}
+	return false
+}
+
+// sameCode compares code in memory with that of a file, but for breakpoints:
+// those of debuggers and the kernel's own probes, which from Linux 6.18 on are
+// calls where the code has a NOP of five bytes.
+func sameCode(file, memory []byte) bool {
+	const breakpoint, call = 0xcc, 0xe8
+	nop := []byte{0x0f, 0x1f, 0x44, 0, 0}
+	for i := 0; i < len(file); i++ {
+		switch {
+		case file[i] == memory[i], memory[i] == breakpoint:
+		case memory[i] == call && bytes.HasPrefix(file[i:], nop):
+			i += len(nop) - 1
+		default:
+			return false
+		}
+	}
+	return true
+}
