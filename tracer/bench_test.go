@@ -3,11 +3,15 @@ package tracer
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/target"
 	"memtrace/tracer/testprog"
@@ -119,5 +123,134 @@ func BenchmarkPair(b *testing.B) {
 			b.ReportMetric(traced/floor, "traced/floor")
 			b.ReportMetric(0, "ns/op")
 		})
+	}
+}
+
+// BenchmarkPython reports how often python3, every object of which comes from
+// malloc, parses a JSON text in a second of processor time: untraced, with empty
+// probes, traced, and the last two's ratio.
+func BenchmarkPython(b *testing.B) {
+	testprog.NeedRoot(b)
+	rate := func(attach func(pid int) func()) float64 {
+		cmd := exec.Command("/usr/bin/python3", "testdata/parse.py")
+		cmd.Env = append(os.Environ(), "PYTHONMALLOC=malloc")
+		p := testprog.Command(b, cmd)
+		detach := attach(p.PID())
+		before := p.ProcessorTime()
+		p.Say("go")
+		line := p.Line()
+		used := p.ProcessorTime() - before
+		detach()
+		p.End()
+		var rounds float64
+		if _, err := fmt.Sscanf(line, "rounds %f", &rounds); err != nil {
+			b.Fatalf("python says %q: %v", line, err)
+		}
+		return rounds / used.Seconds()
+	}
+	var bare, floor, traced float64
+	for range b.N {
+		bare += rate(func(int) func() { return func() {} })
+		floor += rate(attachEmpty(b))
+		traced += rate(attachTracer(b))
+	}
+	n := float64(b.N)
+	b.ReportMetric(bare/n, "untraced-rounds/s")
+	b.ReportMetric(floor/n, "floor-rounds/s")
+	b.ReportMetric(traced/n, "traced-rounds/s")
+	b.ReportMetric(traced/floor, "traced/floor")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkWalk reports what the program at malloc's return takes, by the
+// kernel's own clock, with the walk by unwind tables and with the kernel's walk
+// by frame pointers, on a program that has them.
+func BenchmarkWalk(b *testing.B) {
+	testprog.NeedRoot(b)
+	stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer stats.Close()
+	perStack := func(depth int, framePointers bool) float64 {
+		p := testprog.Start(b, "busy", "--depth", strconv.Itoa(depth-busyFrames), "--seconds", "1")
+		tr, err := Open(Config{PIDs: []int{p.PID()}, framePointers: framePointers})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer tr.Close()
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- tr.Run(ctx) }()
+		p.Say("go")
+		p.Line()
+		s, err := tr.progs.objs.LeaveAlloc.Stats()
+		if err != nil {
+			b.Fatal(err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+		// By frame pointers there is one frame more: libc's code has none.
+		if lengths(tr)[depth] == 0 && !framePointers {
+			b.Fatalf("no stack has %d frames: %v", depth, lengths(tr))
+		}
+		return float64(s.Runtime.Nanoseconds()) / float64(s.RunCount)
+	}
+	for _, depth := range []int{5, 20, 60} {
+		b.Run(fmt.Sprintf("frames=%d", depth), func(b *testing.B) {
+			var tables, kernel float64
+			for range b.N {
+				tables += perStack(depth, false)
+				kernel += perStack(depth, true)
+			}
+			b.ReportMetric(tables/float64(b.N), "tables-ns/stack")
+			b.ReportMetric(kernel/float64(b.N), "bpf_get_stack-ns/stack")
+			b.ReportMetric(tables/kernel, "tables/bpf_get_stack")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// lengths counts the stacks by their frames.
+func lengths(tr *Tracer) map[int]int {
+	counts := make(map[int]int)
+	for _, s := range tr.stacks {
+		counts[len(s.frames)]++
+	}
+	return counts
+}
+
+// busyFrames is how many frames of busy there are besides those that it is told
+// to make.
+const busyFrames = 3
+
+// BenchmarkAttach reports the time from the wish to trace node, a program of
+// 28 MB of text, to its first event.
+func BenchmarkAttach(b *testing.B) {
+	testprog.NeedRoot(b)
+	cmd := exec.Command("/usr/bin/node", "-e", `console.log("ready " + process.pid);
+		setInterval(() => require("zlib").deflateSync("memory"), 1)`)
+	p := testprog.Command(b, cmd)
+	defer p.Kill()
+	for b.Loop() {
+		tr, err := Open(Config{PIDs: []int{p.PID()}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- tr.Run(ctx) }()
+		for tr.Status().Events == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		b.StopTimer()
+		cancel()
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+		tr.Close()
+		b.StartTimer()
 	}
 }

@@ -16,7 +16,7 @@ import (
 // such maps. Elsewhere the sizes in bpf/state.h stand.
 const (
 	maxThreads = 1 << 17
-	maxSpills  = 1 << 22
+	maxSpills  = 1 << 20
 )
 
 // objects are the programs, maps and variables of the BPF object. Of programs
