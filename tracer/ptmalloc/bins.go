@@ -1,0 +1,110 @@
+package ptmalloc
+
+// chunkBytes is what is read of a free chunk: prev_size, size, fd, bk.
+const chunkBytes = 32
+
+// Offsets in a free chunk.
+const (
+	chunkSize = 8
+	chunkFd   = 16
+	chunkBk   = 24
+)
+
+// cursor is a walk through one list. Those of an arena advance together, a
+// chunk each at a time, so that one call reads for all.
+type cursor struct {
+	bin int
+	// head ends a bin's list, 0 a fastbin's. prev was read before.
+	head, prev, at uint64
+}
+
+// bins sums up the chunks in an arena's bins as int_mallinfo does. The lists
+// are doubly linked: a chunk counts only where it points back to the one that
+// led to it, so that a list that changes under the walk cannot lead it astray.
+func (w *walk) bins(a *Arena, state *span) {
+	l := w.layout
+	var cursors []cursor
+	for bin := 1; bin < binCount; bin++ {
+		head := binHead(a.Address, l, bin)
+		if last := state.word(l.bins + uint64(bin-1)*16 + 8); last != head {
+			cursors = append(cursors, cursor{bin, head, head, last})
+		}
+	}
+	w.follow(a, cursors, func(c *cursor, chunk *span) bool {
+		size := Header(chunk.word(chunkSize))
+		if !size.Plausible() || size&PrevInUse == 0 || size&IsMmapped != 0 ||
+			chunk.word(chunkFd) != c.prev || size.Size() > a.SystemBytes-a.Bins.Bytes {
+			a.partial("its bins changed while they were read")
+			return false
+		}
+		a.Bins.Chunks++
+		a.Bins.Bytes += size.Size()
+		c.prev, c.at = c.at, chunk.word(chunkBk)
+		return c.at != c.head
+	})
+}
+
+// fastbins sums up the chunks in an arena's fastbins. Those are linked one way;
+// what ties a chunk to its bin is the size.
+func (w *walk) fastbins(a *Arena, state *span) {
+	l := w.layout
+	if l.fast == 0 {
+		return
+	}
+	var cursors []cursor
+	for bin := range fastCount {
+		if first := state.word(l.fast + uint64(bin)*8); first != 0 {
+			cursors = append(cursors, cursor{bin: bin, at: first})
+		}
+	}
+	if len(cursors) > 0 && w.h.Layout.fast == manglingUnknown {
+		a.partial("its fastbins are stored in a way that depends on the version, which is not known")
+		return
+	}
+	w.follow(a, cursors, func(c *cursor, chunk *span) bool {
+		size := Header(chunk.word(chunkSize)).Size()
+		if size != minChunk+uint64(c.bin)*alignment || size > a.SystemBytes-a.Fast.Bytes {
+			a.partial("its fastbins changed while they were read")
+			return false
+		}
+		a.Fast.Chunks++
+		a.Fast.Bytes += size
+		next := chunk.word(chunkFd)
+		if w.h.Layout.fast == manglingShift {
+			next ^= (c.at + chunkFd) >> 12
+		}
+		c.at = next
+		return next != 0
+	})
+}
+
+// follow reads the chunks that the cursors are at until step has ended each,
+// or a chunk cannot be read, or too many were.
+func (w *walk) follow(a *Arena, cursors []cursor, step func(*cursor, *span) bool) {
+	bufs := make([]byte, len(cursors)*chunkBytes)
+	spans := make([]span, 0, len(cursors))
+	for len(cursors) > 0 {
+		if len(cursors) > w.left {
+			a.partial("too many free chunks to count")
+			return
+		}
+		w.left -= len(cursors)
+		spans = spans[:0]
+		for i := range cursors {
+			spans = append(spans, span{addr: cursors[i].at, buf: bufs[i*chunkBytes:][:chunkBytes]})
+		}
+		w.h.mem.read(spans)
+		on := cursors[:0]
+		for i := range cursors {
+			c := cursors[i]
+			if !spans[i].ok || c.at%alignment != 0 {
+				a.partial("free chunk at %#x is not readable", c.at)
+				continue
+			}
+			if step(&c, &spans[i]) {
+				on = append(on, c)
+			}
+		}
+		cursors = on
+	}
+}

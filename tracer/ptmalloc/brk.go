@@ -1,0 +1,53 @@
+package ptmalloc
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// startBrk is the field start_brk in /proc/PID/stat, counted from the state,
+// the first behind the name (proc_pid_stat(5): the 47th, the state is the 3rd).
+const startBrk = 47 - 3
+
+// ReadBrkRange reads the address range that a process's brk has grown to. It
+// needs the permission to read the process's memory map.
+func ReadBrkRange(pid int) (BrkRange, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return BrkRange{}, fmt.Errorf("read the status of process %d: %w", pid, err)
+	}
+	// The name may hold anything, the rest holds no parenthesis.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	var r BrkRange
+	if len(fields) > startBrk {
+		r.Start, err = strconv.ParseUint(fields[startBrk], 10, 64)
+	}
+	if err != nil || r.Start == 0 {
+		return BrkRange{}, fmt.Errorf("process %d: no start of brk in its status", pid)
+	}
+	r.End = r.Start
+	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return BrkRange{}, fmt.Errorf("read the mappings of process %d: %w", pid, err)
+	}
+	defer maps.Close()
+	// mprotect and madvise split [heap]; the kernel marks every part.
+	lines := bufio.NewScanner(maps)
+	for lines.Scan() {
+		if !strings.HasSuffix(lines.Text(), " [heap]") {
+			continue
+		}
+		span, _, _ := strings.Cut(lines.Text(), " ")
+		_, end, _ := strings.Cut(span, "-")
+		if n, err := strconv.ParseUint(end, 16, 64); err == nil {
+			r.End = max(r.End, n)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return BrkRange{}, fmt.Errorf("read the mappings of process %d: %w", pid, err)
+	}
+	return r, nil
+}

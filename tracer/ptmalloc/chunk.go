@@ -1,0 +1,96 @@
+package ptmalloc
+
+import "math"
+
+// Header is the word before a block that malloc returned: the size of the
+// chunk and three flags in its low bits.
+type Header uint64
+
+// Flags of a Header (malloc.c, PREV_INUSE and following).
+const (
+	// PrevInUse: the chunk before this one in memory is in use.
+	PrevInUse Header = 1 << iota
+	// IsMmapped: the chunk is a mapping of its own.
+	IsMmapped
+	// NonMainArena: the chunk is in an arena other than the main one.
+	NonMainArena
+
+	headerFlags = PrevInUse | IsMmapped | NonMainArena
+)
+
+const (
+	// HeaderOffset is how far before a block its header is, in bytes.
+	HeaderOffset = 8
+	// chunkHeader is from the start of a chunk to the block in it.
+	chunkHeader = 16
+	alignment   = 16
+	minChunk    = 32
+)
+
+// Size is the size of the chunk in bytes. A mapped chunk's is that of the
+// mapping, less what memalign left at its start and, from 2.43, 16 bytes.
+func (h Header) Size() uint64 { return uint64(h &^ headerFlags) }
+
+// Plausible reports whether malloc could have written the header: a size that
+// is aligned and not below the smallest, and not both a mapping and part of an
+// arena.
+func (h Header) Plausible() bool {
+	return h.Size()%alignment == 0 && h.Size() >= minChunk && h&(IsMmapped|NonMainArena) != IsMmapped|NonMainArena
+}
+
+// Served is the way in which malloc got the memory of a block.
+type Served uint8
+
+const (
+	// ServedBrk: from the heap that brk grows, [heap] in /proc/PID/maps.
+	ServedBrk Served = iota
+	// ServedArena: from memory that malloc mapped to cut blocks from.
+	ServedArena
+	// ServedMmap: by a mapping of its own.
+	ServedMmap
+)
+
+func (s Served) String() string {
+	return [...]string{"brk", "arena", "mmap"}[s]
+}
+
+// BrkRange is the address range that brk has grown to, start_brk..brk. It is
+// empty where the process has not called brk.
+type BrkRange struct{ Start, End uint64 }
+
+// Contains reports whether an address is in the range.
+func (r BrkRange) Contains(addr uint64) bool { return addr >= r.Start && addr < r.End }
+
+// Serve tells how a block was served from its address and its header. Where
+// brk fails the main arena goes on in mappings of at least 1 MiB, and the
+// arenas of dlmopen namespaces never use brk: such chunks have neither flag and
+// lie outside the brk range. They are ServedArena, because they share a mapping
+// with others as those of thread arenas do.
+func Serve(addr uint64, h Header, brk BrkRange) Served {
+	switch {
+	case h&IsMmapped != 0:
+		return ServedMmap
+	case h&NonMainArena == 0 && brk.Contains(addr):
+		return ServedBrk
+	}
+	return ServedArena
+}
+
+// ChunkSize is the size in bytes of the chunk that malloc looks for to serve a
+// request of so many bytes (checked_request2size). Requests above PTRDIFF_MAX
+// fail.
+func ChunkSize(request uint64) (size uint64, ok bool) {
+	if request > math.MaxInt64 {
+		return 0, false
+	}
+	return max(minChunk, (request+HeaderOffset+alignment-1)&^(alignment-1)), true
+}
+
+// OverThreshold reports whether a request is of a size that malloc serves by a
+// mapping, where it finds no free chunk for it and M_MMAP_MAX is not reached
+// (sysmalloc). With the default threshold of 131,072 bytes the first such
+// request is one of 131,049.
+func OverThreshold(request, threshold uint64) bool {
+	size, ok := ChunkSize(request)
+	return ok && size >= threshold
+}

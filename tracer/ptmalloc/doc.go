@@ -1,0 +1,21 @@
+// Package ptmalloc knows glibc's malloc: how it marks a chunk, when it serves
+// a request by a mapping of its own, and where a process keeps the state of
+// its allocator. It reads that state from outside, by process_vm_readv, while
+// the process runs: nothing is stopped, nothing is written.
+//
+//   - Header, ChunkSize, OverThreshold and Serve are the rules for one block.
+//   - Locate finds malloc's two static variables in a libc or a static
+//     program: mp_, the parameters and the count of mappings, and main_arena.
+//   - Open finds them in a process; Heap.Params and Heap.Arenas take a
+//     snapshot of each.
+//
+// Nothing that is read is believed. The process changes while it is read and
+// may have been made to mislead: each pointer is checked before it is
+// followed, each walk ends after a set number of steps, and figures that may
+// be short say so (Arena.Partial).
+//
+// Facts about glibc are from its sources, malloc/malloc.c and malloc/arena.c of
+// 2.17 to 2.43, for 64-bit little-endian machines; what is read depends on the
+// file's own initial data more than on its version, because distributions
+// carry patches back.
+package ptmalloc

@@ -1,0 +1,142 @@
+package ptmalloc
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"memtrace/tracer/target"
+)
+
+// Heap is the malloc of a process. It is not safe for concurrent use.
+type Heap struct {
+	PID int
+	// Path is the file that malloc is in, as the process sees it.
+	Path   string
+	Layout *Layout
+	// Instances is how many copies of the file's data the process has: more
+	// than one where dlmopen loaded it again. This is the one that uses brk.
+	Instances int
+
+	bias   uint64
+	mem    memory
+	close  func() error
+	alive  func() error
+	freeze func(*Params) error
+}
+
+// Open finds glibc's malloc in a process. It needs the permissions of ptrace.
+// The error wraps ErrNotGlibc, ErrVersion or ErrNotFound where there is none
+// that can be read. After an execve the Heap is of no use any more.
+func Open(t *target.Target) (*Heap, error) {
+	modules, err := t.Modules()
+	if err != nil {
+		return nil, err
+	}
+	mem, err := openMemory(t.PID)
+	if err != nil {
+		return nil, err
+	}
+	h := &Heap{PID: t.PID, mem: mem, close: mem.close, alive: mem.alive}
+	h.freeze = func(p *Params) error { return frozenBy(p, t.PID) }
+	if err := h.find(t, modules); err != nil {
+		return nil, errors.Join(err, mem.close())
+	}
+	return h, nil
+}
+
+// Close releases what Open took.
+func (h *Heap) Close() error { return h.close() }
+
+func (h *Heap) find(t *target.Target, modules []target.Module) error {
+	var errs []error
+	var others []target.Family
+	for _, o := range t.Objects {
+		if o.Family != target.Glibc {
+			others = append(others, o.Family)
+			continue
+		}
+		err := h.look(t, modules, o)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("%s of process %d: %w", o.Path, t.PID, err))
+	}
+	if len(errs) == 0 {
+		return fmt.Errorf("process %d: %w: it has %v", t.PID, ErrNotGlibc, others)
+	}
+	return errors.Join(errs...)
+}
+
+// look finds malloc in an object, and where that is mapped.
+func (h *Heap) look(t *target.Target, modules []target.Module, o *target.Object) error {
+	var layout *Layout
+	var biases []uint64
+	for i := range modules {
+		m := &modules[i]
+		if m.File != o.ID {
+			continue
+		}
+		file, err := t.OpenModule(m)
+		if err != nil {
+			return err
+		}
+		if layout == nil {
+			layout, err = Locate(file, DebugFolder)
+		}
+		var bias uint64
+		if err == nil {
+			bias, err = biasOf(m, file)
+		}
+		_ = file.Close() // it was only read
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(biases, bias) {
+			biases = append(biases, bias)
+		}
+	}
+	if len(biases) == 0 {
+		return fmt.Errorf("%w: not mapped any more", ErrNotFound)
+	}
+	h.Path, h.Layout, h.Instances, h.bias = o.Path, layout, len(biases), biases[0]
+	if len(biases) > 1 {
+		h.bias = h.ofBrk(biases)
+	}
+	return nil
+}
+
+// ofBrk returns the instance that took its first memory by brk, or the first.
+func (h *Heap) ofBrk(biases []uint64) uint64 {
+	brk, err := ReadBrkRange(h.PID)
+	if err != nil {
+		return biases[0]
+	}
+	for _, b := range biases {
+		h.bias = b
+		if p, err := h.readParams(); err == nil && brk.Contains(p.SbrkBase) {
+			return b
+		}
+	}
+	return biases[0]
+}
+
+// biasOf returns what an address in the module's file has to be raised by to
+// have it in the process.
+func biasOf(m *target.Module, file io.ReaderAt) (uint64, error) {
+	f, err := elf.NewFile(file)
+	if err != nil {
+		return 0, fmt.Errorf("parse ELF file: %w", err)
+	}
+	headers := make([]elf.ProgHeader, 0, len(f.Progs))
+	for _, p := range f.Progs {
+		headers = append(headers, p.ProgHeader)
+	}
+	bias, ok := m.Bias(headers)
+	if !ok {
+		return 0, fmt.Errorf("%w: the mapping at %#x is of no segment of the file", ErrNotFound, m.Start)
+	}
+	return bias, nil
+}

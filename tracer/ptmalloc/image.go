@@ -1,0 +1,154 @@
+package ptmalloc
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+)
+
+// Limits of what is read of a file, in bytes. A libc has some 50 KB of writable
+// data, 2 MB of the rest and 30 KB of relocations.
+const (
+	maxWritable    = 256 << 20
+	maxReadOnly    = 64 << 20
+	maxRelocations = 64 << 20
+	window         = 1 << 20
+)
+
+var errTooLarge = errors.New("too large to read in full")
+
+// image is a file's writable data as it is before the program runs, at the
+// addresses in the file.
+type image []segment
+
+type segment struct {
+	addr uint64
+	data []byte
+}
+
+// readImage reads the writable segments and applies the relocations that have
+// no symbol, so that pointers to the file's own data show.
+func readImage(f *elf.File) (image, error) {
+	var m image
+	left := uint64(maxWritable)
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_LOAD || p.Flags&elf.PF_W == 0 || p.Filesz == 0 {
+			continue
+		}
+		if p.Filesz > left {
+			return nil, fmt.Errorf("read data of %d bytes: %w", p.Filesz, errTooLarge)
+		}
+		left -= p.Filesz
+		// The size is a claim of the file's: memory is taken as it is read.
+		data, err := io.ReadAll(p.Open())
+		if err != nil {
+			return nil, fmt.Errorf("read data: %w", err)
+		}
+		m = append(m, segment{p.Vaddr, data})
+	}
+	return m, m.relocate(f)
+}
+
+// at returns n bytes at an address, or nil.
+func (m image) at(addr, n uint64) []byte {
+	for _, s := range m {
+		if off := addr - s.addr; addr >= s.addr && off <= uint64(len(s.data)) && n <= uint64(len(s.data))-off {
+			return s.data[off : off+n]
+		}
+	}
+	return nil
+}
+
+// relocate stores what DT_RELA has of relative relocations. DT_RELR ones keep
+// the address in the data itself.
+func (m image) relocate(f *elf.File) error {
+	table, size := dynValue(f, elf.DT_RELA), dynValue(f, elf.DT_RELASZ)
+	if table == 0 || size == 0 {
+		return nil
+	}
+	if size > maxRelocations {
+		return fmt.Errorf("read relocations of %d bytes: %w", size, errTooLarge)
+	}
+	relative := uint32(elf.R_X86_64_RELATIVE)
+	if f.Machine == elf.EM_AARCH64 {
+		relative = uint32(elf.R_AARCH64_RELATIVE)
+	}
+	const entry = 24
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_LOAD || table < p.Vaddr || table-p.Vaddr >= p.Filesz || size > p.Filesz-(table-p.Vaddr) {
+			continue
+		}
+		rela, err := io.ReadAll(io.NewSectionReader(p, int64(table-p.Vaddr), int64(size)))
+		if err != nil {
+			return fmt.Errorf("read relocations: %w", err)
+		}
+		for ; len(rela) >= entry; rela = rela[entry:] {
+			if uint32(binary.LittleEndian.Uint64(rela[8:])) != relative {
+				continue
+			}
+			if word := m.at(binary.LittleEndian.Uint64(rela), 8); word != nil {
+				copy(word, rela[16:entry])
+			}
+		}
+		return nil
+	}
+	return nil
+}
+
+// dynValue returns the first value of a dynamic tag, or 0.
+func dynValue(f *elf.File, tag elf.DynTag) uint64 {
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_DYNAMIC {
+			continue
+		}
+		const entry, most = 16, 4096 // a libc has 30
+		table := make([]byte, min(p.Filesz, entry*most))
+		n, _ := io.ReadFull(p.Open(), table) // what is there serves
+		for table = table[:n]; len(table) >= entry; table = table[entry:] {
+			switch elf.DynTag(binary.LittleEndian.Uint64(table)) {
+			case tag:
+				return binary.LittleEndian.Uint64(table[8:])
+			case elf.DT_NULL:
+				return 0
+			}
+		}
+	}
+	return 0
+}
+
+// banner is what a libc prints when it is run (csu/version.c).
+var banner = regexp.MustCompile(`GNU C Library [^\n\x00]{0,200}release version (\d{1,3})\.(\d{1,3})`)
+
+// readVersion looks for the banner in the segments that are not writable. Zero:
+// it is not there.
+func readVersion(f *elf.File) (Version, error) {
+	const overlap = 512
+	left := uint64(maxReadOnly)
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_LOAD || p.Flags&elf.PF_W != 0 {
+			continue
+		}
+		size := min(p.Filesz, left)
+		left -= size
+		for off := uint64(0); off < size; off += window {
+			buf := make([]byte, min(window+overlap, size-off))
+			n, err := p.ReadAt(buf, int64(off))
+			if err != nil && err != io.EOF {
+				return Version{}, fmt.Errorf("read text: %w", err)
+			}
+			if found := banner.FindSubmatch(buf[:n]); found != nil {
+				major, _ := strconv.Atoi(string(found[1])) // the pattern is of digits
+				minor, _ := strconv.Atoi(string(found[2]))
+				return Version{major, minor}, nil
+			}
+			if n < len(buf) {
+				break
+			}
+		}
+	}
+	return Version{}, nil
+}

@@ -1,0 +1,161 @@
+package ptmalloc
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"memtrace/tracer/target"
+	"memtrace/tracer/testprog"
+)
+
+// libcVariable names the environment variable that has the tests run with
+// another glibc: its dynamic loader, its library folder and testdata/heap.c
+// linked against it, separated by spaces.
+const libcVariable = "MEMTRACE_PTMALLOC_LIBC"
+
+// programs is the folder of the programs that were built, or "".
+var programs string
+
+var buildPrograms = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "memtrace-ptmalloc-")
+	if err != nil {
+		return "", err
+	}
+	programs = dir
+	_, file, _, _ := runtime.Caller(0)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return dir, testprog.Build(ctx, filepath.Join(filepath.Dir(file), "testdata"), dir)
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programs != "" {
+		os.RemoveAll(programs)
+	}
+	os.Exit(code)
+}
+
+// program is testdata/heap.c, running.
+type program struct {
+	*testprog.Program
+	t    testing.TB
+	heap *Heap
+}
+
+// path returns the test program's path.
+func path(t testing.TB) string {
+	t.Helper()
+	dir, err := buildPrograms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "heap")
+}
+
+// start runs the program, with variables added to its environment.
+func start(t testing.TB, environment ...string) *program {
+	t.Helper()
+	cmd := exec.Command(path(t))
+	if other := strings.Fields(os.Getenv(libcVariable)); len(other) == 3 {
+		cmd = exec.Command(other[0], "--library-path", other[1], other[2])
+	}
+	cmd.Env = append(os.Environ(), environment...)
+	p := &program{Program: testprog.Command(t, cmd), t: t}
+	p.heap = openHeap(t, p.PID())
+	return p
+}
+
+func openHeap(t testing.TB, pid int) *Heap {
+	t.Helper()
+	found, err := target.Find(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer found.Close()
+	heap, err := Open(found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := heap.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return heap
+}
+
+// do has the program do something that it only confirms.
+func (p *program) do(line string) {
+	p.t.Helper()
+	p.Say(line)
+	if answer := p.Line(); answer != "ok 0" {
+		p.t.Fatalf("%s: %q", line, answer)
+	}
+}
+
+// alloc returns the address of the last block.
+func (p *program) alloc(size, count int) (addr uint64) {
+	p.t.Helper()
+	p.Say(fmt.Sprintf("alloc %d %d", size, count))
+	if answer := p.Line(); !scan(answer, "at %d", &addr) {
+		p.t.Fatalf("alloc: %q", answer)
+	}
+	return addr
+}
+
+// mallinfo is what the program says of itself.
+type mallinfo struct {
+	arena, hblks, hblkhd, fordblks, fsmblks, smblks, ordblks uint64
+}
+
+func (p *program) info() (m mallinfo) {
+	p.t.Helper()
+	p.Say("info")
+	if answer := p.Line(); !scan(answer, "info %d %d %d %d %d %d %d",
+		&m.arena, &m.hblks, &m.hblkhd, &m.fordblks, &m.fsmblks, &m.smblks, &m.ordblks) {
+		p.t.Fatalf("info: %q", answer)
+	}
+	return m
+}
+
+func scan(line, format string, args ...any) bool {
+	n, err := fmt.Sscanf(line, format, args...)
+	return err == nil && n == len(args)
+}
+
+func (p *program) params() Params {
+	p.t.Helper()
+	params, err := p.heap.Params()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return params
+}
+
+func (p *program) arenas() Arenas {
+	p.t.Helper()
+	arenas, err := p.heap.Arenas(Limits{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return arenas
+}
+
+// header reads the word before a block.
+func (p *program) header(addr uint64) Header {
+	p.t.Helper()
+	s := []span{{addr: addr - HeaderOffset, buf: make([]byte, 8)}}
+	if p.heap.mem.read(s); !s[0].ok {
+		p.t.Fatalf("header of the block at %#x is not readable", addr)
+	}
+	return Header(s[0].word(0))
+}
