@@ -56,25 +56,33 @@ func permsOf(s []byte) (p Perms) {
 	return p
 }
 
-// number reads the digits that text begins with.
+// digits has the value of each digit in small letters, and 99 elsewhere.
+var digits = func() (d [256]uint8) {
+	for i := range d {
+		d[i] = 99
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		d[c] = uint8(i)
+	}
+	return d
+}()
+
+// number reads the digits that text begins with, to the base of 16 or 10. Numbers
+// of more than 64 bits are none.
 func number(text []byte, base uint64) (n uint64, rest []byte, ok bool) {
-	for i, c := range text {
-		digit := uint64(99)
-		switch {
-		case c >= '0' && c <= '9':
-			digit = uint64(c - '0')
-		case c >= 'a' && c <= 'f':
-			digit = uint64(c-'a') + 10
-		}
+	const limit = 1 << 60 // below it there is room for a digit more
+	i := 0
+	for ; i < len(text); i++ {
+		digit := uint64(digits[text[i]])
 		if digit >= base {
-			return n, text[i:], i > 0
+			break
 		}
-		if n > (^uint64(0)-digit)/base {
+		if n >= limit && n > (^uint64(0)-digit)/base {
 			return 0, text, false
 		}
 		n = n*base + digit
 	}
-	return n, nil, len(text) > 0
+	return n, text[i:], i > 0
 }
 
 // name returns text as a string, the one of before if it is known.
