@@ -1,7 +1,5 @@
 package region
 
-import "memtrace/symbolize/procmaps"
-
 // Class is what a part of an address space is for.
 type Class uint8
 
@@ -102,9 +100,4 @@ func (s *Segment) usable() uint64 {
 		return 0
 	}
 	return s.Bytes()
-}
-
-// anonymous reports whether m is private memory of no file.
-func anonymous(m *procmaps.Mapping) bool {
-	return m.Inode == 0 && m.Perms&procmaps.Shared == 0
 }

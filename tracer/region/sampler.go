@@ -3,6 +3,7 @@ package region
 import (
 	"cmp"
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 
@@ -88,6 +89,8 @@ func (s *Sampler) poll(now time.Time, full bool) error {
 	if s.gone {
 		return ErrGone
 	}
+	runtime.LockOSThread() // whose time is looked at
+	defer runtime.UnlockOSThread()
 	used := s.src.Used()
 	facts, err := s.src.Facts()
 	if err != nil {

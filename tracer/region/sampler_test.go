@@ -219,7 +219,7 @@ func TestShareOfProcessor(t *testing.T) {
 	if f.scanned != 11 {
 		t.Errorf("the mappings were read %d times, want 11", f.scanned)
 	}
-	if fit := s.resident.Fit(); fit.N != 21 {
+	if fit := s.resident.Fit(); fit.N != 31 {
 		t.Errorf("statm was read %d times, want 31", fit.N)
 	}
 }

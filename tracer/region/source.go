@@ -36,7 +36,7 @@ type Source interface {
 	// Present is the bytes of [start, end) that are in memory. It reports false
 	// where that cannot be known.
 	Present(start, end uint64) (bytes uint64, ok bool)
-	// Used is the processor time that reading has taken so far.
+	// Used is the processor time that the calling thread has taken so far.
 	Used() time.Duration
 }
 

@@ -52,7 +52,6 @@ func (p *Process) Read(addr uint64, b []byte) bool {
 
 // Present implements region.Source.
 func (p *Process) Present(start, end uint64) (bytes uint64, ok bool) {
-	defer p.clock()()
 	size := uint64(os.Getpagesize())
 	buf := make([]byte, 8*min(pagesAtOnce, (end-start)/size))
 	for addr := start; addr < end; {

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,7 +40,6 @@ type Process struct {
 	threads map[int]thread
 	seen    uint64
 	facts   region.Facts
-	used    time.Duration
 }
 
 var _ region.Source = (*Process)(nil)
@@ -99,8 +98,11 @@ func (p *Process) inspect() error {
 	}
 	switch {
 	case errors.Is(err, region.ErrNotPermitted):
-		return fmt.Errorf("look at process %d (%s), of user %s: %w: run memtrace as root, or with CAP_SYS_PTRACE",
-			p.PID, p.Command, user, region.ErrNotPermitted)
+		remedy := "run memtrace as root, or with CAP_SYS_PTRACE"
+		if os.Geteuid() == 0 {
+			remedy = "it takes CAP_SYS_PTRACE in the process's user namespace"
+		}
+		return fmt.Errorf("look at process %d (%s), of user %s: %w: %s", p.PID, p.Command, user, region.ErrNotPermitted, remedy)
 	case err != nil:
 		return fmt.Errorf("process %d (%s) %w", p.PID, p.Command, ErrExiting)
 	}
@@ -168,7 +170,6 @@ func (p *Process) exe() (string, error) {
 
 // Facts implements region.Source.
 func (p *Process) Facts() (region.Facts, error) {
-	defer p.clock()()
 	exe, err := p.exe()
 	if err != nil {
 		return region.Facts{}, err

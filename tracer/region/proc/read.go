@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,27 +31,14 @@ func typed(err error) error {
 	return err
 }
 
-// clock counts the processor time until the function that it returns is called
-// as used.
-func (p *Process) clock() func() {
-	runtime.LockOSThread()
-	start := threadTime()
-	return func() {
-		p.used += threadTime() - start
-		runtime.UnlockOSThread()
-	}
-}
-
-func threadTime() time.Duration {
+// Used implements region.Source.
+func (p *Process) Used() time.Duration {
 	var ts unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) != nil {
 		return 0
 	}
 	return time.Duration(ts.Nano())
 }
-
-// Used implements region.Source.
-func (p *Process) Used() time.Duration { return p.used }
 
 func (p *Process) open(name string) (int, error) {
 	fd, err := unix.Openat(p.dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -114,7 +100,6 @@ func (p *Process) Maps(f func(*procmaps.Mapping)) error { return p.scan("maps", 
 func (p *Process) Smaps(f func(*procmaps.Mapping)) error { return p.scan("smaps", f) }
 
 func (p *Process) scan(name string, f func(*procmaps.Mapping)) error {
-	defer p.clock()()
 	p.closePagemap() // of the program before, perhaps
 	fd, err := p.open(name)
 	if err != nil {
@@ -133,7 +118,6 @@ func (p *Process) scan(name string, f func(*procmaps.Mapping)) error {
 
 // Statm implements region.Source.
 func (p *Process) Statm() (virtual, resident uint64, err error) {
-	defer p.clock()()
 	text, err := p.file("statm")
 	if err != nil {
 		return 0, 0, err

@@ -25,7 +25,6 @@ type thread struct {
 // the thread runs or not. For threads without one, such as musl's, there is the
 // stack pointer, which the kernel tells of threads that wait.
 func (p *Process) Stacks(dst []region.StackAddress) (_ []region.StackAddress, unlocated int, err error) {
-	defer p.clock()()
 	p.seen++
 	err = p.tids(func(tid int) {
 		if tid == p.PID {
