@@ -87,7 +87,7 @@ func runRegions(ctx context.Context, args []string, stdout, stderr io.Writer) (e
 		return exitUsage, err
 	}
 	if o.help {
-		fmt.Fprint(stdout, `memtrace regions shows a process's address space by class, and which of it grows.
+		fmt.Fprint(stdout, `memtrace regions shows a process's address space by class, and what of it grows.
 It attaches nothing; without root it looks at your own processes.
 
 Usage:
@@ -113,7 +113,7 @@ func (o *regionsOptions) watch(ctx context.Context, out *output, stderr io.Write
 	if err != nil {
 		return err
 	}
-	defer p.Close()
+	defer func() { _ = p.Close() }()
 	sampler := region.NewSampler(p, region.Config{})
 	if err := sampler.Poll(time.Now()); err != nil {
 		return fmt.Errorf("look at process %d: %w", o.pid, err)

@@ -193,7 +193,7 @@ func TestSubcommandHelp(t *testing.T) {
 				t.Errorf("%s %s: %d, %q, %q", name, flag, code, stdout, stderr)
 			}
 			for line := range strings.Lines(stdout) {
-				if len(line) > 82 {
+				if len(line) > 81 {
 					t.Errorf("%s %s: a line of %d columns: %s", name, flag, len(line), line)
 				}
 			}

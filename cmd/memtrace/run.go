@@ -59,7 +59,7 @@ Usage:
 
 `, fs.FlagUsagesWrapped(80), `
 The report comes at Ctrl-C, after --duration, or when the process exits.
-regions and system need no trace: memtrace regions --help, memtrace system --help.
+regions and system need no trace; each has its own --help.
 `)
 }
 

@@ -20,8 +20,8 @@ func runSystem(_ context.Context, args []string, stdout, _ io.Writer) (exitCode,
 		return exitUsage, err
 	}
 	if c.help {
-		fmt.Fprint(stdout, `memtrace system shows the machine's memory: what is used by what, how much can be
-had and why that is less than what is free or cached. It changes nothing.
+		fmt.Fprint(stdout, `memtrace system shows the machine's memory: what is used by what, how much can
+be had, and why that is less than what is free or cached. It changes nothing.
 
 Usage:
   memtrace system [flags]

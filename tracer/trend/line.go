@@ -91,9 +91,6 @@ func (f Fit) Growing() bool {
 		f.Thirds[0] < f.Thirds[1] && f.Thirds[1] < f.Thirds[2]
 }
 
-// Enough reports whether there are values enough for Growing to say yes.
-func (f Fit) Enough() bool { return !math.IsInf(f.Low, -1) && f.N >= MinFit }
-
 // MinFit is how many values it takes at least to tell growth.
 const MinFit = 6
 

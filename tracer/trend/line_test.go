@@ -109,7 +109,7 @@ func TestLineIsBounded(t *testing.T) {
 
 func TestFitOfNothing(t *testing.T) {
 	var l Line
-	if f := l.Fit(); f.Growing() || f.Enough() || f.N != 0 {
+	if f := l.Fit(); f.Growing() || f.N != 0 {
 		t.Errorf("%+v", f)
 	}
 	l.Add(time.Second, 1)

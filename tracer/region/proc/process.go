@@ -57,7 +57,7 @@ func Open(pid int) (_ *Process, err error) {
 		return nil, fmt.Errorf("open process %d: %w", pid, err)
 	}
 	if err := p.inspect(); err != nil {
-		p.Close()
+		_ = p.Close()
 		return nil, err
 	}
 	return p, nil
