@@ -13,7 +13,8 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 RUN_PACKAGES   := gcc libc6-dev
 BUILD_PACKAGES := $(CLANG) $(subst clang,llvm,$(CLANG)) libbpf-dev linux-libc-dev
 TEST_PACKAGES  := gcc g++ libc6-dev xz-utils binutils python3 rustc qemu-system-x86 nodejs \
-                  libssl3 libllvm16 musl-tools libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 gdb
+                  libssl3 libllvm16 musl-tools libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 gdb \
+                  nginx-light postgresql default-jre-headless
 
 .PHONY: help setup setup-run setup-build setup-test generate check-generate build \
         demo test test-unit test-kernels fuzz bench lint fmt install

@@ -1,28 +1,14 @@
 package symbolize
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
-	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"memtrace/symbolize/procmaps"
 )
 
-const (
-	// maxMapsBytes is the most that is read of /proc/PID/maps. The kernel's
-	// default limit of 65,530 mappings takes some 8 MB.
-	maxMapsBytes = 256 << 20
-	// maxMapsLine holds a path of PATH_MAX bytes, each escaped.
-	maxMapsLine = 5 * unix.PathMax
-	// maxExecutable bounds the executable mappings that are followed.
-	maxExecutable = 1 << 16
-)
-
-var errMapsLine = errors.New("malformed line")
+// maxExecutable bounds the executable mappings that are followed.
+const maxExecutable = 1 << 16
 
 // mapsEntry is one executable mapping as /proc/PID/maps shows it.
 type mapsEntry struct {
@@ -45,55 +31,11 @@ func (e *mapsEntry) name() string { return strings.TrimSuffix(e.path, deletedSuf
 // kind there are. Lines that it does not understand are skipped and the first
 // of them is returned as an error with the rest.
 func parseMaps(r io.Reader) (executable []mapsEntry, total int, err error) {
-	in := bufio.NewReaderSize(io.LimitReader(r, maxMapsBytes), maxMapsLine)
-	for {
-		line, readErr := in.ReadSlice('\n')
-		if readErr != nil && readErr != io.EOF {
-			return executable, total, errors.Join(err, readErr)
+	var s procmaps.Scanner
+	total, err = s.Scan(r, func(m *procmaps.Mapping) {
+		if m.Perms&procmaps.Exec != 0 && len(executable) < maxExecutable {
+			executable = append(executable, mapsEntry{m.Start, m.End, m.Offset, m.Dev, m.Inode, m.Path})
 		}
-		if line = bytes.TrimSuffix(line, []byte("\n")); len(line) > 0 {
-			total++
-			entry, perms, lineErr := parseMapsLine(string(line))
-			switch {
-			case lineErr != nil:
-				if err == nil {
-					err = fmt.Errorf("%.100q: %w", line, lineErr)
-				}
-			case perms[2] == 'x' && len(executable) < maxExecutable:
-				executable = append(executable, entry)
-			}
-		}
-		if readErr == io.EOF {
-			return executable, total, err
-		}
-	}
-}
-
-// parseMapsLine parses "start-end perms offset major:minor inode   path".
-func parseMapsLine(line string) (e mapsEntry, perms string, err error) {
-	field := func() string {
-		f, rest, _ := strings.Cut(line, " ")
-		line = strings.TrimLeft(rest, " ")
-		return f
-	}
-	number := func(s string, base int) uint64 {
-		n, parseErr := strconv.ParseUint(s, base, 64)
-		if parseErr != nil {
-			err = errMapsLine
-		}
-		return n
-	}
-	start, end, _ := strings.Cut(field(), "-")
-	e.start, e.end = number(start, 16), number(end, 16)
-	perms = field()
-	e.offset = number(field(), 16)
-	major, minor, _ := strings.Cut(field(), ":")
-	e.dev = unix.Mkdev(uint32(number(major, 16)), uint32(number(minor, 16)))
-	e.inode = number(field(), 10)
-	// The kernel escapes newlines alone.
-	e.path = strings.ReplaceAll(line, `\012`, "\n")
-	if len(perms) < 4 || e.start >= e.end {
-		err = errMapsLine
-	}
-	return e, perms, err
+	})
+	return executable, total, err
 }

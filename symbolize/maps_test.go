@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"memtrace/symbolize/procmaps"
 )
 
 func TestParseMaps(t *testing.T) {
@@ -33,7 +35,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(mapsEntry{})); diff != "" {
 		t.Errorf("mappings (-want +got):\n%s", diff)
 	}
-	if total != 9 || !errors.Is(err, errMapsLine) || !strings.Contains(err.Error(), "this is no mapping") {
+	if total != 9 || !errors.Is(err, procmaps.ErrLine) || !strings.Contains(err.Error(), "this is no mapping") {
 		t.Errorf("total %d, error %v", total, err)
 	}
 	if got[2].name() != "/opt/a b\nc.so" || !got[2].fileBacked() || got[1].fileBacked() || got[5].fileBacked() {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/procmaps"
 )
 
 var (
@@ -229,7 +230,7 @@ func (p *Process) readMaps() ([]mapsEntry, error) {
 	f := os.NewFile(uintptr(fd), "maps")
 	defer f.Close()
 	entries, total, err := parseMaps(f)
-	if errors.Is(err, errMapsLine) {
+	if errors.Is(err, procmaps.ErrLine) {
 		p.problem("/proc maps", err)
 		err = nil
 	}

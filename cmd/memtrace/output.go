@@ -80,6 +80,20 @@ func (out *output) write(reports []*report.Report) error {
 	return nil
 }
 
+// emit writes one report of another kind, by f. Reports in text are apart by a
+// blank line.
+func (out *output) emit(f func(io.Writer) error) error {
+	w := bufio.NewWriter(out.w)
+	if out.reports > 0 && out.format == formatText {
+		fmt.Fprintln(w)
+	}
+	out.reports++
+	if err := errors.Join(f(w), w.Flush()); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
 // Close closes a file of --output.
 func (out *output) Close() error {
 	if out.file == nil {

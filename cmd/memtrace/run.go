@@ -19,6 +19,9 @@ import (
 // run is memtrace. Reports go to stdout, everything else to stderr. It ends
 // with a final report when ctx is done.
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) exitCode {
+	if c := findSubcommand(args); c != nil {
+		return c.start(ctx, args[1:], stdout, stderr)
+	}
 	o, fs, err := parseFlags(args)
 	if err != nil {
 		fmt.Fprintf(stderr, "memtrace: %v\nTry memtrace --help.\n", err)
@@ -51,9 +54,12 @@ never freed. It needs root.
 Usage:
   memtrace -p PID [flags] [INTERVAL [COUNT]]
   memtrace [flags] -- COMMAND ARGS…
+  memtrace regions -p PID [flags] [INTERVAL [COUNT]]
+  memtrace system [flags]
 
 `, fs.FlagUsagesWrapped(80), `
 The report comes at Ctrl-C, after --duration, or when the process exits.
+regions and system need no trace; each has its own --help.
 `)
 }
 

@@ -16,12 +16,15 @@ import (
 // A decoder gets every name back as it was, two cases aside: bytes that are not
 // UTF-8, which JSON cannot carry, are written as \xNN, and names longer than
 // 4 KiB are cut. It is an error if a number is not finite.
-func JSON(w io.Writer, r *Report) error {
+func JSON(w io.Writer, r *Report) error { return writeJSON(w, representable(r)) }
+
+// writeJSON writes a document that is representable.
+func writeJSON(w io.Writer, doc any) error {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false) // operator<, std::vector<int> and the like stay readable
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(representable(r)); err != nil {
+	if err := enc.Encode(doc); err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
 	if _, err := w.Write(escapeInvisible(buf.Bytes())); err != nil {
@@ -34,13 +37,8 @@ func JSON(w io.Writer, r *Report) error {
 // traced process fits into JSON and no list is nil.
 func representable(r *Report) *Report {
 	c := *r
-	for _, s := range []*string{&c.Target.Command, &c.Target.Exe, &c.Target.Allocator, &c.Target.Libc} {
-		*s = bounded(*s)
-	}
-	c.Notes = slices.Clone(r.Notes)
-	for i := range c.Notes {
-		c.Notes[i] = bounded(c.Notes[i])
-	}
+	c.Target = r.Target.representable()
+	c.Notes = boundedAll(r.Notes)
 	c.Stacks = make([]Stack, len(r.Stacks))
 	for i, s := range r.Stacks {
 		s.Frames = append([]Frame{}, s.Frames...)
@@ -51,6 +49,23 @@ func representable(r *Report) *Report {
 		c.Stacks[i] = s
 	}
 	return &c
+}
+
+// representable returns a copy of t whose strings fit into JSON.
+func (t Target) representable() Target {
+	for _, s := range []*string{&t.Command, &t.Exe, &t.Allocator, &t.Libc} {
+		*s = bounded(*s)
+	}
+	return t
+}
+
+// boundedAll is bounded for each of a list.
+func boundedAll(list []string) []string {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i] = bounded(list[i])
+	}
+	return list
 }
 
 // bounded returns s with the bytes escaped that are not UTF-8, and cut to

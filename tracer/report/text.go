@@ -34,16 +34,26 @@ type TextOptions struct {
 // Text writes the report for people to read. Names that do not fit the width
 // are cut; the other forms have them whole. The only errors are those of w.
 func Text(w io.Writer, r *Report, opt TextOptions) error {
-	p := &printer{width: defaultWidth, color: opt.Color}
-	if opt.Width > 0 {
-		p.width = max(opt.Width, minWidth)
-	}
+	p := newPrinter(opt)
 	p.target(r, opt)
 	p.events(r, opt)
 	p.trouble(r)
 	p.totals(r)
 	p.stacks(r, opt)
 	p.notes(r)
+	return p.flush(w)
+}
+
+func newPrinter(opt TextOptions) *printer {
+	p := &printer{width: defaultWidth, color: opt.Color}
+	if opt.Width > 0 {
+		p.width = max(opt.Width, minWidth)
+	}
+	return p
+}
+
+// flush writes what was printed.
+func (p *printer) flush(w io.Writer) error {
 	if _, err := w.Write(p.buf.Bytes()); err != nil {
 		return fmt.Errorf("write text report: %w", err)
 	}

@@ -129,13 +129,23 @@ func growth(rate float64, outstanding uint64, traced float64) string {
 	if rate < 0 {
 		word, rate = "shrinking ", -rate
 	}
+	return word + Rate(rate)
+}
+
+// Rate writes bytes per second by the second, minute or hour, whichever makes
+// the figure readable.
+func Rate(rate float64) string {
 	switch {
+	case rate < 0:
+		return "-" + Rate(-rate)
+	case rate == 0:
+		return "0 B/s"
 	case rate >= 1<<10:
-		return word + humanBytes(rate) + "/s"
+		return humanBytes(rate) + "/s"
 	case rate*60 >= 1:
-		return word + humanBytes(rate*60) + "/min"
+		return humanBytes(rate*60) + "/min"
 	case rate*3600 >= 1:
-		return word + humanBytes(rate*3600) + "/h"
+		return humanBytes(rate*3600) + "/h"
 	}
-	return word + "<1 B/h"
+	return "<1 B/h"
 }

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"memtrace/tracer/region"
+	"memtrace/tracer/region/proc"
+	"memtrace/tracer/report"
+)
+
+const defaultInterval = time.Second
+
+// regionsOptions are the command line of memtrace regions, checked.
+type regionsOptions struct {
+	common
+	pid      int
+	interval time.Duration
+	count    int // polls after the first, 0: no bound
+	duration time.Duration
+	top      int
+	quiet    bool
+}
+
+func parseRegions(args []string) (*regionsOptions, *pflag.FlagSet, error) {
+	o := &regionsOptions{interval: defaultInterval}
+	fs := newFlagSet("regions")
+	fs.IntVarP(&o.pid, "pid", "p", 0, "process to watch")
+	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the process exits")
+	fs.IntVarP(&o.top, "top", "T", 10, "growing segments shown (0 = all)")
+	o.add(fs)
+	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no messages, only the report")
+	if err := o.parse(fs, args); err != nil || o.help {
+		return o, fs, err
+	}
+	if err := o.parsePositional(fs.Args()); err != nil {
+		return o, fs, err
+	}
+	switch {
+	case !fs.Changed("pid"):
+		return o, fs, usagef("nothing to watch: give -p PID")
+	case o.pid < 1:
+		return o, fs, usagef("--pid %d: a process id is 1 or more", o.pid)
+	case o.top < 0:
+		return o, fs, usagef("--top %d: give 0 for all segments, or how many", o.top)
+	case o.count > 0 && o.duration > 0:
+		return o, fs, usagef("--duration and a number of polls contradict each other: give one")
+	case o.interval < 10*time.Millisecond:
+		return o, fs, usagef("an interval of %v is too short: give 10ms or more", o.interval)
+	}
+	return o, fs, nil
+}
+
+// parsePositional reads INTERVAL [COUNT].
+func (o *regionsOptions) parsePositional(args []string) error {
+	if len(args) > 2 {
+		return usagef("too many arguments: %s", args[2])
+	}
+	if len(args) > 0 {
+		if err := (*durationValue)(&o.interval).Set(args[0]); err != nil || o.interval == 0 {
+			return usagef("%q is no interval: give seconds, or 500ms, 2m", args[0])
+		}
+	}
+	if len(args) > 1 {
+		n, err := strconv.Atoi(args[1])
+		if err != nil || n < 1 {
+			return usagef("%q is no number of polls", args[1])
+		}
+		o.count = n
+	}
+	return nil
+}
+
+// runRegions is memtrace regions.
+func runRegions(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode, error) {
+	o, fs, err := parseRegions(args)
+	if err != nil {
+		return exitUsage, err
+	}
+	if o.help {
+		fmt.Fprint(stdout, `memtrace regions shows a process's address space by class, and what of it grows.
+It attaches nothing; without root it looks at your own processes.
+
+Usage:
+  memtrace regions -p PID [flags] [INTERVAL [COUNT]]
+
+`, fs.FlagUsagesWrapped(80), `
+The mappings are looked at every INTERVAL (1 s), COUNT times or until Ctrl-C,
+--duration or the end of the process; then the report comes. SIGUSR1 has one
+printed at once. To tell growth takes six looks at least.
+`)
+		return exitOK, nil
+	}
+	out, err := o.open(stdout)
+	if err != nil {
+		return exitError, err
+	}
+	return exitOK, errors.Join(o.watch(ctx, out, stderr), out.Close())
+}
+
+// watch polls until the end and writes the report.
+func (o *regionsOptions) watch(ctx context.Context, out *output, stderr io.Writer) error {
+	p, err := proc.Open(o.pid)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.Close() }()
+	sampler := region.NewSampler(p, region.Config{})
+	if err := sampler.Poll(time.Now()); err != nil {
+		return fmt.Errorf("look at process %d: %w", o.pid, err)
+	}
+	log := logger{w: stderr, quiet: o.quiet}
+	switch {
+	case o.count > 0:
+		log.message("watching for %v", time.Duration(o.count)*o.interval)
+	case o.duration > 0:
+		log.message("watching for %v", o.duration)
+	default:
+		log.message("watching; Ctrl-C for the report")
+	}
+	err = o.poll(ctx, sampler, func() error { return o.report(p, sampler, out) })
+	if err != nil && !errors.Is(err, region.ErrGone) {
+		return fmt.Errorf("look at process %d: %w", o.pid, err)
+	}
+	return o.report(p, sampler, out)
+}
+
+// poll polls until there is nothing left to do. The last poll is that of the
+// report.
+func (o *regionsOptions) poll(ctx context.Context, sampler *region.Sampler, now func() error) error {
+	if o.duration > 0 {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, o.duration)
+		defer cancel()
+	}
+	demand := make(chan os.Signal, 1)
+	signal.Notify(demand, syscall.SIGUSR1)
+	defer signal.Stop(demand)
+	tick := time.NewTicker(o.interval)
+	defer tick.Stop()
+	for n := 0; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-demand:
+			if err := now(); err != nil {
+				return err
+			}
+		case <-tick.C:
+			if n++; o.count > 0 && n >= o.count {
+				return nil
+			}
+			if err := sampler.Poll(time.Now()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// report writes what is known by now.
+func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, out *output) error {
+	snap, err := sampler.Snapshot(time.Now())
+	if err != nil {
+		return err
+	}
+	r := &report.MemoryReport{
+		Schema: report.Schema,
+		Target: report.Target{PID: p.PID, Command: p.Command, Exe: p.Exe, Exited: snap.Gone},
+		Start:  snap.Start, End: snap.End, DurationSeconds: snap.End.Sub(snap.Start).Seconds(),
+		Memory: *snap.Report(),
+	}
+	text := out.text
+	text.Top = o.top
+	return out.emit(func(w io.Writer) error {
+		if o.format == formatJSON {
+			return report.MemoryJSON(w, r)
+		}
+		return report.MemoryText(w, r, text)
+	})
+}

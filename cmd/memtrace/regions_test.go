@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/report"
+)
+
+// sleeper starts a process that does nothing until the test ends.
+func sleeper(t *testing.T, as *syscall.Credential) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("/bin/sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	// Until the exec it is a copy of this test, and then it maps its libraries.
+	const clockNanosleep = "230 "
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		comm, commErr := os.ReadFile(fmt.Sprintf("/proc/%d/comm", cmd.Process.Pid))
+		call, callErr := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", cmd.Process.Pid))
+		if commErr == nil && callErr == nil && string(comm) == "sleep\n" && strings.HasPrefix(string(call), clockNanosleep) {
+			return cmd
+		}
+	}
+	t.Fatal("sleep does not sleep")
+	return nil
+}
+
+// runFor runs memtrace to its end.
+func runFor(t *testing.T, args ...string) (code exitCode, stdout, stderr string) {
+	t.Helper()
+	r := launchMemtrace(t, args...)
+	code = r.wait()
+	return code, r.stdout.String(), r.stderr.String()
+}
+
+// memoryReports decodes what memtrace regions -f json has written.
+func memoryReports(t *testing.T, text string) (all []report.MemoryReport) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(text))
+	for {
+		var r report.MemoryReport
+		err := d.Decode(&r)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		all = append(all, r)
+	}
+}
+
+func TestRegionsJSON(t *testing.T) {
+	pid := fmt.Sprint(sleeper(t, nil).Process.Pid)
+	code, stdout, stderr := runFor(t, "regions", "-p", pid, "-f", "json", "20ms", "9")
+	if code != exitOK {
+		t.Fatalf("ended with %d: %s", code, stderr)
+	}
+	all := memoryReports(t, stdout)
+	if len(all) != 1 {
+		t.Fatalf("%d reports", len(all))
+	}
+	r := all[0]
+	m := r.Memory
+	if r.Schema != report.Schema || r.Target.Command != "sleep" || m.Polls < 2 || m.Polls > 10 || !m.Complete || m.VirtualBytes != m.StatmVirtualBytes {
+		t.Errorf("%+v", r)
+	}
+	if m.Polls >= 6 && m.Verdict != "nothing grows" {
+		t.Errorf("verdict %q of %d polls", m.Verdict, m.Polls)
+	}
+	if !strings.Contains(stderr, "watching for 180ms") {
+		t.Errorf("messages: %s", stderr)
+	}
+}
+
+func TestRegionsText(t *testing.T) {
+	pid := fmt.Sprint(sleeper(t, nil).Process.Pid)
+	file := filepath.Join(t.TempDir(), "report")
+	code, stdout, stderr := runFor(t, "regions", "-q", "-o", file, "-p", pid, "-d", "100ms", "20ms")
+	if code != exitOK || stdout != "" || stderr != "" {
+		t.Fatalf("ended with %d: %q, %q", code, stdout, stderr)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"memtrace: sleep (pid " + pid + ")", "\nbrk heap ", "\ntotal ", "\nVerdict: "} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// A process that ends leaves a partial report.
+func TestRegionsOfProcessThatEnds(t *testing.T) {
+	cmd := sleeper(t, nil)
+	r := launchMemtrace(t, "regions", "-f", "json", "-p", fmt.Sprint(cmd.Process.Pid), "20ms")
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(r.stderr.String(), "watching") && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if code := r.wait(); code != exitOK {
+		t.Fatalf("ended with %d: %s", code, r.stderr.String())
+	}
+	all := memoryReports(t, r.stdout.String())
+	if len(all) != 1 || all[0].Memory.Complete || !all[0].Target.Exited || all[0].Memory.VirtualBytes == 0 {
+		t.Fatalf("%+v", all)
+	}
+	if notes := strings.Join(all[0].Memory.Notes, "\n"); !strings.Contains(notes, "process has ended: partial") {
+		t.Errorf("notes %q", notes)
+	}
+}
+
+// A report comes on demand, and the final one after it.
+func TestRegionsOnDemand(t *testing.T) {
+	r := launchMemtrace(t, "regions", "-f", "json", "-p", fmt.Sprint(sleeper(t, nil).Process.Pid), "50ms", "40")
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(r.stderr.String(), "watching") && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(300 * time.Millisecond) // until the signal is caught
+	if err := unix.Kill(os.Getpid(), unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	if code := r.wait(); code != exitOK {
+		t.Fatalf("ended with %d: %s", code, r.stderr.String())
+	}
+	if all := memoryReports(t, r.stdout.String()); len(all) != 2 || all[0].Memory.Polls >= all[1].Memory.Polls {
+		t.Errorf("%d reports", len(all))
+	}
+}
+
+func TestSubcommandErrors(t *testing.T) {
+	for _, tc := range []struct {
+		args string
+		code exitCode
+		want string
+	}{
+		{"regions", exitUsage, "nothing to watch: give -p PID"},
+		{"regions -p 0", exitUsage, "a process id is 1 or more"},
+		{"regions -p x", exitUsage, "invalid argument"},
+		{"regions -p 1 x", exitUsage, `"x" is no interval`},
+		{"regions -p 1 1 0", exitUsage, `"0" is no number of polls`},
+		{"regions -p 1 1 2 3", exitUsage, "too many arguments: 3"},
+		{"regions -p 1 1ms", exitUsage, "too short"},
+		{"regions -p 1 -d 5 1 2", exitUsage, "contradict"},
+		{"regions -p 1 -f folded", exitUsage, "give text or json"},
+		{"regions -p 1 -T -1", exitUsage, "--top -1"},
+		{"regions -p 1 --color x", exitUsage, "--color x"},
+		{"regions -p 1073741824", exitError, "process 1073741824: no such process"},
+		{"regions -p 2", exitError, "process 2 (kthreadd) is a kernel thread"},
+		{"regions -p 1 -o /nowhere/at/all", exitError, "open the output"},
+		{"system x", exitUsage, "system takes no arguments: x"},
+		{"system -f pprof", exitUsage, "give text or json"},
+	} {
+		code, stdout, stderr := runFor(t, strings.Fields(tc.args)...)
+		if code != tc.code || stdout != "" || !strings.Contains(stderr, tc.want) {
+			t.Errorf("%s: %d, %q, %q; want %d, %s", tc.args, code, stdout, stderr, tc.code, tc.want)
+		}
+		lines := strings.Count(stderr, "\n")
+		if code == exitError && lines != 1 || code == exitUsage && !strings.HasSuffix(stderr, "Try memtrace "+strings.Fields(tc.args)[0]+" --help.\n") {
+			t.Errorf("%s: %q", tc.args, stderr)
+		}
+	}
+}
+
+func TestSubcommandHelp(t *testing.T) {
+	for _, name := range []string{"regions", "system"} {
+		for _, flag := range []string{"-h", "--help"} {
+			code, stdout, stderr := runFor(t, name, flag)
+			if code != exitOK || stderr != "" || !strings.Contains(stdout, "memtrace "+name) || !strings.Contains(stdout, "--format") {
+				t.Errorf("%s %s: %d, %q, %q", name, flag, code, stdout, stderr)
+			}
+			for line := range strings.Lines(stdout) {
+				if len(line) > 81 {
+					t.Errorf("%s %s: a line of %d columns: %s", name, flag, len(line), line)
+				}
+			}
+		}
+	}
+}
+
+func TestSystem(t *testing.T) {
+	code, stdout, stderr := runFor(t, "system")
+	if code != exitOK || stderr != "" || !strings.Contains(stdout, "available without swapping") {
+		t.Errorf("%d, %q, %q", code, stdout, stderr)
+	}
+	code, stdout, _ = runFor(t, "system", "-f", "json")
+	var r report.SystemReport
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != exitOK || r.System.TotalBytes == 0 {
+		t.Errorf("%d, %v, %+v", code, err, r)
+	}
+}
+
+// Without privileges one's own processes can be looked at, others' cannot.
+func TestRegionsWithoutRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to become someone else")
+	}
+	dir, err := os.MkdirTemp("", "memtrace-plain-user-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	binary := filepath.Join(dir, "memtrace")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
+	regions := func(pid int) (stdout, stderr string, code int) {
+		cmd := exec.CommandContext(ctx, binary, "regions", "-p", fmt.Sprint(pid), "-f", "json", "50ms", "8")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: nobody}
+		cmd.Dir = dir
+		var out, messages bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &messages
+		_ = cmd.Run() // the exit code tells
+		return out.String(), messages.String(), cmd.ProcessState.ExitCode()
+	}
+	stdout, stderr, code := regions(sleeper(t, nobody).Process.Pid)
+	if code != 0 {
+		t.Fatalf("one's own process: %d, %s", code, stderr)
+	}
+	if m := memoryReports(t, stdout)[0].Memory; !m.Complete || m.ResidentBytes == 0 {
+		t.Errorf("one's own process: %+v", m)
+	}
+	stdout, stderr, code = regions(sleeper(t, nil).Process.Pid)
+	if code != 1 || stdout != "" || !strings.HasSuffix(stderr, "of user 0: not permitted: run memtrace as root, or with CAP_SYS_PTRACE\n") {
+		t.Errorf("another's process: %d, %q, %q", code, stdout, stderr)
+	}
+}

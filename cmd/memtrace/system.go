@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"memtrace/tracer/report"
+	"memtrace/tracer/sysmem"
+)
+
+// runSystem is memtrace system.
+func runSystem(_ context.Context, args []string, stdout, _ io.Writer) (exitCode, error) {
+	var c common
+	fs := newFlagSet("system")
+	c.add(fs)
+	if err := c.parse(fs, args); err != nil {
+		return exitUsage, err
+	}
+	if c.help {
+		fmt.Fprint(stdout, `memtrace system shows the machine's memory: what is used by what, how much can
+be had, and why that is less than what is free or cached. It changes nothing.
+
+Usage:
+  memtrace system [flags]
+
+`, fs.FlagUsagesWrapped(80))
+		return exitOK, nil
+	}
+	if fs.NArg() > 0 {
+		return exitUsage, usagef("system takes no arguments: %s", fs.Arg(0))
+	}
+	out, err := c.open(stdout)
+	if err != nil {
+		return exitError, err
+	}
+	s, err := sysmem.Read()
+	if err == nil {
+		r := &report.SystemReport{Schema: report.Schema, Time: time.Now(), System: *s}
+		err = out.emit(func(w io.Writer) error {
+			if c.format == formatJSON {
+				return report.SystemJSON(w, r)
+			}
+			return report.SystemText(w, r, out.text)
+		})
+	}
+	return exitOK, errors.Join(err, out.Close())
+}

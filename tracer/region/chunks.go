@@ -1,0 +1,93 @@
+package region
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+)
+
+const (
+	prevInuse   = 1
+	isMmapped   = 2
+	nonMain     = 4
+	hugePage    = 1 // in prev_size, from glibc 2.43 on
+	chunkHeader = 16
+	// maxChunks bounds how many chunks are read of one mapping: twice
+	// M_MMAP_MAX as it is by default.
+	maxChunks = 2 * 65536
+)
+
+// chunkAt returns the size of the chunk that malloc has mapped at addr and that
+// ends at end at most, 0 if there is none. Its header is prev_size, which is 0,
+// and the size with IS_MMAPPED alone of the flags; a chunk of memalign keeps that
+// header at the start of its mapping. The size is in whole pages up to glibc 2.42,
+// and 16 bytes short of that from 2.43 on.
+func (c *classifier) chunkAt(addr, end uint64) uint64 {
+	var buf [chunkHeader]byte
+	if !c.src.Read(addr, buf[:]) {
+		return 0
+	}
+	before, head := binary.LittleEndian.Uint64(buf[:]), binary.LittleEndian.Uint64(buf[8:])
+	if before&^hugePage != 0 || head&(prevInuse|isMmapped|nonMain) != isMmapped {
+		return 0
+	}
+	size := head &^ (prevInuse | isMmapped | nonMain)
+	if size%page == page-chunkHeader {
+		size += chunkHeader
+	}
+	if size == 0 || size%page != 0 || size > end-addr {
+		return 0
+	}
+	return size
+}
+
+// chunks returns the end of the chunks that follow one another from start, and
+// how many they are. Chunks that were known before are not read again, unless all
+// is read afresh.
+func (c *classifier) chunks(start, end uint64) (chunksEnd uint64, n int) {
+	at := start
+	for range maxChunks {
+		if at >= end {
+			break
+		}
+		if known := c.old.chunksFrom(at, end); known != nil && !c.fresh {
+			at = known.End
+			n += known.Items
+			continue
+		}
+		size := c.chunkAt(at, end)
+		if size == 0 {
+			break
+		}
+		if !c.old.within(at, MallocMmap) {
+			c.found(size)
+		}
+		at += size
+		n++
+	}
+	return at, n
+}
+
+// chunksFrom returns the segment of chunks that began at addr, if it is still
+// within end.
+func (l *layout) chunksFrom(addr, end uint64) *Segment {
+	i, ok := l.search(addr)
+	if !ok || l.segments[i].Class != MallocMmap || l.segments[i].End > end || l.segments[i].Items == 0 {
+		return nil
+	}
+	return &l.segments[i]
+}
+
+// within reports whether addr was in a segment of a class.
+func (l *layout) within(addr uint64, class Class) bool {
+	i, ok := l.search(addr)
+	if !ok {
+		i--
+	}
+	return i >= 0 && i < len(l.segments) && l.segments[i].Class == class && addr < l.segments[i].End
+}
+
+// search finds the segment that begins at addr, or its place.
+func (l *layout) search(addr uint64) (int, bool) {
+	return slices.BinarySearchFunc(l.segments, addr, func(s Segment, addr uint64) int { return cmp.Compare(s.Start, addr) })
+}

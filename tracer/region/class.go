@@ -1,0 +1,103 @@
+package region
+
+// Class is what a part of an address space is for.
+type Class uint8
+
+// The classes, in the order in which they are shown.
+const (
+	// Text is the executable's code and constants.
+	Text Class = iota
+	// Data is the executable's writable data, and its bss behind that.
+	Data
+	// Brk is the heap between start_brk and brk, [heap] in maps.
+	Brk
+	// Arena is the heaps of glibc's arenas other than the main one: 64 MiB of
+	// addresses each, of which a growing part is accessible.
+	Arena
+	// MallocMmap is the chunks that glibc's malloc mapped one by one.
+	MallocMmap
+	// Mmap is other anonymous memory: the program's own mmaps, other allocators
+	// and runtimes, and addresses that are reserved only.
+	Mmap
+	// File is mapped files.
+	File
+	// Shared is shared memory: of System V, POSIX, memfd, and files on tmpfs.
+	Shared
+	// Library is shared libraries, with their data and bss.
+	Library
+	// ThreadStack is the stacks of threads other than the first, with guards.
+	ThreadStack
+	// MainStack is the stack of the first thread.
+	MainStack
+	// VDSO is what the kernel maps into every process: vdso, vvar.
+	VDSO
+	// Other is devices and the like.
+	Other
+
+	// NumClasses is how many classes there are.
+	NumClasses = int(Other) + 1
+)
+
+var classNames = [NumClasses]struct{ id, label, items string }{
+	Text:        {"text", "text", "mapping"},
+	Data:        {"data", "data and bss", "mapping"},
+	Brk:         {"brk", "brk heap", "mapping"},
+	Arena:       {"arena", "thread arenas", "heap"},
+	MallocMmap:  {"malloc_mmap", "malloc's mmaps", "chunk"},
+	Mmap:        {"mmap", "anonymous mmaps", "mapping"},
+	File:        {"file", "mapped files", "mapping"},
+	Shared:      {"shared", "shared memory", "mapping"},
+	Library:     {"library", "libraries", "mapping"},
+	ThreadStack: {"thread_stack", "thread stacks", "stack"},
+	MainStack:   {"main_stack", "main stack", "mapping"},
+	VDSO:        {"vdso", "vdso, vvar", "mapping"},
+	Other:       {"other", "other", "mapping"},
+}
+
+// String is the class as JSON has it.
+func (c Class) String() string { return classNames[c].id }
+
+// Label is the class in words.
+func (c Class) Label() string { return classNames[c].label }
+
+// Items is what Total.Count counts, in the singular.
+func (c Class) Items() string { return classNames[c].items }
+
+// plural reports whether the label takes a plural verb.
+func (c Class) plural() bool {
+	switch c {
+	case Arena, MallocMmap, Mmap, File, Library, ThreadStack:
+		return true
+	}
+	return false
+}
+
+// Segment is a range of addresses of one class: a mapping, or a part of one.
+// The kernel joins neighbours that are alike, so one mapping may hold memory of
+// several classes.
+type Segment struct {
+	Start, End uint64
+	Class      Class
+	// Reserved: nothing can be done with the memory (PROT_NONE).
+	Reserved bool
+	// Items is how many chunks, stacks and so on (Class.Items) it holds; 0 for a
+	// guard, and for what an arena's heap has in reserve.
+	Items int
+	// Name is what maps calls the mapping.
+	Name string
+	// Origin is what the caller knows of it (Range.Origin).
+	Origin string
+
+	resident uint64
+}
+
+// Bytes is the size of the segment.
+func (s *Segment) Bytes() uint64 { return s.End - s.Start }
+
+// usable is the bytes that can be used.
+func (s *Segment) usable() uint64 {
+	if s.Reserved {
+		return 0
+	}
+	return s.Bytes()
+}

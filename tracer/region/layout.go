@@ -1,0 +1,121 @@
+package region
+
+import (
+	"memtrace/symbolize/procmaps"
+)
+
+// maxSegments is how many segments are kept. The kernel's default limit is 65,530
+// mappings (vm.max_map_count); beyond twice of that mappings are counted only.
+const maxSegments = 1 << 17
+
+// layout is an address space as one poll has found it.
+type layout struct {
+	segments []Segment
+	mappings []mapped
+	// beyond counts what there was no room for.
+	beyond    [NumClasses]Total
+	truncated bool
+	// cursor is where exactly goes on: it is asked in order of address.
+	cursor int
+	// libraries are the names of files that are mapped as code; stackSizes are
+	// the sizes of guards and stacks of living threads.
+	libraries  map[string]bool
+	stackSizes map[[2]uint64]bool
+}
+
+// mapped is a mapping and how many segments it is made of.
+type mapped struct {
+	start, end uint64
+	rss        uint64
+	perms      procmaps.Perms
+	first      int32
+	n          int32
+}
+
+func newLayout() *layout {
+	return &layout{libraries: make(map[string]bool), stackSizes: make(map[[2]uint64]bool)}
+}
+
+// reset empties l and keeps its memory.
+func (l *layout) reset() {
+	l.segments, l.mappings, l.cursor, l.truncated = l.segments[:0], l.mappings[:0], 0, false
+	clear(l.beyond[:])
+	clear(l.libraries)
+	clear(l.stackSizes)
+}
+
+// begin says that the segments added from now on are those of m.
+func (l *layout) begin(m *procmaps.Mapping) {
+	if len(l.segments) >= maxSegments {
+		l.truncated = true
+		return
+	}
+	l.mappings = append(l.mappings, mapped{
+		start: m.Start, end: m.End, rss: m.Rss, perms: m.Perms, first: int32(len(l.segments)),
+	})
+}
+
+// add appends a segment of the mapping begun last.
+func (l *layout) add(s Segment) {
+	if l.truncated {
+		l.beyond[s.Class].add(&s)
+		return
+	}
+	l.segments = append(l.segments, s)
+	l.mappings[len(l.mappings)-1].n++
+}
+
+// exactly returns the segments of the mapping with the bounds and rights of m,
+// none if there was none.
+func (l *layout) exactly(m *procmaps.Mapping) []Segment {
+	for l.cursor < len(l.mappings) && l.mappings[l.cursor].start < m.Start {
+		l.cursor++
+	}
+	if l.cursor == len(l.mappings) {
+		return nil
+	}
+	if o := &l.mappings[l.cursor]; o.start == m.Start && o.end == m.End && o.perms == m.Perms {
+		return l.segments[o.first : o.first+o.n]
+	}
+	return nil
+}
+
+// finish settles what only the whole tells.
+func (l *layout) finish() {
+	for i := range l.segments {
+		// The first mapping of a library is its headers; code comes later.
+		if s := &l.segments[i]; s.Class == File && l.libraries[s.Name] {
+			s.Class = Library
+		}
+	}
+	l.unusedStacks()
+}
+
+// share divides the resident bytes of each mapping among its segments: by what
+// the pages of all but the largest say, else by size.
+func (l *layout) share(src Source) {
+	for _, m := range l.mappings {
+		segments := l.segments[m.first : m.first+m.n]
+		largest, left := 0, m.rss
+		for i := range segments {
+			if segments[i].Bytes() > segments[largest].Bytes() {
+				largest = i
+			}
+		}
+		for i := range segments {
+			s := &segments[i]
+			if i == largest {
+				continue
+			}
+			part, ok := src.Present(s.Start, s.End)
+			if !ok {
+				part = uint64(float64(m.rss)*float64(s.Bytes())/float64(m.end-m.start)) &^ (page - 1)
+			}
+			s.resident = min(part, left)
+			left -= s.resident
+		}
+		if len(segments) > 0 {
+			segments[largest].resident = left
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/region"
+	"memtrace/tracer/testprog"
+)
+
+var buildPrograms = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "memtrace-region-")
+	if err != nil {
+		return "", err
+	}
+	return dir, testprog.Build(context.Background(), "testdata", dir)
+})
+
+// grow starts the program of testdata/grow.c.
+func grow(t testing.TB, args ...string) *testprog.Program {
+	t.Helper()
+	dir, err := buildPrograms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return testprog.Command(t, exec.Command(filepath.Join(dir, "grow"), args...))
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := buildPrograms(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+func open(t testing.TB, pid int) *Process {
+	t.Helper()
+	p, err := Open(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+var began = time.Date(2026, 3, 1, 3, 12, 5, 0, time.UTC)
+
+// After each step of a program a second passes, so that rates are exact.
+func TestGrowth(t *testing.T) {
+	for _, tc := range []struct {
+		mode, verdict string
+		class         region.Class
+	}{
+		{"brk", `^brk heap grows 2\d\d\.\d KiB/s, resident grows 2\d\d\.\d KiB/s$`, region.Brk},
+		{"mmap", `^anonymous mmaps grow 2.0 MiB/s in segments of 2.0 MiB, resident grows 2.0 MiB/s$`, region.Mmap},
+		{"malloc", `^malloc's mmaps grow 2.0 MiB/s in segments of 2.0 MiB, resident grows 2.0 MiB/s$`, region.MallocMmap},
+		{"arena", `^thread arenas grow 2\d\d\.\d KiB/s, resident grows 2\d\d\.\d KiB/s$`, region.Arena},
+		{"stacks", `^thread stacks grow 1.0 MiB/s in segments of 1.0 MiB, resident grows `, region.ThreadStack},
+		{"none", `^nothing grows$`, 0},
+		{"fragment", `^nothing grows`, 0},
+	} {
+		t.Run(tc.mode, func(t *testing.T) {
+			program := grow(t, tc.mode)
+			s := region.NewSampler(open(t, program.PID()), region.Config{Share: -1})
+			const steps = 23
+			for i := range steps {
+				if err := s.Poll(began.Add(time.Duration(i) * time.Second)); err != nil {
+					t.Fatal(err)
+				}
+				program.Say("step")
+				program.Line()
+			}
+			snap, err := s.Snapshot(began.Add(steps * time.Second))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := snap.Verdict(); !regexp.MustCompile(tc.verdict).MatchString(got) {
+				t.Errorf("verdict %q, want %s", got, tc.verdict)
+			}
+			if tc.class == 0 {
+				return
+			}
+			if list := snap.GrowingClasses(); len(list) != 1 || list[0] != tc.class {
+				t.Errorf("%v grow, want %v", list, tc.class)
+			}
+			var sum float64
+			for _, g := range snap.Growing {
+				sum += float64(g.Now - g.Then)
+			}
+			if change := snap.Classes[tc.class].Fit.Change; sum != change {
+				t.Errorf("segments grew by %v, their class by %v", sum, change)
+			}
+			if tc.class == region.MallocMmap && snap.Classes[tc.class].Count != steps+1 {
+				t.Errorf("%d chunks, want %d", snap.Classes[tc.class].Count, steps+1)
+			}
+		})
+	}
+}
+
+// A process that ends between polls leaves what was known.
+func TestProcessEnds(t *testing.T) {
+	program := grow(t, "none")
+	s := region.NewSampler(open(t, program.PID()), region.Config{})
+	if err := s.Poll(began); err != nil {
+		t.Fatal(err)
+	}
+	program.End()
+	if err := s.Poll(began.Add(time.Second)); !errors.Is(err, region.ErrGone) {
+		t.Fatalf("polling an ended process: %v", err)
+	}
+	snap, err := s.Snapshot(began.Add(2 * time.Second))
+	if err != nil || !snap.Gone || snap.Polls != 1 || snap.Virtual == 0 || snap.Resident == 0 {
+		t.Errorf("%+v, %v", snap, err)
+	}
+}
+
+// 20,000 regions cost less than 15 ms of processor time.
+func TestPollCost(t *testing.T) {
+	program := grow(t, "regions", "20011")
+	p := open(t, program.PID())
+	s := region.NewSampler(p, region.Config{Share: -1})
+	best := time.Hour
+	for i := range 12 {
+		used := processorTime()
+		if err := s.Poll(began.Add(time.Duration(i) * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 {
+			best = min(best, processorTime()-used)
+		}
+	}
+	t.Logf("a poll takes %v of processor time", best)
+	if limit := 15 * time.Millisecond; best > limit && !raceEnabled {
+		t.Errorf("a poll takes %v of processor time, want %v", best, limit)
+	}
+}
+
+func BenchmarkPoll20000(b *testing.B) {
+	program := grow(b, "regions", "20011")
+	s := region.NewSampler(open(b, program.PID()), region.Config{Share: -1})
+	if err := s.Poll(began); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	used, i := processorTime(), 0
+	for b.Loop() {
+		i++
+		if err := s.Poll(began.Add(time.Duration(i) * time.Second)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(processorTime()-used)/float64(b.N), "cpu-ns/op")
+}
+
+func processorTime() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts)
+	return time.Duration(ts.Nano())
+}

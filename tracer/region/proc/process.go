@@ -1,0 +1,218 @@
+package proc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/symbolize/procmaps"
+	"memtrace/tracer/region"
+)
+
+var (
+	// ErrNoProcess is that there is no process of the number.
+	ErrNoProcess = errors.New("no such process")
+	// ErrKernelThread, ErrThread and ErrExiting are what has no address space of
+	// its own to look at.
+	ErrKernelThread = errors.New("is a kernel thread, which has no address space")
+	ErrThread       = errors.New("is a thread")
+	ErrExiting      = errors.New("is exiting, and has no address space any more")
+)
+
+// Process reads one process. It is a region.Source.
+type Process struct {
+	// PID is its number, Command its name as the kernel has it, Exe the path of
+	// its executable.
+	PID     int
+	Command string
+	Exe     string
+
+	dir     int
+	pidText string
+	scanner procmaps.Scanner
+	buf     []byte
+	pagemap int // -1 if not open
+	threads map[int]thread
+	seen    uint64
+	facts   region.Facts
+}
+
+var _ region.Source = (*Process)(nil)
+
+// Open opens a process. It fails with region.ErrNotPermitted where its memory may
+// not be looked at, and with ErrNoProcess, ErrKernelThread, ErrThread or
+// ErrExiting.
+func Open(pid int) (_ *Process, err error) {
+	p := &Process{PID: pid, pidText: strconv.Itoa(pid), pagemap: -1, threads: make(map[int]thread)}
+	p.dir, err = unix.Open("/proc/"+p.pidText, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
+	case err != nil:
+		return nil, fmt.Errorf("open process %d: %w", pid, err)
+	}
+	if err := p.inspect(); err != nil {
+		_ = p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Close closes what is open.
+func (p *Process) Close() error {
+	p.closePagemap()
+	return unix.Close(p.dir)
+}
+
+// inspect refuses what cannot be looked at.
+func (p *Process) inspect() error {
+	gone := fmt.Errorf("process %d: %w", p.PID, ErrNoProcess)
+	status, err := p.file("status")
+	if err != nil {
+		return gone
+	}
+	tgid, state, user := statusField(status, "Tgid:"), statusField(status, "State:"), statusField(status, "Uid:")
+	if tgid != p.pidText {
+		return fmt.Errorf("%d %w of process %s: give -p %s", p.PID, ErrThread, tgid, tgid)
+	}
+	stat, err := p.file("stat")
+	if err != nil {
+		return gone
+	}
+	fields := statFields(stat)
+	p.Command = commandOf(stat)
+	const flags, kernelThread = 9, 0x00200000 // PF_KTHREAD, include/linux/sched.h
+	if fields.number(flags)&kernelThread != 0 {
+		return fmt.Errorf("process %d (%s) %w", p.PID, p.Command, ErrKernelThread)
+	}
+	if strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X") {
+		return fmt.Errorf("process %d (%s) %w", p.PID, p.Command, ErrExiting)
+	}
+	if p.Exe, err = p.exe(); err == nil {
+		err = p.hasMaps()
+	}
+	switch {
+	case errors.Is(err, region.ErrNotPermitted):
+		remedy := "run memtrace as root, or with CAP_SYS_PTRACE"
+		if os.Geteuid() == 0 {
+			remedy = "it takes CAP_SYS_PTRACE in the process's user namespace"
+		}
+		return fmt.Errorf("look at process %d (%s), of user %s: %w: %s", p.PID, p.Command, user, region.ErrNotPermitted, remedy)
+	case err != nil:
+		return fmt.Errorf("process %d (%s) %w", p.PID, p.Command, ErrExiting)
+	}
+	p.facts.Tmpfs = p.tmpfs()
+	return nil
+}
+
+// hasMaps reports as an error that there are no mappings, or none to be seen.
+func (p *Process) hasMaps() error {
+	fd, err := p.open("maps")
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var b [1]byte
+	_, err = reader(fd).Read(b[:])
+	return typed(err)
+}
+
+// statusField returns the first word behind a name in status.
+func statusField(status []byte, name string) string {
+	_, rest, ok := bytes.Cut(status, []byte("\n"+name))
+	if !ok {
+		return ""
+	}
+	words := strings.Fields(string(rest[:min(len(rest), 100)]))
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
+}
+
+// stat is the fields of a stat file from the third on. The second, the command,
+// may contain anything but ends with the last parenthesis.
+type stat [][]byte
+
+func statFields(text []byte) stat { return bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) }
+
+// number returns field n as proc_pid_stat(5) counts them, 0 if it is not there.
+func (s stat) number(n int) uint64 {
+	if n-3 >= len(s) {
+		return 0
+	}
+	v, _ := strconv.ParseUint(string(s[n-3]), 10, 64)
+	return v
+}
+
+func commandOf(text []byte) string {
+	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
+	if open < 0 || end < open {
+		return ""
+	}
+	return string(text[open+1 : end])
+}
+
+// exe is the path of the executable as maps shows it.
+func (p *Process) exe() (string, error) {
+	var buf [unix.PathMax]byte
+	n, err := unix.Readlinkat(p.dir, "exe", buf[:])
+	if err != nil {
+		return "", typed(err)
+	}
+	return string(buf[:n]), nil
+}
+
+// Facts implements region.Source.
+func (p *Process) Facts() (region.Facts, error) {
+	exe, err := p.exe()
+	if err != nil {
+		return region.Facts{}, err
+	}
+	text, err := p.file("stat")
+	if err != nil {
+		return region.Facts{}, err
+	}
+	const startStack = 28 // where the kernel put it at the last exec
+	program := statFields(text).number(startStack)
+	if exe != p.facts.Exe || program != p.facts.Program {
+		p.Exe, p.Command = exe, commandOf(text)
+		p.facts.Exe, p.facts.Program = exe, program
+		p.facts.Dev, p.facts.Inode = 0, 0
+		var st unix.Stat_t
+		if unix.Fstatat(p.dir, "exe", &st, 0) == nil {
+			p.facts.Dev, p.facts.Inode = st.Dev, st.Ino
+		}
+		clear(p.threads)
+		p.facts.Tmpfs = p.tmpfs()
+	}
+	return p.facts, nil
+}
+
+// tmpfs lists the file systems in memory, of the process's mounts.
+func (p *Process) tmpfs() map[uint64]bool {
+	devs := make(map[uint64]bool)
+	text, _ := p.file("mountinfo") // without it their files are mapped files
+	for line := range strings.Lines(string(text)) {
+		mount, kind, ok := strings.Cut(line, " - ")
+		words := strings.Fields(mount)
+		if !ok || len(words) < 3 {
+			continue
+		}
+		switch fs, _, _ := strings.Cut(kind, " "); fs {
+		case "tmpfs", "ramfs", "devtmpfs":
+		default:
+			continue
+		}
+		major, minor, _ := strings.Cut(words[2], ":")
+		a, _ := strconv.ParseUint(major, 10, 32)
+		b, _ := strconv.ParseUint(minor, 10, 32)
+		devs[unix.Mkdev(uint32(a), uint32(b))] = true
+	}
+	return devs
+}

@@ -1,0 +1,146 @@
+// build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-builtin -pthread
+// SPDX-License-Identifier: Apache-2.0
+//
+// Grows in one way, a step for every line that it is given:
+//
+//     grow brk|mmap|malloc|arena|stacks|none|fragment
+//     grow regions N
+//
+// It says "ready PID", and then "ok" when a step is done. With regions it has N
+// mappings from the start.
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { BLOCKS = 4001, BLOCK = 1009, SMALL = 100003, SEGMENT = 2 << 20, STACK = 1 << 20 };
+
+static char *blocks[BLOCKS];
+static unsigned steps;
+
+static void *need(void *p)
+{
+    if (p == NULL || p == MAP_FAILED) {
+        perror("grow");
+        exit(1);
+    }
+    return p;
+}
+
+// Below the threshold of mmap: it is the heap that grows, of whichever arena.
+static void grow_heap(void)
+{
+    int i;
+
+    for (i = 0; i < 3; i++)
+        memset(need(malloc(SMALL)), 1, SMALL);
+}
+
+static void grow_malloc(void)
+{
+    memset(need(malloc(SEGMENT)), 1, SEGMENT);
+}
+
+static void grow_mmap(void)
+{
+    memset(need(mmap(NULL, SEGMENT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)), 1, SEGMENT);
+}
+
+static void *wait_forever(void *arg)
+{
+    pause();
+    return arg;
+}
+
+static void grow_stacks(void)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
+    if (pthread_create(&thread, &attr, wait_forever, NULL) != 0)
+        exit(1);
+}
+
+static void grow_none(void)
+{
+    free(need(malloc(SMALL)));
+}
+
+// Holes of a size that the next block does not fit, and yet never more in all.
+static void fragment(void)
+{
+    unsigned i;
+
+    for (i = steps % 2; i < BLOCKS; i += 2) {
+        free(blocks[i]);
+        blocks[i] = need(malloc(BLOCK / 2 + (i * 7 + steps) % (BLOCK / 2)));
+    }
+}
+
+static void map_regions(int n)
+{
+    int i;
+
+    // Neighbours of other rights are not joined.
+    for (i = 0; i < n; i++) {
+        char *p = need(mmap(NULL, 8192, i % 2 ? PROT_READ : PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        if (i % 2 == 0)
+            *p = 1;
+    }
+}
+
+static const struct mode {
+    const char *name;
+    void (*step)(void);
+} modes[] = {
+    { "brk", grow_heap }, { "mmap", grow_mmap }, { "malloc", grow_malloc }, { "arena", grow_heap },
+    { "stacks", grow_stacks }, { "none", grow_none }, { "fragment", fragment }, { "regions", grow_none },
+};
+
+static void *serve(void *arg)
+{
+    const struct mode *m = arg;
+    static char in[64];
+    unsigned i;
+
+    if (m->step == fragment)
+        for (i = 0; i < BLOCKS; i++)
+            blocks[i] = need(malloc(BLOCK));
+    m->step(); // what the first step needs for itself
+    printf("ready %d\n", getpid());
+    fflush(stdout);
+    while (fgets(in, sizeof in, stdin) != NULL) {
+        steps++;
+        m->step();
+        printf("ok\n");
+        fflush(stdout);
+    }
+    exit(0);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned i;
+
+    static char out[4096];
+    setvbuf(stdout, out, _IOLBF, sizeof out);
+    for (i = 0; argc > 1 && i < sizeof modes / sizeof *modes; i++) {
+        pthread_t thread;
+
+        if (strcmp(argv[1], modes[i].name) != 0)
+            continue;
+        if (argc > 2)
+            map_regions(atoi(argv[2]));
+        if (strcmp(argv[1], "arena") != 0)
+            serve((void *)&modes[i]);
+        // The second thread has an arena of its own.
+        if (pthread_create(&thread, NULL, serve, (void *)&modes[i]) == 0)
+            pthread_join(thread, NULL);
+    }
+    return 2;
+}

@@ -1,0 +1,206 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// MemoryText writes the report for people to read; opt.Top bounds the segments
+// that are listed.
+func MemoryText(w io.Writer, r *MemoryReport, opt TextOptions) error {
+	p := newPrinter(opt)
+	p.target(&Report{Target: r.Target}, opt)
+	when := "watched " + seconds(r.DurationSeconds)
+	if !r.End.IsZero() {
+		when += " to " + r.End.Format(time.DateTime+" MST")
+	}
+	p.flow(span{}, 0, " ", joined(",", texts(escape(when), counted(uint64(max(r.Memory.Polls, 0)), "poll")))...)
+	p.newline()
+	p.memory(&r.Memory, opt)
+	return p.flush(w)
+}
+
+// memory writes the section on the address space.
+func (p *printer) memory(m *Memory, opt TextOptions) {
+	if !m.Complete {
+		p.paragraph(span{"PARTIAL: ", alarm}, "see the notes", alarm)
+		p.newline()
+	}
+	p.regions(m)
+	p.newline()
+	p.paragraph(span{"Verdict: ", bold}, escape(m.Verdict), bold)
+	for i := range m.Regions {
+		if r := &m.Regions[i]; r.Growing && r.Interval != nil {
+			p.paragraph(span{text: "  "}, fmt.Sprintf("%s: %s to %s, with %.0f %% confidence", escape(r.Label),
+				Rate(r.Interval.Low), Rate(r.Interval.High), 100*r.Interval.Confidence), plain)
+		}
+	}
+	p.segments(m, opt)
+	for i, n := range m.Notes {
+		if i == 0 {
+			p.newline()
+		}
+		p.paragraph(span{"note: ", bold}, escape(n), plain)
+	}
+}
+
+// column is one of the table of regions; those of the highest rank go first where
+// the width does not allow all.
+type column struct {
+	head  string
+	width int
+	rank  int
+	cell  func(r *Region) string
+}
+
+const labelWidth = 16
+
+func (p *printer) regionColumns(m *Memory) []column {
+	size := func(f func(r *Region) uint64) func(*Region) string {
+		return func(r *Region) string { return Size(f(r)) }
+	}
+	all := []column{
+		{"count", 7, 3, func(r *Region) string { return shortCount(r.Count) }},
+		{"virtual", 11, 0, size(func(r *Region) uint64 { return r.VirtualBytes })},
+		{"reserved", 11, 4, func(r *Region) string {
+			if r.ReservedBytes == 0 {
+				return "-"
+			}
+			return Size(r.ReservedBytes)
+		}},
+		{"resident", 11, 1, func(r *Region) string {
+			if !m.ResidentKnown {
+				return "unknown"
+			}
+			return Size(r.ResidentBytes)
+		}},
+		{"growth", 12, 2, func(r *Region) string { return signed(r.GrowthBytes) }},
+		{"rate", 12, 5, func(r *Region) string {
+			if !r.Growing {
+				return "-"
+			}
+			return Rate(r.GrowthBytesPerSecond)
+		}},
+	}
+	for {
+		width, worst := labelWidth, 0
+		for i, c := range all {
+			width += c.width
+			if c.rank > all[worst].rank {
+				worst = i
+			}
+		}
+		if width <= p.width {
+			return all
+		}
+		all = append(all[:worst:worst], all[worst+1:]...)
+	}
+}
+
+// shortCount writes a count in six columns at most.
+func shortCount(n int) string {
+	switch {
+	case n < 1e6:
+		return Count(uint64(max(n, 0)))
+	case n < 1e9:
+		return fmt.Sprintf("%.0f M", float64(n)/1e6)
+	}
+	return ">999 M"
+}
+
+// signed writes a change of bytes.
+func signed(n int64) string {
+	switch {
+	case n == 0:
+		return "-"
+	case n < 0:
+		return "-" + Size(uint64(-n))
+	}
+	return "+" + Size(uint64(n))
+}
+
+// regions writes the table of classes, those that are there, and their sum.
+func (p *printer) regions(m *Memory) {
+	cols := p.regionColumns(m)
+	head := pad("class", labelWidth)
+	for _, c := range cols {
+		head += fmt.Sprintf("%*s", c.width, c.head)
+	}
+	p.line(span{head, dim})
+	row := func(r *Region, st style) {
+		text := pad(cutRight(escape(r.Label), labelWidth), labelWidth)
+		for _, c := range cols {
+			text += fmt.Sprintf("%*s", c.width, c.cell(r))
+		}
+		p.line(span{text, st})
+	}
+	total := Region{Label: "total", VirtualBytes: m.VirtualBytes, ResidentBytes: m.ResidentBytes}
+	for i := range m.Regions {
+		r := &m.Regions[i]
+		total.Count += r.Count
+		total.ReservedBytes = addClamped(total.ReservedBytes, r.ReservedBytes)
+		total.GrowthBytes += r.GrowthBytes
+		if r.VirtualBytes == 0 && r.Count == 0 && r.GrowthBytes == 0 {
+			continue
+		}
+		st := plain
+		if r.Growing {
+			st = bold
+		}
+		row(r, st)
+	}
+	row(&total, plain)
+	change := "unchanged"
+	switch n := m.ResidentGrowthBytes; {
+	case n > 0:
+		change = Size(uint64(n)) + " more than at the start"
+	case n < 0:
+		change = Size(uint64(-n)) + " less than at the start"
+	}
+	p.paragraph(span{}, "Resident by the kernel's count: "+Size(m.StatmResidentBytes)+", "+change, plain)
+}
+
+// segments lists the growing segments.
+func (p *printer) segments(m *Memory, opt TextOptions) {
+	shown := m.Segments
+	if opt.Top > 0 && opt.Top < len(shown) {
+		shown = shown[:opt.Top]
+	}
+	if len(shown) == 0 {
+		return
+	}
+	p.newline()
+	p.line(span{"Growing segments", bold})
+	for i := range shown {
+		s := &shown[i]
+		address := func(a uint64) string { return fmt.Sprintf("%012s", strconv.FormatUint(a, 16)) }
+		items := []span{
+			{text: pad(cutRight(escape(s.Label), labelWidth-1), labelWidth-1)},
+			{text: fmt.Sprintf("%9s -> %9s", Size(s.ThenBytes), Size(s.NowBytes))},
+		}
+		if s.Class == "malloc_mmap" {
+			items = append(items, span{text: counted(uint64(max(s.Count, 0)), "chunk")})
+		}
+		lead := "  " + address(s.Start) + "-" + address(s.End) + "  "
+		if p.width < defaultWidth {
+			p.line(span{text: strings.TrimRight(lead, " ")})
+			lead = "    "
+			for i := range items {
+				items[i].text = strings.Join(strings.Fields(items[i].text), " ")
+			}
+		}
+		p.flow(span{text: lead}, 4, "  ", items...)
+		if s.Origin != "" {
+			p.flow(span{text: "    "}, 4, " ", span{text: cutRight(escape(s.Origin), p.width-4)})
+		}
+		if s.Name != "" && s.Name[0] == '/' {
+			p.flow(span{text: "    "}, 4, " ", span{text: shortenPath(escape(s.Name), p.width-4)})
+		}
+	}
+	if hidden := max(m.SegmentsTotal, len(m.Segments)) - len(shown); hidden > 0 {
+		p.paragraph(span{text: "  "}, "and "+counted(uint64(hidden), "smaller one"), plain)
+	}
+}

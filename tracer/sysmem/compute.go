@@ -1,0 +1,121 @@
+package sysmem
+
+import (
+	"cmp"
+	"slices"
+
+	"memtrace/tracer/report"
+)
+
+// Texts is what Compute works on.
+type Texts struct {
+	// Meminfo and Zoneinfo are the files of that name in /proc, MinFree is
+	// /proc/sys/vm/min_free_kbytes. The last two may be empty.
+	Meminfo, Zoneinfo, MinFree string
+	// PageSize is that of the machine, in bytes.
+	PageSize uint64
+	// Tmpfs is the mounts of file systems in memory.
+	Tmpfs []report.Tmpfs
+}
+
+// Compute makes a report of texts.
+func Compute(t Texts) (*report.System, error) {
+	m, err := parseMeminfo(t.Meminfo)
+	if err != nil {
+		return nil, err
+	}
+	s := &report.System{
+		TotalBytes: m["MemTotal"], FreeBytes: m["MemFree"], BuffersBytes: m["Buffers"], CachedBytes: m["Cached"],
+		ShmemBytes: m["Shmem"], SlabReclaimableBytes: m["SReclaimable"], SlabUnreclaimableBytes: m["SUnreclaim"],
+		AnonymousBytes: m["AnonPages"], MappedBytes: m["Mapped"], DirtyBytes: m["Dirty"],
+		WritebackBytes: m["Writeback"], UnevictableBytes: m["Unevictable"],
+		Swap: report.Swap{TotalBytes: m["SwapTotal"], FreeBytes: m["SwapFree"], CachedBytes: m["SwapCached"]},
+	}
+	s.SumBytes = s.FreeBytes + s.BuffersBytes + s.CachedBytes
+	s.MinFree = parseMinFree(t.MinFree)
+	s.Zones = parseZones(t.Zoneinfo, t.PageSize)
+	explain(s, m)
+	drop(s, m)
+	s.Tmpfs = slices.Clone(t.Tmpfs)
+	slices.SortStableFunc(s.Tmpfs, func(a, b report.Tmpfs) int { return cmp.Compare(b.UsedBytes, a.UsedBytes) })
+	elsewhere(s)
+	return s, nil
+}
+
+// explain leads from free + buffers + cached to MemAvailable, the way the kernel
+// computes it (si_mem_available in mm/show_mem.c): free pages less what zones
+// keep, plus the page cache and the reclaimable slab, of each of which half
+// stays, but no more than the low watermarks.
+func explain(s *report.System, m meminfo) {
+	var low, reserve uint64
+	for _, z := range s.Zones {
+		low += z.LowBytes
+		reserve += z.ReserveBytes
+	}
+	lists := m["Active(file)"] + m["Inactive(file)"]
+	reclaimable := m["KReclaimable"] // from 4.20 on
+	if reclaimable == 0 {
+		reclaimable = s.SlabReclaimableBytes
+	}
+	keptCache, keptSlab := min(lists/2, low), min(reclaimable/2, low)
+	cache := s.BuffersBytes + s.CachedBytes
+	terms := []report.Term{
+		{What: "tmpfs and shared memory (Shmem): in Cached, but not reclaimable", Bytes: -int64(s.ShmemBytes)},
+		{
+			What:  "cache that is not on the lists of reclaimable file pages: locked, just read, or on its way",
+			Bytes: int64(lists) - int64(cache-min(s.ShmemBytes, cache)),
+		},
+		{What: "page cache that is needed to keep going (half, at most the low watermarks)", Bytes: -int64(keptCache)},
+		{What: "kept free in each zone: high watermark and reserves for lower zones", Bytes: -int64(reserve)},
+		{What: "reclaimable slab and kernel memory", Bytes: int64(reclaimable)},
+		{What: "of that needed to keep going (half, at most the low watermarks)", Bytes: -int64(keptSlab)},
+	}
+	sum := int64(s.SumBytes)
+	for _, t := range terms {
+		sum += t.Bytes
+	}
+	available, known := m["MemAvailable"]
+	if !known {
+		s.AvailableEstimated = true
+		available = uint64(max(sum, 0))
+	}
+	s.AvailableBytes = available
+	terms = append(terms, report.Term{What: "left unexplained: figures of different moments", Bytes: int64(available) - sum})
+	s.Difference = terms
+	if len(s.Zones) == 0 {
+		s.Notes = append(s.Notes, "the zones' watermarks cannot be read: what they keep is among the unexplained")
+	}
+}
+
+// drop says what drop_caches could give back. It frees clean pages that no
+// process has mapped, and dentries, inodes and the like that are not in use.
+func drop(s *report.System, m meminfo) {
+	lists := m["Active(file)"] + m["Inactive(file)"]
+	// Mapped counts shared memory as well; what of it is on the lists of file
+	// pages is at least the rest.
+	mapped := s.MappedBytes - min(s.MappedBytes, s.ShmemBytes)
+	busy := s.DirtyBytes + s.WritebackBytes + mapped
+	s.Drop = report.DropCache{
+		PageCacheBytes: lists - min(lists, busy),
+		SlabBytes:      s.SlabReclaimableBytes,
+		Keeps: []report.Term{
+			{What: "tmpfs and shared memory: delete the files, or let them go to swap", Bytes: int64(s.ShmemBytes)},
+			{What: "pages that processes have mapped (Mapped)", Bytes: int64(s.MappedBytes)},
+			{What: "dirty pages, until they are written (sync)", Bytes: int64(s.DirtyBytes + s.WritebackBytes)},
+			{What: "unreclaimable slab", Bytes: int64(s.SlabUnreclaimableBytes)},
+			{What: "anonymous memory of processes", Bytes: int64(s.AnonymousBytes)},
+		},
+	}
+}
+
+// elsewhere notes shared memory that no mount accounts for.
+func elsewhere(s *report.System) {
+	var used uint64
+	for _, t := range s.Tmpfs {
+		used += t.UsedBytes
+	}
+	if s.ShmemBytes > used {
+		s.Notes = append(s.Notes, report.Size(s.ShmemBytes-used)+" of Shmem is in none of the mounts seen from here: "+
+			"memfds, System V and anonymous shared memory, or mounts of other namespaces")
+	}
+}
