@@ -80,8 +80,9 @@ func readObject(file *os.File) (*Object, error) {
 		return nil, nil
 	}
 	o := &Object{file: file, Family: familyOf(defined)}
+	text := &segments{f: f}
 	seen := make(map[uint64]bool)
-	text := segments{f: f}
+	frees := &jumps{f: f, text: text}
 	for _, fn := range functions {
 		sym, ok := defined[fn.Name]
 		if !ok || !isFunction(sym) {
@@ -93,10 +94,26 @@ func readObject(file *os.File) (*Object, error) {
 			continue
 		}
 		seen[sym.Value] = true
+		if fn.Role == Free && frees.reaches(sym.Value, otherFree(defined, sym.Value)) {
+			continue
+		}
 		inside := place(f.Machine, segment.code, segment.Vaddr, sym.Value)
 		o.Probes = append(o.Probes, Probe{fn, sym.Value + inside - segment.Vaddr + segment.Off, inside})
 	}
 	return o, nil
+}
+
+// otherFree returns what tells, for jumps.reaches, whether a jump of the function
+// at address ends at another one that gets a probe. A name may be some other
+// object's that was loaded before; that one defines an allocator, too.
+func otherFree(defined map[string]elf.Symbol, address uint64) func(uint64, string) bool {
+	names, addresses := make(map[string]bool), make(map[uint64]bool)
+	for _, fn := range functions {
+		if sym, ok := defined[fn.Name]; ok && fn.Role == Free && isFunction(sym) && sym.Value != address {
+			names[fn.Name], addresses[sym.Value] = true, true
+		}
+	}
+	return func(to uint64, name string) bool { return addresses[to] || names[name] }
 }
 
 func hasSymbol(defined map[string]elf.Symbol, name string) bool {
