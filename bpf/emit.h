@@ -58,20 +58,13 @@ static __always_inline bool emit_long(__u8 kind, __u8 flags, __u64 id, __u64 tim
 	return true;
 }
 
-/*
- * Remembers, where the ring has no room, that addr left the live set: a lost
- * free would show as a leak that is none. The reader drains the map and puts
- * what it finds in order by its time. When even the map is full, gap_time
- * tells the reader to trust nothing that was live then.
- */
-static __always_inline void spill(__u32 kind, __u64 id, __u64 time, __u64 addr, __u64 size)
+/* Puts an entry into the spill map, or counts it as lost for good. */
+static __always_inline void keep_spill(struct spill_key *key, struct spill *value)
 {
-	struct spill_key key = {.addr = addr, .tgid = id >> 32, .kind = kind, .size = size};
-	struct spill value = {.time = time, .tid = id};
 	__u32 zero = 0;
 	struct counters *c;
 
-	if (!bpf_map_update_elem(&spills, &key, &value, BPF_ANY)) {
+	if (!bpf_map_update_elem(&spills, key, value, BPF_ANY)) {
 		COUNT(spilled, 1);
 		return;
 	}
@@ -79,8 +72,44 @@ static __always_inline void spill(__u32 kind, __u64 id, __u64 time, __u64 addr, 
 	if (!c)
 		return;
 	__sync_fetch_and_add(&c->lost_free, 1);
-	if (time > c->gap_time)
-		c->gap_time = time;
+	if (value->time > c->gap_time)
+		c->gap_time = value->time;
+}
+
+/*
+ * Remembers, where the ring has no room, that addr left the live set: a lost
+ * free would show as a leak that is none. The reader drains the map and puts
+ * what it finds in order by its time. When even the map is full, gap_time
+ * tells the reader to trust nothing that was live then.
+ */
+static __always_inline void spill(__u16 kind, __u16 flags, __u64 id, __u64 time, __u64 addr,
+				  __u64 size)
+{
+	struct spill_key key = {
+		.addr = addr, .size = size, .tgid = id >> 32, .kind = kind, .flags = flags,
+	};
+	struct spill value = {.time = time, .tid = id};
+
+	keep_spill(&key, &value);
+}
+
+/*
+ * Makes of a spilled entry of realloc(addr) a spilled free. addr has been handed
+ * out again, so that call went well; the one that is about to take its place in
+ * the map may fail and take its entry back.
+ */
+static __always_inline void spilled_realloc_freed(__u64 id, __u64 addr)
+{
+	struct spill_key key = {.addr = addr, .tgid = id >> 32, .kind = EV_REALLOC_ENTER};
+	struct spill *old = bpf_map_lookup_elem(&spills, &key), value;
+
+	if (!old)
+		return;
+	value = *old;
+	key.kind = EV_FREE;
+	old = bpf_map_lookup_elem(&spills, &key);
+	if (!old || old->time < value.time)
+		keep_spill(&key, &value);
 }
 
 #endif

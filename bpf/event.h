@@ -76,7 +76,12 @@ struct spill_key {
 	__u64 addr;
 	__u64 size; /* of a range, else 0 */
 	__u32 tgid;
-	__u32 kind; /* enum event_kind */
+	__u16 kind; /* enum event_kind */
+	/*
+	 * Of mremap(2), else 0. In the key, because a call that leaves the old range
+	 * mapped must not take the place of one that ended it.
+	 */
+	__u16 flags;
 };
 
 struct spill {

@@ -36,15 +36,18 @@ static __always_inline struct thread *enter(struct pt_regs *ctx, __u64 id, __u32
 	return t;
 }
 
+/* A block left. t is that of a realloc, which may fail yet, else NULL. */
 static __always_inline void gone(struct thread *t, __u8 kind, __u64 id, __u64 addr)
 {
 	__u64 time = bpf_ktime_get_ns();
 
 	if (emit_short(kind, id, time, addr))
 		return;
-	spill(kind, id, time, addr, 0);
-	if (t)
+	if (t) {
 		t->spilled = 1;
+		spilled_realloc_freed(id, addr);
+	}
+	spill(kind, 0, id, time, addr, 0);
 }
 
 /* malloc(size), valloc(size), pvalloc(size), operator new(size). */

@@ -80,11 +80,12 @@ type MemtraceSpill struct {
 }
 
 type MemtraceSpillKey struct {
-	_    structs.HostLayout
-	Addr uint64
-	Size uint64
-	Tgid uint32
-	Kind uint32
+	_     structs.HostLayout
+	Addr  uint64
+	Size  uint64
+	Tgid  uint32
+	Kind  uint16
+	Flags uint16
 }
 
 type MemtraceThread struct {

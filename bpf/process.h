@@ -22,7 +22,7 @@ static __always_inline void lifecycle(__u8 kind, __u64 id, __u64 arg)
 	__u64 time = bpf_ktime_get_ns();
 
 	if (!emit_short(kind, id, time, arg))
-		spill(kind, id, time, arg, 0);
+		spill(kind, 0, id, time, arg, 0);
 }
 
 /* In the parent, before the child runs. A new thread is a child of the same tgid. */

@@ -52,7 +52,7 @@ static __always_inline void vm_left(__u8 kind, const struct pt_regs *regs, __u64
 		return;
 	time = bpf_ktime_get_ns();
 	if (!emit_long(kind, t ? in_allocator(t, regs) : 0, id, time, addr, size, 0, arg, wake_flags()))
-		spill(kind, id, time, addr, size);
+		spill(kind, arg, id, time, addr, size);
 }
 
 SEC("tp_btf/sys_enter")

@@ -170,6 +170,7 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	f.t.mu.Lock()
 	f.t.heap.Gap(pid, now().mono)
 	f.t.mu.Unlock()
+	f.t.cfg.Logf("process %d is traced again", pid)
 }
 
 var errStopped = errors.New("the trace is over")

@@ -114,6 +114,33 @@ func TestOverloadOfSpills(t *testing.T) {
 	}
 }
 
+// With a ring that is full, and read only when all is over, the live set still
+// follows what the side map says.
+func TestOverloadUnread(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Start(t, "lost")
+	tr, err := Open(Config{PIDs: []int{p.PID()}, RingSize: 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tr.Close() })
+	ledger := p.Work()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := tr.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if tr.counters.LostAlloc == 0 || tr.counters.LostMmap == 0 {
+		t.Fatalf("counters %+v: nothing was lost, the test shows nothing", tr.counters)
+	}
+	got, _ := sites(tr)
+	for _, site := range []string{"site_first", "site_barrier", "site_filler", "site_stays", "site_mapped"} {
+		if got[site] != ledger.Sites[site] {
+			t.Errorf("%s: %+v are outstanding, the program holds %+v", site, got[site], ledger.Sites[site])
+		}
+	}
+}
+
 // The way of kernels before 6.6, one perf event for each uprobe, and that of
 // kernels before 5.13, frame pointers.
 func TestOlderKernelsWays(t *testing.T) {

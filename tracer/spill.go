@@ -55,7 +55,10 @@ func (r *ringReader) applySpill(key *bpf.MemtraceSpillKey, value *bpf.MemtraceSp
 	case event.Free, event.ReallocEnter:
 		r.heap.ApplyLateFree(key.Tgid, key.Addr, value.Time, kind == event.ReallocEnter, value.Tid)
 	case event.Munmap, event.MremapEnter:
-		r.vm.ApplyLateUnmap(key.Tgid, key.Addr, key.Size, value.Time, kind == event.MremapEnter, value.Tid)
+		r.vm.ApplyLateUnmap(&event.Event{
+			Kind: kind, PID: key.Tgid, TID: value.Tid, Time: value.Time,
+			Addr: key.Addr, Size: key.Size, Arg: uint64(key.Flags),
+		})
 	case event.Exec:
 		// What was born before is gone; there is no order to be kept with it.
 		r.heap.Gap(key.Tgid, value.Time)

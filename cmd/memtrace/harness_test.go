@@ -121,9 +121,19 @@ func bySite(r *report.Report) map[string]testprog.Sum {
 	return sites
 }
 
-// compare fails the test for every site at which the report and the program's
-// own ledger differ.
+// compare fails the test where the report and the program's own ledger differ,
+// or something was lost.
 func compare(t testing.TB, r *report.Report, ledger testprog.Ledger) {
+	t.Helper()
+	compareSites(t, r, ledger)
+	if r.Events.Lost.Any() || !r.Complete {
+		t.Errorf("lost %+v, complete %v, evicted %d", r.Events.Lost, r.Complete, r.Events.Evicted)
+	}
+}
+
+// compareSites fails the test for every site at which the report and the
+// program's own ledger differ.
+func compareSites(t testing.TB, r *report.Report, ledger testprog.Ledger) {
 	t.Helper()
 	sites := bySite(r)
 	for site, want := range ledger.Sites {
@@ -136,9 +146,6 @@ func compare(t testing.TB, r *report.Report, ledger testprog.Ledger) {
 		if _, ok := ledger.Sites[site]; !ok && site != "" {
 			t.Errorf("%s is not in the ledger", site)
 		}
-	}
-	if r.Events.Lost.Any() || !r.Complete {
-		t.Errorf("lost %+v, complete %v, evicted %d", r.Events.Lost, r.Complete, r.Events.Evicted)
 	}
 }
 

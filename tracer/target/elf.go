@@ -81,6 +81,7 @@ func readObject(file *os.File) (*Object, error) {
 	o := &Object{file: file, Family: familyOf(defined)}
 	seen := make(map[uint64]bool)
 	image := loaded(f)
+	frees := &jumps{f: f, image: image}
 	var symbols []elf.Symbol
 	for _, fn := range functions {
 		sym, ok := defined[fn.Name]
@@ -93,6 +94,9 @@ func readObject(file *os.File) (*Object, error) {
 			continue
 		}
 		seen[sym.Value] = true
+		if fn.Role == Free && frees.reaches(sym.Value, otherFree(defined, sym.Value)) {
+			continue
+		}
 		o.Probes = append(o.Probes, Probe{Function: fn, Offset: sym.Value - segment.Vaddr + segment.Off})
 		symbols = append(symbols, sym)
 	}
@@ -103,6 +107,19 @@ func readObject(file *os.File) (*Object, error) {
 		probe.code = probedCode(image.code(sym.Value), sym, inside)
 	}
 	return o, nil
+}
+
+// otherFree returns what tells, for jumps.reaches, whether a jump of the function
+// at address ends at another one that gets a probe. A name may be some other
+// object's that was loaded before; that one defines an allocator, too.
+func otherFree(defined map[string]elf.Symbol, address uint64) func(uint64, string) bool {
+	names, addresses := make(map[string]bool), make(map[uint64]bool)
+	for _, fn := range functions {
+		if sym, ok := defined[fn.Name]; ok && fn.Role == Free && isFunction(sym) && sym.Value != address {
+			names[fn.Name], addresses[sym.Value] = true, true
+		}
+	}
+	return func(to uint64, name string) bool { return addresses[to] || names[name] }
 }
 
 func hasSymbol(defined map[string]elf.Symbol, name string) bool {

@@ -229,6 +229,41 @@ void *pvalloc(size_t n) __attribute__((ifunc("pick")));
 	}
 }
 
+// TestJumps: a function that is but a jump to one with a probe gets none.
+func TestJumps(t *testing.T) {
+	needAMD64(t)
+	const text = `
+typedef unsigned long size_t;
+void *malloc(size_t n) { return (void *)(n + 1); }
+void free(void *p) { *(int *)p = 0; }
+void own_free(void *p) __attribute__((alias("free")));
+void own_free_sized(void *p, size_t n) { own_free(p); }
+void cfree(void *p) { own_free(p); }
+void _ZdlPv(void *p) { free(p); }
+void _ZdlPvm(void *p, size_t n) { own_free_sized(p, n); }
+void _ZdaPv(void *p) { if (p) free(p); }
+void _ZdaPvm(void *p, size_t n) { *(int *)p = 1; free(p); }
+static void (*later)(void *);
+void free_sized(void *p, size_t n) { later(p); }
+`
+	for name, flags := range map[string]string{
+		"PLT": "", "PLT with endbr64": "-fcf-protection=full", "GOT": "-fno-plt", "direct": "-Wl,-Bsymbolic",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := build(t, "gcc -shared -fPIC -nostdlib -O2 -fno-builtin "+flags, text)
+			o := object(t, path)
+			checkProbes(t, path, o)
+			var names []string
+			for _, p := range o.Probes {
+				names = append(names, p.Name)
+			}
+			if want := []string{"malloc", "free", "free_sized", "_ZdaPv", "_ZdaPvm"}; !slices.Equal(names, want) {
+				t.Errorf("probes on %v, want %v", names, want)
+			}
+		})
+	}
+}
+
 // FuzzReadObject: a process maps what it likes.
 func FuzzReadObject(f *testing.F) {
 	f.Add([]byte(nil))

@@ -40,7 +40,7 @@ var allocators = []struct {
 	{
 		Jemalloc, `/libjemalloc\.so\.2$`,
 		map[string]string{"bullseye": "libjemalloc2", "bookworm": "libjemalloc2", "trixie": "libjemalloc2", "sid": "libjemalloc2"},
-		[]string{"malloc", "calloc", "realloc", "posix_memalign", "free", "_Znwm", "_ZdlPv", "mallocx", "dallocx"},
+		[]string{"malloc", "calloc", "realloc", "posix_memalign", "free", "_Znwm", "mallocx", "dallocx"},
 	},
 	{
 		Tcmalloc, `/libtcmalloc_minimal\.so\.4(\.\d+)+$`,

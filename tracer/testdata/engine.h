@@ -51,6 +51,7 @@ static uint64_t opt_seed = 1;
 static unsigned long long opt_calls = 2000003;
 static unsigned opt_threads = 8;
 static int opt_no_indirect;
+static int opt_no_throw; // no exception leaves an allocation function
 
 static struct slot slots[MAX_THREADS][SLOTS];
 static pthread_t threads[MAX_THREADS];
@@ -329,7 +330,7 @@ static void audit(void)
         check(bytes[s] == held_bytes[s] && blocks[s] == held_blocks[s], "ledger");
 }
 
-// Usage: [SEED [CALLS]] [--seed N] [--calls N] [--threads N] [--no-indirect]
+// Usage: [SEED [CALLS]] [--seed N] [--calls N] [--threads N] [--no-indirect] [--no-throw]
 static void parse_options(int argc, char **argv)
 {
     int i, bare = 0;
@@ -339,6 +340,8 @@ static void parse_options(int argc, char **argv)
 
         if (strcmp(a, "--no-indirect") == 0) {
             opt_no_indirect = 1;
+        } else if (strcmp(a, "--no-throw") == 0) {
+            opt_no_throw = 1;
         } else if (strcmp(a, "--seed") == 0) {
             opt_seed = number(value);
             i++;

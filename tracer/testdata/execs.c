@@ -1,4 +1,4 @@
-// build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin
+// build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
 // Leaks, and then executes itself: same pid, new address space, and nothing of
@@ -8,8 +8,12 @@
 //     ready  go  <ledger: site_before 31 blocks>  (a line)
 //     ready  go  <ledger: site_after 19 blocks>   (a line, or end of file)
 
+// "execs thread" executes itself from a second thread.
+
 #define SITES(X) X(before) X(after)
 #include "ledger.h"
+
+#include <pthread.h>
 
 SITE void *site_before(size_t n)
 {
@@ -32,8 +36,16 @@ static void leak(enum site s, void *(*alloc)(size_t), int blocks, size_t size)
     }
 }
 
+static void *exec_main(void *name)
+{
+    execl("/proc/self/exe", (char *)name, "again", (char *)NULL);
+    wrong("execl");
+}
+
 int main(int argc, char **argv)
 {
+    pthread_t t;
+
     ledger_ready();
     if (argc > 1 && strcmp(argv[1], "again") == 0) {
         leak(S_after, site_after, 19, 2003);
@@ -42,6 +54,9 @@ int main(int argc, char **argv)
     leak(S_before, site_before, 31, 4001);
     ledger_print();
     ledger_wait();
-    execl("/proc/self/exe", argv[0], "again", (char *)NULL);
-    wrong("execl");
+    if (argc > 1 && strcmp(argv[1], "thread") == 0) {
+        check(pthread_create(&t, NULL, exec_main, argv[0]) == 0, "pthread_create");
+        pthread_join(t, NULL);
+    }
+    exec_main(argv[0]);
 }

@@ -420,6 +420,8 @@ void do_grow_or_release(rng *r, slot *s)
 
 void do_failed_new(rng *r, slot *)
 {
+    if (opt_no_throw)
+        return;
     called(1);
     check(site_failed_new((size_t)PTRDIFF_MAX + 1 + (size_t)rng_below(r, 1024)), "new of too much");
 }

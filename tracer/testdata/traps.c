@@ -12,12 +12,14 @@
 //     calloc-overflow      products that do not fit
 //     thread-dies          threads that end by exit(2) and by pthread_cancel
 //     thread-killed        threads that end inside malloc, which never returns
+//     thread-jumps         threads that jump out of malloc, which never returns
 //     thread-exit-tcache   thread exit frees chunks that were freed before
 //     address-reuse        one thread gets the address that another is freeing
 //     fork-child           a child allocates, and frees what it inherited
 //     free-null            free(NULL) and friends
 //     zero-size            blocks of 0 bytes are blocks
 //     aliases              other names of the same functions
+//     evicted              a vfork child frees a block, which comes again
 //     vfork-exec           children that share the address space until exec
 //     dlopen [LIBRARY]     a library that comes late and allocates
 //     dlclose [LIBRARY]    the same, gone again while its blocks are held
@@ -30,7 +32,7 @@
 
 #define SITES(X) \
     X(realloc_null) X(memalign_small) X(reallocarray) X(wrapped) X(mremapped) X(realloc_memalign) \
-    X(kept) X(failed) X(calloc) X(exiting) X(cancelled) X(victim) X(survivor) X(tcache) \
+    X(kept) X(failed) X(calloc) X(exiting) X(cancelled) X(victim) X(survivor) X(reborn) X(tcache) \
     X(heap_a) X(heap_b) X(mmap_a) X(mmap_b) X(child) X(null) X(zero_malloc) X(zero_calloc) X(zero_realloc) \
     X(zero_memalign) X(libc_malloc) X(libc_calloc) X(libc_realloc) X(libc_memalign) X(aligned_alloc) \
     X(memalign) X(vfork) X(plugin) X(signal) X(deep) X(handler)
@@ -41,6 +43,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/syscall.h>
@@ -68,6 +71,7 @@ MALLOC_SITE(kept)
 MALLOC_SITE(exiting)
 MALLOC_SITE(cancelled)
 MALLOC_SITE(survivor)
+MALLOC_SITE(reborn)
 MALLOC_SITE(tcache)
 MALLOC_SITE(heap_a)
 MALLOC_SITE(heap_b)
@@ -339,15 +343,21 @@ static void *victim_main(void *arg)
     return NULL;
 }
 
-static void on_usr2(int sig, siginfo_t *info, void *context)
+static uintptr_t interrupted_at(void *context)
 {
 #if defined(__x86_64__)
-    uintptr_t pc = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+    return (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
 #elif defined(__aarch64__)
-    uintptr_t pc = (uintptr_t)((ucontext_t *)context)->uc_mcontext.pc;
+    return (uintptr_t)((ucontext_t *)context)->uc_mcontext.pc;
 #else
-    uintptr_t pc = 0;
+    (void)context;
+    return 0;
 #endif
+}
+
+static void on_usr2(int sig, siginfo_t *info, void *context)
+{
+    uintptr_t pc = interrupted_at(context);
 
     (void)sig;
     (void)info;
@@ -369,29 +379,72 @@ static void find_malloc(void)
     malloc_to = (uintptr_t)info.dli_saddr + ((const ElfW(Sym) *)extra)->st_size;
 }
 
-static void thread_killed(void)
+static void interrupt_malloc(void (*handler)(int, siginfo_t *, void *), void *(*victim)(void *))
 {
     struct sigaction action;
     int i, tries;
 
     find_malloc();
     memset(&action, 0, sizeof(action));
-    action.sa_sigaction = on_usr2;
+    action.sa_sigaction = handler;
     action.sa_flags = SA_SIGINFO;
     check(sigaction(SIGUSR2, &action, NULL) == 0, "sigaction");
     for (i = 0; i < 12; i++) {
         pthread_t t;
 
         killed = 0;
-        t = start(victim_main, NULL);
+        t = start(victim, NULL);
         for (tries = 0; !killed && tries < 100000; tries++) {
             pthread_kill(t, SIGUSR2);
             usleep(50);
         }
-        check(killed, "no thread died inside malloc");
+        check(killed, "no thread was inside malloc");
         join(t);
         site_survivor(503);
     }
+}
+
+static void thread_killed(void)
+{
+    interrupt_malloc(on_usr2, victim_main);
+}
+
+// A victim that jumps out of malloc, and goes on from a frame further out.
+static sigjmp_buf landing;
+
+static void on_usr2_jump(int sig, siginfo_t *info, void *context)
+{
+    uintptr_t pc = interrupted_at(context);
+
+    (void)sig;
+    (void)info;
+    if (!killed && pc >= malloc_from && pc < malloc_to) {
+        killed = 1;
+        siglongjmp(landing, 1);
+    }
+}
+
+FRAME void churn(void)
+{
+    char room[512]; // puts malloc's frame below those of what follows
+
+    __asm__ volatile("" : : "r"(room) : "memory");
+    for (;;)
+        free(site_victim(96));
+}
+
+static void *jumper_main(void *arg)
+{
+    (void)arg;
+    if (sigsetjmp(landing, 1) == 0)
+        churn();
+    site_reborn(507);
+    return NULL;
+}
+
+static void thread_jumps(void)
+{
+    interrupt_malloc(on_usr2_jump, jumper_main);
 }
 
 // Seven chunks of a size fit the thread cache; thread exit frees them again.
@@ -508,6 +561,34 @@ static void fork_child(void)
     }
     for (i = 0; i < 40; i += 5)
         give_back(S_kept, p[i], 1000 + (size_t)i);
+}
+
+// A frame of its own: the child shares it.
+FRAME pid_t vfork_free(void *p)
+{
+    pid_t pid = vfork();
+
+    if (pid == 0) {
+        free(p);
+        _exit(0);
+    }
+    return pid;
+}
+
+// The child shares the memory but is not traced: nobody sees its free.
+static void evicted(void)
+{
+    int i;
+
+    for (i = 0; i < 7; i++) {
+        void *p = site_kept(1013);
+        pid_t pid = vfork_free(p);
+
+        check(pid > 0, "vfork");
+        wait_for(pid);
+        drop(S_kept, 1013);
+        check(site_reborn(1013) == p, "the block comes again");
+    }
 }
 
 static char *const true_argv[] = {(char *)"true", NULL};
@@ -861,12 +942,14 @@ static const struct {
     {"calloc-overflow", calloc_overflow},
     {"thread-dies", thread_dies},
     {"thread-killed", thread_killed},
+    {"thread-jumps", thread_jumps},
     {"thread-exit-tcache", thread_exit_tcache},
     {"address-reuse", address_reuse},
     {"fork-child", fork_child},
     {"free-null", free_null},
     {"zero-size", zero_size},
     {"aliases", aliases},
+    {"evicted", evicted},
     {"vfork-exec", vfork_exec},
     {"dlopen", do_dlopen},
     {"dlclose", do_dlclose},

@@ -56,9 +56,13 @@ func (p *pair) step(op, who, where, size byte) {
 		return
 	case op >= 16:
 		// A late unmap of any time near.
-		t := p.now + uint64(where>>4) - 8
-		p.ledger.ApplyLateUnmap(ev.PID, ev.Addr, ev.Size, t, size&0x80 != 0, ev.TID)
-		p.model.lateUnmap(ev.PID, ev.Addr, ev.Size, t, size&0x80 != 0, ev.TID)
+		ev.Time = p.now + uint64(where>>4) - 8
+		ev.Kind, ev.Flags = event.Munmap, 0
+		if size&0x80 != 0 {
+			ev.Kind, ev.Arg = event.MremapEnter, uint64(who>>5&4)
+		}
+		p.ledger.ApplyLateUnmap(&ev)
+		p.model.lateUnmap(&ev)
 		p.entered[th] = ev.Addr
 		return
 	default:

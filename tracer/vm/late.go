@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+
+	"memtrace/tracer/event"
 )
 
 // Unmaps are never lost: those for which the ring buffer has no room go to a
@@ -16,8 +18,9 @@ import (
 // in [start, end) that was mapped until the time of call.
 type lateUnmap struct {
 	start, end uint64
-	// keeps says that the call leaves the old range as it is: an mremap of size
-	// 0, which duplicates. Then call.known is all that is to be found out.
+	// keeps says that the call leaves the old range mapped: an mremap of size 0,
+	// which duplicates, or with MREMAP_DONTUNMAP. Then call.known is all that is
+	// to be found out.
 	keeps bool
 	call  *undo
 	// reach is the greatest end of those up to this one in a sorted list.
@@ -43,19 +46,16 @@ type outcome struct {
 	pieces []region
 }
 
-// ApplyLateUnmap takes a munmap of size bytes at addr by thread tid of process
-// pid at time t (ns), or with mremap the entry of an mremap of that old range,
-// that did not go through the ring buffer. What was mapped there until t is
-// unmapped; what was mapped later stays. Until CaughtUp that also holds for
-// mappings whose events the ring has yet to tell.
-//
-// The flags of an mremap are not known then. It is taken as one without
-// MREMAP_DONTUNMAP.
-func (l *Ledger) ApplyLateUnmap(pid uint32, addr, size, t uint64, mremap bool, tid uint32) {
-	l.now = max(l.now, t)
-	sp, th := l.space(pid), thread{pid, tid}
+// ApplyLateUnmap takes a munmap or the entry of an mremap that did not go
+// through the ring buffer. What was mapped in its range until its time is
+// unmapped, unless the mremap leaves it there; what was mapped later stays. Until
+// CaughtUp that also holds for mappings whose events the ring has yet to tell.
+func (l *Ledger) ApplyLateUnmap(ev *event.Event) {
+	l.now = max(l.now, ev.Time)
+	sp, th := l.space(ev.PID), thread{ev.PID, ev.TID}
+	mremap := ev.Kind == event.MremapEnter
 	o, over := l.outcomes[th]
-	if over = over && o.addr == addr && o.mremap == mremap && o.time >= t; over {
+	if over = over && o.addr == ev.Addr && o.mremap == mremap && o.time >= ev.Time; over {
 		delete(l.outcomes, th)
 	}
 	if over && o.failed {
@@ -64,12 +64,13 @@ func (l *Ledger) ApplyLateUnmap(pid uint32, addr, size, t uint64, mremap bool, t
 	if !mremap {
 		sp.counters.Munmap++
 	}
-	if t <= sp.execed {
+	if ev.Time <= sp.execed {
 		return
 	}
-	u := &lateUnmap{keeps: size == 0, call: &undo{addr: addr, time: t, mremap: mremap}}
-	if u.start, u.end = pages(addr, size); mremap && u.keeps {
-		u.start, u.end = pages(addr, 1)
+	u := &lateUnmap{call: &undo{addr: ev.Addr, time: ev.Time, mremap: mremap}}
+	if u.start, u.end = pages(ev.Addr, ev.Size); mremap {
+		u.keeps = ev.Size == 0 || ev.Arg&mremapDontUnmap != 0
+		u.start, u.end = pages(ev.Addr, max(ev.Size, 1))
 	}
 	if over {
 		// What the ring's end of the call could only guess is known now.
@@ -84,8 +85,7 @@ func (l *Ledger) ApplyLateUnmap(pid uint32, addr, size, t uint64, mremap bool, t
 // end removes what u has unmapped.
 func (l *Ledger) end(sp *space, u *lateUnmap) {
 	if u.keeps {
-		r := sp.regions.overlapping(u.start, u.end)
-		u.call.known = u.call.known || r != nil && r.of.time <= u.call.time
+		u.call.known = u.call.known || sp.regions.had(u.start, u.end, u.call.time)
 		return
 	}
 	pieces := l.cut(sp, u.start, u.end, u.call.time)

@@ -2,7 +2,6 @@ package vm
 
 import (
 	"math"
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -42,10 +41,7 @@ func mremap(t, old, page, size uint64) event.Event {
 
 // Besides events, tests are made of these.
 type (
-	unmapLate struct {
-		t, page, size uint64
-		mremap        bool
-	}
+	late     event.Event
 	caughtUp uint64
 	gap      uint64
 )
@@ -56,8 +52,8 @@ func play(t *testing.T, l *Ledger, steps []any) {
 		switch s := s.(type) {
 		case event.Event:
 			l.Apply(&s)
-		case unmapLate:
-			l.ApplyLateUnmap(pid, base+s.page*pageSize, s.size*pageSize, s.t, s.mremap, tid)
+		case late:
+			l.ApplyLateUnmap((*event.Event)(&s))
 		case caughtUp:
 			l.CaughtUp(uint64(s))
 		case gap:
@@ -194,30 +190,30 @@ func TestLedger(t *testing.T) {
 			counters: Counters{Mmap: 1},
 		},
 		"a late munmap behind its mapping": {
-			steps:    []any{mmap(1, 0, 4, stackA), unmapLate{2, 1, 2, false}},
+			steps:    []any{mmap(1, 0, 4, stackA), late(munmap(2, 1, 2))},
 			pieces:   []piece{{stackA, 0, 1, 1}, {stackA, 3, 1, 1}},
 			counters: Counters{Mmap: 1, Munmap: 1},
 		},
 		"a late munmap before its mapping, which is dead on arrival": {
-			steps:    []any{unmapLate{2, 0, 4, false}, mmap(1, 0, 4, stackA), mmap(3, 2, 4, stackB)},
+			steps:    []any{late(munmap(2, 0, 4)), mmap(1, 0, 4, stackA), mmap(3, 2, 4, stackB)},
 			pieces:   []piece{{stackB, 2, 4, 3}},
 			unmapped: map[event.StackID]uint64{stackA: 1},
 			counters: Counters{Mmap: 2, Munmap: 1},
 		},
 		"a late munmap spares what was mapped later, and ends what was at the same time": {
-			steps:    []any{mmap(1, 0, 9, stackA), mmap(3, 2, 2, stackB), mmap(2, 6, 2, stackB), unmapLate{2, 1, 8, false}},
+			steps:    []any{mmap(1, 0, 9, stackA), mmap(3, 2, 2, stackB), mmap(2, 6, 2, stackB), late(munmap(2, 1, 8))},
 			pieces:   []piece{{stackA, 0, 1, 1}, {stackB, 2, 2, 3}},
 			unmapped: map[event.StackID]uint64{stackB: 1},
 			counters: Counters{Mmap: 3, Munmap: 1},
 		},
 		"a late munmap of what is older than the trace": {
-			steps:    []any{unmapLate{2, 0, 4, false}, caughtUp(1), caughtUp(2), mmap(2, 0, 4, stackA)},
+			steps:    []any{late(munmap(2, 0, 4)), caughtUp(1), caughtUp(2), mmap(2, 0, 4, stackA)},
 			pieces:   []piece{{stackA, 0, 4, 2}},
 			counters: Counters{Mmap: 1, Munmap: 1},
 		},
 		"a late munmap that fails": {
 			steps: []any{
-				unmapLate{3, 0, 4, false},
+				late(munmap(3, 0, 4)),
 				mmap(1, 0, 4, stackA), mmap(2, 8, 4, stackB), caughtUp(3),
 				ev(event.MunmapFail, 4, 0, 4, 0),
 			},
@@ -225,40 +221,62 @@ func TestLedger(t *testing.T) {
 			counters: Counters{Mmap: 2},
 		},
 		"a late munmap that had failed": {
-			steps:    []any{mmap(1, 0, 4, stackA), ev(event.MunmapFail, 3, 0, 4, 0), unmapLate{2, 0, 4, false}},
+			steps:    []any{mmap(1, 0, 4, stackA), ev(event.MunmapFail, 3, 0, 4, 0), late(munmap(2, 0, 4))},
 			pieces:   []piece{{stackA, 0, 4, 1}},
 			counters: Counters{Mmap: 1},
 		},
 		"an mremap entered late": {
-			steps:    []any{mmap(1, 0, 4, stackA), unmapLate{2, 0, 4, true}, mremap(3, 0, 16, 8)},
+			steps:    []any{mmap(1, 0, 4, stackA), late(enter(2, 0, 4)), mremap(3, 0, 16, 8)},
 			pieces:   []piece{{stackB, 16, 8, 3}},
 			unmapped: map[event.StackID]uint64{stackA: 1},
 			counters: Counters{Mmap: 1, Mremap: 1},
 		},
 		"an mremap entered late, told before the mapping": {
-			steps:    []any{unmapLate{2, 0, 4, true}, mmap(1, 0, 4, stackA), mremap(3, 0, 16, 8)},
+			steps:    []any{late(enter(2, 0, 4)), mmap(1, 0, 4, stackA), mremap(3, 0, 16, 8)},
 			pieces:   []piece{{stackB, 16, 8, 3}},
 			unmapped: map[event.StackID]uint64{stackA: 1},
 			counters: Counters{Mmap: 1, Mremap: 1},
 		},
 		"an mremap entered late, told after it has returned": {
 			// Until then the whole region counted as the old range.
-			steps:    []any{mmap(1, 0, 8, stackA), mremap(3, 0, 16, 8), unmapLate{2, 0, 4, true}},
+			steps:    []any{mmap(1, 0, 8, stackA), mremap(3, 0, 16, 8), late(enter(2, 0, 4))},
 			pieces:   []piece{{stackA, 4, 4, 1}, {stackB, 16, 8, 3}},
 			counters: Counters{Mmap: 1, Mremap: 1},
 		},
 		"an mremap entered late that duplicates": {
-			steps:    []any{unmapLate{2, 0, 0, true}, mmap(1, 0, 4, stackA), mremap(3, 0, 16, 4)},
+			steps:    []any{late(enter(2, 0, 0)), mmap(1, 0, 4, stackA), mremap(3, 0, 16, 4)},
 			pieces:   []piece{{stackA, 0, 4, 1}, {stackB, 16, 4, 3}},
 			counters: Counters{Mmap: 1, Mremap: 1},
 		},
+		"an mremap entered late that leaves the old range": {
+			steps: []any{
+				late(with(mremapDontUnmap, enter(2, 0, 4))), mmap(1, 0, 4, stackA), mremap(3, 0, 16, 4),
+			},
+			pieces:   []piece{{stackA, 0, 4, 1}, {stackB, 16, 4, 3}},
+			counters: Counters{Mmap: 1, Mremap: 1},
+		},
+		"an mremap entered late that leaves the old range, told after it has returned": {
+			steps: []any{
+				mmap(1, 0, 4, stackA), mremap(3, 0, 16, 4), late(with(mremapDontUnmap, enter(2, 0, 4))),
+			},
+			pieces:   []piece{{stackA, 0, 4, 1}, {stackB, 16, 4, 3}},
+			counters: Counters{Mmap: 1, Mremap: 1},
+		},
+		"an mremap entered late that leaves the old range, of which a part is younger": {
+			steps: []any{
+				mmap(1, 1, 4, stackA), mmap(4, 0, 2, stackA),
+				late(with(mremapDontUnmap, enter(2, 0, 4))), by(other, mremap(9, 30, 40, 1)), mremap(3, 0, 16, 4),
+			},
+			pieces:   []piece{{stackA, 0, 2, 4}, {stackA, 2, 3, 1}, {stackB, 16, 4, 3}},
+			counters: Counters{Mmap: 2, Mremap: 2},
+		},
 		"an mremap entered late of what is not ours": {
-			steps:    []any{unmapLate{2, 0, 4, true}, allocator(mmap(1, 0, 4, stackA)), mremap(3, 0, 16, 4)},
+			steps:    []any{late(enter(2, 0, 4)), allocator(mmap(1, 0, 4, stackA)), mremap(3, 0, 16, 4)},
 			counters: Counters{Mmap: 1, Mremap: 1},
 		},
 		"an mremap entered late that fails": {
 			steps: []any{
-				unmapLate{5, 0, 4, true},
+				late(enter(5, 0, 4)),
 				munmap(1, 8, 4), mmap(2, 0, 4, stackA), mmap(3, 8, 4, stackB),
 				ev(event.MremapFail, 6, 0, 4, 0),
 			},
@@ -266,14 +284,14 @@ func TestLedger(t *testing.T) {
 			counters: Counters{Mmap: 2, Munmap: 1},
 		},
 		"an mremap entered late that had failed": {
-			steps:    []any{mmap(1, 0, 4, stackA), ev(event.MremapFail, 3, 0, 4, 0), unmapLate{2, 0, 4, true}},
+			steps:    []any{mmap(1, 0, 4, stackA), ev(event.MremapFail, 3, 0, 4, 0), late(enter(2, 0, 4))},
 			pieces:   []piece{{stackA, 0, 4, 1}},
 			counters: Counters{Mmap: 1},
 		},
 		"what a failed munmap gives back ends by a late one": {
 			steps: []any{
 				mmap(1, 0, 4, stackA), by(other, munmap(2, 0, 4)),
-				unmapLate{4, 2, 2, false},
+				late(munmap(4, 2, 2)),
 				by(other, ev(event.MunmapFail, 3, 0, 4, 0)),
 			},
 			pieces:   []piece{{stackA, 0, 2, 1}},
@@ -282,7 +300,7 @@ func TestLedger(t *testing.T) {
 		"a late munmap from before an exec": {
 			steps: []any{
 				mmap(1, 0, 4, stackA), ev(event.Exec, 3, 0, 0, 0), mmap(4, 0, 4, stackB),
-				unmapLate{2, 0, 4, false},
+				late(munmap(2, 0, 4)),
 			},
 			pieces:   []piece{{stackB, 0, 4, 4}},
 			counters: Counters{Mmap: 2, Munmap: 1},
@@ -290,7 +308,7 @@ func TestLedger(t *testing.T) {
 		"an exec ends what a late munmap gives back": {
 			steps: []any{
 				mmap(1, 0, 4, stackA),
-				unmapLate{4, 0, 4, false},
+				late(munmap(4, 0, 4)),
 				ev(event.Exec, 3, 0, 0, 0),
 				ev(event.MunmapFail, 5, 0, 4, 0),
 			},
@@ -299,7 +317,7 @@ func TestLedger(t *testing.T) {
 		},
 		"a gap ends what a late munmap gives back": {
 			steps: []any{
-				mmap(1, 0, 4, stackA), unmapLate{2, 0, 4, false}, gap(3), ev(event.MunmapFail, 4, 0, 4, 0),
+				mmap(1, 0, 4, stackA), late(munmap(2, 0, 4)), gap(3), ev(event.MunmapFail, 4, 0, 4, 0),
 			},
 			unmapped: map[event.StackID]uint64{stackA: 1},
 			counters: Counters{Mmap: 1},
@@ -379,86 +397,5 @@ func TestSnapshot(t *testing.T) {
 	l.Gap(0, 6*second)
 	if got := l.Counters(0).Dropped; got != (live.Sum{Bytes: 51 * pageSize, Blocks: 51}) {
 		t.Errorf("dropped %v, want 51 pages", got)
-	}
-}
-
-// Threads that unmap their own stack and exit leave nothing behind for good.
-func TestUndosAreBounded(t *testing.T) {
-	l := NewLedger()
-	for i := range uint32(50_021) {
-		now := uint64(i) * uint64(time.Second) / 50
-		m, u := by(i, mmap(now, 0, 4, stackA)), by(i, munmap(now, 0, 4))
-		l.Apply(&m)
-		l.Apply(&u)
-	}
-	if n := len(l.undos.last); n > 2*manyUndos {
-		t.Errorf("%d undos are kept", n)
-	}
-}
-
-// Late unmaps are forgotten when the ring has caught up, but for what a call
-// that is going on may bring back.
-func TestLateUnmapsAreForgotten(t *testing.T) {
-	l := NewLedger()
-	const n = 10_007
-	for i := range uint64(n) {
-		l.ApplyLateUnmap(pid, base+i*pageSize, pageSize, n-i, i%2 == 0, tid+uint32(i%3))
-		e := by(tid+99+uint32(i), ev(event.MunmapFail, i, 0, 1, 0))
-		l.Apply(&e)
-	}
-	l.CaughtUp(n)
-	if late, outcomes := len(l.spaces[pid].late.list), len(l.outcomes); late != 0 || outcomes != 0 {
-		t.Errorf("%d late unmaps and %d outcomes are kept", late, outcomes)
-	}
-	for th, q := range l.undos.late {
-		if len(q.list) != 1 {
-			t.Errorf("%d undos of thread %d are kept, want its last", len(q.list), th.tid)
-		}
-	}
-	l.CaughtUp(n + 2*staleUndo)
-	if n := len(l.undos.late); n != 0 {
-		t.Errorf("undos of %d threads are kept for good", n)
-	}
-}
-
-// One munmap and one mmap among as many regions as a process has at most.
-func BenchmarkLedgerApply(b *testing.B) {
-	const n = 65_521
-	r := rand.New(rand.NewPCG(1, 2))
-	l := NewLedger()
-	order := r.Perm(n)
-	for i, page := range order {
-		e := mmap(uint64(i), 2*uint64(page), 1, event.StackID(page%100))
-		l.Apply(&e)
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		page := 2 * uint64(order[i%n])
-		u, m := munmap(n, page, 1), mmap(n, page, 1, stackA)
-		l.Apply(&u)
-		l.Apply(&m)
-		i++
-	}
-}
-
-// One mapping that a late unmap among a hundred thousand has ended already, by
-// threads that go on.
-func BenchmarkLedgerLate(b *testing.B) {
-	const n = 100_003
-	r := rand.New(rand.NewPCG(1, 2))
-	l := NewLedger()
-	for _, page := range r.Perm(n) {
-		l.ApplyLateUnmap(pid, base+2*uint64(page)*pageSize, pageSize, n+uint64(page), false, tid+uint32(page%7))
-	}
-	b.ReportAllocs()
-	i := uint64(0)
-	for b.Loop() {
-		e := by(tid+uint32(i%7), mmap(n, 2*(i%n), 1, stackA))
-		l.Apply(&e)
-		i++
-	}
-	if sum := l.Live(); sum.Blocks != 0 {
-		b.Errorf("%v outstanding", sum)
 	}
 }

@@ -111,8 +111,10 @@ func (sp *modelSpace) put(p int, mm *modelMapping) {
 
 func (sp *modelSpace) end(u *modelLate) {
 	if u.keeps {
-		mm := sp.pages[u.pages[0]]
-		u.known = u.known || mm != nil && mm.time <= u.time
+		for _, p := range u.pages {
+			mm := sp.pages[p]
+			u.known = u.known || mm != nil && mm.time <= u.time
+		}
 		return
 	}
 	u.taken = append(u.taken, sp.take(u.pages, u.time)...)
@@ -246,9 +248,10 @@ func (m *model) exec(sp *modelSpace, time uint64) {
 	sp.late = slices.DeleteFunc(sp.late, func(u *modelLate) bool { return u.time <= time })
 }
 
-func (m *model) lateUnmap(pid uint32, addr, size, time uint64, mremap bool, tid uint32) {
+func (m *model) lateUnmap(ev *event.Event) {
+	addr, size, time, mremap := ev.Addr, ev.Size, ev.Time, ev.Kind == event.MremapEnter
 	m.now = max(m.now, time)
-	sp, t := m.space(pid), thread{pid, tid}
+	sp, t := m.space(ev.PID), thread{ev.PID, ev.TID}
 	o := m.outcomes[t]
 	if o != nil && (o.addr != addr || o.mremap != mremap || o.time < time) {
 		o = nil
@@ -269,6 +272,7 @@ func (m *model) lateUnmap(pid uint32, addr, size, time uint64, mremap bool, tid 
 	if mremap && size == 0 {
 		u.pages, u.keeps = span(addr, 1), true
 	}
+	u.keeps = u.keeps || ev.Arg&4 != 0
 	if o == nil {
 		m.calls[t] = append(m.calls[t], u.modelCall)
 	} else {

@@ -68,6 +68,19 @@ func (rs *regions) overlapping(start, end uint64) *region {
 	return nil
 }
 
+// had reports whether a part of [start, end) was mapped at the time until (ns)
+// and still is.
+func (rs *regions) had(start, end, until uint64) bool {
+	for start < end {
+		r := rs.overlapping(start, end)
+		if r == nil || r.of.time <= until {
+			return r != nil
+		}
+		start = r.end
+	}
+	return false
+}
+
 // cut takes what was mapped until the time until (ns) in [start, end) out of the
 // regions. It calls removed for every piece taken, with the change of the number
 // of regions that came with it: -1 where a region is gone, 0 where it has

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"memtrace/tracer/report"
+	"memtrace/tracer/testprog"
+)
+
+// trap is a scenario of a test program, with what is known of it besides the
+// program's ledger.
+type trap struct {
+	program, scenario string
+	// closed: nothing but the program's sites allocates, and all that it frees
+	// is its own. Then the totals have to be those of the ledger.
+	closed bool
+	// alloc, free and realloc are the calls that did something, where they are
+	// counted.
+	alloc, free, realloc uint64
+	// race: it takes two processors, and under emulation for ever.
+	race bool
+	// tables: it takes stacks that are walked by unwind tables.
+	tables bool
+}
+
+var traps = []trap{
+	{program: "traps", scenario: "nesting", closed: true, alloc: 72, free: 1, realloc: 18},
+	{program: "traps", scenario: "failed-realloc", closed: true, alloc: 24, free: 6},
+	{program: "traps", scenario: "posix-memalign-einval", closed: true, alloc: 5},
+	{program: "traps", scenario: "calloc-overflow", closed: true, alloc: 3},
+	{program: "traps", scenario: "thread-dies"},
+	{program: "traps", scenario: "thread-killed"},
+	{program: "traps", scenario: "thread-exit-tcache"},
+	{program: "traps", scenario: "address-reuse", race: true},
+	{program: "traps", scenario: "fork-child", closed: true, alloc: 45, free: 8},
+	{program: "traps", scenario: "free-null", closed: true, alloc: 2, free: 1},
+	{program: "traps", scenario: "zero-size", closed: true, alloc: 63, free: 9},
+	{program: "traps", scenario: "aliases", closed: true},
+	{program: "traps", scenario: "vfork-exec", closed: true},
+	{program: "traps", scenario: "dlopen"},
+	{program: "traps", scenario: "dlclose"},
+	{program: "traps", scenario: "signal", closed: true},
+	{program: "traps", scenario: "deep", closed: true, alloc: 8},
+	{program: "traps", scenario: "usr1", closed: true, alloc: 14},
+	{program: "reuse", scenario: "munmap"},
+	{program: "reuse", scenario: "mremap"},
+	{program: "reuse", scenario: "free"},
+	{program: "reuse", scenario: "realloc"},
+	{program: "walks", scenario: "noreturn", closed: true, alloc: 34},
+	{program: "walks", scenario: "fault", closed: true, alloc: 34, tables: true},
+}
+
+// Every trap that a tracer of allocations can fall into, one at a time.
+func TestCoreTraps(t *testing.T) {
+	testprog.NeedRoot(t)
+	for _, trap := range traps {
+		if trap.race && os.Getenv(testprog.DirVariable) != "" || trap.tables && !wholeStacks(t) {
+			continue
+		}
+		t.Run(trap.scenario, func(t *testing.T) {
+			r, ledger := spring(t, trap.program, trap.scenario)
+			compare(t, r, ledger)
+			if trap.closed {
+				checkTotals(t, r, ledger)
+			}
+			got := [...]uint64{r.Events.Alloc, r.Events.Free, r.Events.Realloc}
+			want := [...]uint64{trap.alloc, trap.free, trap.realloc}
+			if trap.alloc != 0 && got != want {
+				t.Errorf("%d allocations, frees and reallocs, want %d", got, want)
+			}
+		})
+	}
+}
+
+// spring traces a scenario and returns the report and the program's ledger.
+func spring(t *testing.T, program, scenario string) (*report.Report, testprog.Ledger) {
+	t.Helper()
+	p := testprog.Start(t, program, scenario)
+	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+	ledger := p.Work()
+	return m.stop(), ledger
+}
+
+// checkTotals fails the test for what is outstanding at no site, and for frees
+// of blocks that are not known.
+func checkTotals(t *testing.T, r *report.Report, ledger testprog.Ledger) {
+	t.Helper()
+	var held report.Sum
+	for _, sum := range ledger.Sites {
+		held.Bytes += uint64(sum.Bytes)
+		held.Blocks += uint64(sum.Blocks)
+	}
+	if r.Outstanding != held {
+		t.Errorf("%+v are outstanding, the program holds %+v", r.Outstanding, held)
+	}
+	if n := r.Events.UnknownFree; n != 0 {
+		t.Errorf("%d frees of unknown blocks", n)
+	}
+}
+
+// A block whose free nobody saw makes room for the next one at its address, and
+// the report says so.
+func TestCoreEvicted(t *testing.T) {
+	testprog.NeedRoot(t)
+	r, ledger := spring(t, "traps", "evicted")
+	compareSites(t, r, ledger)
+	if r.Events.Evicted != 7 || r.Complete {
+		t.Errorf("evicted %d, want 7; complete %v", r.Events.Evicted, r.Complete)
+	}
+}
+
+// A call that a thread has jumped out of does not hide the calls after it, and is
+// counted as lost: nobody knows what it did.
+func TestCoreAbandoned(t *testing.T) {
+	testprog.NeedRoot(t)
+	r, ledger := spring(t, "traps", "thread-jumps")
+	compareSites(t, r, ledger)
+	if r.Events.Lost.Alloc != 12 || r.Complete {
+		t.Errorf("lost %+v, want 12 allocations; complete %v", r.Events.Lost, r.Complete)
+	}
+}
+
+// Programs whose allocator is not libc's: C++ is served by its own operators,
+// and libc's malloc is there as well.
+func TestAllocators(t *testing.T) {
+	testprog.NeedRoot(t)
+	for _, library := range []string{"libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libmimalloc.so.2"} {
+		t.Run(library, func(t *testing.T) {
+			// The C++ library finds no way through a function that has a return probe,
+			// so an exception that leaves such an operator ends the program.
+			cmd := exec.Command(testprog.Path(t, "ledger_cpp"), "--seed", "3", "--calls", "50021", "--no-throw")
+			cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, library))
+			p := testprog.Command(t, cmd)
+			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+			ledger := p.Work()
+			r := m.stop()
+			compare(t, r, ledger)
+			// Operators that jump to free are no second free.
+			if n := r.Events.UnknownFree; n != 0 {
+				t.Errorf("%d frees of unknown blocks", n)
+			}
+		})
+	}
+}
+
+// installed returns the path of a library where the linker finds it.
+func installed(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.Command("gcc", "-print-file-name="+name).Output()
+	path := strings.TrimSpace(string(out))
+	if err == nil && filepath.IsAbs(path) {
+		return path
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed", name)
+	}
+	t.Skipf("%s is not installed", name)
+	return ""
+}

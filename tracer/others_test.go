@@ -1,0 +1,183 @@
+package tracer
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
+
+	"memtrace/bpf"
+	"memtrace/tracer/testprog"
+)
+
+// Probes fire in forked children, and tracepoints in every process: nothing of
+// theirs is taken up.
+func TestOthersAreNotTraced(t *testing.T) {
+	testprog.NeedRoot(t)
+	for name, cfg := range map[string]Config{"one link": {}, "single uprobes": {singleUprobes: true}} {
+		for _, scenario := range []string{"fork-child", "evicted"} {
+			t.Run(name+"/"+scenario, func(t *testing.T) {
+				p := testprog.Start(t, "traps", scenario)
+				stop := busyMapping(t)
+				tr, _ := trace(t, cfg, p)
+				stop()
+				pid := uint32(p.PID())
+				if all, own := tr.heap.Counters(0), tr.heap.Counters(pid); all != own {
+					t.Errorf("of all processes: %+v, of the one that is traced: %+v", all, own)
+				}
+				if all, own := tr.vm.Counters(0), tr.vm.Counters(pid); all != own {
+					t.Errorf("of all processes: %+v, of the one that is traced: %+v", all, own)
+				}
+				for _, thread := range threadsKept(t, tr) {
+					if uint32(thread>>32) != pid {
+						t.Errorf("state is kept of thread %d of process %d", uint32(thread), thread>>32)
+					}
+				}
+			})
+		}
+	}
+}
+
+// busyMapping maps and unmaps memory in this process until it is stopped.
+func busyMapping(t *testing.T) (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-quit:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			memory, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON)
+			if err == nil {
+				err = unix.Munmap(memory)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
+}
+
+// threadsKept lists the threads (pid_tgid) whose state the probes hold.
+func threadsKept(t *testing.T, tr *Tracer) (ids []uint64) {
+	t.Helper()
+	var id uint64
+	var state bpf.MemtraceThread
+	all := tr.progs.objs.Threads.Iterate()
+	for all.Next(&id, &state) {
+		ids = append(ids, id)
+	}
+	if err := all.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// Of threads that died, inside malloc or not, nothing is kept: a new thread may
+// get the number.
+func TestDeadThreadsAreForgotten(t *testing.T) {
+	testprog.NeedRoot(t)
+	for _, scenario := range []string{"thread-dies", "thread-killed"} {
+		t.Run(scenario, func(t *testing.T) {
+			p := testprog.Start(t, "traps", scenario)
+			tr, _ := trace(t, Config{}, p)
+			main := uint64(p.PID())<<32 | uint64(p.PID())
+			if got := threadsKept(t, tr); !reflect.DeepEqual(got, []uint64{main}) {
+				t.Errorf("state is kept of threads %#x, want %#x alone", got, main)
+			}
+		})
+	}
+}
+
+// Scratch space is a thread's own. What belongs to a CPU can be pulled from under
+// a program by another one that preempts it there; only the counters, which are
+// added to at once, and the data that races may spoil are shared.
+func TestScratchIsTheThreads(t *testing.T) {
+	spec, err := bpf.LoadMemtrace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range spec.Maps {
+		switch m.Type {
+		case ebpf.PerCPUArray, ebpf.PerCPUHash, ebpf.LRUCPUHash:
+			if name != "counts" {
+				t.Errorf("%s has an element for each CPU", name)
+			}
+		}
+	}
+	for _, v := range spec.Maps[".bss"].Value.(*btf.Datasec).Vars {
+		name := v.Type.TypeName()
+		if !strings.HasPrefix(name, "unused_") && name != "wake_flags.records" {
+			t.Errorf("all programs write %s", name)
+		}
+	}
+}
+
+// A trace ends with its probes gone and what they sent read, in this order.
+func TestNothingIsLeftInTheRing(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Start(t, "busy", "--threads", "2")
+	p.Say("go")
+	for range 5 {
+		tr, err := Open(Config{PIDs: []int{p.PID()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		err = tr.Run(ctx)
+		cancel()
+		if err != nil {
+			t.Error(err)
+		}
+		if n := tr.reader.AvailableBytes(); n != 0 {
+			t.Errorf("%d bytes are left in the ring", n)
+		}
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A process under a seccomp filter is not touched where a return probe would
+// have the kernel kill it.
+func TestReturnProbesThatKillAreRefused(t *testing.T) {
+	testprog.NeedRoot(t)
+	dir := testprog.BuildText(t, map[string]string{"filtered.c": `// build: gcc
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+int main(void) {
+	struct sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog program = {1, allow};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		return 1;
+	printf("ready %d\n", getpid());
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+`})
+	pid := testprog.Command(t, exec.Command(dir+"/filtered")).PID()
+	for release, refused := range map[string]bool{"6.12.9": true, "6.12.14": false} {
+		p, err := openProcess(pid, Config{}.withDefaults(), kernelFeatures{version: parseRelease(release)})
+		if err == nil {
+			err = p.close()
+		}
+		var missing *RequirementError
+		if errors.As(err, &missing) != refused || !refused && err != nil {
+			t.Errorf("Linux %s: %v, refused should be %v", release, err, refused)
+		}
+	}
+}

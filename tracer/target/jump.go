@@ -1,0 +1,115 @@
+package target
+
+import (
+	"debug/elf"
+	"encoding/binary"
+)
+
+// jemalloc and mimalloc have operators that are a jump to free and nothing else.
+// A probe on both would see one free twice, the second time of a block that is
+// not there. Conditional jumps are left alone: where they are not taken the
+// function does the work itself.
+
+// jumps finds out where functions go that are but a jump, on x86-64.
+type jumps struct {
+	f     *elf.File
+	image *image
+	// slots are the symbols whose addresses the dynamic loader puts into the
+	// global offset table, by the slot's address. They are read when first asked
+	// for.
+	slots map[uint64]elf.Symbol
+}
+
+// reaches reports whether the function at entry is a jump, or the first of a few,
+// to a function that wanted is true for. Of one that the loader looks up, wanted
+// is given the name, and the address only if this file defines it.
+func (j *jumps) reaches(entry uint64, wanted func(address uint64, name string) bool) bool {
+	if j.f.Machine != elf.EM_X86_64 {
+		return false
+	}
+	const most = 8 // a name's stub in the PLT is a jump of its own
+	for range most {
+		to, indirect, ok := j.jump(entry)
+		if !ok {
+			return false
+		}
+		name := ""
+		if indirect {
+			symbol, ok := j.slot(to)
+			if !ok {
+				return false
+			}
+			to, name = symbol.Value, symbol.Name
+		}
+		if wanted(to, name) {
+			return true
+		}
+		entry = to
+	}
+	return false
+}
+
+// longestJump is endbr64, a prefix and an indirect jump, in bytes.
+const longestJump = 4 + 1 + 6
+
+// jump decodes the unconditional jump at an address. An indirect one goes where
+// the word at to says.
+func (j *jumps) jump(address uint64) (to uint64, indirect, ok bool) {
+	code := read(j.image.code(address), address, longestJump)
+	next := address
+	skip := func(n int) { code, next = code[n:], next+uint64(n) }
+	if len(code) >= 4 && binary.BigEndian.Uint32(code) == 0xf30f1efa { // endbr64
+		skip(4)
+	}
+	if len(code) > 0 && (code[0] == 0xf2 || code[0] == 0x3e) { // bnd, notrack
+		skip(1)
+	}
+	displacement := func(at int) uint64 { return uint64(int32(binary.LittleEndian.Uint32(code[at:]))) }
+	switch {
+	case len(code) >= 2 && code[0] == 0xeb: // jmp rel8
+		return next + 2 + uint64(int8(code[1])), false, true
+	case len(code) >= 5 && code[0] == 0xe9: // jmp rel32
+		return next + 5 + displacement(1), false, true
+	case len(code) >= 6 && code[0] == 0xff && code[1] == 0x25: // jmp *rel32(%rip)
+		return next + 6 + displacement(2), true, true
+	}
+	return 0, false, false
+}
+
+// slot returns the symbol whose address the loader puts at an address.
+func (j *jumps) slot(address uint64) (elf.Symbol, bool) {
+	if j.slots == nil {
+		j.slots = make(map[uint64]elf.Symbol)
+		j.readSlots()
+	}
+	symbol, ok := j.slots[address]
+	return symbol, ok
+}
+
+func (j *jumps) readSlots() {
+	symbols, err := j.f.DynamicSymbols()
+	if err != nil {
+		return
+	}
+	for _, section := range j.f.Sections {
+		if section.Type != elf.SHT_RELA {
+			continue
+		}
+		data, err := section.Data()
+		if err != nil {
+			continue
+		}
+		const entry = 24 // Elf64_Rela: offset, info, addend
+		for ; len(data) >= entry; data = data[entry:] {
+			offset, info := j.f.ByteOrder.Uint64(data), j.f.ByteOrder.Uint64(data[8:])
+			kind, index := elf.R_X86_64(info&0xffffffff), info>>32
+			if kind != elf.R_X86_64_JMP_SLOT && kind != elf.R_X86_64_GLOB_DAT {
+				continue
+			}
+			// DynamicSymbols leaves out the symbol 0.
+			if index >= 1 && index <= uint64(len(symbols)) {
+				j.slots[offset] = symbols[index-1]
+			}
+		}
+	}
+}

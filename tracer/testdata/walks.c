@@ -1,0 +1,150 @@
+// build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin -pthread
+// SPDX-License-Identifier: Apache-2.0
+//
+// Stacks with frames that are easily taken for those of the function next to
+// theirs. See ledger.h for the protocol.
+//
+// Usage: walks noreturn | fault
+//
+//     noreturn  calls at the very end of a function: the return address is
+//               another function's first
+//     fault     a signal at the very start of a function: one byte before is
+//               another function. The function keeps no frame pointer.
+
+#define SITES(X) X(last) X(outer) X(fault) X(around)
+#include "ledger.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <ucontext.h>
+
+enum { TIMES = 17 };
+
+static jmp_buf back;
+
+__attribute__((noreturn)) FRAME void take(size_t n)
+{
+    check(malloc(n) != NULL, "malloc");
+    longjmp(back, 1);
+}
+
+// After the call nothing follows: the address behind it is the next function's.
+SITE __attribute__((noreturn)) void site_last(size_t n)
+{
+    take(n);
+}
+
+SITE int after_last(void)
+{
+    return 0;
+}
+
+SITE __attribute__((noreturn)) void call_last(size_t n)
+{
+    take(n);
+}
+
+SITE int after_call_last(void)
+{
+    return 0;
+}
+
+SITE void site_outer(size_t n)
+{
+    call_last(n);
+}
+
+static void noreturn(void)
+{
+    volatile int i;
+
+    for (i = 0; i < TIMES; i++) {
+        if (setjmp(back) == 0)
+            site_last(401);
+        hold(S_last, 401);
+        if (setjmp(back) == 0)
+            site_outer(403);
+        hold(S_outer, 403);
+        check(after_last() == 0 && after_call_last() == 0, "functions");
+    }
+    called(2 * TIMES);
+}
+
+#if defined(__x86_64__)
+// Each faults at its first instruction; before it ends a function whose frame is
+// larger.
+#define FAULTING(name) \
+    __asm__(".text\n" \
+            ".type before_" #name ", @function\n" \
+            "before_" #name ":\n" \
+            ".cfi_startproc\n" \
+            "sub $40, %rsp\n" \
+            ".cfi_def_cfa_offset 48\n" \
+            "nop\n" \
+            ".cfi_endproc\n" \
+            ".size before_" #name ", . - before_" #name "\n" \
+            ".globl " #name "\n" \
+            ".type " #name ", @function\n" \
+            #name ":\n" \
+            ".cfi_startproc\n" \
+            "ud2\n" \
+            "ret\n" \
+            ".cfi_endproc\n" \
+            ".size " #name ", . - " #name "\n"); \
+    void name(void);
+FAULTING(site_fault)
+FAULTING(call_fault)
+
+SITE void site_around(void)
+{
+    call_fault();
+    __asm__ volatile(""); // the frame is still needed here
+}
+
+static volatile size_t wanted;
+
+static void on_ill(int sig, siginfo_t *info, void *context)
+{
+    (void)sig;
+    (void)info;
+    check(malloc(wanted) != NULL, "malloc");
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 2;
+}
+
+static void fault(void)
+{
+    struct sigaction action;
+    int i;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_sigaction = on_ill;
+    action.sa_flags = SA_SIGINFO;
+    check(sigaction(SIGILL, &action, NULL) == 0, "sigaction");
+    for (i = 0; i < TIMES; i++) {
+        wanted = 407;
+        site_fault();
+        hold(S_fault, 407);
+        wanted = 409;
+        site_around();
+        hold(S_around, 409);
+    }
+    called(2 * TIMES);
+}
+#else
+static void fault(void)
+{
+    wrong("architecture");
+}
+#endif
+
+int main(int argc, char **argv)
+{
+    ledger_ready();
+    if (argc > 1 && strcmp(argv[1], "noreturn") == 0)
+        noreturn();
+    else if (argc > 1 && strcmp(argv[1], "fault") == 0)
+        fault();
+    else
+        wrong("scenario");
+    ledger_finish();
+}
