@@ -31,6 +31,9 @@ enum event_kind {
 enum event_flags {
 	EV_IN_ALLOCATOR = 1, /* made by an allocation function in flight */
 	EV_TRUNCATED = 2,    /* the stack has more frames than were sent */
+	/* Of the header of glibc's chunk: IS_MMAPPED and NON_MAIN_ARENA. */
+	EV_CHUNK_MMAPPED = 4,
+	EV_CHUNK_ARENA = 8,
 };
 
 /* What every record starts with. */

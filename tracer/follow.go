@@ -149,11 +149,13 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 		}
 		return
 	}
+	view := openMalloc(fresh)
 	f.t.mu.Lock()
-	old := p.target
-	p.target = fresh
+	old, oldView := p.target, p.malloc
+	p.target, p.malloc = fresh, view
 	f.t.mu.Unlock()
 	defer old.Close()
+	defer func() { _ = oldView.close() }()
 	p.refreshSymbols()
 	f.loadTables(p)
 	f.t.cfg.Logf("process %d runs another program, %s: what the old one held is gone", pid, fresh.Exe)

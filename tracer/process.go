@@ -17,6 +17,8 @@ type process struct {
 	links   links
 	// modules are what unwind tables are loaded for.
 	modules []target.Module
+	// malloc is nil where the process does not use glibc's.
+	malloc *mallocView
 	// pidfd becomes readable when the process is gone.
 	pidfd int
 	// exited: its last thread has passed the exit tracepoint, at time endMono
@@ -57,6 +59,7 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 	if err != nil {
 		return nil, fmt.Errorf("read the modules of process %d: %w", pid, err)
 	}
+	p.malloc = openMalloc(p.target)
 	return p, nil
 }
 
@@ -87,6 +90,7 @@ func (p *process) close() error {
 	if p.symbols != nil {
 		err = p.symbols.Close()
 	}
+	err = errors.Join(err, p.malloc.close())
 	if p.target != nil {
 		p.target.Close()
 	}

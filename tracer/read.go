@@ -128,6 +128,9 @@ func (r *ringReader) apply() error {
 		}
 	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap, event.MremapFail, event.Brk, event.Mprotect:
 		r.vm.Apply(ev)
+		if p := r.procs[ev.PID]; p != nil && ev.Kind == event.Brk {
+			p.malloc.grown(ev.Addr)
+		}
 		if mayMapCode(ev) || r.unmapsCode(ev) {
 			r.follower.modulesChanged(ev.PID)
 		}
@@ -261,6 +264,9 @@ func (r *ringReader) lookAtProcesses() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, p := range r.procs {
+		if !p.exited {
+			p.malloc.poll(now().mono)
+		}
 		if !p.exited && p.gone() {
 			p.exited, p.endMono = true, now().mono
 		}

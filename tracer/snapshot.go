@@ -48,6 +48,8 @@ type found struct {
 	end      moment
 	older    time.Duration
 	stacks   []report.Stack
+	splitter *splitter // nil where malloc is not glibc's
+	split    *report.MallocSplit
 	notes    []string
 	lost     report.Lost
 	complete bool
@@ -89,10 +91,27 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		f.end = moment{f.end.wall.Add(-time.Duration(f.end.mono - p.endMono)), p.endMono}
 	}
 	asked := live.Options{PID: pid, Now: f.end.mono, Older: f.older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks}
-	f.heap = t.heap.Snapshot(asked)
 	f.vm = t.vm.Snapshot(asked)
+	if p.malloc != nil {
+		f.splitter = &splitter{view: p.malloc}
+		if !p.exited {
+			p.malloc.poll(f.end.mono)
+			p.malloc.findRange(p.target.PID)
+		}
+		asked.Way = f.splitter.way
+	}
+	f.heap = t.heap.Snapshot(asked)
 	for _, s := range f.heap.Stacks {
-		f.stacks = append(f.stacks, t.reportStack(report.Heap, s))
+		r := t.reportStack(report.Heap, s)
+		if f.splitter != nil {
+			ways := served(s.Served)
+			r.Served = &ways
+		}
+		f.stacks = append(f.stacks, r)
+	}
+	if f.splitter != nil {
+		f.split = f.splitter.split(f.heap.Served, f.start.mono)
+		f.notes = f.splitter.remarks()
 	}
 	for _, s := range f.vm.Stacks {
 		f.stacks = append(f.stacks, t.reportStack(report.Mmap, s))
@@ -185,6 +204,7 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		Young:           sum(f.heap.Young, f.vm.Young),
 		StacksTotal:     len(f.stacks),
 		Stacks:          f.stacks,
+		MallocSplit:     f.split,
 		Notes:           f.notes,
 	}
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {

@@ -67,6 +67,11 @@ const (
 	InAllocator Flags = 1 << iota
 	// Truncated marks a Stack that is longer than the frames sent.
 	Truncated
+	// ChunkMmapped and ChunkArena are flags in the header that glibc keeps before
+	// the block of an Alloc or Realloc: its own mapping, and of a thread's arena.
+	// With another allocator they mean nothing.
+	ChunkMmapped
+	ChunkArena
 )
 
 // StackID names a call stack of one process: a hash of its frames and the pid,

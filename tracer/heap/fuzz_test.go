@@ -98,7 +98,7 @@ func (p *pair) compare(t *testing.T) {
 	inside := map[uint32]uint64{}
 	for _, r := range p.heap.pending {
 		if r.known {
-			inside[r.block.stack]++
+			inside[r.block.origin.stack()]++
 		}
 	}
 	for i, s := range p.heap.stacks.all {

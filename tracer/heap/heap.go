@@ -116,7 +116,7 @@ func (h *Heap) add(p *process, ev *event.Event) {
 	}
 	index, s := h.stacks.get(ev.PID, ev.Stack)
 	s.Allocate(&h.clock, ev.Time, ev.Size)
-	h.place(p, &block{addr: ev.Addr, size: ev.Size, time: ev.Time, stack: index, pid: ev.PID})
+	h.place(p, &block{addr: ev.Addr, size: ev.Size, time: ev.Time, origin: originOf(index, ev.Flags), pid: ev.PID})
 }
 
 // place puts b, which was allocated at b.time, into the live set, unless
@@ -134,13 +134,13 @@ func (h *Heap) place(p *process, b *block) {
 		h.leave(&old).freedBlocks++
 	}
 	h.total.Add(b.size)
-	h.stacks.at(b.stack).join(h.now, b.size)
+	h.stacks.at(b.origin.stack()).join(h.now, b.size)
 }
 
 // leave takes b, which was in the live set, off the sums. It returns its stack.
 func (h *Heap) leave(b *block) *stack {
 	h.total.Sub(b.size)
-	s := h.stacks.at(b.stack)
+	s := h.stacks.at(b.origin.stack())
 	s.leave(h.now, b.size)
 	return s
 }
@@ -148,7 +148,7 @@ func (h *Heap) leave(b *block) *stack {
 // drop counts b, which is not in the live set, as neither freed nor live: its
 // process execed, or its free may be among those that were lost.
 func (h *Heap) drop(p *process, b *block) {
-	h.stacks.at(b.stack).Drop(&h.clock, b.time)
+	h.stacks.at(b.origin.stack()).Drop(&h.clock, b.time)
 	if b.time > p.execed {
 		p.counters.Dropped.Add(b.size)
 	}

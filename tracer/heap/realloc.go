@@ -75,7 +75,7 @@ func (h *Heap) finish(t thread, old pending) {
 // settle counts the block of a finished realloc as freed.
 func (h *Heap) settle(old pending) {
 	if old.known {
-		h.stacks.at(old.block.stack).freedBlocks++
+		h.stacks.at(old.block.origin.stack()).freedBlocks++
 	}
 }
 

@@ -16,9 +16,10 @@ func (h *Heap) Snapshot(opt live.Options) Snapshot {
 	tallies := make([]live.Tally, len(h.stacks.all))
 	h.blocks.each(func(b *block) {
 		if census.Wants(b.pid) {
-			t := &tallies[b.stack]
+			t := &tallies[b.origin.stack()]
 			census.Settle(t, b.time)
 			census.Count(t, b.addr, b.size, b.time)
+			census.Serve(t, b.addr, b.size, b.time, b.origin.chunk())
 		}
 	})
 	for i, s := range h.stacks.all {

@@ -3,6 +3,8 @@ package heap
 import (
 	"math/bits"
 	"unsafe"
+
+	"memtrace/tracer/event"
 )
 
 // The table of live blocks is 128 open-addressing hash tables (shard.go), so
@@ -21,10 +23,29 @@ const (
 type block struct {
 	addr, size uint64
 	// time is when the allocation returned, ns.
-	time uint64
-	// stack is the index of its stack in stacks.
-	stack uint32
-	pid   uint32
+	time   uint64
+	origin origin
+	pid    uint32
+}
+
+// origin packs the index of a block's stack in stacks and, below it, the flags of
+// glibc's chunk.
+type origin uint32
+
+const (
+	chunkBits  = 2
+	chunkFlags = event.ChunkMmapped | event.ChunkArena
+)
+
+func originOf(stack uint32, flags event.Flags) origin {
+	return origin(stack)<<chunkBits | origin(flags&chunkFlags/event.ChunkMmapped)
+}
+
+func (o origin) stack() uint32 { return uint32(o >> chunkBits) }
+
+// chunk returns the event flags of the chunk.
+func (o origin) chunk() event.Flags {
+	return event.Flags(o&(1<<chunkBits-1)) * event.ChunkMmapped
 }
 
 // table is the live blocks, found by pid and address.

@@ -45,7 +45,7 @@ func TestTable(t *testing.T) {
 		b := block{
 			addr: 0x7f00_0000_0000 + 16*r.Uint64N(60_000),
 			pid:  1 + r.Uint32N(2),
-			size: r.Uint64(), time: r.Uint64(), stack: r.Uint32(),
+			size: r.Uint64(), time: r.Uint64(), origin: origin(r.Uint32()),
 		}
 		a := address{b.addr, b.pid}
 		old, had := want[a]

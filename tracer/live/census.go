@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"memtrace/tracer/event"
 	"memtrace/tracer/trend"
 )
 
@@ -27,6 +28,7 @@ type Tally struct {
 	oldest, youngest uint64
 	// settled counts the allocations, of any age, before the boundary.
 	settled uint64
+	served  Served
 	list    largest
 }
 
@@ -72,6 +74,17 @@ func (c *Census) Count(t *Tally, addr, size, time uint64) {
 	}
 }
 
+// Serve counts, by the way in which it was served, a block that Count was told
+// of. chunk is what is known of it. Without Options.Way it does nothing.
+func (c *Census) Serve(t *Tally, addr, size, time uint64, chunk event.Flags) {
+	if c.opt.Way == nil || c.opt.Now-time < c.older {
+		return
+	}
+	way := c.opt.Way(addr, size, chunk)
+	t.served[way].Add(size)
+	c.snap.Served[way].Add(size)
+}
+
 // Report puts a stack into the snapshot, if it is wanted there: its account, how
 // many of its allocations were freed, and its tally. Its process was first heard
 // of at start (ns).
@@ -88,6 +101,7 @@ func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
 		FreedBlocks:          freed,
 		GrowthBytesPerSecond: a.growth.Slope(start, c.opt.Now, a.Bytes),
 		Survival:             a.survival(c.bucket, t.settled),
+		Served:               t.served,
 		BlockList:            t.list.cut(c.opt.MaxBlocks),
 	}
 	if t.sum.Blocks > 0 {

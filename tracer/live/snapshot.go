@@ -20,6 +20,9 @@ type Options struct {
 	// largest, or all of them if MaxBlocks is 0.
 	Blocks    bool
 	MaxBlocks int
+	// Way, if not nil, tells which way a block that counts was served: a number
+	// below MaxWays, whose meaning is the caller's.
+	Way func(addr, size uint64, chunk event.Flags) int
 	// All includes stacks without a block that counts.
 	All bool
 }
@@ -42,6 +45,12 @@ func (s *Sum) Sub(size uint64) {
 // Plus returns the sum of both.
 func (s Sum) Plus(o Sum) Sum { return Sum{s.Bytes + o.Bytes, s.Blocks + o.Blocks} }
 
+// MaxWays is how many ways of serving blocks are told apart.
+const MaxWays = 3
+
+// Served is the blocks by the way in which they were served.
+type Served [MaxWays]Sum
+
 // Snapshot is what is known of live memory at one moment.
 type Snapshot struct {
 	// Now is the time of the snapshot, ns.
@@ -50,6 +59,8 @@ type Snapshot struct {
 	Stacks []Stack
 	// Outstanding is the blocks at least Options.Older old, Young the others.
 	Outstanding, Young Sum
+	// Served is Outstanding by Options.Way.
+	Served Served
 	// Exited says that all processes asked for have exited.
 	Exited bool
 }
@@ -79,6 +90,8 @@ type Stack struct {
 	Survival float64
 	// Oldest and Youngest are ages of the blocks in Sum.
 	Oldest, Youngest time.Duration
+	// Served is Sum by Options.Way.
+	Served Served
 	// BlockList is sorted by size, largest first, then by address.
 	BlockList []Block
 }

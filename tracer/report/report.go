@@ -31,6 +31,8 @@ type Report struct {
 	// before the list was cut to the number asked for.
 	Stacks      []Stack `json:"stacks"`
 	StacksTotal int     `json:"stacks_total"`
+	// MallocSplit is there where the process uses glibc's malloc.
+	MallocSplit *MallocSplit `json:"malloc_split,omitempty"`
 	// Notes are remarks in words that a reader of any form should see.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -121,6 +123,8 @@ type Stack struct {
 	Survival        float64 `json:"survival"`
 	OldestSeconds   float64 `json:"oldest_seconds"`
 	YoungestSeconds float64 `json:"youngest_seconds"`
+	// Served is Bytes and Blocks by the way malloc served them; only of glibc.
+	Served *Served `json:"served,omitempty"`
 	// Truncated: the stack is deeper than the frames below.
 	Truncated bool `json:"truncated"`
 	// Frames run innermost first; the first is the caller of the allocation

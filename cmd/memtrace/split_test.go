@@ -1,0 +1,143 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/report"
+	"memtrace/tracer/testprog"
+)
+
+// servedBySite sums by site and way.
+func servedBySite(r *report.Report) map[string]report.Served {
+	sites := make(map[string]report.Served)
+	for _, s := range r.Stacks {
+		for _, f := range s.Frames {
+			if !strings.HasPrefix(f.Function, "site_") {
+				continue
+			}
+			sum := sites[f.Function]
+			if s.Served != nil {
+				plus(&sum.Brk, s.Served.Brk)
+				plus(&sum.Arena, s.Served.Arena)
+				plus(&sum.Mmap, s.Served.Mmap)
+			}
+			sites[f.Function] = sum
+			break
+		}
+	}
+	return sites
+}
+
+func plus(s *report.Sum, o report.Sum) {
+	s.Bytes += o.Bytes
+	s.Blocks += o.Blocks
+}
+
+// A leak of 1,000,003 bytes is put, to the byte, where glibc served it from.
+func TestServed(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Start(t, "ways")
+	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "-a")
+	ledger := p.Work()
+	r := m.stop()
+	compare(t, r, ledger)
+	const leak = 1000003
+	sites := servedBySite(r)
+	for site, got := range map[string]report.Sum{
+		"site_brk": sites["site_brk"].Brk, "site_arena": sites["site_arena"].Arena, "site_mmapped": sites["site_mmapped"].Mmap,
+	} {
+		if got.Bytes != leak {
+			t.Errorf("%s: %d bytes went the right way, want %d of %+v", site, got.Bytes, leak, sites[site])
+		}
+	}
+	split := r.MallocSplit
+	if split == nil {
+		t.Fatal("no malloc_split")
+	}
+	if all := split.Brk.Bytes + split.Arena.Bytes + split.Mmap.Bytes; all < 3*leak || split.Mmap.Bytes != leak {
+		t.Errorf("split %+v", split)
+	}
+	// The program has no other mapped blocks: malloc's own sum has to agree.
+	var mapped uint64
+	blocks := 0
+	for _, s := range r.Stacks {
+		if s.Served == nil || s.Served.Mmap.Blocks == 0 {
+			continue
+		}
+		for _, b := range s.BlockList {
+			size, _ := ptmalloc.ChunkSize(b.Bytes)
+			page := uint64(os.Getpagesize())
+			mapped += (size + ptmalloc.HeaderOffset + page - 1) &^ (page - 1)
+			blocks++
+		}
+	}
+	if split.MmappedBytes != mapped || split.MmappedBlocks != blocks {
+		t.Errorf("malloc has %d bytes in %d mapped blocks, outstanding are %d in %d", split.MmappedBytes, split.MmappedBlocks, mapped, blocks)
+	}
+}
+
+// The threshold in force is malloc's own, blocks on its two sides go their ways,
+// and the report tells what moved or froze it.
+func TestThreshold(t *testing.T) {
+	testprog.NeedRoot(t)
+	const initial, raised = 131072, 1<<20 + 4096
+	for _, tc := range []struct {
+		name      string
+		args      []string
+		env       string
+		threshold uint64
+		dynamic   bool
+		frozenBy  string
+	}{
+		{name: "default", threshold: initial, dynamic: true},
+		{name: "raised", args: []string{"raise"}, threshold: raised, dynamic: true},
+		{name: "mallopt", args: []string{"mallopt", "raise"}, threshold: initial, frozenBy: "mallopt"},
+		{name: "environment", args: []string{"raise"}, env: "MALLOC_MMAP_THRESHOLD_=131072", threshold: initial, frozenBy: "MALLOC_MMAP_THRESHOLD_"},
+		{name: "top pad", args: []string{"raise"}, env: "MALLOC_TOP_PAD_=4096", threshold: initial, frozenBy: "MALLOC_TOP_PAD_"},
+		{name: "tunable", args: []string{"raise"}, env: "GLIBC_TUNABLES=glibc.malloc.mmap_threshold=131072", threshold: initial, frozenBy: "glibc.malloc.mmap_threshold"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cmd := exec.Command(testprog.Path(t, "threshold"), tc.args...)
+			cmd.Env = append(os.Environ(), tc.env)
+			p := testprog.Command(t, cmd)
+			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+			ledger := p.Work()
+			time.Sleep(600 * time.Millisecond) // the parameters are read every quarter of a second
+			r := m.stop()
+			compare(t, r, ledger)
+			split := r.MallocSplit
+			if split.MmapThreshold != tc.threshold || split.Dynamic != tc.dynamic || !strings.HasPrefix(split.ThresholdSource, "mp_ ") {
+				t.Errorf("split %+v, want threshold %d, dynamic %v", split, tc.threshold, tc.dynamic)
+			}
+			if got := strings.Join(split.FrozenBy, " "); !strings.Contains(got, tc.frozenBy) || tc.dynamic && got != "" {
+				t.Errorf("frozen by %q, want %q", got, tc.frozenBy)
+			}
+			sites := servedBySite(r)
+			if got := sites["site_below"]; got.Brk.Blocks != 3 || got.Mmap.Blocks != 0 {
+				t.Errorf("131,048 bytes: %+v, want the brk heap", got)
+			}
+			wantMapped, wantException := uint64(4), report.Sum{}
+			if tc.threshold == raised {
+				// Only the first was mapped, and now is below the threshold.
+				wantMapped, wantException = 1, report.Sum{Bytes: 131049, Blocks: 1}
+				if len(split.Changes) != 1 || split.Changes[0].From != initial || split.Changes[0].To != raised {
+					t.Errorf("changes %+v", split.Changes)
+				}
+			} else if len(split.Changes) != 0 && tc.frozenBy != "mallopt" {
+				t.Errorf("changes %+v, want none", split.Changes)
+			}
+			if got := sites["site_above"]; got.Mmap.Blocks != wantMapped || got.Brk.Blocks != 4-wantMapped {
+				t.Errorf("131,049 bytes: %+v, want %d mapped", got, wantMapped)
+			}
+			if split.Exceptions.BelowThresholdMmapped != wantException || split.Exceptions.AboveThresholdInHeap.Blocks != 0 {
+				t.Errorf("exceptions %+v, want %+v below", split.Exceptions, wantException)
+			}
+		})
+	}
+}

@@ -1,0 +1,159 @@
+package tracer
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"memtrace/tracer/event"
+	"memtrace/tracer/live"
+	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/report"
+	"memtrace/tracer/target"
+)
+
+// mallocView is what is known of the malloc of a process, where it is glibc's.
+// The reader keeps it up; Snapshot reads it under the lock.
+type mallocView struct {
+	heap *ptmalloc.Heap
+	// err is why heap is nil.
+	err    error
+	brk    ptmalloc.BrkRange
+	params ptmalloc.Params
+	known  bool // params were read
+	// changes of the threshold, with the time in ns of CLOCK_MONOTONIC.
+	changes []thresholdChange
+}
+
+type thresholdChange struct{ time, from, to uint64 }
+
+// maxChanges bounds what is remembered of a threshold that never rests.
+const maxChanges = 64
+
+// openMalloc looks at a process's malloc; nil where it is not glibc's.
+func openMalloc(t *target.Target) *mallocView {
+	if !slices.ContainsFunc(t.Objects, func(o *target.Object) bool { return o.Family == target.Glibc }) {
+		return nil
+	}
+	v := new(mallocView)
+	v.brk, v.err = ptmalloc.ReadBrkRange(t.PID)
+	if v.err != nil {
+		return v
+	}
+	if v.heap, v.err = ptmalloc.Open(t); v.err == nil {
+		v.poll(0)
+	}
+	return v
+}
+
+func (v *mallocView) close() error {
+	if v == nil || v.heap == nil {
+		return nil
+	}
+	return v.heap.Close()
+}
+
+// poll reads the parameters again, at time now (ns). What cannot be read stays as
+// it was: the process may be about to end.
+func (v *mallocView) poll(now uint64) {
+	if v == nil || v.heap == nil {
+		return
+	}
+	p, err := v.heap.Params()
+	if err != nil {
+		return
+	}
+	if v.known && p.MmapThreshold != v.params.MmapThreshold && len(v.changes) < maxChanges {
+		v.changes = append(v.changes, thresholdChange{now, v.params.MmapThreshold, p.MmapThreshold})
+	}
+	v.params, v.known = p, true
+}
+
+// grown is told of the end of the brk heap, which makes up for what findRange can
+// no longer find once the process is gone.
+func (v *mallocView) grown(end uint64) {
+	if v != nil {
+		v.brk.End = max(v.brk.End, end)
+	}
+}
+
+// findRange reads the brk heap's range again, as long as there is one.
+func (v *mallocView) findRange(pid int) {
+	if r, err := ptmalloc.ReadBrkRange(pid); err == nil && r.End > r.Start {
+		v.brk = r
+	}
+}
+
+// splitter sorts outstanding blocks by the way in which they were served.
+type splitter struct {
+	view *mallocView
+	// smallest is the smallest chunk that is a mapping, 0 if there is none.
+	smallest   uint64
+	exceptions report.Exceptions
+}
+
+// way is for live.Options: the ptmalloc.Served of a block.
+func (s *splitter) way(addr, size uint64, chunk event.Flags) int {
+	var header ptmalloc.Header
+	if chunk&event.ChunkMmapped != 0 {
+		header |= ptmalloc.IsMmapped
+	}
+	if chunk&event.ChunkArena != 0 {
+		header |= ptmalloc.NonMainArena
+	}
+	served := ptmalloc.Serve(addr, header, s.view.brk)
+	over := ptmalloc.OverThreshold(size, s.view.params.MmapThreshold)
+	switch {
+	case served == ptmalloc.ServedMmap:
+		if chunk, ok := ptmalloc.ChunkSize(size); ok && (s.smallest == 0 || chunk < s.smallest) {
+			s.smallest = chunk
+		}
+		if s.view.known && !over {
+			add(&s.exceptions.BelowThresholdMmapped, size)
+		}
+	case s.view.known && over:
+		add(&s.exceptions.AboveThresholdInHeap, size)
+	}
+	return int(served)
+}
+
+func add(s *report.Sum, size uint64) {
+	s.Bytes += size
+	s.Blocks++
+}
+
+// served names the ways.
+func served(ways live.Served) report.Served {
+	way := func(w ptmalloc.Served) report.Sum { return sum(ways[w], live.Sum{}) }
+	return report.Served{Brk: way(ptmalloc.ServedBrk), Arena: way(ptmalloc.ServedArena), Mmap: way(ptmalloc.ServedMmap)}
+}
+
+// split is the report's section. start is that of the trace.
+func (s *splitter) split(ways live.Served, start uint64) *report.MallocSplit {
+	v := s.view
+	m := &report.MallocSplit{Served: served(ways), Exceptions: s.exceptions}
+	if !v.known {
+		m.MmapThreshold, m.ThresholdSource = s.smallest, "inferred"
+		return m
+	}
+	p := v.params
+	m.MmapThreshold, m.ThresholdSource = p.MmapThreshold, p.Source
+	m.Dynamic, m.FrozenBy = p.Dynamic, p.FrozenBy
+	m.MmapMax, m.MmappedBlocks, m.MmappedBytes = int(p.MmapMax), int(p.MmappedBlocks), p.MmappedBytes
+	for _, c := range v.changes {
+		m.Changes = append(m.Changes, report.ThresholdChange{Seconds: float64(c.time-min(start, c.time)) / 1e9, From: c.from, To: c.to})
+	}
+	return m
+}
+
+// remarks say in words what of the split a reader should know.
+func (s *splitter) remarks() (notes []string) {
+	v := s.view
+	if v.err != nil && !errors.Is(v.err, target.ErrNoProcess) {
+		notes = append(notes, fmt.Sprintf("malloc's threshold for mappings is inferred from what was served how: %v.", v.err))
+	}
+	if max := int64(v.params.MmapMax); v.known && max > 0 && int64(v.params.MmappedBlocks)*10 >= max*9 {
+		notes = append(notes, fmt.Sprintf("%d blocks are mappings of their own, of at most %d (M_MMAP_MAX): beyond that malloc serves large blocks from its heaps.", v.params.MmappedBlocks, max))
+	}
+	return notes
+}
