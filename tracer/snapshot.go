@@ -181,6 +181,10 @@ func (f *found) judge(t *Tracer, p *process) {
 	if p.children > 0 {
 		note("The process forked %d times; its children are not traced (trace them with -p).", p.children)
 	}
+	if n := c.CutDepth + c.CutNoRule + c.CutBadRule + c.CutBadStack; n > 0 {
+		note("%d stacks were cut short: %d for their depth, %d in code without unwind rules, %d by rules that need a lost register, %d by an unreadable stack.",
+			n, c.CutDepth, c.CutNoRule, c.CutBadRule, c.CutBadStack)
+	}
 	if len(p.target.Objects) > 1 {
 		note("Allocations of %d mapped allocators are counted together.", len(p.target.Objects))
 	}

@@ -217,6 +217,16 @@ func mappings() *Report {
 			BlockList: []Block{{Address: 0x55d0c2000010, Bytes: 1024, AgeSeconds: 12.34}, {Address: 0x55d0c2000420, Bytes: 512, AgeSeconds: 12.3}},
 		},
 	}
+	r.Stacks[1].Served = &Served{Brk: Sum{Bytes: 1024, Blocks: 1}, Arena: Sum{Bytes: 512, Blocks: 1}}
+	r.MallocSplit = &MallocSplit{
+		MmapThreshold: 1052672, ThresholdSource: "mp_ image", Dynamic: true,
+		Changes: []ThresholdChange{{Seconds: 3.25, From: 131072, To: 1052672}},
+		MmapMax: 65536, MmappedBlocks: 3, MmappedBytes: 3158016,
+		Served: *r.Stacks[1].Served,
+		Exceptions: Exceptions{
+			BelowThresholdMmapped: Sum{Bytes: 262098, Blocks: 2}, AboveThresholdInHeap: Sum{Bytes: 2000000, Blocks: 1},
+		},
+	}
 	r.StacksTotal = 2
 	r.Outstanding = Sum{Bytes: 155190784, Blocks: 39}
 	return r

@@ -39,6 +39,7 @@ func Text(w io.Writer, r *Report, opt TextOptions) error {
 	p.events(r, opt)
 	p.trouble(r)
 	p.totals(r)
+	p.split(r)
 	p.stacks(r, opt)
 	p.notes(r)
 	return p.flush(w)

@@ -76,7 +76,9 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 		items = append(items, span{share(s.Bytes, r.Outstanding.Bytes), plain})
 	}
 	items = append(items, span{text: counted(s.Blocks, "block")})
-	if s.Kind != "" {
+	if way := ways(s.Served); way != "" {
+		items = append(items, span{text: way})
+	} else if s.Kind != "" {
 		items = append(items, span{text: cutRight(escape(string(s.Kind)), 10)})
 	}
 	items = append(items, span{text: growth(s.GrowthBytesPerSecond, s.Bytes, r.DurationSeconds)})

@@ -1,0 +1,72 @@
+package report
+
+import "strings"
+
+// split writes which way malloc served what is outstanding, and why.
+func (p *printer) split(r *Report) {
+	m := r.MallocSplit
+	if m == nil {
+		return
+	}
+	if m.Brk.Blocks+m.Arena.Blocks+m.Mmap.Blocks > 0 {
+		var items []span
+		for _, way := range []struct {
+			name string
+			sum  Sum
+		}{{"brk heap", m.Brk}, {"thread arenas", m.Arena}, {"own mappings", m.Mmap}} {
+			if way.sum.Blocks > 0 {
+				items = append(items, texts(way.name+" "+Size(way.sum.Bytes)+" in "+counted(way.sum.Blocks, "block"))...)
+			}
+		}
+		p.flow(span{text: "Served from: "}, 2, " ", joined(",", items)...)
+	}
+	if m.MmapThreshold > 0 {
+		p.paragraph(span{}, threshold(m), plain)
+	}
+	for _, c := range m.Changes {
+		p.paragraph(span{text: "  "}, "after "+seconds(c.Seconds)+" the threshold went from "+Size(c.From)+" to "+Size(c.To), plain)
+	}
+	if e := m.Exceptions.BelowThresholdMmapped; e.Blocks > 0 {
+		why := "realloc leaves a mapping one, and an arena that cannot grow maps"
+		if len(m.Changes) > 0 {
+			why = "mapped before the threshold changed, or kept so by realloc"
+		}
+		p.paragraph(span{text: "  "}, counted(e.Blocks, "block")+" ("+Size(e.Bytes)+") mapped though below it: "+why, plain)
+	}
+	if e := m.Exceptions.AboveThresholdInHeap; e.Blocks > 0 {
+		p.paragraph(span{text: "  "}, counted(e.Blocks, "block")+" ("+Size(e.Bytes)+
+			") in a heap though above it: there was free memory of that size", plain)
+	}
+}
+
+// threshold says from what size on malloc maps, and what moves that.
+func threshold(m *MallocSplit) string {
+	text := "M_MMAP_THRESHOLD " + exactBytes(m.MmapThreshold)
+	if m.ThresholdSource == "inferred" {
+		return text + " or less, inferred from the smallest mapped block"
+	}
+	if m.Dynamic {
+		text += ", rises with frees of mapped blocks"
+	} else {
+		text += ", fixed by " + escape(strings.Join(m.FrozenBy, ", "))
+	}
+	return text + "; " + Count(uint64(m.MmappedBlocks)) + " of at most " + Count(uint64(m.MmapMax)) + " mappings in use"
+}
+
+// ways names where a stack's blocks were served from, "" where malloc does not
+// tell.
+func ways(s *Served) string {
+	if s == nil {
+		return ""
+	}
+	var names []string
+	for _, way := range []struct {
+		name string
+		sum  Sum
+	}{{"brk heap", s.Brk}, {"arenas", s.Arena}, {"own mappings", s.Mmap}} {
+		if way.sum.Blocks > 0 {
+			names = append(names, way.name)
+		}
+	}
+	return strings.Join(names, " and ")
+}
