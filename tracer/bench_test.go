@@ -42,11 +42,32 @@ func emptyPrograms(t testing.TB, k kernelFeatures) *programs {
 	return p
 }
 
+// attacher puts probes on a process, or none.
+type attacher func(pid int) (detach func())
+
+// threeWays reports what measure gives untraced, with empty probes at the same
+// places (the floor), and traced, and the last two's ratio.
+func threeWays(b *testing.B, unit string, measure func(attacher) float64) {
+	b.Helper()
+	var bare, floor, traced float64
+	for range b.N {
+		bare += measure(func(int) func() { return func() {} })
+		floor += measure(attachEmpty(b))
+		traced += measure(attachTracer(b))
+	}
+	n := float64(b.N)
+	b.ReportMetric(bare/n, "untraced-"+unit)
+	b.ReportMetric(floor/n, "floor-"+unit)
+	b.ReportMetric(traced/n, "traced-"+unit)
+	b.ReportMetric(traced/floor, "traced/floor")
+	b.ReportMetric(0, "ns/op")
+}
+
 // pairTime runs the program busy for a second and returns the processor time
 // that one pair of malloc and free takes, in ns; on a machine with other work
 // to do the time on the clock would say less. attach is called when the program
 // is ready.
-func pairTime(b *testing.B, depth, threads int, attach func(pid int) (detach func())) float64 {
+func pairTime(b *testing.B, depth, threads int, attach attacher) float64 {
 	b.Helper()
 	p := testprog.Start(b, "busy", "--depth", strconv.Itoa(depth), "--threads", strconv.Itoa(threads), "--seconds", "1")
 	detach := attach(p.PID())
@@ -61,7 +82,7 @@ func pairTime(b *testing.B, depth, threads int, attach func(pid int) (detach fun
 	return float64(p.ProcessorTime().Nanoseconds()) / float64(pairs)
 }
 
-func attachEmpty(b *testing.B) func(pid int) func() {
+func attachEmpty(b *testing.B) attacher {
 	return func(pid int) func() {
 		k, err := checkKernel()
 		if err != nil {
@@ -82,7 +103,7 @@ func attachEmpty(b *testing.B) func(pid int) func() {
 	}
 }
 
-func attachTracer(b *testing.B) func(pid int) func() {
+func attachTracer(b *testing.B) attacher {
 	return func(pid int) func() {
 		t, err := Open(Config{PIDs: []int{pid}})
 		if err != nil {
@@ -104,34 +125,23 @@ func attachTracer(b *testing.B) func(pid int) func() {
 	}
 }
 
-// BenchmarkPair reports what a malloc and its free cost untraced, with empty
-// probes at the same places (the floor), and traced, and the last two's ratio.
+// BenchmarkPair reports what a malloc and its free cost.
 func BenchmarkPair(b *testing.B) {
 	testprog.NeedRoot(b)
 	for _, c := range []struct{ depth, threads int }{{3, 1}, {20, 1}, {3, 2}, {20, 2}} {
 		b.Run(fmt.Sprintf("depth=%d/threads=%d", c.depth, c.threads), func(b *testing.B) {
-			var bare, floor, traced float64
-			for range b.N {
-				bare += pairTime(b, c.depth, c.threads, func(int) func() { return func() {} })
-				floor += pairTime(b, c.depth, c.threads, attachEmpty(b))
-				traced += pairTime(b, c.depth, c.threads, attachTracer(b))
-			}
-			n := float64(b.N)
-			b.ReportMetric(bare/n, "untraced-ns/pair")
-			b.ReportMetric(floor/n, "floor-ns/pair")
-			b.ReportMetric(traced/n, "traced-ns/pair")
-			b.ReportMetric(traced/floor, "traced/floor")
-			b.ReportMetric(0, "ns/op")
+			threeWays(b, "ns/pair", func(attach attacher) float64 {
+				return pairTime(b, c.depth, c.threads, attach)
+			})
 		})
 	}
 }
 
 // BenchmarkPython reports how often python3, every object of which comes from
-// malloc, parses a JSON text in a second of processor time: untraced, with empty
-// probes, traced, and the last two's ratio.
+// malloc, parses a JSON text in a second of processor time.
 func BenchmarkPython(b *testing.B) {
 	testprog.NeedRoot(b)
-	rate := func(attach func(pid int) func()) float64 {
+	rate := func(attach attacher) float64 {
 		cmd := exec.Command("/usr/bin/python3", "testdata/parse.py")
 		cmd.Env = append(os.Environ(), "PYTHONMALLOC=malloc")
 		p := testprog.Command(b, cmd)
@@ -148,18 +158,7 @@ func BenchmarkPython(b *testing.B) {
 		}
 		return rounds / used.Seconds()
 	}
-	var bare, floor, traced float64
-	for range b.N {
-		bare += rate(func(int) func() { return func() {} })
-		floor += rate(attachEmpty(b))
-		traced += rate(attachTracer(b))
-	}
-	n := float64(b.N)
-	b.ReportMetric(bare/n, "untraced-rounds/s")
-	b.ReportMetric(floor/n, "floor-rounds/s")
-	b.ReportMetric(traced/n, "traced-rounds/s")
-	b.ReportMetric(traced/floor, "traced/floor")
-	b.ReportMetric(0, "ns/op")
+	threeWays(b, "rounds/s", rate)
 }
 
 // BenchmarkWalk reports what the program at malloc's return takes, by the
@@ -174,22 +173,12 @@ func BenchmarkWalk(b *testing.B) {
 	defer stats.Close()
 	perStack := func(depth int, framePointers bool) float64 {
 		p := testprog.Start(b, "busy", "--depth", strconv.Itoa(depth-busyFrames), "--seconds", "1")
-		tr, err := Open(Config{PIDs: []int{p.PID()}, framePointers: framePointers})
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer tr.Close()
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- tr.Run(ctx) }()
-		p.Say("go")
-		p.Line()
+		tr := traceWhile(b, Config{framePointers: framePointers}, p, func() {
+			p.Say("go")
+			p.Line()
+		})
 		s, err := tr.progs.objs.LeaveAlloc.Stats()
 		if err != nil {
-			b.Fatal(err)
-		}
-		cancel()
-		if err := <-done; err != nil {
 			b.Fatal(err)
 		}
 		// By frame pointers there is one less: libc has none.

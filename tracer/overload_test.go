@@ -9,9 +9,17 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// trace attaches to a program, lets it work, and returns what is outstanding by
-// site and the tracer, stopped.
-func trace(t *testing.T, cfg Config, p *testprog.Program) (*Tracer, testprog.Ledger) {
+// trace attaches to a program, lets it work, and returns the tracer, stopped, and
+// the program's ledger.
+func trace(t *testing.T, cfg Config, p *testprog.Program) (tr *Tracer, ledger testprog.Ledger) {
+	t.Helper()
+	tr = traceWhile(t, cfg, p, func() { ledger = p.Work() })
+	return tr, ledger
+}
+
+// traceWhile traces a program while something happens and returns the tracer,
+// stopped.
+func traceWhile(t testing.TB, cfg Config, p *testprog.Program, happens func()) *Tracer {
 	t.Helper()
 	cfg.PIDs = []int{p.PID()}
 	tr, err := Open(cfg)
@@ -22,12 +30,12 @@ func trace(t *testing.T, cfg Config, p *testprog.Program) (*Tracer, testprog.Led
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- tr.Run(ctx) }()
-	ledger := p.Work()
+	happens()
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	return tr, ledger
+	return tr
 }
 
 // sites sums what a snapshot holds by the functions that ledgers call sites.

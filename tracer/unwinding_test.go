@@ -52,23 +52,12 @@ func startUnwinding(t *testing.T, argv []string) *testprog.Program {
 // stopped, which has all of its stacks.
 func stacksOf(t *testing.T, p *testprog.Program, line string) *Tracer {
 	t.Helper()
-	tr, err := Open(Config{PIDs: []int{p.PID()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tr.Close() })
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- tr.Run(ctx) }()
-	p.Say(line)
-	if answer := p.Line(); answer != "done" {
-		t.Fatalf("the program says %q", answer)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	return tr
+	return traceWhile(t, Config{}, p, func() {
+		p.Say(line)
+		if answer := p.Line(); answer != "done" {
+			t.Fatalf("the program says %q", answer)
+		}
+	})
 }
 
 // Of the stacks of code without frame pointers at least 99.9 % end where the
