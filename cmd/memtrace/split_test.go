@@ -3,11 +3,13 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"memtrace/tracer/debpkg"
 	"memtrace/tracer/ptmalloc"
 	"memtrace/tracer/report"
 	"memtrace/tracer/testprog"
@@ -139,5 +141,61 @@ func TestThreshold(t *testing.T) {
 				t.Errorf("exceptions %+v, want %+v below", split.Exceptions, wantException)
 			}
 		})
+	}
+}
+
+// The same on the C libraries of Debian's other suites, through their own
+// loaders. 2.43 counts a mapping's chunk 16 bytes smaller.
+func TestThresholdOnOtherLibraries(t *testing.T) {
+	testprog.NeedRoot(t)
+	program := filepath.Join(t.TempDir(), "threshold")
+	args := append(debpkg.Sysroot(t, "bullseye"), "-std=gnu11", "-O1", "-g", "-fno-omit-frame-pointer",
+		"-fno-optimize-sibling-calls", "-fno-builtin", "-o", program, filepath.Join(testprog.Sources(), "threshold.c"))
+	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, suite := range []string{"bullseye", "trixie", "sid"} {
+		t.Run(suite, func(t *testing.T) {
+			c := debpkg.Libc(t, suite)
+			p := testprog.Command(t, c.Command(t.Context(), program, "raise"))
+			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+			ledger := p.Work()
+			time.Sleep(600 * time.Millisecond)
+			r := m.stop()
+			compare(t, r, ledger)
+			split, sites := r.MallocSplit, servedBySite(r)
+			if got := split.MmapThreshold; got != 1<<20+4096 && got != 1<<20+4096-16 {
+				t.Errorf("glibc %s: threshold %d (%s)", c.Version, got, split.ThresholdSource)
+			}
+			if !split.Dynamic || len(split.Changes) != 1 {
+				t.Errorf("glibc %s: split %+v", c.Version, split)
+			}
+			if got := sites["site_above"]; got.Mmap.Blocks != 1 {
+				t.Errorf("glibc %s: 131,049 bytes: %+v, want one mapped", c.Version, got)
+			}
+			if got := sites["site_below"]; got.Mmap.Blocks != 0 || got.Brk.Blocks != 3 {
+				t.Errorf("glibc %s: 131,048 bytes: %+v, want the brk heap", c.Version, got)
+			}
+		})
+	}
+}
+
+// Where no more mappings are allowed large blocks go to the heap, and the report
+// warns of it.
+func TestMmapMax(t *testing.T) {
+	testprog.NeedRoot(t)
+	cmd := exec.Command(testprog.Path(t, "threshold"))
+	cmd.Env = append(os.Environ(), "MALLOC_MMAP_MAX_=2")
+	p := testprog.Command(t, cmd)
+	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+	ledger := p.Work()
+	r := m.stop()
+	compare(t, r, ledger)
+	split := r.MallocSplit
+	if split.MmapMax != 2 || split.MmappedBlocks != 2 || split.Exceptions.AboveThresholdInHeap.Blocks != 2 {
+		t.Errorf("split %+v, want 2 of 2 mappings and 2 blocks in the heap instead", split)
+	}
+	if notes := strings.Join(r.Notes, "\n"); !strings.Contains(notes, "M_MMAP_MAX") {
+		t.Errorf("notes %q, want a warning", notes)
 	}
 }

@@ -14,8 +14,7 @@
 
 #include <malloc.h>
 
-// FILLER takes what is free at the heap's top, which malloc would rather use.
-enum { FILLER = 100000, BELOW = 131048, ABOVE = 131049, RAISING = 1 << 20 };
+enum { BELOW = 131048, ABOVE = 131049, RAISING = 1 << 20 };
 
 SITE void *site_below(size_t n)
 {
@@ -44,6 +43,18 @@ static void keep(enum site s, void *(*alloc)(size_t), size_t n)
     hold(s, n);
 }
 
+// drain takes what is free at the heap's top, which malloc would rather use than
+// a mapping.
+static void drain(void)
+{
+    size_t top;
+
+// mallinfo2 is younger than the oldest C library here.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    while ((top = (size_t)mallinfo().keepcost) > 60000)
+        keep(S_filler, site_filler, top - 20000 < 100000 ? top - 20000 : 100000);
+}
+
 int main(int argc, char **argv)
 {
     int i, frees = 0;
@@ -56,7 +67,8 @@ int main(int argc, char **argv)
             frees = 1;
     }
     ledger_ready();
-    keep(S_filler, site_filler, FILLER);
+    keep(S_filler, site_filler, 1); // the first call makes the heap
+    drain();
     keep(S_above, site_above, ABOVE);
     if (frees) {
         p = site_raising(RAISING);
@@ -66,7 +78,7 @@ int main(int argc, char **argv)
     }
     for (i = 0; i < 3; i++) {
         keep(S_below, site_below, BELOW);
-        keep(S_filler, site_filler, FILLER);
+        drain();
         keep(S_above, site_above, ABOVE);
     }
     ledger_finish();
