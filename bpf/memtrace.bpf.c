@@ -24,6 +24,7 @@
 #include "event.h"
 #include "state.h"
 #include "emit.h"
+#include "tables.h"
 #include "unwind.h"
 #include "stack.h"
 #include "malloc.h"

@@ -80,7 +80,7 @@ struct thread {
 	__u32 slot_version;
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
 	struct event_stack stack;
-	struct walk walk; /* see unwind.h, and the next two */
+	struct walk walk; /* see unwind.h, and tables.h for the next */
 	struct bounds bounds;
 	/* How many frames the stack has, and why the walk ended (enum walk_end). */
 	__u32 frames;

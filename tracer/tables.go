@@ -14,7 +14,7 @@ import (
 	"memtrace/tracer/target"
 )
 
-// tables keeps the unwind tables in the kernel (bpf/unwind.h) equal to what the
+// tables keeps the unwind tables in the kernel (bpf/tables.h) equal to what the
 // processes have mapped. A file's table is built once, whoever maps it.
 type tables struct {
 	progs *programs
@@ -72,7 +72,7 @@ func (t *tables) update(p *target.Target) ([]target.Module, error) {
 		}
 		list = append(list, bpf.MemtraceMapping{Start: m.Start, End: m.End, Bias: bias + file.base, Table: file.id})
 	}
-	const most = 8191 // rounds of find_mapping in bpf/unwind.h
+	const most = 8191 // rounds of find_mapping in bpf/tables.h
 	list = list[:min(len(list), most+1)]
 	list[0].Start = uint64(len(list) - 1)
 	return modules, t.sendList(uint32(p.PID), list)
@@ -182,7 +182,7 @@ const (
 	innerMapFlag = 0x1000 // BPF_F_INNER_MAP
 )
 
-// blocksOf lays a table out as bpf/unwind.h says.
+// blocksOf lays a table out as bpf/tables.h says.
 func blocksOf(table *unwind.Table) []bpf.MemtraceUnwindBlock {
 	header := 1 + len(table.Pages)
 	words := header + len(table.Rows)

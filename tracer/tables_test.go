@@ -86,7 +86,7 @@ func compareModule(t *testing.T, m *target.Module, headers []elf.ProgHeader, bot
 	}
 }
 
-// loadFindRule makes a program of find_rule in bpf/unwind.h that can be run on
+// loadFindRule makes a program of find_rule in bpf/tables.h that can be run on
 // demand, with the maps of progs.
 func loadFindRule(t *testing.T, progs *programs) func(pc uint64, pid int) uint16 {
 	t.Helper()

@@ -7,7 +7,7 @@ import (
 )
 
 // CFAKind says how a Rule finds the canonical frame address (CFA). The values
-// are part of the contract with struct unwind_rule in bpf/unwind.h. Those from
+// are part of the contract with struct unwind_rule in bpf/tables.h. Those from
 // 32 on are left to other architectures.
 type CFAKind uint8
 
@@ -57,7 +57,7 @@ const (
 )
 
 // RBPKind says how a Rule finds the caller's rbp. The values are part of the
-// contract with struct unwind_rule in bpf/unwind.h.
+// contract with struct unwind_rule in bpf/tables.h.
 type RBPKind uint8
 
 const (
@@ -73,7 +73,7 @@ const (
 )
 
 // Rule says how to get from a frame to its caller. It is 8 bytes without
-// padding, laid out as struct unwind_rule in bpf/unwind.h. The zero value means
+// padding, laid out as struct unwind_rule in bpf/tables.h. The zero value means
 // CFAUnknown. Equal meanings have equal values: fields without use are zero.
 type Rule struct {
 	CFA       CFAKind
