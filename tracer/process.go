@@ -19,6 +19,7 @@ type process struct {
 	modules []target.Module
 	// malloc is nil where the process does not use glibc's.
 	malloc *mallocView
+	memory *memoryWatch
 	// pidfd becomes readable when the process is gone.
 	pidfd int
 	// exited: its last thread has passed the exit tracepoint, at time endMono
@@ -60,6 +61,7 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 		return nil, fmt.Errorf("read the modules of process %d: %w", pid, err)
 	}
 	p.malloc = openMalloc(p.target)
+	p.memory = &memoryWatch{pid: pid}
 	return p, nil
 }
 
@@ -91,6 +93,9 @@ func (p *process) close() error {
 		err = p.symbols.Close()
 	}
 	err = errors.Join(err, p.malloc.close())
+	if p.memory != nil {
+		err = errors.Join(err, p.memory.close())
+	}
 	if p.target != nil {
 		p.target.Close()
 	}

@@ -211,6 +211,7 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		MallocSplit:     f.split,
 		Notes:           f.notes,
 	}
+	f.remember(r)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = r.Stacks[:opt.Top]
 	}

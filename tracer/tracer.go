@@ -25,6 +25,8 @@ type Tracer struct {
 	kernelLinks links
 	reader      *ringbuf.Reader
 	follower    *follower
+	// stopMemory ends the watch of the address spaces.
+	stopMemory func()
 	// tables are nil where stacks are walked by frame pointers.
 	tables *tables
 
@@ -125,6 +127,11 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		return nil, err
 	}
 	t.follower.run()
+	var watches []*memoryWatch
+	for _, p := range t.procs {
+		watches = append(watches, p.memory)
+	}
+	t.stopMemory = watchMemory(watches)
 	return t, nil
 }
 
@@ -177,6 +184,9 @@ func (t *Tracer) stop(r *ringReader) error {
 // detach closes every link. It is safe to call again.
 func (t *Tracer) detach() error {
 	t.follower.stop()
+	if t.stopMemory != nil {
+		t.stopMemory()
+	}
 	for _, p := range t.procs {
 		if p.symbols != nil {
 			p.refreshSymbols()

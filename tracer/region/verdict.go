@@ -98,6 +98,9 @@ func (s *Snapshot) mostResident() string {
 func (s *Snapshot) larger() string {
 	most := Text
 	for c := range NumClasses {
+		if Class(c) == VDSO {
+			continue // the kernel's, like the page for return probes that a trace adds
+		}
 		if s.Classes[c].Fit.Change > s.Classes[most].Fit.Change {
 			most = Class(c)
 		}

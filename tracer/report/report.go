@@ -33,6 +33,10 @@ type Report struct {
 	StacksTotal int     `json:"stacks_total"`
 	// MallocSplit is there where the process uses glibc's malloc.
 	MallocSplit *MallocSplit `json:"malloc_split,omitempty"`
+	// Memory is the process's address space, System the machine's memory; either
+	// is absent where it could not be looked at.
+	Memory *Memory `json:"memory,omitempty"`
+	System *System `json:"system,omitempty"`
 	// Notes are remarks in words that a reader of any form should see.
 	Notes []string `json:"notes,omitempty"`
 }

@@ -40,7 +40,9 @@ func Text(w io.Writer, r *Report, opt TextOptions) error {
 	p.trouble(r)
 	p.totals(r)
 	p.split(r)
+	p.verdict(r)
 	p.stacks(r, opt)
+	p.surroundings(r, opt)
 	p.notes(r)
 	return p.flush(w)
 }

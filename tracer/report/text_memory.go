@@ -47,6 +47,38 @@ func (p *printer) memory(m *Memory, opt TextOptions) {
 	}
 }
 
+// verdict writes what of the address space grows; surroundings has the figures.
+func (p *printer) verdict(r *Report) {
+	if r.Memory == nil {
+		return
+	}
+	p.newline()
+	p.paragraph(span{"Verdict: ", bold}, escape(r.Memory.Verdict), bold)
+}
+
+// surroundings writes what is around the stacks: the address space they are a part
+// of, and the machine.
+func (p *printer) surroundings(r *Report, opt TextOptions) {
+	if m := r.Memory; m != nil {
+		p.newline()
+		p.regions(m)
+		p.segments(m, opt)
+		for i, n := range m.Notes {
+			if i == 0 {
+				p.newline()
+			}
+			p.paragraph(span{"note: ", bold}, escape(n), plain)
+		}
+	}
+	if s := r.System; s != nil {
+		p.newline()
+		p.paragraph(span{"System: ", bold}, fmt.Sprintf("%s of %s available; free %s, cached %s, of which %s is tmpfs and "+
+			"shared memory and not reclaimable; swap %s of %s in use (memtrace system tells more)",
+			Size(s.AvailableBytes), Size(s.TotalBytes), Size(s.FreeBytes), Size(s.CachedBytes), Size(s.ShmemBytes),
+			Size(s.Swap.TotalBytes-min(s.Swap.FreeBytes, s.Swap.TotalBytes)), Size(s.Swap.TotalBytes)), plain)
+	}
+}
+
 // column is one of the table of regions; those of the highest rank go first where
 // the width does not allow all.
 type column struct {

@@ -51,7 +51,7 @@ func parseZones(text string, pageSize uint64) (zones []report.Zone) {
 		}
 		line = strings.TrimSpace(line)
 		if list, ok := strings.CutPrefix(line, "protection:"); ok {
-			z.ReserveBytes = reserve(z, list, pageSize)
+			z.ReserveBytes = protection(list, pageSize)
 			continue
 		}
 		line = strings.TrimPrefix(line, "pages ")
@@ -77,23 +77,23 @@ func parseZones(text string, pageSize uint64) (zones []report.Zone) {
 	kept := zones[:0]
 	for _, z := range zones {
 		if z.ManagedBytes > 0 {
+			z.ReserveBytes = min(z.ReserveBytes+z.HighBytes, z.ManagedBytes)
 			kept = append(kept, z)
 		}
 	}
 	return kept
 }
 
-// reserve is what the kernel leaves free in a zone, as it reckons for
-// MemAvailable (calculate_totalreserve_pages in mm/page_alloc.c): the greatest of
-// what is held back from requests for other zones, and the high watermark.
-func reserve(z *report.Zone, list string, pageSize uint64) uint64 {
-	most := uint64(0)
+// protection is the greatest of what a zone holds back from requests for other
+// zones. With the high watermark it is what the kernel leaves free there, as it
+// reckons for MemAvailable (calculate_totalreserve_pages in mm/page_alloc.c).
+func protection(list string, pageSize uint64) (most uint64) {
 	for _, field := range strings.FieldsFunc(list, func(r rune) bool { return r < '0' || r > '9' }) {
 		if n, err := strconv.ParseUint(field, 10, 48); err == nil {
 			most = max(most, n*pageSize)
 		}
 	}
-	return min(most+z.HighBytes, z.ManagedBytes)
+	return most
 }
 
 // mount is a line of mountinfo (proc_pid_mountinfo(5)) of a file system in

@@ -3,7 +3,7 @@
 //
 // Grows in one way, a step for every line that it is given:
 //
-//     grow brk|mmap|malloc|arena|stacks|none|fragment
+//     grow brk|mmap|malloc|arena|stacks|none|fragment|holes
 //     grow regions N
 //
 // It says "ready PID", and then "ok" when a step is done. With regions it has N
@@ -82,6 +82,23 @@ static void fragment(void)
     }
 }
 
+// Holes that no later block fits, each kept open by the small rest of a block
+// behind it: the heap grows by what nobody holds.
+static void grow_holes(void)
+{
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        size_t n = SMALL + 96 * steps + 32 * i;
+        char *p = need(malloc(n));
+        char *q = need(malloc(n));
+
+        memset(p, 1, n);
+        need(realloc(q, 24));
+        free(p);
+    }
+}
+
 static void map_regions(int n)
 {
     int i;
@@ -99,7 +116,7 @@ static const struct mode {
     void (*step)(void);
 } modes[] = {
     { "brk", grow_heap }, { "mmap", grow_mmap }, { "malloc", grow_malloc }, { "arena", grow_heap },
-    { "stacks", grow_stacks }, { "none", grow_none }, { "fragment", fragment }, { "regions", grow_none },
+    { "stacks", grow_stacks }, { "none", grow_none }, { "fragment", fragment }, { "holes", grow_holes }, { "regions", grow_none },
 };
 
 static void *serve(void *arg)
