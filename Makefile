@@ -45,7 +45,7 @@ demo: setup-run ## run memtrace on a small leaking program
 	@mkdir -p build
 	gcc -g -O2 -fdebug-prefix-map=$(CURDIR)=. -o build/demo cmd/memtrace/testdata/demo.c
 	@./build/demo & pid=$$!; trap "kill $$pid" EXIT; \
-	echo "$(SUDO) ./memtrace -p $$pid -d 5"; $(SUDO) ./memtrace -p $$pid -d 5
+	echo "$(SUDO) ./memtrace -p $$pid -d 7"; $(SUDO) ./memtrace -p $$pid -d 7
 
 test: setup-test test-unit test-kernels ## run all tests, on this kernel and on Debian's
 

@@ -17,8 +17,11 @@ func TestThresholdIsInferred(t *testing.T) {
 		addr, size uint64
 		chunk      event.Flags
 	}{
-		{0x2010, 300000, 0}, {0x700000000010, 200000, event.ChunkMmapped}, {0x710000000010, 400000, event.ChunkMmapped},
-		{0x720000000010, 64, event.ChunkArena}, {0x730000000010, 64, 0},
+		{0x2010, 300000, 0},
+		{0x700000000010, 200000, event.ChunkMmapped},
+		{0x710000000010, 400000, event.ChunkMmapped},
+		{0x720000000010, 64, event.ChunkArena},
+		{0x730000000010, 64, 0},
 	} {
 		ways[s.way(b.addr, b.size, b.chunk)].Add(b.size)
 	}
