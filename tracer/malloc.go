@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/live"
@@ -15,7 +16,9 @@ import (
 // mallocView is what is known of the malloc of a process, where it is glibc's.
 // The reader keeps it up; Snapshot reads it under the lock.
 type mallocView struct {
-	heap *ptmalloc.Heap
+	// using guards heap, which kept uses for long and without the lock.
+	using sync.Mutex
+	heap  *ptmalloc.Heap
 	// err is why heap is nil.
 	err    error
 	brk    ptmalloc.BrkRange
@@ -47,16 +50,28 @@ func openMalloc(t *target.Target) *mallocView {
 }
 
 func (v *mallocView) close() error {
-	if v == nil || v.heap == nil {
+	if v == nil {
 		return nil
 	}
-	return v.heap.Close()
+	v.using.Lock()
+	defer v.using.Unlock()
+	if v.heap == nil {
+		return nil
+	}
+	h := v.heap
+	v.heap = nil
+	return h.Close()
 }
 
 // poll reads the parameters again, at time now (ns). What cannot be read stays as
 // it was: the process may be about to end.
 func (v *mallocView) poll(now uint64) {
-	if v == nil || v.heap == nil {
+	// The reader cannot wait for kept; it comes again soon.
+	if v == nil || !v.using.TryLock() {
+		return
+	}
+	defer v.using.Unlock()
+	if v.heap == nil {
 		return
 	}
 	p, err := v.heap.Params()

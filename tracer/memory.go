@@ -108,7 +108,10 @@ func (f *found) remember(r *report.Report) {
 	r.Memory = m
 	if text := explain(m, r.Stacks); text != "" {
 		m.Verdict += "; " + text
-		if kept := f.process.malloc.kept(); kept != "" {
+		if f.splitter == nil {
+			return
+		}
+		if kept := f.splitter.view.kept(); kept != "" {
 			m.Notes = append(m.Notes, kept)
 		}
 	}
@@ -116,7 +119,9 @@ func (f *found) remember(r *report.Report) {
 
 // kept says how much of its memory malloc keeps free, "" where that is unknown.
 func (v *mallocView) kept() string {
-	if v == nil || v.heap == nil {
+	v.using.Lock()
+	defer v.using.Unlock()
+	if v.heap == nil {
 		return ""
 	}
 	arenas, err := v.heap.Arenas(ptmalloc.Limits{})

@@ -1,0 +1,45 @@
+package tracer
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"memtrace/tracer/testprog"
+)
+
+// Snapshots are taken while the reader is at work; the race detector looks on.
+func TestSnapshotsOfGrowth(t *testing.T) {
+	testprog.NeedRoot(t)
+	dir := t.TempDir()
+	if err := testprog.Build(t.Context(), "region/proc/testdata", dir); err != nil {
+		t.Fatal(err)
+	}
+	p := testprog.Command(t, exec.Command(filepath.Join(dir, "grow"), "brk"))
+	tr, err := Open(Config{PIDs: []int{p.PID()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	done := make(chan error, 1)
+	go func() { done <- tr.Run(t.Context()) }()
+	explained := 0
+	for range 50 {
+		p.Say("")
+		p.Line()
+		time.Sleep(200 * time.Millisecond)
+		r := tr.Snapshot(SnapshotOptions{Top: 3})[0]
+		if r.Memory != nil && strings.Contains(r.Memory.Verdict, "explained to") && len(r.Memory.Notes) > 0 {
+			explained++
+		}
+	}
+	if explained < 5 {
+		t.Errorf("%d snapshots explain the growth", explained)
+	}
+	p.End()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
