@@ -224,11 +224,10 @@ func (r *ringReader) drainSpills() error {
 	if err != nil {
 		return err
 	}
-	total.LostMmap += missed
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.counters
-	r.counters = total
+	r.counters, r.missed = total, missed
 	if total.LostMmap != before.LostMmap || total.Spilled != before.Spilled {
 		// A module may have come or gone unseen.
 		for pid := range r.procs {

@@ -185,6 +185,9 @@ func (f *found) judge(t *Tracer, p *process) {
 		note("%d stacks were cut short: %d for their depth, %d in code without unwind rules, %d by rules that need a lost register, %d by an unreadable stack.",
 			n, c.CutDepth, c.CutNoRule, c.CutBadRule, c.CutBadStack)
 	}
+	if t.missed > 0 {
+		note("The kernel left out %d system calls of all processes, since the program that looks at them was at work: mappings among them were not seen.", t.missed)
+	}
 	if len(p.target.Objects) > 1 {
 		note("Allocations of %d mapped allocators are counted together.", len(p.target.Objects))
 	}

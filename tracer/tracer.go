@@ -37,6 +37,9 @@ type Tracer struct {
 	stacks   map[event.StackID]stack
 	procs    map[uint32]*process
 	counters bpf.MemtraceCounters
+	// missed is how often the kernel left out a tracepoint program: of any
+	// process's system calls, few of which change an address space.
+	missed uint64
 	// start and end bound the time in which every call was seen. end is zero
 	// while tracing.
 	start, end moment
