@@ -10,10 +10,10 @@ type Candidate struct {
 	Header, Print uint64
 }
 
-// Candidates appends those of a window, all if it is negative, to list.
-func (s *Set) Candidates(list []Candidate, window int) []Candidate {
+// Candidates appends those of the last window, or of all, to list.
+func (s *Set) Candidates(list []Candidate, all bool) []Candidate {
 	for _, b := range s.blocks {
-		if b.candidate && (window < 0 || b.window == window) {
+		if b.candidate && (all || b.window == len(s.windows)-1) {
 			list = append(list, Candidate{
 				Address: b.addr, Size: b.size, Born: b.born, Known: b.checks > 0, Header: b.header, Print: b.print,
 			})

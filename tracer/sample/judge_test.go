@@ -69,7 +69,7 @@ func (w *world) allocate(s *site, now, window, tailEnd float64) {
 
 // check tells the set what is free by now.
 func (w *world) check(now uint64) {
-	for _, c := range w.s.Candidates(nil, -1) {
+	for _, c := range w.s.Candidates(nil, true) {
 		end, ends := w.ends[c.Address]
 		for i := range w.sites {
 			if w.sites[i].active && w.s.blocks[c.Address].stack.id == w.sites[i].stack {

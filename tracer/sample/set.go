@@ -111,15 +111,14 @@ func (s *Set) Begin(start uint64) {
 
 // End closes the window that is open. Allocations were seen until allocs, frees
 // until its tail ended, which is now. valid says that all of them were; if not,
-// the window's evidence is dropped. It returns the window's number.
-func (s *Set) End(allocs uint64, valid bool) int {
-	n := len(s.windows) - 1
+// the window's evidence is dropped.
+func (s *Set) End(allocs uint64, valid bool) {
 	if !s.open {
-		return n
+		return
 	}
 	s.open = false
 	valid = valid && s.candidates+len(s.young) <= s.cfg.MaxCandidates
-	w := &s.windows[n]
+	w := &s.windows[len(s.windows)-1]
 	w.end, w.valid = max(allocs, w.start), valid
 	if !valid {
 		s.counters.Dropped++
@@ -146,6 +145,15 @@ func (s *Set) End(allocs uint64, valid bool) int {
 		a.now.allocated, a.now.freed = live.Sum{}, 0
 	}
 	s.young, s.touched = s.young[:0], s.touched[:0]
+}
+
+// Young returns how many blocks of the open window are still there.
+func (s *Set) Young() (n int) {
+	for _, b := range s.young {
+		if !b.ended {
+			n++
+		}
+	}
 	return n
 }
 

@@ -97,8 +97,8 @@ func TestChecked(t *testing.T) {
 	s := New(Config{})
 	s.Begin(1)
 	apply(s, alloc(16, 8, 1, 1), alloc(32, 8, 1, 1), alloc(48, 8, 1, 1))
-	w := s.End(2, true)
-	list := s.Candidates(nil, w)
+	s.End(2, true)
+	list := s.Candidates(nil, false)
 	if len(list) != 3 || list[0].Known {
 		t.Fatalf("candidates %+v", list)
 	}
@@ -116,7 +116,7 @@ func TestChecked(t *testing.T) {
 	if s.Len() != 3 || s.Counters().FoundFree != 0 {
 		t.Errorf("%d candidates, %+v", s.Len(), s.Counters())
 	}
-	for _, c := range s.Candidates(nil, -1) {
+	for _, c := range s.Candidates(nil, true) {
 		if active := s.blocks[c.Address].active; active != (c.Address == 32) {
 			t.Errorf("block %d: active %v", c.Address, active)
 		}
