@@ -22,8 +22,8 @@ func reportEstimate(e *sample.Estimate) *report.Estimate {
 	return &report.Estimate{
 		Class:                string(e.Class),
 		Confidence:           e.Confidence,
-		LeakBytesPerSecond:   report.Interval(e.BytesPerSecond),
-		LeakBlocksPerSecond:  report.Interval(e.BlocksPerSecond),
+		LeakBytesPerSecond:   report.Bounds(e.BytesPerSecond),
+		LeakBlocksPerSecond:  report.Bounds(e.BlocksPerSecond),
 		Survivors:            sum(e.Survivors, live.Sum{}),
 		SurvivorWindows:      e.Windows,
 		Active:               sum(e.Active, live.Sum{}),

@@ -45,8 +45,8 @@ type Estimate struct {
 	Confidence float64 `json:"confidence"`
 	// What is allocated and not freed, per second, each with the bounds that hold
 	// the true value with 95 % confidence.
-	LeakBytesPerSecond  Interval `json:"leak_bytes_per_second"`
-	LeakBlocksPerSecond Interval `json:"leak_blocks_per_second"`
+	LeakBytesPerSecond  Bounds `json:"leak_bytes_per_second"`
+	LeakBlocksPerSecond Bounds `json:"leak_blocks_per_second"`
 	// Survivors are the observed blocks, at least MaturitySeconds old, that are not
 	// known to be freed, from SurvivorWindows windows; Active those among them whose
 	// content changed; Young are younger ones. All three are counts, not estimates.
@@ -61,8 +61,8 @@ type Estimate struct {
 	OldestSeconds        float64 `json:"oldest_seconds"`
 }
 
-// Interval is an estimate and its bounds.
-type Interval struct {
+// Bounds are an estimate and its bounds.
+type Bounds struct {
 	Value float64 `json:"value"`
 	Low   float64 `json:"low"`
 	High  float64 `json:"high"`
