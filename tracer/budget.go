@@ -58,6 +58,12 @@ func (b *budget) overhead(l phase) float64 {
 	return float64(b.stalled(l)+time.Duration(float64(l.own)/l.threads())) / float64(l.took)
 }
 
+// calls is how many pairs of calls use up what may be spent in so long, at one
+// thread.
+func (b *budget) calls(d time.Duration) uint64 {
+	return uint64(b.max*float64(d)/float64(b.cost.alloc+b.cost.free)) * 2
+}
+
 // plan is the next window.
 type plan struct {
 	// window is how long all probes are there, tail how long those on frees stay
@@ -73,7 +79,8 @@ func (b *budget) next(window, tail phase, own time.Duration) plan {
 	}
 	stall := float64(b.stall)
 	p := plan{
-		window: bounded(stall*windowShare/part(window), minWindow, maxWindow),
+		// What was seen of a target that happened to sleep says little.
+		window: bounded(min(stall*windowShare/part(window), 2*float64(window.took)), minWindow, maxWindow),
 		tail:   bounded(stall*(1-windowShare)/part(tail), minTail, maxTail),
 	}
 	cost := float64(p.window)*part(window) + float64(p.tail)*part(tail) + float64(own)/window.threads()

@@ -26,6 +26,8 @@ type sampler struct {
 	plan   plan
 	done   sync.WaitGroup
 	stop   context.CancelFunc
+	// finished: there is nothing left to do.
+	finished sync.Once
 	// closing are probes that are being taken away.
 	closing sync.WaitGroup
 	spent   spending
@@ -49,14 +51,17 @@ type seen struct {
 	allocs, frees uint64
 	// late are the frees from the time tail on (ns), which are not in frees.
 	late, tail uint64
+	// alarm is at how many calls the Tracer's alarm goes off.
+	alarm uint64
 }
 
 func newSampler(t *Tracer, costs probeCosts) *sampler {
 	return &sampler{
-		t:      t,
-		budget: budget{max: t.cfg.MaxOverhead, stall: t.cfg.MaxStall, cost: costs},
-		plan:   plan{window: trialWindow, tail: maxTail},
-		stop:   func() {},
+		t:       t,
+		budget:  budget{max: t.cfg.MaxOverhead, stall: t.cfg.MaxStall, cost: costs},
+		plan:    plan{window: trialWindow, tail: maxTail},
+		stop:    func() {},
+		checker: newChecker(),
 	}
 }
 
@@ -74,22 +79,20 @@ func (s *sampler) start() {
 
 // finish ends the work. The gate is shut and no probe of a window is left.
 func (s *sampler) finish() {
-	s.stop()
-	s.done.Wait()
-	s.closing.Wait()
-	if s.t.windowed {
-		s.checker.check(s.t, true)
-	}
-	s.checker.close()
+	s.finished.Do(func() {
+		s.stop()
+		s.done.Wait()
+		s.closing.Wait()
+		if s.t.windowed {
+			s.checker.check(s.t, true)
+		}
+		s.checker.close()
+	})
 }
 
 // outgrow waits, while every call is traced, until that costs more than it may. It
 // returns false when the trace ends first.
 func (s *sampler) outgrow(ctx context.Context) bool {
-	const (
-		tick = 100 * time.Millisecond
-		over = 20 // ticks that the cost is averaged over
-	)
 	m := s.meter()
 	if !sleep(ctx, trialWindow) {
 		return false
@@ -100,15 +103,20 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 	if s.budget.overhead(trial) > s.budget.max {
 		return true
 	}
+	const (
+		tick = 250 * time.Millisecond
+		over = 8 // ticks that the cost is averaged over
+	)
 	var recent [over]float64
-	for i := 0; sleep(ctx, tick); i++ {
-		m := s.meter()
-		if !sleep(ctx, tick) {
+	for i := 0; ; i++ {
+		m = s.meter()
+		s.t.callWhen(s.budget.calls(over * tick))
+		if !s.t.called(ctx, tick) {
 			return false
 		}
 		now := m.read()
 		s.account(now)
-		recent[i%over] = s.budget.overhead(now)
+		recent[i%over] = s.budget.overhead(now) * float64(now.took) / float64(tick)
 		sum := 0.0
 		for _, o := range recent {
 			sum += o
@@ -117,7 +125,26 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 			return true
 		}
 	}
-	return false
+}
+
+// callWhen has called return early once so many more calls were seen.
+func (t *Tracer) callWhen(more uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen.alarm = t.seen.allocs + t.seen.frees + more
+}
+
+// called waits for that, or for so long; false when ctx is done first.
+func (t *Tracer) called(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-t.alarm:
+	}
+	return true
 }
 
 // account adds up what a time with probes cost.
@@ -209,7 +236,7 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 	m := s.meter()
 	t.begin()
 	err = errors.Join(err, t.setLive(liveAllocs|liveFrees))
-	complete := err == nil && sleep(ctx, s.plan.window)
+	complete := err == nil && s.watch(ctx, m)
 
 	cut := now().mono
 	t.mu.Lock()
@@ -240,6 +267,22 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 	t.endWindow(cut, complete)
 	s.settle(ctx)
 	return window, tail
+}
+
+// watch lets a window be open for the planned time, or until it has delayed the
+// target by what it may: a target that sleeps may wake up and allocate.
+func (s *sampler) watch(ctx context.Context, m *meter) bool {
+	for left := s.plan.window; left > 0; left = s.plan.window - time.Since(m.start) {
+		if !sleep(ctx, min(left, 2*pollInterval)) {
+			return false
+		}
+		p := m.read()
+		p.busy = s.busy
+		if s.budget.stalled(p) >= time.Duration(windowShare*float64(s.budget.stall)) {
+			break
+		}
+	}
+	return true
 }
 
 // watchTail waits as long as blocks of the window are being freed.

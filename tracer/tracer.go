@@ -36,6 +36,8 @@ type Tracer struct {
 	attaching sync.Mutex
 	// syncs are asked for by who waits for the reader.
 	syncs chan chan struct{}
+	// alarm goes off when more calls were seen than may be, see callWhen.
+	alarm chan struct{}
 	// tables are nil where stacks are walked by frame pointers.
 	tables *tables
 
@@ -96,7 +98,8 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		vm:     vm.NewLedger(),
 		stacks: make(map[event.StackID]stack),
 		procs:  make(map[uint32]*process),
-		seen:   seen{tail: math.MaxUint64},
+		seen:   seen{tail: math.MaxUint64, alarm: math.MaxUint64},
+		alarm:  make(chan struct{}, 1),
 		syncs:  make(chan chan struct{}),
 	}
 	t.follower = newFollower(t)
