@@ -100,7 +100,7 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 	s.t.sync(ctx, trialWindow)
 	trial := m.read()
 	s.account(trial)
-	if s.budget.overhead(trial) > s.budget.max {
+	if s.budget.perCall(trial) > s.budget.max {
 		return true
 	}
 	const (
@@ -116,7 +116,7 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 		}
 		now := m.read()
 		s.account(now)
-		recent[i%over] = s.budget.overhead(now) * float64(now.took) / float64(tick)
+		recent[i%over] = s.budget.perCall(now) * float64(now.took) / float64(tick)
 		sum := 0.0
 		for _, o := range recent {
 			sum += o
