@@ -1,6 +1,8 @@
 package tracer
 
 import (
+	"fmt"
+
 	"memtrace/tracer/live"
 	"memtrace/tracer/report"
 	"memtrace/tracer/sample"
@@ -10,6 +12,14 @@ import (
 func (f *found) estimate(t *Tracer, p *process) {
 	snap := p.sample.Snapshot(f.end.mono)
 	f.sampling = t.sampling(p, &snap, f.end)
+	if pace := f.sampling.Pace; pace < 0.8 {
+		f.notes = append(f.notes, fmt.Sprintf(
+			"In windows the process had some %.0f %% of its pace: what it leaks by the work it does, not by time, may be up to %.0f times as much as estimated.",
+			100*pace, 1/max(pace, 0.001)))
+	}
+	if !f.sampling.Checked {
+		f.notes = append(f.notes, "The allocator's own bookkeeping cannot be read: blocks count as kept until a window sees them freed or handed out again.")
+	}
 	for i := range snap.Estimates {
 		e := &snap.Estimates[i]
 		r := t.reportStack(report.Heap, live.Stack{ID: e.ID})

@@ -202,7 +202,7 @@ func (c *census) count(b *block) {
 func (c *census) judge(a *account, t *tally, traced float64) Estimate {
 	e := Estimate{
 		ID: a.id, Survivors: t.survivors, Active: t.active, Young: t.young, Windows: len(t.windows),
-		AllocatedPerSecond: float64(a.allocated.Blocks) * 1e9 / traced,
+		AllocatedPerSecond: float64(a.allocated.Blocks) * 1e9 / max(traced, 1),
 		Oldest:             time.Duration(c.now - t.oldest),
 	}
 	if a.allocated.Blocks > 0 {
