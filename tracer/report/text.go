@@ -221,12 +221,12 @@ func (p *printer) totals(r *Report) {
 		return
 	}
 	lead := span{"Outstanding: ", bold}
-	if r.Mode == ModeWindows {
-		lead.text = "Outstanding mappings (counted, not estimated): "
-	}
 	items := []span{{exactBytes(r.Outstanding.Bytes), bold}, {"in " + counted(r.Outstanding.Blocks, "block"), plain}}
 	if age != "" {
 		items = append(items, span{"at least " + age + " old", plain})
+	}
+	if r.Mode == ModeWindows {
+		items = append(items, texts("in mappings,", "which are counted,", "not estimated")...)
 	}
 	p.flow(lead, 0, " ", items...)
 	if r.Young.Blocks > 0 {
