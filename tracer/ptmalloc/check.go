@@ -46,13 +46,16 @@ const (
 	Tcache
 	// Fastbin: it is in the list of a fastbin.
 	Fastbin
-	// Unmapped: there is no memory at its address.
+	// Unmapped: there is no mapping at its address.
 	Unmapped
+	// NoPage: there is one, but its page was never written to: it is another
+	// mapping, or the page was given back.
+	NoPage
 
 	// NotAChunk: malloc cannot have handed out such a block.
 	NotAChunk
-	// Unreadable: there is a mapping, but not to be read, or no page: the
-	// mapping is another one, or userfaultfd has yet to fill it.
+	// Unreadable: there is a mapping, but not to be read, or userfaultfd may have
+	// yet to fill it.
 	Unreadable
 	// Inconsistent: its header and the chunk before it do not fit together. It
 	// was freed, merged and handed out as part of another block, or its
@@ -66,7 +69,7 @@ const (
 
 func (r Reason) String() string {
 	return [...]string{
-		"none", "next says free", "header changed", "next changed", "merged", "beyond top", "tcache", "fastbin", "unmapped",
+		"none", "next says free", "header changed", "next changed", "merged", "beyond top", "tcache", "fastbin", "unmapped", "no page",
 		"not a chunk", "unreadable", "inconsistent", "cache unseen", "fastbin unseen",
 	}[r]
 }
@@ -125,6 +128,9 @@ func NewChecker(h *Heap) *Checker {
 func (c *Checker) Check(blocks []Block, verdicts []Verdict) error {
 	if len(blocks) != len(verdicts) {
 		return fmt.Errorf("check %d blocks: room for %d verdicts", len(blocks), len(verdicts))
+	}
+	if len(blocks) == 0 {
+		return nil
 	}
 	c.blocks, c.verdicts = blocks, verdicts
 	clear(verdicts)

@@ -1,6 +1,9 @@
 package ptmalloc
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"os"
+)
 
 // view is what is read of a block: the two words of its chunk's header, the
 // first two of its contents, and the header of the next chunk.
@@ -10,8 +13,9 @@ type view struct {
 	// link and key are where a cached chunk has its list's next and, from 2.29,
 	// the mark that it is cached.
 	link, key uint64
-	// ok, nextOK: those parts could be read.
-	ok, nextOK bool
+	// ok, nextOK: both headers could be read; absent: one could not because there
+	// is no page.
+	ok, nextOK, absent bool
 }
 
 const (
@@ -72,47 +76,55 @@ func resized[T any](s []T, n int) []T {
 
 // look reads the blocks at hand.
 func (c *Checker) look(views []view) {
+	page := uint64(os.Getpagesize())
 	c.rd.reset()
 	for _, i := range c.which {
 		b := c.blocks[i]
-		switch size := b.Header.Size(); {
-		case b.Header&IsMmapped != 0:
-			c.rd.ask(b.Address-chunkHeader, viewBytes)
-		case size <= nearby:
+		size := b.Header.Size()
+		switch {
+		case inOne(b):
 			c.rd.ask(b.Address-chunkHeader, int(size)+chunkHeader)
+			continue
+		case b.Address%page == 0:
+			// The user may not have touched the contents' page yet.
+			c.rd.ask(b.Address-chunkHeader, chunkHeader)
+			c.rd.ask(b.Address, viewBytes-chunkHeader)
 		default:
 			c.rd.ask(b.Address-chunkHeader, viewBytes)
+		}
+		if b.Header&IsMmapped == 0 {
 			c.rd.ask(b.Address-HeaderOffset+size, 8)
 		}
 	}
 	c.rd.read()
 	spans := c.rd.spans
 	for _, i := range c.which {
-		h := c.blocks[i].Header
-		views[i].decode(&spans[0])
-		switch size := h.Size(); {
-		case h&IsMmapped != 0:
-		case size <= nearby:
-			views[i].nextOK = spans[0].ok
-			views[i].next = Header(spans[0].word(size + HeaderOffset))
-		default:
+		b, v := c.blocks[i], &views[i]
+		first := &spans[0]
+		*v = view{ok: first.ok, absent: first.absent, prevSize: first.word(0), own: Header(first.word(chunkSize))}
+		contents := first.buf[chunkHeader:]
+		switch {
+		case inOne(b):
+			v.nextOK, v.next = first.ok, Header(first.word(b.Header.Size()+HeaderOffset))
+		case b.Address%page == 0:
 			spans = spans[1:]
-			views[i].nextOK = spans[0].ok
-			views[i].next = Header(binary.LittleEndian.Uint64(spans[0].buf))
+			contents = spans[0].buf
+			if !spans[0].ok {
+				clear(contents)
+			}
 		}
+		v.link, v.key = binary.LittleEndian.Uint64(contents), binary.LittleEndian.Uint64(contents[8:])
 		spans = spans[1:]
+		if !inOne(b) && b.Header&IsMmapped == 0 {
+			next := &spans[0]
+			v.nextOK, v.next, v.absent = next.ok, Header(next.word(0)), v.absent || next.absent
+			spans = spans[1:]
+		}
 	}
 }
 
-func (v *view) decode(s *span) {
-	*v = view{
-		ok:       s.ok,
-		prevSize: s.word(0),
-		own:      Header(s.word(chunkSize)),
-		link:     s.word(chunkFd),
-		key:      s.word(chunkBk),
-	}
-}
+// inOne reports whether a block is read in one piece with the next header.
+func inOne(b Block) bool { return b.Header&IsMmapped == 0 && b.Header.Size() <= nearby }
 
 // judge tells what a block with such a header is by its neighbourhood.
 func (v *view) judge(h Header) Verdict {

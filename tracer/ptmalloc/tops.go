@@ -77,9 +77,9 @@ func (c *Checker) readArenas() error {
 func (c *Checker) newArenas() error {
 	t, l := &c.tops, &c.h.Layout.arena
 	w := walk{h: c.h, layout: l}
-	main, ok := c.mainArena()
-	if !ok {
-		return fmt.Errorf("%w: main_arena is not readable any more, or has no bins", ErrNotFound)
+	main, err := c.mainArena()
+	if err != nil {
+		return err
 	}
 	for next := main.word(l.next); !t.known[next] && len(t.addrs) < defaultArenas; {
 		state, why := w.threadArena(next)
@@ -92,17 +92,18 @@ func (c *Checker) newArenas() error {
 	return nil
 }
 
-// mainArena reads the main arena in full, and mp_.
-func (c *Checker) mainArena() (state *span, ok bool) {
+// mainArena reads the main arena in full, and mp_. That the kernel has a page
+// for it also shows that pagemap is still this program's.
+func (c *Checker) mainArena() (state *span, err error) {
 	t, l, p := &c.tops, &c.h.Layout.arena, &c.h.Layout.params
 	c.rd.reset()
-	c.rd.askOwn(t.addrs[0], int(l.size()))
+	c.rd.ask(t.addrs[0], int(l.size()))
 	c.rd.askOwn(c.h.bias+c.h.Layout.Params, int(max(p.sbrkBase, p.mmappedMem)+8))
 	c.rd.read()
 	state, params := &c.rd.spans[0], &c.rd.spans[1]
 	top := state.word(l.top)
 	if !state.ok || !params.ok || top != 0 && !binsPlausible(state, l) {
-		return state, false
+		return nil, fmt.Errorf("%w: main_arena is not readable any more, or has no bins", ErrNotFound)
 	}
 	t.heapSize = heapSize(p, params)
 	t.main = BrkRange{}
@@ -117,7 +118,7 @@ func (c *Checker) mainArena() (state *span, ok bool) {
 			t.main = BrkRange{Start: top, End: end}
 		}
 	}
-	return state, true
+	return state, nil
 }
 
 // heapSize returns what heap_max_size does: from 2.35 it goes with the size of

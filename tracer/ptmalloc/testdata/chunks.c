@@ -4,8 +4,8 @@
 // Puts chunks into every place where malloc has them, and tells which of its
 // blocks are in use. It says "ready PID" first, and answers
 //
-//     places THREADS   does so in threads that stay, in one that ends, and in
-//                      the first thread
+//     stay THREADS     does so in threads that stay
+//     places           does so in a thread that ends, and in the first thread
 //     churn THREADS    keeps blocks in threads that go on allocating around them
 //     many COUNT       allocates blocks of some sizes; every fourth is freed
 //
@@ -208,7 +208,7 @@ enum { HIGH = 900 };
 static void *places(void *trim)
 {
     struct record *cached[4][3], *full[2][CACHED + 9], *binned[9], *large[3], *unsorted[5];
-    struct record *merged[9], *aligned[3], *cleared[3], *end[6], *high[HIGH];
+    struct record *merged[9], *aligned[3], *cleared[3], *last[4], *high[HIGH];
     size_t i;
 
     live();
@@ -228,7 +228,8 @@ static void *places(void *trim)
     resize();
     mapped();
     forge();
-    group(end, 6, 3000, 0, "end");
+    for (i = 0; i < 4; i++)
+        last[i] = keep(malloc(3000), "last");
     for (i = 0; i < HIGH; i++)
         high[i] = keep(malloc(100000), "high");
 
@@ -237,17 +238,16 @@ static void *places(void *trim)
     keep(malloc(20000), "live"); // bins what is unsorted
     for (i = 0; i < 4; i++)
         drop_all(cached[i], 3);
-    drop_all(full[0], CACHED + 9);
     drop_all(full[1], CACHED + 9);
     drop_all(aligned, 3);
     drop_all(cleared, 3);
     drop_all(unsorted, 5);
     merge(merged);
     drop_all(high, trim ? HIGH : HIGH / 2);
-    if (!trim)
-        return NULL;
-    for (i = 0; i < 5; i++)
-        drop_block(end[(i * 2 + 1) % 5]);
+    for (i = 0; trim && i < 4; i++)
+        drop_block(last[(size_t[]){2, 3, 0, 1}[i]]); // two of them into the top
+    // Last: freeing 64 KiB or more empties the fastbins (malloc_consolidate).
+    drop_all(full[0], CACHED + 9);
     return NULL;
 }
 
@@ -262,7 +262,7 @@ static void *stay(void *arg)
     return NULL;
 }
 
-static void all_places(unsigned threads)
+static void stay_places(unsigned threads)
 {
     pthread_t t;
     unsigned i;
@@ -272,6 +272,12 @@ static void all_places(unsigned threads)
         check(pthread_create(&t, NULL, stay, i % 2 == 0 ? &done : NULL) == 0, "no thread");
         pthread_barrier_wait(&done);
     }
+}
+
+static void all_places(void)
+{
+    pthread_t t;
+
     check(pthread_create(&t, NULL, places, &done) == 0 && pthread_join(t, NULL) == 0, "no thread");
     places(&done);
 }
@@ -341,8 +347,10 @@ int main(void)
 
     say("ready", getpid());
     while (read_line(line, sizeof(line))) {
-        if (strncmp(line, "places ", 7) == 0)
-            all_places((unsigned)number(line + 7));
+        if (strncmp(line, "stay ", 5) == 0)
+            stay_places((unsigned)number(line + 5));
+        else if (strcmp(line, "places") == 0)
+            all_places();
         else if (strncmp(line, "churn ", 6) == 0)
             churn((unsigned)number(line + 6));
         else if (strncmp(line, "many ", 5) == 0)
