@@ -15,7 +15,9 @@ type cacheLink struct {
 	key   uint64
 	keyed bool
 	// exact: the list came to its end with as many chunks as the cache counts.
-	exact, done bool
+	exact bool
+	// done: the walk is over, ended: it came to the list's end.
+	done, ended bool
 }
 
 // cacheFind is a block that was found in a list.
@@ -71,7 +73,9 @@ func (c *Checker) inCaches() error {
 		if walk > 0 {
 			c.readCaches()
 		}
-		c.walkCaches(walk)
+		if complete := c.walkCaches(walk); complete && !slices.ContainsFunc(c.hits, hit.wants) {
+			break
+		}
 	}
 	for n, i := range c.which {
 		switch h := &c.hits[n]; {
@@ -131,14 +135,15 @@ func (c *Checker) keepMarked() {
 	c.which, c.hits = which, c.hits[:len(which)]
 }
 
-// walkCaches follows all lists that a block looked for may be in.
-func (c *Checker) walkCaches(walk int) {
+// walkCaches follows all lists that a block looked for may be in, and reports
+// whether it came to the end of each.
+func (c *Checker) walkCaches(walk int) (complete bool) {
 	k := &c.caches
 	c.startLists()
 	k.keys, k.finds = k.keys[:0], k.finds[:0]
 	for read, left := 0, len(k.links); left > 0; {
 		if read += left; read > maxCacheChunks {
-			return
+			return false
 		}
 		c.rd.reset()
 		for i := range k.links {
@@ -164,6 +169,7 @@ func (c *Checker) walkCaches(walk int) {
 		}
 	}
 	c.learnKey()
+	return !slices.ContainsFunc(k.links, func(l cacheLink) bool { return !l.ended })
 }
 
 // startLists puts the walk at the heads of lists.
@@ -210,7 +216,8 @@ func (c *Checker) step(n int, s *span) {
 	k.keys = append(k.keys, key)
 	next := c.demangled(s.word(8), link.at)
 	link.steps++
-	link.exact = next == 0 && link.steps == ref.counts[link.bin]
+	link.ended = next == 0
+	link.exact = link.ended && link.steps == ref.counts[link.bin]
 	if mayBeBlock(next) && link.steps < maxCacheSteps {
 		link.at, link.done = next, false
 	}

@@ -1,5 +1,7 @@
 package ptmalloc
 
+import "slices"
+
 // fastLink is a walk through one fastbin.
 type fastLink struct {
 	at    uint64 // the chunk
@@ -13,7 +15,7 @@ const (
 	fastWalks, fastAgree = 4, 2
 	// maxFastSteps is how long a fastbin may be, maxFastChunks how many chunks
 	// of all are read in one walk.
-	maxFastSteps, maxFastChunks = 1 << 16, 1 << 17
+	maxFastSteps, maxFastChunks = 1 << 14, 1 << 16
 )
 
 // hit is how often a block was found in a list.
@@ -24,6 +26,9 @@ type hit struct {
 	// keyed: each chunk of the list had the mark of one that is cached.
 	keyed bool
 }
+
+// wants reports whether a block that was found is to be looked for again.
+func (h hit) wants() bool { return h.times > 0 }
 
 // inFastbins finds the blocks that are in a fastbin of an arena, from the
 // smallest chunks to those of 176 bytes (M_MXFAST).
@@ -40,11 +45,13 @@ func (c *Checker) inFastbins() {
 	c.want(func(b Block, v *view) bool {
 		return b.Header.Size() < minChunk+fastCount*alignment && c.mayLink(v.link, b.Address)
 	})
-	if len(c.which) == 0 {
+	if len(c.which) > 0 && c.h.Layout.fast == manglingUnknown {
+		for _, i := range c.which {
+			c.set(i, Unknown, FastbinUnseen)
+		}
 		return
 	}
-	if c.h.Layout.fast == manglingUnknown {
-		c.unseen(FastbinUnseen)
+	if c.keepLinked(); len(c.which) == 0 {
 		return
 	}
 	var bins [fastCount]bool
@@ -57,6 +64,9 @@ func (c *Checker) inFastbins() {
 			break
 		}
 		complete = c.walkFastbins(&bins, walk) || complete
+		if complete && !slices.ContainsFunc(c.hits, hit.wants) {
+			break
+		}
 	}
 	for n, i := range c.which {
 		if c.hits[n].times >= fastAgree {
@@ -83,13 +93,31 @@ func (c *Checker) want(may func(Block, *view) bool) {
 	}
 }
 
-// unseen says of the blocks looked for that a list could not be read.
-func (c *Checker) unseen(why Reason) {
+// keepLinked leaves the blocks whose first word is nothing or leads to a chunk
+// of the same size, as in a fastbin.
+func (c *Checker) keepLinked() {
+	c.rd.reset()
 	for _, i := range c.which {
-		if c.verdicts[i].State == InUse {
-			c.set(i, Unknown, why)
+		if link := c.demangled(c.views[i].link, c.blocks[i].Address); link != 0 {
+			c.rd.ask(link+chunkSize, 8)
 		}
 	}
+	c.rd.read()
+	spans, which := c.rd.spans, c.which[:0]
+	clear(c.wanted)
+	for _, i := range c.which {
+		b := c.blocks[i]
+		if c.demangled(c.views[i].link, b.Address) != 0 {
+			s := &spans[0]
+			spans = spans[1:]
+			if !s.ok || Header(s.word(0)).Size() != b.Header.Size() {
+				continue
+			}
+		}
+		c.wanted[b.Address] = int32(len(which))
+		which = append(which, i)
+	}
+	c.which, c.hits = which, c.hits[:len(which)]
 }
 
 // mayLink reports whether a word stored at an address may be the link of a
