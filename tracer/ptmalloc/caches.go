@@ -72,7 +72,7 @@ func (c *Checker) findCaches() error {
 	if !c.cached() {
 		return nil
 	}
-	if err := c.threads.find(c.h.PID, &c.rd); err != nil {
+	if err := c.findThreads(); err != nil {
 		return err
 	}
 	if !k.found {

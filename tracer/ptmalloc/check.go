@@ -1,6 +1,10 @@
 package ptmalloc
 
-import "fmt"
+import (
+	"fmt"
+	"io"
+	"os"
+)
 
 // Block is a block that malloc handed out: its address and the header that it
 // had then.
@@ -109,16 +113,22 @@ type Checker struct {
 	fasts   []fastLink
 	threads threads
 	maps    mappings
+	// findThreads fills threads.
+	findThreads func() error
 }
 
 // NewChecker returns a checker of the heap's blocks.
 func NewChecker(h *Heap) *Checker {
-	return &Checker{
+	c := &Checker{
 		h: h, rd: reader{mem: h.mem},
 		tops:   tops{heaps: make(map[uint64]uint64)},
 		wanted: make(map[uint64]int32),
-		maps:   mappings{pid: h.PID},
+		maps: mappings{open: func(file string) (io.ReadCloser, error) {
+			return os.Open(fmt.Sprintf("/proc/%d/%s", h.PID, file))
+		}},
 	}
+	c.findThreads = func() error { return c.threads.find(h.PID, &c.rd) }
+	return c
 }
 
 // Check tells for each block what it is, into verdicts, which has to be as

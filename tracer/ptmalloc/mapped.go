@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 )
 
 // mappings answers what of a process's address space is mapped.
 type mappings struct {
-	pid int
+	// open opens a file of /proc/PID.
+	open func(file string) (io.ReadCloser, error)
 	// wanted are the addresses asked for, in order.
 	wanted []uint64
 	lines  *bufio.Reader
@@ -89,9 +89,9 @@ func headers(b Block) []uint64 {
 // file's, maps or smaps; of the second only those mappings count that
 // userfaultfd serves.
 func (m *mappings) read(file string) error {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/%s", m.pid, file))
+	f, err := m.open(file)
 	if err != nil {
-		return fmt.Errorf("read the mappings of process %d: %w", m.pid, err)
+		return fmt.Errorf("read the mappings: %w", err)
 	}
 	defer f.Close()
 	if m.lines == nil {
@@ -113,7 +113,7 @@ func (m *mappings) read(file string) error {
 	for {
 		line, err := m.lines.ReadSlice('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read the mappings of process %d: %w", m.pid, err)
+			return fmt.Errorf("read the mappings: %w", err)
 		}
 		if len(line) == 0 {
 			break

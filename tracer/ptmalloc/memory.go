@@ -119,6 +119,8 @@ func (m *processMemory) read(spans []span) {
 const (
 	// Bits of a word of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
 	pagePresent, pageSwapped = 1 << 63, 1 << 62
+	// pageGuard (from 6.15) says that a page is none: glibc 2.42 guards stacks so.
+	pageGuard = 1 << 58
 )
 
 // present reports whether all pages of a span are in memory or swapped out.
@@ -146,7 +148,8 @@ func (m *processMemory) readGroup(group uint64) (there uint64) {
 	entries := &m.entries
 	n, _ := m.pagemap.ReadAt(entries[:], int64(group*uint64(len(entries)))) // what is there serves
 	for i := 0; i+8 <= n; i += 8 {
-		if binary.LittleEndian.Uint64(entries[i:])&(pagePresent|pageSwapped) != 0 {
+		entry := binary.LittleEndian.Uint64(entries[i:])
+		if entry&(pagePresent|pageSwapped) != 0 && entry&pageGuard == 0 {
 			there |= 1 << (i / 8)
 		}
 	}
