@@ -33,6 +33,8 @@ type sampler struct {
 	spent   spending
 	busy    float64
 	checker checker
+	// checked is how long the last look at all candidates took.
+	checked time.Duration
 }
 
 // spending is what tracing has cost since the trace began. The Tracer's lock
@@ -217,11 +219,12 @@ func (s *sampler) pause(ctx context.Context) {
 	start, cpu := time.Now(), s.t.targetTime()
 	end := start.Add(time.Duration(float64(s.plan.pause) * (0.5 + rand.Float64())))
 	for time.Now().Before(end) {
-		next := time.Duration(float64(checkInterval) * (0.5 + rand.Float64()))
+		interval := max(checkInterval, time.Duration(float64(s.checked)/checkShare))
+		next := time.Duration(float64(interval) * (0.5 + rand.Float64()))
 		if !sleep(ctx, min(next, time.Until(end))) {
 			return
 		}
-		s.checker.check(s.t, true)
+		s.checked = s.checker.check(s.t, true)
 	}
 	s.busy = float64(s.t.targetTime()-cpu) / float64(time.Since(start))
 }

@@ -39,6 +39,10 @@ const (
 	// minSurvivors and minWindows are how many it takes at least, and from how
 	// many windows.
 	minSurvivors, minWindows = 2, 2
+	// minOutlived is how many active survivors it takes for each candidate of the
+	// stack that died late. Chunks that go from hand to hand are found free sooner
+	// or later; those of a leak never.
+	minOutlived = 4
 	// doubt is below which probability the windows are not taken as drawn from a
 	// leak that goes on at the same rate.
 	doubt = 0.001
@@ -322,6 +326,8 @@ func (c *census) classify(e *Estimate, t *tally) Class {
 		}
 	}
 	switch idle := t.survivors.Blocks - t.active.Blocks; {
+	case idle < t.active.Blocks && e.deaths*minOutlived > t.survivors.Blocks:
+		return Undecided
 	case idle < t.active.Blocks:
 		return Active
 	case idle < minSurvivors:
