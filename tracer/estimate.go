@@ -70,3 +70,31 @@ func (t *Tracer) sampling(p *process, s *sample.Snapshot, end moment) *report.Sa
 	}
 	return r
 }
+
+// unwrap makes of a mapping that malloc made for a block that block: its stack
+// begins with the caller of malloc, and it was served by a mapping. While only
+// windows are watched such mappings are all that is seen of large blocks, and all
+// of them are seen.
+func (f *found) unwrap(s *report.Stack) {
+	if s.Kind != report.Mmap || f.splitter == nil {
+		return
+	}
+	for i, frame := range s.Frames {
+		if frame.Module != f.target.Libc || i+1 == len(s.Frames) {
+			return
+		}
+		if allocates[frame.Function] {
+			s.Kind, s.Frames = report.Heap, s.Frames[i+1:]
+			s.Served = &report.Served{Mmap: report.Sum{Bytes: s.Bytes, Blocks: s.Blocks}}
+			return
+		}
+	}
+}
+
+// allocates are the names that glibc's functions have which return blocks.
+var allocates = map[string]bool{
+	"malloc": true, "calloc": true, "realloc": true, "memalign": true, "posix_memalign": true,
+	"aligned_alloc": true, "valloc": true, "pvalloc": true,
+	"__libc_malloc": true, "__libc_calloc": true, "__libc_realloc": true, "__libc_memalign": true,
+	"__libc_valloc": true, "__libc_pvalloc": true, "__posix_memalign": true,
+}

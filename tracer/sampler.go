@@ -166,7 +166,10 @@ func (s *sampler) leaveExact() {
 	t := s.t
 	t.attaching.Lock()
 	defer t.attaching.Unlock()
-	_ = t.setLive(0) // it has been set before
+	_ = t.setLive(liveCalls) // it has been set before
+	if err := t.progs.objs.Windowed.Set(uint32(1)); err != nil {
+		t.cfg.Logf("blocks with mappings of their own are not counted: %v", err)
+	}
 	t.mu.Lock()
 	t.windowed = true
 	t.windowsSince = now()
@@ -238,21 +241,21 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 	before := t.losses()
 	m := s.meter()
 	t.begin()
-	err = errors.Join(err, t.setLive(liveAllocs|liveFrees))
+	err = errors.Join(err, t.setLive(liveAll))
 	complete := err == nil && s.watch(ctx, m)
 
 	cut := now().mono
 	t.mu.Lock()
 	t.seen.tail = cut
 	t.mu.Unlock()
-	err = errors.Join(err, t.setLive(liveFrees))
+	err = errors.Join(err, t.setLive(liveFrees|liveCalls))
 	s.close(births)
 	window = phase{took: time.Since(m.start)}
 	tailStart := time.Now()
 	if complete {
 		s.watchTail(ctx)
 	}
-	err = errors.Join(err, t.setLive(0))
+	err = errors.Join(err, t.setLive(liveCalls))
 	s.close(ends)
 	tail.took = time.Since(tailStart)
 	t.sync(ctx, time.Second)

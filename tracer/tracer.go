@@ -151,7 +151,7 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		}
 	}
 	t.start = now()
-	if err := t.setLive(liveAllocs | liveFrees); err != nil {
+	if err := t.setLive(liveAll); err != nil {
 		return nil, err
 	}
 	t.follower.run()
@@ -178,10 +178,12 @@ func (t *Tracer) loadTables(p *process) error {
 	return nil
 }
 
-// What of live (bpf/state.h) stands for allocations and what for frees.
+// What of live (bpf/state.h) stands for allocations, frees and system calls.
 const (
 	liveAllocs = 1 << iota
 	liveFrees
+	liveCalls
+	liveAll = liveAllocs | liveFrees | liveCalls
 )
 
 // setLive opens or shuts the gate: only calls entered while it is open count.
