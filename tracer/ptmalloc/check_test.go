@@ -77,9 +77,14 @@ func startChunks(t testing.TB, suite string, environment ...string) *chunks {
 }
 
 // blocks has the program do something and returns what it says of its blocks.
-func (p *chunks) blocks(line string) (all []known) {
+func (p *chunks) blocks(line string) []known {
 	p.t.Helper()
 	p.Say(line)
+	return p.read()
+}
+
+func (p *chunks) read() (all []known) {
+	p.t.Helper()
 	for {
 		line := p.Line()
 		if line == "done 0" {
