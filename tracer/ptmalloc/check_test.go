@@ -211,7 +211,7 @@ func TestCheckRunning(t *testing.T) {
 			kept := p.blocks("churn 4")
 			all := append(kept, freed...)
 			told, checks := make(map[Verdict]int), 0
-			for end := time.Now().Add(3 * time.Second); time.Now().Before(end); checks++ {
+			for end := time.Now().Add(2 * time.Second); time.Now().Before(end); checks++ {
 				for i, v := range p.check(all) {
 					k := all[i]
 					if k.free != (v.State == Free) && (k.free || v.State != Unknown) {
