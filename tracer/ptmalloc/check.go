@@ -135,10 +135,12 @@ func NewChecker(h *Heap) *Checker {
 }
 
 // Check tells for each block what it is, into verdicts, which has to be as
-// long. No address may be there twice. It costs some 0.5 us a block in use that lies close to others, 1 us where
-// each is on a page of its own. An error means that the process has
+// long. No address may be there twice. An error means that the process has
 // ended, or may not be read any more, or runs another program: verdicts are
 // Unknown then.
+//
+// BenchmarkCheck has what it costs: most of it is the kernel's time to read from
+// each block's page.
 func (c *Checker) Check(blocks []Block, verdicts []Verdict) error {
 	if len(blocks) != len(verdicts) {
 		return fmt.Errorf("check %d blocks: room for %d verdicts", len(blocks), len(verdicts))
