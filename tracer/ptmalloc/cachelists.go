@@ -39,8 +39,10 @@ const (
 	// most 65,535; the default 7, from 2.43 16), maxCacheChunks how many chunks
 	// are read in one walk.
 	maxCacheSteps, maxCacheChunks = 1 << 16, 1 << 17
-	// keyVotes is of how many cached chunks the mark is taken.
-	keyVotes = 4
+	// keyVotes is of how many cached chunks the mark is taken, and maxKeyTries
+	// how often: without it more blocks are looked for in the caches, which
+	// only costs time.
+	keyVotes, maxKeyTries = 4, 16
 )
 
 // Versions of the mark in a cached chunk's second word: the cache's address from
@@ -52,8 +54,9 @@ var (
 
 // inCaches finds the blocks that are in a thread's cache. Such a chunk has a
 // mark in its second word, but so may a block in use: by chance, because a
-// program copies what it does not initialise, or on purpose. It has to be in
-// the list, and so have the chunks before it.
+// program copies what it does not initialise, or on purpose. It has to be found
+// in the list, and the chunks before it have to have the mark too: malloc removes
+// it when it hands a chunk out, so that what their users store leads nowhere.
 func (c *Checker) inCaches() error {
 	c.want(c.mayBeCached)
 	if len(c.which) == 0 {
@@ -79,7 +82,7 @@ func (c *Checker) inCaches() error {
 	}
 	for n, i := range c.which {
 		switch h := &c.hits[n]; {
-		case h.keyed && h.times >= keyedAgree, c.plain() && h.inRow == plainWalks:
+		case h.keyed >= keyedAgree, c.plain() && h.inRow == plainWalks:
 			c.set(i, Free, Tcache)
 		case c.caches.err != nil:
 			c.set(i, Unknown, CacheUnseen)
@@ -239,9 +242,10 @@ func (c *Checker) marks(key uint64, ref *cacheRef, link *cacheLink) bool {
 // blocks that have it are looked for from then on.
 func (c *Checker) learnKey() {
 	k := &c.caches
-	if k.key != 0 || c.keyIsAddress() || c.plain() || len(k.keys) < keyVotes {
+	if k.key != 0 || c.keyIsAddress() || c.plain() || len(k.keys) < keyVotes || k.keyTries == maxKeyTries {
 		return
 	}
+	k.keyTries++
 	slices.Sort(k.keys)
 	key := k.keys[len(k.keys)/2]
 	if key == 0 || mayBeBlock(key) {

@@ -30,8 +30,7 @@ const (
 	smallCacheBins = 64
 )
 
-// errNoCaches: Coverage has the particulars.
-var errNoCaches = errors.New("threads' caches were not found")
+var errNoCaches = errors.New("malloc's caches (tcache) of some threads were not found")
 
 // cacheRef is a thread's cache, with its contents as they were read last.
 type cacheRef struct {
@@ -50,8 +49,10 @@ type caches struct {
 	found bool
 	// err says why a block may be in a cache that was not found.
 	err error
-	// key is the mark of cached chunks from 2.34, 0 while it is not known.
-	key uint64
+	// key is the mark of cached chunks from 2.34, 0 while it is not known, and
+	// keyTries how often it was looked for.
+	key      uint64
+	keyTries int
 
 	offsets []uint64
 	votes   []int
@@ -61,8 +62,9 @@ type caches struct {
 }
 
 // Caches tells whether the caches of all threads were found the last time that a
-// block seemed to be in one: nil, or why some were not. Blocks that may be in
-// such a cache are Unknown by CacheUnseen.
+// block seemed to be in one: nil, or an error. Blocks that may be in a cache that
+// was not found are Unknown by CacheUnseen. On machines other than x86-64 the
+// caches of a first thread alone are found.
 func (c *Checker) Caches() error { return c.caches.err }
 
 // findCaches finds the cache of each thread.
@@ -80,6 +82,7 @@ func (c *Checker) findCaches() error {
 	}
 	if k.found {
 		c.readCachePointers()
+		k.found = k.err == nil // or look again: it may be another variable
 	}
 	c.firstCache()
 	if !k.found && len(c.threads.pointers) > 0 || c.threads.unknown > 0 {

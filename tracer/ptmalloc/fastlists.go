@@ -20,11 +20,11 @@ const (
 
 // hit is how often a block was found in a list.
 type hit struct {
-	// inRow is how often without a miss in between, and times how often at all.
-	inRow, times int
-	walk         int
-	// keyed: each chunk of the list had the mark of one that is cached.
-	keyed bool
+	// inRow is how often without a miss in between, times how often at all, and
+	// keyed how often in a list all whose chunks had the mark of cached ones.
+	inRow, times, keyed int
+	// walk is the last that found it.
+	walk int
 }
 
 // wants reports whether a block that was found is to be looked for again.
@@ -208,11 +208,10 @@ func (c *Checker) found(addr uint64, walk int, keyed bool) {
 	}
 	h := &c.hits[n]
 	if h.walk != walk-1 {
-		h.inRow, h.keyed = 0, true
+		h.inRow = 0
 	}
-	if h.times == 0 {
-		h.keyed = true
+	if keyed {
+		h.keyed++
 	}
-	h.walk, h.keyed = walk, h.keyed && keyed
-	h.times, h.inRow = h.times+1, h.inRow+1
+	h.walk, h.times, h.inRow = walk, h.times+1, h.inRow+1
 }

@@ -93,7 +93,7 @@ func (m *mappings) read(file string) error {
 	if err != nil {
 		return fmt.Errorf("read the mappings: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	if m.lines == nil {
 		m.lines = bufio.NewReaderSize(f, 64<<10)
 	} else {

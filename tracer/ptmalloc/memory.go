@@ -43,7 +43,9 @@ type processMemory struct {
 	ready   []*span
 	local   []unix.Iovec
 	remote  []unix.RemoteIovec
+	gaps    []int
 	entries [64 * 8]byte
+	dropped [maxGap]byte
 }
 
 func openMemory(pid int) (*processMemory, error) {
@@ -89,31 +91,56 @@ func (m *processMemory) read(spans []span) {
 			m.ready = append(m.ready, s)
 		}
 	}
-	local, remote := m.local, m.remote
 	for ready := m.ready; len(ready) > 0; {
-		batch := ready[:min(len(ready), maxVectors)]
-		local, remote = local[:0], remote[:0]
-		for _, s := range batch {
-			v := unix.Iovec{Base: &s.buf[0]}
-			v.SetLen(len(s.buf))
-			local = append(local, v)
-			remote = append(remote, unix.RemoteIovec{Base: uintptr(s.addr), Len: len(s.buf)})
-		}
-		n, err := unix.ProcessVMReadv(m.process.Pid, local, remote, 0)
-		if err != nil {
-			n = 0
-		}
-		done := 0
-		for ; done < len(batch) && n >= len(batch[done].buf); done++ {
-			batch[done].ok = true
-			n -= len(batch[done].buf)
-		}
-		if done < len(batch) {
-			done++ // the call ends at the first span that it cannot read
-		}
-		ready = ready[done:]
+		ready = ready[m.readSome(ready):]
 	}
-	m.local, m.remote = local[:0], remote[:0]
+}
+
+// maxGap is how many bytes between two spans are read and dropped rather than
+// start anew for the second: finding a page costs the kernel more.
+const maxGap = 1024
+
+// readSome reads the first spans, as many as one call takes and as can be read,
+// and returns how many it is done with.
+func (m *processMemory) readSome(ready []*span) (done int) {
+	page := uint64(os.Getpagesize())
+	m.local, m.remote, m.gaps = m.local[:0], m.remote[:0], m.gaps[:0]
+	var end uint64
+	for _, s := range ready {
+		if len(m.local)+2 > maxVectors {
+			break
+		}
+		gap := 0
+		if s.addr >= end && s.addr-end <= maxGap && end > 0 && (end-1)/page == s.addr/page {
+			gap = int(s.addr - end)
+			m.remote[len(m.remote)-1].Len += gap + len(s.buf)
+		} else {
+			m.remote = append(m.remote, unix.RemoteIovec{Base: uintptr(s.addr), Len: len(s.buf)})
+		}
+		if gap > 0 {
+			m.local = append(m.local, vector(m.dropped[:gap]))
+		}
+		m.local = append(m.local, vector(s.buf))
+		m.gaps = append(m.gaps, gap)
+		end = s.addr + uint64(len(s.buf))
+	}
+	n, err := unix.ProcessVMReadv(m.process.Pid, m.local, m.remote, 0)
+	if err != nil {
+		n = 0
+	}
+	for i, gap := range m.gaps {
+		if n -= gap + len(ready[i].buf); n < 0 {
+			return i + 1 // the call ends at the first span that it cannot read
+		}
+		ready[i].ok = true
+	}
+	return len(m.gaps)
+}
+
+func vector(buf []byte) unix.Iovec {
+	v := unix.Iovec{Base: &buf[0]}
+	v.SetLen(len(buf))
+	return v
 }
 
 const (

@@ -10,6 +10,8 @@ type fakeMemory struct {
 	base  uint64
 	data  []byte
 	spans int
+	// absent: there is no page where there is no data.
+	absent bool
 }
 
 func (m *fakeMemory) read(spans []span) {
@@ -18,7 +20,7 @@ func (m *fakeMemory) read(spans []span) {
 		m.spans++
 		off := s.addr - m.base
 		s.ok = s.addr >= m.base && off <= uint64(len(m.data)) && uint64(len(s.buf)) <= uint64(len(m.data))-off
-		if s.ok {
+		if s.absent = m.absent && !s.ok; s.ok {
 			copy(s.buf, m.data[off:])
 		}
 	}
