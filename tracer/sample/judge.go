@@ -149,14 +149,14 @@ func (c Class) Suspect() bool { return c == Leak || c == Active }
 func (c Class) rank() int { return slices.Index([]Class{Leak, Active, Undecided, Stopped, Ageing}, c) }
 
 // age decides which windows count: those older than most candidates got that died,
-// and half of the time at least.
+// and a third of the time at least.
 func (c *census) age() {
 	windows := c.set.windows
 	if len(windows) == 0 {
 		return
 	}
 	run := c.now - min(windows[0].start, c.now)
-	c.maturity = min(max(uint64(minMaturity), c.set.ages.most()), run/2)
+	c.maturity = min(max(uint64(minMaturity), c.set.ages.most()), run/3)
 	for i := range windows {
 		if w := &windows[i]; c.counts(w) {
 			c.matured += w.length()
