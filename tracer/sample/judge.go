@@ -148,8 +148,8 @@ func (c Class) Suspect() bool { return c == Leak || c == Active }
 
 func (c Class) rank() int { return slices.Index([]Class{Leak, Active, Undecided, Stopped, Ageing}, c) }
 
-// age decides which windows count: those older than most candidates got that died,
-// and a third of the time at least.
+// age decides which windows count: those older than most candidates got that died.
+// Not more than the last third of the time is left out.
 func (c *census) age() {
 	windows := c.set.windows
 	if len(windows) == 0 {
