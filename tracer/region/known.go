@@ -1,12 +1,15 @@
 package region
 
-// Range is what a caller knows of some addresses: their class, and in words where
-// they come from.
+// Range is what a caller knows of some addresses: their class, and where they
+// come from.
 type Range struct {
 	Start, End uint64
-	Class      Class
-	// Origin is who mapped them, for example; it may be empty.
-	Origin string
+	// Class is theirs, except that the stacks of threads stay what they are: they
+	// are known by the threads themselves, whoever mapped them.
+	Class Class
+	// Origin is who mapped them, in a number that only the caller understands; 0
+	// says nothing.
+	Origin uint64
 }
 
 // known returns a layout in which ranges, which are in order of address and do
@@ -49,13 +52,7 @@ func (l *layout) split(s Segment, ranges []Range) []Range {
 				before.End = start
 				l.segments = append(l.segments, before)
 			}
-			part := s
-			part.Start, part.End, part.Class, part.Origin = start, end, r.Class, r.Origin
-			part.Items = 1
-			if r.Start < start { // counted with the segment before
-				part.Items = 0
-			}
-			l.segments = append(l.segments, part)
+			l.join(r.part(s, start, end))
 			s.Start = end
 			s.Items = min(s.Items, 1)
 		}
@@ -68,4 +65,35 @@ func (l *layout) split(s Segment, ranges []Range) []Range {
 		l.segments = append(l.segments, s)
 	}
 	return ranges
+}
+
+// join appends a segment of the mapping begun last, or adds it to the one before
+// if that is of the same kind and origin.
+func (l *layout) join(s Segment) {
+	if n := len(l.segments); n > int(l.mappings[len(l.mappings)-1].first) {
+		last := &l.segments[n-1]
+		if last.End == s.Start && last.Class == s.Class && last.Origin == s.Origin && s.Origin != 0 {
+			last.End = s.End
+			return
+		}
+	}
+	l.segments = append(l.segments, s)
+}
+
+// part returns what r makes of the part [start, end) of a segment.
+func (r Range) part(s Segment, start, end uint64) Segment {
+	whole := start == s.Start && end == s.End
+	same := s.Class == r.Class || s.Class == ThreadStack
+	s.Start, s.End, s.Origin = start, end, r.Origin
+	if !same {
+		s.Class = r.Class
+	}
+	switch {
+	case same && whole: // counted as it was
+	case r.Start < start:
+		s.Items = 0 // counted with the segment before
+	default:
+		s.Items = 1
+	}
+	return s
 }
