@@ -275,3 +275,25 @@ func TestReadsAreSpared(t *testing.T) {
 		t.Errorf("%d reads for a snapshot of 3 places", f.reads)
 	}
 }
+
+// A chunk that realloc has let grow where it is, is one chunk still.
+func TestChunkGrowsInPlace(t *testing.T) {
+	f := &fake{
+		maps: "200000-204000 rw-p 00000000 00:00 0\n",
+		memory: map[uint64][]uint64{
+			0x200000: {0, 0x1002}, 0x201000: {0, 0x3002}, // two chunks
+			0x204000: {}, 0x205000: {},
+		},
+	}
+	s := NewSampler(f, Config{})
+	poll(t, s, 0)
+	f.maps = "200000-206000 rw-p 00000000 00:00 0\n"
+	f.memory[0x201000] = []uint64{0, 0x5002}
+	poll(t, s, 1)
+	same(t, "200000-206000 malloc_mmap 2\n", describe(s))
+	// One that begins where another ended is new.
+	f.maps = "200000-207000 rw-p 00000000 00:00 0\n"
+	f.memory[0x206000] = []uint64{0, 0x1002}
+	poll(t, s, 2)
+	same(t, "200000-207000 malloc_mmap 3\n", describe(s))
+}
