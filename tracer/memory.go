@@ -3,16 +3,38 @@ package tracer
 import (
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 	"time"
 
+	"memtrace/tracer/event"
 	"memtrace/tracer/ptmalloc"
 	"memtrace/tracer/region"
 	"memtrace/tracer/report"
 	"memtrace/tracer/sysmem"
 )
 
-// remember adds the sections on memory to a report.
-func (f *found) remember(r *report.Report) {
+// maxCallers is how many functions name a stack that a report does not show.
+const maxCallers = 3
+
+// mapped returns the mappings that a process made itself, as far as they are
+// outstanding, with the stacks that made them. Neighbours of one stack are one.
+func (t *Tracer) mapped(pid uint32) (ranges []region.Range) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.vm.Each(pid, func(start, end uint64, stack event.StackID) {
+		if n := len(ranges); n > 0 && ranges[n-1].End == start && ranges[n-1].Origin == uint64(stack) {
+			ranges[n-1].End = end
+			return
+		}
+		ranges = append(ranges, region.Range{Start: start, End: end, Class: region.Mmap, Origin: uint64(stack)})
+	})
+	return ranges
+}
+
+// remember adds the sections on memory to a report, which is to show its first
+// top stacks, or all if top is 0.
+func (f *found) remember(r *report.Report, top int) {
 	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
 	var err error
 	if r.System, err = sysmem.Read(); err != nil {
@@ -29,7 +51,20 @@ func (f *found) remember(r *report.Report) {
 		m.Complete = false
 		m.Notes = append(m.Notes, fmt.Sprintf("the last look at the process failed (%v): figures are those of the look before", err))
 	}
-	if text := explain(m, r.Stacks); text != "" {
+	f.nameOrigins(m, s)
+	shown := len(r.Stacks)
+	if top > 0 {
+		shown = min(shown, top)
+	}
+	e := explainer{
+		memory: m, stacks: r.Stacks, shown: shown, seconds: r.DurationSeconds,
+		name:   func(s *report.Stack) string { return f.callers(s.Frames) },
+		mapped: make(map[mappedBy]uint64),
+	}
+	for m, bytes := range s.Mapped {
+		e.mapped[mappedBy{stackName(event.StackID(m.Origin)), m.Class.String()}] = bytes
+	}
+	if text := e.explain(); text != "" {
 		m.Verdict += "; " + text
 		if f.splitter == nil {
 			return
@@ -38,6 +73,49 @@ func (f *found) remember(r *report.Report) {
 			m.Notes = append(m.Notes, kept)
 		}
 	}
+}
+
+// nameOrigins says which stacks mapped the growing segments of m, which is made
+// of s.
+func (f *found) nameOrigins(m *report.Memory, s *region.Snapshot) {
+	names := make(map[uint64]string)
+	for i := range s.Growing {
+		origin := s.Growing[i].Origin
+		if origin == 0 {
+			continue
+		}
+		if _, ok := names[origin]; !ok {
+			names[origin] = f.callers(bare(f.frames(event.StackID(origin))))
+		}
+		m.Segments[i].Stack, m.Segments[i].Origin = stackName(event.StackID(origin)), names[origin]
+	}
+}
+
+// callers returns the innermost functions of a stack of bare frames, libc's
+// aside: whatever asks for memory does so through libc.
+func (f *found) callers(frames []report.Frame) string {
+	named := name(f.process.symbols, frames)
+	for i := range named {
+		if named[i].Module != f.target.Libc {
+			named = named[i:]
+			break
+		}
+	}
+	var callers []string
+	for i := range named[:min(len(named), maxCallers)] {
+		switch n := &named[i]; {
+		case n.Function != "":
+			callers = append(callers, n.Function)
+		case n.Module != "":
+			callers = append(callers, fmt.Sprintf("%s+0x%x", path.Base(n.Module), n.Offset))
+		default:
+			callers = append(callers, fmt.Sprintf("0x%x", n.Address))
+		}
+	}
+	if len(callers) == 0 {
+		return "no call stack"
+	}
+	return strings.Join(callers, " < ")
 }
 
 // kept says how much of its memory malloc keeps free, "" where that is unknown.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"memtrace/symbolize"
+	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/live"
 	"memtrace/tracer/report"
@@ -41,6 +42,7 @@ type SnapshotOptions struct {
 // found is what one process's snapshot is made of, copied under the lock.
 type found struct {
 	process  *process
+	frames   func(event.StackID) []uint64
 	target   report.Target
 	heap     heap.Snapshot
 	vm       vm.Snapshot
@@ -67,6 +69,13 @@ func (t *Tracer) Snapshot(opt SnapshotOptions) []*report.Report {
 	return reports
 }
 
+// frames returns the return addresses of a stack. It takes the lock.
+func (t *Tracer) frames(id event.StackID) []uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stacks[id].frames
+}
+
 func (t *Tracer) pids() []uint32 {
 	var pids []uint32
 	for pid := range t.procs {
@@ -82,7 +91,7 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.procs[pid]
-	f := &found{process: p, start: t.start, end: t.end, older: opt.Older, target: p.describe()}
+	f := &found{process: p, frames: t.frames, start: t.start, end: t.end, older: opt.Older, target: p.describe()}
 	if f.end.mono == 0 {
 		f.end = now()
 	}
@@ -137,7 +146,7 @@ func (p *process) describe() report.Target {
 func (t *Tracer) reportStack(kind report.StackKind, s live.Stack) report.Stack {
 	st := t.stacks[s.ID]
 	r := report.Stack{
-		ID:                   fmt.Sprintf("%016x", uint64(s.ID)),
+		ID:                   stackName(s.ID),
 		Kind:                 kind,
 		Bytes:                s.Bytes,
 		Blocks:               s.Blocks,
@@ -150,13 +159,22 @@ func (t *Tracer) reportStack(kind report.StackKind, s live.Stack) report.Stack {
 		YoungestSeconds:      s.Youngest.Seconds(),
 		Truncated:            st.truncated,
 	}
-	for _, address := range st.frames {
-		r.Frames = append(r.Frames, report.Frame{Address: address})
-	}
+	r.Frames = bare(st.frames)
 	for _, b := range s.BlockList {
 		r.BlockList = append(r.BlockList, report.Block{Address: b.Address, Bytes: b.Bytes, AgeSeconds: b.Age.Seconds()})
 	}
 	return r
+}
+
+// stackName is how reports name a stack.
+func stackName(id event.StackID) string { return fmt.Sprintf("%016x", uint64(id)) }
+
+// bare returns frames that are still to be named.
+func bare(addresses []uint64) (frames []report.Frame) {
+	for _, address := range addresses {
+		frames = append(frames, report.Frame{Address: address})
+	}
+	return frames
 }
 
 // judge adds up what was lost and says in words what bears on the figures.
@@ -214,7 +232,7 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		MallocSplit:     f.split,
 		Notes:           f.notes,
 	}
-	f.remember(r)
+	f.remember(r, opt.Top)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = r.Stacks[:opt.Top]
 	}
