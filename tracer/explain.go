@@ -1,6 +1,7 @@
 package tracer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -132,12 +133,7 @@ func (e *explainer) class(r *report.Region) string {
 	if all < negligible*grown || len(parts) == 0 {
 		return r.Label + ": " + unexplained(r.Class)
 	}
-	slices.SortStableFunc(parts, func(a, b part) int {
-		if a.bytes > b.bytes {
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(b.bytes, a.bytes) })
 	named := parts[:min(len(parts), 2)]
 	if len(named) == 2 && named[1].bytes < secondary*named[0].bytes {
 		named = named[:1]
@@ -168,7 +164,7 @@ func (e *explainer) names(parts []part) string {
 		if p.stack < e.shown {
 			below = append(below, fmt.Sprintf("#%d", p.stack+1))
 		} else {
-			others = append(others, fmt.Sprintf("stack #%d, which is not shown (%s)", p.stack+1, e.name(&e.stacks[p.stack])))
+			others = append(others, fmt.Sprintf("stack #%d, not shown (%s)", p.stack+1, e.name(&e.stacks[p.stack])))
 		}
 	}
 	if len(below) > 0 {

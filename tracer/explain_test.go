@@ -64,14 +64,14 @@ func TestExplain(t *testing.T) {
 			report.Memory{Regions: []report.Region{grows("brk", "brk heap", 1000)}},
 			[]report.Stack{brk(100), brk(600)},
 			1,
-			"brk heap: explained to 70 % by stack #1 below and stack #2, which is not shown (1 in words)",
+			"brk heap: explained to 70 % by stack #1 below and stack #2, not shown (1 in words)",
 		},
 		{
 			"neither is shown",
 			report.Memory{Regions: []report.Region{grows("brk", "brk heap", 1000)}},
 			[]report.Stack{heap(9000, 0), brk(300), brk(600)},
 			1,
-			"brk heap: explained to 90 % by stack #3, which is not shown (1 in words) and stack #2, which is not shown (1 in words)",
+			"brk heap: explained to 90 % by stack #3, not shown (1 in words) and stack #2, not shown (1 in words)",
 		},
 		{
 			"holes",

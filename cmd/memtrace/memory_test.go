@@ -125,7 +125,7 @@ func TestVerdictBeyondTop(t *testing.T) {
 	p.Work()
 	r := m.stop()
 	// The mapping that the second thread has for its stack is larger.
-	want := regexp.MustCompile(`: explained to \d+ % by stack #2, which is not shown \(site_arena < leak < arena_main\)$`)
+	want := regexp.MustCompile(`: explained to \d+ % by stack #2, not shown \(site_arena < leak < arena_main\)$`)
 	if len(r.Stacks) != 1 || r.Memory == nil || !want.MatchString(r.Memory.Verdict) {
 		t.Errorf("memory %+v, %d stacks", r.Memory, len(r.Stacks))
 	}
