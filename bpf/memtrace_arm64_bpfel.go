@@ -99,6 +99,8 @@ type MemtraceThread struct {
 	Spilled     uint32
 	Slot        uint32
 	SlotVersion uint32
+	Generation  uint32
+	Pad         uint32
 	StackEnd    uint64
 	Stack       MemtraceEventStack
 	Walk        struct {
@@ -163,6 +165,7 @@ const (
 	MemtraceProgOnExec             = "on_exec"
 	MemtraceProgOnExit             = "on_exit"
 	MemtraceProgOnFork             = "on_fork"
+	MemtraceVarGeneration          = "generation"
 	MemtraceVarLive                = "live"
 	MemtraceVarMaxSize             = "max_size"
 	MemtraceVarMinSize             = "min_size"
@@ -257,6 +260,7 @@ type MemtraceMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type MemtraceVariableSpecs struct {
+	Generation        *ebpf.VariableSpec `ebpf:"generation"`
 	Live              *ebpf.VariableSpec `ebpf:"live"`
 	MaxSize           *ebpf.VariableSpec `ebpf:"max_size"`
 	MinSize           *ebpf.VariableSpec `ebpf:"min_size"`
@@ -326,6 +330,7 @@ func (m *MemtraceMaps) Close() error {
 //
 // It can be passed to LoadMemtraceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type MemtraceVariables struct {
+	Generation        *ebpf.Variable `ebpf:"generation"`
 	Live              *ebpf.Variable `ebpf:"live"`
 	MaxSize           *ebpf.Variable `ebpf:"max_size"`
 	MinSize           *ebpf.Variable `ebpf:"min_size"`

@@ -14,7 +14,7 @@
 /* Whether the call was made by an allocation function in flight. */
 static __always_inline __u8 in_allocator(const struct thread *t, const struct pt_regs *regs)
 {
-	return t->sp && STACK_POINTER(regs) < t->sp ? EV_IN_ALLOCATOR : 0;
+	return in_flight(t) && STACK_POINTER(regs) < t->sp ? EV_IN_ALLOCATOR : 0;
 }
 
 static __always_inline struct thread *traced_thread(__u64 id)

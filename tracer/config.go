@@ -17,6 +17,13 @@ type Config struct {
 	// Older is the age from which survival is judged. It does not restrict what
 	// a Snapshot shows.
 	Older time.Duration
+	// MaxOverhead is the part of the targets' time that tracing may cost, 0 to 1.
+	// Where every call costs more, windows of time are watched and the rest is
+	// estimated. 0, the default, is without bound: every call is traced.
+	MaxOverhead float64
+	// MaxStall is the most that a window may keep a thread from its work (default
+	// 50 ms).
+	MaxStall time.Duration
 	// DebugDirs are searched for separate debug files, as in gdb's
 	// debug-file-directory (default /usr/lib/debug).
 	DebugDirs []string
@@ -38,6 +45,7 @@ type Config struct {
 const (
 	defaultRingSize = 32 << 20
 	maxStackDepth   = 127
+	defaultMaxStall = 50 * time.Millisecond
 )
 
 func (c Config) withDefaults() Config {
@@ -49,6 +57,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RingSize == 0 {
 		c.RingSize = defaultRingSize
+	}
+	if c.MaxStall == 0 {
+		c.MaxStall = defaultMaxStall
 	}
 	if len(c.DebugDirs) == 0 {
 		c.DebugDirs = []string{"/usr/lib/debug"}

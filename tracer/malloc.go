@@ -10,6 +10,7 @@ import (
 	"memtrace/tracer/live"
 	"memtrace/tracer/ptmalloc"
 	"memtrace/tracer/report"
+	"memtrace/tracer/sample"
 	"memtrace/tracer/target"
 )
 
@@ -83,6 +84,14 @@ func (v *mallocView) poll(now uint64) {
 	}
 	v.params, v.known = p, true
 }
+
+// findFree marks those candidates whose chunks are free. What cannot be known is
+// not marked.
+func (v *mallocView) findFree(list []sample.Candidate, free []bool) {
+}
+
+// canCheck reports whether findFree can find anything.
+func (v *mallocView) canCheck() bool { return v != nil && v.heap != nil }
 
 // grown is told of the end of the brk heap, which makes up for what findRange can
 // no longer find once the process is gone.

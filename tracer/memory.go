@@ -3,8 +3,6 @@ package tracer
 import (
 	"errors"
 	"fmt"
-	"path"
-	"strings"
 	"time"
 
 	"memtrace/tracer/event"
@@ -13,9 +11,6 @@ import (
 	"memtrace/tracer/report"
 	"memtrace/tracer/sysmem"
 )
-
-// maxCallers is how many functions name a stack that a report does not show.
-const maxCallers = 3
 
 // mapped returns the mappings that a process made itself, as far as they are
 // outstanding, with the stacks that made them. Neighbours of one stack are one.
@@ -89,33 +84,6 @@ func (f *found) nameOrigins(m *report.Memory, s *region.Snapshot) {
 		}
 		m.Segments[i].Stack, m.Segments[i].Origin = stackName(event.StackID(origin)), names[origin]
 	}
-}
-
-// callers returns the innermost functions of a stack of bare frames, libc's
-// aside: whatever asks for memory does so through libc.
-func (f *found) callers(frames []report.Frame) string {
-	named := name(f.process.symbols, frames)
-	for i := range named {
-		if named[i].Module != f.target.Libc {
-			named = named[i:]
-			break
-		}
-	}
-	var callers []string
-	for i := range named[:min(len(named), maxCallers)] {
-		switch n := &named[i]; {
-		case n.Function != "":
-			callers = append(callers, n.Function)
-		case n.Module != "":
-			callers = append(callers, fmt.Sprintf("%s+0x%x", path.Base(n.Module), n.Offset))
-		default:
-			callers = append(callers, fmt.Sprintf("0x%x", n.Address))
-		}
-	}
-	if len(callers) == 0 {
-		return "no call stack"
-	}
-	return strings.Join(callers, " < ")
 }
 
 // kept says how much of its memory malloc keeps free, "" where that is unknown.

@@ -3,10 +3,12 @@ package tracer
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize"
+	"memtrace/tracer/sample"
 	"memtrace/tracer/target"
 )
 
@@ -20,6 +22,10 @@ type process struct {
 	// malloc is nil where the process does not use glibc's.
 	malloc *mallocView
 	memory *memoryWatch
+	// sample is what windows showed, where only windows are watched.
+	sample *sample.Set
+	// cpu is the process's time on processors when it was last read.
+	cpu time.Duration
 	// pidfd becomes readable when the process is gone.
 	pidfd int
 	// exited: its last thread has passed the exit tracepoint, at time endMono
@@ -68,7 +74,7 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 // attach puts probes on every object that serves allocations.
 func (p *process) attach(progs *programs, k kernelFeatures) error {
 	for _, o := range p.target.Objects {
-		attached, err := attachObject(progs, k, p.target.PID, o)
+		attached, err := attachObject(progs, k, p.target.PID, o, allProbes)
 		if err != nil {
 			return err
 		}

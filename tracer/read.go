@@ -1,6 +1,7 @@
 package tracer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -42,7 +43,11 @@ type ringReader struct {
 
 // readUntil reads until over says so or the ring fails.
 func (r *ringReader) readUntil(over func() bool) error {
+	var waiting chan struct{}
 	for {
+		if waiting == nil {
+			waiting = r.takeSync()
+		}
 		caughtUp, err := r.readBatch()
 		if err != nil {
 			return err
@@ -50,11 +55,41 @@ func (r *ringReader) readUntil(over func() bool) error {
 		if err := r.drainSpills(); err != nil {
 			return err
 		}
+		if caughtUp && waiting != nil {
+			close(waiting)
+			waiting = nil
+		}
 		r.lookAtProcesses()
 		// A stop that could wait for the ring to run dry might never come.
 		if over() && (caughtUp || !r.allExited()) {
 			return nil
 		}
+	}
+}
+
+// takeSync returns who waits for the reader to catch up with now, nil if nobody.
+func (r *ringReader) takeSync() chan struct{} {
+	select {
+	case c := <-r.syncs:
+		return c
+	default:
+		return nil
+	}
+}
+
+// sync waits until the reader has applied what is in the ring now, or for so long.
+func (t *Tracer) sync(ctx context.Context, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	c := make(chan struct{})
+	select {
+	case t.syncs <- c:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-c:
+	case <-ctx.Done():
 	}
 }
 
@@ -137,9 +172,28 @@ func (r *ringReader) apply() error {
 	case event.Exec, event.Fork, event.Exit:
 		r.applyLifecycle(ev)
 	default:
-		r.heap.Apply(ev)
+		r.applyBlock(ev)
 	}
 	return nil
+}
+
+// applyBlock takes what concerns the blocks of allocation functions.
+func (r *ringReader) applyBlock(ev *event.Event) {
+	switch {
+	case ev.Kind != event.Free:
+		if ev.Kind != event.ReallocEnter {
+			r.seen.allocs++
+		}
+	case ev.Time >= r.seen.tail:
+		r.seen.late++
+	default:
+		r.seen.frees++
+	}
+	if !r.windowed {
+		r.heap.Apply(ev)
+	} else if p := r.procs[ev.PID]; p != nil {
+		p.sample.Apply(ev)
+	}
 }
 
 // mayMapCode reports whether an event adds a module or a part of one.
@@ -182,7 +236,11 @@ func (r *ringReader) applyLifecycle(ev *event.Event) {
 	case event.Exit:
 		p.exited, p.endMono = true, ev.Time
 	}
-	r.heap.Apply(ev)
+	if r.windowed {
+		p.sample.Apply(ev)
+	} else {
+		r.heap.Apply(ev)
+	}
 	r.vm.Apply(ev)
 }
 

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"time"
 
-	"memtrace/symbolize"
 	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/live"
 	"memtrace/tracer/report"
+	"memtrace/tracer/sample"
 	"memtrace/tracer/vm"
 )
 
@@ -52,6 +52,7 @@ type found struct {
 	stacks   []report.Stack
 	splitter *splitter // nil where malloc is not glibc's
 	split    *report.MallocSplit
+	sampling *report.Sampling
 	notes    []string
 	lost     report.Lost
 	complete bool
@@ -67,13 +68,6 @@ func (t *Tracer) Snapshot(opt SnapshotOptions) []*report.Report {
 		reports = append(reports, f.report(opt))
 	}
 	return reports
-}
-
-// frames returns the return addresses of a stack. It takes the lock.
-func (t *Tracer) frames(id event.StackID) []uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.stacks[id].frames
 }
 
 func (t *Tracer) pids() []uint32 {
@@ -110,6 +104,9 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		asked.Way = f.splitter.way
 	}
 	f.heap = t.heap.Snapshot(asked)
+	if t.windowed {
+		f.estimate(t, p)
+	}
 	for _, s := range f.heap.Stacks {
 		r := t.reportStack(report.Heap, s)
 		if f.splitter != nil {
@@ -166,17 +163,6 @@ func (t *Tracer) reportStack(kind report.StackKind, s live.Stack) report.Stack {
 	return r
 }
 
-// stackName is how reports name a stack.
-func stackName(id event.StackID) string { return fmt.Sprintf("%016x", uint64(id)) }
-
-// bare returns frames that are still to be named.
-func bare(addresses []uint64) (frames []report.Frame) {
-	for _, address := range addresses {
-		frames = append(frames, report.Frame{Address: address})
-	}
-	return frames
-}
-
 // judge adds up what was lost and says in words what bears on the figures.
 func (f *found) judge(t *Tracer, p *process) {
 	c, h := &t.counters, &f.heap.Counters
@@ -209,6 +195,10 @@ func (f *found) judge(t *Tracer, p *process) {
 	if len(p.target.Objects) > 1 {
 		note("Allocations of %d mapped allocators are counted together.", len(p.target.Objects))
 	}
+	if t.windowed {
+		// What was lost of blocks is what windows were dropped for.
+		f.lost.Alloc, f.lost.AllocBytes = 0, 0
+	}
 	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0
 }
 
@@ -221,7 +211,8 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		Start:           f.start.wall,
 		End:             f.end.wall,
 		DurationSeconds: float64(f.end.mono-f.start.mono) / 1e9,
-		Mode:            "exact",
+		Mode:            report.ModeExact,
+		TracedFraction:  1,
 		Complete:        f.complete,
 		Events:          f.events(),
 		OlderSeconds:    f.older.Seconds(),
@@ -231,6 +222,10 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		Stacks:          f.stacks,
 		MallocSplit:     f.split,
 		Notes:           f.notes,
+	}
+	if f.sampling != nil {
+		r.Mode, r.Sampling = report.ModeWindows, f.sampling
+		r.TracedFraction = f.sampling.TracedSeconds / max(r.DurationSeconds, f.sampling.TracedSeconds)
 	}
 	f.remember(r, opt.Top)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
@@ -247,19 +242,53 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 	return r
 }
 
+// sort puts the worst first: what is called a leak before what is not, then what
+// is counted before what is estimated.
 func (f *found) sort(order Order) {
-	key := func(s *report.Stack) float64 { return float64(s.Bytes) }
+	key := func(s *report.Stack) float64 {
+		if e := s.Estimate; e != nil {
+			return e.LeakBytesPerSecond.Low
+		}
+		return float64(s.Bytes)
+	}
 	switch order {
 	case ByCount:
-		key = func(s *report.Stack) float64 { return float64(s.Blocks) }
+		key = func(s *report.Stack) float64 {
+			if e := s.Estimate; e != nil {
+				return e.LeakBlocksPerSecond.Low
+			}
+			return float64(s.Blocks)
+		}
 	case ByGrowth:
 		key = func(s *report.Stack) float64 { return s.GrowthBytesPerSecond }
 	case BySurvival:
-		key = func(s *report.Stack) float64 { return s.Survival }
+		key = func(s *report.Stack) float64 {
+			if e := s.Estimate; e != nil {
+				return e.Survival
+			}
+			return s.Survival
+		}
 	}
-	slices.SortFunc(f.stacks, func(a, b report.Stack) int {
-		return cmp.Or(cmp.Compare(key(&b), key(&a)), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID))
+	slices.SortStableFunc(f.stacks, func(a, b report.Stack) int {
+		return cmp.Or(
+			cmp.Compare(rank(&a), rank(&b)),
+			cmp.Compare(key(&b), key(&a)),
+			cmp.Compare(b.Bytes, a.Bytes),
+			cmp.Compare(a.ID, b.ID))
 	})
+}
+
+// rank orders stacks by what is said of them.
+func rank(s *report.Stack) int {
+	switch {
+	case s.Estimate == nil:
+		return 2
+	case s.Estimate.Class == string(sample.Leak):
+		return 0
+	case s.Estimate.Class == string(sample.Active):
+		return 1
+	}
+	return 3
 }
 
 func (f *found) events() report.Events {
@@ -281,24 +310,4 @@ func (f *found) events() report.Events {
 
 func sum(a, b live.Sum) report.Sum {
 	return report.Sum{Bytes: a.Bytes + b.Bytes, Blocks: a.Blocks + b.Blocks}
-}
-
-// name resolves bare frames. Every address of a stack is behind the call that
-// it comes from.
-func name(symbols *symbolize.Process, bare []report.Frame) []report.Frame {
-	frames := make([]report.Frame, 0, len(bare))
-	for _, b := range bare {
-		for _, s := range symbols.Resolve(b.Address, true) {
-			frames = append(frames, report.Frame{
-				Address:  s.Address,
-				Function: s.Function,
-				Module:   s.Module,
-				Offset:   s.Offset,
-				File:     s.File,
-				Line:     s.Line,
-				Inline:   s.Inline,
-			})
-		}
-	}
-	return frames
 }

@@ -53,6 +53,12 @@ func (s *spillReader) grow(n int) {
 func (r *ringReader) applySpill(key *bpf.MemtraceSpillKey, value *bpf.MemtraceSpill) {
 	switch kind := event.Kind(key.Kind); kind {
 	case event.Free, event.ReallocEnter:
+		if r.windowed {
+			if p := r.procs[key.Tgid]; p != nil {
+				p.sample.Free(key.Addr, value.Time)
+			}
+			return
+		}
 		r.heap.ApplyLateFree(key.Tgid, key.Addr, value.Time, kind == event.ReallocEnter, value.Tid)
 	case event.Munmap, event.MremapEnter:
 		r.vm.ApplyLateUnmap(&event.Event{
@@ -61,6 +67,9 @@ func (r *ringReader) applySpill(key *bpf.MemtraceSpillKey, value *bpf.MemtraceSp
 		})
 	case event.Exec:
 		// What was born before is gone; there is no order to be kept with it.
+		if p := r.procs[key.Tgid]; p != nil && r.windowed {
+			p.sample.Apply(&event.Event{Kind: kind})
+		}
 		r.heap.Gap(key.Tgid, value.Time)
 		r.vm.Gap(key.Tgid, value.Time)
 		r.follower.programChanged(key.Tgid, execByThread)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -28,6 +29,14 @@ type Tracer struct {
 	follower    *follower
 	// stopMemory ends the watch of the address spaces.
 	stopMemory func()
+	// sampler is nil where every call is to be traced, whatever it costs.
+	sampler *sampler
+	// generation is that of the probes, see bpf/state.h.
+	generation uint32
+	// attaching guards the links of processes while the trace goes on.
+	attaching sync.Mutex
+	// syncs are asked for by who waits for the reader.
+	syncs chan chan struct{}
 	// tables are nil where stacks are walked by frame pointers.
 	tables *tables
 
@@ -41,6 +50,10 @@ type Tracer struct {
 	// missed is how often the kernel left out a tracepoint program: of any
 	// process's system calls, few of which change an address space.
 	missed uint64
+	seen   seen
+	// windowed: since windowsSince only windows of time are watched.
+	windowed     bool
+	windowsSince moment
 	// start and end bound the time in which every call was seen. end is zero
 	// while tracing.
 	start, end moment
@@ -84,6 +97,8 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		vm:     vm.NewLedger(),
 		stacks: make(map[event.StackID]stack),
 		procs:  make(map[uint32]*process),
+		seen:   seen{tail: math.MaxUint64},
+		syncs:  make(chan chan struct{}),
 	}
 	t.follower = newFollower(t)
 	defer func() {
@@ -107,6 +122,13 @@ func Open(cfg Config) (_ *Tracer, err error) {
 	if t.reader, err = ringbuf.NewReader(t.progs.objs.Events); err != nil {
 		return nil, fmt.Errorf("open the ring buffer: %w", err)
 	}
+	if cfg.MaxOverhead > 0 {
+		costs, err := t.calibrate()
+		if err != nil {
+			return nil, err
+		}
+		t.sampler = newSampler(t, costs)
+	}
 	if t.kernelLinks, err = attachKernel(t.progs); err != nil {
 		return nil, err
 	}
@@ -127,7 +149,7 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		}
 	}
 	t.start = now()
-	if err := t.setLive(true); err != nil {
+	if err := t.setLive(liveAllocs | liveFrees); err != nil {
 		return nil, err
 	}
 	t.follower.run()
@@ -155,13 +177,15 @@ func (t *Tracer) loadTables(p *process) error {
 	return nil
 }
 
+// What of live (bpf/state.h) stands for allocations and what for frees.
+const (
+	liveAllocs = 1 << iota
+	liveFrees
+)
+
 // setLive opens or shuts the gate: only calls entered while it is open count.
-func (t *Tracer) setLive(open bool) error {
-	var value uint32
-	if open {
-		value = 1
-	}
-	if err := t.progs.objs.Live.Set(value); err != nil {
+func (t *Tracer) setLive(open uint32) error {
+	if err := t.progs.objs.Live.Set(open); err != nil {
 		return fmt.Errorf("switch the probes: %w", err)
 	}
 	return nil
@@ -171,13 +195,19 @@ func (t *Tracer) setLive(open bool) error {
 // detaches, reads what is still on its way, and returns nil. It is called once.
 func (t *Tracer) Run(ctx context.Context) error {
 	r := ringReader{Tracer: t}
+	if t.sampler != nil {
+		t.sampler.start()
+	}
 	err := r.readUntil(func() bool { return ctx.Err() != nil || t.allExited() })
 	return errors.Join(err, t.stop(&r))
 }
 
 // stop ends the trace at one moment for all probes, detaches, and drains.
 func (t *Tracer) stop(r *ringReader) error {
-	err := t.setLive(false)
+	if t.sampler != nil {
+		t.sampler.finish()
+	}
+	err := t.setLive(0)
 	t.mu.Lock()
 	t.end = now()
 	t.mu.Unlock()
@@ -189,6 +219,9 @@ func (t *Tracer) stop(r *ringReader) error {
 // detach closes every link. It is safe to call again.
 func (t *Tracer) detach() error {
 	t.follower.stop()
+	if t.sampler != nil {
+		t.sampler.finish()
+	}
 	if t.stopMemory != nil {
 		t.stopMemory()
 	}

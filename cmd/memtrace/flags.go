@@ -28,17 +28,21 @@ type options struct {
 	minSize  uint64
 	maxSize  uint64
 	blocks   bool
-	format   string
-	output   string
-	depth    int
-	ringSize uint64
-	debugDir []string
-	color    string
-	ready    string
-	quiet    bool
-	verbose  bool
-	version  bool
-	help     bool
+	exact    bool
+	// maxOverhead is in percent.
+	maxOverhead float64
+	maxStall    time.Duration
+	format      string
+	output      string
+	depth       int
+	ringSize    uint64
+	debugDir    []string
+	color       string
+	ready       string
+	quiet       bool
+	verbose     bool
+	version     bool
+	help        bool
 }
 
 // Output formats.
@@ -57,7 +61,7 @@ func usagef(format string, args ...any) error {
 }
 
 func parseFlags(args []string) (*options, *pflag.FlagSet, error) {
-	o := &options{older: 500 * time.Millisecond, ringSize: 32 << 20}
+	o := &options{older: 500 * time.Millisecond, ringSize: 32 << 20, maxStall: 50 * time.Millisecond}
 	fs := o.flagSet()
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
@@ -97,7 +101,9 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.BoolVarP(&o.blocks, "show-blocks", "a", false, "addresses and sizes under each stack")
 	fs.StringVarP(&o.format, "format", "f", formatText, "text|json|folded|pprof")
 	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
-	fs.Bool("exact", true, "trace every call (the only mode there is)")
+	fs.Float64Var(&o.maxOverhead, "max-overhead", 3, "`PERCENT` of the target's time that tracing may cost; what\nwould cost more is estimated from windows of time")
+	fs.Var((*durationValue)(&o.maxStall), "max-stall", "the most that one window may delay the target")
+	fs.BoolVar(&o.exact, "exact", false, "trace every call, whatever it costs")
 	fs.IntVar(&o.depth, "stack-depth", 127, "frames kept of a stack, 1 to 127")
 	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "ring buffer, a power of two of `BYTES`")
 	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{"/usr/lib/debug"}, "where separate debug files are (repeatable)")
@@ -165,8 +171,12 @@ func (o *options) check(fs *pflag.FlagSet) error {
 		return usagef("--format %s holds one report: leave out the interval", o.format)
 	case o.format == formatPprof && len(o.pids) > 1:
 		return usagef("--format pprof holds one process: give one -p")
-	case fs.Changed("exact") && fs.Lookup("exact").Value.String() == "false":
-		return usagef("--exact=false: there is no other mode")
+	case !(o.maxOverhead >= 0.1 && o.maxOverhead <= 100):
+		return usagef("--max-overhead %g: give 0.1 to 100 percent", o.maxOverhead)
+	case o.maxStall < 10*time.Millisecond || o.maxStall > 10*time.Second:
+		return usagef("--max-stall %v: give 10ms to 10s", o.maxStall)
+	case o.exact && (fs.Changed("max-overhead") || fs.Changed("max-stall")):
+		return usagef("--exact traces every call whatever it costs: leave out --max-overhead and --max-stall")
 	}
 	for _, pid := range o.pids {
 		if pid < 1 {

@@ -30,7 +30,7 @@ type traceRun struct {
 func startMemtrace(t testing.TB, args ...string) *traceRun {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready")
-	args = append([]string{"-f", "json", "-T", "0", "--older", "0", "--ready-file", ready}, args...)
+	args = append([]string{"--exact", "-f", "json", "-T", "0", "--older", "0", "--ready-file", ready}, args...)
 	r := launchMemtrace(t, args...)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(ready); err == nil {

@@ -17,8 +17,13 @@ type Report struct {
 	Start           time.Time `json:"start"`
 	End             time.Time `json:"end"`
 	DurationSeconds float64   `json:"duration_seconds"`
-	// Mode is how calls were observed: "exact", every one of them.
-	Mode string `json:"mode"`
+	// Mode is how calls of allocation functions were observed (ModeExact and
+	// following), TracedFraction the part of the time in which they were. System
+	// calls are observed all the time.
+	Mode           string  `json:"mode"`
+	TracedFraction float64 `json:"traced_fraction"`
+	// Sampling is there in ModeWindows.
+	Sampling *Sampling `json:"sampling,omitempty"`
 	// Complete is false where anything was lost: figures are then lower bounds.
 	Complete bool   `json:"complete"`
 	Events   Events `json:"events"`
@@ -127,6 +132,8 @@ type Stack struct {
 	Survival        float64 `json:"survival"`
 	OldestSeconds   float64 `json:"oldest_seconds"`
 	YoungestSeconds float64 `json:"youngest_seconds"`
+	// Estimate is there where the stack was observed in windows of time.
+	Estimate *Estimate `json:"estimate,omitempty"`
 	// Served is Bytes and Blocks by the way malloc served them; only of glibc.
 	Served *Served `json:"served,omitempty"`
 	// Truncated: the stack is deeper than the frames below.
