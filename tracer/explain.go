@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"memtrace/tracer/report"
+	"memtrace/tracer/sample"
 )
 
 // The parts of a growth, 0 to 1, that decide what is said of it.
@@ -33,6 +34,9 @@ type explainer struct {
 	stacks []report.Stack
 	shown  int
 	name   func(*report.Stack) string
+	// estimated: blocks were observed in windows of time, and what stacks leak of
+	// them is an estimate. Mappings are observed all the time.
+	estimated bool
 	// mapped is the bytes of mappings by the stacks that made them.
 	mapped map[mappedBy]uint64
 	// seconds is how long growth was looked at.
@@ -62,16 +66,27 @@ func (e *explainer) in(class string, s *report.Stack) uint64 {
 // explain returns the explanation, empty where nothing grows.
 func (e *explainer) explain() string {
 	var texts []string
+	var heaps []*report.Region
 	for i := range e.memory.Regions {
 		r := &e.memory.Regions[i]
+		if !r.Growing || r.GrowthBytes <= 0 {
+			continue
+		}
 		switch r.Class {
-		case "brk", "arena", "malloc_mmap", "mmap", "thread_stack":
-			if r.Growing && r.GrowthBytes > 0 {
-				texts = append(texts, e.class(r))
+		case "brk", "arena", "malloc_mmap":
+			if e.estimated {
+				heaps = append(heaps, r)
+				continue
 			}
+			texts = append(texts, e.class(r))
+		case "mmap", "thread_stack":
+			texts = append(texts, e.class(r))
 		}
 	}
-	if len(texts) == 0 && e.memory.ResidentGrowthBytes > 0 && strings.HasPrefix(e.memory.Verdict, "resident grows") {
+	if len(heaps) > 0 {
+		texts = append(texts, e.estimate(heaps))
+	}
+	if len(texts) == 0 && !e.estimated && e.memory.ResidentGrowthBytes > 0 && strings.HasPrefix(e.memory.Verdict, "resident grows") {
 		return e.resident()
 	}
 	return strings.Join(texts, "; ")
@@ -118,35 +133,72 @@ type part struct {
 	bytes float64
 }
 
-// class names the two stacks that have added most to a class that has grown.
+// class explains the growth of one class.
 func (e *explainer) class(r *report.Region) string {
 	var parts []part
-	var all float64
 	for i := range e.stacks {
 		s := &e.stacks[i]
 		if n := e.kept(s, e.in(r.Class, s)); n > 0 {
 			parts = append(parts, part{i, n})
-			all += n
 		}
 	}
-	grown := e.steadily(r.GrowthBytesPerSecond, float64(r.GrowthBytes))
-	if all < negligible*grown || len(parts) == 0 {
+	text, all := e.by(parts, e.steadily(r.GrowthBytesPerSecond, float64(r.GrowthBytes)))
+	switch {
+	case all < negligible:
 		return r.Label + ": " + unexplained(r.Class)
+	case all < most:
+		text += ", the rest by no outstanding allocation that keeps growing"
+	}
+	return r.Label + ": " + text
+}
+
+// estimate explains the growth of malloc's classes by what is estimated to leak,
+// of which it is not known how much lies in which.
+func (e *explainer) estimate(heaps []*report.Region) string {
+	var labels []string
+	var grown float64
+	for _, r := range heaps {
+		labels = append(labels, r.Label)
+		grown += r.GrowthBytesPerSecond * e.seconds
+	}
+	var parts []part
+	for i := range e.stacks {
+		s := e.stacks[i].Estimate
+		if s == nil || s.Class != string(sample.Leak) && s.Class != string(sample.Active) {
+			continue
+		}
+		if n := s.LeakBytesPerSecond.Value * e.seconds; n > 0 {
+			parts = append(parts, part{i, n})
+		}
+	}
+	text, all := e.by(parts, grown)
+	if all < negligible {
+		text = "no stack is estimated to leak that much: fragmentation, free memory that malloc keeps, or leaks that windows of time have not made certain"
+	} else {
+		text += " (estimated)"
+	}
+	return strings.Join(labels, " and ") + ": " + text
+}
+
+// by names the two stacks that have added most to what has grown by so many
+// bytes. It also returns the part of the growth, 0 to 1 and more, that all make.
+func (e *explainer) by(parts []part, grown float64) (text string, all float64) {
+	if len(parts) == 0 || grown <= 0 {
+		return "", 0
 	}
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(b.bytes, a.bytes) })
+	for _, p := range parts {
+		all += p.bytes / grown
+	}
 	named := parts[:min(len(parts), 2)]
 	if len(named) == 2 && named[1].bytes < secondary*named[0].bytes {
 		named = named[:1]
 	}
 	var top float64
 	for _, p := range named {
-		top += p.bytes
+		top += p.bytes / grown
 	}
-	text := fmt.Sprintf("%s: explained to %.0f %% by %s", r.Label, 100*min(top/grown, 1), e.names(named))
-	if all < most*grown {
-		text += ", the rest by no outstanding allocation that keeps growing"
-	}
-	return text
+	return fmt.Sprintf("explained to %.0f %% by %s", 100*min(top, 1), e.names(named)), all
 }
 
 // unexplained says what growth of a class can be that is no leak.

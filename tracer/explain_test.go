@@ -152,3 +152,42 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
+
+// Where blocks are seen in windows of time alone, nothing is known of what is not
+// estimated: that it is no leak cannot be said.
+func TestExplainByEstimates(t *testing.T) {
+	const seconds = 10
+	leak := func(class string, rate float64) report.Stack {
+		return report.Stack{
+			Kind:     report.Heap,
+			Estimate: &report.Estimate{Class: class, LeakBytesPerSecond: report.Bounds{Value: rate}},
+		}
+	}
+	memory := report.Memory{Regions: []report.Region{
+		{Class: "brk", Label: "brk heap", GrowthBytes: 6000, GrowthBytesPerSecond: 600, Growing: true},
+		{Class: "arena", Label: "thread arenas", GrowthBytes: 4000, GrowthBytesPerSecond: 400, Growing: true},
+	}}
+	for _, tc := range []struct {
+		stacks []report.Stack
+		want   string
+	}{
+		{
+			[]report.Stack{leak("leak", 700), leak("active leak", 200), leak("long-lived", 5000)},
+			"brk heap and thread arenas: explained to 90 % by stacks #1 and #2 below (estimated)",
+		},
+		{
+			[]report.Stack{leak("undecided", 700), leak("leak", 20)},
+			"brk heap and thread arenas: no stack is estimated to leak that much: fragmentation, free memory that malloc keeps, or leaks that windows of time have not made certain",
+		},
+	} {
+		e := explainer{memory: &memory, stacks: tc.stacks, shown: len(tc.stacks), seconds: seconds, estimated: true}
+		if got := e.explain(); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+	resident := report.Memory{Verdict: "resident grows 3 KiB/s, in memory that was mapped before", ResidentGrowthBytes: 100000}
+	e := explainer{memory: &resident, seconds: seconds, estimated: true}
+	if got := e.explain(); got != "" {
+		t.Errorf("got %q of a resident size, want nothing", got)
+	}
+}

@@ -53,8 +53,9 @@ func (f *found) remember(r *report.Report, top int) {
 	}
 	e := explainer{
 		memory: m, stacks: r.Stacks, shown: shown, seconds: r.DurationSeconds,
-		name:   func(s *report.Stack) string { return f.callers(s.Frames) },
-		mapped: make(map[mappedBy]uint64),
+		estimated: f.sampling != nil,
+		name:      func(s *report.Stack) string { return f.callers(s.Frames) },
+		mapped:    make(map[mappedBy]uint64),
 	}
 	for m, bytes := range s.Mapped {
 		e.mapped[mappedBy{stackName(event.StackID(m.Origin)), m.Class.String()}] = bytes
