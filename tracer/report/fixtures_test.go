@@ -27,6 +27,7 @@ func fixture() *Report {
 		End:             traceStart.Add(30 * time.Second),
 		DurationSeconds: 30,
 		Mode:            "exact",
+		TracedFraction:  1,
 		Complete:        true,
 		Events:          Events{Alloc: 1204331, Free: 1190002, Realloc: 17, UnknownFree: 5},
 		OlderSeconds:    0.5,
