@@ -92,10 +92,12 @@ SITE void *site_mremap(void *p, size_t from, size_t n)
 }
 
 // leak allocates LEAK bytes in blocks of the given size. The last block takes
-// the rest as well, for none may be smaller: that would change its way.
+// the rest as well, for none may be smaller: that would change its way. left is
+// volatile lest the compiler makes a copy of the call for the last block, and so
+// another stack.
 static void leak(enum site s, void *(*alloc)(size_t), size_t size)
 {
-    size_t left = LEAK;
+    volatile size_t left = LEAK;
 
     while (left > 0) {
         size_t n = left < 2 * size ? left : size;
