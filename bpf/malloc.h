@@ -106,7 +106,7 @@ int enter_realloc(struct pt_regs *ctx)
 	if (!t) {
 		/* Not counted: nested, or for want of room, or since only frees are. In
 		 * the last two cases the old block leaves all the same. */
-		if (live && (!(live & LIVE_ALLOCS) || !bpf_map_lookup_elem(&threads, &id)) &&
+		if (live & LIVE_FREES && (!(live & LIVE_ALLOCS) || !bpf_map_lookup_elem(&threads, &id)) &&
 		    is_target(id >> 32))
 			gone(NULL, EV_FREE, id, old);
 		return 0;
@@ -130,7 +130,7 @@ int enter_free(struct pt_regs *ctx)
 	struct thread *t;
 
 	own_stack(ctx);
-	if (!addr || !live)
+	if (!addr || !(live & LIVE_FREES))
 		return 0;
 	t = bpf_map_lookup_elem(&threads, &id);
 	if (t) {

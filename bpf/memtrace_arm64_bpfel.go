@@ -178,6 +178,7 @@ const (
 	MemtraceVarUnusedUnwindBlock   = "unused_unwind_block"
 	MemtraceVarUnusedUnwindRule    = "unused_unwind_rule"
 	MemtraceVarWakeBytes           = "wake_bytes"
+	MemtraceVarWindowed            = "windowed"
 )
 
 // LoadMemtrace returns the embedded CollectionSpec for Memtrace.
@@ -273,6 +274,7 @@ type MemtraceVariableSpecs struct {
 	UnusedUnwindBlock *ebpf.VariableSpec `ebpf:"unused_unwind_block"`
 	UnusedUnwindRule  *ebpf.VariableSpec `ebpf:"unused_unwind_rule"`
 	WakeBytes         *ebpf.VariableSpec `ebpf:"wake_bytes"`
+	Windowed          *ebpf.VariableSpec `ebpf:"windowed"`
 }
 
 // MemtraceObjects contains all objects after they have been loaded into the kernel.
@@ -343,6 +345,7 @@ type MemtraceVariables struct {
 	UnusedUnwindBlock *ebpf.Variable `ebpf:"unused_unwind_block"`
 	UnusedUnwindRule  *ebpf.Variable `ebpf:"unused_unwind_rule"`
 	WakeBytes         *ebpf.Variable `ebpf:"wake_bytes"`
+	Windowed          *ebpf.Variable `ebpf:"windowed"`
 }
 
 // MemtracePrograms contains all programs after they have been loaded into the kernel.

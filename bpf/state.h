@@ -11,9 +11,10 @@ const volatile __u64 max_size = ~0ULL;
 /* The reader is woken when this many bytes wait for it; below, it polls. */
 const volatile __u64 wake_bytes = 1 << 20;
 
-/* What of live is set while allocations, and what while frees are reported. */
+/* What of live is set while allocations, frees and system calls are reported. */
 #define LIVE_ALLOCS 1
 #define LIVE_FREES 2
+#define LIVE_CALLS 4
 
 /*
  * The gate: set once every probe is attached, cleared before the first one is
@@ -21,6 +22,12 @@ const volatile __u64 wake_bytes = 1 << 20;
  * only some of the probes are there.
  */
 __u32 live SEC(".data.control");
+
+/*
+ * Set where allocation functions are probed in windows of time. Which system calls
+ * they make is not known then: all are reported alike.
+ */
+__u32 windowed SEC(".data.control");
 
 /*
  * Raised while the probes on allocation functions are away: their calls in flight

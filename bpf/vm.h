@@ -14,12 +14,12 @@
 /* Whether the call was made by an allocation function in flight. */
 static __always_inline __u8 in_allocator(const struct thread *t, const struct pt_regs *regs)
 {
-	return in_flight(t) && STACK_POINTER(regs) < t->sp ? EV_IN_ALLOCATOR : 0;
+	return !windowed && in_flight(t) && STACK_POINTER(regs) < t->sp ? EV_IN_ALLOCATOR : 0;
 }
 
 static __always_inline struct thread *traced_thread(__u64 id)
 {
-	return live ? this_thread(id) : NULL;
+	return live & LIVE_CALLS ? this_thread(id) : NULL;
 }
 
 static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs *regs,
@@ -48,7 +48,7 @@ static __always_inline void vm_left(__u8 kind, const struct pt_regs *regs, __u64
 	__u64 id = bpf_get_current_pid_tgid(), time;
 	struct thread *t = traced_thread(id);
 
-	if (!t && !(live && is_target(id >> 32)))
+	if (!t && !(live & LIVE_CALLS && is_target(id >> 32)))
 		return;
 	time = bpf_ktime_get_ns();
 	if (!emit_long(kind, t ? in_allocator(t, regs) : 0, id, time, addr, size, 0, arg, wake_flags()))

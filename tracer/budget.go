@@ -14,8 +14,9 @@ const (
 	maxTail      = 20 * time.Millisecond
 	minPause     = 250 * time.Millisecond // taking probes away takes the kernel that long
 	maxPause     = 30 * time.Second
-	windowShare  = 0.6  // of the stall that a window may cost, the rest is for its tail
-	budgetSafety = 0.85 // plan for less than what is allowed: rates change
+	windowShare  = 0.6                   // of the stall that a window may cost, the rest is for its tail
+	readCost     = 150 * time.Nanosecond // of memtrace's time for an event (make bench)
+	budgetSafety = 0.85                  // plan for less than what is allowed: rates change
 )
 
 // budget holds what tracing may cost and plans windows accordingly. Costs count as
@@ -42,20 +43,28 @@ type phase struct {
 	own time.Duration
 }
 
-func (l *phase) threads() float64 { return max(l.busy, 1) }
+func (p *phase) threads() float64 { return max(p.busy, 1) }
 
 // stalled is for how long probes kept each working thread from its work.
-func (b *budget) stalled(l phase) time.Duration {
-	lost := float64(l.allocs)*float64(b.cost.alloc) + float64(l.frees)*float64(b.cost.free)
-	return min(time.Duration(lost/l.threads()), l.took)
+func (b *budget) stalled(p phase) time.Duration {
+	lost := float64(p.allocs)*float64(b.cost.alloc) + float64(p.frees)*float64(b.cost.free)
+	return min(time.Duration(lost/p.threads()), p.took)
 }
 
-// overhead is what tracing cost in that time, as part of the target's time.
-func (b *budget) overhead(l phase) float64 {
-	if l.took <= 0 {
+// perCall is what the calls alone cost in that time, as part of the target's time:
+// what watching less of them would spare.
+func (b *budget) perCall(p phase) float64 {
+	if p.took <= 0 {
 		return 0
 	}
-	return float64(b.stalled(l)+time.Duration(float64(l.own)/l.threads())) / float64(l.took)
+	read := float64(p.allocs+p.frees) * float64(readCost)
+	return (float64(b.stalled(p)) + read/p.threads()) / float64(p.took)
+}
+
+// calls is how many pairs of calls use up what may be spent in so long, at one
+// thread.
+func (b *budget) calls(d time.Duration) uint64 {
+	return uint64(b.max*float64(d)/float64(b.cost.alloc+b.cost.free)) * 2
 }
 
 // plan is the next window.
@@ -73,7 +82,8 @@ func (b *budget) next(window, tail phase, own time.Duration) plan {
 	}
 	stall := float64(b.stall)
 	p := plan{
-		window: bounded(stall*windowShare/part(window), minWindow, maxWindow),
+		// What was seen of a target that happened to sleep says little.
+		window: bounded(min(stall*windowShare/part(window), 2*float64(window.took)), minWindow, maxWindow),
 		tail:   bounded(stall*(1-windowShare)/part(tail), minTail, maxTail),
 	}
 	cost := float64(p.window)*part(window) + float64(p.tail)*part(tail) + float64(own)/window.threads()

@@ -32,13 +32,17 @@ type checker struct {
 	memory map[uint32]*procmem.Memory
 }
 
+func newChecker() checker {
+	return checker{seed: maphash.MakeSeed(), memory: make(map[uint32]*procmem.Memory)}
+}
+
 func (c *checker) close() {
 	for _, m := range c.memory {
 		if m != nil {
 			_ = m.Close() // it was only read
 		}
 	}
-	c.memory = nil
+	clear(c.memory)
 }
 
 // check looks at the candidates of the last window, or at all. It returns how long
@@ -86,10 +90,6 @@ func (c *checker) look(pid uint32, view *mallocView) {
 
 // read fills the spans, each with the word before a block and its first bytes.
 func (c *checker) read(pid uint32, n int) {
-	if c.memory == nil {
-		c.memory = make(map[uint32]*procmem.Memory)
-		c.seed = maphash.MakeSeed()
-	}
 	m, opened := c.memory[pid]
 	if !opened {
 		m, _ = procmem.Open(int(pid)) // the process may be gone: then nothing is known
@@ -107,6 +107,7 @@ func (c *checker) read(pid uint32, n int) {
 	}
 	if m != nil {
 		m.Read(c.spans)
+		_ = m.Alive() // ends the snapshot; of a process that is gone nothing is read
 	}
 }
 

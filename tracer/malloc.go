@@ -17,9 +17,12 @@ import (
 // mallocView is what is known of the malloc of a process, where it is glibc's.
 // The reader keeps it up; Snapshot reads it under the lock.
 type mallocView struct {
-	// using guards heap, which kept uses for long and without the lock.
-	using sync.Mutex
-	heap  *ptmalloc.Heap
+	// using guards heap and what reads it, for long and without the lock.
+	using    sync.Mutex
+	heap     *ptmalloc.Heap
+	checker  *ptmalloc.Checker
+	blocks   []ptmalloc.Block
+	verdicts []ptmalloc.Verdict
 	// err is why heap is nil.
 	err    error
 	brk    ptmalloc.BrkRange
@@ -88,6 +91,28 @@ func (v *mallocView) poll(now uint64) {
 // findFree marks those candidates whose chunks are free. What cannot be known is
 // not marked.
 func (v *mallocView) findFree(list []sample.Candidate, free []bool) {
+	if v == nil {
+		return
+	}
+	v.using.Lock()
+	defer v.using.Unlock()
+	if v.heap == nil {
+		return
+	}
+	if v.checker == nil {
+		v.checker = ptmalloc.NewChecker(v.heap)
+	}
+	v.blocks = v.blocks[:0]
+	for i := range list {
+		v.blocks = append(v.blocks, ptmalloc.Block{Address: list[i].Address, Header: ptmalloc.Header(list[i].Header)})
+	}
+	v.verdicts = append(v.verdicts[:0], make([]ptmalloc.Verdict, len(list))...)
+	if err := v.checker.Check(v.blocks, v.verdicts); err != nil {
+		return // the process has ended
+	}
+	for i, verdict := range v.verdicts {
+		free[i] = free[i] || verdict.State == ptmalloc.Free
+	}
 }
 
 // canCheck reports whether findFree can find anything.

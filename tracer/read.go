@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -17,8 +18,12 @@ import (
 
 const (
 	// pollInterval is how long records may wait in the ring while it is nearly
-	// empty; filling up, it wakes the reader (wake_bytes in bpf/state.h).
+	// empty; filling up, it wakes the reader (wake_bytes in bpf/state.h). After
+	// idlePolls without a record they may wait for idleInterval: waking up all the
+	// time takes some percent of a processor.
 	pollInterval = 5 * time.Millisecond
+	idlePolls    = 10
+	idleInterval = 50 * time.Millisecond
 	// batch is how many records are applied between looks at the clock, the
 	// counters and the processes.
 	batch = 4096
@@ -35,6 +40,7 @@ type ringReader struct {
 	spills  spillReader
 	looked  time.Time
 	flushed bool
+	idle    int // polls without a record
 	// behind is how many bytes of the ring were there when spills were last
 	// drained and are still to be read; spillTime is when that was.
 	behind    int
@@ -59,7 +65,9 @@ func (r *ringReader) readUntil(over func() bool) error {
 			close(waiting)
 			waiting = nil
 		}
-		r.lookAtProcesses()
+		if err := r.lookAtProcesses(); err != nil {
+			return err
+		}
 		// A stop that could wait for the ring to run dry might never come.
 		if over() && (caughtUp || !r.allExited()) {
 			return nil
@@ -111,12 +119,18 @@ func (r *ringReader) drain() error {
 
 // readBatch applies up to batch records. It returns true when the ring ran dry.
 func (r *ringReader) readBatch() (dry bool, err error) {
-	r.reader.SetDeadline(time.Now().Add(pollInterval))
+	interval := pollInterval
+	if r.idle >= idlePolls {
+		interval = idleInterval
+	}
+	r.reader.SetDeadline(time.Now().Add(interval))
 	// The first record is waited for without the lock.
 	ok, err := r.next()
 	if !ok || err != nil {
+		r.idle++
 		return true, err
 	}
+	r.idle = 0
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for n := 0; ok && err == nil; n++ {
@@ -162,6 +176,9 @@ func (r *ringReader) apply() error {
 			r.stacks[ev.Stack] = stack{slices.Clone(ev.Frames), ev.Flags&event.Truncated != 0}
 		}
 	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap, event.MremapFail, event.Brk, event.Mprotect:
+		if r.windowed && reservesHeap(ev) {
+			ev.Flags |= event.InAllocator
+		}
 		r.vm.Apply(ev)
 		if p := r.procs[ev.PID]; p != nil && ev.Kind == event.Brk {
 			p.malloc.grown(ev.Addr)
@@ -189,11 +206,25 @@ func (r *ringReader) applyBlock(ev *event.Event) {
 	default:
 		r.seen.frees++
 	}
+	if r.seen.allocs+r.seen.frees >= r.seen.alarm {
+		r.seen.alarm = math.MaxUint64
+		select {
+		case r.alarm <- struct{}{}:
+		default:
+		}
+	}
 	if !r.windowed {
 		r.heap.Apply(ev)
 	} else if p := r.procs[ev.PID]; p != nil {
 		p.sample.Apply(ev)
 	}
+}
+
+// reservesHeap reports whether an event is that of glibc reserving addresses for
+// an arena (new_heap in malloc/arena.c).
+func reservesHeap(ev *event.Event) bool {
+	const flags = unix.MAP_ANONYMOUS | unix.MAP_NORESERVE
+	return ev.Kind == event.Mmap && ev.Arg&0xffffffff == unix.PROT_NONE && ev.Arg>>32&flags == flags
 }
 
 // mayMapCode reports whether an event adds a module or a part of one.
@@ -278,14 +309,10 @@ func (r *ringReader) drainSpills() error {
 	if err != nil {
 		return err
 	}
-	missed, err := r.progs.objs.missed()
-	if err != nil {
-		return err
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.counters
-	r.counters, r.missed = total, missed
+	r.counters = total
 	if total.LostMmap != before.LostMmap || total.Spilled != before.Spilled {
 		// A module may have come or gone unseen.
 		for pid := range r.procs {
@@ -313,13 +340,18 @@ func (r *ringReader) drainSpills() error {
 
 // lookAtProcesses ends those that died without an event: killed between being
 // looked up and being attached to.
-func (r *ringReader) lookAtProcesses() {
+func (r *ringReader) lookAtProcesses() error {
 	if time.Since(r.looked) < lookInterval {
-		return
+		return nil
 	}
 	r.looked = time.Now()
+	missed, err := r.progs.objs.missed()
+	if err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.missed = missed
 	for _, p := range r.procs {
 		if !p.exited {
 			p.malloc.poll(now().mono)
@@ -328,4 +360,5 @@ func (r *ringReader) lookAtProcesses() {
 			p.exited, p.endMono = true, now().mono
 		}
 	}
+	return nil
 }

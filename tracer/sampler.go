@@ -26,11 +26,15 @@ type sampler struct {
 	plan   plan
 	done   sync.WaitGroup
 	stop   context.CancelFunc
+	// finished: there is nothing left to do.
+	finished sync.Once
 	// closing are probes that are being taken away.
 	closing sync.WaitGroup
 	spent   spending
 	busy    float64
 	checker checker
+	// checked is how long the last look at all candidates took.
+	checked time.Duration
 }
 
 // spending is what tracing has cost since the trace began. The Tracer's lock
@@ -49,14 +53,17 @@ type seen struct {
 	allocs, frees uint64
 	// late are the frees from the time tail on (ns), which are not in frees.
 	late, tail uint64
+	// alarm is at how many calls the Tracer's alarm goes off.
+	alarm uint64
 }
 
 func newSampler(t *Tracer, costs probeCosts) *sampler {
 	return &sampler{
-		t:      t,
-		budget: budget{max: t.cfg.MaxOverhead, stall: t.cfg.MaxStall, cost: costs},
-		plan:   plan{window: trialWindow, tail: maxTail},
-		stop:   func() {},
+		t:       t,
+		budget:  budget{max: t.cfg.MaxOverhead, stall: t.cfg.MaxStall, cost: costs},
+		plan:    plan{window: trialWindow, tail: maxTail},
+		stop:    func() {},
+		checker: newChecker(),
 	}
 }
 
@@ -74,22 +81,20 @@ func (s *sampler) start() {
 
 // finish ends the work. The gate is shut and no probe of a window is left.
 func (s *sampler) finish() {
-	s.stop()
-	s.done.Wait()
-	s.closing.Wait()
-	if s.t.windowed {
-		s.checker.check(s.t, true)
-	}
-	s.checker.close()
+	s.finished.Do(func() {
+		s.stop()
+		s.done.Wait()
+		s.closing.Wait()
+		if s.t.windowed {
+			s.checker.check(s.t, true)
+		}
+		s.checker.close()
+	})
 }
 
 // outgrow waits, while every call is traced, until that costs more than it may. It
 // returns false when the trace ends first.
 func (s *sampler) outgrow(ctx context.Context) bool {
-	const (
-		tick = 100 * time.Millisecond
-		over = 20 // ticks that the cost is averaged over
-	)
 	m := s.meter()
 	if !sleep(ctx, trialWindow) {
 		return false
@@ -97,18 +102,23 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 	s.t.sync(ctx, trialWindow)
 	trial := m.read()
 	s.account(trial)
-	if s.budget.overhead(trial) > s.budget.max {
+	if s.budget.perCall(trial) > s.budget.max {
 		return true
 	}
+	const (
+		tick = 250 * time.Millisecond
+		over = 8 // ticks that the cost is averaged over
+	)
 	var recent [over]float64
-	for i := 0; sleep(ctx, tick); i++ {
-		m := s.meter()
-		if !sleep(ctx, tick) {
+	for i := 0; ; i++ {
+		m = s.meter()
+		s.t.callWhen(s.budget.calls(over * tick))
+		if !s.t.called(ctx, tick) {
 			return false
 		}
 		now := m.read()
 		s.account(now)
-		recent[i%over] = s.budget.overhead(now)
+		recent[i%over] = s.budget.perCall(now) * float64(now.took) / float64(tick)
 		sum := 0.0
 		for _, o := range recent {
 			sum += o
@@ -117,7 +127,26 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 			return true
 		}
 	}
-	return false
+}
+
+// callWhen has called return early once so many more calls were seen.
+func (t *Tracer) callWhen(more uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen.alarm = t.seen.allocs + t.seen.frees + more
+}
+
+// called waits for that, or for so long; false when ctx is done first.
+func (t *Tracer) called(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-t.alarm:
+	}
+	return true
 }
 
 // account adds up what a time with probes cost.
@@ -137,7 +166,10 @@ func (s *sampler) leaveExact() {
 	t := s.t
 	t.attaching.Lock()
 	defer t.attaching.Unlock()
-	_ = t.setLive(0) // it has been set before
+	_ = t.setLive(liveCalls) // it has been set before
+	if err := t.progs.objs.Windowed.Set(uint32(1)); err != nil {
+		t.cfg.Logf("blocks with mappings of their own are not counted: %v", err)
+	}
 	t.mu.Lock()
 	t.windowed = true
 	t.windowsSince = now()
@@ -190,11 +222,12 @@ func (s *sampler) pause(ctx context.Context) {
 	start, cpu := time.Now(), s.t.targetTime()
 	end := start.Add(time.Duration(float64(s.plan.pause) * (0.5 + rand.Float64())))
 	for time.Now().Before(end) {
-		next := time.Duration(float64(checkInterval) * (0.5 + rand.Float64()))
+		interval := max(checkInterval, time.Duration(float64(s.checked)/checkShare))
+		next := time.Duration(float64(interval) * (0.5 + rand.Float64()))
 		if !sleep(ctx, min(next, time.Until(end))) {
 			return
 		}
-		s.checker.check(s.t, true)
+		s.checked = s.checker.check(s.t, true)
 	}
 	s.busy = float64(s.t.targetTime()-cpu) / float64(time.Since(start))
 }
@@ -208,21 +241,21 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 	before := t.losses()
 	m := s.meter()
 	t.begin()
-	err = errors.Join(err, t.setLive(liveAllocs|liveFrees))
-	complete := err == nil && sleep(ctx, s.plan.window)
+	err = errors.Join(err, t.setLive(liveAll))
+	complete := err == nil && s.watch(ctx, m)
 
 	cut := now().mono
 	t.mu.Lock()
 	t.seen.tail = cut
 	t.mu.Unlock()
-	err = errors.Join(err, t.setLive(liveFrees))
+	err = errors.Join(err, t.setLive(liveFrees|liveCalls))
 	s.close(births)
 	window = phase{took: time.Since(m.start)}
 	tailStart := time.Now()
 	if complete {
 		s.watchTail(ctx)
 	}
-	err = errors.Join(err, t.setLive(0))
+	err = errors.Join(err, t.setLive(liveCalls))
 	s.close(ends)
 	tail.took = time.Since(tailStart)
 	t.sync(ctx, time.Second)
@@ -240,6 +273,22 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 	t.endWindow(cut, complete)
 	s.settle(ctx)
 	return window, tail
+}
+
+// watch lets a window be open for the planned time, or until it has delayed the
+// target by what it may: a target that sleeps may wake up and allocate.
+func (s *sampler) watch(ctx context.Context, m *meter) bool {
+	for left := s.plan.window; left > 0; left = s.plan.window - time.Since(m.start) {
+		if !sleep(ctx, min(left, 2*pollInterval)) {
+			return false
+		}
+		p := m.read()
+		p.busy = s.busy
+		if s.budget.stalled(p) >= time.Duration(windowShare*float64(s.budget.stall)) {
+			break
+		}
+	}
+	return true
 }
 
 // watchTail waits as long as blocks of the window are being freed.

@@ -233,6 +233,9 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 	}
 	for i := range r.Stacks {
 		r.Stacks[i].Frames = name(f.process.symbols, r.Stacks[i].Frames)
+		if f.sampling != nil {
+			f.unwrap(&r.Stacks[i])
+		}
 	}
 	for _, m := range f.process.symbols.Mappings() {
 		r.Target.Modules = append(r.Target.Modules, report.Module{

@@ -37,6 +37,8 @@ type Tracer struct {
 	attaching sync.Mutex
 	// syncs are asked for by who waits for the reader.
 	syncs chan chan struct{}
+	// alarm goes off when more calls were seen than may be, see callWhen.
+	alarm chan struct{}
 	// tables are nil where stacks are walked by frame pointers.
 	tables *tables
 
@@ -97,7 +99,8 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		vm:     vm.NewLedger(),
 		stacks: make(map[event.StackID]stack),
 		procs:  make(map[uint32]*process),
-		seen:   seen{tail: math.MaxUint64},
+		seen:   seen{tail: math.MaxUint64, alarm: math.MaxUint64},
+		alarm:  make(chan struct{}, 1),
 		syncs:  make(chan chan struct{}),
 	}
 	t.follower = newFollower(t)
@@ -149,7 +152,7 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		}
 	}
 	t.start = now()
-	if err := t.setLive(liveAllocs | liveFrees); err != nil {
+	if err := t.setLive(liveAll); err != nil {
 		return nil, err
 	}
 	t.follower.run()
@@ -177,10 +180,12 @@ func (t *Tracer) loadTables(p *process) error {
 	return nil
 }
 
-// What of live (bpf/state.h) stands for allocations and what for frees.
+// What of live (bpf/state.h) stands for allocations, frees and system calls.
 const (
 	liveAllocs = 1 << iota
 	liveFrees
+	liveCalls
+	liveAll = liveAllocs | liveFrees | liveCalls
 )
 
 // setLive opens or shuts the gate: only calls entered while it is open count.

@@ -17,8 +17,9 @@ type span struct {
 	// own: the address is that of libc's data. Others come from the process's
 	// memory, and are read only where a page is there.
 	own bool
-	// ok is set where all of it was read.
-	ok bool
+	// ok is set where all of it was read, absent where it was not because there
+	// is no page.
+	ok, absent bool
 }
 
 // word returns the little-endian word at an offset.
@@ -37,6 +38,12 @@ type processMemory struct {
 	// there is which pages are there, 64 to a word, of those asked for in this
 	// snapshot.
 	there map[uint64]uint64
+
+	// Kept from one reading to the next.
+	ready   []*span
+	local   []unix.Iovec
+	remote  []unix.RemoteIovec
+	entries [64 * 8]byte
 }
 
 func openMemory(pid int) (*processMemory, error) {
@@ -49,7 +56,7 @@ func openMemory(pid int) (*processMemory, error) {
 		_ = process.Release() // the first error tells
 		return nil, fmt.Errorf("read the pages of process %d: %w", pid, err)
 	}
-	return &processMemory{process, pagemap, make(map[uint64]uint64)}, nil
+	return &processMemory{process: process, pagemap: pagemap, there: make(map[uint64]uint64)}, nil
 }
 
 func (m *processMemory) close() error {
@@ -71,17 +78,19 @@ func (m *processMemory) alive() error {
 const maxVectors = 1024
 
 func (m *processMemory) read(spans []span) {
-	var ready []*span
+	m.ready = m.ready[:0]
 	for i := range spans {
 		s := &spans[i]
-		s.ok = false
-		if len(s.buf) > 0 && s.addr+uint64(len(s.buf)) > s.addr && (s.own || m.present(s)) {
-			ready = append(ready, s)
+		s.ok, s.absent = false, false
+		if len(s.buf) == 0 || s.addr+uint64(len(s.buf)) < s.addr {
+			continue
+		}
+		if s.absent = !s.own && !m.present(s); !s.absent {
+			m.ready = append(m.ready, s)
 		}
 	}
-	local := make([]unix.Iovec, 0, min(len(ready), maxVectors))
-	remote := make([]unix.RemoteIovec, 0, cap(local))
-	for len(ready) > 0 {
+	local, remote := m.local, m.remote
+	for ready := m.ready; len(ready) > 0; {
 		batch := ready[:min(len(ready), maxVectors)]
 		local, remote = local[:0], remote[:0]
 		for _, s := range batch {
@@ -104,11 +113,14 @@ func (m *processMemory) read(spans []span) {
 		}
 		ready = ready[done:]
 	}
+	m.local, m.remote = local[:0], remote[:0]
 }
 
 const (
 	// Bits of a word of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
 	pagePresent, pageSwapped = 1 << 63, 1 << 62
+	// pageGuard (from 6.15) says that a page is none: glibc 2.42 guards stacks so.
+	pageGuard = 1 << 58
 )
 
 // present reports whether all pages of a span are in memory or swapped out.
@@ -133,10 +145,11 @@ func (m *processMemory) present(s *span) bool {
 
 // readGroup asks for 64 pages at once: it costs about as much as for one.
 func (m *processMemory) readGroup(group uint64) (there uint64) {
-	var entries [64 * 8]byte
+	entries := &m.entries
 	n, _ := m.pagemap.ReadAt(entries[:], int64(group*uint64(len(entries)))) // what is there serves
 	for i := 0; i+8 <= n; i += 8 {
-		if binary.LittleEndian.Uint64(entries[i:])&(pagePresent|pageSwapped) != 0 {
+		entry := binary.LittleEndian.Uint64(entries[i:])
+		if entry&(pagePresent|pageSwapped) != 0 && entry&pageGuard == 0 {
 			there |= 1 << (i / 8)
 		}
 	}

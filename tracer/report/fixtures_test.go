@@ -26,7 +26,7 @@ func fixture() *Report {
 		Start:           traceStart,
 		End:             traceStart.Add(30 * time.Second),
 		DurationSeconds: 30,
-		Mode:            "exact",
+		Mode:            ModeExact,
 		TracedFraction:  1,
 		Complete:        true,
 		Events:          Events{Alloc: 1204331, Free: 1190002, Realloc: 17, UnknownFree: 5},
@@ -255,6 +255,40 @@ func whole() *Report {
 	return r
 }
 
+// windows is a report of a process that was watched in windows.
+func windows() *Report {
+	r := fixture()
+	r.Mode, r.TracedFraction = ModeWindows, 0.0184
+	r.Events = Events{Mmap: 12, Munmap: 3}
+	r.Sampling = &Sampling{
+		SinceSeconds: 0.032, Windows: 61, TracedSeconds: 1.83, Dropped: 2, MaxOverhead: 0.03, Overhead: 0.0287, Pace: 0.061,
+		MaturitySeconds: 10, Candidates: 21204, Freed: 15011, Reused: 240, FoundFree: 5120, Checked: true,
+	}
+	frames := []Frame{sessiond("make_session", 0x1c3f, "/build/sessiond/src/session.c", 142), mainFrame(), libcStart()}
+	r.Stacks = []Stack{
+		{ID: "a1", Kind: Heap, Frames: frames, Estimate: &Estimate{
+			Class: "leak", Confidence: 0.9997,
+			LeakBytesPerSecond: Bounds{66830, 58211, 76390}, LeakBlocksPerSecond: Bounds{334.2, 291.1, 381.9},
+			Survivors: Sum{Bytes: 100000, Blocks: 500}, SurvivorWindows: 51, Young: Sum{Bytes: 20000, Blocks: 100},
+			AllocationsPerSecond: 336, Survival: 0.991, OldestSeconds: 119.2,
+		}},
+		{ID: "a2", Kind: Heap, Frames: frames[1:], Estimate: &Estimate{
+			Class: "active leak", Confidence: 0.981,
+			LeakBytesPerSecond: Bounds{8.5, 2.25, 31}, LeakBlocksPerSecond: Bounds{0.133, 0.035, 0.48},
+			Survivors: Sum{Bytes: 256, Blocks: 4}, SurvivorWindows: 4, Active: Sum{Bytes: 192, Blocks: 3},
+			AllocationsPerSecond: 0.2, Survival: 0.8, OldestSeconds: 88,
+		}},
+		{
+			ID: "a3", Kind: Mmap, Bytes: 6291456, Blocks: 6, AllocatedBytes: 6291456, AllocatedBlocks: 6,
+			Survival: 1, OldestSeconds: 101, YoungestSeconds: 3, Frames: frames[1:],
+		},
+		{ID: "a4", Kind: Heap, Frames: frames[:1], Estimate: &Estimate{Class: "undecided", Young: Sum{Bytes: 64, Blocks: 1}, Survival: 0.01}},
+	}
+	r.StacksTotal = 9
+	r.Outstanding = Sum{Bytes: 6291456, Blocks: 6}
+	return r
+}
+
 // fixtures are the reports that golden files show in every form.
 func fixtures() map[string]*Report {
 	return map[string]*Report{
@@ -267,5 +301,6 @@ func fixtures() map[string]*Report {
 		"wide":       wideNames(),
 		"mmap":       mappings(),
 		"whole":      whole(),
+		"windows":    windows(),
 	}
 }

@@ -37,10 +37,12 @@ func Text(w io.Writer, r *Report, opt TextOptions) error {
 	p := newPrinter(opt)
 	p.target(r, opt)
 	p.events(r, opt)
+	p.sampling(r)
 	p.trouble(r)
 	p.totals(r)
 	p.split(r)
 	p.verdict(r)
+	p.suspects(r)
 	p.stacks(r, opt)
 	p.surroundings(r, opt)
 	p.notes(r)
@@ -100,8 +102,8 @@ func (p *printer) events(r *Report, opt TextOptions) {
 	}
 	items := texts(escape(when))
 	switch r.Mode {
-	case "":
-	case "exact":
+	case "", ModeWindows:
+	case ModeExact:
 		items = append(items, texts("every call")...)
 	default:
 		items = append(items, texts("mode "+escape(r.Mode))...)
@@ -109,7 +111,10 @@ func (p *printer) events(r *Report, opt TextOptions) {
 	p.flow(span{}, 0, " ", joined(",", items)...)
 
 	e := r.Events
-	items = texts(counted(e.Alloc, "allocation"), counted(e.Free, "free"))
+	items = nil
+	if r.Mode != ModeWindows {
+		items = texts(counted(e.Alloc, "allocation"), counted(e.Free, "free"))
+	}
 	for _, c := range []struct {
 		n    uint64
 		noun string
@@ -201,6 +206,9 @@ func (p *printer) totals(r *Report) {
 		age = seconds(r.OlderSeconds)
 	}
 	if r.Outstanding.Blocks == 0 && r.Outstanding.Bytes == 0 {
+		if r.Mode == ModeWindows {
+			return
+		}
 		text := "Nothing is outstanding."
 		if age != "" {
 			text = "No outstanding allocation is older than " + age + "."
@@ -216,6 +224,9 @@ func (p *printer) totals(r *Report) {
 	items := []span{{exactBytes(r.Outstanding.Bytes), bold}, {"in " + counted(r.Outstanding.Blocks, "block"), plain}}
 	if age != "" {
 		items = append(items, span{"at least " + age + " old", plain})
+	}
+	if r.Mode == ModeWindows {
+		items = append(items, texts("in mappings,", "which are counted,", "not estimated")...)
 	}
 	p.flow(lead, 0, " ", items...)
 	if r.Young.Blocks > 0 {

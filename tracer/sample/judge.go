@@ -39,6 +39,10 @@ const (
 	// minSurvivors and minWindows are how many it takes at least, and from how
 	// many windows.
 	minSurvivors, minWindows = 2, 2
+	// minOutlived is how many active survivors it takes for each candidate of the
+	// stack that died late. Chunks that go from hand to hand are found free sooner
+	// or later; those of a leak never.
+	minOutlived = 4
 	// doubt is below which probability the windows are not taken as drawn from a
 	// leak that goes on at the same rate.
 	doubt = 0.001
@@ -202,7 +206,7 @@ func (c *census) count(b *block) {
 func (c *census) judge(a *account, t *tally, traced float64) Estimate {
 	e := Estimate{
 		ID: a.id, Survivors: t.survivors, Active: t.active, Young: t.young, Windows: len(t.windows),
-		AllocatedPerSecond: float64(a.allocated.Blocks) * 1e9 / traced,
+		AllocatedPerSecond: float64(a.allocated.Blocks) * 1e9 / max(traced, 1),
 		Oldest:             time.Duration(c.now - t.oldest),
 	}
 	if a.allocated.Blocks > 0 {
@@ -322,6 +326,8 @@ func (c *census) classify(e *Estimate, t *tally) Class {
 		}
 	}
 	switch idle := t.survivors.Blocks - t.active.Blocks; {
+	case idle < t.active.Blocks && e.deaths*minOutlived > t.survivors.Blocks:
+		return Undecided
 	case idle < t.active.Blocks:
 		return Active
 	case idle < minSurvivors:
