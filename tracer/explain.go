@@ -73,13 +73,13 @@ func (e *explainer) explain() string {
 			continue
 		}
 		switch r.Class {
-		case "brk", "arena", "malloc_mmap":
+		case "brk", "arena":
 			if e.estimated {
 				heaps = append(heaps, r)
 				continue
 			}
 			texts = append(texts, e.class(r))
-		case "mmap", "thread_stack":
+		case "malloc_mmap", "mmap", "thread_stack":
 			texts = append(texts, e.class(r))
 		}
 	}
@@ -152,7 +152,7 @@ func (e *explainer) class(r *report.Region) string {
 	return r.Label + ": " + text
 }
 
-// estimate explains the growth of malloc's classes by what is estimated to leak,
+// estimate explains the growth of malloc's heaps by what is estimated to leak,
 // of which it is not known how much lies in which.
 func (e *explainer) estimate(heaps []*report.Region) string {
 	var labels []string

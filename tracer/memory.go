@@ -14,6 +14,7 @@ import (
 
 // mapped returns the mappings that a process made itself, as far as they are
 // outstanding, with the stacks that made them. Neighbours of one stack are one.
+// Where only windows of time are watched malloc's mappings are among them.
 func (t *Tracer) mapped(pid uint32) (ranges []region.Range) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -22,7 +23,7 @@ func (t *Tracer) mapped(pid uint32) (ranges []region.Range) {
 			ranges[n-1].End = end
 			return
 		}
-		ranges = append(ranges, region.Range{Start: start, End: end, Class: region.Mmap, Origin: uint64(stack)})
+		ranges = append(ranges, region.Range{Start: start, End: end, Keep: true, Origin: uint64(stack)})
 	})
 	return ranges
 }

@@ -1,12 +1,16 @@
 package region
 
+import "math"
+
 // Range is what a caller knows of some addresses: their class, and where they
 // come from.
 type Range struct {
 	Start, End uint64
-	// Class is theirs, except that the stacks of threads stay what they are: they
-	// are known by the threads themselves, whoever mapped them.
+	// Class is theirs, unless Keep leaves it as it was found out: who mapped
+	// addresses does not always know what became of them, such as the stack of a
+	// thread.
 	Class Class
+	Keep  bool
 	// Origin is who mapped them, in a number that only the caller understands; 0
 	// says nothing.
 	Origin uint64
@@ -48,13 +52,17 @@ func (l *layout) split(s Segment, ranges []Range) []Range {
 		start, end := max(r.Start, s.Start), min(r.End, s.End)
 		if start < end {
 			if s.Start < start {
-				before := s
-				before.End = start
-				l.segments = append(l.segments, before)
+				l.segments = append(l.segments, s.cut(start, r.Keep))
 			}
-			l.join(r.part(s, start, end))
-			s.Start = end
-			s.Items = min(s.Items, 1)
+			part := s.cut(end, r.Keep)
+			part.Origin = r.Origin
+			if !r.Keep {
+				part.Class, part.Items = r.Class, 1
+				if r.Start < start { // counted with the segment before
+					part.Items = 0
+				}
+			}
+			l.segments = append(l.segments, part)
 		}
 		if r.End > s.End {
 			break
@@ -67,33 +75,17 @@ func (l *layout) split(s Segment, ranges []Range) []Range {
 	return ranges
 }
 
-// join appends a segment of the mapping begun last, or adds it to the one before
-// if that is of the same kind and origin.
-func (l *layout) join(s Segment) {
-	if n := len(l.segments); n > int(l.mappings[len(l.mappings)-1].first) {
-		last := &l.segments[n-1]
-		if last.End == s.Start && last.Class == s.Class && last.Origin == s.Origin && s.Origin != 0 {
-			last.End = s.End
-			return
-		}
+// cut takes what ends at end from the front of s. What it counts is shared by
+// size if share is set; otherwise what is left counts once at most.
+func (s *Segment) cut(end uint64, share bool) Segment {
+	front := *s
+	front.End = end
+	if share {
+		front.Items = int(math.Round(float64(s.Items) * float64(front.Bytes()) / float64(s.Bytes())))
+		s.Items -= front.Items
+	} else {
+		s.Items = min(s.Items, 1)
 	}
-	l.segments = append(l.segments, s)
-}
-
-// part returns what r makes of the part [start, end) of a segment.
-func (r Range) part(s Segment, start, end uint64) Segment {
-	whole := start == s.Start && end == s.End
-	same := s.Class == r.Class || s.Class == ThreadStack
-	s.Start, s.End, s.Origin = start, end, r.Origin
-	if !same {
-		s.Class = r.Class
-	}
-	switch {
-	case same && whole: // counted as it was
-	case r.Start < start:
-		s.Items = 0 // counted with the segment before
-	default:
-		s.Items = 1
-	}
-	return s
+	s.Start = end
+	return front
 }

@@ -13,10 +13,10 @@ func TestKnownRanges(t *testing.T) {
 300000-310000 ---p 00000000 00:00 0
 `}
 	ranges := []Range{
-		{0x18000, 0x19000, MallocMmap, 0},
-		{0x0ff000, 0x101000, Arena, 0},
-		{0x101000, 0x104000, Mmap, 7},
-		{0x10f000, 0x301000, ThreadStack, 9},
+		{Start: 0x18000, End: 0x19000, Class: MallocMmap},
+		{Start: 0x0ff000, End: 0x101000, Class: Arena},
+		{Start: 0x101000, End: 0x104000, Class: Mmap, Origin: 7},
+		{Start: 0x10f000, End: 0x301000, Class: ThreadStack, Origin: 9},
 	}
 	s := NewSampler(f, Config{Known: func() []Range { return ranges }})
 	poll(t, s, 0)
@@ -40,29 +40,31 @@ func TestKnownRanges(t *testing.T) {
 	}
 }
 
-// The stack of a thread stays one, whoever has mapped it; what looks like chunks
-// of malloc in the program's own mapping does not.
-func TestKnownRangesOfThreads(t *testing.T) {
+// A caller who knows only who mapped addresses leaves what they are for as found:
+// the stack of a thread, a chunk of malloc.
+func TestKnownOrigins(t *testing.T) {
 	f := &fake{
 		maps: `100000-101000 ---p 00000000 00:00 0
 101000-110000 rw-p 00000000 00:00 0
-200000-203000 rw-p 00000000 00:00 0
+1fe000-203000 rw-p 00000000 00:00 0
 203000-204000 r--p 00000000 00:00 0
 `,
 		stacks: []StackAddress{{Addr: 0x10f000, Certain: true}},
-		memory: map[uint64][]uint64{0x200000: {0, 0x1002}},
+		memory: map[uint64][]uint64{0x1fe000: {0, 0x1002}, 0x1ff000: {0, 0x1002}, 0x200000: {0, 0x1002}},
 	}
 	s := NewSampler(f, Config{Known: func() []Range {
-		return []Range{{0x100000, 0x110000, Mmap, 7}, {0x200000, 0x204000, Mmap, 9}}
+		return []Range{{Start: 0x100000, End: 0x110000, Keep: true, Origin: 7}, {Start: 0x200000, End: 0x204000, Keep: true, Origin: 9}}
 	}})
 	poll(t, s, 0)
 	same(t, `
 	100000-101000 thread_stack 0 reserved by 7
 	101000-110000 thread_stack 1 by 7
-	200000-203000 mmap 1 by 9
+	1fe000-200000 malloc_mmap 2
+	200000-201000 malloc_mmap 1 by 9
+	201000-203000 mmap 1 by 9
 	203000-204000 mmap 1 by 9
 	`, describe(s))
-	want := map[Mapped]uint64{{7, ThreadStack}: 0xf000, {9, Mmap}: 0x4000}
+	want := map[Mapped]uint64{{7, ThreadStack}: 0xf000, {9, MallocMmap}: 0x1000, {9, Mmap}: 0x3000}
 	if diff := cmp.Diff(want, s.Last().Mapped); diff != "" {
 		t.Errorf("mapped (-want +got):\n%s", diff)
 	}

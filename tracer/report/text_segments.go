@@ -89,7 +89,7 @@ func (p *printer) origin(s *Segment, stacks []Stack) {
 		by = "mapped by " + escape(s.Origin)
 	}
 	for i := range stacks {
-		if stacks[i].Kind == Mmap && stacks[i].ID == s.Stack {
+		if stacks[i].ID == s.Stack {
 			by = fmt.Sprintf("mapped by stack #%d above", i+1)
 		}
 	}
