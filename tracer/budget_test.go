@@ -67,4 +67,3 @@ func TestStalled(t *testing.T) {
 		t.Errorf("no time costs %v", got)
 	}
 }
-

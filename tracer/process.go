@@ -67,7 +67,7 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 		return nil, fmt.Errorf("read the modules of process %d: %w", pid, err)
 	}
 	p.malloc = openMalloc(p.target)
-	p.memory = &memoryWatch{pid: pid}
+	p.memory = &memoryWatch{pid: pid, open: openAddressSpace}
 	return p, nil
 }
 

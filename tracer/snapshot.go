@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"memtrace/symbolize"
+	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/live"
 	"memtrace/tracer/report"
@@ -42,6 +42,7 @@ type SnapshotOptions struct {
 // found is what one process's snapshot is made of, copied under the lock.
 type found struct {
 	process  *process
+	frames   func(event.StackID) []uint64
 	target   report.Target
 	heap     heap.Snapshot
 	vm       vm.Snapshot
@@ -84,7 +85,7 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.procs[pid]
-	f := &found{process: p, start: t.start, end: t.end, older: opt.Older, target: p.describe()}
+	f := &found{process: p, frames: t.frames, start: t.start, end: t.end, older: opt.Older, target: p.describe()}
 	if f.end.mono == 0 {
 		f.end = now()
 	}
@@ -142,7 +143,7 @@ func (p *process) describe() report.Target {
 func (t *Tracer) reportStack(kind report.StackKind, s live.Stack) report.Stack {
 	st := t.stacks[s.ID]
 	r := report.Stack{
-		ID:                   fmt.Sprintf("%016x", uint64(s.ID)),
+		ID:                   stackName(s.ID),
 		Kind:                 kind,
 		Bytes:                s.Bytes,
 		Blocks:               s.Blocks,
@@ -155,9 +156,7 @@ func (t *Tracer) reportStack(kind report.StackKind, s live.Stack) report.Stack {
 		YoungestSeconds:      s.Youngest.Seconds(),
 		Truncated:            st.truncated,
 	}
-	for _, address := range st.frames {
-		r.Frames = append(r.Frames, report.Frame{Address: address})
-	}
+	r.Frames = bare(st.frames)
 	for _, b := range s.BlockList {
 		r.BlockList = append(r.BlockList, report.Block{Address: b.Address, Bytes: b.Bytes, AgeSeconds: b.Age.Seconds()})
 	}
@@ -228,7 +227,7 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		r.Mode, r.Sampling = report.ModeWindows, f.sampling
 		r.TracedFraction = f.sampling.TracedSeconds / max(r.DurationSeconds, f.sampling.TracedSeconds)
 	}
-	f.remember(r)
+	f.remember(r, opt.Top)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = r.Stacks[:opt.Top]
 	}
@@ -314,24 +313,4 @@ func (f *found) events() report.Events {
 
 func sum(a, b live.Sum) report.Sum {
 	return report.Sum{Bytes: a.Bytes + b.Bytes, Blocks: a.Blocks + b.Blocks}
-}
-
-// name resolves bare frames. Every address of a stack is behind the call that
-// it comes from.
-func name(symbols *symbolize.Process, bare []report.Frame) []report.Frame {
-	frames := make([]report.Frame, 0, len(bare))
-	for _, b := range bare {
-		for _, s := range symbols.Resolve(b.Address, true) {
-			frames = append(frames, report.Frame{
-				Address:  s.Address,
-				Function: s.Function,
-				Module:   s.Module,
-				Offset:   s.Offset,
-				File:     s.File,
-				Line:     s.Line,
-				Inline:   s.Inline,
-			})
-		}
-	}
-	return frames
 }

@@ -14,6 +14,7 @@ import (
 	"memtrace/bpf"
 	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
+	"memtrace/tracer/region"
 	"memtrace/tracer/vm"
 )
 
@@ -156,7 +157,8 @@ func Open(cfg Config) (_ *Tracer, err error) {
 	}
 	t.follower.run()
 	var watches []*memoryWatch
-	for _, p := range t.procs {
+	for pid, p := range t.procs {
+		p.memory.known = func() []region.Range { return t.mapped(pid) }
 		watches = append(watches, p.memory)
 	}
 	t.stopMemory = watchMemory(watches)

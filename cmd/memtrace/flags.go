@@ -93,7 +93,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.IntSliceVarP(&o.pids, "pid", "p", nil, "process to trace (repeatable, comma lists)")
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the target exits")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
-	fs.IntVarP(&o.top, "top", "T", 10, "stacks shown (0 = all)")
+	fs.IntVarP(&o.top, "top", "T", 10, "stacks and growing segments shown (0 = all)")
 	fs.StringVar((*string)(&o.sort), "sort", string(tracer.BySize), "order of the stacks: size|count|growth|survival")
 	fs.Var((*durationValue)(&o.older), "older", "only blocks at least `DUR` old")
 	fs.VarP((*sizeValue)(&o.minSize), "min-size", "z", "only blocks of at least `BYTES` (accepts 64k, 2M)")

@@ -233,6 +233,28 @@ func mappings() *Report {
 	return r
 }
 
+// whole is what a trace reports of everything: stacks of both kinds, of which one
+// is cut off, and the memory around them.
+func whole() *Report {
+	r := mappings()
+	m := threads().Memory
+	m.Segments = append(m.Segments[:2:2], m.Segments[3:]...)
+	const class, label = "mmap", "anonymous mmaps"
+	m.Regions[3].Class, m.Regions[3].Label = class, label
+	m.Segments[0].Class, m.Segments[0].Label = class, label
+	m.Segments[0].Stack, m.Segments[0].Origin = r.Stacks[0].ID, "grow_pool < main"
+	m.Verdict = label + " grow 2.0 MiB/s in segments of 2.0 MiB, brk heap grows 52.9 KiB/s, resident grows 2.0 MiB/s; " +
+		label + ": explained to 100 % by stack #1 below; brk heap: explained to 61 % by stack #3, not shown (log_line < main)"
+	m.Notes = []string{"malloc keeps 101.6 KiB free of the 3.6 MiB that its heaps have"}
+	s := systemFixture().System
+	r.Memory, r.System = &m, &s
+	r.StacksTotal = 3
+	r.Outstanding.Bytes += 1 << 20
+	r.Outstanding.Blocks += 7
+	r.Notes = []string{"The process forked 2 times; its children are not traced (trace them with -p)."}
+	return r
+}
+
 // windows is a report of a process that was watched in windows.
 func windows() *Report {
 	r := fixture()
@@ -278,6 +300,7 @@ func fixtures() map[string]*Report {
 		"huge":       huge(),
 		"wide":       wideNames(),
 		"mmap":       mappings(),
+		"whole":      whole(),
 		"windows":    windows(),
 	}
 }

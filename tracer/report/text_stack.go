@@ -15,10 +15,7 @@ const (
 
 // stacks writes the stacks, worst first, and what the rest of them amount to.
 func (p *printer) stacks(r *Report, opt TextOptions) {
-	shown := r.Stacks
-	if opt.Top > 0 && opt.Top < len(shown) {
-		shown = shown[:opt.Top]
-	}
+	shown := shownStacks(r, opt)
 	layout := p.frameColumns(shown)
 	var sum Sum
 	for i := range shown {
@@ -37,6 +34,14 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 		sum.Blocks = addClamped(sum.Blocks, shown[i].Blocks)
 	}
 	p.remainder(r, len(shown), sum)
+}
+
+// shownStacks returns the stacks that are written out.
+func shownStacks(r *Report, opt TextOptions) []Stack {
+	if opt.Top > 0 && opt.Top < len(r.Stacks) {
+		return r.Stacks[:opt.Top]
+	}
+	return r.Stacks
 }
 
 // addClamped adds without wrapping around.
