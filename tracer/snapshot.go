@@ -93,6 +93,9 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		f.older = 0
 		f.end = moment{f.end.wall.Add(-time.Duration(f.end.mono - p.endMono)), p.endMono}
 	}
+	if !p.exited {
+		t.forgetUnmapped(pid)
+	}
 	asked := live.Options{PID: pid, Now: f.end.mono, Older: f.older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks}
 	f.vm = t.vm.Snapshot(asked)
 	if p.malloc != nil {
@@ -190,7 +193,7 @@ func (f *found) judge(t *Tracer, p *process) {
 			n, c.CutDepth, c.CutNoRule, c.CutBadRule, c.CutBadStack)
 	}
 	if t.missed > 0 {
-		note("The kernel left out %d system calls of all processes, since the program that looks at them was at work: mappings among them were not seen.", t.missed)
+		note("The kernel left out %d system calls of all processes, since the program that looks at them was at work: mappings made by them are missing here.", t.missed)
 	}
 	if len(p.target.Objects) > 1 {
 		note("Allocations of %d mapped allocators are counted together.", len(p.target.Objects))

@@ -418,3 +418,22 @@ func TestEach(t *testing.T) {
 	}
 	l.Each(other, func(uint64, uint64, event.StackID) { t.Error("a process that is not known has regions") })
 }
+
+// What is not there any more is gone, unless it was mapped after that was seen.
+func TestUnmapped(t *testing.T) {
+	l := NewLedger()
+	play(t, l, []any{mmap(1, 10, 5, stackA), mmap(2, 20, 5, stackA), mmap(9, 30, 5, stackB)})
+	l.Unmapped(pid, base+12*pageSize, base+40*pageSize, 5)
+	l.Unmapped(pid, base, base, 5)
+	l.Unmapped(other, 0, base+40*pageSize, 5)
+	var got []uint64
+	l.Each(pid, func(start, end uint64, _ event.StackID) {
+		got = append(got, (start-base)/pageSize, (end-base)/pageSize)
+	})
+	if diff := cmp.Diff([]uint64{10, 12, 30, 35}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if want := (live.Sum{Bytes: 7 * pageSize, Blocks: 2}); l.Live() != want {
+		t.Errorf("%+v is live, want %+v", l.Live(), want)
+	}
+}
