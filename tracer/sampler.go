@@ -407,7 +407,9 @@ func (t *Tracer) begin() {
 	t.seen.tail = math.MaxUint64
 	start := now().mono
 	for _, p := range t.procs {
-		p.sample.Begin(start)
+		if !p.exited {
+			p.sample.Begin(start)
+		}
 	}
 }
 
