@@ -368,6 +368,26 @@ static void on_usr2(int sig, siginfo_t *info, void *context)
     }
 }
 
+// Where malloc has passed the instruction with the probe, its first push: where the
+// trap takes longest a signal comes right behind it. Elsewhere some way in.
+static uintptr_t behind_probe(const unsigned char *code)
+{
+#if defined(__x86_64__)
+    static const unsigned char endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    enum { BREAKPOINT = 0xcc, PREFIX = 0x41, PUSH = 0x50 };
+    const unsigned char *at = code;
+
+    // The breakpoint has taken the place of a first byte.
+    if (memcmp(at + 1, endbr64 + 1, 3) == 0)
+        at += sizeof(endbr64);
+    if (*at == PREFIX || *at == BREAKPOINT)
+        at++;
+    if ((*at & 0xf8) == PUSH)
+        return (uintptr_t)(at + 1);
+#endif
+    return (uintptr_t)code + 16;
+}
+
 // malloc's extent, from its symbol.
 static void find_malloc(void)
 {
@@ -375,7 +395,7 @@ static void find_malloc(void)
     void *extra = NULL;
 
     check(dladdr1((void *)malloc, &info, &extra, RTLD_DL_SYMENT) != 0 && extra != NULL, "dladdr");
-    malloc_from = (uintptr_t)info.dli_saddr + 16;
+    malloc_from = behind_probe(info.dli_saddr);
     malloc_to = (uintptr_t)info.dli_saddr + ((const ElfW(Sym) *)extra)->st_size;
 }
 
