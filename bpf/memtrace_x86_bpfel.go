@@ -28,6 +28,7 @@ type MemtraceCounters struct {
 	CutBadRule     uint64
 	CutBadStack    uint64
 	CutDepth       uint64
+	LostFault      uint64
 }
 
 type MemtraceEventHeader struct {
@@ -61,6 +62,15 @@ type MemtraceEventStack struct {
 	H      MemtraceEventHeader
 	Id     uint64
 	Frames [127]uint64
+}
+
+type MemtraceFaultClock struct {
+	_      structs.HostLayout
+	Window uint64
+	Since  uint32
+	Next   uint32
+	Period uint32
+	Taken  uint32
 }
 
 type MemtraceMapping struct {
@@ -115,9 +125,11 @@ type MemtraceThread struct {
 		Low  uint32
 		High uint32
 	}
-	Frames uint32
-	End    uint32
-	Copy   [2048]uint8
+	Frames  uint32
+	End     uint32
+	Walking uint32
+	Pad     uint32
+	Copy    [2048]uint8
 }
 
 type MemtraceUnwindBlock struct {
@@ -139,6 +151,7 @@ type MemtraceUnwindRule struct {
 const (
 	MemtraceMapCounts              = "counts"
 	MemtraceMapEvents              = "events"
+	MemtraceMapFaultClocks         = "fault_clocks"
 	MemtraceMapMappings            = "mappings"
 	MemtraceMapNewThread           = "new_thread"
 	MemtraceMapNoPrograms          = "no_programs"
@@ -158,11 +171,15 @@ const (
 	MemtraceProgEnterSyscall       = "enter_syscall"
 	MemtraceProgExitSyscall        = "exit_syscall"
 	MemtraceProgExitSyscallFp      = "exit_syscall_fp"
+	MemtraceProgKernelFault        = "kernel_fault"
 	MemtraceProgLeaveAlloc         = "leave_alloc"
 	MemtraceProgLeaveAllocFp       = "leave_alloc_fp"
+	MemtraceProgLockTaken          = "lock_taken"
 	MemtraceProgOnExec             = "on_exec"
 	MemtraceProgOnExit             = "on_exit"
 	MemtraceProgOnFork             = "on_fork"
+	MemtraceProgUserFault          = "user_fault"
+	MemtraceVarGrowth              = "growth"
 	MemtraceVarLive                = "live"
 	MemtraceVarMaxSize             = "max_size"
 	MemtraceVarMinSize             = "min_size"
@@ -228,11 +245,14 @@ type MemtraceProgramSpecs struct {
 	EnterSyscall       *ebpf.ProgramSpec `ebpf:"enter_syscall"`
 	ExitSyscall        *ebpf.ProgramSpec `ebpf:"exit_syscall"`
 	ExitSyscallFp      *ebpf.ProgramSpec `ebpf:"exit_syscall_fp"`
+	KernelFault        *ebpf.ProgramSpec `ebpf:"kernel_fault"`
 	LeaveAlloc         *ebpf.ProgramSpec `ebpf:"leave_alloc"`
 	LeaveAllocFp       *ebpf.ProgramSpec `ebpf:"leave_alloc_fp"`
+	LockTaken          *ebpf.ProgramSpec `ebpf:"lock_taken"`
 	OnExec             *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit             *ebpf.ProgramSpec `ebpf:"on_exit"`
 	OnFork             *ebpf.ProgramSpec `ebpf:"on_fork"`
+	UserFault          *ebpf.ProgramSpec `ebpf:"user_fault"`
 }
 
 // MemtraceMapSpecs contains maps before they are loaded into the kernel.
@@ -241,6 +261,7 @@ type MemtraceProgramSpecs struct {
 type MemtraceMapSpecs struct {
 	Counts       *ebpf.MapSpec `ebpf:"counts"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
+	FaultClocks  *ebpf.MapSpec `ebpf:"fault_clocks"`
 	Mappings     *ebpf.MapSpec `ebpf:"mappings"`
 	NewThread    *ebpf.MapSpec `ebpf:"new_thread"`
 	NoPrograms   *ebpf.MapSpec `ebpf:"no_programs"`
@@ -257,6 +278,7 @@ type MemtraceMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type MemtraceVariableSpecs struct {
+	Growth            *ebpf.VariableSpec `ebpf:"growth"`
 	Live              *ebpf.VariableSpec `ebpf:"live"`
 	MaxSize           *ebpf.VariableSpec `ebpf:"max_size"`
 	MinSize           *ebpf.VariableSpec `ebpf:"min_size"`
@@ -293,6 +315,7 @@ func (o *MemtraceObjects) Close() error {
 type MemtraceMaps struct {
 	Counts       *ebpf.Map `ebpf:"counts"`
 	Events       *ebpf.Map `ebpf:"events"`
+	FaultClocks  *ebpf.Map `ebpf:"fault_clocks"`
 	Mappings     *ebpf.Map `ebpf:"mappings"`
 	NewThread    *ebpf.Map `ebpf:"new_thread"`
 	NoPrograms   *ebpf.Map `ebpf:"no_programs"`
@@ -309,6 +332,7 @@ func (m *MemtraceMaps) Close() error {
 	return _MemtraceClose(
 		m.Counts,
 		m.Events,
+		m.FaultClocks,
 		m.Mappings,
 		m.NewThread,
 		m.NoPrograms,
@@ -326,6 +350,7 @@ func (m *MemtraceMaps) Close() error {
 //
 // It can be passed to LoadMemtraceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type MemtraceVariables struct {
+	Growth            *ebpf.Variable `ebpf:"growth"`
 	Live              *ebpf.Variable `ebpf:"live"`
 	MaxSize           *ebpf.Variable `ebpf:"max_size"`
 	MinSize           *ebpf.Variable `ebpf:"min_size"`
@@ -353,11 +378,14 @@ type MemtracePrograms struct {
 	EnterSyscall       *ebpf.Program `ebpf:"enter_syscall"`
 	ExitSyscall        *ebpf.Program `ebpf:"exit_syscall"`
 	ExitSyscallFp      *ebpf.Program `ebpf:"exit_syscall_fp"`
+	KernelFault        *ebpf.Program `ebpf:"kernel_fault"`
 	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
 	LeaveAllocFp       *ebpf.Program `ebpf:"leave_alloc_fp"`
+	LockTaken          *ebpf.Program `ebpf:"lock_taken"`
 	OnExec             *ebpf.Program `ebpf:"on_exec"`
 	OnExit             *ebpf.Program `ebpf:"on_exit"`
 	OnFork             *ebpf.Program `ebpf:"on_fork"`
+	UserFault          *ebpf.Program `ebpf:"user_fault"`
 }
 
 func (p *MemtracePrograms) Close() error {
@@ -371,11 +399,14 @@ func (p *MemtracePrograms) Close() error {
 		p.EnterSyscall,
 		p.ExitSyscall,
 		p.ExitSyscallFp,
+		p.KernelFault,
 		p.LeaveAlloc,
 		p.LeaveAllocFp,
+		p.LockTaken,
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,
+		p.UserFault,
 	)
 }
 

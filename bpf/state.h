@@ -8,6 +8,11 @@ const volatile __u32 stack_depth = MAX_FRAMES;
 /* Blocks smaller or larger than these (bytes) are not reported. */
 const volatile __u64 min_size = 0;
 const volatile __u64 max_size = ~0ULL;
+/*
+ * Nothing but the system calls and page faults is looked at: there are no uprobes,
+ * and every call that adds memory is told with its stack.
+ */
+const volatile bool growth = false;
 /* The reader is woken when this many bytes wait for it; below, it polls. */
 const volatile __u64 wake_bytes = 1 << 20;
 
@@ -85,6 +90,8 @@ struct thread {
 	/* How many frames the stack has, and why the walk ended (enum walk_end). */
 	__u32 frames;
 	__u32 end;
+	__u32 walking; /* while its stack is read, see capture_stack */
+	__u32 pad;
 	__u8 copy[2048]; /* a part of the stack, see unwind.h */
 };
 

@@ -40,6 +40,9 @@ func (l *Ledger) Snapshot(opt live.Options) Snapshot {
 		}
 		sp.regions.each(func(r region) {
 			m := r.of
+			if !m.stack.shown() {
+				return
+			}
 			t := &tallies[m.stack.index]
 			if m.scan != l.scans {
 				m.scan = l.scans
