@@ -40,9 +40,13 @@ int BPF_PROG(lock_taken, struct mm_struct *mm, bool write, bool success)
 	return 0;
 }
 
-/* Samples in a window (ns) on one CPU, beyond which the distance of two doubles. */
+/*
+ * Samples in a window on one CPU, beyond which the distance of two doubles. The
+ * window is in jiffies, which are cheap to read; as there are 100 to 1,000 in a
+ * second, samples come to some 50 to 500.
+ */
 #define FAULT_SAMPLES 25
-#define FAULT_WINDOW 100000000ULL
+#define FAULT_WINDOW 50
 #define FAULT_PERIOD_MAX (1U << 20)
 
 /* When to take a sample next, on one CPU. A race spoils no more than a sample. */
@@ -64,7 +68,7 @@ struct {
 /* Opens a new window where it is time, after as many quiet ones as there were. */
 static __always_inline void turn_window(struct fault_clock *c)
 {
-	__u64 now = bpf_ktime_get_coarse_ns(), passed = now - c->window;
+	__u64 now = bpf_jiffies64(), passed = now - c->window;
 	__u32 halves = c->taken < FAULT_SAMPLES / 2;
 
 	if (passed < FAULT_WINDOW)

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 )
 
@@ -49,6 +50,10 @@ type kernelFeatures struct {
 	// unwindTables: stacks are walked by .eh_frame, since 5.13 (see
 	// bpf/unwind.h), on x86-64. Elsewhere by frame pointers.
 	unwindTables bool
+	// pageFaults: there are tracepoints on page faults, on x86-64, from which
+	// stacks can be read, since 5.15. lockTracepoint: the one on the lock of an
+	// address space has the form of 6.14 and later (see bpf/grow.h).
+	pageFaults, lockTracepoint bool
 }
 
 func (k kernelFeatures) atLeast(major, minor int) bool {
@@ -85,6 +90,36 @@ func checkKernel() (kernelFeatures, error) {
 	k.cheapHash = k.atLeast(6, 1)
 	k.unwindTables = runtime.GOARCH == "amd64" && k.atLeast(5, 13)
 	return k, nil
+}
+
+// findTracepoints finds out which tracepoints of growth mode there are.
+func (k *kernelFeatures) findTracepoints() error {
+	types, err := btf.LoadKernelSpec()
+	if err != nil {
+		return fmt.Errorf("read the kernel's type information: %w", err)
+	}
+	k.pageFaults = k.unwindTables && k.atLeast(5, 15) &&
+		parameters(types, "page_fault_user") == 3 && parameters(types, "page_fault_kernel") == 3
+	k.lockTracepoint = k.atLeast(5, 15) && parameters(types, "mmap_lock_acquire_returned") == 3
+	return nil
+}
+
+// parameters is how many a tracepoint has, 0 if there is none of the name. In its
+// type the first is the kernel's own.
+func parameters(types *btf.Spec, tracepoint string) int {
+	var def *btf.Typedef
+	if types.TypeByName("btf_trace_"+tracepoint, &def) != nil {
+		return 0
+	}
+	pointer, ok := def.Type.(*btf.Pointer)
+	if !ok {
+		return 0
+	}
+	proto, ok := pointer.Target.(*btf.FuncProto)
+	if !ok {
+		return 0
+	}
+	return len(proto.Params) - 1
 }
 
 func parseRelease(release string) (v [3]int) {

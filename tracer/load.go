@@ -3,6 +3,8 @@ package tracer
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
@@ -20,8 +22,18 @@ const (
 )
 
 // objects are the programs, maps and variables of the BPF object. Of programs
-// that come in two forms they hold the one for this kernel.
+// that come in two forms they hold the one for this kernel; those that are not asked
+// for are nil.
 type objects struct {
+	allocPrograms
+	kernelPrograms
+	growthPrograms
+	bpf.MemtraceMaps
+	bpf.MemtraceVariables
+}
+
+// allocPrograms go on allocation functions.
+type allocPrograms struct {
 	EnterAlloc         *ebpf.Program `ebpf:"enter_alloc"`
 	EnterCalloc        *ebpf.Program `ebpf:"enter_calloc"`
 	EnterRealloc       *ebpf.Program `ebpf:"enter_realloc"`
@@ -29,23 +41,93 @@ type objects struct {
 	EnterPosixMemalign *ebpf.Program `ebpf:"enter_posix_memalign"`
 	EnterFree          *ebpf.Program `ebpf:"enter_free"`
 	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
-	EnterSyscall       *ebpf.Program `ebpf:"enter_syscall"`
-	ExitSyscall        *ebpf.Program `ebpf:"exit_syscall"`
-	OnFork             *ebpf.Program `ebpf:"on_fork"`
-	OnExec             *ebpf.Program `ebpf:"on_exec"`
-	OnExit             *ebpf.Program `ebpf:"on_exit"`
-	bpf.MemtraceMaps
-	bpf.MemtraceVariables
+}
+
+// kernelPrograms go on the kernel's tracepoints, in every mode.
+type kernelPrograms struct {
+	ExitSyscall *ebpf.Program `ebpf:"exit_syscall"`
+	OnFork      *ebpf.Program `ebpf:"on_fork"`
+	OnExec      *ebpf.Program `ebpf:"on_exec"`
+	OnExit      *ebpf.Program `ebpf:"on_exit"`
+}
+
+// entryProgram sees system calls begin; lockProgram takes its place in growth mode,
+// where the kernel allows.
+type entryProgram struct {
+	EnterSyscall *ebpf.Program `ebpf:"enter_syscall"`
+}
+
+type lockProgram struct {
+	LockTaken *ebpf.Program `ebpf:"lock_taken"`
+}
+
+// faultPrograms see page faults, in growth mode.
+type faultPrograms struct {
+	UserFault   *ebpf.Program `ebpf:"user_fault"`
+	KernelFault *ebpf.Program `ebpf:"kernel_fault"`
+}
+
+// growthPrograms are what depends on the mode and on the kernel.
+type growthPrograms struct {
+	entryProgram
+	lockProgram
+	faultPrograms
+}
+
+// load loads what is to be attached with this configuration.
+func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) error {
+	groups := []any{&o.kernelPrograms}
+	if !cfg.GrowthOnly {
+		groups = append(groups, &o.allocPrograms)
+	}
+	if cfg.GrowthOnly && k.lockTracepoint {
+		groups = append(groups, &o.lockProgram)
+	} else {
+		groups = append(groups, &o.entryProgram)
+	}
+	if cfg.GrowthOnly && k.pageFaults {
+		groups = append(groups, &o.faultPrograms)
+	}
+	wanted := make(map[string]bool)
+	for _, group := range groups {
+		fields := reflect.TypeOf(group).Elem()
+		for i := range fields.NumField() {
+			wanted[fields.Field(i).Tag.Get("ebpf")] = true
+		}
+	}
+	maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return !wanted[name] })
+	all, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return err
+	}
+	defer all.Close() // what is assigned stays
+	for _, group := range append(groups, &o.MemtraceMaps, &o.MemtraceVariables) {
+		if err := all.Assign(group); err != nil {
+			return errors.Join(err, o.Close())
+		}
+	}
+	return nil
+}
+
+// kernel are the programs on tracepoints that are loaded, in the order in which they
+// are to be attached.
+func (o *objects) kernel() (loaded []*ebpf.Program) {
+	for _, p := range []*ebpf.Program{
+		o.OnFork, o.OnExec, o.OnExit, o.EnterSyscall, o.LockTaken, o.ExitSyscall, o.UserFault, o.KernelFault,
+	} {
+		if p != nil {
+			loaded = append(loaded, p)
+		}
+	}
+	return loaded
 }
 
 // Close frees what was loaded. Programs and maps that were not are nil, which
 // may be closed as well.
 func (o *objects) Close() error {
 	var errs []error
-	for _, p := range []*ebpf.Program{
-		o.EnterAlloc, o.EnterCalloc, o.EnterRealloc, o.EnterMemalign, o.EnterPosixMemalign, o.EnterFree,
-		o.LeaveAlloc, o.EnterSyscall, o.ExitSyscall, o.OnFork, o.OnExec, o.OnExit,
-	} {
+	for _, p := range append(o.kernel(),
+		o.EnterAlloc, o.EnterCalloc, o.EnterRealloc, o.EnterMemalign, o.EnterPosixMemalign, o.EnterFree, o.LeaveAlloc) {
 		errs = append(errs, p.Close())
 	}
 	return errors.Join(append(errs, o.MemtraceMaps.Close())...)
@@ -55,7 +137,7 @@ func (o *objects) Close() error {
 // because the program was at work on that CPU and had been preempted there.
 // Kernels before 5.12 do not say.
 func (o *objects) missed() (total uint64, err error) {
-	for _, p := range []*ebpf.Program{o.EnterSyscall, o.ExitSyscall, o.OnFork, o.OnExec, o.OnExit} {
+	for _, p := range o.kernel() {
 		s, err := p.Stats()
 		if err != nil {
 			return 0, fmt.Errorf("read the counters of %v: %w", p, err)
@@ -98,6 +180,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 		"min_size":    cfg.MinSize,
 		"max_size":    cfg.MaxSize,
 		"wake_bytes":  uint64(cfg.RingSize / 4),
+		"growth":      cfg.GrowthOnly,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return nil, fmt.Errorf("set %s: %w", name, err)
@@ -112,7 +195,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 	}
 	chooseStacks(spec, k)
 	p := &programs{tableSpec: spec.Maps["unwind_tables"].InnerMap, listSpec: spec.Maps["mappings"].InnerMap}
-	if err := spec.LoadAndAssign(&p.objs, nil); err != nil {
+	if err := p.objs.load(spec, cfg, k); err != nil {
 		return nil, explainLoad(err)
 	}
 	p.enter = [target.Roles]*ebpf.Program{

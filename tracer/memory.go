@@ -96,17 +96,28 @@ func watchMemory(watches []*memoryWatch) (stop func()) {
 	})
 }
 
+// lookAround looks at the address space and at the machine.
+func (f *found) lookAround() {
+	if s, err := sysmem.Read(); err == nil {
+		f.system = s
+	}
+	f.memory = f.process.memory.report()
+}
+
 // remember adds the sections on memory to a report.
 func (f *found) remember(r *report.Report) {
-	if s, err := sysmem.Read(); err == nil {
-		r.System = s
-	}
-	m := f.process.memory.report()
+	r.System, r.Memory = f.system, f.memory
+	m := f.memory
 	if m == nil {
 		return
 	}
-	r.Memory = m
-	if text := explain(m, r.Stacks); text != "" {
+	text := ""
+	if f.growth != nil {
+		text = explainGrowth(m, r)
+	} else {
+		text = explain(m, r.Stacks)
+	}
+	if text != "" {
 		m.Verdict += "; " + text
 		if f.splitter == nil {
 			return

@@ -20,6 +20,8 @@ type process struct {
 	// malloc is nil where the process does not use glibc's.
 	malloc *mallocView
 	memory *memoryWatch
+	// faults is nil unless page faults are sampled.
+	faults *faultWatch
 	// pidfd becomes readable when the process is gone.
 	pidfd int
 	// exited: its last thread has passed the exit tracepoint, at time endMono
@@ -47,10 +49,14 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 			_ = p.close()
 		}
 	}()
-	if p.target, err = target.Find(pid); err != nil {
+	find := target.Find
+	if cfg.GrowthOnly {
+		find = target.Look
+	}
+	if p.target, err = find(pid); err != nil {
 		return nil, err
 	}
-	if p.target.Seccomp && k.returnProbesKill() {
+	if !cfg.GrowthOnly && p.target.Seccomp && k.returnProbesKill() {
 		return nil, fmt.Errorf("process %d (%s) runs under a seccomp filter: %w", pid, p.target.Command, &RequirementError{
 			Needs:  "a kernel whose return probes pass seccomp filters (Linux 6.11 to 6.12.13 and 6.13 to 6.13.2 kill the process)",
 			Remedy: "update the kernel",
@@ -60,7 +66,9 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 	if err != nil {
 		return nil, fmt.Errorf("read the modules of process %d: %w", pid, err)
 	}
-	p.malloc = openMalloc(p.target)
+	if !cfg.GrowthOnly {
+		p.malloc = openMalloc(p.target)
+	}
 	p.memory = &memoryWatch{pid: pid}
 	return p, nil
 }
@@ -92,7 +100,7 @@ func (p *process) close() error {
 	if p.symbols != nil {
 		err = p.symbols.Close()
 	}
-	err = errors.Join(err, p.malloc.close())
+	err = errors.Join(err, p.malloc.close(), p.faults.close())
 	if p.memory != nil {
 		err = errors.Join(err, p.memory.close())
 	}

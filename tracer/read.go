@@ -18,6 +18,8 @@ const (
 	// pollInterval is how long records may wait in the ring while it is nearly
 	// empty; filling up, it wakes the reader (wake_bytes in bpf/state.h).
 	pollInterval = 5 * time.Millisecond
+	// growthPollInterval is that in growth mode, whose records are few.
+	growthPollInterval = 50 * time.Millisecond
 	// batch is how many records are applied between looks at the clock, the
 	// counters and the processes.
 	batch = 4096
@@ -76,7 +78,11 @@ func (r *ringReader) drain() error {
 
 // readBatch applies up to batch records. It returns true when the ring ran dry.
 func (r *ringReader) readBatch() (dry bool, err error) {
-	r.reader.SetDeadline(time.Now().Add(pollInterval))
+	wait := pollInterval
+	if r.cfg.GrowthOnly {
+		wait = growthPollInterval
+	}
+	r.reader.SetDeadline(time.Now().Add(wait))
 	// The first record is waited for without the lock.
 	ok, err := r.next()
 	if !ok || err != nil {
@@ -128,11 +134,16 @@ func (r *ringReader) apply() error {
 		}
 	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap, event.MremapFail, event.Brk, event.Mprotect:
 		r.vm.Apply(ev)
+		r.forgetFaults(ev)
 		if p := r.procs[ev.PID]; p != nil && ev.Kind == event.Brk {
 			p.malloc.grown(ev.Addr)
 		}
 		if mayMapCode(ev) || r.unmapsCode(ev) {
 			r.follower.modulesChanged(ev.PID)
+		}
+	case event.Fault:
+		if p := r.procs[ev.PID]; p != nil {
+			p.faults.add(ev)
 		}
 	case event.Exec, event.Fork, event.Exit:
 		r.applyLifecycle(ev)
@@ -179,6 +190,7 @@ func (r *ringReader) applyLifecycle(ev *event.Event) {
 			kind = execByThread
 		}
 		r.follower.programChanged(ev.PID, kind)
+		p.faults.reset(int(ev.PID))
 	case event.Exit:
 		p.exited, p.endMono = true, ev.Time
 	}

@@ -10,6 +10,7 @@ import (
 	"memtrace/tracer/heap"
 	"memtrace/tracer/live"
 	"memtrace/tracer/report"
+	"memtrace/tracer/target"
 	"memtrace/tracer/vm"
 )
 
@@ -53,6 +54,10 @@ type found struct {
 	notes    []string
 	lost     report.Lost
 	complete bool
+	growth   *growthFound // nil but in growth mode
+	memory   *report.Memory
+	system   *report.System
+	traced   *target.Target
 }
 
 // Snapshot returns what every process holds now or, after Run, held when the
@@ -82,7 +87,7 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.procs[pid]
-	f := &found{process: p, start: t.start, end: t.end, older: opt.Older, target: p.describe()}
+	f := &found{process: p, start: t.start, end: t.end, older: opt.Older, target: p.describe(), traced: p.target}
 	if f.end.mono == 0 {
 		f.end = now()
 	}
@@ -91,6 +96,11 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		f.end = moment{f.end.wall.Add(-time.Duration(f.end.mono - p.endMono)), p.endMono}
 	}
 	asked := live.Options{PID: pid, Now: f.end.mono, Older: f.older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks}
+	if t.cfg.GrowthOnly {
+		asked.Older, asked.Blocks, asked.MaxBlocks = 0, true, 0 // to be classified
+		f.older = 0
+		f.growth = t.collectGrowth(p)
+	}
 	f.vm = t.vm.Snapshot(asked)
 	if p.malloc != nil {
 		f.splitter = &splitter{view: p.malloc}
@@ -113,8 +123,12 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		f.split = f.splitter.split(f.heap.Served, f.start.mono)
 		f.notes = f.splitter.remarks()
 	}
+	kind := report.Mmap
+	if t.cfg.GrowthOnly {
+		kind = report.Grown
+	}
 	for _, s := range f.vm.Stacks {
-		f.stacks = append(f.stacks, t.reportStack(report.Mmap, s))
+		f.stacks = append(f.stacks, t.reportStack(kind, s))
 	}
 	f.judge(t, p)
 	return f
@@ -122,15 +136,12 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 
 // describe says which process it is, as far as known now.
 func (p *process) describe() report.Target {
-	first := p.target.Objects[0]
-	return report.Target{
-		PID:       p.target.PID,
-		Command:   p.target.Command,
-		Exe:       p.target.Exe,
-		Allocator: string(first.Family),
-		Libc:      first.Path,
-		Exited:    p.exited,
+	r := report.Target{PID: p.target.PID, Command: p.target.Command, Exe: p.target.Exe, Exited: p.exited}
+	if len(p.target.Objects) > 0 {
+		first := p.target.Objects[0]
+		r.Allocator, r.Libc = string(first.Family), first.Path
 	}
+	return r
 }
 
 // reportStack converts a stack, its frames still bare addresses.
@@ -188,14 +199,21 @@ func (f *found) judge(t *Tracer, p *process) {
 	if t.missed > 0 {
 		note("The kernel left out %d system calls of all processes, since the program that looks at them was at work: mappings among them were not seen.", t.missed)
 	}
-	if len(p.target.Objects) > 1 {
+	if len(p.target.Objects) > 1 && f.growth == nil {
 		note("Allocations of %d mapped allocators are counted together.", len(p.target.Objects))
+	}
+	if f.growth != nil && c.LostFault > 0 {
+		note("Samples of %d page faults found no room: estimates are lower bounds.", c.LostFault)
 	}
 	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0
 }
 
 // report sorts, cuts and names.
 func (f *found) report(opt SnapshotOptions) *report.Report {
+	f.lookAround()
+	if f.growth != nil {
+		f.classify(f.vm.Stacks)
+	}
 	f.sort(opt.Sort)
 	r := &report.Report{
 		Schema:          report.Schema,
@@ -214,12 +232,17 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		MallocSplit:     f.split,
 		Notes:           f.notes,
 	}
+	if f.growth != nil {
+		r.Mode, r.Growth = "growth", f.growthReport(opt.Top)
+	}
 	f.remember(r)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = r.Stacks[:opt.Top]
 	}
 	for i := range r.Stacks {
-		r.Stacks[i].Frames = name(f.process.symbols, r.Stacks[i].Frames)
+		s := &r.Stacks[i]
+		s.Frames = name(f.process.symbols, s.Frames)
+		s.InAllocator = f.growth != nil && byAllocator(s.Frames, f.traced)
 	}
 	for _, m := range f.process.symbols.Mappings() {
 		r.Target.Modules = append(r.Target.Modules, report.Module{

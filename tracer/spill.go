@@ -90,6 +90,7 @@ func readCounters(m *ebpf.Map) (bpf.MemtraceCounters, error) {
 		sum.CutBadRule += c.CutBadRule
 		sum.CutBadStack += c.CutBadStack
 		sum.CutDepth += c.CutDepth
+		sum.LostFault += c.LostFault
 		sum.GapTime = max(sum.GapTime, c.GapTime)
 	}
 	return sum, nil

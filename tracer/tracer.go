@@ -76,11 +76,17 @@ func Open(cfg Config) (_ *Tracer, err error) {
 	}
 	kernel.uprobeMulti = kernel.uprobeMulti && !cfg.singleUprobes
 	kernel.unwindTables = kernel.unwindTables && !cfg.framePointers
+	if cfg.GrowthOnly {
+		if err := kernel.findTracepoints(); err != nil {
+			return nil, err
+		}
+		kernel.lockTracepoint = kernel.lockTracepoint && !cfg.entryTracepoint
+	}
 	t := &Tracer{
 		cfg:    cfg,
 		kernel: kernel,
 		heap:   heap.New(heap.Config{Older: cfg.Older}),
-		vm:     vm.NewLedger(),
+		vm:     newLedger(cfg),
 		stacks: make(map[event.StackID]stack),
 		procs:  make(map[uint32]*process),
 	}
@@ -121,7 +127,12 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		if err := t.loadTables(p); err != nil {
 			return nil, err
 		}
-		if err := p.attach(t.progs, kernel); err != nil {
+		if cfg.GrowthOnly {
+			err = t.beginGrowth(pid, p)
+		} else {
+			err = p.attach(t.progs, kernel)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

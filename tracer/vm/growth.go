@@ -42,10 +42,7 @@ func (s *stack) shown() bool { return s.index >= 0 }
 // its anonymous memory, in any order.
 func (l *Ledger) Begin(pid uint32, brk uint64, initial []Initial) {
 	sp := l.space(pid)
-	_, sp.brk = pages(brk, 0)
-	if brk%pageSize != 0 {
-		sp.brk += pageSize
-	}
+	sp.brk = roundUp(brk)
 	for _, i := range initial {
 		of := &sp.background.before
 		if i.Reserved {
@@ -60,6 +57,9 @@ func (l *Ledger) Begin(pid uint32, brk uint64, initial []Initial) {
 func (l *Ledger) reserve(sp *space, start, end, time uint64) {
 	l.insert(sp, region{start, end, &mapping{stack: &sp.background.reserved, time: time}})
 }
+
+// roundUp is the end of the page before which addr lies.
+func roundUp(addr uint64) uint64 { return (addr + pageSize - 1) &^ (pageSize - 1) }
 
 // mmapGrowth is mmap for a growth ledger.
 func (l *Ledger) mmapGrowth(sp *space, ev *event.Event) {
@@ -99,10 +99,7 @@ func (l *Ledger) mprotect(sp *space, ev *event.Event) {
 
 // moveBreak takes up the program break.
 func (l *Ledger) moveBreak(sp *space, ev *event.Event) {
-	old, brk := sp.brk, ev.Addr
-	if brk%pageSize != 0 {
-		_, brk = pages(brk, 1)
-	}
+	old, brk := sp.brk, roundUp(ev.Addr)
 	sp.brk = brk
 	switch {
 	case old == 0:

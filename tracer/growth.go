@@ -1,0 +1,116 @@
+package tracer
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"memtrace/symbolize/procmaps"
+	"memtrace/tracer/event"
+	"memtrace/tracer/faults"
+	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/region"
+	"memtrace/tracer/region/proc"
+	"memtrace/tracer/target"
+	"memtrace/tracer/vm"
+)
+
+func newLedger(cfg Config) *vm.Ledger {
+	if cfg.GrowthOnly {
+		return vm.NewGrowthLedger()
+	}
+	return vm.NewLedger()
+}
+
+// beginGrowth tells the ledger what a process has mapped. What comes to it between
+// that and the moment when the probes go live, well below a millisecond, is missed.
+func (t *Tracer) beginGrowth(pid uint32, p *process) error {
+	if t.kernel.pageFaults {
+		p.faults = &faultWatch{book: faults.New(0)}
+		p.faults.reset(int(pid))
+	}
+	source, err := proc.Open(int(pid))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+	var initial []vm.Initial
+	err = source.Maps(func(m *procmaps.Mapping) {
+		if m.Inode == 0 && (m.Path == "" || m.Path == "[heap]" || strings.HasPrefix(m.Path, "[anon")) {
+			initial = append(initial, vm.Initial{Start: m.Start, End: m.End, Reserved: m.Perms.None()})
+		}
+	})
+	if errors.Is(err, region.ErrGone) {
+		return fmt.Errorf("process %d: %w", pid, target.ErrNoProcess)
+	}
+	if err != nil {
+		return fmt.Errorf("read the mappings of process %d: %w", pid, err)
+	}
+	// Without a break its first change tells where it was.
+	r, _ := ptmalloc.ReadBrkRange(int(pid))
+	t.vm.Begin(pid, r.End, initial)
+	return nil
+}
+
+// faultWatch keeps the sampled page faults of a process, under the Tracer's lock.
+// A nil one keeps nothing.
+type faultWatch struct {
+	book   *faults.Book
+	folios *proc.Folios // nil where the process is gone
+}
+
+// reset begins anew, with another program's address space.
+func (w *faultWatch) reset(pid int) {
+	if w == nil {
+		return
+	}
+	_ = w.close()
+	w.book.Clear()
+	w.folios, _ = proc.OpenFolios(pid) // else pages are taken for small ones
+}
+
+func (w *faultWatch) close() error {
+	if w == nil || w.folios == nil {
+		return nil
+	}
+	f := w.folios
+	w.folios = nil
+	return f.Close()
+}
+
+// add takes up a sample. By now the fault has been served.
+func (w *faultWatch) add(ev *event.Event) {
+	if w == nil {
+		return
+	}
+	size := uint64(4096)
+	if w.folios != nil {
+		size = w.folios.Size(ev.Addr)
+	}
+	w.book.Add(ev.Addr, ev.Stack, ev.Size, size)
+}
+
+// present returns the sampled pages that are still in memory. Of a process that has
+// exited those that were not unmapped before are all that is known.
+func (w *faultWatch) present(exited bool) (pages []faults.Page) {
+	for _, page := range w.book.Pages() {
+		if exited || w.folios == nil || w.folios.Present(page.Addr) {
+			pages = append(pages, page)
+		}
+	}
+	return pages
+}
+
+// forgetFaults drops what was touched of memory that has gone.
+func (r *ringReader) forgetFaults(ev *event.Event) {
+	p := r.procs[ev.PID]
+	if p == nil || p.faults == nil {
+		return
+	}
+	switch ev.Kind {
+	case event.Munmap:
+		p.faults.book.Remove(ev.Addr, ev.Addr+ev.Size)
+	case event.Mmap:
+		p.faults.book.Remove(ev.Addr, ev.Addr+ev.Size)
+	}
+}
