@@ -57,6 +57,10 @@ func (t *Tracer) beginGrowth(pid uint32, p *process) error {
 type faultWatch struct {
 	book   *faults.Book
 	folios *proc.Folios // nil where the process is gone
+	// moving is the sizes of what mremap was asked to move, by thread. brk is the
+	// break, 0 if unknown.
+	moving map[uint32]uint64
+	brk    uint64
 }
 
 // reset begins anew, with another program's address space.
@@ -66,6 +70,7 @@ func (w *faultWatch) reset(pid int) {
 	}
 	_ = w.close()
 	w.book.Clear()
+	w.moving, w.brk = make(map[uint32]uint64), 0
 	w.folios, _ = proc.OpenFolios(pid) // else pages are taken for small ones
 }
 
@@ -101,16 +106,34 @@ func (w *faultWatch) present(exited bool) (pages []faults.Page) {
 	return pages
 }
 
-// forgetFaults drops what was touched of memory that has gone.
-func (r *ringReader) forgetFaults(ev *event.Event) {
-	p := r.procs[ev.PID]
-	if p == nil || p.faults == nil {
+// follow keeps the sampled pages where they are mapped. What is lost of the system
+// calls is found out by a look at the pages, but for a process that has exited.
+func (w *faultWatch) follow(ev *event.Event) {
+	if w == nil {
 		return
 	}
 	switch ev.Kind {
-	case event.Munmap:
-		p.faults.book.Remove(ev.Addr, ev.Addr+ev.Size)
-	case event.Mmap:
-		p.faults.book.Remove(ev.Addr, ev.Addr+ev.Size)
+	case event.Munmap, event.Mmap:
+		w.book.Remove(ev.Addr, ev.Addr+ev.Size)
+	case event.Brk:
+		if ev.Addr < w.brk {
+			w.book.Remove(ev.Addr, w.brk)
+		}
+		w.brk = ev.Addr
+	case event.MremapEnter:
+		w.moving[ev.TID] = ev.Size
+	case event.MremapFail:
+		delete(w.moving, ev.TID)
+	case event.Mremap:
+		old, ok := w.moving[ev.TID]
+		delete(w.moving, ev.TID)
+		if !ok {
+			return
+		}
+		if old > ev.Size {
+			w.book.Remove(ev.Arg+ev.Size, ev.Arg+old)
+			old = ev.Size
+		}
+		w.book.Move(ev.Arg, ev.Addr, old)
 	}
 }

@@ -134,9 +134,11 @@ func (r *ringReader) apply() error {
 		}
 	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap, event.MremapFail, event.Brk, event.Mprotect:
 		r.vm.Apply(ev)
-		r.forgetFaults(ev)
-		if p := r.procs[ev.PID]; p != nil && ev.Kind == event.Brk {
-			p.malloc.grown(ev.Addr)
+		if p := r.procs[ev.PID]; p != nil {
+			p.faults.follow(ev)
+			if ev.Kind == event.Brk {
+				p.malloc.grown(ev.Addr)
+			}
 		}
 		if mayMapCode(ev) || r.unmapsCode(ev) {
 			r.follower.modulesChanged(ev.PID)

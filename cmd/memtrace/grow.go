@@ -55,17 +55,17 @@ func runGrow(ctx context.Context, args []string, stdout, stderr io.Writer) (exit
 		return exitUsage, err
 	}
 	if o.help {
-		fmt.Fprint(stdout, `memtrace grow shows which call stacks make the address space of a process grow, and
-which touch new memory first. It puts no probe into the process and costs it next
-to nothing; it needs root.
+		fmt.Fprint(stdout, `memtrace grow shows which call stacks make the address space of a process grow,
+and which touch new memory first. It puts no probe into the process, which costs
+next to nothing. It needs root.
 
 Usage:
   memtrace grow -p PID [flags] [INTERVAL [COUNT]]
 
 `, fs.FlagUsagesWrapped(80), `
-The report comes at Ctrl-C, after --duration, or when the process exits. Growth is
-what brk, mmap, mremap and mprotect added, in whole pages, and was not given back.
-What is in memory of it is an estimate, from a sample of the page faults.
+The report comes at Ctrl-C, after --duration, or when the process exits. Growth
+is what brk, mmap, mremap and mprotect added, in whole pages, and was not given
+back. What is in memory of it is an estimate, from a sample of the page faults.
 `)
 		return exitOK, nil
 	}

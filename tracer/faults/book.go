@@ -28,6 +28,8 @@ type sample struct {
 	stack  event.StackID
 	faults uint64
 	size   uint64
+	// chance is what decides whether it is kept, see keeps.
+	chance uint64
 }
 
 // Page is a sampled page of a Book.
@@ -52,23 +54,26 @@ func (b *Book) Add(addr uint64, stack event.StackID, faults, size uint64) {
 	b.seen += faults
 	b.samples++
 	page := addr / pageSize
-	if !b.keeps(page) {
+	s := sample{stack, faults, size, hash(page)}
+	if !b.keeps(&s) {
 		return
 	}
-	b.pages[page] = sample{stack, faults, size}
+	b.pages[page] = s
 	for len(b.pages) > b.limit {
 		b.thinned++
-		maps.DeleteFunc(b.pages, func(page uint64, _ sample) bool { return !b.keeps(page) })
+		maps.DeleteFunc(b.pages, func(_ uint64, s sample) bool { return !b.keeps(&s) })
 	}
 }
 
-// keeps chooses by a hash of the page, so that a page that is faulted in again and
-// again is chosen always or never.
-func (b *Book) keeps(page uint64) bool {
+// keeps chooses by a hash of the page that was faulted in, so that a page that is
+// again and again is chosen always or never.
+func (b *Book) keeps(s *sample) bool { return s.chance&(1<<b.thinned-1) == 0 }
+
+func hash(page uint64) uint64 {
 	h := page * 0x9e3779b97f4a7c15
 	h ^= h >> 29
 	h *= 0xbf58476d1ce4e5b9
-	return h>>32&(1<<b.thinned-1) == 0
+	return h >> 32
 }
 
 // Remove forgets the pages in [start, end): they are unmapped.
@@ -81,6 +86,25 @@ func (b *Book) Remove(start, end uint64) {
 	for page := first; page < last; page++ {
 		delete(b.pages, page)
 	}
+}
+
+// Move takes the pages of size bytes at from along to their new place, where what was
+// there before is unmapped.
+func (b *Book) Move(from, to, size uint64) {
+	if from == to {
+		return
+	}
+	moved := make(map[uint64]sample)
+	first, n := from/pageSize, (size+pageSize-1)/pageSize
+	maps.DeleteFunc(b.pages, func(page uint64, s sample) bool {
+		if page-first >= n {
+			return false
+		}
+		moved[page-first+to/pageSize] = s
+		return true
+	})
+	b.Remove(to, to+size)
+	maps.Copy(b.pages, moved)
 }
 
 // Clear forgets all pages: the address space is another one.

@@ -34,6 +34,21 @@ func TestBook(t *testing.T) {
 	}
 }
 
+func TestBookMoves(t *testing.T) {
+	b := New(0)
+	for i := range uint64(4) {
+		b.Add((10+i)*pageSize, event.StackID(i), 1, pageSize)
+	}
+	b.Add(22*pageSize, 9, 1, pageSize)
+	b.Move(11*pageSize, 20*pageSize, 3*pageSize) // 22 is replaced
+	b.Move(20*pageSize, 21*pageSize, 2*pageSize) // onto itself
+	b.Move(10*pageSize, 10*pageSize, pageSize)
+	want := []Page{{10 * pageSize, 0, 1, pageSize}, {21 * pageSize, 1, 1, pageSize}, {22 * pageSize, 2, 1, pageSize}}
+	if diff := cmp.Diff(want, b.Pages()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // A Book that was full many times over still tells the size and the shares.
 func TestBookIsThinned(t *testing.T) {
 	const limit, pages = 1000, 100_003
