@@ -63,3 +63,27 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
+
+func TestExplainGrowth(t *testing.T) {
+	stack := func(class string, bytes uint64) report.Stack {
+		return report.Stack{Kind: report.Grown, Bytes: bytes, Grown: []report.ClassBytes{{Class: class, Bytes: bytes}}}
+	}
+	m := &report.Memory{
+		Verdict: "brk heap grows 1 KiB/s, thread stacks grow 1 KiB/s, resident grows 2 KiB/s",
+		Regions: []report.Region{
+			{Class: "brk", Label: "brk heap", GrowthBytes: 1000, Growing: true},
+			{Class: "thread_stack", Label: "thread stacks", GrowthBytes: 1000, Growing: true},
+			{Class: "mmap", Label: "anonymous mmaps", GrowthBytes: 1000},
+		},
+	}
+	r := &report.Report{
+		Stacks: []report.Stack{stack("mmap", 5000), stack("brk", 900), stack("brk", 30)},
+		Growth: &report.Growth{FaultStacks: []report.FaultStack{{Estimate: report.Estimate{Bytes: 600}}}},
+	}
+	r.Growth.Faults.Bytes = 800
+	const want = "brk heap: explained to 90 % by stack #2 below; thread stacks: no system call that was seen explains it; " +
+		"resident: about 75 % of what was touched first meanwhile by F1 (estimate)"
+	if got := explainGrowth(m, r); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

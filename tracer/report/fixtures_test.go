@@ -243,5 +243,7 @@ func fixtures() map[string]*Report {
 		"huge":       huge(),
 		"wide":       wideNames(),
 		"mmap":       mappings(),
+		"growth":     growthFixture(),
+		"growth-old": growthOfOldKernel(),
 	}
 }
