@@ -166,6 +166,8 @@ const (
 	MemtraceProgEnterCalloc        = "enter_calloc"
 	MemtraceProgEnterFree          = "enter_free"
 	MemtraceProgEnterMemalign      = "enter_memalign"
+	MemtraceProgEnterMremap        = "enter_mremap"
+	MemtraceProgEnterMunmap        = "enter_munmap"
 	MemtraceProgEnterPosixMemalign = "enter_posix_memalign"
 	MemtraceProgEnterRealloc       = "enter_realloc"
 	MemtraceProgEnterSyscall       = "enter_syscall"
@@ -174,6 +176,11 @@ const (
 	MemtraceProgKernelFault        = "kernel_fault"
 	MemtraceProgLeaveAlloc         = "leave_alloc"
 	MemtraceProgLeaveAllocFp       = "leave_alloc_fp"
+	MemtraceProgLeaveBrk           = "leave_brk"
+	MemtraceProgLeaveMmap          = "leave_mmap"
+	MemtraceProgLeaveMprotect      = "leave_mprotect"
+	MemtraceProgLeaveMremap        = "leave_mremap"
+	MemtraceProgLeaveMunmap        = "leave_munmap"
 	MemtraceProgLockTaken          = "lock_taken"
 	MemtraceProgOnExec             = "on_exec"
 	MemtraceProgOnExit             = "on_exit"
@@ -240,6 +247,8 @@ type MemtraceProgramSpecs struct {
 	EnterCalloc        *ebpf.ProgramSpec `ebpf:"enter_calloc"`
 	EnterFree          *ebpf.ProgramSpec `ebpf:"enter_free"`
 	EnterMemalign      *ebpf.ProgramSpec `ebpf:"enter_memalign"`
+	EnterMremap        *ebpf.ProgramSpec `ebpf:"enter_mremap"`
+	EnterMunmap        *ebpf.ProgramSpec `ebpf:"enter_munmap"`
 	EnterPosixMemalign *ebpf.ProgramSpec `ebpf:"enter_posix_memalign"`
 	EnterRealloc       *ebpf.ProgramSpec `ebpf:"enter_realloc"`
 	EnterSyscall       *ebpf.ProgramSpec `ebpf:"enter_syscall"`
@@ -248,6 +257,11 @@ type MemtraceProgramSpecs struct {
 	KernelFault        *ebpf.ProgramSpec `ebpf:"kernel_fault"`
 	LeaveAlloc         *ebpf.ProgramSpec `ebpf:"leave_alloc"`
 	LeaveAllocFp       *ebpf.ProgramSpec `ebpf:"leave_alloc_fp"`
+	LeaveBrk           *ebpf.ProgramSpec `ebpf:"leave_brk"`
+	LeaveMmap          *ebpf.ProgramSpec `ebpf:"leave_mmap"`
+	LeaveMprotect      *ebpf.ProgramSpec `ebpf:"leave_mprotect"`
+	LeaveMremap        *ebpf.ProgramSpec `ebpf:"leave_mremap"`
+	LeaveMunmap        *ebpf.ProgramSpec `ebpf:"leave_munmap"`
 	LockTaken          *ebpf.ProgramSpec `ebpf:"lock_taken"`
 	OnExec             *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit             *ebpf.ProgramSpec `ebpf:"on_exit"`
@@ -373,6 +387,8 @@ type MemtracePrograms struct {
 	EnterCalloc        *ebpf.Program `ebpf:"enter_calloc"`
 	EnterFree          *ebpf.Program `ebpf:"enter_free"`
 	EnterMemalign      *ebpf.Program `ebpf:"enter_memalign"`
+	EnterMremap        *ebpf.Program `ebpf:"enter_mremap"`
+	EnterMunmap        *ebpf.Program `ebpf:"enter_munmap"`
 	EnterPosixMemalign *ebpf.Program `ebpf:"enter_posix_memalign"`
 	EnterRealloc       *ebpf.Program `ebpf:"enter_realloc"`
 	EnterSyscall       *ebpf.Program `ebpf:"enter_syscall"`
@@ -381,6 +397,11 @@ type MemtracePrograms struct {
 	KernelFault        *ebpf.Program `ebpf:"kernel_fault"`
 	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
 	LeaveAllocFp       *ebpf.Program `ebpf:"leave_alloc_fp"`
+	LeaveBrk           *ebpf.Program `ebpf:"leave_brk"`
+	LeaveMmap          *ebpf.Program `ebpf:"leave_mmap"`
+	LeaveMprotect      *ebpf.Program `ebpf:"leave_mprotect"`
+	LeaveMremap        *ebpf.Program `ebpf:"leave_mremap"`
+	LeaveMunmap        *ebpf.Program `ebpf:"leave_munmap"`
 	LockTaken          *ebpf.Program `ebpf:"lock_taken"`
 	OnExec             *ebpf.Program `ebpf:"on_exec"`
 	OnExit             *ebpf.Program `ebpf:"on_exit"`
@@ -394,6 +415,8 @@ func (p *MemtracePrograms) Close() error {
 		p.EnterCalloc,
 		p.EnterFree,
 		p.EnterMemalign,
+		p.EnterMremap,
+		p.EnterMunmap,
 		p.EnterPosixMemalign,
 		p.EnterRealloc,
 		p.EnterSyscall,
@@ -402,6 +425,11 @@ func (p *MemtracePrograms) Close() error {
 		p.KernelFault,
 		p.LeaveAlloc,
 		p.LeaveAllocFp,
+		p.LeaveBrk,
+		p.LeaveMmap,
+		p.LeaveMprotect,
+		p.LeaveMremap,
+		p.LeaveMunmap,
 		p.LockTaken,
 		p.OnExec,
 		p.OnExit,

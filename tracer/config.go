@@ -35,9 +35,10 @@ type Config struct {
 	singleUprobes bool
 	// framePointers walks stacks as kernels before 5.13 have to.
 	framePointers bool
-	// entryTracepoint sees the entry of system calls as kernels before 6.14 have to
-	// in growth mode.
-	entryTracepoint bool
+	// In growth mode: exitTracepoint sees the exit of system calls as kernels have to
+	// that allow no attaching to functions, entryTracepoint their entry as such
+	// kernels before 6.14 have to.
+	exitTracepoint, entryTracepoint bool
 	// spills overrides the size of the map for frees that the ring cannot take.
 	spills uint32
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // growthRounds is in how many rounds the untraced and the traced cost are measured.
-const growthRounds = 15
+const growthRounds = 41
 
 // attachGrowth has a process watched for growth.
 func attachGrowth(b *testing.B, pid int) (detach func()) {
@@ -59,15 +59,18 @@ func alternate(b *testing.B, unit string, pid int, measure func() float64) {
 			before = after
 		}
 	}
-	b.ReportMetric(middle(bare), "untraced-"+unit)
-	b.ReportMetric(middle(traced), "traced-"+unit)
-	b.ReportMetric(middle(ratios), "traced/untraced")
+	b.ReportMetric(quartile(bare, 2), "untraced-"+unit)
+	b.ReportMetric(quartile(traced, 2), "traced-"+unit)
+	b.ReportMetric(quartile(ratios, 2), "traced/untraced")
+	b.ReportMetric(quartile(ratios, 1), "first-quartile")
+	b.ReportMetric(quartile(ratios, 3), "third-quartile")
 	b.ReportMetric(0, "ns/op")
 }
 
-func middle(values []float64) float64 {
+// quartile is the n-th of values, the median if n is 2.
+func quartile(values []float64, n int) float64 {
 	slices.Sort(values)
-	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+	return values[(len(values)-1)*n/4]
 }
 
 // BenchmarkGrowBusy reports what a malloc and its free cost while the process is

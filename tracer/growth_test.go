@@ -63,7 +63,8 @@ func TestGrowthOnOlderKernels(t *testing.T) {
 	testprog.NeedRoot(t)
 	const steps, segment = 11, 2 << 20
 	for name, cfg := range map[string]Config{
-		"as this kernel allows": {}, "entry of system calls": {entryTracepoint: true}, "frame pointers": {framePointers: true},
+		"as this kernel allows": {}, "exit of all calls": {exitTracepoint: true}, "entry of all calls": {entryTracepoint: true},
+		"frame pointers": {framePointers: true},
 	} {
 		for mode, want := range map[string]uint64{"mremap": steps * segment, "malloc": steps * (segment + 4096), "churn": 0} {
 			t.Run(name+"/"+mode, func(t *testing.T) {

@@ -7,7 +7,10 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -54,6 +57,8 @@ type kernelFeatures struct {
 	// stacks can be read, since 5.15. lockTracepoint: the one on the lock of an
 	// address space has the form of 6.14 and later (see bpf/grow.h).
 	pageFaults, lockTracepoint bool
+	// functions: programs can be attached to the kernel's functions.
+	functions bool
 }
 
 func (k kernelFeatures) atLeast(major, minor int) bool {
@@ -92,16 +97,31 @@ func checkKernel() (kernelFeatures, error) {
 	return k, nil
 }
 
-// findTracepoints finds out which tracepoints of growth mode there are.
-func (k *kernelFeatures) findTracepoints() error {
+// findCheapWays finds out which of the ways there are that only growth mode uses.
+func (k *kernelFeatures) findCheapWays() error {
 	types, err := btf.LoadKernelSpec()
 	if err != nil {
 		return fmt.Errorf("read the kernel's type information: %w", err)
 	}
 	k.pageFaults = k.unwindTables && k.atLeast(5, 15) &&
 		parameters(types, "page_fault_user") == 3 && parameters(types, "page_fault_kernel") == 3
+	k.functions = k.unwindTables && attachesToFunctions()
 	k.lockTracepoint = k.atLeast(5, 15) && parameters(types, "mmap_lock_acquire_returned") == 3
 	return nil
+}
+
+// attachesToFunctions tries it on one of those that it is for.
+func attachesToFunctions() bool {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.Tracing, AttachType: ebpf.AttachTraceFExit, AttachTo: "__x64_sys_mremap", License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
+	})
+	if err != nil {
+		return false
+	}
+	defer prog.Close()
+	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+	return err == nil && l.Close() == nil
 }
 
 // parameters is how many a tracepoint has, 0 if there is none of the name. In its

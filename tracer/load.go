@@ -43,18 +43,33 @@ type allocPrograms struct {
 	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
 }
 
-// kernelPrograms go on the kernel's tracepoints, in every mode.
+// kernelPrograms go on the lives of processes, in every mode.
 type kernelPrograms struct {
-	ExitSyscall *ebpf.Program `ebpf:"exit_syscall"`
-	OnFork      *ebpf.Program `ebpf:"on_fork"`
-	OnExec      *ebpf.Program `ebpf:"on_exec"`
-	OnExit      *ebpf.Program `ebpf:"on_exit"`
+	OnFork *ebpf.Program `ebpf:"on_fork"`
+	OnExec *ebpf.Program `ebpf:"on_exec"`
+	OnExit *ebpf.Program `ebpf:"on_exit"`
 }
 
-// entryProgram sees system calls begin; lockProgram takes its place in growth mode,
-// where the kernel allows.
+// entryProgram sees all system calls begin, exitProgram end. In growth mode
+// lockProgram takes the place of the first, or callPrograms that of both, where the
+// kernel allows.
 type entryProgram struct {
 	EnterSyscall *ebpf.Program `ebpf:"enter_syscall"`
+}
+
+type exitProgram struct {
+	ExitSyscall *ebpf.Program `ebpf:"exit_syscall"`
+}
+
+// callPrograms go on the kernel's functions behind single system calls.
+type callPrograms struct {
+	EnterMunmap   *ebpf.Program `ebpf:"enter_munmap"`
+	EnterMremap   *ebpf.Program `ebpf:"enter_mremap"`
+	LeaveBrk      *ebpf.Program `ebpf:"leave_brk"`
+	LeaveMmap     *ebpf.Program `ebpf:"leave_mmap"`
+	LeaveMunmap   *ebpf.Program `ebpf:"leave_munmap"`
+	LeaveMremap   *ebpf.Program `ebpf:"leave_mremap"`
+	LeaveMprotect *ebpf.Program `ebpf:"leave_mprotect"`
 }
 
 type lockProgram struct {
@@ -70,6 +85,8 @@ type faultPrograms struct {
 // growthPrograms are what depends on the mode and on the kernel.
 type growthPrograms struct {
 	entryProgram
+	exitProgram
+	callPrograms
 	lockProgram
 	faultPrograms
 }
@@ -80,10 +97,13 @@ func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) 
 	if !cfg.GrowthOnly {
 		groups = append(groups, &o.allocPrograms)
 	}
-	if cfg.GrowthOnly && k.lockTracepoint {
-		groups = append(groups, &o.lockProgram)
-	} else {
-		groups = append(groups, &o.entryProgram)
+	switch {
+	case cfg.GrowthOnly && k.functions:
+		groups = append(groups, &o.callPrograms)
+	case cfg.GrowthOnly && k.lockTracepoint:
+		groups = append(groups, &o.lockProgram, &o.exitProgram)
+	default:
+		groups = append(groups, &o.entryProgram, &o.exitProgram)
 	}
 	if cfg.GrowthOnly && k.pageFaults {
 		groups = append(groups, &o.faultPrograms)
@@ -113,7 +133,8 @@ func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) 
 // are to be attached.
 func (o *objects) kernel() (loaded []*ebpf.Program) {
 	for _, p := range []*ebpf.Program{
-		o.OnFork, o.OnExec, o.OnExit, o.EnterSyscall, o.LockTaken, o.ExitSyscall, o.UserFault, o.KernelFault,
+		o.OnFork, o.OnExec, o.OnExit, o.EnterSyscall, o.EnterMunmap, o.EnterMremap, o.LockTaken, o.ExitSyscall,
+		o.LeaveBrk, o.LeaveMmap, o.LeaveMunmap, o.LeaveMremap, o.LeaveMprotect, o.UserFault, o.KernelFault,
 	} {
 		if p != nil {
 			loaded = append(loaded, p)

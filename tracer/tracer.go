@@ -77,9 +77,10 @@ func Open(cfg Config) (_ *Tracer, err error) {
 	kernel.uprobeMulti = kernel.uprobeMulti && !cfg.singleUprobes
 	kernel.unwindTables = kernel.unwindTables && !cfg.framePointers
 	if cfg.GrowthOnly {
-		if err := kernel.findTracepoints(); err != nil {
+		if err := kernel.findCheapWays(); err != nil {
 			return nil, err
 		}
+		kernel.functions = kernel.functions && !cfg.exitTracepoint && !cfg.entryTracepoint
 		kernel.lockTracepoint = kernel.lockTracepoint && !cfg.entryTracepoint
 	}
 	t := &Tracer{

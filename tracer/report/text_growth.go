@@ -55,7 +55,7 @@ func (p *printer) watched(r *Report) {
 		}
 	}
 	if f := r.Growth.Faults; f.Sampled {
-		items = append(items, span{text: counted(f.Count, "page fault")})
+		items = append(items, span{text: "some "+counted(f.Count, "page fault")})
 	}
 	if r.Complete && !e.Lost.Any() {
 		items = append(items, span{text: "nothing lost"})
@@ -69,17 +69,16 @@ func (p *printer) watched(r *Report) {
 // grownTotals writes how much there is in all.
 func (p *printer) grownTotals(r *Report) {
 	p.newline()
-	lead := span{"Grown by: ", bold}
 	if r.Outstanding == (Sum{}) {
 		p.paragraph(span{}, "The address space has not grown, or has given back all that it grew by.", bold)
 	} else {
-		p.flow(lead, 0, " ", span{exactBytes(r.Outstanding.Bytes), bold},
+		p.flow(span{"Grown by: ", bold}, 0, " ", span{exactBytes(r.Outstanding.Bytes), bold},
 			span{text: "in " + counted(r.Outstanding.Blocks, "range")}, span{text: "that were not given back"})
 	}
 	f := r.Growth.Faults
 	switch {
 	case !f.Sampled:
-		p.paragraph(span{text: pad("", columns(lead.text))}, "where memory is touched first is not known on this kernel", plain)
+		p.paragraph(span{}, "Where memory is touched first this kernel does not tell.", plain)
 	case f.Bytes > 0:
 		p.paragraph(span{"Faulted in: ", bold}, "about "+Size(f.Bytes)+" are in memory of what was touched first meanwhile (an "+
 			"estimate from "+counted(f.Samples, "sample")+")", plain)
@@ -117,7 +116,9 @@ func (p *printer) grownStack(r *Report, i int, opt TextOptions) {
 		text += ", " + Count(s.FreedBlocks) + " of them given back"
 	}
 	items = texts(text)
-	if f := s.FaultedIn; f != nil {
+	if f := s.FaultedIn; f != nil && f.Samples == 0 {
+		items = append(items, texts("next to nothing of it in memory (estimate, no sample)")...)
+	} else if f != nil {
 		items = append(items, texts("about "+Size(f.Bytes)+" of it in memory (estimate, "+counted(f.Samples, "sample")+")")...)
 	}
 	p.flow(span{text: pad("", stackIndent)}, 0, " ", joined(",", items)...)
