@@ -84,7 +84,7 @@ func explainGrowth(m *report.Memory, r *report.Report) string {
 		}
 	}
 	if g := r.Growth; strings.Contains(m.Verdict, "resident grows") && len(g.FaultStacks) > 0 && g.Faults.Bytes > 0 {
-		texts = append(texts, fmt.Sprintf("resident: about %.0f %% of what was touched first meanwhile by F1 (estimate)",
+		texts = append(texts, fmt.Sprintf("resident: about %.0f %% of what was faulted in by F1 (estimate)",
 			100*float64(g.FaultStacks[0].Bytes)/float64(g.Faults.Bytes)))
 	}
 	return strings.Join(texts, "; ")

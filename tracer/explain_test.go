@@ -82,7 +82,7 @@ func TestExplainGrowth(t *testing.T) {
 	}
 	r.Growth.Faults.Bytes = 800
 	const want = "brk heap: explained to 90 % by stack #2 below; thread stacks: no system call that was seen explains it; " +
-		"resident: about 75 % of what was touched first meanwhile by F1 (estimate)"
+		"resident: about 75 % of what was faulted in by F1 (estimate)"
 	if got := explainGrowth(m, r); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

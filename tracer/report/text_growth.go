@@ -55,7 +55,7 @@ func (p *printer) watched(r *Report) {
 		}
 	}
 	if f := r.Growth.Faults; f.Sampled {
-		items = append(items, span{text: "some "+counted(f.Count, "page fault")})
+		items = append(items, span{text: "some " + counted(f.Count, "page fault")})
 	}
 	if r.Complete && !e.Lost.Any() {
 		items = append(items, span{text: "nothing lost"})
@@ -80,8 +80,8 @@ func (p *printer) grownTotals(r *Report) {
 	case !f.Sampled:
 		p.paragraph(span{}, "Where memory is touched first this kernel does not tell.", plain)
 	case f.Bytes > 0:
-		p.paragraph(span{"Faulted in: ", bold}, "about "+Size(f.Bytes)+" are in memory of what was touched first meanwhile (an "+
-			"estimate from "+counted(f.Samples, "sample")+")", plain)
+		p.paragraph(span{"Faulted in: ", bold}, "about "+Size(f.Bytes)+" that are still in memory (an estimate from "+
+			counted(f.Samples, "sample")+")", plain)
 	}
 }
 
@@ -155,7 +155,7 @@ func (p *printer) faultStacks(r *Report, opt TextOptions) {
 		return
 	}
 	p.newline()
-	p.paragraph(span{}, "Where memory that is there was touched first (estimates)", bold)
+	p.paragraph(span{}, "Faulted in by (estimates, of what is still in memory)", bold)
 	stacks := make([]Stack, len(shown))
 	for i, s := range shown {
 		stacks[i] = Stack{Frames: s.Frames, Truncated: s.Truncated}

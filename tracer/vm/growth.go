@@ -49,7 +49,7 @@ func (l *Ledger) Begin(pid uint32, brk uint64, initial []Initial) {
 			of = &sp.background.reserved
 		}
 		l.cut(sp, i.Start, i.End, math.MaxUint64)
-		l.insert(sp, region{i.Start, i.End, &mapping{stack: of}})
+		l.insert(sp, region{i.Start, i.End, &mapping{stack: of, time: 1}}) // before any event
 	}
 }
 

@@ -235,7 +235,7 @@ func (l *Ledger) cut(sp *space, start, end, until uint64) (pieces []region) {
 func (l *Ledger) restore(sp *space, pieces []region) {
 	for _, r := range pieces {
 		// What a gap made untrustworthy or an exec ended meanwhile stays away.
-		if r.of.time > max(sp.gap, sp.execed) {
+		if r.of.time > sp.execed && (r.of.time > sp.gap || !r.of.stack.shown()) {
 			sp.regions.restore(r, l.grow)
 			l.endLate(sp, r)
 		}
