@@ -178,7 +178,15 @@ func (s *postgres) run(b *testing.B, name string, args ...string) {
 type pgbenchLoad struct {
 	b       *testing.B
 	backend int
-	lines   *bufio.Scanner
+	marks   chan pgbenchMark
+}
+
+// pgbenchMark is what is known when a second of pgbench's is over: its transactions a
+// second since the last, the time of pgbench's clock in seconds, and what the backend
+// has taken of all processors.
+type pgbenchMark struct {
+	rate, at float64
+	used     time.Duration
 }
 
 // pgbench starts pgbench, until the benchmark ends.
@@ -192,50 +200,61 @@ func (s *postgres) pgbench(b *testing.B, args ...string) *pgbenchLoad {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	l := &pgbenchLoad{b: b, lines: bufio.NewScanner(progress)}
-	l.rate()
+	lines := bufio.NewScanner(progress)
+	lines.Scan() // the first tells that it has begun
 	out, err := s.command("psql", "-h", s.dir, "-At", "-c", "select pid from pg_stat_activity where application_name = 'pgbench'", "postgres").Output()
+	l := &pgbenchLoad{b: b, marks: make(chan pgbenchMark)}
 	if err == nil {
 		l.backend, err = strconv.Atoi(strings.TrimSpace(string(out)))
 	}
 	if err != nil {
 		b.Fatalf("find the backend: %v: %s", err, out)
 	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.read(lines)
+	}()
+	b.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-done
+		_ = cmd.Wait()
+	})
 	return l
 }
 
-// rate waits for the next line of progress, and returns its transactions a second.
-func (l *pgbenchLoad) rate() float64 {
-	l.b.Helper()
-	for l.lines.Scan() {
-		var at, rate float64
-		if n, _ := fmt.Sscanf(l.lines.Text(), "progress: %f s, %f tps", &at, &rate); n == 2 {
-			return rate
+// read marks every second, whether somebody waits for it or not.
+func (l *pgbenchLoad) read(lines *bufio.Scanner) {
+	defer close(l.marks)
+	for lines.Scan() {
+		var m pgbenchMark
+		var ts unix.Timespec
+		if n, _ := fmt.Sscanf(lines.Text(), "progress: %f s, %f tps", &m.at, &m.rate); n != 2 {
+			continue
+		}
+		if unix.ClockGettime(int32(^l.backend<<3|2), &ts) != nil {
+			return
+		}
+		m.used = time.Duration(ts.Nano())
+		select {
+		case l.marks <- m:
+		default:
 		}
 	}
-	l.b.Fatalf("pgbench ended: %v", l.lines.Err())
-	return 0
 }
 
 // cost is the backend's processor time for a transaction in microseconds, over the
 // next whole second of pgbench's, so that what attaching costs is left out.
 func (l *pgbenchLoad) cost() float64 {
-	l.rate()
-	before, start := processorTime(l.b, l.backend), time.Now()
-	transactions := l.rate()
-	used := processorTime(l.b, l.backend) - before
-	return float64(used.Microseconds()) / (transactions * time.Since(start).Seconds())
-}
-
-func processorTime(b *testing.B, pid int) time.Duration {
-	b.Helper()
-	var ts unix.Timespec
-	if err := unix.ClockGettime(int32(^pid<<3|2), &ts); err != nil {
-		b.Fatalf("read the processor time of process %d: %v", pid, err)
+	l.b.Helper()
+	for {
+		first, second := <-l.marks, <-l.marks
+		if second == (pgbenchMark{}) {
+			l.b.Fatal("pgbench has ended")
+		}
+		// A second that was missed is one whose transactions are not known.
+		if seconds := second.at - first.at; seconds < 1.5 {
+			return float64((second.used - first.used).Nanoseconds()) / 1e3 / (second.rate * seconds)
+		}
 	}
-	return time.Duration(ts.Nano())
 }

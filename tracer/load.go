@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
@@ -129,18 +130,22 @@ func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) 
 	return nil
 }
 
-// kernel are the programs on tracepoints that are loaded, in the order in which they
-// are to be attached.
-func (o *objects) kernel() (loaded []*ebpf.Program) {
-	for _, p := range []*ebpf.Program{
+// kernel are the programs that look at the kernel, as far as they are loaded, in the
+// order in which they are to be attached.
+func (o *objects) kernel() []*ebpf.Program {
+	return append(o.calls(), loaded(o.UserFault, o.KernelFault)...)
+}
+
+// calls are those of them that must see everything.
+func (o *objects) calls() []*ebpf.Program {
+	return loaded(
 		o.OnFork, o.OnExec, o.OnExit, o.EnterSyscall, o.EnterMunmap, o.EnterMremap, o.LockTaken, o.ExitSyscall,
-		o.LeaveBrk, o.LeaveMmap, o.LeaveMunmap, o.LeaveMremap, o.LeaveMprotect, o.UserFault, o.KernelFault,
-	} {
-		if p != nil {
-			loaded = append(loaded, p)
-		}
-	}
-	return loaded
+		o.LeaveBrk, o.LeaveMmap, o.LeaveMunmap, o.LeaveMremap, o.LeaveMprotect,
+	)
+}
+
+func loaded(programs ...*ebpf.Program) []*ebpf.Program {
+	return slices.DeleteFunc(programs, func(p *ebpf.Program) bool { return p == nil })
 }
 
 // Close frees what was loaded. Programs and maps that were not are nil, which
@@ -158,7 +163,7 @@ func (o *objects) Close() error {
 // because the program was at work on that CPU and had been preempted there.
 // Kernels before 5.12 do not say.
 func (o *objects) missed() (total uint64, err error) {
-	for _, p := range o.kernel() {
+	for _, p := range o.calls() {
 		s, err := p.Stats()
 		if err != nil {
 			return 0, fmt.Errorf("read the counters of %v: %w", p, err)

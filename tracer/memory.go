@@ -3,6 +3,7 @@ package tracer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,8 @@ type memoryWatch struct {
 	sampler *region.Sampler
 	// err is why there is no section; nil while it is not known.
 	err error
+	// settled is the section as of the end of the trace.
+	settled *report.Memory
 }
 
 // poll looks at the process, and opens it first where that is still to be done.
@@ -46,10 +49,24 @@ func (w *memoryWatch) poll() {
 	}
 }
 
+// settle takes the section for all later reports: what the process does after the end
+// of the trace is not to be compared with what was traced.
+func (w *memoryWatch) settle() {
+	m := w.report()
+	w.mu.Lock()
+	w.settled = m
+	w.mu.Unlock()
+}
+
 // report returns the section, nil where there is none.
 func (w *memoryWatch) report() *report.Memory {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.settled != nil {
+		m := *w.settled
+		m.Notes = slices.Clone(m.Notes)
+		return &m
+	}
 	if w.sampler == nil || w.err != nil {
 		return nil
 	}

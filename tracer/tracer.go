@@ -191,6 +191,9 @@ func (t *Tracer) stop(r *ringReader) error {
 	t.mu.Lock()
 	t.end = now()
 	t.mu.Unlock()
+	for _, p := range t.procs {
+		p.memory.settle()
+	}
 	// Calls in flight at the gate's closing still report their return.
 	err = errors.Join(err, t.detach())
 	return errors.Join(err, r.drain())

@@ -60,8 +60,8 @@ Usage:
 
 `, fs.FlagUsagesWrapped(80), `
 The report comes at Ctrl-C, after --duration, or when the process exits.
-grow puts no probe into the process; regions and system need no trace. Each has its
-own --help.
+grow puts no probe into the process; regions and system need no trace. Each has
+its own --help.
 `)
 }
 
