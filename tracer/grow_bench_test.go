@@ -9,8 +9,10 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,8 +22,15 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// growthRounds is in how many rounds the untraced and the traced cost are measured.
-const growthRounds = 41
+const (
+	// growthRounds is in how many rounds the untraced and the traced cost are
+	// measured.
+	growthRounds = 25
+	// A measurement is the first quartile of so many windows of time: what other
+	// programs disturb on a shared machine costs more, never less.
+	windows = 25
+	window  = 40 * time.Millisecond
+)
 
 // attachGrowth has a process watched for growth.
 func attachGrowth(b *testing.B, pid int) (detach func()) {
@@ -43,20 +52,23 @@ func attachGrowth(b *testing.B, pid int) (detach func()) {
 
 // alternate measures the cost of a process's unit of work in rounds: each ratio is of
 // a traced measurement to the mean of the untraced ones before and after it, so that
-// what drifts does not count. It reports the medians.
-func alternate(b *testing.B, unit string, pid int, measure func() float64) {
+// what drifts does not count. It reports the medians. What measure returns tells the
+// cost when all is over.
+func alternate(b *testing.B, unit string, pid int, measure func() (cost func() float64)) {
 	b.Helper()
 	var bare, traced, ratios []float64
 	for range b.N {
-		before := measure()
+		costs := []func() float64{measure()}
 		for range growthRounds {
 			detach := attachGrowth(b, pid)
-			with := measure()
+			costs = append(costs, measure())
 			detach()
-			after := measure()
+			costs = append(costs, measure())
+		}
+		for i := 1; i < len(costs); i += 2 {
+			before, with, after := costs[i-1](), costs[i](), costs[i+1]()
 			bare, traced = append(bare, after), append(traced, with)
 			ratios = append(ratios, 2*with/(before+after))
-			before = after
 		}
 	}
 	b.ReportMetric(quartile(bare, 2), "untraced-"+unit)
@@ -88,11 +100,15 @@ func BenchmarkGrowBusy(b *testing.B) {
 		}
 		return n
 	}
-	alternate(b, "ns/pair", p.PID(), func() float64 {
-		n, used := pairs(), p.ProcessorTime()
-		time.Sleep(time.Second)
-		n, used = pairs()-n, p.ProcessorTime()-used
-		return float64(used.Nanoseconds()) / float64(n)
+	alternate(b, "ns/pair", p.PID(), func() func() float64 {
+		var costs []float64
+		for range windows {
+			n, used := pairs(), p.ProcessorTime()
+			time.Sleep(window)
+			n, used = pairs()-n, p.ProcessorTime()-used
+			costs = append(costs, float64(used.Nanoseconds())/float64(n))
+		}
+		return func() float64 { return quartile(costs, 1) }
 	})
 	p.Kill()
 }
@@ -178,83 +194,110 @@ func (s *postgres) run(b *testing.B, name string, args ...string) {
 type pgbenchLoad struct {
 	b       *testing.B
 	backend int
-	marks   chan pgbenchMark
+	cmd     *exec.Cmd
+	log     string
+	// ends is the moments at which transactions ended, once pgbench is over.
+	ends func() []time.Time
 }
 
-// pgbenchMark is what is known when a second of pgbench's is over: its transactions a
-// second since the last, the time of pgbench's clock in seconds, and what the backend
-// has taken of all processors.
-type pgbenchMark struct {
-	rate, at float64
-	used     time.Duration
-}
-
-// pgbench starts pgbench, until the benchmark ends.
+// pgbench starts pgbench, until the benchmark ends. Its log has every transaction.
 func (s *postgres) pgbench(b *testing.B, args ...string) *pgbenchLoad {
 	b.Helper()
-	cmd := s.command("pgbench", append(args, "-h", s.dir, "-n", "-c", "1", "-T", "3600", "-P", "1", "postgres")...)
-	progress, err := cmd.StderrPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
+	prefix := filepath.Join(s.dir, "log"+strings.Join(args, ""))
+	name := filepath.Base(prefix)
+	cmd := s.command("pgbench", append(args, "-h", s.dir, "-n", "-c", "1", "-T", "3600", "-l", "--log-prefix", prefix, "postgres")...)
+	cmd.Env = append(os.Environ(), "PGAPPNAME="+name)
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	lines := bufio.NewScanner(progress)
-	lines.Scan() // the first tells that it has begun
-	out, err := s.command("psql", "-h", s.dir, "-At", "-c", "select pid from pg_stat_activity where application_name = 'pgbench'", "postgres").Output()
-	l := &pgbenchLoad{b: b, marks: make(chan pgbenchMark)}
-	if err == nil {
-		l.backend, err = strconv.Atoi(strings.TrimSpace(string(out)))
-	}
-	if err != nil {
-		b.Fatalf("find the backend: %v: %s", err, out)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		l.read(lines)
-	}()
+	l := &pgbenchLoad{b: b, cmd: cmd, log: fmt.Sprintf("%s.%d", prefix, cmd.Process.Pid)}
+	l.ends = sync.OnceValue(l.finish)
 	b.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-done
-		_ = cmd.Wait()
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
 	})
+	for deadline := time.Now().Add(time.Minute); l.backend == 0; time.Sleep(50 * time.Millisecond) {
+		out, err := s.command("psql", "-h", s.dir, "-At", "-c",
+			"select pid from pg_stat_activity where application_name = '"+name+"'", "postgres").Output()
+		if err == nil {
+			l.backend, _ = strconv.Atoi(strings.TrimSpace(string(out))) // it may not be there yet
+		}
+		if time.Now().After(deadline) {
+			b.Fatalf("pgbench does not connect: %v: %s", err, out)
+		}
+	}
 	return l
 }
 
-// read marks every second, whether somebody waits for it or not.
-func (l *pgbenchLoad) read(lines *bufio.Scanner) {
-	defer close(l.marks)
-	for lines.Scan() {
-		var m pgbenchMark
+// reading is the processor time of a process at a moment.
+type reading struct {
+	at   time.Time
+	used time.Duration
+}
+
+// read makes sure that both belong together, whatever else runs on the machine.
+func (l *pgbenchLoad) read() reading {
+	for {
 		var ts unix.Timespec
-		if n, _ := fmt.Sscanf(lines.Text(), "progress: %f s, %f tps", &m.at, &m.rate); n != 2 {
-			continue
+		before := time.Now()
+		if err := unix.ClockGettime(int32(^l.backend<<3|2), &ts); err != nil {
+			l.b.Fatalf("read the processor time of the backend: %v", err)
 		}
-		if unix.ClockGettime(int32(^l.backend<<3|2), &ts) != nil {
-			return
-		}
-		m.used = time.Duration(ts.Nano())
-		select {
-		case l.marks <- m:
-		default:
+		if time.Since(before) < 50*time.Microsecond {
+			return reading{before, time.Duration(ts.Nano())}
 		}
 	}
 }
 
-// cost is the backend's processor time for a transaction in microseconds, over the
-// next whole second of pgbench's, so that what attaching costs is left out.
-func (l *pgbenchLoad) cost() float64 {
-	l.b.Helper()
-	for {
-		first, second := <-l.marks, <-l.marks
-		if second == (pgbenchMark{}) {
-			l.b.Fatal("pgbench has ended")
-		}
-		// A second that was missed is one whose transactions are not known.
-		if seconds := second.at - first.at; seconds < 1.5 {
-			return float64((second.used - first.used).Nanoseconds()) / 1e3 / (second.rate * seconds)
-		}
+// cost is the backend's processor time for a transaction in microseconds.
+func (l *pgbenchLoad) cost() func() float64 {
+	readings := []reading{l.read()}
+	for range windows {
+		time.Sleep(window)
+		readings = append(readings, l.read())
 	}
+	return func() float64 {
+		var costs []float64
+		for i := 1; i < len(readings); i++ {
+			from, to := readings[i-1], readings[i]
+			if n := l.transactions(to.at) - l.transactions(from.at); n > 0 {
+				costs = append(costs, float64((to.used-from.used).Nanoseconds())/1e3/float64(n))
+			}
+		}
+		if len(costs) == 0 {
+			l.b.Fatal("no transaction ended")
+		}
+		return quartile(costs, 1)
+	}
+}
+
+// transactions is how many ended until a moment.
+func (l *pgbenchLoad) transactions(at time.Time) int {
+	ends := l.ends()
+	return sort.Search(len(ends), func(i int) bool { return ends[i].After(at) })
+}
+
+// finish ends pgbench when it has written what is asked for, and reads its log: lines
+// of client, transaction, latency, script, and the end in seconds and microseconds.
+func (l *pgbenchLoad) finish() (ends []time.Time) {
+	time.Sleep(2 * time.Second)
+	_ = l.cmd.Process.Kill()
+	_ = l.cmd.Wait()
+	file, err := os.Open(l.log)
+	if err != nil {
+		l.b.Fatal(err)
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		words := strings.Fields(lines.Text())
+		if len(words) < 6 {
+			break // cut off in the middle
+		}
+		seconds, _ := strconv.ParseInt(words[4], 10, 64)
+		micros, _ := strconv.ParseInt(words[5], 10, 64) // pgbench's own numbers
+		ends = append(ends, time.Unix(seconds, micros*1000))
+	}
+	return ends
 }
