@@ -83,13 +83,18 @@ func (w *faultWatch) close() error {
 	return f.Close()
 }
 
-// add takes up a sample. By now the fault has been served.
+// smallPage is what a fault is taken to have brought if that cannot be found out.
+const smallPage = 4096
+
+// add takes up a sample. By now the fault has been served, so that its size can be
+// seen; later other pages may have been joined with it. A page that has been moved
+// meanwhile is asked for its size by present.
 func (w *faultWatch) add(ev *event.Event) {
 	if w == nil {
 		return
 	}
-	size := uint64(4096)
-	if w.folios != nil {
+	var size uint64
+	if w.folios != nil && w.folios.Present(ev.Addr) {
 		size = w.folios.Size(ev.Addr)
 	}
 	w.book.Add(ev.Addr, ev.Stack, ev.Size, size)
@@ -99,9 +104,17 @@ func (w *faultWatch) add(ev *event.Event) {
 // exited those that were not unmapped before are all that is known.
 func (w *faultWatch) present(exited bool) (pages []faults.Page) {
 	for _, page := range w.book.Pages() {
-		if exited || w.folios == nil || w.folios.Present(page.Addr) {
-			pages = append(pages, page)
+		size := uint64(smallPage)
+		if !exited && w.folios != nil {
+			if !w.folios.Present(page.Addr) {
+				continue
+			}
+			size = w.folios.Size(page.Addr)
 		}
+		if page.Bytes == 0 {
+			page.Bytes = page.Faults * size
+		}
+		pages = append(pages, page)
 	}
 	return pages
 }

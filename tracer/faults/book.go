@@ -49,7 +49,7 @@ func New(limit int) *Book {
 }
 
 // Add takes up a sample: a fault at addr that stands for so many. Each is taken to
-// have brought size bytes.
+// have brought size bytes, 0 if that is not known.
 func (b *Book) Add(addr uint64, stack event.StackID, faults, size uint64) {
 	b.seen += faults
 	b.samples++
