@@ -26,12 +26,15 @@ struct pt_regs {
 /* A call pushes the return address, its ret pops it. */
 #define CALL_PUSHES 8
 
-/* System calls: the registers hold the arguments also at the exit. */
+/* System calls: the registers hold the arguments also at the exit. SYS_FUNCTION is
+ * the kernel's function behind a call. */
 #define SYS_NUMBER(regs) ((regs)->orig_ax)
 #define SYS_ARG0(regs) ((regs)->di)
 #define SYS_ARG1(regs) ((regs)->si)
 #define SYS_ARG2(regs) ((regs)->dx)
 #define SYS_ARG3(regs) ((regs)->r10)
+
+#define SYS_FUNCTION(call) "__x64_sys_" call
 
 #define SYS_MMAP 9
 #define SYS_MPROTECT 10
@@ -68,6 +71,8 @@ struct pt_regs {
 #define SYS_ARG1(r) ((r)->regs[1])
 #define SYS_ARG2(r) ((r)->regs[2])
 #define SYS_ARG3(r) ((r)->regs[3])
+
+#define SYS_FUNCTION(call) "__arm64_sys_" call
 
 #define SYS_BRK 214
 #define SYS_MUNMAP 215

@@ -26,6 +26,7 @@ enum event_kind {
 	EV_FORK,
 	EV_EXIT,
 	EV_STACK,
+	EV_FAULT,
 };
 
 enum event_flags {
@@ -110,6 +111,7 @@ struct counters {
 	__u64 cut_bad_rule;
 	__u64 cut_bad_stack;
 	__u64 cut_depth;
+	__u64 lost_fault; /* faults that samples without room stood for */
 };
 
 #endif

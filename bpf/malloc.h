@@ -200,7 +200,7 @@ static __always_inline int leave(struct pt_regs *ctx, bool tables)
 		return 0;
 	time = bpf_ktime_get_ns();
 	stack = capture_stack(ctx, t, id, time, INSTRUCTION(ctx), STACK_POINTER(ctx),
-			      FRAME_POINTER(ctx), tables);
+			      FRAME_POINTER(ctx), false, tables);
 	kind = t->function == FN_REALLOC ? EV_REALLOC : EV_ALLOC;
 	if (emit_long(kind, chunk_flags(addr), id, time, addr, t->size, stack, t->old,
 		      wake_flags()))

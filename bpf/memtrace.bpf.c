@@ -4,7 +4,7 @@
 /*
  * memtrace's probes: uprobes on the allocation functions that a process has
  * mapped, tracepoints on the system calls behind them and on the life of
- * processes.
+ * processes, and on page faults (grow.h).
  *
  * Protocol with user space (package tracer): user space sets the constants and
  * map sizes at load, fills targets, attaches everything, then sets live. It
@@ -30,6 +30,7 @@
 #include "malloc.h"
 #include "vm.h"
 #include "process.h"
+#include "grow.h"
 
 /* Some helpers (bpf_probe_read_user, bpf_get_stack) ask for a GPL program. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -28,6 +28,7 @@ type MemtraceCounters struct {
 	CutBadRule     uint64
 	CutBadStack    uint64
 	CutDepth       uint64
+	LostFault      uint64
 }
 
 type MemtraceEventHeader struct {
@@ -61,6 +62,15 @@ type MemtraceEventStack struct {
 	H      MemtraceEventHeader
 	Id     uint64
 	Frames [127]uint64
+}
+
+type MemtraceFaultClock struct {
+	_      structs.HostLayout
+	Window uint64
+	Since  uint32
+	Next   uint32
+	Period uint32
+	Taken  uint32
 }
 
 type MemtraceMapping struct {
@@ -100,7 +110,7 @@ type MemtraceThread struct {
 	Slot        uint32
 	SlotVersion uint32
 	Generation  uint32
-	Pad         uint32
+	Walking     uint32
 	StackEnd    uint64
 	Stack       MemtraceEventStack
 	Walk        struct {
@@ -141,6 +151,7 @@ type MemtraceUnwindRule struct {
 const (
 	MemtraceMapCounts              = "counts"
 	MemtraceMapEvents              = "events"
+	MemtraceMapFaultClocks         = "fault_clocks"
 	MemtraceMapMappings            = "mappings"
 	MemtraceMapNewThread           = "new_thread"
 	MemtraceMapNoPrograms          = "no_programs"
@@ -155,17 +166,28 @@ const (
 	MemtraceProgEnterCalloc        = "enter_calloc"
 	MemtraceProgEnterFree          = "enter_free"
 	MemtraceProgEnterMemalign      = "enter_memalign"
+	MemtraceProgEnterMremap        = "enter_mremap"
+	MemtraceProgEnterMunmap        = "enter_munmap"
 	MemtraceProgEnterPosixMemalign = "enter_posix_memalign"
 	MemtraceProgEnterRealloc       = "enter_realloc"
 	MemtraceProgEnterSyscall       = "enter_syscall"
 	MemtraceProgExitSyscall        = "exit_syscall"
 	MemtraceProgExitSyscallFp      = "exit_syscall_fp"
+	MemtraceProgKernelFault        = "kernel_fault"
 	MemtraceProgLeaveAlloc         = "leave_alloc"
 	MemtraceProgLeaveAllocFp       = "leave_alloc_fp"
+	MemtraceProgLeaveBrk           = "leave_brk"
+	MemtraceProgLeaveMmap          = "leave_mmap"
+	MemtraceProgLeaveMprotect      = "leave_mprotect"
+	MemtraceProgLeaveMremap        = "leave_mremap"
+	MemtraceProgLeaveMunmap        = "leave_munmap"
+	MemtraceProgLockTaken          = "lock_taken"
 	MemtraceProgOnExec             = "on_exec"
 	MemtraceProgOnExit             = "on_exit"
 	MemtraceProgOnFork             = "on_fork"
+	MemtraceProgUserFault          = "user_fault"
 	MemtraceVarGeneration          = "generation"
+	MemtraceVarGrowth              = "growth"
 	MemtraceVarLive                = "live"
 	MemtraceVarMaxSize             = "max_size"
 	MemtraceVarMinSize             = "min_size"
@@ -227,16 +249,26 @@ type MemtraceProgramSpecs struct {
 	EnterCalloc        *ebpf.ProgramSpec `ebpf:"enter_calloc"`
 	EnterFree          *ebpf.ProgramSpec `ebpf:"enter_free"`
 	EnterMemalign      *ebpf.ProgramSpec `ebpf:"enter_memalign"`
+	EnterMremap        *ebpf.ProgramSpec `ebpf:"enter_mremap"`
+	EnterMunmap        *ebpf.ProgramSpec `ebpf:"enter_munmap"`
 	EnterPosixMemalign *ebpf.ProgramSpec `ebpf:"enter_posix_memalign"`
 	EnterRealloc       *ebpf.ProgramSpec `ebpf:"enter_realloc"`
 	EnterSyscall       *ebpf.ProgramSpec `ebpf:"enter_syscall"`
 	ExitSyscall        *ebpf.ProgramSpec `ebpf:"exit_syscall"`
 	ExitSyscallFp      *ebpf.ProgramSpec `ebpf:"exit_syscall_fp"`
+	KernelFault        *ebpf.ProgramSpec `ebpf:"kernel_fault"`
 	LeaveAlloc         *ebpf.ProgramSpec `ebpf:"leave_alloc"`
 	LeaveAllocFp       *ebpf.ProgramSpec `ebpf:"leave_alloc_fp"`
+	LeaveBrk           *ebpf.ProgramSpec `ebpf:"leave_brk"`
+	LeaveMmap          *ebpf.ProgramSpec `ebpf:"leave_mmap"`
+	LeaveMprotect      *ebpf.ProgramSpec `ebpf:"leave_mprotect"`
+	LeaveMremap        *ebpf.ProgramSpec `ebpf:"leave_mremap"`
+	LeaveMunmap        *ebpf.ProgramSpec `ebpf:"leave_munmap"`
+	LockTaken          *ebpf.ProgramSpec `ebpf:"lock_taken"`
 	OnExec             *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit             *ebpf.ProgramSpec `ebpf:"on_exit"`
 	OnFork             *ebpf.ProgramSpec `ebpf:"on_fork"`
+	UserFault          *ebpf.ProgramSpec `ebpf:"user_fault"`
 }
 
 // MemtraceMapSpecs contains maps before they are loaded into the kernel.
@@ -245,6 +277,7 @@ type MemtraceProgramSpecs struct {
 type MemtraceMapSpecs struct {
 	Counts       *ebpf.MapSpec `ebpf:"counts"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
+	FaultClocks  *ebpf.MapSpec `ebpf:"fault_clocks"`
 	Mappings     *ebpf.MapSpec `ebpf:"mappings"`
 	NewThread    *ebpf.MapSpec `ebpf:"new_thread"`
 	NoPrograms   *ebpf.MapSpec `ebpf:"no_programs"`
@@ -262,6 +295,7 @@ type MemtraceMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type MemtraceVariableSpecs struct {
 	Generation        *ebpf.VariableSpec `ebpf:"generation"`
+	Growth            *ebpf.VariableSpec `ebpf:"growth"`
 	Live              *ebpf.VariableSpec `ebpf:"live"`
 	MaxSize           *ebpf.VariableSpec `ebpf:"max_size"`
 	MinSize           *ebpf.VariableSpec `ebpf:"min_size"`
@@ -299,6 +333,7 @@ func (o *MemtraceObjects) Close() error {
 type MemtraceMaps struct {
 	Counts       *ebpf.Map `ebpf:"counts"`
 	Events       *ebpf.Map `ebpf:"events"`
+	FaultClocks  *ebpf.Map `ebpf:"fault_clocks"`
 	Mappings     *ebpf.Map `ebpf:"mappings"`
 	NewThread    *ebpf.Map `ebpf:"new_thread"`
 	NoPrograms   *ebpf.Map `ebpf:"no_programs"`
@@ -315,6 +350,7 @@ func (m *MemtraceMaps) Close() error {
 	return _MemtraceClose(
 		m.Counts,
 		m.Events,
+		m.FaultClocks,
 		m.Mappings,
 		m.NewThread,
 		m.NoPrograms,
@@ -333,6 +369,7 @@ func (m *MemtraceMaps) Close() error {
 // It can be passed to LoadMemtraceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type MemtraceVariables struct {
 	Generation        *ebpf.Variable `ebpf:"generation"`
+	Growth            *ebpf.Variable `ebpf:"growth"`
 	Live              *ebpf.Variable `ebpf:"live"`
 	MaxSize           *ebpf.Variable `ebpf:"max_size"`
 	MinSize           *ebpf.Variable `ebpf:"min_size"`
@@ -356,16 +393,26 @@ type MemtracePrograms struct {
 	EnterCalloc        *ebpf.Program `ebpf:"enter_calloc"`
 	EnterFree          *ebpf.Program `ebpf:"enter_free"`
 	EnterMemalign      *ebpf.Program `ebpf:"enter_memalign"`
+	EnterMremap        *ebpf.Program `ebpf:"enter_mremap"`
+	EnterMunmap        *ebpf.Program `ebpf:"enter_munmap"`
 	EnterPosixMemalign *ebpf.Program `ebpf:"enter_posix_memalign"`
 	EnterRealloc       *ebpf.Program `ebpf:"enter_realloc"`
 	EnterSyscall       *ebpf.Program `ebpf:"enter_syscall"`
 	ExitSyscall        *ebpf.Program `ebpf:"exit_syscall"`
 	ExitSyscallFp      *ebpf.Program `ebpf:"exit_syscall_fp"`
+	KernelFault        *ebpf.Program `ebpf:"kernel_fault"`
 	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
 	LeaveAllocFp       *ebpf.Program `ebpf:"leave_alloc_fp"`
+	LeaveBrk           *ebpf.Program `ebpf:"leave_brk"`
+	LeaveMmap          *ebpf.Program `ebpf:"leave_mmap"`
+	LeaveMprotect      *ebpf.Program `ebpf:"leave_mprotect"`
+	LeaveMremap        *ebpf.Program `ebpf:"leave_mremap"`
+	LeaveMunmap        *ebpf.Program `ebpf:"leave_munmap"`
+	LockTaken          *ebpf.Program `ebpf:"lock_taken"`
 	OnExec             *ebpf.Program `ebpf:"on_exec"`
 	OnExit             *ebpf.Program `ebpf:"on_exit"`
 	OnFork             *ebpf.Program `ebpf:"on_fork"`
+	UserFault          *ebpf.Program `ebpf:"user_fault"`
 }
 
 func (p *MemtracePrograms) Close() error {
@@ -374,16 +421,26 @@ func (p *MemtracePrograms) Close() error {
 		p.EnterCalloc,
 		p.EnterFree,
 		p.EnterMemalign,
+		p.EnterMremap,
+		p.EnterMunmap,
 		p.EnterPosixMemalign,
 		p.EnterRealloc,
 		p.EnterSyscall,
 		p.ExitSyscall,
 		p.ExitSyscallFp,
+		p.KernelFault,
 		p.LeaveAlloc,
 		p.LeaveAllocFp,
+		p.LeaveBrk,
+		p.LeaveMmap,
+		p.LeaveMprotect,
+		p.LeaveMremap,
+		p.LeaveMunmap,
+		p.LockTaken,
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,
+		p.UserFault,
 	)
 }
 

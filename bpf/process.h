@@ -9,9 +9,12 @@ struct signal_struct {
 	} live;
 } __attribute__((preserve_access_index));
 
+struct mm_struct;
+
 struct task_struct {
 	int pid;
 	int tgid;
+	struct mm_struct *mm;
 	struct signal_struct *signal;
 } __attribute__((preserve_access_index));
 

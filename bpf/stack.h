@@ -56,14 +56,8 @@ static __always_inline void refresh_slot(struct thread *t, __u64 id)
 	t->slot_version = version;
 }
 
-/*
- * Reads the calling thread's user stack and returns its id, 0 when there is
- * none. ip, sp and bp are the user's, at the point where the stack is wanted. With
- * tables it is walked by them, else by frame pointers, as the kernel does. A
- * stack is sent once; from then on its id stands for it.
- */
-static __always_inline __u64 capture_stack(void *ctx, struct thread *t, __u64 id, __u64 time,
-					   __u64 ip, __u64 sp, __u64 bp, bool tables)
+static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, __u64 time,
+					__u64 ip, __u64 sp, __u64 bp, bool exact, bool tables)
 {
 	__u32 depth = stack_depth, size, n, i;
 	struct event_stack *s = &t->stack;
@@ -78,7 +72,7 @@ static __always_inline __u64 capture_stack(void *ctx, struct thread *t, __u64 id
 		t->walk.ip = ip;
 		t->walk.sp = sp;
 		t->walk.bp = bp;
-		t->walk.exact = 0;
+		t->walk.exact = exact;
 		walk_stack(t, id >> 32, depth);
 	} else {
 		frame_pointer_stack(ctx, t, depth);
@@ -118,6 +112,27 @@ static __always_inline __u64 capture_stack(void *ctx, struct thread *t, __u64 id
 	}
 	bpf_map_update_elem(&sent_stacks, &hash, &one, BPF_ANY);
 	return hash;
+}
+
+/*
+ * Reads the calling thread's user stack and returns its id, 0 when there is
+ * none. ip, sp and bp are the user's, at the point where the stack is wanted; exact
+ * says that ip is of the instruction itself, not behind it. With tables the stack is
+ * walked by them, else by frame pointers, as the kernel does. A stack is sent once;
+ * from then on its id stands for it.
+ */
+static __always_inline __u64 capture_stack(void *ctx, struct thread *t, __u64 id, __u64 time,
+					   __u64 ip, __u64 sp, __u64 bp, bool exact, bool tables)
+{
+	__u64 stack;
+
+	if (!growth)
+		return read_stack(ctx, t, id, time, ip, sp, bp, exact, tables);
+	/* What reading it faults on is no fault of the program's: see kernel_fault. */
+	*(volatile __u32 *)&t->walking = 1;
+	stack = read_stack(ctx, t, id, time, ip, sp, bp, exact, tables);
+	*(volatile __u32 *)&t->walking = 0;
+	return stack;
 }
 
 #endif

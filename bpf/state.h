@@ -8,6 +8,11 @@ const volatile __u32 stack_depth = MAX_FRAMES;
 /* Blocks smaller or larger than these (bytes) are not reported. */
 const volatile __u64 min_size = 0;
 const volatile __u64 max_size = ~0ULL;
+/*
+ * Nothing but the system calls and page faults is looked at: there are no uprobes,
+ * and every call that adds memory is told with its stack.
+ */
+const volatile bool growth = false;
 /* The reader is woken when this many bytes wait for it; below, it polls. */
 const volatile __u64 wake_bytes = 1 << 20;
 
@@ -96,7 +101,7 @@ struct thread {
 	__u32 slot; /* of the process, see targets, as of slots_version */
 	__u32 slot_version;
 	__u32 generation; /* of the call in flight; of another one, there is none */
-	__u32 pad;
+	__u32 walking; /* while its stack is read, see capture_stack */
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
 	struct event_stack stack;
 	struct walk walk; /* see unwind.h, and tables.h for the next */

@@ -9,6 +9,7 @@
 #define MEMTRACE_VM_H
 
 #define PROT_EXEC 4
+#define MAP_ANONYMOUS 0x20
 #define MAP_FAILED_FROM (-4095UL) /* results from here up are error codes */
 
 /* Whether the call was made by an allocation function in flight. */
@@ -22,6 +23,25 @@ static __always_inline struct thread *traced_thread(__u64 id)
 	return live & LIVE_CALLS ? this_thread(id) : NULL;
 }
 
+/*
+ * Whether the stack behind a call is wanted: of mappings that the program makes
+ * itself, or in growth mode of every call that may add memory. arg is the event's.
+ */
+static __always_inline bool wants_stack(__u8 kind, __u8 flags, __u64 addr, __u64 arg)
+{
+	if (!growth)
+		return !flags && (kind == EV_MMAP || kind == EV_MREMAP);
+	switch (kind) {
+	case EV_MMAP:
+		return arg >> 32 & MAP_ANONYMOUS && arg & 0xffffffff;
+	case EV_BRK:
+		return addr == arg; /* else the break was only asked for */
+	case EV_MPROTECT:
+		return arg;
+	}
+	return kind == EV_MREMAP;
+}
+
 static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs *regs,
 				      __u64 addr, __u64 size, __u64 arg, bool tables)
 {
@@ -33,9 +53,9 @@ static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs
 		return;
 	flags = in_allocator(t, regs);
 	time = bpf_ktime_get_ns();
-	if (!flags && (kind == EV_MMAP || kind == EV_MREMAP))
+	if (wants_stack(kind, flags, addr, arg))
 		stack = capture_stack(ctx, t, id, time, INSTRUCTION(regs), STACK_POINTER(regs),
-				      FRAME_POINTER(regs), tables);
+				      FRAME_POINTER(regs), false, tables);
 	/* A module may be gone soon; its name has to be read while it is there. */
 	wake = kind == EV_MMAP && arg & PROT_EXEC ? BPF_RB_FORCE_WAKEUP : wake_flags();
 	if (!emit_long(kind, flags, id, time, addr, size, stack, arg, wake))

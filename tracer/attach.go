@@ -27,8 +27,8 @@ func (l links) Close() error {
 	return errors.Join(errs...)
 }
 
-// attachKernel attaches what is not tied to one process: system calls and the
-// life of processes. On an error nothing stays attached.
+// attachKernel attaches what is not tied to one process: system calls, the
+// life of processes and page faults. On an error nothing stays attached.
 func attachKernel(p *programs) (attached links, err error) {
 	defer func() {
 		if err != nil {
@@ -36,10 +36,7 @@ func attachKernel(p *programs) (attached links, err error) {
 			attached = nil
 		}
 	}()
-	for _, prog := range []*ebpf.Program{
-		p.objs.OnFork, p.objs.OnExec, p.objs.OnExit,
-		p.objs.EnterSyscall, p.objs.ExitSyscall,
-	} {
+	for _, prog := range p.objs.kernel() {
 		l, err := link.AttachTracing(link.TracingOptions{Program: prog})
 		if err != nil {
 			return attached, fmt.Errorf("attach %s: %w", prog, err)

@@ -6,13 +6,18 @@ import "time"
 type Config struct {
 	// PIDs are the processes to trace, as seen in the initial PID namespace.
 	PIDs []int
+	// GrowthOnly looks at nothing but the system calls that change an address
+	// space and at page faults: no probe is put into the processes. Reports then
+	// show the stacks behind the growth. MinSize, MaxSize, Older, MaxOverhead and
+	// MaxStall have no meaning.
+	GrowthOnly bool
 	// StackDepth is how many frames of a stack are kept, 1 to 127 (default 127).
 	StackDepth int
 	// MinSize and MaxSize bound the blocks that are traced, in requested bytes.
 	// MaxSize 0 means no bound.
 	MinSize, MaxSize uint64
 	// RingSize is the ring buffer's size in bytes, a power of two and a
-	// multiple of the page size (default 32 MiB).
+	// multiple of the page size (default 32 MiB, of which growth takes 4).
 	RingSize int
 	// Older is the age from which survival is judged. It does not restrict what
 	// a Snapshot shows.
@@ -38,12 +43,17 @@ type Config struct {
 	singleUprobes bool
 	// framePointers walks stacks as kernels before 5.13 have to.
 	framePointers bool
+	// In growth mode: exitTracepoint sees the exit of system calls as kernels have to
+	// that allow no attaching to functions, entryTracepoint their entry as such
+	// kernels before 6.14 have to.
+	exitTracepoint, entryTracepoint bool
 	// spills overrides the size of the map for frees that the ring cannot take.
 	spills uint32
 }
 
 const (
 	defaultRingSize = 32 << 20
+	growthRingSize  = 4 << 20
 	maxStackDepth   = 127
 	defaultMaxStall = 50 * time.Millisecond
 )
@@ -57,6 +67,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RingSize == 0 {
 		c.RingSize = defaultRingSize
+		if c.GrowthOnly {
+			c.RingSize = growthRingSize
+		}
+	}
+	if c.GrowthOnly {
+		c.MaxOverhead = 0
 	}
 	if c.MaxStall == 0 {
 		c.MaxStall = defaultMaxStall

@@ -34,6 +34,9 @@ type explainer struct {
 	stacks []report.Stack
 	shown  int
 	name   func(*report.Stack) string
+	// growth is there in growth mode, in which a stack's bytes are what it has added
+	// since the trace began: all of them are growth, in however few steps they came.
+	growth *report.Growth
 	// estimated: blocks were observed in windows of time, and what stacks leak of
 	// them is an estimate. Mappings are observed all the time.
 	estimated bool
@@ -49,6 +52,12 @@ type mappedBy struct{ stack, class string }
 // in returns what of a stack's outstanding bytes lies in a class of regions.
 func (e *explainer) in(class string, s *report.Stack) uint64 {
 	switch {
+	case s.Kind == report.Grown:
+		i := slices.IndexFunc(s.Grown, func(g report.ClassBytes) bool { return g.Class == class })
+		if i < 0 {
+			return 0
+		}
+		return s.Grown[i].Bytes
 	case s.Kind == report.Mmap:
 		return min(e.mapped[mappedBy{s.ID, class}], s.Bytes)
 	case s.Served == nil:
@@ -86,7 +95,10 @@ func (e *explainer) explain() string {
 	if len(heaps) > 0 {
 		texts = append(texts, e.estimate(heaps))
 	}
-	if len(texts) == 0 && !e.estimated && e.memory.ResidentGrowthBytes > 0 && strings.HasPrefix(e.memory.Verdict, "resident grows") {
+	switch {
+	case e.growth != nil:
+		texts = append(texts, e.faultedIn()...)
+	case len(texts) == 0 && !e.estimated && e.memory.ResidentGrowthBytes > 0 && strings.HasPrefix(e.memory.Verdict, "resident grows"):
 		return e.resident()
 	}
 	return strings.Join(texts, "; ")
@@ -108,9 +120,22 @@ func (e *explainer) resident() string {
 	return ""
 }
 
+// faultedIn names, in growth mode, the stack that touched most of what is in memory.
+func (e *explainer) faultedIn() []string {
+	g := e.growth
+	if !strings.Contains(e.memory.Verdict, "resident grows") || len(g.FaultStacks) == 0 || g.Faults.Bytes == 0 {
+		return nil
+	}
+	part := 100 * float64(g.FaultStacks[0].Bytes) / float64(g.Faults.Bytes)
+	return []string{fmt.Sprintf("resident: about %.0f %% of what was faulted in by F1 (estimate)", part)}
+}
+
 // kept returns how many of a stack's bytes, which are all it has or those in one
 // class, were added by its growth.
 func (e *explainer) kept(s *report.Stack, bytes uint64) float64 {
+	if e.growth != nil {
+		return float64(bytes)
+	}
 	if s.Bytes == 0 || s.GrowthBytesPerSecond <= 0 {
 		return 0
 	}
@@ -119,9 +144,10 @@ func (e *explainer) kept(s *report.Stack, bytes uint64) float64 {
 }
 
 // steadily returns how many of the bytes that were added came by a growth of rate
-// bytes a second. The others came in one step, such as a cache.
+// bytes a second. The others came in one step, such as a cache; in growth mode these
+// count as well.
 func (e *explainer) steadily(rate, bytes float64) float64 {
-	if n := rate * e.seconds; n < steady*bytes {
+	if n := rate * e.seconds; e.growth == nil && n < steady*bytes {
 		return n
 	}
 	return bytes
@@ -143,11 +169,12 @@ func (e *explainer) class(r *report.Region) string {
 		}
 	}
 	text, all := e.by(parts, e.steadily(r.GrowthBytesPerSecond, float64(r.GrowthBytes)))
+	none, rest := e.unexplained(r.Class)
 	switch {
 	case all < negligible:
-		return r.Label + ": " + unexplained(r.Class)
+		return r.Label + ": " + none
 	case all < most:
-		text += ", the rest by no outstanding allocation that keeps growing"
+		text += ", " + rest
 	}
 	return r.Label + ": " + text
 }
@@ -201,12 +228,17 @@ func (e *explainer) by(parts []part, grown float64) (text string, all float64) {
 	return fmt.Sprintf("explained to %.0f %% by %s", 100*min(top, 1), e.names(named)), all
 }
 
-// unexplained says what growth of a class can be that is no leak.
-func unexplained(class string) string {
-	if class == "mmap" || class == "thread_stack" {
-		return "no outstanding mapping that keeps growing explains it: memory that was reserved before, or of another allocator"
+// unexplained says what growth of a class can be that is no leak, where there is
+// none else and where there is a rest of it.
+func (e *explainer) unexplained(class string) (none, rest string) {
+	rest = "the rest by no outstanding allocation that keeps growing"
+	switch {
+	case e.growth != nil:
+		return "no system call that was seen explains it", "the rest by no system call that was seen"
+	case class == "mmap" || class == "thread_stack":
+		return "no outstanding mapping that keeps growing explains it: memory that was reserved before, or of another allocator", rest
 	}
-	return "no outstanding allocation that keeps growing explains it: fragmentation, or free memory that malloc keeps"
+	return "no outstanding allocation that keeps growing explains it: fragmentation, or free memory that malloc keeps", rest
 }
 
 // names names one stack or two: those that the report shows by their place in it.

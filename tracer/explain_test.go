@@ -153,6 +153,64 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// In growth mode all that a stack has added counts, however steadily it came.
+func TestExplainGrowth(t *testing.T) {
+	stack := func(class string, bytes uint64) report.Stack {
+		return report.Stack{Kind: report.Grown, Bytes: bytes, Grown: []report.ClassBytes{{Class: class, Bytes: bytes}}}
+	}
+	grows := func(class, label string) report.Region {
+		return report.Region{Class: class, Label: label, GrowthBytes: 1000, Growing: true}
+	}
+	growing := &report.Memory{
+		Verdict: "brk heap grows 1 KiB/s, thread arenas grow 1 KiB/s, thread stacks grow 1 KiB/s, resident grows 2 KiB/s",
+		Regions: []report.Region{
+			grows("brk", "brk heap"), grows("arena", "thread arenas"), grows("thread_stack", "thread stacks"),
+			{Class: "mmap", Label: "anonymous mmaps", GrowthBytes: 1000},
+		},
+	}
+	for _, tc := range []struct {
+		name   string
+		memory *report.Memory
+		stacks []report.Stack
+		shown  int
+		want   string
+	}{
+		{
+			"of each class", growing,
+			[]report.Stack{stack("mmap", 5000), stack("brk", 900), stack("arena", 400), stack("brk", 30)},
+			4,
+			"brk heap: explained to 90 % by stack #2 below; " +
+				"thread arenas: explained to 40 % by stack #3 below, the rest by no system call that was seen; " +
+				"thread stacks: no system call that was seen explains it; " +
+				"resident: about 75 % of what was faulted in by F1 (estimate)",
+		},
+		{
+			"not shown", &report.Memory{Verdict: "brk heap grows 1 KiB/s, resident does not grow", Regions: growing.Regions[:1]},
+			[]report.Stack{stack("mmap", 5000), stack("brk", 900)},
+			1,
+			"brk heap: explained to 90 % by stack #2, not shown (in words)",
+		},
+		{
+			"resident alone",
+			&report.Memory{Verdict: "resident grows 3 KiB/s, in memory that was mapped before", ResidentGrowthBytes: 100000},
+			nil, 0,
+			"resident: about 75 % of what was faulted in by F1 (estimate)",
+		},
+	} {
+		e := explainer{
+			memory: tc.memory, stacks: tc.stacks, shown: tc.shown, seconds: 10,
+			growth: &report.Growth{
+				Faults:      report.Faults{FaultEstimate: report.FaultEstimate{Bytes: 800}},
+				FaultStacks: []report.FaultStack{{FaultEstimate: report.FaultEstimate{Bytes: 600}}},
+			},
+			name: func(*report.Stack) string { return "in words" },
+		}
+		if got := e.explain(); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
 // Where blocks are seen in windows of time alone, nothing is known of what is not
 // estimated: that it is no leak cannot be said.
 func TestExplainByEstimates(t *testing.T) {

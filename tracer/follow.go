@@ -106,6 +106,9 @@ func (f *follower) catchUp() {
 func (f *follower) followModules(p *process) {
 	p.refreshSymbols()
 	f.loadTables(p)
+	if f.t.cfg.GrowthOnly {
+		return
+	}
 	f.t.attaching.Lock()
 	f.t.mu.Lock()
 	found, err := p.target.Update()
@@ -156,7 +159,10 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 		}
 		return
 	}
-	view := openMalloc(fresh)
+	var view *mallocView
+	if !f.t.cfg.GrowthOnly {
+		view = openMalloc(fresh)
+	}
 	f.t.attaching.Lock()
 	f.t.mu.Lock()
 	old, oldView := p.target, p.malloc
@@ -169,6 +175,9 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	f.loadTables(p)
 	f.t.cfg.Logf("process %d runs another program, %s: what the old one held is gone", pid, fresh.Exe)
 
+	if f.t.cfg.GrowthOnly {
+		return
+	}
 	if kind == execByLeader {
 		f.attach(p, newObjects(old, fresh))
 		return
@@ -193,7 +202,11 @@ func (f *follower) findAfterExec(p *process) (*target.Target, error) {
 	const patience = 2 * time.Second
 	deadline := time.Now().Add(patience)
 	for {
+		// A new program without an allocator has to be waited for in vain.
 		fresh, err := target.Find(p.target.PID)
+		if f.t.cfg.GrowthOnly && (errors.Is(err, target.ErrPatched) || errors.Is(err, target.ErrNoAllocator) && time.Now().After(deadline)) {
+			return target.Look(p.target.PID)
+		}
 		if err == nil || !errors.Is(err, target.ErrNoAllocator) || time.Now().After(deadline) {
 			return fresh, err
 		}

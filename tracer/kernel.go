@@ -7,6 +7,10 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -49,6 +53,12 @@ type kernelFeatures struct {
 	// unwindTables: stacks are walked by .eh_frame, since 5.13 (see
 	// bpf/unwind.h), on x86-64. Elsewhere by frame pointers.
 	unwindTables bool
+	// pageFaults: there are tracepoints on page faults, on x86-64, from which
+	// stacks can be read, since 5.15. lockTracepoint: the one on the lock of an
+	// address space has the form of 6.14 and later (see bpf/grow.h).
+	pageFaults, lockTracepoint bool
+	// functions: programs can be attached to the kernel's functions.
+	functions bool
 }
 
 func (k kernelFeatures) atLeast(major, minor int) bool {
@@ -85,6 +95,51 @@ func checkKernel() (kernelFeatures, error) {
 	k.cheapHash = k.atLeast(6, 1)
 	k.unwindTables = runtime.GOARCH == "amd64" && k.atLeast(5, 13)
 	return k, nil
+}
+
+// findCheapWays finds out which of the ways there are that only growth mode uses.
+func (k *kernelFeatures) findCheapWays() error {
+	types, err := btf.LoadKernelSpec()
+	if err != nil {
+		return fmt.Errorf("read the kernel's type information: %w", err)
+	}
+	k.pageFaults = k.unwindTables && k.atLeast(5, 15) &&
+		parameters(types, "page_fault_user") == 3 && parameters(types, "page_fault_kernel") == 3
+	k.functions = k.unwindTables && attachesToFunctions()
+	k.lockTracepoint = k.atLeast(5, 15) && parameters(types, "mmap_lock_acquire_returned") == 3
+	return nil
+}
+
+// attachesToFunctions tries it on one of those that it is for.
+func attachesToFunctions() bool {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.Tracing, AttachType: ebpf.AttachTraceFExit, AttachTo: "__x64_sys_mremap", License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
+	})
+	if err != nil {
+		return false
+	}
+	defer prog.Close()
+	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+	return err == nil && l.Close() == nil
+}
+
+// parameters is how many a tracepoint has, 0 if there is none of the name. In its
+// type the first is the kernel's own.
+func parameters(types *btf.Spec, tracepoint string) int {
+	var def *btf.Typedef
+	if types.TypeByName("btf_trace_"+tracepoint, &def) != nil {
+		return 0
+	}
+	pointer, ok := def.Type.(*btf.Pointer)
+	if !ok {
+		return 0
+	}
+	proto, ok := pointer.Target.(*btf.FuncProto)
+	if !ok {
+		return 0
+	}
+	return len(proto.Params) - 1
 }
 
 func parseRelease(release string) (v [3]int) {

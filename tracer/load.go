@@ -3,6 +3,9 @@ package tracer
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
@@ -20,8 +23,18 @@ const (
 )
 
 // objects are the programs, maps and variables of the BPF object. Of programs
-// that come in two forms they hold the one for this kernel.
+// that come in two forms they hold the one for this kernel; those that are not asked
+// for are nil.
 type objects struct {
+	allocPrograms
+	kernelPrograms
+	growthPrograms
+	bpf.MemtraceMaps
+	bpf.MemtraceVariables
+}
+
+// allocPrograms go on allocation functions.
+type allocPrograms struct {
 	EnterAlloc         *ebpf.Program `ebpf:"enter_alloc"`
 	EnterCalloc        *ebpf.Program `ebpf:"enter_calloc"`
 	EnterRealloc       *ebpf.Program `ebpf:"enter_realloc"`
@@ -29,23 +42,118 @@ type objects struct {
 	EnterPosixMemalign *ebpf.Program `ebpf:"enter_posix_memalign"`
 	EnterFree          *ebpf.Program `ebpf:"enter_free"`
 	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
-	EnterSyscall       *ebpf.Program `ebpf:"enter_syscall"`
-	ExitSyscall        *ebpf.Program `ebpf:"exit_syscall"`
-	OnFork             *ebpf.Program `ebpf:"on_fork"`
-	OnExec             *ebpf.Program `ebpf:"on_exec"`
-	OnExit             *ebpf.Program `ebpf:"on_exit"`
-	bpf.MemtraceMaps
-	bpf.MemtraceVariables
+}
+
+// kernelPrograms go on the lives of processes, in every mode.
+type kernelPrograms struct {
+	OnFork *ebpf.Program `ebpf:"on_fork"`
+	OnExec *ebpf.Program `ebpf:"on_exec"`
+	OnExit *ebpf.Program `ebpf:"on_exit"`
+}
+
+// entryProgram sees all system calls begin, exitProgram end. In growth mode
+// lockProgram takes the place of the first, or callPrograms that of both, where the
+// kernel allows.
+type entryProgram struct {
+	EnterSyscall *ebpf.Program `ebpf:"enter_syscall"`
+}
+
+type exitProgram struct {
+	ExitSyscall *ebpf.Program `ebpf:"exit_syscall"`
+}
+
+// callPrograms go on the kernel's functions behind single system calls.
+type callPrograms struct {
+	EnterMunmap   *ebpf.Program `ebpf:"enter_munmap"`
+	EnterMremap   *ebpf.Program `ebpf:"enter_mremap"`
+	LeaveBrk      *ebpf.Program `ebpf:"leave_brk"`
+	LeaveMmap     *ebpf.Program `ebpf:"leave_mmap"`
+	LeaveMunmap   *ebpf.Program `ebpf:"leave_munmap"`
+	LeaveMremap   *ebpf.Program `ebpf:"leave_mremap"`
+	LeaveMprotect *ebpf.Program `ebpf:"leave_mprotect"`
+}
+
+type lockProgram struct {
+	LockTaken *ebpf.Program `ebpf:"lock_taken"`
+}
+
+// faultPrograms see page faults, in growth mode.
+type faultPrograms struct {
+	UserFault   *ebpf.Program `ebpf:"user_fault"`
+	KernelFault *ebpf.Program `ebpf:"kernel_fault"`
+}
+
+// growthPrograms are what depends on the mode and on the kernel.
+type growthPrograms struct {
+	entryProgram
+	exitProgram
+	callPrograms
+	lockProgram
+	faultPrograms
+}
+
+// load loads what is to be attached with this configuration.
+func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) error {
+	groups := []any{&o.kernelPrograms}
+	if !cfg.GrowthOnly {
+		groups = append(groups, &o.allocPrograms)
+	}
+	switch {
+	case cfg.GrowthOnly && k.functions:
+		groups = append(groups, &o.callPrograms)
+	case cfg.GrowthOnly && k.lockTracepoint:
+		groups = append(groups, &o.lockProgram, &o.exitProgram)
+	default:
+		groups = append(groups, &o.entryProgram, &o.exitProgram)
+	}
+	if cfg.GrowthOnly && k.pageFaults {
+		groups = append(groups, &o.faultPrograms)
+	}
+	wanted := make(map[string]bool)
+	for _, group := range groups {
+		fields := reflect.TypeOf(group).Elem()
+		for i := range fields.NumField() {
+			wanted[fields.Field(i).Tag.Get("ebpf")] = true
+		}
+	}
+	maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return !wanted[name] })
+	all, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return err
+	}
+	defer all.Close() // what is assigned stays
+	for _, group := range append(groups, &o.MemtraceMaps, &o.MemtraceVariables) {
+		if err := all.Assign(group); err != nil {
+			return errors.Join(err, o.Close())
+		}
+	}
+	return nil
+}
+
+// kernel are the programs that look at the kernel, as far as they are loaded, in the
+// order in which they are to be attached.
+func (o *objects) kernel() []*ebpf.Program {
+	return append(o.calls(), loaded(o.UserFault, o.KernelFault)...)
+}
+
+// calls are those of them that must see everything.
+func (o *objects) calls() []*ebpf.Program {
+	return loaded(
+		o.OnFork, o.OnExec, o.OnExit, o.EnterSyscall, o.EnterMunmap, o.EnterMremap, o.LockTaken, o.ExitSyscall,
+		o.LeaveBrk, o.LeaveMmap, o.LeaveMunmap, o.LeaveMremap, o.LeaveMprotect,
+	)
+}
+
+func loaded(programs ...*ebpf.Program) []*ebpf.Program {
+	return slices.DeleteFunc(programs, func(p *ebpf.Program) bool { return p == nil })
 }
 
 // Close frees what was loaded. Programs and maps that were not are nil, which
 // may be closed as well.
 func (o *objects) Close() error {
 	var errs []error
-	for _, p := range []*ebpf.Program{
-		o.EnterAlloc, o.EnterCalloc, o.EnterRealloc, o.EnterMemalign, o.EnterPosixMemalign, o.EnterFree,
-		o.LeaveAlloc, o.EnterSyscall, o.ExitSyscall, o.OnFork, o.OnExec, o.OnExit,
-	} {
+	for _, p := range append(o.kernel(),
+		o.EnterAlloc, o.EnterCalloc, o.EnterRealloc, o.EnterMemalign, o.EnterPosixMemalign, o.EnterFree, o.LeaveAlloc) {
 		errs = append(errs, p.Close())
 	}
 	return errors.Join(append(errs, o.MemtraceMaps.Close())...)
@@ -55,7 +163,7 @@ func (o *objects) Close() error {
 // because the program was at work on that CPU and had been preempted there.
 // Kernels before 5.12 do not say.
 func (o *objects) missed() (total uint64, err error) {
-	for _, p := range []*ebpf.Program{o.EnterSyscall, o.ExitSyscall, o.OnFork, o.OnExec, o.OnExit} {
+	for _, p := range o.calls() {
 		s, err := p.Stats()
 		if err != nil {
 			return 0, fmt.Errorf("read the counters of %v: %w", p, err)
@@ -98,6 +206,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 		"min_size":    cfg.MinSize,
 		"max_size":    cfg.MaxSize,
 		"wake_bytes":  uint64(cfg.RingSize / 4),
+		"growth":      cfg.GrowthOnly,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return nil, fmt.Errorf("set %s: %w", name, err)
@@ -112,7 +221,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 	}
 	chooseStacks(spec, k)
 	p := &programs{tableSpec: spec.Maps["unwind_tables"].InnerMap, listSpec: spec.Maps["mappings"].InnerMap}
-	if err := spec.LoadAndAssign(&p.objs, nil); err != nil {
+	if err := p.objs.load(spec, cfg, k); err != nil {
 		return nil, explainLoad(err)
 	}
 	p.enter = [target.Roles]*ebpf.Program{

@@ -28,37 +28,43 @@ func (t *Tracer) mapped(pid uint32) (ranges []region.Range) {
 	return ranges
 }
 
+// lookAround looks at the address space and at the machine.
+func (f *found) lookAround() {
+	note := func(format string, args ...any) { f.notes = append(f.notes, fmt.Sprintf(format, args...)) }
+	var err error
+	if f.system, err = sysmem.Read(); err != nil {
+		note("The machine's memory is not shown: %v.", err)
+	}
+	if f.space, f.spaceErr = f.process.memory.snapshot(time.Now()); f.space == nil {
+		note("The address space is not shown: %v.", f.spaceErr)
+	}
+}
+
 // remember adds the sections on memory to a report, which is to show its first
 // top stacks, or all if top is 0.
 func (f *found) remember(r *report.Report, top int) {
-	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
-	var err error
-	if r.System, err = sysmem.Read(); err != nil {
-		note("The machine's memory is not shown: %v.", err)
-	}
-	s, err := f.process.memory.snapshot(time.Now())
-	if s == nil {
-		note("The address space is not shown: %v.", err)
+	r.System = f.system
+	if f.space == nil {
 		return
 	}
-	m := s.Report()
+	m := f.space.Report()
 	r.Memory = m
-	if err != nil && !errors.Is(err, region.ErrGone) {
+	if err := f.spaceErr; err != nil && !errors.Is(err, region.ErrGone) {
 		m.Complete = false
 		m.Notes = append(m.Notes, fmt.Sprintf("the last look at the process failed (%v): figures are those of the look before", err))
 	}
-	f.nameOrigins(m, s)
+	f.nameOrigins(m, f.space)
 	shown := len(r.Stacks)
 	if top > 0 {
 		shown = min(shown, top)
 	}
 	e := explainer{
 		memory: m, stacks: r.Stacks, shown: shown, seconds: r.DurationSeconds,
-		estimated: f.sampling != nil,
-		name:      func(s *report.Stack) string { return f.callers(s.Frames) },
-		mapped:    make(map[mappedBy]uint64),
+		growth: r.Growth, estimated: f.sampling != nil,
+		name:   func(s *report.Stack) string { return f.callers(s.Frames) },
+		mapped: make(map[mappedBy]uint64),
 	}
-	for m, bytes := range s.Mapped {
+	for m, bytes := range f.space.Mapped {
 		e.mapped[mappedBy{stackName(event.StackID(m.Origin)), m.Class.String()}] = bytes
 	}
 	if text := e.explain(); text != "" {

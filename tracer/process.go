@@ -26,6 +26,8 @@ type process struct {
 	sample *sample.Set
 	// cpu is the process's time on processors when it was last read.
 	cpu time.Duration
+	// faults is nil unless page faults are sampled.
+	faults *faultWatch
 	// pidfd becomes readable when the process is gone.
 	pidfd int
 	// exited: its last thread has passed the exit tracepoint, at time endMono
@@ -53,10 +55,14 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 			_ = p.close()
 		}
 	}()
-	if p.target, err = target.Find(pid); err != nil {
+	find := target.Find
+	if cfg.GrowthOnly {
+		find = target.Look
+	}
+	if p.target, err = find(pid); err != nil {
 		return nil, err
 	}
-	if p.target.Seccomp && k.returnProbesKill() {
+	if !cfg.GrowthOnly && p.target.Seccomp && k.returnProbesKill() {
 		return nil, fmt.Errorf("process %d (%s) runs under a seccomp filter: %w", pid, p.target.Command, &RequirementError{
 			Needs:  "a kernel whose return probes pass seccomp filters (Linux 6.11 to 6.12.13 and 6.13 to 6.13.2 kill the process)",
 			Remedy: "update the kernel",
@@ -66,7 +72,9 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 	if err != nil {
 		return nil, fmt.Errorf("read the modules of process %d: %w", pid, err)
 	}
-	p.malloc = openMalloc(p.target)
+	if !cfg.GrowthOnly {
+		p.malloc = openMalloc(p.target)
+	}
 	p.memory = &memoryWatch{pid: pid, open: openAddressSpace}
 	return p, nil
 }
@@ -98,7 +106,7 @@ func (p *process) close() error {
 	if p.symbols != nil {
 		err = p.symbols.Close()
 	}
-	err = errors.Join(err, p.malloc.close())
+	err = errors.Join(err, p.malloc.close(), p.faults.close())
 	if p.memory != nil {
 		err = errors.Join(err, p.memory.close())
 	}

@@ -24,6 +24,8 @@ const (
 	pollInterval = 5 * time.Millisecond
 	idlePolls    = 10
 	idleInterval = 50 * time.Millisecond
+	// growthPollInterval is that in growth mode, whose records are few.
+	growthPollInterval = 50 * time.Millisecond
 	// batch is how many records are applied between looks at the clock, the
 	// counters and the processes.
 	batch = 4096
@@ -54,7 +56,7 @@ func (r *ringReader) readUntil(over func() bool) error {
 		if waiting == nil {
 			waiting = r.takeSync()
 		}
-		caughtUp, err := r.readBatch()
+		caughtUp, err := r.readBatch(r.interval())
 		if err != nil {
 			return err
 		}
@@ -101,6 +103,29 @@ func (t *Tracer) sync(ctx context.Context, most time.Duration) {
 	}
 }
 
+// interval is how long records may wait now.
+func (r *ringReader) interval() time.Duration {
+	switch {
+	case r.cfg.GrowthOnly:
+		return growthPollInterval
+	case r.idle >= idlePolls:
+		return idleInterval
+	}
+	return pollInterval
+}
+
+// catchUp applies what the ring holds now that the gate is shut.
+func (r *ringReader) catchUp() error {
+	if err := r.drainSpills(); err != nil {
+		return err
+	}
+	for {
+		if dry, err := r.readBatch(0); dry || err != nil {
+			return err
+		}
+	}
+}
+
 // drain reads what is left after every probe is gone.
 func (r *ringReader) drain() error {
 	if err := r.drainSpills(); err != nil {
@@ -110,7 +135,7 @@ func (r *ringReader) drain() error {
 		return fmt.Errorf("flush the ring buffer: %w", err)
 	}
 	for !r.flushed {
-		if _, err := r.readBatch(); err != nil {
+		if _, err := r.readBatch(r.interval()); err != nil {
 			return err
 		}
 	}
@@ -118,12 +143,9 @@ func (r *ringReader) drain() error {
 }
 
 // readBatch applies up to batch records. It returns true when the ring ran dry.
-func (r *ringReader) readBatch() (dry bool, err error) {
-	interval := pollInterval
-	if r.idle >= idlePolls {
-		interval = idleInterval
-	}
-	r.reader.SetDeadline(time.Now().Add(interval))
+// It waits so long for the first.
+func (r *ringReader) readBatch(wait time.Duration) (dry bool, err error) {
+	r.reader.SetDeadline(time.Now().Add(wait))
 	// The first record is waited for without the lock.
 	ok, err := r.next()
 	if !ok || err != nil {
@@ -180,11 +202,18 @@ func (r *ringReader) apply() error {
 			ev.Flags |= event.InAllocator
 		}
 		r.vm.Apply(ev)
-		if p := r.procs[ev.PID]; p != nil && ev.Kind == event.Brk {
-			p.malloc.grown(ev.Addr)
+		if p := r.procs[ev.PID]; p != nil {
+			p.faults.follow(ev)
+			if ev.Kind == event.Brk {
+				p.malloc.grown(ev.Addr)
+			}
 		}
 		if mayMapCode(ev) || r.unmapsCode(ev) {
 			r.follower.modulesChanged(ev.PID)
+		}
+	case event.Fault:
+		if p := r.procs[ev.PID]; p != nil {
+			p.faults.add(ev)
 		}
 	case event.Exec, event.Fork, event.Exit:
 		r.applyLifecycle(ev)
@@ -264,6 +293,7 @@ func (r *ringReader) applyLifecycle(ev *event.Event) {
 			kind = execByThread
 		}
 		r.follower.programChanged(ev.PID, kind)
+		p.faults.reset(int(ev.PID))
 	case event.Exit:
 		p.exited, p.endMono = true, ev.Time
 	}
@@ -273,69 +303,6 @@ func (r *ringReader) applyLifecycle(ev *event.Event) {
 		r.heap.Apply(ev)
 	}
 	r.vm.Apply(ev)
-}
-
-// advance notes that the reader has come closer to where the ring stood when
-// spills were drained.
-func (r *ringReader) advance() {
-	if r.behind <= 0 {
-		return
-	}
-	const ringHeader = 8 // BPF_RINGBUF_HDR_SZ; records are padded to 8 bytes
-	r.behind -= ringHeader + (len(r.record.RawSample)+7)&^7
-	if r.behind <= 0 {
-		r.caughtUp()
-	}
-}
-
-func (r *ringReader) caughtUp() {
-	r.applyGap()
-	r.heap.CaughtUp(r.spillTime)
-	r.vm.CaughtUp(r.spillTime)
-}
-
-// applyGap drops, where frees were lost for good, what they may have freed.
-func (r *ringReader) applyGap() {
-	if gap := r.counters.GapTime; gap != 0 {
-		r.heap.Gap(0, gap)
-		r.vm.Gap(0, gap)
-	}
-}
-
-// drainSpills applies what left the live set while the ring was full, and
-// reads the counters.
-func (r *ringReader) drainSpills() error {
-	total, err := readCounters(r.progs.objs.Counts)
-	if err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	before := r.counters
-	r.counters = total
-	if total.LostMmap != before.LostMmap || total.Spilled != before.Spilled {
-		// A module may have come or gone unseen.
-		for pid := range r.procs {
-			r.follower.modulesChanged(pid)
-		}
-	}
-	if total.Spilled == before.Spilled && total.GapTime == before.GapTime {
-		return nil
-	}
-	drained := now().mono
-	if err := r.spills.drain(r.progs.objs.Spills, r.applySpill); err != nil {
-		return err
-	}
-	r.applyGap()
-	// One mark at a time: under a load that never ends a moving one would never
-	// be reached.
-	if r.behind <= 0 {
-		r.spillTime = drained
-		if r.behind = r.reader.AvailableBytes(); r.behind == 0 {
-			r.caughtUp()
-		}
-	}
-	return nil
 }
 
 // lookAtProcesses ends those that died without an event: killed between being

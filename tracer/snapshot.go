@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -9,20 +8,10 @@ import (
 	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/live"
+	"memtrace/tracer/region"
 	"memtrace/tracer/report"
-	"memtrace/tracer/sample"
+	"memtrace/tracer/target"
 	"memtrace/tracer/vm"
-)
-
-// Order is what the stacks of a report are sorted by, the largest first.
-type Order string
-
-// The orders.
-const (
-	BySize     Order = "size"
-	ByCount    Order = "count"
-	ByGrowth   Order = "growth"
-	BySurvival Order = "survival"
 )
 
 // SnapshotOptions says what a report is to show.
@@ -56,6 +45,13 @@ type found struct {
 	notes    []string
 	lost     report.Lost
 	complete bool
+	growth   *growthFound // nil but in growth mode
+	traced   *target.Target
+	// space is the address space, nil where it cannot be looked at; spaceErr is why
+	// the last look failed.
+	space    *region.Snapshot
+	spaceErr error
+	system   *report.System
 }
 
 // Snapshot returns what every process holds now or, after Run, held when the
@@ -85,7 +81,10 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.procs[pid]
-	f := &found{process: p, frames: t.frames, start: t.start, end: t.end, older: opt.Older, target: p.describe()}
+	f := &found{
+		process: p, frames: t.frames, start: t.start, end: t.end, older: opt.Older,
+		target: p.describe(), traced: p.target,
+	}
 	if f.end.mono == 0 {
 		f.end = now()
 	}
@@ -97,6 +96,11 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		t.forgetUnmapped(pid)
 	}
 	asked := live.Options{PID: pid, Now: f.end.mono, Older: f.older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks}
+	if t.cfg.GrowthOnly {
+		asked.Older, asked.Blocks, asked.MaxBlocks = 0, true, 0 // to be classified
+		f.older = 0
+		f.growth = t.collectGrowth(p)
+	}
 	f.vm = t.vm.Snapshot(asked)
 	if p.malloc != nil {
 		f.splitter = &splitter{view: p.malloc}
@@ -122,8 +126,12 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		f.split = f.splitter.split(f.heap.Served, f.start.mono)
 		f.notes = f.splitter.remarks()
 	}
+	kind := report.Mmap
+	if t.cfg.GrowthOnly {
+		kind = report.Grown
+	}
 	for _, s := range f.vm.Stacks {
-		f.stacks = append(f.stacks, t.reportStack(report.Mmap, s))
+		f.stacks = append(f.stacks, t.reportStack(kind, s))
 	}
 	f.judge(t, p)
 	return f
@@ -131,15 +139,12 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 
 // describe says which process it is, as far as known now.
 func (p *process) describe() report.Target {
-	first := p.target.Objects[0]
-	return report.Target{
-		PID:       p.target.PID,
-		Command:   p.target.Command,
-		Exe:       p.target.Exe,
-		Allocator: string(first.Family),
-		Libc:      first.Path,
-		Exited:    p.exited,
+	r := report.Target{PID: p.target.PID, Command: p.target.Command, Exe: p.target.Exe, Exited: p.exited}
+	if len(p.target.Objects) > 0 {
+		first := p.target.Objects[0]
+		r.Allocator, r.Libc = string(first.Family), first.Path
 	}
+	return r
 }
 
 // reportStack converts a stack, its frames still bare addresses.
@@ -195,18 +200,28 @@ func (f *found) judge(t *Tracer, p *process) {
 	if t.missed > 0 {
 		note("The kernel left out %d system calls of all processes, since the program that looks at them was at work: mappings made by them are missing here.", t.missed)
 	}
-	if len(p.target.Objects) > 1 {
+	if len(p.target.Objects) > 1 && f.growth == nil {
 		note("Allocations of %d mapped allocators are counted together.", len(p.target.Objects))
+	}
+	if f.growth != nil && c.LostFault > 0 {
+		note("Samples of %d page faults found no room: estimates are lower bounds.", c.LostFault)
 	}
 	if t.windowed {
 		// What was lost of blocks is what windows were dropped for.
 		f.lost.Alloc, f.lost.AllocBytes = 0, 0
 	}
 	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0
+	if f.growth != nil && t.kernel.functions && t.missed > 0 {
+		f.complete = false // only calls that change an address space are looked at
+	}
 }
 
 // report sorts, cuts and names.
 func (f *found) report(opt SnapshotOptions) *report.Report {
+	f.lookAround()
+	if f.growth != nil {
+		f.classify(f.vm.Stacks)
+	}
 	f.sort(opt.Sort)
 	r := &report.Report{
 		Schema:          report.Schema,
@@ -226,7 +241,10 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		MallocSplit:     f.split,
 		Notes:           f.notes,
 	}
-	if f.sampling != nil {
+	switch {
+	case f.growth != nil:
+		r.Mode, r.TracedFraction, r.Growth = report.ModeGrowth, 0, f.growthReport(opt.Top)
+	case f.sampling != nil:
 		r.Mode, r.Sampling = report.ModeWindows, f.sampling
 		r.TracedFraction = f.sampling.TracedSeconds / max(r.DurationSeconds, f.sampling.TracedSeconds)
 	}
@@ -235,10 +253,12 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		r.Stacks = r.Stacks[:opt.Top]
 	}
 	for i := range r.Stacks {
-		r.Stacks[i].Frames = name(f.process.symbols, r.Stacks[i].Frames)
+		s := &r.Stacks[i]
+		s.Frames = name(f.process.symbols, s.Frames)
 		if f.sampling != nil {
-			f.unwrap(&r.Stacks[i])
+			f.unwrap(s)
 		}
+		s.InAllocator = f.growth != nil && byAllocator(s.Frames, f.traced)
 	}
 	for _, m := range f.process.symbols.Mappings() {
 		r.Target.Modules = append(r.Target.Modules, report.Module{
@@ -246,55 +266,6 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		})
 	}
 	return r
-}
-
-// sort puts the worst first: what is called a leak before what is not, then what
-// is counted before what is estimated.
-func (f *found) sort(order Order) {
-	key := func(s *report.Stack) float64 {
-		if e := s.Estimate; e != nil {
-			return e.LeakBytesPerSecond.Low
-		}
-		return float64(s.Bytes)
-	}
-	switch order {
-	case ByCount:
-		key = func(s *report.Stack) float64 {
-			if e := s.Estimate; e != nil {
-				return e.LeakBlocksPerSecond.Low
-			}
-			return float64(s.Blocks)
-		}
-	case ByGrowth:
-		key = func(s *report.Stack) float64 { return s.GrowthBytesPerSecond }
-	case BySurvival:
-		key = func(s *report.Stack) float64 {
-			if e := s.Estimate; e != nil {
-				return e.Survival
-			}
-			return s.Survival
-		}
-	}
-	slices.SortStableFunc(f.stacks, func(a, b report.Stack) int {
-		return cmp.Or(
-			cmp.Compare(rank(&a), rank(&b)),
-			cmp.Compare(key(&b), key(&a)),
-			cmp.Compare(b.Bytes, a.Bytes),
-			cmp.Compare(a.ID, b.ID))
-	})
-}
-
-// rank orders stacks by what is said of them.
-func rank(s *report.Stack) int {
-	switch {
-	case s.Estimate == nil:
-		return 2
-	case s.Estimate.Class == string(sample.Leak):
-		return 0
-	case s.Estimate.Class == string(sample.Active):
-		return 1
-	}
-	return 3
 }
 
 func (f *found) events() report.Events {

@@ -99,9 +99,73 @@ func readCounters(m *ebpf.Map) (bpf.MemtraceCounters, error) {
 		sum.CutBadRule += c.CutBadRule
 		sum.CutBadStack += c.CutBadStack
 		sum.CutDepth += c.CutDepth
+		sum.LostFault += c.LostFault
 		sum.GapTime = max(sum.GapTime, c.GapTime)
 	}
 	return sum, nil
 }
 
 const errNoSpace = unix.ENOSPC
+
+// advance notes that the reader has come closer to where the ring stood when
+// spills were drained.
+func (r *ringReader) advance() {
+	if r.behind <= 0 {
+		return
+	}
+	const ringHeader = 8 // BPF_RINGBUF_HDR_SZ; records are padded to 8 bytes
+	r.behind -= ringHeader + (len(r.record.RawSample)+7)&^7
+	if r.behind <= 0 {
+		r.caughtUp()
+	}
+}
+
+func (r *ringReader) caughtUp() {
+	r.applyGap()
+	r.heap.CaughtUp(r.spillTime)
+	r.vm.CaughtUp(r.spillTime)
+}
+
+// applyGap drops, where frees were lost for good, what they may have freed.
+func (r *ringReader) applyGap() {
+	if gap := r.counters.GapTime; gap != 0 {
+		r.heap.Gap(0, gap)
+		r.vm.Gap(0, gap)
+	}
+}
+
+// drainSpills applies what left the live set while the ring was full, and
+// reads the counters.
+func (r *ringReader) drainSpills() error {
+	total, err := readCounters(r.progs.objs.Counts)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.counters
+	r.counters = total
+	if total.LostMmap != before.LostMmap || total.Spilled != before.Spilled {
+		// A module may have come or gone unseen.
+		for pid := range r.procs {
+			r.follower.modulesChanged(pid)
+		}
+	}
+	if total.Spilled == before.Spilled && total.GapTime == before.GapTime {
+		return nil
+	}
+	drained := now().mono
+	if err := r.spills.drain(r.progs.objs.Spills, r.applySpill); err != nil {
+		return err
+	}
+	r.applyGap()
+	// One mark at a time: under a load that never ends a moving one would never
+	// be reached.
+	if r.behind <= 0 {
+		r.spillTime = drained
+		if r.behind = r.reader.AvailableBytes(); r.behind == 0 {
+			r.caughtUp()
+		}
+	}
+	return nil
+}

@@ -92,11 +92,18 @@ func Open(cfg Config) (_ *Tracer, err error) {
 	}
 	kernel.uprobeMulti = kernel.uprobeMulti && !cfg.singleUprobes
 	kernel.unwindTables = kernel.unwindTables && !cfg.framePointers
+	if cfg.GrowthOnly {
+		if err := kernel.findCheapWays(); err != nil {
+			return nil, err
+		}
+		kernel.functions = kernel.functions && !cfg.exitTracepoint && !cfg.entryTracepoint
+		kernel.lockTracepoint = kernel.lockTracepoint && !cfg.entryTracepoint
+	}
 	t := &Tracer{
 		cfg:    cfg,
 		kernel: kernel,
 		heap:   heap.New(heap.Config{Older: cfg.Older}),
-		vm:     vm.NewLedger(),
+		vm:     newLedger(cfg),
 		stacks: make(map[event.StackID]stack),
 		procs:  make(map[uint32]*process),
 		seen:   seen{tail: math.MaxUint64, alarm: math.MaxUint64},
@@ -147,7 +154,12 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		if err := t.loadTables(p); err != nil {
 			return nil, err
 		}
-		if err := p.attach(t.progs, kernel); err != nil {
+		if cfg.GrowthOnly {
+			err = t.beginGrowth(pid, p)
+		} else {
+			err = p.attach(t.progs, kernel)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -216,6 +228,11 @@ func (t *Tracer) stop(r *ringReader) error {
 	t.mu.Lock()
 	t.end = now()
 	t.mu.Unlock()
+	// Who mapped what is known of what was read.
+	err = errors.Join(err, r.catchUp())
+	for _, p := range t.procs {
+		p.memory.settle(time.Now())
+	}
 	// Calls in flight at the gate's closing still report their return.
 	err = errors.Join(err, t.detach())
 	return errors.Join(err, r.drain())

@@ -32,7 +32,7 @@ type memoryWatch struct {
 	space   addressSpace
 	sampler *region.Sampler
 	// err is why the last look failed, nil if it did not. It is final where no
-	// further look can succeed.
+	// further look can succeed, or is wanted.
 	err   error
 	final bool
 }
@@ -91,6 +91,30 @@ func (w *memoryWatch) snapshot(now time.Time) (*region.Snapshot, error) {
 		return nil, region.ErrGone
 	}
 	return nil, w.err
+}
+
+// settle looks for the last time: what the process does after the end of the trace is
+// not to be compared with what was traced.
+func (w *memoryWatch) settle(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.look(func(s *region.Sampler) error {
+		_, err := s.Snapshot(now)
+		return err
+	})
+	w.final = true
+}
+
+// classAt is the class of an address at the last look, Other if there was nothing
+// then.
+func (w *memoryWatch) classAt(addr uint64) region.Class {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.sampler == nil {
+		return region.Other
+	}
+	class, _ := w.sampler.ClassAt(addr)
+	return class
 }
 
 func (w *memoryWatch) close() error {

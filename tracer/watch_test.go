@@ -77,6 +77,28 @@ func TestMemoryWatch(t *testing.T) {
 	}
 }
 
+// What comes after the end of a trace is not looked at.
+func TestMemoryWatchSettles(t *testing.T) {
+	at := func(second int) time.Time { return time.Unix(1000+int64(second), 0) }
+	space := &flakySpace{heap: 4096}
+	w := memoryWatch{open: func(int) (addressSpace, error) { return space, nil }}
+	w.poll(at(0))
+	space.heap = 8192
+	w.settle(at(1))
+	space.heap, space.err = 1<<20, region.ErrGone
+	w.poll(at(2))
+	s, err := w.snapshot(at(3))
+	if s == nil || err != nil || s.Polls != 2 || s.Classes[region.Brk].Virtual != 8192 {
+		t.Errorf("after the end of the trace: %+v, %v", s, err)
+	}
+	if class := w.classAt(1<<24 + 8191); class != region.Brk {
+		t.Errorf("the heap is %v", class)
+	}
+	if class := w.classAt(1<<24 + 8192); class != region.Other {
+		t.Errorf("behind the heap is %v", class)
+	}
+}
+
 // Without any look that succeeded there is a reason instead of figures.
 func TestMemoryWatchWithoutFigures(t *testing.T) {
 	for _, tc := range []struct {

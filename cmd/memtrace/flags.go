@@ -41,6 +41,7 @@ type options struct {
 	ready       string
 	quiet       bool
 	verbose     bool
+	growth      bool // memtrace grow
 	version     bool
 	help        bool
 }
@@ -153,6 +154,23 @@ func (o *options) check(fs *pflag.FlagSet) error {
 		return usagef("-p and a command contradict each other: give one")
 	case !slices.Contains([]tracer.Order{tracer.BySize, tracer.ByCount, tracer.ByGrowth, tracer.BySurvival}, o.sort):
 		return usagef("--sort %s: give size, count, growth or survival", o.sort)
+	case o.maxSize != 0 && o.minSize > o.maxSize:
+		return usagef("--min-size %d is above --max-size %d: no block is of such a size", o.minSize, o.maxSize)
+	case bits.OnesCount64(o.ringSize) != 1 || o.ringSize < 4096 || o.ringSize > 1<<30:
+		return usagef("--ring-size %d: give a power of two from 4k to 1G", o.ringSize)
+	case !(o.maxOverhead >= 0.1 && o.maxOverhead <= 100):
+		return usagef("--max-overhead %g: give 0.1 to 100 percent", o.maxOverhead)
+	case o.maxStall < 10*time.Millisecond || o.maxStall > 10*time.Second:
+		return usagef("--max-stall %v: give 10ms to 10s", o.maxStall)
+	case o.exact && (fs.Changed("max-overhead") || fs.Changed("max-stall")):
+		return usagef("--exact traces every call whatever it costs: leave out --max-overhead and --max-stall")
+	}
+	return o.checkCommon()
+}
+
+// checkCommon checks the flags that the trace and memtrace grow have in common.
+func (o *options) checkCommon() error {
+	switch {
 	case !slices.Contains([]string{formatText, formatJSON, formatFolded, formatPprof}, o.format):
 		return usagef("--format %s: give text, json, folded or pprof", o.format)
 	case !slices.Contains([]string{"auto", "always", "never"}, o.color):
@@ -161,22 +179,12 @@ func (o *options) check(fs *pflag.FlagSet) error {
 		return usagef("--top %d: give 0 for all stacks, or how many", o.top)
 	case o.depth < 1 || o.depth > 127:
 		return usagef("--stack-depth %d: give 1 to 127", o.depth)
-	case o.maxSize != 0 && o.minSize > o.maxSize:
-		return usagef("--min-size %d is above --max-size %d: no block is of such a size", o.minSize, o.maxSize)
-	case bits.OnesCount64(o.ringSize) != 1 || o.ringSize < 4096 || o.ringSize > 1<<30:
-		return usagef("--ring-size %d: give a power of two from 4k to 1G", o.ringSize)
 	case o.quiet && o.verbose:
 		return usagef("--quiet and --verbose contradict each other: give one")
 	case o.interval != 0 && (o.format == formatPprof || o.format == formatFolded):
 		return usagef("--format %s holds one report: leave out the interval", o.format)
 	case o.format == formatPprof && len(o.pids) > 1:
 		return usagef("--format pprof holds one process: give one -p")
-	case !(o.maxOverhead >= 0.1 && o.maxOverhead <= 100):
-		return usagef("--max-overhead %g: give 0.1 to 100 percent", o.maxOverhead)
-	case o.maxStall < 10*time.Millisecond || o.maxStall > 10*time.Second:
-		return usagef("--max-stall %v: give 10ms to 10s", o.maxStall)
-	case o.exact && (fs.Changed("max-overhead") || fs.Changed("max-stall")):
-		return usagef("--exact traces every call whatever it costs: leave out --max-overhead and --max-stall")
 	}
 	for _, pid := range o.pids {
 		if pid < 1 {

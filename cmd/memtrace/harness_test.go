@@ -36,7 +36,13 @@ func startMemtrace(t testing.TB, args ...string) *traceRun {
 		args = append([]string{"--exact"}, args...)
 	}
 	args = append([]string{"-f", "json", "-T", "0", "--older", "0", "--ready-file", ready}, args...)
-	r := launchMemtrace(t, args...)
+	return waitReady(launchMemtrace(t, args...), ready)
+}
+
+// waitReady waits until the ready file is there: every probe is live.
+func waitReady(r *traceRun, ready string) *traceRun {
+	t := r.t
+	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(ready); err == nil {
 			return r

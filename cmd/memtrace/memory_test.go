@@ -100,7 +100,7 @@ func TestWays(t *testing.T) {
 			want := regexp.MustCompile("^" + tc.verdict + " .*; " + label + `: explained to (?:9\d|100) % by stacks? #(\d+)(?: and #\d+)? below$`)
 			if found := want.FindStringSubmatch(r.Memory.Verdict); found == nil {
 				t.Errorf("verdict %q, want %v", r.Memory.Verdict, want)
-			} else if n, _ := strconv.Atoi(found[1]); !hasFrame(&r.Stacks[n-1], site) {
+			} else if n, _ := strconv.Atoi(found[1]); !hasFrame(r.Stacks[n-1].Frames, site) {
 				t.Errorf("verdict %q, but stack #%d is %+v", r.Memory.Verdict, n, r.Stacks[n-1])
 			}
 			for _, region := range r.Memory.Regions {
@@ -143,13 +143,13 @@ func checkOrigins(t *testing.T, r *report.Report, site string) {
 		switch {
 		case site == "" && (s.Stack != "" || s.Origin != ""):
 			t.Errorf("a segment of malloc's is mapped by %q (%q)", s.Stack, s.Origin)
-		case site != "" && (i < 0 || !hasFrame(&r.Stacks[i], site) || !strings.Contains(s.Origin, site)):
+		case site != "" && (i < 0 || !hasFrame(r.Stacks[i].Frames, site) || !strings.Contains(s.Origin, site)):
 			t.Errorf("a segment is mapped by %q (%q), want %s", s.Stack, s.Origin, site)
 		}
 	}
 }
 
-// hasFrame reports whether a stack goes through a function.
-func hasFrame(s *report.Stack, function string) bool {
-	return slices.ContainsFunc(s.Frames, func(f report.Frame) bool { return f.Function == function })
+// hasFrame reports whether frames go through a function.
+func hasFrame(frames []report.Frame, function string) bool {
+	return slices.ContainsFunc(frames, func(f report.Frame) bool { return f.Function == function })
 }

@@ -171,6 +171,18 @@ func TestSubcommandErrors(t *testing.T) {
 		{"regions -p 1073741824", exitError, "process 1073741824: no such process"},
 		{"regions -p 2", exitError, "process 2 (kthreadd) is a kernel thread"},
 		{"regions -p 1 -o /nowhere/at/all", exitError, "open the output"},
+		{"grow", exitUsage, "nothing to watch: give -p PID"},
+		{"grow -p 0", exitUsage, "a process id is 1 or more"},
+		{"grow -p 1 x", exitUsage, `"x" is no interval`},
+		{"grow -p 1 -f x", exitUsage, "give text, json, folded or pprof"},
+		{"grow -p 1 -f folded 1", exitUsage, "leave out the interval"},
+		{"grow -p 1 --stack-depth 128", exitUsage, "give 1 to 127"},
+		{"grow -p 1 --color x", exitUsage, "--color x"},
+		{"grow -p 1 -d 1 1 2", exitUsage, "contradict"},
+		{"grow -p 1 --older 5", exitUsage, "unknown flag"},
+		{"grow -p 1073741824", exitError, "process 1073741824: no such process"},
+		{"grow -p 2", exitError, "process 2 (kthreadd) is a kernel thread"},
+		{"grow -p 1 -o /nowhere/at/all", exitError, "open the output"},
 		{"system x", exitUsage, "system takes no arguments: x"},
 		{"system -f pprof", exitUsage, "give text or json"},
 	} {
@@ -186,7 +198,7 @@ func TestSubcommandErrors(t *testing.T) {
 }
 
 func TestSubcommandHelp(t *testing.T) {
-	for _, name := range []string{"regions", "system"} {
+	for _, name := range []string{"grow", "regions", "system"} {
 		for _, flag := range []string{"-h", "--help"} {
 			code, stdout, stderr := runFor(t, name, flag)
 			if code != exitOK || stderr != "" || !strings.Contains(stdout, "memtrace "+name) || !strings.Contains(stdout, "--format") {

@@ -54,12 +54,14 @@ never freed. It needs root.
 Usage:
   memtrace -p PID [flags] [INTERVAL [COUNT]]
   memtrace [flags] -- COMMAND ARGS…
+  memtrace grow -p PID [flags] [INTERVAL [COUNT]]
   memtrace regions -p PID [flags] [INTERVAL [COUNT]]
   memtrace system [flags]
 
 `, fs.FlagUsagesWrapped(80), `
 The report comes at Ctrl-C, after --duration, or when the process exits.
-regions and system need no trace; each has its own --help.
+grow puts no probe into the process; regions and system need no trace. Each has
+its own --help.
 `)
 }
 
@@ -130,6 +132,7 @@ func (s *session) open() error {
 	}
 	t, err := tracer.Open(tracer.Config{
 		PIDs:        pids,
+		GrowthOnly:  s.growth,
 		MaxOverhead: overhead,
 		MaxStall:    s.maxStall,
 		StackDepth:  s.depth,

@@ -17,6 +17,7 @@ type subcommand struct {
 }
 
 var subcommands = []subcommand{
+	{"grow", "the stacks behind the growth of an address space, at next to no cost", runGrow},
 	{"regions", "the address space of a process by class, and what of it grows", runRegions},
 	{"system", "the memory of the machine, and how much of it can be had", runSystem},
 }

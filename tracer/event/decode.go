@@ -35,7 +35,7 @@ func Decode(raw []byte, e *Event) error {
 	case Free, ReallocEnter, ReallocFail, Exec, Fork, Exit:
 		e.Addr = le.Uint64(raw[headerSize:])
 		e.Size, e.Stack, e.Arg = 0, 0, 0
-	case Alloc, Realloc, Mmap, Munmap, MunmapFail, MremapEnter, Mremap, MremapFail, Brk, Mprotect:
+	case Alloc, Realloc, Mmap, Munmap, MunmapFail, MremapEnter, Mremap, MremapFail, Brk, Mprotect, Fault:
 		if len(raw) < longSize {
 			return fmt.Errorf("%w: kind %d in %d bytes", ErrMalformed, e.Kind, len(raw))
 		}

@@ -39,7 +39,7 @@ func TestDecodeMatchesObject(t *testing.T) {
 	stack.H = header(event.Stack, event.Truncated)
 	stack.Frames[0], stack.Frames[1] = 0x71, 0x72
 
-	for kind := event.Alloc; kind <= event.Stack; kind++ {
+	for kind := event.Alloc; kind <= event.Fault; kind++ {
 		want := base
 		want.Kind = kind
 		var raw []byte
@@ -81,7 +81,7 @@ func TestDecodeRefusesMalformed(t *testing.T) {
 		"short header":          long[:31],
 		"long record cut short": long[:48],
 		"kind 0":                make([]byte, 56),
-		"unknown kind":          append([]byte{byte(event.Stack) + 1}, make([]byte, 55)...),
+		"unknown kind":          append([]byte{byte(event.Fault) + 1}, make([]byte, 55)...),
 		"stack of half a frame": stack[:36],
 		"stack too long":        append(stack[:len(stack):len(stack)], make([]byte, 8)...),
 	} {

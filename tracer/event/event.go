@@ -56,6 +56,9 @@ const (
 	// Stack: the frames behind a stack ID, sent once, before the first event
 	// that names it wherever the ring had room.
 	Stack
+	// Fault: a page fault at Addr, for memory that was not there, at Stack. It is a
+	// sample that stands for Size faults.
+	Fault
 )
 
 // Flags qualify an event.
@@ -92,7 +95,8 @@ type Event struct {
 	Stack StackID
 	Arg   uint64
 	// Frames of a Stack event, innermost first. All are addresses behind an
-	// instruction that left the frame: a call or, innermost, a system call. The
-	// slice is reused by the next Decode into the same Event.
+	// instruction that left the frame: a call or, innermost, a system call or
+	// an access that faulted; in a frame that was interrupted, one byte behind the
+	// start of the instruction. The slice is reused by the next Decode into the same Event.
 	Frames []uint64
 }

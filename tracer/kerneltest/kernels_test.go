@@ -40,8 +40,10 @@ func TestKernels(t *testing.T) {
 	if err := os.Mkdir(programs, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := testprog.Build(t.Context(), testprog.Sources(), programs); err != nil {
-		t.Fatal("build test programs: ", err)
+	for _, sources := range []string{testprog.Sources(), "../region/proc/testdata"} {
+		if err := testprog.Build(t.Context(), sources, programs); err != nil {
+			t.Fatal("build test programs: ", err)
+		}
 	}
 	guest := Guest{
 		Files: map[string]string{

@@ -8,7 +8,8 @@ type Range struct {
 	Start, End uint64
 	// Class is theirs, unless Keep leaves it as it was found out: who mapped
 	// addresses does not always know what became of them, such as the stack of a
-	// thread.
+	// thread. Of malloc's heaps, each piece of which is there for whoever asks next,
+	// nothing is said then.
 	Class Class
 	Keep  bool
 	// Origin is who mapped them, in a number that only the caller understands; 0
@@ -50,7 +51,7 @@ func (l *layout) split(s Segment, ranges []Range) []Range {
 	for len(ranges) > 0 && ranges[0].Start < s.End {
 		r := ranges[0]
 		start, end := max(r.Start, s.Start), min(r.End, s.End)
-		if start < end {
+		if start < end && (!r.Keep || s.Class != Brk && s.Class != Arena) {
 			if s.Start < start {
 				l.segments = append(l.segments, s.cut(start, r.Keep))
 			}

@@ -41,10 +41,11 @@ func TestKnownRanges(t *testing.T) {
 }
 
 // A caller who knows only who mapped addresses leaves what they are for as found:
-// the stack of a thread, a chunk of malloc.
+// the stack of a thread, a chunk of malloc. Of a heap there is nobody who mapped it.
 func TestKnownOrigins(t *testing.T) {
 	f := &fake{
-		maps: `100000-101000 ---p 00000000 00:00 0
+		maps: `10000-20000 rw-p 00000000 00:00 0  [heap]
+100000-101000 ---p 00000000 00:00 0
 101000-110000 rw-p 00000000 00:00 0
 1fe000-203000 rw-p 00000000 00:00 0
 203000-204000 r--p 00000000 00:00 0
@@ -53,10 +54,15 @@ func TestKnownOrigins(t *testing.T) {
 		memory: map[uint64][]uint64{0x1fe000: {0, 0x1002}, 0x1ff000: {0, 0x1002}, 0x200000: {0, 0x1002}},
 	}
 	s := NewSampler(f, Config{Known: func() []Range {
-		return []Range{{Start: 0x100000, End: 0x110000, Keep: true, Origin: 7}, {Start: 0x200000, End: 0x204000, Keep: true, Origin: 9}}
+		return []Range{
+			{Start: 0x18000, End: 0x20000, Keep: true, Origin: 5},
+			{Start: 0x100000, End: 0x110000, Keep: true, Origin: 7},
+			{Start: 0x200000, End: 0x204000, Keep: true, Origin: 9},
+		}
 	}})
 	poll(t, s, 0)
 	same(t, `
+	10000-20000 brk 1
 	100000-101000 thread_stack 0 reserved by 7
 	101000-110000 thread_stack 1 by 7
 	1fe000-200000 malloc_mmap 2

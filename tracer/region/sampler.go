@@ -204,6 +204,19 @@ func (s *Sampler) account(now time.Time, haveRSS bool) {
 	s.last = now
 }
 
+// ClassAt is the class of the memory at an address, as of the last time that the
+// mappings were read.
+func (s *Sampler) ClassAt(addr uint64) (Class, bool) {
+	i, ok := s.view.search(addr)
+	if !ok {
+		i--
+	}
+	if i < 0 || addr >= s.view.segments[i].End {
+		return Other, false
+	}
+	return s.view.segments[i].Class, true
+}
+
 // statm adds the sizes of the whole to the history.
 func (s *Sampler) statm(now time.Time) error {
 	if s.gone {

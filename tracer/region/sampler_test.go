@@ -245,3 +245,23 @@ func TestMillionMappings(t *testing.T) {
 		t.Errorf("%+v", fit)
 	}
 }
+
+func TestClassAt(t *testing.T) {
+	s := NewSampler(&fake{maps: brkMaps(132 * kib), facts: Facts{Exe: "/usr/bin/app"}}, Config{})
+	if _, ok := s.ClassAt(0x10000000); ok {
+		t.Error("a class before the first poll")
+	}
+	poll(t, s, 0)
+	for addr, want := range map[uint64]Class{
+		0x1000: Text, 0x1fff: Text, 0x10000000: Brk, 0x10000000 + 132*kib - 1: Brk, 0x7000000000: MainStack,
+	} {
+		if got, ok := s.ClassAt(addr); !ok || got != want {
+			t.Errorf("%#x: %v, %v, want %v", addr, got, ok, want)
+		}
+	}
+	for _, addr := range []uint64{0, 0x2000, 0x10000000 + 132*kib, 0x7000010000} {
+		if got, ok := s.ClassAt(addr); ok {
+			t.Errorf("%#x: %v, where nothing is", addr, got)
+		}
+	}
+}

@@ -7,6 +7,10 @@ const (
 	// ModeWindows: calls of allocation functions were observed in windows of time,
 	// and what is said of stacks that have an Estimate is scaled up from these.
 	ModeWindows = "windows"
+	// ModeGrowth: no call of allocation functions was observed, but the system calls
+	// that change the address space. Stacks hold what it has grown by and not given
+	// back, in whole pages.
+	ModeGrowth = "growth"
 )
 
 // Sampling says what a report in ModeWindows rests on.

@@ -302,5 +302,7 @@ func fixtures() map[string]*Report {
 		"mmap":       mappings(),
 		"whole":      whole(),
 		"windows":    windows(),
+		"growth":     growthFixture(),
+		"growth-old": growthOfOldKernel(),
 	}
 }

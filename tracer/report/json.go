@@ -41,14 +41,21 @@ func representable(r *Report) *Report {
 	c.Notes = boundedAll(r.Notes)
 	c.Stacks = make([]Stack, len(r.Stacks))
 	for i, s := range r.Stacks {
-		s.Frames = append([]Frame{}, s.Frames...)
-		for j := range s.Frames {
-			f := &s.Frames[j]
-			f.Function, f.Module, f.File = bounded(f.Function), bounded(f.Module), bounded(f.File)
-		}
+		s.Frames = representableFrames(s.Frames)
 		c.Stacks[i] = s
 	}
+	c.Growth = r.Growth.representable()
 	return &c
+}
+
+// representableFrames returns a copy whose strings fit into JSON.
+func representableFrames(frames []Frame) []Frame {
+	frames = append([]Frame{}, frames...)
+	for i := range frames {
+		f := &frames[i]
+		f.Function, f.Module, f.File = bounded(f.Function), bounded(f.Module), bounded(f.File)
+	}
+	return frames
 }
 
 // representable returns a copy of t whose strings fit into JSON.

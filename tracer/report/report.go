@@ -38,6 +38,8 @@ type Report struct {
 	StacksTotal int     `json:"stacks_total"`
 	// MallocSplit is there where the process uses glibc's malloc.
 	MallocSplit *MallocSplit `json:"malloc_split,omitempty"`
+	// Growth is there in ModeGrowth.
+	Growth *Growth `json:"growth,omitempty"`
 	// Memory is the process's address space, System the machine's memory; either
 	// is absent where it could not be looked at.
 	Memory *Memory `json:"memory,omitempty"`
@@ -107,10 +109,12 @@ func (l Lost) Any() bool { return l != Lost{} }
 type StackKind string
 
 // Heap blocks come from an allocation function, Mmap regions from the
-// program's own mmap and mremap calls.
+// program's own mmap and mremap calls, Grown ones from any system call that made
+// the address space grow.
 const (
-	Heap StackKind = "heap"
-	Mmap StackKind = "mmap"
+	Heap  StackKind = "heap"
+	Mmap  StackKind = "mmap"
+	Grown StackKind = "growth"
 )
 
 // Stack is a call stack and what it allocated that is still outstanding.
@@ -136,6 +140,13 @@ type Stack struct {
 	Estimate *Estimate `json:"estimate,omitempty"`
 	// Served is Bytes and Blocks by the way malloc served them; only of glibc.
 	Served *Served `json:"served,omitempty"`
+	// Grown is Bytes by the class of the memory, largest first, and FaultedIn what
+	// of it is in memory by the faults that were sampled; both in ModeGrowth.
+	Grown     []ClassBytes   `json:"grown,omitempty"`
+	FaultedIn *FaultEstimate `json:"faulted_in,omitempty"`
+	// InAllocator: the system call came from inside of an allocation function. It is
+	// known in ModeGrowth.
+	InAllocator bool `json:"in_allocator,omitempty"`
 	// Truncated: the stack is deeper than the frames below.
 	Truncated bool `json:"truncated"`
 	// Frames run innermost first; the first is the caller of the allocation

@@ -35,6 +35,10 @@ type TextOptions struct {
 // are cut; the other forms have them whole. The only errors are those of w.
 func Text(w io.Writer, r *Report, opt TextOptions) error {
 	p := newPrinter(opt)
+	if r.Growth != nil {
+		p.growthText(r, opt)
+		return p.flush(w)
+	}
 	p.target(r, opt)
 	p.events(r, opt)
 	p.sampling(r)

@@ -1,5 +1,10 @@
 package target
 
+import (
+	"slices"
+	"strings"
+)
+
 // Role says what an allocation function's arguments and result mean, and so
 // which BPF programs go on it (see bpf/malloc.h).
 type Role uint8
@@ -73,6 +78,15 @@ var functions = []Function{
 	{"rallocx", Realloc},
 	{"dallocx", Free},
 	{"sdallocx", Free},
+}
+
+// Allocates reports whether a symbol is that of an allocation function, or one of the
+// other names that libc has for it.
+func Allocates(symbol string) bool {
+	for _, prefix := range []string{"__GI_", "__libc_", "__"} {
+		symbol = strings.TrimPrefix(symbol, prefix)
+	}
+	return slices.ContainsFunc(functions, func(f Function) bool { return f.Name == symbol })
 }
 
 // Family is the allocator that an object holds.

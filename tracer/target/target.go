@@ -88,13 +88,26 @@ func Find(pid int) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.looked = make(map[FileID]bool)
 	if _, err := t.Update(); err != nil {
 		t.Close()
 		return nil, err
 	}
 	if len(t.Objects) == 0 {
 		return nil, t.noAllocator()
+	}
+	return t, nil
+}
+
+// Look is Find for those who put no probes into the process: they may do without an
+// allocator, and with one that another tool hooks.
+func Look(pid int) (*Target, error) {
+	t, err := inspect(pid)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := t.Update(); err != nil && !errors.Is(err, ErrPatched) {
+		t.Close()
+		return nil, err
 	}
 	return t, nil
 }
@@ -190,7 +203,7 @@ func inspect(pid int) (*Target, error) {
 	if stat.State == "Z" || stat.State == "X" {
 		return nil, fmt.Errorf("process %d (%s) %w", pid, stat.Comm, ErrExiting)
 	}
-	t := &Target{PID: pid, Command: stat.Comm, Seccomp: filtered(pid)}
+	t := &Target{PID: pid, Command: stat.Comm, Seccomp: filtered(pid), looked: make(map[FileID]bool)}
 	t.Exe, err = os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	switch {
 	case errors.Is(err, os.ErrPermission):

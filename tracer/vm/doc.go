@@ -8,6 +8,10 @@
 // it, and every munmap takes away what it hits, be it a part of a mapping, or
 // several.
 //
+// NewGrowthLedger makes a ledger of growth instead: whatever adds memory that can be
+// used is outstanding, be it the allocator's, and a break that rises and mprotect add
+// as well (growth.go).
+//
 // The package is a pure function of its input. It reads no clock: all times are
 // nanoseconds of CLOCK_MONOTONIC as events carry them. A Ledger is not safe for
 // concurrent use.

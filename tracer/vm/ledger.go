@@ -30,6 +30,8 @@ type Ledger struct {
 	byKey  map[live.Key]*stack
 	// total is the sum of the regions.
 	total live.Sum
+	// growth: it was made by NewGrowthLedger.
+	growth bool
 
 	// undos are of calls that may fail yet, outcomes of calls whose entries may
 	// come late.
@@ -52,6 +54,10 @@ type space struct {
 	// Mappings made until gap cannot be trusted, those made until execed are
 	// gone, ns.
 	gap, execed uint64
+	// brk is the break in whole pages, 0 if unknown. It is kept in growth ledgers
+	// alone, as are the backgrounds.
+	brk        uint64
+	background backgrounds
 }
 
 // NewLedger returns an empty Ledger.
@@ -81,6 +87,10 @@ func (l *Ledger) Apply(ev *event.Event) {
 	switch ev.Kind {
 	case event.Mmap:
 		sp.counters.Mmap++
+		if l.growth {
+			l.mmapGrowth(sp, ev)
+			break
+		}
 		own := (ev.Arg>>32)&mapAnonymous != 0 && ev.Flags&event.InAllocator == 0
 		l.mmap(sp, ev, own)
 	case event.Munmap:
@@ -96,16 +106,27 @@ func (l *Ledger) Apply(ev *event.Event) {
 		l.mremapEnter(sp, ev)
 	case event.Mremap:
 		sp.counters.Mremap++
+		if l.growth {
+			l.mremapGrowth(sp, ev, last)
+			break
+		}
 		l.mremap(sp, ev, last)
 	case event.MremapFail:
 		l.fail(sp, ev, last, true)
 	case event.Brk:
 		sp.counters.Brk++
+		if l.growth {
+			l.moveBreak(sp, ev)
+		}
 	case event.Mprotect:
 		sp.counters.Mprotect++
+		if l.growth {
+			l.mprotect(sp, ev)
+		}
 	case event.Exec:
 		sp.exited = false
 		sp.execed = max(sp.execed, ev.Time)
+		sp.brk = 0
 		l.undos.forget(ev.PID, ev.Time)
 		sp.late.forget(ev.Time)
 		l.drop(sp, func(*mapping) bool { return true })
@@ -119,7 +140,7 @@ func (l *Ledger) Apply(ev *event.Event) {
 func (l *Ledger) space(pid uint32) *space {
 	sp, ok := l.spaces[pid]
 	if !ok {
-		sp = &space{start: l.now, gap: l.gap}
+		sp = &space{start: l.now, gap: l.gap, background: backgrounds{background(pid), background(pid)}}
 		l.spaces[pid] = sp
 	}
 	return sp
@@ -130,9 +151,13 @@ func (l *Ledger) space(pid uint32) *space {
 func (l *Ledger) mmap(sp *space, ev *event.Event, own bool) {
 	start, end := pages(ev.Addr, ev.Size)
 	l.cut(sp, start, end, math.MaxUint64)
-	if !own || start == end {
-		return
+	if own && start < end {
+		l.place(sp, start, end, ev)
 	}
+}
+
+// place puts a mapping of ev's stack to [start, end), which must be free.
+func (l *Ledger) place(sp *space, start, end uint64, ev *event.Event) {
 	s := l.stack(live.Key{ID: ev.Stack, PID: ev.PID})
 	s.Allocate(&l.clock, ev.Time, end-start)
 	if ev.Time <= sp.gap {
@@ -140,7 +165,11 @@ func (l *Ledger) mmap(sp *space, ev *event.Event, own bool) {
 		sp.counters.Dropped.Add(end - start)
 		return
 	}
-	r := region{start, end, &mapping{stack: s, time: ev.Time}}
+	l.insert(sp, region{start, end, &mapping{stack: s, time: ev.Time}})
+}
+
+// insert puts r, whose range must be free, into its place.
+func (l *Ledger) insert(sp *space, r region) {
 	sp.regions.insert(r)
 	l.grow(r, 1)
 	l.endLate(sp, r)
@@ -206,7 +235,7 @@ func (l *Ledger) cut(sp *space, start, end, until uint64) (pieces []region) {
 func (l *Ledger) restore(sp *space, pieces []region) {
 	for _, r := range pieces {
 		// What a gap made untrustworthy or an exec ended meanwhile stays away.
-		if r.of.time > max(sp.gap, sp.execed) {
+		if r.of.time > sp.execed && (r.of.time > sp.gap || !r.of.stack.shown()) {
 			sp.regions.restore(r, l.grow)
 			l.endLate(sp, r)
 		}
@@ -226,7 +255,7 @@ func (l *Ledger) Gap(pid uint32, t uint64) {
 	for other, sp := range l.spaces {
 		if pid == 0 || pid == other {
 			sp.gap = max(sp.gap, t)
-			sum := l.drop(sp, func(m *mapping) bool { return m.time <= sp.gap })
+			sum := l.drop(sp, func(m *mapping) bool { return m.stack.shown() && m.time <= sp.gap })
 			sp.counters.Dropped = sp.counters.Dropped.Plus(sum)
 		}
 	}
@@ -250,7 +279,9 @@ func (l *Ledger) drop(sp *space, gone func(*mapping) bool) (sum live.Sum) {
 			kept.insert(r)
 			return
 		}
-		sum.Add(r.bytes())
+		if m.stack.shown() {
+			sum.Add(r.bytes())
+		}
 		l.shrink(r, -1)
 		if m.regions == 0 {
 			m.stack.Drop(&l.clock, m.time)

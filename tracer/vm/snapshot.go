@@ -43,6 +43,9 @@ func (l *Ledger) Snapshot(opt live.Options) Snapshot {
 		}
 		sp.regions.each(func(r region) {
 			m := r.of
+			if !m.stack.shown() {
+				return
+			}
 			t := &tallies[m.stack.index]
 			if m.scan != l.scans {
 				m.scan = l.scans
@@ -62,7 +65,11 @@ func (l *Ledger) Snapshot(opt live.Options) Snapshot {
 // stack that mapped it, in order of address.
 func (l *Ledger) Each(pid uint32, f func(start, end uint64, stack event.StackID)) {
 	if sp, ok := l.spaces[pid]; ok {
-		sp.regions.each(func(r region) { f(r.start, r.end, r.of.stack.key.ID) })
+		sp.regions.each(func(r region) {
+			if r.of.stack.shown() {
+				f(r.start, r.end, r.of.stack.key.ID)
+			}
+		})
 	}
 }
 

@@ -8,7 +8,7 @@ import "memtrace/tracer/live"
 type stack struct {
 	live.Account
 	key live.Key
-	// index is its place in Ledger.stacks.
+	// index is its place in Ledger.stacks, -1 if it is a background.
 	index int
 }
 
@@ -34,8 +34,10 @@ func (l *Ledger) grow(part region, change int) {
 		m.stack.Blocks++
 	}
 	m.regions += change
-	l.total.Bytes += part.bytes()
-	l.total.Blocks += uint64(change)
+	if m.stack.shown() {
+		l.total.Bytes += part.bytes()
+		l.total.Blocks += uint64(change)
+	}
 }
 
 // shrink takes piece away, which changes the number of regions by change.
@@ -46,6 +48,8 @@ func (l *Ledger) shrink(piece region, change int) {
 	if m.regions == 0 {
 		m.stack.Blocks--
 	}
-	l.total.Bytes -= piece.bytes()
-	l.total.Blocks += uint64(change)
+	if m.stack.shown() {
+		l.total.Bytes -= piece.bytes()
+		l.total.Blocks += uint64(change)
+	}
 }

@@ -1,14 +1,15 @@
-// build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-builtin -pthread
+// build: gcc -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -fno-builtin -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
 // Grows in one way, a step for every line that it is given:
 //
-//     grow brk|mmap|malloc|arena|stacks|none|fragment|holes|cache
+//     grow brk|mmap|mremap|malloc|arena|stacks|none|churn|fragment|holes|cache
 //     grow regions N
 //
 // It says "ready PID", and then "ok" when a step is done. With regions it has N
 // mappings from the start.
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,36 @@ static void grow_malloc(void)
 static void grow_mmap(void)
 {
     memset(need(mmap(NULL, SEGMENT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)), 1, SEGMENT);
+}
+
+// One mapping that gets longer.
+static void grow_mremap(void)
+{
+    static char *all;
+    static size_t size;
+
+    if (all == NULL)
+        all = need(mmap(NULL, size = SEGMENT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    all = need(mremap(all, size, size + SEGMENT, MREMAP_MAYMOVE));
+    memset(all + size, 1, SEGMENT);
+    size += SEGMENT;
+}
+
+// Of every kind, and all of it is given back.
+static void grow_churn(void)
+{
+    char *p = need(mmap(NULL, SEGMENT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+    memset(p, 1, SEGMENT);
+    p = need(mremap(p, SEGMENT, 2 * SEGMENT, MREMAP_MAYMOVE));
+    memset(p + SEGMENT, 1, SEGMENT);
+    need(mremap(p, 2 * SEGMENT, SEGMENT / 2, 0));
+    if (munmap(p, SEGMENT / 2) != 0 || sbrk(SEGMENT) == (void *)-1)
+        exit(1);
+    memset((char *)sbrk(0) - SEGMENT, 1, SEGMENT);
+    if (sbrk(-SEGMENT) == (void *)-1)
+        exit(1);
+    free(need(malloc(SEGMENT)));
 }
 
 static void *wait_forever(void *arg)
@@ -130,8 +161,8 @@ static const struct mode {
     void (*step)(void);
 } modes[] = {
     { "brk", grow_heap }, { "mmap", grow_mmap }, { "malloc", grow_malloc }, { "arena", grow_heap },
-    { "stacks", grow_stacks }, { "none", grow_none }, { "fragment", fragment }, { "holes", grow_holes },
-    { "cache", grow_cache }, { "regions", grow_none },
+    { "mremap", grow_mremap }, { "stacks", grow_stacks }, { "none", grow_none }, { "churn", grow_churn },
+    { "fragment", fragment }, { "holes", grow_holes }, { "cache", grow_cache }, { "regions", grow_none },
 };
 
 static void *serve(void *arg)
@@ -166,6 +197,9 @@ int main(int argc, char **argv)
 
         if (strcmp(argv[1], modes[i].name) != 0)
             continue;
+        // Free memory of the heap does not count as given back.
+        if (modes[i].step == grow_churn)
+            mallopt(M_MMAP_THRESHOLD, SMALL);
         if (argc > 2)
             map_regions(atoi(argv[2]));
         if (strcmp(argv[1], "arena") != 0)

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/pflag"
+
+	"memtrace/tracer"
+)
+
+// parseGrow reads the command line of memtrace grow.
+func parseGrow(args []string) (*options, *pflag.FlagSet, error) {
+	o := &options{growth: true, sort: tracer.BySize}
+	fs := newFlagSet("grow")
+	fs.IntSliceVarP(&o.pids, "pid", "p", nil, "process to watch (repeatable, comma lists)")
+	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the process exits")
+	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
+	fs.IntVarP(&o.top, "top", "T", 10, "stacks shown (0 = all)")
+	fs.StringVarP(&o.format, "format", "f", formatText, "text|json|folded|pprof")
+	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
+	fs.IntVar(&o.depth, "stack-depth", 127, "frames kept of a stack, 1 to 127")
+	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{"/usr/lib/debug"}, "where separate debug files are (repeatable)")
+	fs.StringVar(&o.color, "color", "auto", "auto|always|never")
+	fs.StringVar(&o.ready, "ready-file", "", "created when every probe is live")
+	_ = fs.MarkHidden("ready-file") // it was defined on the line above
+	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no messages, only the report")
+	fs.BoolVarP(&o.verbose, "verbose", "v", false, "stack ids and addresses in the report")
+	fs.BoolVarP(&o.help, "help", "h", false, "print this")
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			o.help = true
+			return o, fs, nil
+		}
+		return o, fs, usageError{err}
+	}
+	if o.help {
+		return o, fs, nil
+	}
+	if err := o.parsePositional(fs.Args()); err != nil {
+		return o, fs, err
+	}
+	if len(o.pids) == 0 {
+		return o, fs, usagef("nothing to watch: give -p PID")
+	}
+	return o, fs, o.checkCommon()
+}
+
+// runGrow is memtrace grow.
+func runGrow(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode, error) {
+	o, fs, err := parseGrow(args)
+	if err != nil {
+		return exitUsage, err
+	}
+	if o.help {
+		fmt.Fprint(stdout, `memtrace grow shows which call stacks make the address space of a process grow,
+and which touch new memory first. It puts no probe into the process, which costs
+next to nothing. It needs root.
+
+Usage:
+  memtrace grow -p PID [flags] [INTERVAL [COUNT]]
+
+`, fs.FlagUsagesWrapped(80), `
+The report comes at Ctrl-C, after --duration, or when the process exits. Growth
+is what brk, mmap, mremap and mprotect added, in whole pages, and was not given
+back. What is in memory of it is an estimate, from a sample of the page faults.
+`)
+		return exitOK, nil
+	}
+	s := &session{options: o, log: logger{w: stderr, quiet: o.quiet}}
+	return s.run(ctx, stdout, stderr)
+}

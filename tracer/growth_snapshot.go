@@ -1,0 +1,145 @@
+package tracer
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+
+	"memtrace/tracer/event"
+	"memtrace/tracer/faults"
+	"memtrace/tracer/live"
+	"memtrace/tracer/region"
+	"memtrace/tracer/report"
+	"memtrace/tracer/target"
+)
+
+// growthFound is what a snapshot in growth mode is made of, copied under the lock.
+type growthFound struct {
+	pages  []faults.Page
+	faults report.Faults
+	// stacks are the frames of the stacks in pages.
+	stacks map[event.StackID]stack
+}
+
+// collectGrowth copies what concerns one process. The caller holds the lock.
+func (t *Tracer) collectGrowth(p *process) *growthFound {
+	g := &growthFound{stacks: make(map[event.StackID]stack)}
+	if p.faults == nil {
+		return g
+	}
+	g.faults.Sampled, g.faults.Estimated, g.faults.Lost = true, true, t.counters.LostFault
+	g.faults.Count, _ = p.faults.book.Seen()
+	g.pages = p.faults.present(p.exited)
+	for i := range g.pages {
+		id := g.pages[i].Stack
+		g.stacks[id] = t.stacks[id]
+	}
+	return g
+}
+
+// extent is a range of addresses that a stack has made the address space grow by.
+type extent struct {
+	start, end uint64
+	stack      int // index in report.Report.Stacks
+}
+
+// classify says what the growth of each stack is, and how much of it is in memory.
+// stacks are those of the ledger, in the order of f.stacks.
+func (f *found) classify(stacks []live.Stack) {
+	var extents []extent
+	for i := range stacks {
+		r := &f.stacks[i]
+		sums := make(map[region.Class]uint64)
+		for _, b := range stacks[i].BlockList {
+			sums[f.process.memory.classAt(b.Address)] += b.Bytes
+			extents = append(extents, extent{b.Address, b.Address + b.Bytes, i})
+		}
+		r.Grown = classBytes(sums)
+		if f.growth.faults.Sampled {
+			r.FaultedIn = &report.FaultEstimate{Estimated: true}
+		}
+	}
+	slices.SortFunc(extents, func(a, b extent) int { return cmp.Compare(a.start, b.start) })
+	for _, page := range f.growth.pages {
+		n := sort.Search(len(extents), func(i int) bool { return extents[i].end > page.Addr })
+		if n < len(extents) && extents[n].start <= page.Addr {
+			f.stacks[extents[n].stack].FaultedIn.Add(page.Bytes)
+		}
+	}
+}
+
+// classBytes lists sums, the largest first.
+func classBytes(sums map[region.Class]uint64) (list []report.ClassBytes) {
+	for class, bytes := range sums {
+		list = append(list, report.ClassBytes{Class: class.String(), Label: class.Label(), Bytes: bytes})
+	}
+	slices.SortFunc(list, func(a, b report.ClassBytes) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Class, b.Class))
+	})
+	return list
+}
+
+// ofFile reports whether memory of a class is mostly pages of files, which one fault
+// brings many of, and which the kernel takes back as it likes.
+func ofFile(c region.Class) bool {
+	return c == region.Text || c == region.File || c == region.Library || c == region.VDSO
+}
+
+// growthReport is the section on page faults, top (0: all) stacks of it.
+func (f *found) growthReport(top int) *report.Growth {
+	g := &report.Growth{Faults: f.growth.faults}
+	type touched struct {
+		report.FaultEstimate
+		sums map[region.Class]uint64
+	}
+	byStack := make(map[event.StackID]*touched)
+	for _, page := range f.growth.pages {
+		class := f.process.memory.classAt(page.Addr)
+		if ofFile(class) {
+			continue
+		}
+		s := byStack[page.Stack]
+		if s == nil {
+			s = &touched{sums: make(map[region.Class]uint64)}
+			byStack[page.Stack] = s
+		}
+		s.Add(page.Bytes)
+		s.sums[class] += page.Bytes
+		g.Faults.Add(page.Bytes)
+	}
+	for id, s := range byStack {
+		known := f.growth.stacks[id]
+		g.FaultStacks = append(g.FaultStacks, report.FaultStack{
+			ID: stackName(id), FaultEstimate: s.FaultEstimate, Classes: classBytes(s.sums),
+			Truncated: known.truncated, Frames: bare(known.frames),
+		})
+	}
+	slices.SortFunc(g.FaultStacks, func(a, b report.FaultStack) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID))
+	})
+	g.FaultStacksTotal = len(g.FaultStacks)
+	if top > 0 && len(g.FaultStacks) > top {
+		g.FaultStacks = g.FaultStacks[:top]
+	}
+	for i := range g.FaultStacks {
+		g.FaultStacks[i].Frames = name(f.process.symbols, g.FaultStacks[i].Frames)
+	}
+	return g
+}
+
+// byAllocator reports whether a call came from inside of an allocation function:
+// whether one is among the innermost frames that lie in objects that have such. A
+// library that is an allocator has nothing else.
+func byAllocator(frames []report.Frame, t *target.Target) bool {
+	for _, f := range frames {
+		i := slices.IndexFunc(t.Objects, func(o *target.Object) bool { return o.Path == f.Module })
+		if i < 0 {
+			return false
+		}
+		o := t.Objects[i]
+		if o.Family != target.Glibc && o.Family != target.Musl && o.Path != t.Exe || target.Allocates(f.Function) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,209 @@
+package tracer
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"memtrace/symbolize/procmaps"
+	"memtrace/tracer/region/proc"
+	"memtrace/tracer/report"
+	"memtrace/tracer/testprog"
+)
+
+// growProgram starts the program that grows in the way of mode.
+func growProgram(t *testing.T, mode string) *testprog.Program {
+	t.Helper()
+	dir := t.TempDir()
+	if err := testprog.Build(t.Context(), "region/proc/testdata", dir); err != nil {
+		t.Fatal(err)
+	}
+	return testprog.Command(t, exec.Command(filepath.Join(dir, "grow"), mode))
+}
+
+// watchGrowth watches p for growth while it makes some steps.
+func watchGrowth(t *testing.T, cfg Config, p *testprog.Program, steps int, meanwhile func(*Tracer)) *report.Report {
+	t.Helper()
+	cfg.PIDs, cfg.GrowthOnly = []int{p.PID()}, true
+	tr, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- tr.Run(ctx) }()
+	for range steps {
+		p.Say("")
+		p.Line()
+	}
+	meanwhile(tr)
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return tr.Snapshot(SnapshotOptions{})[0]
+}
+
+// What growth is does not depend on how the kernel lets system calls and stacks be
+// seen.
+func TestGrowthOnOlderKernels(t *testing.T) {
+	testprog.NeedRoot(t)
+	const steps, segment = 11, 2 << 20
+	for name, cfg := range map[string]Config{
+		"as this kernel allows": {}, "exit of all calls": {exitTracepoint: true}, "entry of all calls": {entryTracepoint: true},
+		"frame pointers": {framePointers: true},
+	} {
+		for mode, want := range map[string]uint64{"mremap": steps * segment, "malloc": steps * (segment + 4096), "churn": 0} {
+			t.Run(name+"/"+mode, func(t *testing.T) {
+				r := watchGrowth(t, cfg, growProgram(t, mode), steps, func(*Tracer) {})
+				if r.Outstanding.Bytes != want || !r.Complete {
+					t.Errorf("grown by %d bytes, want %d; complete %v, events %+v", r.Outstanding.Bytes, want, r.Complete, r.Events)
+				}
+				if cfg.framePointers && r.Growth.Faults.Sampled {
+					t.Error("page faults are sampled without a way to walk their stacks")
+				}
+			})
+		}
+	}
+}
+
+// code reads what a process has in memory of its libc's and its own code.
+func code(t *testing.T, pid int) map[string][]byte {
+	t.Helper()
+	source, err := proc.Open(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	all := make(map[string][]byte)
+	err = source.Maps(func(m *procmaps.Mapping) {
+		if m.Perms&procmaps.Exec == 0 || m.Path == "[vsyscall]" {
+			return
+		}
+		b := make([]byte, m.Bytes())
+		if _, err := memory.ReadAt(b, int64(m.Start)); err != nil {
+			t.Fatal(err)
+		}
+		all[fmt.Sprintf("%s at %x", m.Path, m.Start)] = b
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// No probe is put into the process, and none stays anywhere.
+func TestGrowthTouchesNothing(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := growProgram(t, "brk")
+	before := code(t, p.PID())
+	var ids []ebpf.ProgramID
+	watchGrowth(t, Config{}, p, 5, func(tr *Tracer) {
+		now := code(t, p.PID())
+		if len(now) != len(before) {
+			t.Errorf("%d mappings of code, before there were %d", len(now), len(before))
+		}
+		for name, b := range now {
+			if !bytes.Equal(b, before[name]) {
+				t.Errorf("%s has changed", name)
+			}
+		}
+		if tr.progs.objs.allocPrograms != (allocPrograms{}) {
+			t.Error("programs for allocation functions are loaded")
+		}
+		for _, prog := range tr.progs.objs.kernel() {
+			info, err := prog.Info()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if id, ok := info.ID(); ok {
+				ids = append(ids, id)
+			}
+			if prog.Type() != ebpf.Tracing {
+				t.Errorf("%v is attached", prog)
+			}
+		}
+	})
+	if len(ids) == 0 {
+		t.Fatal("no program was attached")
+	}
+	// The kernel frees a program a while after its link, that on system calls for one.
+	deadline := time.Now().Add(10 * time.Second)
+	for _, id := range ids {
+		for {
+			prog, err := ebpf.NewProgramFromID(id)
+			if errors.Is(err, os.ErrNotExist) {
+				break
+			}
+			if err == nil {
+				_ = prog.Close() // else it is kept by this
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("program %v is still there: %v, %v", id, prog, err)
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+// A program without any allocator that is known can be watched: here one without libc.
+func TestGrowthWithoutAllocator(t *testing.T) {
+	testprog.NeedRoot(t)
+	dir := testprog.BuildText(t, map[string]string{"bare.c": `// build: gcc -O1 -g -static -nostdlib -fno-stack-protector
+static long call(long n, long a, long b, long c, long d, long e)
+{
+	register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = 0;
+	__asm__ volatile("syscall" : "+a"(n) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+	return n;
+}
+__attribute__((noinline)) void grow_bare(void)
+{
+	*(volatile char *)call(9, 0, 3 * 4096, 3, 0x22, -1) = 1;
+}
+__attribute__((force_align_arg_pointer)) void _start(void)
+{
+	char c;
+	call(1, 1, (long)"ready 1\n", 8, 0, 0);
+	while (call(0, 0, (long)&c, 1, 0, 0) == 1) {
+		grow_bare();
+		call(1, 1, (long)"ok\n", 3, 0, 0);
+	}
+	call(231, 0, 0, 0, 0, 0);
+}
+`})
+	if f, err := elf.Open(dir + "/bare"); err != nil || f.Machine != elf.EM_X86_64 {
+		t.Skip("written for x86-64")
+	}
+	p := testprog.Command(t, exec.Command(dir+"/bare"))
+	r := watchGrowth(t, Config{}, p, 7, func(*Tracer) {})
+	if r.Outstanding.Bytes != 7*3*4096 || len(r.Stacks) != 1 || r.Target.Allocator != "" {
+		t.Fatalf("%+v", r)
+	}
+	named := false
+	for _, f := range r.Stacks[0].Frames {
+		named = named || f.Function == "grow_bare"
+	}
+	if !named || r.Stacks[0].InAllocator {
+		t.Errorf("stack %+v", r.Stacks[0])
+	}
+}

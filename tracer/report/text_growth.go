@@ -1,0 +1,173 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// growthText writes a report in ModeGrowth.
+func (p *printer) growthText(r *Report, opt TextOptions) {
+	p.target(r, opt)
+	p.watched(r)
+	if text := losses(r); text != "" {
+		p.newline()
+		p.paragraph(span{"INCOMPLETE: ", alarm}, text, alarm)
+	}
+	p.grownTotals(r)
+	p.verdict(r)
+	shown := shownStacks(r, opt)
+	columns := p.frameColumns(shown)
+	var sum Sum
+	for i := range shown {
+		p.newline()
+		p.grownStack(r, i, opt)
+		p.frames(&shown[i], columns, opt)
+		sum.Bytes = addClamped(sum.Bytes, shown[i].Bytes)
+		sum.Blocks = addClamped(sum.Blocks, shown[i].Blocks)
+	}
+	p.grownRemainder(r, len(shown), sum)
+	p.faultStacks(r, opt)
+	p.surroundings(r, opt)
+	p.notes(r)
+}
+
+// watched writes for how long and what was seen.
+func (p *printer) watched(r *Report) {
+	when := "watched " + seconds(r.DurationSeconds)
+	if !r.End.IsZero() {
+		when += " to " + r.End.Format(time.DateTime+" MST")
+	}
+	p.flow(span{}, 0, " ", joined(",", texts(escape(when), "no probe in the process"))...)
+	e := r.Events
+	var items []span
+	for _, c := range []struct {
+		n    uint64
+		noun string
+	}{
+		{e.Brk, "brk call"}, {e.Mmap, "mmap"}, {e.Munmap, "munmap"}, {e.Mremap, "mremap"}, {e.Mprotect, "mprotect"},
+	} {
+		if c.n > 0 {
+			items = append(items, span{text: counted(c.n, c.noun)})
+		}
+	}
+	if f := r.Growth.Faults; f.Sampled {
+		items = append(items, span{text: "some " + counted(f.Count, "page fault")})
+	}
+	if r.Complete && !e.Lost.Any() {
+		items = append(items, span{text: "nothing lost"})
+	}
+	p.flow(span{}, 0, " ", joined(",", items)...)
+	if r.Target.Exited {
+		p.paragraph(span{}, "process exited", plain)
+	}
+}
+
+// grownTotals writes how much there is in all.
+func (p *printer) grownTotals(r *Report) {
+	p.newline()
+	if r.Outstanding == (Sum{}) {
+		p.paragraph(span{}, "The address space has not grown, or has given back all that it grew by.", bold)
+	} else {
+		p.flow(span{"Grown by: ", bold}, 0, " ", span{exactBytes(r.Outstanding.Bytes), bold},
+			span{text: "in " + counted(r.Outstanding.Blocks, "range")}, span{text: "that were not given back"})
+	}
+	f := r.Growth.Faults
+	switch {
+	case !f.Sampled:
+		p.paragraph(span{}, "Where memory is touched first this kernel does not tell.", plain)
+	case f.Bytes > 0:
+		p.paragraph(span{"Faulted in: ", bold}, "about "+Size(f.Bytes)+" that are still in memory (an estimate from "+
+			counted(f.Samples, "sample")+")", plain)
+	}
+}
+
+// classes names the classes of memory, largest first.
+func classes(list []ClassBytes) string {
+	if len(list) == 1 {
+		return escape(list[0].Label)
+	}
+	var parts []string
+	for _, c := range list {
+		parts = append(parts, escape(c.Label)+" "+Size(c.Bytes))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// grownStack writes the figures of the i-th stack.
+func (p *printer) grownStack(r *Report, i int, opt TextOptions) {
+	s := &r.Stacks[i]
+	lead := span{fmt.Sprintf("%*s  ", stackIndent-2, fmt.Sprintf("#%d", i+1)), bold}
+	items := []span{{exactBytes(s.Bytes), bold}}
+	if r.Outstanding.Bytes > 0 {
+		items = append(items, span{share(s.Bytes, r.Outstanding.Bytes), plain})
+	}
+	what := classes(s.Grown)
+	if s.InAllocator && len(s.Grown) == 1 && s.Grown[0].Class == "mmap" {
+		what += " of the allocator"
+	}
+	items = append(items, span{text: what}, span{text: growth(s.GrowthBytesPerSecond, s.Bytes, r.DurationSeconds)})
+	p.flow(lead, stackIndent, "  ", items...)
+	text := counted(s.AllocatedBlocks, "growth")
+	if s.FreedBlocks > 0 {
+		text += ", " + Count(s.FreedBlocks) + " of them given back"
+	}
+	items = texts(text)
+	if f := s.FaultedIn; f != nil && f.Samples == 0 {
+		items = append(items, texts("next to nothing of it in memory (estimate, no sample)")...)
+	} else if f != nil {
+		items = append(items, texts("about "+Size(f.Bytes)+" of it in memory (estimate, "+counted(f.Samples, "sample")+")")...)
+	}
+	p.flow(span{text: pad("", stackIndent)}, 0, " ", joined(",", items)...)
+	if opt.Verbose {
+		items = texts("stack "+cutRight(escape(s.ID), 24), exactBytes(s.AllocatedBytes)+" grown while watched")
+		p.flow(span{text: pad("", stackIndent)}, 0, " ", joined(",", items)...)
+	}
+}
+
+// grownRemainder accounts for the growth beyond the stacks shown.
+func (p *printer) grownRemainder(r *Report, shown int, sum Sum) {
+	hidden := max(r.StacksTotal, len(r.Stacks)) - shown
+	if hidden <= 0 {
+		return
+	}
+	rest := r.Outstanding.Bytes - min(sum.Bytes, r.Outstanding.Bytes)
+	verb := " hold "
+	if hidden == 1 {
+		verb = " holds "
+	}
+	p.newline()
+	p.flow(span{}, stackIndent, " ", texts(counted(uint64(hidden), "more stack")+verb+exactBytes(rest),
+		"("+share(rest, r.Outstanding.Bytes)+"):", "-T 0 shows all")...)
+}
+
+// faultStacks writes where memory was touched first.
+func (p *printer) faultStacks(r *Report, opt TextOptions) {
+	g := r.Growth
+	shown := g.FaultStacks
+	if opt.Top > 0 && opt.Top < len(shown) {
+		shown = shown[:opt.Top]
+	}
+	if len(shown) == 0 {
+		return
+	}
+	p.newline()
+	p.paragraph(span{}, "Faulted in by (estimates, of what is still in memory)", bold)
+	stacks := make([]Stack, len(shown))
+	for i, s := range shown {
+		stacks[i] = Stack{Frames: s.Frames, Truncated: s.Truncated}
+	}
+	columns := p.frameColumns(stacks)
+	for i := range shown {
+		s := &shown[i]
+		p.newline()
+		lead := span{fmt.Sprintf("%*s  ", stackIndent-2, fmt.Sprintf("F%d", i+1)), bold}
+		p.flow(lead, stackIndent, "  ", span{"about " + Size(s.Bytes), bold}, span{text: share(s.Bytes, g.Faults.Bytes)},
+			span{text: classes(s.Classes)}, span{text: counted(s.Samples, "sample")})
+		p.frames(&stacks[i], columns, opt)
+	}
+	if hidden := max(g.FaultStacksTotal, len(g.FaultStacks)) - len(shown); hidden > 0 {
+		p.newline()
+		p.paragraph(span{}, "and "+counted(uint64(hidden), "smaller one"), plain)
+	}
+}
