@@ -25,11 +25,12 @@ static __always_inline struct thread *traced_thread(__u64 id)
 
 /*
  * Whether the stack behind a call is wanted: of mappings that the program makes
- * itself, or in growth mode of every call that may add memory. arg is the event's.
+ * itself, or in growth mode, and where allocation functions are probed in windows of
+ * time, of every call that may add memory. arg is the event's.
  */
 static __always_inline bool wants_stack(__u8 kind, __u8 flags, __u64 addr, __u64 arg)
 {
-	if (!growth)
+	if (!growth && !windowed)
 		return !flags && (kind == EV_MMAP || kind == EV_MREMAP);
 	switch (kind) {
 	case EV_MMAP:

@@ -4,8 +4,10 @@ import (
 	"fmt"
 
 	"memtrace/tracer/live"
+	"memtrace/tracer/region"
 	"memtrace/tracer/report"
 	"memtrace/tracer/sample"
+	"memtrace/tracer/target"
 )
 
 // estimate adds what windows showed of a process. The caller holds the lock.
@@ -71,30 +73,40 @@ func (t *Tracer) sampling(p *process, s *sample.Snapshot, end moment) *report.Sa
 	return r
 }
 
-// unwrap makes of a mapping that malloc made for a block that block: its stack
-// begins with the caller of malloc, and it was served by a mapping. While only
-// windows are watched such mappings are all that is seen of large blocks, and all
-// of them are seen.
-func (f *found) unwrap(s *report.Stack) {
-	if s.Kind != report.Mmap || f.splitter == nil {
-		return
-	}
-	for i, frame := range s.Frames {
-		if frame.Module != f.target.Libc || i+1 == len(s.Frames) {
-			return
+// classifyCounted says what the system calls added that are counted while windows
+// are watched: a mapping that malloc made for a block is that block, and mappings
+// that the program made are as they would be in an exact trace. What is left is the
+// growth of malloc's heaps.
+func (f *found) classifyCounted(blocks bool) {
+	for i := range f.vm.Stacks {
+		s := &f.stacks[i]
+		s.Grown = f.classesOf(&f.vm.Stacks[i])
+		if !blocks {
+			s.BlockList = nil
 		}
-		if allocates[frame.Function] {
-			s.Kind, s.Frames = report.Heap, s.Frames[i+1:]
+		if len(s.Grown) != 1 {
+			continue
+		}
+		switch s.Grown[0].Class {
+		case region.MallocMmap.String():
+			s.Kind, s.Grown = report.Heap, nil
 			s.Served = &report.Served{Mmap: report.Sum{Bytes: s.Bytes, Blocks: s.Blocks}}
-			return
+		case region.Mmap.String():
+			s.Kind, s.Grown = report.Mmap, nil
 		}
 	}
 }
 
-// allocates are the names that glibc's functions have which return blocks.
-var allocates = map[string]bool{
-	"malloc": true, "calloc": true, "realloc": true, "memalign": true, "posix_memalign": true,
-	"aligned_alloc": true, "valloc": true, "pvalloc": true,
-	"__libc_malloc": true, "__libc_calloc": true, "__libc_realloc": true, "__libc_memalign": true,
-	"__libc_valloc": true, "__libc_pvalloc": true, "__posix_memalign": true,
+// callerOfMalloc returns the stack of a system call of malloc from malloc's caller
+// on, as it is where malloc itself is probed.
+func callerOfMalloc(frames []report.Frame) []report.Frame {
+	for i, frame := range frames {
+		if frame.Module != frames[0].Module || i+1 == len(frames) {
+			break
+		}
+		if target.Allocates(frame.Function) {
+			return frames[i+1:]
+		}
+	}
+	return frames
 }

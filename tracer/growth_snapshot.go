@@ -49,12 +49,10 @@ func (f *found) classify(stacks []live.Stack) {
 	var extents []extent
 	for i := range stacks {
 		r := &f.stacks[i]
-		sums := make(map[region.Class]uint64)
+		r.Grown = f.classesOf(&stacks[i])
 		for _, b := range stacks[i].BlockList {
-			sums[f.process.memory.classAt(b.Address)] += b.Bytes
 			extents = append(extents, extent{b.Address, b.Address + b.Bytes, i})
 		}
-		r.Grown = classBytes(sums)
 		if f.growth.faults.Sampled {
 			r.FaultedIn = &report.FaultEstimate{Estimated: true}
 		}
@@ -66,6 +64,15 @@ func (f *found) classify(stacks []live.Stack) {
 			f.stacks[extents[n].stack].FaultedIn.Add(page.Bytes)
 		}
 	}
+}
+
+// classesOf says what memory it is that a stack added.
+func (f *found) classesOf(s *live.Stack) []report.ClassBytes {
+	sums := make(map[region.Class]uint64)
+	for _, b := range s.BlockList {
+		sums[f.process.memory.classAt(b.Address)] += b.Bytes
+	}
+	return classBytes(sums)
 }
 
 // classBytes lists sums, the largest first.

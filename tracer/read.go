@@ -198,9 +198,6 @@ func (r *ringReader) apply() error {
 			r.stacks[ev.Stack] = stack{slices.Clone(ev.Frames), ev.Flags&event.Truncated != 0}
 		}
 	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap, event.MremapFail, event.Brk, event.Mprotect:
-		if r.windowed && reservesHeap(ev) {
-			ev.Flags |= event.InAllocator
-		}
 		r.vm.Apply(ev)
 		if p := r.procs[ev.PID]; p != nil {
 			p.faults.follow(ev)
@@ -247,13 +244,6 @@ func (r *ringReader) applyBlock(ev *event.Event) {
 	} else if p := r.procs[ev.PID]; p != nil {
 		p.sample.Apply(ev)
 	}
-}
-
-// reservesHeap reports whether an event is that of glibc reserving addresses for
-// an arena (new_heap in malloc/arena.c).
-func reservesHeap(ev *event.Event) bool {
-	const flags = unix.MAP_ANONYMOUS | unix.MAP_NORESERVE
-	return ev.Kind == event.Mmap && ev.Arg&0xffffffff == unix.PROT_NONE && ev.Arg>>32&flags == flags
 }
 
 // mayMapCode reports whether an event adds a module or a part of one.

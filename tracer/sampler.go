@@ -14,6 +14,7 @@ import (
 	"memtrace/tracer/heap"
 	"memtrace/tracer/sample"
 	"memtrace/tracer/target"
+	"memtrace/tracer/vm"
 )
 
 // sampler keeps tracing within its budget. It begins with all probes in place; as
@@ -161,21 +162,26 @@ func (s *sampler) account(p phase) {
 }
 
 // leaveExact takes all probes on allocation functions away and begins anew: what
-// was known of blocks says nothing once their frees go unseen.
+// was known of blocks says nothing once their frees go unseen, and which system
+// calls are the allocator's is not known without its probes.
 func (s *sampler) leaveExact() {
 	t := s.t
 	t.attaching.Lock()
 	defer t.attaching.Unlock()
 	_ = t.setLive(liveCalls) // it has been set before
 	if err := t.progs.objs.Windowed.Set(uint32(1)); err != nil {
-		t.cfg.Logf("blocks with mappings of their own are not counted: %v", err)
+		t.cfg.Logf("the stacks behind growth are not all known: %v", err)
 	}
 	t.mu.Lock()
 	t.windowed = true
 	t.windowsSince = now()
 	t.heap = heap.New(heap.Config{Older: t.cfg.Older})
+	t.vm = vm.NewGrowthLedger()
 	var all links
-	for _, p := range t.procs {
+	for pid, p := range t.procs {
+		if err := t.beginLedger(pid); err != nil && !p.gone() {
+			t.cfg.Logf("%v: growth that was there before counts as new", err)
+		}
 		p.sample = sample.New(sample.Config{SkipMapped: p.malloc != nil})
 		all = append(all, p.links...)
 		p.links = nil

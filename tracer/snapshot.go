@@ -101,6 +101,9 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		f.older = 0
 		f.growth = t.collectGrowth(p)
 	}
+	if t.windowed {
+		asked.Blocks, asked.MaxBlocks = true, 0 // to be classified
+	}
 	f.vm = t.vm.Snapshot(asked)
 	if p.malloc != nil {
 		f.splitter = &splitter{view: p.malloc}
@@ -111,9 +114,6 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		asked.Way = f.splitter.way
 	}
 	f.heap = t.heap.Snapshot(asked)
-	if t.windowed {
-		f.estimate(t, p)
-	}
 	for _, s := range f.heap.Stacks {
 		r := t.reportStack(report.Heap, s)
 		if f.splitter != nil {
@@ -127,11 +127,14 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		f.notes = f.splitter.remarks()
 	}
 	kind := report.Mmap
-	if t.cfg.GrowthOnly {
+	if t.cfg.GrowthOnly || t.windowed {
 		kind = report.Grown
 	}
 	for _, s := range f.vm.Stacks {
 		f.stacks = append(f.stacks, t.reportStack(kind, s))
+	}
+	if t.windowed {
+		f.estimate(t, p)
 	}
 	f.judge(t, p)
 	return f
@@ -222,6 +225,9 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 	if f.growth != nil {
 		f.classify(f.vm.Stacks)
 	}
+	if f.sampling != nil {
+		f.classifyCounted(opt.Blocks)
+	}
 	f.sort(opt.Sort)
 	r := &report.Report{
 		Schema:          report.Schema,
@@ -255,8 +261,8 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 	for i := range r.Stacks {
 		s := &r.Stacks[i]
 		s.Frames = name(f.process.symbols, s.Frames)
-		if f.sampling != nil {
-			f.unwrap(s)
+		if s.Served != nil && s.Estimate == nil && f.sampling != nil {
+			s.Frames = callerOfMalloc(s.Frames)
 		}
 		s.InAllocator = f.growth != nil && byAllocator(s.Frames, f.traced)
 	}

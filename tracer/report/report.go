@@ -30,8 +30,9 @@ type Report struct {
 	// OlderSeconds is the age below which a block is not counted in
 	// Outstanding and Stacks; such blocks are summed in Young.
 	OlderSeconds float64 `json:"older_seconds"`
-	Outstanding  Sum     `json:"outstanding"`
-	Young        Sum     `json:"young"`
+	// In ModeWindows and ModeGrowth they are what system calls added.
+	Outstanding Sum `json:"outstanding"`
+	Young       Sum `json:"young"`
 	// Stacks are sorted, worst first. StacksTotal is how many there were
 	// before the list was cut to the number asked for.
 	Stacks      []Stack `json:"stacks"`

@@ -225,12 +225,15 @@ func (p *printer) totals(r *Report) {
 		return
 	}
 	lead := span{"Outstanding: ", bold}
+	if r.Mode == ModeWindows {
+		lead.text = "Grown by: "
+	}
 	items := []span{{exactBytes(r.Outstanding.Bytes), bold}, {"in " + counted(r.Outstanding.Blocks, "block"), plain}}
 	if age != "" {
 		items = append(items, span{"at least " + age + " old", plain})
 	}
 	if r.Mode == ModeWindows {
-		items = append(items, texts("in mappings,", "which are counted,", "not estimated")...)
+		items = append(items, texts("(counted, not estimated)")...)
 	}
 	p.flow(lead, 0, " ", items...)
 	if r.Young.Blocks > 0 {

@@ -23,9 +23,12 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 			continue
 		}
 		p.newline()
-		if shown[i].Estimate != nil {
+		switch {
+		case shown[i].Estimate != nil:
 			p.estimateHead(&shown[i], i, opt)
-		} else {
+		case shown[i].Kind == Grown:
+			p.grownStack(r, i, opt)
+		default:
 			p.stackHead(r, i, opt)
 		}
 		p.frames(&shown[i], layout, opt)
