@@ -36,8 +36,8 @@ type sampler struct {
 // guards it.
 type spending struct {
 	stalled, own time.Duration
-	threads      float64 // those at work, on average of the windows
-	windows      int
+	threads      float64 // those at work, on average of the phases
+	phases       int
 	// watched is the time of windows without their tails, slowed what of it was
 	// stalled.
 	watched, slowed time.Duration
@@ -87,7 +87,7 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 	}
 	s.t.sync(ctx, trialWindow)
 	trial := m.read()
-	s.account(trial)
+	s.account(trial, phase{}, trial.own)
 	if s.budget.perCall(trial) > s.budget.max {
 		return true
 	}
@@ -103,7 +103,7 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 			return false
 		}
 		now := m.read()
-		s.account(now)
+		s.account(now, phase{}, now.own)
 		recent[i%over] = s.budget.perCall(now) * float64(now.took) / float64(tick)
 		sum := 0.0
 		for _, o := range recent {
@@ -135,15 +135,20 @@ func (t *Tracer) called(ctx context.Context, d time.Duration) bool {
 	return true
 }
 
-// account adds up what a time with probes cost.
-func (s *sampler) account(p phase) {
+// account adds up what a time with probes cost, the tail of a window included, and
+// memtrace itself in that time.
+func (s *sampler) account(p, tail phase, own time.Duration) {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
-	s.spent.stalled += s.budget.stalled(p)
-	s.spent.own += p.own
-	n := float64(s.spent.windows)
+	s.spent.stalled += s.budget.stalled(p) + s.budget.stalled(tail)
+	s.spent.own += own
+	n := float64(s.spent.phases)
 	s.spent.threads = (s.spent.threads*n + p.threads()) / (n + 1)
-	s.spent.windows++
+	s.spent.phases++
+	if s.t.windowed {
+		s.spent.watched += p.took
+		s.spent.slowed += s.budget.stalled(p)
+	}
 }
 
 // leaveExact takes all probes on allocation functions away and begins anew: what
@@ -192,17 +197,10 @@ func (s *sampler) sample(ctx context.Context) {
 	for ctx.Err() == nil {
 		window, tail := s.window(ctx)
 		s.closing.Wait()
-		s.plan = s.budget.next(window, tail, ownTime()-own)
-		s.t.mu.Lock()
-		s.spent.stalled += s.budget.stalled(window) + s.budget.stalled(tail)
-		s.spent.own += ownTime() - own
-		s.spent.watched += window.took
-		s.spent.slowed += s.budget.stalled(window)
-		n := float64(s.spent.windows)
-		s.spent.threads = (s.spent.threads*n + window.threads()) / (n + 1)
-		s.spent.windows++
-		s.t.mu.Unlock()
-		own = ownTime()
+		now := ownTime()
+		s.plan = s.budget.next(window, tail, now-own)
+		s.account(window, tail, now-own)
+		own = now
 		s.pause(ctx)
 	}
 }
