@@ -101,6 +101,21 @@ type census struct {
 	// active and candidates are of all stacks: those of tallies' active survivors,
 	// and all candidates that there ever were.
 	active, candidates float64
+	// late is what of all stacks tells how old active candidates die.
+	late hazard
+}
+
+// hazard is the deaths of old candidates and how long all of them lived while old, ns.
+type hazard struct{ deaths, lived float64 }
+
+func (h hazard) minus(o hazard) hazard { return hazard{h.deaths - o.deaths, h.lived - o.lived} }
+
+// rate is the deaths a nanosecond.
+func (h hazard) rate() float64 {
+	if h.deaths <= 0 || h.lived <= 0 {
+		return 0
+	}
+	return h.deaths / h.lived
 }
 
 // tally is the candidates of one stack.
@@ -109,7 +124,8 @@ type tally struct {
 	squares                  float64 // of sizes
 	windows                  map[int]int
 	early                    int
-	ages                     float64 // ns, summed
+	clump                    float64
+	ages, activeAges         float64 // ns, summed
 	oldest                   uint64
 }
 
@@ -128,6 +144,8 @@ func (s *Set) Snapshot(now uint64) Snapshot {
 	}
 	for _, a := range s.stacks {
 		c.candidates += float64(a.candidates)
+		h := c.activeHazard(a, c.tallies[a])
+		c.late = hazard{c.late.deaths + h.deaths, c.late.lived + h.lived}
 	}
 	for a, t := range c.tallies {
 		snap.Estimates = append(snap.Estimates, c.judge(a, t, float64(traced)))
@@ -192,6 +210,7 @@ func (c *census) count(b *block) {
 	t.survivors.Add(b.size)
 	if b.active {
 		t.active.Add(b.size)
+		t.activeAges += float64(c.now - min(b.born, c.now))
 		c.active++
 	}
 	t.squares += float64(b.size) * float64(b.size)
@@ -212,6 +231,7 @@ func (c *census) judge(a *account, t *tally, traced float64) Estimate {
 	if a.allocated.Blocks > 0 {
 		e.Survival = float64(a.candidates-a.deaths) / float64(a.allocated.Blocks)
 	}
+	t.clump = c.clump(t)
 	if c.matured > 0 {
 		c.estimate(&e, t)
 	}
@@ -230,7 +250,7 @@ func (c *census) judge(a *account, t *tally, traced float64) Estimate {
 func (c *census) discount(e *Estimate, a *account, t *tally) {
 	n := float64(t.survivors.Blocks)
 	expected := (c.active - float64(t.active.Blocks) + 1) / c.candidates * float64(a.candidates)
-	e.Confidence = min(e.Confidence, 1-poissonAtLeast(int(t.survivors.Blocks), expected))
+	e.Confidence = min(e.Confidence, t.above(expected))
 	part := max(1-expected/n, 0)
 	e.BytesPerSecond.Low *= part
 	e.BlocksPerSecond.Low *= part
@@ -240,7 +260,7 @@ func (c *census) discount(e *Estimate, a *account, t *tally) {
 func (c *census) estimate(e *Estimate, t *tally) {
 	n := float64(t.survivors.Blocks)
 	perSecond := 1e9 / float64(c.matured)
-	clump := c.clump(t)
+	clump := t.clump
 	e.BlocksPerSecond = counted(n, clump).times(perSecond)
 	if n == 0 {
 		return
@@ -279,29 +299,57 @@ func (c *census) clump(t *tally) float64 {
 	return max(variance/float64(windows-1)/(n/float64(windows)), 1)
 }
 
+// hazard is how the candidates of a stack die once they are half as old as the
+// windows that count, and from which age on exactly. t may be nil.
+func (c *census) hazard(a *account, t *tally) (h hazard, from uint64) {
+	deaths, lived, from := a.ages.late(c.maturity / 2)
+	h = hazard{float64(deaths), lived}
+	if t != nil {
+		h.lived += t.ages - float64(t.survivors.Blocks)*float64(from)
+	}
+	return h, from
+}
+
+// activeHazard is hazard with active candidates alone, as far as they are alive: of
+// those that died it is not known.
+func (c *census) activeHazard(a *account, t *tally) hazard {
+	deaths, lived, from := a.ages.late(c.maturity / 2)
+	h := hazard{float64(deaths), lived}
+	if t != nil {
+		h.lived += t.activeAges - float64(t.active.Blocks)*float64(from)
+	}
+	return h
+}
+
 // confidence compares the number of survivors with what there would be of them if
-// all the candidates that got old died at one rate: that at which they did die once
-// they were half as old as the windows that count. What lives for ever cannot be
-// told from what lives very long, so nothing is taken to live longer, on average,
-// than a quarter of the time, or than a death of this stack tells. It returns the
-// number of those deaths, too.
+// all the candidates that got old died at one rate: that at which they did die, or,
+// if they are active and may be anybody's, those of other stacks. What lives for
+// ever cannot be told from what lives very long, so nothing is taken to live longer,
+// on average, than a quarter of the time, or than a death of this stack tells. It
+// returns the number of those deaths, too.
 func (c *census) confidence(a *account, t *tally) (confidence float64, deaths uint64) {
 	if t.survivors.Blocks == 0 {
 		return 0, 0
 	}
 	run := float64(c.now - min(c.set.windows[0].start, c.now))
-	deaths, lived, from := a.ages.late(c.maturity / 2)
-	n := float64(t.survivors.Blocks)
-	perNanosecond := max(
-		float64(deaths)/(lived+t.ages-n*float64(from)),
-		1/max(run/4, float64(a.ages.last())))
+	h, from := c.hazard(a, t)
+	perNanosecond := max(h.rate(), 1/max(run/4, float64(a.ages.last())))
+	if 2*t.active.Blocks > t.survivors.Blocks {
+		perNanosecond = max(perNanosecond, c.late.minus(c.activeHazard(a, t)).rate())
+	}
 	part := 0.0
 	for i := range c.set.windows {
 		if w := &c.set.windows[i]; c.counts(w) {
 			part += math.Exp(-perNanosecond*float64(c.now-w.end-from)) * float64(w.length()) / float64(c.matured)
 		}
 	}
-	return 1 - poissonAtLeast(int(t.survivors.Blocks), (float64(deaths)+n)*part), deaths
+	return t.above((h.deaths + float64(t.survivors.Blocks)) * part), uint64(h.deaths)
+}
+
+// above is the confidence that there are more survivors than so many are to be
+// expected. What came together counts once.
+func (t *tally) above(expected float64) float64 {
+	return 1 - poissonAtLeast(int(math.Round(float64(t.survivors.Blocks)/t.clump)), expected/t.clump)
 }
 
 // classify gives a verdict on an estimate.
@@ -316,8 +364,7 @@ func (c *census) classify(e *Estimate, t *tally) Class {
 	}
 	p := float64(c.early) / float64(c.matured)
 	if c.early > 0 {
-		clump := c.clump(t)
-		in := func(k int) int { return int(math.Ceil(float64(k) / clump)) }
+		in := func(k int) int { return int(math.Ceil(float64(k) / t.clump)) }
 		if binomialAtMost(in(t.early), in(n), p) < doubt {
 			return Ageing
 		}
