@@ -92,8 +92,9 @@ type Verdict struct {
 // that holds at every moment of a block's life, or is confirmed by reading
 // again, and what the block contains is not enough for any. The other way
 // round, a freed block may pass as in use for as long as the memory around it
-// looks as it did; Inconsistent, CacheUnseen and the like say where that was
-// noticed. A block in use is Inconsistent for moments only: check again.
+// looks as it did, until Verify walks over its heap; Inconsistent, CacheUnseen and
+// the like say where that was noticed. A block in use is Inconsistent for moments
+// only: check again.
 //
 // Blocks of another libc in the process (dlmopen) are told as well, but for those
 // in its caches and fastbins, which pass as in use.

@@ -19,12 +19,18 @@ type chunkWalk struct {
 	// recent are the last chunks passed, at their number modulo the length.
 	recent [confirmLinks]passedChunk
 	passed int
+	// confirms is how often they were read again, waits how often that had to
+	// wait.
+	confirms, waits int
 
-	// buf holds the heap's memory from start on, as far as pages say.
-	buf   []byte
-	pages []span
-	start uint64
-	ahead int
+	// buf holds the heap's memory from start on, as far as pages say: those of
+	// spans behind the first, which is the header of the chunk before.
+	buf    []byte
+	spans  []span
+	pages  []span
+	start  uint64
+	ahead  int
+	before [8]byte
 	limits [2]span
 	// end is where the chunks end: the top, or the heap's end where the top is
 	// elsewhere.
@@ -50,6 +56,10 @@ type passedChunk struct {
 	header Header
 }
 
+// same reports whether a header is the chunk's. PREV_INUSE goes with the chunk
+// before.
+func (p *passedChunk) same(h Header) bool { return h|PrevInUse == p.header|PrevInUse }
+
 // struct heap_info (arena.c): offsets of ar_ptr and size, and the words that all
 // versions have.
 const (
@@ -68,7 +78,7 @@ const (
 // was not to be had.
 func (c *Checker) walkHeap(h *chunkHeap, covers []passedChunk) bool {
 	w := &c.walk
-	w.start, w.pages, w.ahead, w.passed = 0, w.pages[:0], leastAhead/2, 0
+	w.start, w.pages, w.ahead, w.passed = 0, nil, leastAhead/2, 0
 	if !w.bounds(h) {
 		return false
 	}
@@ -147,7 +157,8 @@ func (w *chunkWalk) at(p uint64) []byte {
 var pageSize = uint64(os.Getpagesize())
 
 // fill reads the memory from a chunk's page on, so much more at a time as chunks
-// follow each other closely, and of it the pages that are there.
+// follow each other closely, and of it the pages that are there. The chunk before
+// must still be as it was.
 func (w *chunkWalk) fill(h *chunkHeap, p uint64) bool {
 	if !w.bounds(h) || p > w.end {
 		return false
@@ -163,12 +174,17 @@ func (w *chunkWalk) fill(h *chunkHeap, p uint64) bool {
 	}
 	// The top's header is behind the end.
 	count := min((uint64(w.ahead)+pageSize-1)/pageSize, (w.end+chunkHeader-start+pageSize-1)/pageSize)
-	w.start, w.pages = start, w.pages[:0]
-	for i := range count {
-		w.pages = append(w.pages, span{addr: start + i*pageSize, buf: w.buf[i*pageSize:][:pageSize]})
+	before := passedChunk{chunk: p}
+	if w.passed > 0 {
+		before = *w.last(1, 0)
 	}
-	w.mem.read(w.pages)
-	return w.pages[0].ok
+	w.spans = append(w.spans[:0], span{addr: before.chunk + chunkSize, buf: w.before[:]})
+	for i := range count {
+		w.spans = append(w.spans, span{addr: start + i*pageSize, buf: w.buf[i*pageSize:][:pageSize]})
+	}
+	w.start, w.pages = start, w.spans[1:]
+	w.mem.read(w.spans)
+	return w.pages[0].ok && (w.passed == 0 || w.spans[0].ok && before.same(Header(w.spans[0].word(0))))
 }
 
 // bounds reads anew where the heap's chunks end.

@@ -12,8 +12,14 @@ import (
 const (
 	// confirmLinks is how many chunks are read again together.
 	confirmLinks = 16
-	// confirmTries is how often, as long as the arena's mutex is held.
+	// confirmTries is how often, while the arena is at work.
 	confirmTries = 8
+	// maxConfirms is for how many chunks in all, which takes some 0.1 s.
+	maxConfirms = 1 << 13
+	// Before it tries again it waits, but not more often than this in a walk over
+	// all heaps.
+	waitTime = 200 * time.Microsecond
+	maxWaits = 100
 )
 
 // confirm reads the headers of the chunks that the walk has passed last again,
@@ -22,33 +28,50 @@ const (
 func (c *Checker) confirm(h *chunkHeap) bool {
 	w := &c.walk
 	n := min(w.passed, confirmLinks)
-	last := func(i int) *passedChunk { return &w.recent[(w.passed-n+i)%confirmLinks] }
-	for range confirmTries {
-		c.rd.reset()
-		c.askMutex(h)
-		for i := range n {
-			c.rd.ask(last(i).chunk+chunkSize, 8)
-		}
-		for i := range n {
-			c.rd.ask(last(n-1-i).chunk+chunkSize, 8)
-		}
-		c.askMutex(h)
-		c.rd.read()
-		spans := c.rd.spans
-		for i := range n {
-			// PREV_INUSE goes with the chunk before.
-			forth, back, want := &spans[1+i], &spans[2*n-i], last(i).header|PrevInUse
-			if !forth.ok || !back.ok || Header(forth.word(0))|PrevInUse != want || Header(back.word(0))|PrevInUse != want {
-				w.count.Unconfirmed++
-				return false
+	if w.confirms++; w.confirms <= maxConfirms {
+		for range confirmTries {
+			c.rd.reset()
+			c.askMutex(h)
+			for i := range n {
+				c.rd.ask(w.last(n, i).chunk+chunkSize, 8)
 			}
-		}
-		if first, second := &spans[0], &spans[2*n+1]; first.ok && second.ok && uint32(first.word(0)) == 0 && uint32(second.word(0)) == 0 {
-			return true
+			for i := range n {
+				c.rd.ask(w.last(n, n-1-i).chunk+chunkSize, 8)
+			}
+			c.askMutex(h)
+			c.rd.read()
+			if w.asBefore(c.rd.spans, n) {
+				return true
+			}
+			if w.waits++; w.waits < maxWaits {
+				time.Sleep(waitTime) // a thread may have lost its processor in malloc
+				w.pages = nil        // old by then
+			}
 		}
 	}
 	w.count.Unconfirmed++
 	return false
+}
+
+// asBefore reports whether what confirm has read of the last n chunks is what the
+// walk saw, with the mutex free before and after.
+func (w *chunkWalk) asBefore(spans []span, n int) bool {
+	first, second := &spans[0], &spans[2*n+1]
+	if !first.ok || !second.ok || uint32(first.word(0)) != 0 || uint32(second.word(0)) != 0 {
+		return false
+	}
+	for i := range n {
+		last, forth, back := w.last(n, i), &spans[1+i], &spans[2*n-i]
+		if !forth.ok || !back.ok || !last.same(Header(forth.word(0))) || !last.same(Header(back.word(0))) {
+			return false
+		}
+	}
+	return true
+}
+
+// last is number i of the last n chunks passed.
+func (w *chunkWalk) last(n, i int) *passedChunk {
+	return &w.recent[(w.passed-n+i)%confirmLinks]
 }
 
 func (c *Checker) askMutex(h *chunkHeap) {

@@ -10,7 +10,8 @@
 //     snapshot of each.
 //   - A Checker tells for blocks that malloc handed out whether they are still
 //     in use: neighbours.go has the rule that tells most, the other files what
-//     that does not see.
+//     that does not see. Its Verify walks over whole heaps for what only that
+//     can tell.
 //
 // Nothing that is read is believed. The process changes while it is read and
 // may have been made to mislead: each pointer is checked before it is

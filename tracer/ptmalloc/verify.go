@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // walkBytes is the most that Verify walks over in a call.
 const walkBytes = 256 << 20
 
 // walkTries is how often it tries to come to the end of a heap.
-const walkTries = 3
+const walkTries = 4
 
 // Walks counts what Verify has done since the Checker was made.
 type Walks struct {
@@ -20,8 +21,8 @@ type Walks struct {
 	// Skipped heaps were not walked, because all were too large for one call or
 	// not to be read.
 	Skipped uint64
-	// Unconfirmed counts chunks with stale blocks that changed when they were
-	// looked at again.
+	// Unconfirmed counts chunks with blocks inside that had changed when they were
+	// looked at again, or were too many for one call.
 	Unconfirmed uint64
 	// Bytes is the size of the heaps that were walked.
 	Bytes uint64
@@ -41,21 +42,22 @@ func (c *Checker) Walks() Walks { return c.walk.count }
 // (BenchmarkVerify); of all heaps together it walks over 256 MiB in a call, and
 // begins with another one each time.
 //
-// Why no block in use is called free. Suppose one is: it was a chunk all the
-// time, so that no chunk before it had a size beyond it, and both walks must have
-// left the chunks and gone by words that are left from old ones or that a user
-// wrote, and come back to the chunks, for each ends exactly where the heap does.
-// A walk can leave the chunks
+// Why no block in use is called free. Suppose one is. It was a chunk all the
+// time, and no chunk before it had a size beyond it: so both walks must have left
+// the chunks, gone by words that are left from old ones or that a user wrote, and
+// come back to the chunks, for each ends exactly where the heap does. A walk can
+// leave the chunks
 //
 //   - where the next chunk is merged away after the size that leads there was
-//     read. Where that happens among the last confirmLinks chunks before, confirm
-//     notices: it reads them all in some microseconds, forwards and backwards,
-//     and the chunk that grew has another size by then. To have changed and
-//     changed back it must be freed, split, and get the same words from its user
-//     in that time. Earlier, both walks must meet with such a merge within the
-//     nanoseconds between two chunks (at most some ms, where the kernel takes the
-//     processor away), milliseconds apart, and both follow words that no chunk
-//     stands behind through more than confirmLinks sizes to the same chunk.
+//     read. Both are read by one call that copies forwards, so that takes a merge
+//     within nanoseconds, or where the kernel takes the processor away. Among the
+//     last confirmLinks chunks confirm notices it: it reads all of them again in
+//     some microseconds, forwards and backwards, and the chunk that grew has
+//     another size by then. To pass, it must be freed, split, and get the same
+//     words from its user between two of these readings. Further back, both walks,
+//     milliseconds apart, must meet with such a merge and then follow more than
+//     confirmLinks plausible words, behind which there is no chunk, to the same
+//     chunk of the same size.
 //   - where a thread was stopped in the middle of splitting a chunk, when the
 //     first part has its size and the second has none yet. (All else that malloc
 //     does to sizes it does by one store, or the walk ends behind the top.) It
@@ -97,6 +99,7 @@ func (c *Checker) verify() error {
 	w.again = resized(w.again, len(c.blocks))
 	clear(w.again)
 	left, suspects := uint64(walkBytes), false
+	w.confirms, w.waits = 0, 0
 	for i := range w.heaps {
 		// Whatever does not fit comes first in one of the next calls.
 		h := &w.heaps[(i+w.turn)%len(w.heaps)]
@@ -119,6 +122,7 @@ func (c *Checker) verify() error {
 	if !c.between() {
 		return nil
 	}
+	w.confirms, w.waits = 0, 0
 	for i := range w.heaps {
 		h := &w.heaps[i]
 		if len(h.blocks) == 0 {
@@ -219,6 +223,7 @@ func (c *Checker) suspects(h *chunkHeap, covers []passedChunk) []int32 {
 	w := &c.walk
 	for range walkTries {
 		if !c.walkHeap(h, covers) {
+			time.Sleep(waitTime) // a thread may have lost its processor in malloc
 			continue
 		}
 		w.count.Complete++

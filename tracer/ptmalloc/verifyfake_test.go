@@ -28,50 +28,53 @@ func fakeRange(thread bool) (c *Checker, m *fakeMemory, first, end uint64, flags
 	return c, m, fakeChunks, 0x16000, PrevInUse
 }
 
-// TestVerifyFake has four chunks: one, the one with the blocks, another, and all
-// that is left.
+// fakeRanges are ranges of four chunks, the block within the second, and what
+// becomes of them.
+var fakeRanges = map[string]struct {
+	thread bool
+	change func(c *Checker, m *fakeMemory, second uint64)
+	want   Verdict
+}{
+	"inside":           {false, nil, foundInside},
+	"inside, a thread": {true, nil, foundInside},
+	"end of an old heap": {true, func(c *Checker, m *fakeMemory, _ uint64) {
+		m.put(fakeArena+c.h.Layout.arena.top, fakeMain)
+		m.put(fakeSecond+heapBytes, 0x1f20)
+		m.put(0x15f00+chunkSize, fencepost)
+		m.put(0x15f10+chunkSize, 1)
+	}, foundInside},
+	"no end of a heap": {true, func(c *Checker, m *fakeMemory, _ uint64) {
+		m.put(fakeArena+c.h.Layout.arena.top, fakeMain)
+		m.put(fakeSecond+heapBytes, 0x1f20)
+		m.put(0x15f00+chunkSize, fencepost)
+		m.put(0x15f10+chunkSize, 0x31)
+	}, stillInUse},
+	"other arena":    {true, func(_ *Checker, m *fakeMemory, _ uint64) { m.put(fakeSecond+heapArena, fakeArena+16) }, stillInUse},
+	"heap too large": {true, func(_ *Checker, m *fakeMemory, _ uint64) { m.put(fakeSecond+heapBytes, 1<<40) }, stillInUse},
+	"own chunk": {false, func(_ *Checker, m *fakeMemory, second uint64) {
+		m.put(second+chunkSize, 0x101)
+		m.put(second+0x100+chunkSize, 0x101)
+	}, stillInUse},
+	"size of zero":           {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 1) }, stillInUse},
+	"unaligned":              {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 0x39) }, stillInUse},
+	"mapped":                 {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 0x43) }, stillInUse},
+	"beyond the top":         {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 0x10001) }, stillInUse},
+	"beyond all memory":      {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, ^uint64(14)) }, stillInUse},
+	"of a thread":            {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 0x45) }, stillInUse},
+	"past the top":           {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(fakeMain+96, second+0x230) }, stillInUse},
+	"another size before":    {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 0x40) }, stillInUse},
+	"mutex held":             {false, func(_ *Checker, m *fakeMemory, _ uint64) { m.put(fakeMain, 1) }, stillInUse},
+	"stopped":                {false, func(c *Checker, _ *fakeMemory, _ uint64) { c.between = func() bool { return false } }, stillInUse},
+	"split between":          {false, splitBetween, stillInUse},
+	"in another one later":   {false, growBetween, stillInUse},
+	"page that is not there": {false, func(c *Checker, m *fakeMemory, _ uint64) { c.walk.mem = holes{m, 0x13000} }, stillInUse},
+	"page without a chunk":   {false, func(c *Checker, m *fakeMemory, _ uint64) { c.walk.mem = holes{m, 0x15000} }, foundInside},
+}
+
+var foundInside, stillInUse = Verdict{Free, Inside}, Verdict{InUse, None}
+
 func TestVerifyFake(t *testing.T) {
-	inside, inUse := Verdict{Free, Inside}, Verdict{InUse, None}
-	for name, tc := range map[string]struct {
-		thread bool
-		change func(c *Checker, m *fakeMemory, second uint64)
-		want   Verdict
-	}{
-		"inside":           {false, nil, inside},
-		"inside, a thread": {true, nil, inside},
-		"end of an old heap": {true, func(c *Checker, m *fakeMemory, _ uint64) {
-			m.put(fakeArena+c.h.Layout.arena.top, fakeMain)
-			m.put(fakeSecond+heapBytes, 0x1f20)
-			m.put(0x15f00+chunkSize, fencepost)
-			m.put(0x15f10+chunkSize, 1)
-		}, inside},
-		"no end of a heap": {true, func(c *Checker, m *fakeMemory, _ uint64) {
-			m.put(fakeArena+c.h.Layout.arena.top, fakeMain)
-			m.put(fakeSecond+heapBytes, 0x1f20)
-			m.put(0x15f00+chunkSize, fencepost)
-			m.put(0x15f10+chunkSize, 0x31)
-		}, inUse},
-		"other arena":    {true, func(_ *Checker, m *fakeMemory, _ uint64) { m.put(fakeSecond+heapArena, fakeArena+16) }, inUse},
-		"heap too large": {true, func(_ *Checker, m *fakeMemory, _ uint64) { m.put(fakeSecond+heapBytes, 1<<40) }, inUse},
-		"own chunk": {false, func(_ *Checker, m *fakeMemory, second uint64) {
-			m.put(second+chunkSize, 0x101)
-			m.put(second+0x100+chunkSize, 0x101)
-		}, inUse},
-		"size of zero":           {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 1) }, inUse},
-		"unaligned":              {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 0x39) }, inUse},
-		"mapped":                 {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 0x43) }, inUse},
-		"beyond the top":         {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 0x10001) }, inUse},
-		"beyond all memory":      {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, ^uint64(14)) }, inUse},
-		"of a thread":            {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 0x45) }, inUse},
-		"past the top":           {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(fakeMain+96, second+0x230) }, inUse},
-		"another size before":    {false, func(_ *Checker, m *fakeMemory, second uint64) { m.put(second+0x200+chunkSize, 0x40) }, inUse},
-		"mutex held":             {false, func(_ *Checker, m *fakeMemory, _ uint64) { m.put(fakeMain, 1) }, inUse},
-		"stopped":                {false, func(c *Checker, _ *fakeMemory, _ uint64) { c.between = func() bool { return false } }, inUse},
-		"split between":          {false, splitBetween, inUse},
-		"in another one later":   {false, growBetween, inUse},
-		"page that is not there": {false, func(c *Checker, m *fakeMemory, _ uint64) { c.walk.mem = holes{m, 0x13000} }, inUse},
-		"page without a chunk":   {false, func(c *Checker, m *fakeMemory, _ uint64) { c.walk.mem = holes{m, 0x15000} }, inside},
-	} {
+	for name, tc := range fakeRanges {
 		c, m, first, end, flags := fakeRange(tc.thread)
 		second := first + 0x40
 		m.chunk(first, 0x40, flags)
@@ -84,11 +87,11 @@ func TestVerifyFake(t *testing.T) {
 			tc.change(c, m, second)
 		}
 		blocks := []Block{b, {first + chunkHeader, Header(0x40) | flags}}
-		v := []Verdict{inUse, inUse}
+		v := []Verdict{stillInUse, stillInUse}
 		if err := c.Verify(blocks, v); err != nil {
 			t.Fatal(name, err)
 		}
-		if v[0] != tc.want || v[1] != inUse {
+		if v[0] != tc.want || v[1] != stillInUse {
 			t.Errorf("%s: %v, want %v; %+v", name, v, tc.want, c.Walks())
 		}
 	}

@@ -6,7 +6,8 @@
 //   - a later window sees it freed,
 //   - a later window sees its address handed out again, which proves a free in
 //     between, or
-//   - a look at the allocator's own bookkeeping finds its chunk free.
+//   - a look at the allocator's own bookkeeping finds its chunk free, or that
+//     there is no such chunk any more.
 //
 // A candidate whose content changes is active: it is still in use, or its chunk
 // was freed and handed out again while nobody looked and belongs to somebody
