@@ -57,12 +57,12 @@ func (c *Checker) confirm(h *chunkHeap) bool {
 // walk saw, with the mutex free before and after.
 func (w *chunkWalk) asBefore(spans []span, n int) bool {
 	first, second := &spans[0], &spans[2*n+1]
-	if !first.ok || !second.ok || uint32(first.word(0)) != 0 || uint32(second.word(0)) != 0 {
+	if !first.OK || !second.OK || uint32(first.Word(0)) != 0 || uint32(second.Word(0)) != 0 {
 		return false
 	}
 	for i := range n {
 		last, forth, back := w.last(n, i), &spans[1+i], &spans[2*n-i]
-		if !forth.ok || !back.ok || !last.same(Header(forth.word(0))) || !last.same(Header(back.word(0))) {
+		if !forth.OK || !back.OK || !last.same(Header(forth.Word(0))) || !last.same(Header(back.Word(0))) {
 			return false
 		}
 	}
