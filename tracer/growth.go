@@ -23,7 +23,7 @@ func newLedger(cfg Config) *vm.Ledger {
 }
 
 // beginGrowth tells the ledger what a process has mapped. What comes to it between
-// that and the moment when the probes go live, well below a millisecond, is missed.
+// that and the moment when the probes go live, some milliseconds at most, is missed.
 func (t *Tracer) beginGrowth(pid uint32, p *process) error {
 	if t.kernel.pageFaults {
 		p.faults = &faultWatch{book: faults.New(0)}
