@@ -29,6 +29,7 @@ func TestCalibrate(t *testing.T) {
 			t.Errorf("calls cost %+v", costs)
 		}
 	}
+	t.Logf("calls cost %+v", costs)
 	if costs.alloc <= costs.free {
 		t.Errorf("two traps and a stack cost %v, one trap %v", costs.alloc, costs.free)
 	}
