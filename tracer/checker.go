@@ -3,6 +3,7 @@ package tracer
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"math/rand/v2"
 	"time"
 
 	"memtrace/tracer/procmem"
@@ -15,6 +16,15 @@ import (
 const (
 	checkInterval = 500 * time.Millisecond
 	checkShare    = 0.005
+)
+
+// verifyInterval is how often the chunks of a process's heaps are walked over for
+// those of its candidates that have lived for settledAge, on average, and
+// verifyShare the most that this may take of a processor, over all processes.
+const (
+	verifyInterval = 5 * time.Second
+	verifyShare    = 0.003
+	settledAge     = 5 * time.Second
 )
 
 // printBytes is how much of a block's content its fingerprint is made of.
@@ -30,6 +40,10 @@ type checker struct {
 	seed  maphash.Seed
 	// memory is the processes' address spaces, by pid; nil where it cannot be read.
 	memory map[uint32]*procmem.Memory
+	// verified is when the heaps were last walked over, verifyPause for how long
+	// they are left alone after that.
+	verified    time.Time
+	verifyPause time.Duration
 }
 
 func newChecker() checker {
@@ -46,9 +60,11 @@ func (c *checker) close() {
 }
 
 // check looks at the candidates of the last window, or at all. It returns how long
-// that took.
+// that took, without what has limits of its own: walks over heaps.
 func (c *checker) check(t *Tracer, all bool) time.Duration {
 	start := time.Now()
+	verify := all && start.Sub(c.verified) >= c.verifyPause
+	var verifying time.Duration
 	for pid, p := range t.procs {
 		t.mu.Lock()
 		exited, view := p.exited, p.malloc
@@ -59,13 +75,20 @@ func (c *checker) check(t *Tracer, all bool) time.Duration {
 		}
 		c.look(pid, view)
 		time := now().mono
+		if verify {
+			verifying += view.findInside(c.list, c.free, time-min(time, uint64(settledAge)))
+		}
 		t.mu.Lock()
 		for i := range c.list {
 			c.take(p.sample, i, time)
 		}
 		t.mu.Unlock()
 	}
-	return time.Since(start)
+	if verify {
+		interval := max(verifyInterval, time.Duration(float64(verifying)/verifyShare))
+		c.verified, c.verifyPause = start, time.Duration(float64(interval)*(0.5+rand.Float64()))
+	}
+	return time.Since(start) - verifying
 }
 
 // look reads the headers and the contents of the candidates in the list, and finds

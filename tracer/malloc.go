@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/live"
@@ -23,6 +24,7 @@ type mallocView struct {
 	checker  *ptmalloc.Checker
 	blocks   []ptmalloc.Block
 	verdicts []ptmalloc.Verdict
+	old      []int // indices of the candidates that findInside is about
 	// err is why heap is nil.
 	err    error
 	brk    ptmalloc.BrkRange
@@ -113,6 +115,37 @@ func (v *mallocView) findFree(list []sample.Candidate, free []bool) {
 	for i, verdict := range v.verdicts {
 		free[i] = free[i] || verdict.State == ptmalloc.Free
 	}
+}
+
+// findInside marks those candidates born before a time (ns) that lie inside larger
+// chunks, of the list that findFree was called with last. It returns the processor
+// time that this took.
+func (v *mallocView) findInside(list []sample.Candidate, free []bool, before uint64) time.Duration {
+	if v == nil {
+		return 0
+	}
+	v.using.Lock()
+	defer v.using.Unlock()
+	if v.heap == nil || len(v.verdicts) != len(list) {
+		return 0
+	}
+	start := ownTime()
+	v.old = v.old[:0]
+	for i := range list {
+		if list[i].Born < before && !free[i] {
+			n := len(v.old)
+			v.blocks[n], v.verdicts[n] = v.blocks[i], v.verdicts[i]
+			v.old = append(v.old, i)
+		}
+	}
+	n := len(v.old)
+	if err := v.checker.Verify(v.blocks[:n], v.verdicts[:n]); err != nil {
+		return 0 // the process has ended
+	}
+	for n, i := range v.old {
+		free[i] = v.verdicts[n].State == ptmalloc.Free
+	}
+	return ownTime() - start
 }
 
 // canCheck reports whether findFree can find anything.

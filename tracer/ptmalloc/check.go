@@ -44,6 +44,9 @@ const (
 	NextChanged
 	// Merged: it lies within a larger chunk that is in a bin.
 	Merged
+	// Inside: it lies within a larger chunk, by the sizes of all chunks before
+	// (Verify).
+	Inside
 	// BeyondTop: it lies in its arena's last chunk, or beyond that.
 	BeyondTop
 	// Tcache: it is in the list of a thread's cache.
@@ -73,7 +76,7 @@ const (
 
 func (r Reason) String() string {
 	return [...]string{
-		"none", "next says free", "header changed", "next changed", "merged", "beyond top", "tcache", "fastbin", "unmapped", "no page",
+		"none", "next says free", "header changed", "next changed", "merged", "inside", "beyond top", "tcache", "fastbin", "unmapped", "no page",
 		"not a chunk", "unreadable", "inconsistent", "cache unseen", "fastbin unseen",
 	}[r]
 }
@@ -116,8 +119,11 @@ type Checker struct {
 	fasts   []fastLink
 	threads threads
 	maps    mappings
+	walk    chunkWalk
 	// findThreads fills threads.
 	findThreads func() error
+	// between waits between the two walks of Verify.
+	between func() bool
 }
 
 // NewChecker returns a checker of the heap's blocks.
@@ -131,6 +137,8 @@ func NewChecker(h *Heap) *Checker {
 		}},
 	}
 	c.findThreads = func() error { return c.threads.find(h.PID, &c.rd) }
+	c.walk = chunkWalk{mem: h.mem}
+	c.between = func() bool { return movedOn(h.PID) }
 	return c
 }
 

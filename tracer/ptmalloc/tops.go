@@ -20,6 +20,9 @@ type tops struct {
 	// main is where blocks of the main arena are free: from its top to the most
 	// that it has ever reached. Empty where that cannot be told.
 	main BrkRange
+	// base is where the main arena's first chunk is, 0 where its chunks are not
+	// one range.
+	base uint64
 	// heaps has the top chunk's address by the start of the heap that it is in.
 	heaps    map[uint64]uint64
 	heapSize uint64
@@ -106,7 +109,7 @@ func (c *Checker) mainArena() (state *span, err error) {
 		return nil, fmt.Errorf("%w: main_arena is not readable any more, or has no bins", ErrNotFound)
 	}
 	t.heapSize = heapSize(p, params)
-	t.main = BrkRange{}
+	t.main, t.base = BrkRange{}, 0
 	// Addresses tell only as long as all of the arena is one range. The most
 	// that it had bounds it: blocks of another libc in the process, of a dlmopen
 	// namespace, lie elsewhere and look the same.
@@ -116,6 +119,7 @@ func (c *Checker) mainArena() (state *span, err error) {
 		end := base + state.word(l.systemMem()+8)
 		if base != 0 && top >= base && top < end {
 			t.main = BrkRange{Start: top, End: end}
+			t.base = (base + alignment - 1) &^ (alignment - 1)
 		}
 	}
 	return state, nil

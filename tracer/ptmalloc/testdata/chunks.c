@@ -6,6 +6,8 @@
 //
 //     stay THREADS     does so in threads that stay
 //     places           does so in a thread that ends, and in the first thread
+//     inside THREADS    hands out merged blocks again as part of larger ones, in threads
+//                       that stay, or in the first thread where there are none
 //     churn THREADS    keeps blocks in threads that go on allocating around them
 //     many COUNT       allocates blocks of some sizes; every fourth is freed
 //
@@ -253,6 +255,62 @@ static void *places(void *trim)
 
 static pthread_barrier_t done;
 
+enum { COVERED = 20 };
+
+// cover frees pairs of neighbours, which merge, and allocates the memory of each
+// pair as one block, which nobody writes to. The headers of the second block and
+// of what is behind it stay, or its own says that the chunk before it is free.
+static void cover(size_t size, int second_first)
+{
+    struct record *r[COVERED];
+    size_t i, step;
+    void *both;
+
+    do { // until they are neighbours
+        group(r, COVERED, size, 0, "inside");
+        step = malloc_usable_size((void *)r[0]->address) + 8;
+    } while (r[COVERED - 1]->address - r[0]->address != (COVERED - 1) * step);
+    for (i = 0; i < COVERED; i += 2) {
+        drop_block(r[i + (size_t)second_first]);
+        drop_block(r[i + 1 - (size_t)second_first]);
+        both = malloc(2 * step - 8);
+        keep(both, "covering");
+        check((uintptr_t)both == r[i]->address, "the memory went elsewhere");
+    }
+}
+
+static void *inside(void *arg)
+{
+    size_t i;
+
+    live();
+    for (i = 0; i < 20; i++)
+        cover(1500 + 100 * i, i % 2);
+    for (i = 0; i < HIGH; i++) // more than one heap
+        keep(malloc(100000), "live");
+    for (i = 0; i < 20; i++)
+        cover(1500 + 100 * i, i % 2);
+    live();
+    if (arg == NULL)
+        return NULL;
+    pthread_barrier_wait(&done);
+    for (;;)
+        pause();
+}
+
+static void insides(unsigned threads)
+{
+    pthread_t t;
+
+    if (threads == 0)
+        inside(NULL);
+    while (threads-- > 0) {
+        pthread_barrier_init(&done, NULL, 2);
+        check(pthread_create(&t, NULL, inside, &done) == 0, "no thread");
+        pthread_barrier_wait(&done);
+    }
+}
+
 static void *stay(void *arg)
 {
     places(arg);
@@ -351,6 +409,8 @@ int main(void)
             stay_places((unsigned)number(line + 5));
         else if (strcmp(line, "places") == 0)
             all_places();
+        else if (strncmp(line, "inside ", 7) == 0)
+            insides((unsigned)number(line + 7));
         else if (strncmp(line, "churn ", 6) == 0)
             churn((unsigned)number(line + 6));
         else if (strncmp(line, "many ", 5) == 0)
