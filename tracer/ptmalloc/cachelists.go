@@ -204,9 +204,9 @@ func (c *Checker) step(n int, s *span) {
 	k := &c.caches
 	link := &k.links[n]
 	ref := &k.all[link.cache]
-	size, key := Header(s.word(0)).Size(), s.word(16)
+	size, key := Header(s.Word(0)).Size(), s.Word(16)
 	link.done = true
-	if !s.ok || size < minChunk || link.bin < smallCacheBins && size != minChunk+uint64(link.bin)*alignment {
+	if !s.OK || size < minChunk || link.bin < smallCacheBins && size != minChunk+uint64(link.bin)*alignment {
 		return // it left the list
 	}
 	if link.keyed = link.keyed && c.marks(key, ref, link); !link.keyed && !c.plain() {
@@ -217,7 +217,7 @@ func (c *Checker) step(n int, s *span) {
 		k.finds = append(k.finds, cacheFind{link.at, n, link.keyed})
 	}
 	k.keys = append(k.keys, key)
-	next := c.demangled(s.word(8), link.at)
+	next := c.demangled(s.Word(8), link.at)
 	link.steps++
 	link.ended = next == 0
 	link.exact = link.ended && link.steps == ref.counts[link.bin]
@@ -257,8 +257,8 @@ func (c *Checker) learnKey() {
 		const most = 1 << 20
 		buf := make([]byte, min(d.size, most))
 		r := reader{mem: c.rd.mem}
-		r.spans = append(r.spans, span{addr: c.h.bias + d.start, buf: buf, own: true})
-		if r.read(); r.spans[0].ok && bytes.Contains(buf, want[:]) {
+		r.spans = append(r.spans, span{Addr: c.h.bias + d.start, Buf: buf, Own: true})
+		if r.read(); r.spans[0].OK && bytes.Contains(buf, want[:]) {
 			k.key = key
 			return
 		}

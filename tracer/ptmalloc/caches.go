@@ -105,7 +105,7 @@ func (c *Checker) cached() bool {
 	c.rd.reset()
 	c.rd.askOwn(c.h.bias+c.h.Layout.Params+l.sbrkBase+countBehind, 8)
 	c.rd.read()
-	return !c.rd.spans[0].ok || c.rd.spans[0].word(0) != 0
+	return !c.rd.spans[0].OK || c.rd.spans[0].Word(0) != 0
 }
 
 // findCacheSlot finds out which of libc's thread-local variables is tcache: the
@@ -126,7 +126,7 @@ func (c *Checker) findCacheSlot() {
 	pointers := c.rd.spans
 	next := reader{mem: c.rd.mem}
 	for i := range pointers {
-		if word := pointers[i].word(0); pointers[i].ok && mayBeBlock(word) {
+		if word := pointers[i].Word(0); pointers[i].OK && mayBeBlock(word) {
 			next.ask(word-HeaderOffset, cacheBytes)
 			owners = append(owners, i%len(k.offsets))
 		}
@@ -173,8 +173,8 @@ func (c *Checker) readOffsets() {
 	}
 	c.rd.read()
 	for i := range c.rd.spans {
-		if s := &c.rd.spans[i]; s.ok {
-			k.offsets = append(k.offsets, s.word(0))
+		if s := &c.rd.spans[i]; s.OK {
+			k.offsets = append(k.offsets, s.Word(0))
 		}
 	}
 	if len(l.slots) == 0 {
@@ -195,8 +195,8 @@ func (c *Checker) readCachePointers() {
 	c.rd.read()
 	for i := range c.rd.spans {
 		s := &c.rd.spans[i]
-		switch word := s.word(0); {
-		case !s.ok || word != 0 && !mayBeBlock(word) && !c.h.Layout.tls.own(word-c.h.bias):
+		switch word := s.Word(0); {
+		case !s.OK || word != 0 && !mayBeBlock(word) && !c.h.Layout.tls.own(word-c.h.bias):
 			k.err = errNoCaches // the thread ended
 		case mayBeBlock(word) && !c.h.Layout.tls.own(word-c.h.bias):
 			k.all = append(k.all, cacheRef{addr: word, layout: -1})
@@ -258,22 +258,22 @@ func (c *Checker) readCaches() {
 // decode reports whether it is a chunk of the size of such a structure, or 16
 // bytes larger, as where malloc found one whose rest was too small to be a chunk.
 func (r *cacheRef) decode(s *span) bool {
-	if !s.ok {
+	if !s.OK {
 		return false
 	}
-	head := Header(s.word(0))
+	head := Header(s.Word(0))
 	for n, l := range cacheLayouts {
 		if head&IsMmapped != 0 || head.Size() != l.size && head.Size() != l.size+alignment {
 			continue
 		}
-		*r = cacheRef{addr: s.addr + HeaderOffset, layout: n}
+		*r = cacheRef{addr: s.Addr + HeaderOffset, layout: n}
 		for bin := range l.bins {
-			r.heads[bin] = s.word(8 + l.entries + bin*8)
+			r.heads[bin] = s.Word(8 + l.entries + bin*8)
 			switch l.countBytes {
 			case 1:
-				r.counts[bin] = uint64(s.buf[8+bin])
+				r.counts[bin] = uint64(s.Buf[8+bin])
 			case 2:
-				r.counts[bin] = s.word(8+bin*2) & 0xffff
+				r.counts[bin] = s.Word(8+bin*2) & 0xffff
 			}
 		}
 		return true

@@ -204,7 +204,7 @@ func (r *reader) ask(addr uint64, n int) (i int) {
 		r.buf = make([]byte, 0, 2*cap(r.buf)+max(n, 4096))
 	}
 	end := len(r.buf) + n
-	r.spans = append(r.spans, span{addr: addr, buf: r.buf[len(r.buf):end:end]})
+	r.spans = append(r.spans, span{Addr: addr, Buf: r.buf[len(r.buf):end:end]})
 	r.buf = r.buf[:end]
 	return len(r.spans) - 1
 }
@@ -212,8 +212,8 @@ func (r *reader) ask(addr uint64, n int) (i int) {
 // askOwn is ask for libc's data.
 func (r *reader) askOwn(addr uint64, n int) int {
 	i := r.ask(addr, n)
-	r.spans[i].own = true
+	r.spans[i].Own = true
 	return i
 }
 
-func (r *reader) read() { r.mem.read(r.spans) }
+func (r *reader) read() { r.mem.Read(r.spans) }

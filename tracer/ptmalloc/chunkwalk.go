@@ -21,10 +21,10 @@ type chunkWalk struct {
 	passed int
 
 	// buf holds the heap's memory from start on, as far as pages say.
-	buf   []byte
-	pages []span
-	start uint64
-	ahead int
+	buf    []byte
+	pages  []span
+	start  uint64
+	ahead  int
 	limits [2]span
 	// end is where the chunks end: the top, or the heap's end where the top is
 	// elsewhere.
@@ -138,7 +138,7 @@ func (c *Checker) pass(h *chunkHeap, blocks []int32, in passedChunk, covers []pa
 // at returns the memory from a chunk on, nil if it has to be read first.
 func (w *chunkWalk) at(p uint64) []byte {
 	off := p - w.start
-	if page := off / pageSize; page >= uint64(len(w.pages)) || !w.pages[page].ok {
+	if page := off / pageSize; page >= uint64(len(w.pages)) || !w.pages[page].OK {
 		return nil
 	}
 	return w.buf[off:][:chunkHeader]
@@ -165,34 +165,34 @@ func (w *chunkWalk) fill(h *chunkHeap, p uint64) bool {
 	count := min((uint64(w.ahead)+pageSize-1)/pageSize, (w.end+chunkHeader-start+pageSize-1)/pageSize)
 	w.start, w.pages = start, w.pages[:0]
 	for i := range count {
-		w.pages = append(w.pages, span{addr: start + i*pageSize, buf: w.buf[i*pageSize:][:pageSize]})
+		w.pages = append(w.pages, span{Addr: start + i*pageSize, Buf: w.buf[i*pageSize:][:pageSize]})
 	}
-	w.mem.read(w.pages)
-	return w.pages[0].ok
+	w.mem.Read(w.pages)
+	return w.pages[0].OK
 }
 
 // bounds reads anew where the heap's chunks end.
 func (w *chunkWalk) bounds(h *chunkHeap) bool {
 	spans := w.limits[:]
-	if spans[0].buf == nil {
-		spans[0].buf, spans[1].buf = make([]byte, 8), make([]byte, 8)
+	if spans[0].Buf == nil {
+		spans[0].Buf, spans[1].Buf = make([]byte, 8), make([]byte, 8)
 	}
-	spans[0].addr, spans[0].own = h.top, h.main
-	spans[1].addr = h.start + heapBytes
+	spans[0].Addr, spans[0].Own = h.top, h.main
+	spans[1].Addr = h.start + heapBytes
 	if h.main {
 		spans = spans[:1]
 	}
-	w.mem.read(spans)
-	w.top = spans[0].word(0)
+	w.mem.Read(spans)
+	w.top = spans[0].Word(0)
 	w.end = w.top
 	if !h.main && (w.top < h.first || w.top >= h.end) {
-		size := spans[1].word(0)
+		size := spans[1].Word(0)
 		w.top, w.end = 0, h.start+size
-		if !spans[1].ok || h.end < w.end || size%alignment != 0 {
+		if !spans[1].OK || h.end < w.end || size%alignment != 0 {
 			return false
 		}
 	}
-	return spans[0].ok && w.end > h.first
+	return spans[0].OK && w.end > h.first
 }
 
 // atFence reports whether a chunk is the mark at the end of a heap that the

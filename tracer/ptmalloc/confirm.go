@@ -38,12 +38,12 @@ func (c *Checker) confirm(h *chunkHeap) bool {
 		for i := range n {
 			// PREV_INUSE goes with the chunk before.
 			forth, back, want := &spans[1+i], &spans[2*n-i], last(i).header|PrevInUse
-			if !forth.ok || !back.ok || Header(forth.word(0))|PrevInUse != want || Header(back.word(0))|PrevInUse != want {
+			if !forth.OK || !back.OK || Header(forth.Word(0))|PrevInUse != want || Header(back.Word(0))|PrevInUse != want {
 				w.count.Unconfirmed++
 				return false
 			}
 		}
-		if first, second := &spans[0], &spans[2*n+1]; first.ok && second.ok && uint32(first.word(0)) == 0 && uint32(second.word(0)) == 0 {
+		if first, second := &spans[0], &spans[2*n+1]; first.OK && second.OK && uint32(first.Word(0)) == 0 && uint32(second.Word(0)) == 0 {
 			return true
 		}
 	}

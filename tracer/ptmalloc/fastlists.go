@@ -110,7 +110,7 @@ func (c *Checker) keepLinked() {
 		if c.demangled(c.views[i].link, b.Address) != 0 {
 			s := &spans[0]
 			spans = spans[1:]
-			if !s.ok || Header(s.word(0)).Size() != b.Header.Size() {
+			if !s.OK || Header(s.Word(0)).Size() != b.Header.Size() {
 				continue
 			}
 		}
@@ -147,11 +147,11 @@ func (c *Checker) rereadFastbins() bool {
 	}
 	c.rd.read()
 	for i := range c.rd.spans {
-		if !c.rd.spans[i].ok {
+		if !c.rd.spans[i].OK {
 			return false
 		}
 		for bin := range fastCount {
-			t.states[i].fast[bin] = c.rd.spans[i].word(uint64(bin) * 8)
+			t.states[i].fast[bin] = c.rd.spans[i].Word(uint64(bin) * 8)
 		}
 	}
 	return true
@@ -182,12 +182,12 @@ func (c *Checker) walkFastbins(bins *[fastCount]bool, walk int) (complete bool) 
 		on := links[:0]
 		for i := range links {
 			link, s := links[i], &c.rd.spans[i]
-			if !s.ok || link.at%alignment != 0 || Header(s.word(0)).Size() != minChunk+uint64(link.bin)*alignment {
+			if !s.OK || link.at%alignment != 0 || Header(s.Word(0)).Size() != minChunk+uint64(link.bin)*alignment {
 				complete = false
 				continue
 			}
 			c.found(link.at+chunkHeader, walk, false)
-			link.at = c.demangled(s.word(8), link.at+chunkFd)
+			link.at = c.demangled(s.Word(8), link.at+chunkFd)
 			if link.steps++; link.steps > maxFastSteps {
 				complete = false
 			} else if link.at != 0 {

@@ -127,13 +127,13 @@ func (c *Checker) mergeStarts(views []view) (left int) {
 		s := &spans[0]
 		spans = spans[1:]
 		chunk := c.blocks[m.block].Address - chunkHeader
-		head := Header(s.word(chunkSize))
+		head := Header(s.Word(chunkSize))
 		m.end = m.start + head.Size()
-		m.fd, m.bk = s.word(chunkFd), s.word(chunkBk)
+		m.fd, m.bk = s.Word(chunkFd), s.Word(chunkBk)
 		switch {
-		case s.ok && m.hops == 0 && head.Size() == views[m.block].prevSize:
+		case s.OK && m.hops == 0 && head.Size() == views[m.block].prevSize:
 			m.done = true
-		case !s.ok || !head.Plausible() || head&(PrevInUse|IsMmapped) != PrevInUse || m.end <= chunk || m.end >= userSpace:
+		case !s.OK || !head.Plausible() || head&(PrevInUse|IsMmapped) != PrevInUse || m.end <= chunk || m.end >= userSpace:
 			m.outcome, m.done = unclear, true
 		default:
 			left++
@@ -161,13 +161,13 @@ func (c *Checker) mergeEnds() {
 		}
 		end, fd, bk := &spans[0], &spans[1], &spans[2]
 		spans = spans[3:]
-		size := end.word(0)
+		size := end.Word(0)
 		switch {
-		case !end.ok || Header(end.word(chunkSize))&PrevInUse != 0 || size%alignment != 0 || size > m.end:
+		case !end.OK || Header(end.Word(chunkSize))&PrevInUse != 0 || size%alignment != 0 || size > m.end:
 			m.outcome, m.done = unclear, true
 		case size > m.end-m.start:
 			m.start, m.hops = m.end-size, m.hops+1
-		case size == m.end-m.start && fd.ok && bk.ok && fd.word(0) == m.start && bk.word(0) == m.start:
+		case size == m.end-m.start && fd.OK && bk.OK && fd.Word(0) == m.start && bk.Word(0) == m.start:
 			m.outcome, m.done = covered, true
 		default:
 			m.outcome, m.done = unclear, true

@@ -101,15 +101,15 @@ func (c *Checker) look(views []view) {
 	for _, i := range c.which {
 		b, v := c.blocks[i], &views[i]
 		first := &spans[0]
-		*v = view{ok: first.ok, absent: first.absent, prevSize: first.word(0), own: Header(first.word(chunkSize))}
-		contents := first.buf[chunkHeader:]
+		*v = view{ok: first.OK, absent: first.Absent, prevSize: first.Word(0), own: Header(first.Word(chunkSize))}
+		contents := first.Buf[chunkHeader:]
 		switch {
 		case inOne(b):
-			v.nextOK, v.next = first.ok, Header(first.word(b.Header.Size()+HeaderOffset))
+			v.nextOK, v.next = first.OK, Header(first.Word(b.Header.Size()+HeaderOffset))
 		case b.Address%page == 0:
 			spans = spans[1:]
-			contents = spans[0].buf
-			if !spans[0].ok {
+			contents = spans[0].Buf
+			if !spans[0].OK {
 				clear(contents)
 			}
 		}
@@ -117,7 +117,7 @@ func (c *Checker) look(views []view) {
 		spans = spans[1:]
 		if !inOne(b) && b.Header&IsMmapped == 0 {
 			next := &spans[0]
-			v.nextOK, v.next, v.absent = next.ok, Header(next.word(0)), v.absent || next.absent
+			v.nextOK, v.next, v.absent = next.OK, Header(next.Word(0)), v.absent || next.Absent
 			spans = spans[1:]
 		}
 	}

@@ -85,12 +85,12 @@ func robustList(tid int) uint64 {
 
 // descriptor finds the start of the thread's descriptor before its robust list.
 func descriptor(s *span) (addr uint64, ok bool) {
-	if !s.ok {
+	if !s.OK {
 		return 0, false
 	}
 	for off := uint64(tcbBefore - tcbSelf - 8); ; off -= 8 {
-		addr := s.addr + off
-		if s.word(off) == addr && s.word(off+tcbSelf) == addr {
+		addr := s.Addr + off
+		if s.Word(off) == addr && s.Word(off+tcbSelf) == addr {
 			return addr, true
 		}
 		if off == 0 {

@@ -58,13 +58,13 @@ func (c *Checker) readArenas() error {
 	for i := range c.rd.spans {
 		s := &c.rd.spans[i]
 		var a arenaState
-		if !s.ok {
-			return fmt.Errorf("read arena at %#x: not readable", s.addr)
+		if !s.OK {
+			return fmt.Errorf("read arena at %#x: not readable", s.Addr)
 		}
-		a.top = s.word(l.top)
+		a.top = s.Word(l.top)
 		if l.fast != 0 {
 			for bin := range a.fast {
-				a.fast[bin] = s.word(l.fast + uint64(bin)*8)
+				a.fast[bin] = s.Word(l.fast + uint64(bin)*8)
 			}
 		}
 		t.states = append(t.states, a)
@@ -84,13 +84,13 @@ func (c *Checker) newArenas() error {
 	if err != nil {
 		return err
 	}
-	for next := main.word(l.next); !t.known[next] && len(t.addrs) < defaultArenas; {
+	for next := main.Word(l.next); !t.known[next] && len(t.addrs) < defaultArenas; {
 		state, why := w.threadArena(next)
 		if why != "" || !binsPlausible(&state, l) {
 			break // in the making, or the memory is damaged: do without
 		}
 		t.addrs, t.known[next] = append(t.addrs, next), true
-		next = state.word(l.next)
+		next = state.Word(l.next)
 	}
 	return nil
 }
@@ -104,8 +104,8 @@ func (c *Checker) mainArena() (state *span, err error) {
 	c.rd.askOwn(c.h.bias+c.h.Layout.Params, int(max(p.sbrkBase, p.mmappedMem)+8))
 	c.rd.read()
 	state, params := &c.rd.spans[0], &c.rd.spans[1]
-	top := state.word(l.top)
-	if !state.ok || !params.ok || top != 0 && !binsPlausible(state, l) {
+	top := state.Word(l.top)
+	if !state.OK || !params.OK || top != 0 && !binsPlausible(state, l) {
 		return nil, fmt.Errorf("%w: main_arena is not readable any more, or has no bins", ErrNotFound)
 	}
 	t.heapSize = heapSize(p, params)
@@ -113,10 +113,10 @@ func (c *Checker) mainArena() (state *span, err error) {
 	// Addresses tell only as long as all of the arena is one range. The most
 	// that it had bounds it: blocks of another libc in the process, of a dlmopen
 	// namespace, lie elsewhere and look the same.
-	contiguous := binary.LittleEndian.Uint32(state.buf[arenaFlags:])&nonContiguous == 0
+	contiguous := binary.LittleEndian.Uint32(state.Buf[arenaFlags:])&nonContiguous == 0
 	if contiguous && p.sbrkBase != 0 && top != 0 {
-		base := params.word(p.sbrkBase)
-		end := base + state.word(l.systemMem()+8)
+		base := params.Word(p.sbrkBase)
+		end := base + state.Word(l.systemMem()+8)
 		if base != 0 && top >= base && top < end {
 			t.main = BrkRange{Start: top, End: end}
 			t.base = (base + alignment - 1) &^ (alignment - 1)
@@ -132,7 +132,7 @@ func heapSize(l *paramsLayout, params *span) uint64 {
 	if l.mmaps <= paramsLayouts[0].mmaps {
 		return arenaHeapSize
 	}
-	switch size := params.word(l.mmaps - beforeMmaps); {
+	switch size := params.Word(l.mmaps - beforeMmaps); {
 	case size == 0:
 		return arenaHeapSize
 	case size&(size-1) == 0 && size < userSpace:

@@ -193,10 +193,10 @@ func (c *Checker) heapAt(start uint64) chunkHeap {
 	c.rd.ask(start, heapInfoWords*8)
 	c.rd.read()
 	info := &c.rd.spans[0]
-	if !info.ok {
+	if !info.OK {
 		return chunkHeap{}
 	}
-	arena, size := info.word(heapArena), info.word(heapBytes)
+	arena, size := info.Word(heapArena), info.Word(heapBytes)
 	if !t.known[arena] || arena == t.addrs[0] || size > t.heapSize {
 		return chunkHeap{}
 	}

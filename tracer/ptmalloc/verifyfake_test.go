@@ -117,11 +117,11 @@ type holes struct {
 	page uint64
 }
 
-func (m holes) read(spans []span) {
-	m.fakeMemory.read(spans)
+func (m holes) Read(spans []span) {
+	m.fakeMemory.Read(spans)
 	for i := range spans {
-		if s := &spans[i]; s.addr/pageSize == m.page/pageSize {
-			s.ok, s.absent = false, true
+		if s := &spans[i]; s.Addr/pageSize == m.page/pageSize {
+			s.OK, s.Absent = false, true
 		}
 	}
 }
@@ -150,11 +150,11 @@ type growing struct {
 	chunk uint64
 }
 
-func (m growing) read(spans []span) {
-	m.fakeMemory.read(spans)
+func (m growing) Read(spans []span) {
+	m.fakeMemory.Read(spans)
 	for i := range spans {
-		if s := &spans[i]; s.addr == m.chunk+chunkSize {
-			s.buf[0], s.buf[1] = 0x41, 0x01
+		if s := &spans[i]; s.Addr == m.chunk+chunkSize {
+			s.Buf[0], s.Buf[1] = 0x41, 0x01
 		}
 	}
 }
