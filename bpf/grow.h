@@ -53,7 +53,7 @@ int BPF_PROG(lock_taken, struct mm_struct *mm, bool write, bool success)
 	struct pt_regs *regs;
 
 	/* Nearly all others, page faults among them, only read. */
-	if (!write || !success || !live || !is_target(bpf_get_current_pid_tgid() >> 32))
+	if (!write || !success || !(live & LIVE_CALLS) || !is_target(bpf_get_current_pid_tgid() >> 32))
 		return 0;
 	task = bpf_get_current_task_btf();
 	if (task->mm != mm)
@@ -170,7 +170,7 @@ int BPF_PROG(user_fault, unsigned long address, struct pt_regs *regs, unsigned l
 {
 	__u64 id = bpf_get_current_pid_tgid();
 
-	if (live && is_target(id >> 32) && brings_page(address, error))
+	if (live & LIVE_CALLS && is_target(id >> 32) && brings_page(address, error))
 		take_sample(ctx, NULL, id, address, regs, true);
 	return 0;
 }
@@ -182,7 +182,7 @@ int BPF_PROG(kernel_fault, unsigned long address, struct pt_regs *regs, unsigned
 	__u64 id = bpf_get_current_pid_tgid();
 	struct thread *t;
 
-	if (!brings_page(address, error) || !live || !is_target(id >> 32))
+	if (!brings_page(address, error) || !(live & LIVE_CALLS) || !is_target(id >> 32))
 		return 0;
 	/* Reading a stack may fault as well, which brings no page. */
 	t = this_thread(id);

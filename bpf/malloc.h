@@ -15,17 +15,18 @@ static __always_inline struct thread *enter(struct pt_regs *ctx, __u64 id, __u32
 	__u64 sp = STACK_POINTER(ctx);
 	struct thread *t;
 
-	if (!live)
+	if (!(live & LIVE_ALLOCS))
 		return NULL;
 	t = this_thread(id);
 	if (!t)
 		return NULL;
-	if (t->sp) {
+	if (in_flight(t)) {
 		if (sp < t->sp)
 			return NULL;
 		if (sp > t->sp)
 			COUNT(stale, 1);
 	}
+	t->generation = generation;
 	t->sp = sp;
 	t->size = size;
 	t->old = 0;
@@ -103,8 +104,10 @@ int enter_realloc(struct pt_regs *ctx)
 	if (!old)
 		return 0;
 	if (!t) {
-		/* Not counted, for want of room: the old block leaves all the same. */
-		if (live && !bpf_map_lookup_elem(&threads, &id) && is_target(id >> 32))
+		/* Not counted: nested, or for want of room, or since only frees are. In
+		 * the last two cases the old block leaves all the same. */
+		if (live & LIVE_FREES && (!(live & LIVE_ALLOCS) || !bpf_map_lookup_elem(&threads, &id)) &&
+		    is_target(id >> 32))
 			gone(NULL, EV_FREE, id, old);
 		return 0;
 	}
@@ -127,12 +130,12 @@ int enter_free(struct pt_regs *ctx)
 	struct thread *t;
 
 	own_stack(ctx);
-	if (!addr || !live)
+	if (!addr || !(live & LIVE_FREES))
 		return 0;
 	t = bpf_map_lookup_elem(&threads, &id);
 	if (t) {
 		/* realloc(p, 0) frees, and has said so. */
-		if (t->sp && t->freed == addr && STACK_POINTER(ctx) < t->sp)
+		if (in_flight(t) && t->freed == addr && STACK_POINTER(ctx) < t->sp)
 			return 0;
 	} else if (!is_target(id >> 32)) {
 		return 0;
@@ -175,7 +178,7 @@ static __always_inline int leave(struct pt_regs *ctx, bool tables)
 	struct thread *t = bpf_map_lookup_elem(&threads, &id);
 	__u8 kind;
 
-	if (!t || !t->sp || STACK_POINTER(ctx) != t->sp + CALL_PUSHES)
+	if (!t || !in_flight(t) || STACK_POINTER(ctx) != t->sp + CALL_PUSHES)
 		return 0;
 	t->sp = 0;
 	if (t->function == FN_POSIX_MEMALIGN) {

@@ -109,6 +109,8 @@ type MemtraceThread struct {
 	Spilled     uint32
 	Slot        uint32
 	SlotVersion uint32
+	Generation  uint32
+	Walking     uint32
 	StackEnd    uint64
 	Stack       MemtraceEventStack
 	Walk        struct {
@@ -125,11 +127,9 @@ type MemtraceThread struct {
 		Low  uint32
 		High uint32
 	}
-	Frames  uint32
-	End     uint32
-	Walking uint32
-	Pad     uint32
-	Copy    [2048]uint8
+	Frames uint32
+	End    uint32
+	Copy   [2048]uint8
 }
 
 type MemtraceUnwindBlock struct {
@@ -186,6 +186,7 @@ const (
 	MemtraceProgOnExit             = "on_exit"
 	MemtraceProgOnFork             = "on_fork"
 	MemtraceProgUserFault          = "user_fault"
+	MemtraceVarGeneration          = "generation"
 	MemtraceVarGrowth              = "growth"
 	MemtraceVarLive                = "live"
 	MemtraceVarMaxSize             = "max_size"
@@ -199,6 +200,7 @@ const (
 	MemtraceVarUnusedUnwindBlock   = "unused_unwind_block"
 	MemtraceVarUnusedUnwindRule    = "unused_unwind_rule"
 	MemtraceVarWakeBytes           = "wake_bytes"
+	MemtraceVarWindowed            = "windowed"
 )
 
 // LoadMemtrace returns the embedded CollectionSpec for Memtrace.
@@ -292,6 +294,7 @@ type MemtraceMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type MemtraceVariableSpecs struct {
+	Generation        *ebpf.VariableSpec `ebpf:"generation"`
 	Growth            *ebpf.VariableSpec `ebpf:"growth"`
 	Live              *ebpf.VariableSpec `ebpf:"live"`
 	MaxSize           *ebpf.VariableSpec `ebpf:"max_size"`
@@ -305,6 +308,7 @@ type MemtraceVariableSpecs struct {
 	UnusedUnwindBlock *ebpf.VariableSpec `ebpf:"unused_unwind_block"`
 	UnusedUnwindRule  *ebpf.VariableSpec `ebpf:"unused_unwind_rule"`
 	WakeBytes         *ebpf.VariableSpec `ebpf:"wake_bytes"`
+	Windowed          *ebpf.VariableSpec `ebpf:"windowed"`
 }
 
 // MemtraceObjects contains all objects after they have been loaded into the kernel.
@@ -364,6 +368,7 @@ func (m *MemtraceMaps) Close() error {
 //
 // It can be passed to LoadMemtraceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type MemtraceVariables struct {
+	Generation        *ebpf.Variable `ebpf:"generation"`
 	Growth            *ebpf.Variable `ebpf:"growth"`
 	Live              *ebpf.Variable `ebpf:"live"`
 	MaxSize           *ebpf.Variable `ebpf:"max_size"`
@@ -377,6 +382,7 @@ type MemtraceVariables struct {
 	UnusedUnwindBlock *ebpf.Variable `ebpf:"unused_unwind_block"`
 	UnusedUnwindRule  *ebpf.Variable `ebpf:"unused_unwind_rule"`
 	WakeBytes         *ebpf.Variable `ebpf:"wake_bytes"`
+	Windowed          *ebpf.Variable `ebpf:"windowed"`
 }
 
 // MemtracePrograms contains all programs after they have been loaded into the kernel.

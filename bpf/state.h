@@ -16,12 +16,29 @@ const volatile bool growth = false;
 /* The reader is woken when this many bytes wait for it; below, it polls. */
 const volatile __u64 wake_bytes = 1 << 20;
 
+/* What of live is set while allocations, frees and system calls are reported. */
+#define LIVE_ALLOCS 1
+#define LIVE_FREES 2
+#define LIVE_CALLS 4
+
 /*
- * Set once every probe is attached, cleared before the first one is detached.
- * In between, a block cannot be seen to be born and not to die because only
- * some of the probes are there.
+ * The gate: set once every probe is attached, cleared before the first one is
+ * detached. In between, a block cannot be seen to be born and not to die because
+ * only some of the probes are there.
  */
 __u32 live SEC(".data.control");
+
+/*
+ * Set where allocation functions are probed in windows of time. Which system calls
+ * they make is not known then: all are reported alike.
+ */
+__u32 windowed SEC(".data.control");
+
+/*
+ * Raised while the probes on allocation functions are away: their calls in flight
+ * then are never seen to return, and threads must not wait for that.
+ */
+__u32 generation SEC(".data.control");
 
 /* Processes to trace. Probes fire in forked children too, so each one asks. */
 struct {
@@ -83,6 +100,8 @@ struct thread {
 	__u32 spilled; /* EV_REALLOC_ENTER went to the spill map */
 	__u32 slot; /* of the process, see targets, as of slots_version */
 	__u32 slot_version;
+	__u32 generation; /* of the call in flight; of another one, there is none */
+	__u32 walking; /* while its stack is read, see capture_stack */
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
 	struct event_stack stack;
 	struct walk walk; /* see unwind.h, and tables.h for the next */
@@ -90,8 +109,6 @@ struct thread {
 	/* How many frames the stack has, and why the walk ended (enum walk_end). */
 	__u32 frames;
 	__u32 end;
-	__u32 walking; /* while its stack is read, see capture_stack */
-	__u32 pad;
 	__u8 copy[2048]; /* a part of the stack, see unwind.h */
 };
 
@@ -170,6 +187,12 @@ static __always_inline struct thread *this_thread(__u64 id)
 	if (!t)
 		COUNT(lost_thread, 1);
 	return t;
+}
+
+/* Whether an allocation call of the thread is in flight. */
+static __always_inline bool in_flight(const struct thread *t)
+{
+	return t->sp && t->generation == generation;
 }
 
 /* Always empty: see own_stack. */

@@ -15,21 +15,22 @@
 /* Whether the call was made by an allocation function in flight. */
 static __always_inline __u8 in_allocator(const struct thread *t, const struct pt_regs *regs)
 {
-	return t->sp && STACK_POINTER(regs) < t->sp ? EV_IN_ALLOCATOR : 0;
+	return !windowed && in_flight(t) && STACK_POINTER(regs) < t->sp ? EV_IN_ALLOCATOR : 0;
 }
 
 static __always_inline struct thread *traced_thread(__u64 id)
 {
-	return live ? this_thread(id) : NULL;
+	return live & LIVE_CALLS ? this_thread(id) : NULL;
 }
 
 /*
  * Whether the stack behind a call is wanted: of mappings that the program makes
- * itself, or in growth mode of every call that may add memory. arg is the event's.
+ * itself, or in growth mode, and where allocation functions are probed in windows of
+ * time, of every call that may add memory. arg is the event's.
  */
 static __always_inline bool wants_stack(__u8 kind, __u8 flags, __u64 addr, __u64 arg)
 {
-	if (!growth)
+	if (!growth && !windowed)
 		return !flags && (kind == EV_MMAP || kind == EV_MREMAP);
 	switch (kind) {
 	case EV_MMAP:
@@ -68,7 +69,7 @@ static __always_inline void vm_left(__u8 kind, const struct pt_regs *regs, __u64
 	__u64 id = bpf_get_current_pid_tgid(), time;
 	struct thread *t = traced_thread(id);
 
-	if (!t && !(live && is_target(id >> 32)))
+	if (!t && !(live & LIVE_CALLS && is_target(id >> 32)))
 		return;
 	time = bpf_ktime_get_ns();
 	if (!emit_long(kind, t ? in_allocator(t, regs) : 0, id, time, addr, size, 0, arg, wake_flags()))

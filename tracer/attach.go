@@ -46,11 +46,22 @@ func attachKernel(p *programs) (attached links, err error) {
 	return attached, nil
 }
 
+// probeSet says which of an object's probes to attach.
+type probeSet uint8
+
+const (
+	// endProbes see that blocks leave: those on free and on the entry of realloc.
+	endProbes probeSet = 1 << iota
+	// birthProbes see that blocks are born.
+	birthProbes
+	allProbes = endProbes | birthProbes
+)
+
 // attachObject attaches the uprobes for one process in one of its mapped
 // files. The probes on free come first: should the gate be open already, a
 // block must not be seen to be born before it can be seen to die. On an error
 // nothing stays attached.
-func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object) (attached links, err error) {
+func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object, set probeSet) (attached links, err error) {
 	defer func() {
 		if err != nil {
 			_ = attached.Close()
@@ -70,17 +81,24 @@ func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object) (att
 			returning = append(returning, probe.Offset)
 		}
 	}
-	steps := []func() error{
-		func() error { return a.attach(p.enter[target.Free], offsets[target.Free], false) },
-		func() error { return a.attach(p.objs.LeaveAlloc, returning, true) },
+	entry := func(role target.Role) error { return a.attach(p.enter[role], offsets[role], false) }
+	if set&endProbes != 0 {
+		err = entry(target.Free)
 	}
-	for role := target.Alloc; role < target.Free; role++ {
-		steps = append(steps, func() error { return a.attach(p.enter[role], offsets[role], false) })
+	if set&birthProbes != 0 && err == nil {
+		err = a.attach(p.objs.LeaveAlloc, returning, true)
 	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return a.links, explainAttach(err, pid, o)
+	for role := target.Alloc; role < target.Free && err == nil; role++ {
+		part := birthProbes
+		if role == target.Realloc {
+			part = endProbes
 		}
+		if set&part != 0 {
+			err = entry(role)
+		}
+	}
+	if err != nil {
+		return a.links, explainAttach(err, pid, o)
 	}
 	return a.links, nil
 }

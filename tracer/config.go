@@ -8,7 +8,8 @@ type Config struct {
 	PIDs []int
 	// GrowthOnly looks at nothing but the system calls that change an address
 	// space and at page faults: no probe is put into the processes. Reports then
-	// show the stacks behind the growth. MinSize, MaxSize and Older have no meaning.
+	// show the stacks behind the growth. MinSize, MaxSize, Older, MaxOverhead and
+	// MaxStall have no meaning.
 	GrowthOnly bool
 	// StackDepth is how many frames of a stack are kept, 1 to 127 (default 127).
 	StackDepth int
@@ -21,6 +22,13 @@ type Config struct {
 	// Older is the age from which survival is judged. It does not restrict what
 	// a Snapshot shows.
 	Older time.Duration
+	// MaxOverhead is the part of the targets' time that tracing may cost, 0 to 1.
+	// Where every call costs more, windows of time are watched and the rest is
+	// estimated. 0, the default, is without bound: every call is traced.
+	MaxOverhead float64
+	// MaxStall is the most that a window may keep a thread from its work (default
+	// 50 ms).
+	MaxStall time.Duration
 	// DebugDirs are searched for separate debug files, as in gdb's
 	// debug-file-directory (default /usr/lib/debug).
 	DebugDirs []string
@@ -47,6 +55,7 @@ const (
 	defaultRingSize = 32 << 20
 	growthRingSize  = 4 << 20
 	maxStackDepth   = 127
+	defaultMaxStall = 50 * time.Millisecond
 )
 
 func (c Config) withDefaults() Config {
@@ -61,6 +70,12 @@ func (c Config) withDefaults() Config {
 		if c.GrowthOnly {
 			c.RingSize = growthRingSize
 		}
+	}
+	if c.GrowthOnly {
+		c.MaxOverhead = 0
+	}
+	if c.MaxStall == 0 {
+		c.MaxStall = defaultMaxStall
 	}
 	if len(c.DebugDirs) == 0 {
 		c.DebugDirs = []string{"/usr/lib/debug"}

@@ -109,9 +109,11 @@ func (f *follower) followModules(p *process) {
 	if f.t.cfg.GrowthOnly {
 		return
 	}
+	f.t.attaching.Lock()
 	f.t.mu.Lock()
 	found, err := p.target.Update()
 	f.t.mu.Unlock()
+	f.t.attaching.Unlock()
 	if err != nil && !processGone(p.target.PID) {
 		f.t.cfg.Logf("process %d: look for new allocators: %v", p.target.PID, err)
 	}
@@ -125,8 +127,13 @@ func (f *follower) loadTables(p *process) {
 }
 
 func (f *follower) attach(p *process, objects []*target.Object) {
+	f.t.attaching.Lock()
+	defer f.t.attaching.Unlock()
+	if f.t.windowed {
+		return // the next window has them
+	}
 	for _, o := range objects {
-		attached, err := attachObject(f.t.progs, f.t.kernel, p.target.PID, o)
+		attached, err := attachObject(f.t.progs, f.t.kernel, p.target.PID, o, allProbes)
 		if err != nil {
 			if !errors.Is(err, target.ErrNoProcess) {
 				f.t.cfg.Logf("%v; its allocations are not traced", err)
@@ -156,10 +163,12 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	if !f.t.cfg.GrowthOnly {
 		view = openMalloc(fresh)
 	}
+	f.t.attaching.Lock()
 	f.t.mu.Lock()
 	old, oldView := p.target, p.malloc
 	p.target, p.malloc = fresh, view
 	f.t.mu.Unlock()
+	f.t.attaching.Unlock()
 	defer old.Close()
 	defer func() { _ = oldView.close() }()
 	p.refreshSymbols()
@@ -173,8 +182,10 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 		f.attach(p, newObjects(old, fresh))
 		return
 	}
+	f.t.attaching.Lock()
 	closing := p.links
 	p.links = nil
+	f.t.attaching.Unlock()
 	_ = closing.Close()
 	f.attach(p, fresh.Objects)
 	// Frees may have gone unseen: what was born before now is not evidence.

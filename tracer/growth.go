@@ -22,13 +22,19 @@ func newLedger(cfg Config) *vm.Ledger {
 	return vm.NewLedger()
 }
 
-// beginGrowth tells the ledger what a process has mapped. What comes to it between
-// that and the moment when the probes go live, some milliseconds at most, is missed.
+// beginGrowth has a process watched for growth and its page faults.
 func (t *Tracer) beginGrowth(pid uint32, p *process) error {
 	if t.kernel.pageFaults {
 		p.faults = &faultWatch{book: faults.New(0)}
 		p.faults.reset(int(pid))
 	}
+	return t.beginLedger(pid)
+}
+
+// beginLedger tells a growth ledger what a process has mapped. What comes to it
+// between that and the moment when its events are taken up, some milliseconds at
+// most, is missed.
+func (t *Tracer) beginLedger(pid uint32) error {
 	source, err := proc.Open(int(pid))
 	if err != nil {
 		return err

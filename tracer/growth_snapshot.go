@@ -2,7 +2,6 @@ package tracer
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"sort"
 
@@ -50,14 +49,12 @@ func (f *found) classify(stacks []live.Stack) {
 	var extents []extent
 	for i := range stacks {
 		r := &f.stacks[i]
-		sums := make(map[region.Class]uint64)
+		r.Grown = f.classesOf(&stacks[i])
 		for _, b := range stacks[i].BlockList {
-			sums[f.process.memory.classAt(b.Address)] += b.Bytes
 			extents = append(extents, extent{b.Address, b.Address + b.Bytes, i})
 		}
-		r.Grown = classBytes(sums)
 		if f.growth.faults.Sampled {
-			r.FaultedIn = &report.Estimate{Estimated: true}
+			r.FaultedIn = &report.FaultEstimate{Estimated: true}
 		}
 	}
 	slices.SortFunc(extents, func(a, b extent) int { return cmp.Compare(a.start, b.start) })
@@ -67,6 +64,15 @@ func (f *found) classify(stacks []live.Stack) {
 			f.stacks[extents[n].stack].FaultedIn.Add(page.Bytes)
 		}
 	}
+}
+
+// classesOf says what memory it is that a stack added.
+func (f *found) classesOf(s *live.Stack) []report.ClassBytes {
+	sums := make(map[region.Class]uint64)
+	for _, b := range s.BlockList {
+		sums[f.process.memory.classAt(b.Address)] += b.Bytes
+	}
+	return classBytes(sums)
 }
 
 // classBytes lists sums, the largest first.
@@ -80,18 +86,6 @@ func classBytes(sums map[region.Class]uint64) (list []report.ClassBytes) {
 	return list
 }
 
-// classAt is the class of an address at the last look, Other if there was nothing
-// then.
-func (w *memoryWatch) classAt(addr uint64) region.Class {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.sampler == nil {
-		return region.Other
-	}
-	class, _ := w.sampler.ClassAt(addr)
-	return class
-}
-
 // ofFile reports whether memory of a class is mostly pages of files, which one fault
 // brings many of, and which the kernel takes back as it likes.
 func ofFile(c region.Class) bool {
@@ -102,7 +96,7 @@ func ofFile(c region.Class) bool {
 func (f *found) growthReport(top int) *report.Growth {
 	g := &report.Growth{Faults: f.growth.faults}
 	type touched struct {
-		report.Estimate
+		report.FaultEstimate
 		sums map[region.Class]uint64
 	}
 	byStack := make(map[event.StackID]*touched)
@@ -122,11 +116,10 @@ func (f *found) growthReport(top int) *report.Growth {
 	}
 	for id, s := range byStack {
 		known := f.growth.stacks[id]
-		r := report.FaultStack{ID: fmt.Sprintf("%016x", uint64(id)), Estimate: s.Estimate, Classes: classBytes(s.sums), Truncated: known.truncated}
-		for _, address := range known.frames {
-			r.Frames = append(r.Frames, report.Frame{Address: address})
-		}
-		g.FaultStacks = append(g.FaultStacks, r)
+		g.FaultStacks = append(g.FaultStacks, report.FaultStack{
+			ID: stackName(id), FaultEstimate: s.FaultEstimate, Classes: classBytes(s.sums),
+			Truncated: known.truncated, Frames: bare(known.frames),
+		})
 	}
 	slices.SortFunc(g.FaultStacks, func(a, b report.FaultStack) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID))

@@ -5,20 +5,26 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/live"
 	"memtrace/tracer/ptmalloc"
 	"memtrace/tracer/report"
+	"memtrace/tracer/sample"
 	"memtrace/tracer/target"
 )
 
 // mallocView is what is known of the malloc of a process, where it is glibc's.
 // The reader keeps it up; Snapshot reads it under the lock.
 type mallocView struct {
-	// using guards heap, which kept uses for long and without the lock.
-	using sync.Mutex
-	heap  *ptmalloc.Heap
+	// using guards heap and what reads it, for long and without the lock.
+	using    sync.Mutex
+	heap     *ptmalloc.Heap
+	checker  *ptmalloc.Checker
+	blocks   []ptmalloc.Block
+	verdicts []ptmalloc.Verdict
+	old      []int // indices of the candidates that findInside is about
 	// err is why heap is nil.
 	err    error
 	brk    ptmalloc.BrkRange
@@ -83,6 +89,67 @@ func (v *mallocView) poll(now uint64) {
 	}
 	v.params, v.known = p, true
 }
+
+// findFree marks those candidates whose chunks are free. What cannot be known is
+// not marked.
+func (v *mallocView) findFree(list []sample.Candidate, free []bool) {
+	if v == nil {
+		return
+	}
+	v.using.Lock()
+	defer v.using.Unlock()
+	if v.heap == nil {
+		return
+	}
+	if v.checker == nil {
+		v.checker = ptmalloc.NewChecker(v.heap)
+	}
+	v.blocks = v.blocks[:0]
+	for i := range list {
+		v.blocks = append(v.blocks, ptmalloc.Block{Address: list[i].Address, Header: ptmalloc.Header(list[i].Header)})
+	}
+	v.verdicts = append(v.verdicts[:0], make([]ptmalloc.Verdict, len(list))...)
+	if err := v.checker.Check(v.blocks, v.verdicts); err != nil {
+		return // the process has ended
+	}
+	for i, verdict := range v.verdicts {
+		free[i] = free[i] || verdict.State == ptmalloc.Free
+	}
+}
+
+// findInside marks those candidates born before a time (ns) that lie inside larger
+// chunks, of the list that findFree was called with last. It returns the processor
+// time that this took.
+func (v *mallocView) findInside(list []sample.Candidate, free []bool, before uint64) time.Duration {
+	if v == nil {
+		return 0
+	}
+	v.using.Lock()
+	defer v.using.Unlock()
+	if v.heap == nil || len(v.verdicts) != len(list) {
+		return 0
+	}
+	start := ownTime()
+	v.old = v.old[:0]
+	for i := range list {
+		if list[i].Born < before && !free[i] {
+			n := len(v.old)
+			v.blocks[n], v.verdicts[n] = v.blocks[i], v.verdicts[i]
+			v.old = append(v.old, i)
+		}
+	}
+	n := len(v.old)
+	if err := v.checker.Verify(v.blocks[:n], v.verdicts[:n]); err != nil {
+		return 0 // the process has ended
+	}
+	for n, i := range v.old {
+		free[i] = v.verdicts[n].State == ptmalloc.Free
+	}
+	return ownTime() - start
+}
+
+// canCheck reports whether findFree can find anything.
+func (v *mallocView) canCheck() bool { return v != nil && v.heap != nil }
 
 // grown is told of the end of the brk heap, which makes up for what findRange can
 // no longer find once the process is gone.

@@ -3,138 +3,71 @@ package tracer
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
+	"memtrace/tracer/event"
 	"memtrace/tracer/ptmalloc"
 	"memtrace/tracer/region"
-	"memtrace/tracer/region/proc"
 	"memtrace/tracer/report"
 	"memtrace/tracer/sysmem"
 )
 
-// memoryInterval is how often address spaces are looked at.
-const memoryInterval = time.Second
-
-// memoryWatch follows the address space of one process. Looking takes long, so it
-// has a lock of its own.
-type memoryWatch struct {
-	pid     int
-	mu      sync.Mutex
-	process *proc.Process
-	sampler *region.Sampler
-	// err is why there is no section; nil while it is not known.
-	err error
-	// settled is the section as of the end of the trace.
-	settled *report.Memory
-}
-
-// poll looks at the process, and opens it first where that is still to be done.
-func (w *memoryWatch) poll() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err != nil {
-		return
-	}
-	if w.sampler == nil {
-		if w.process, w.err = proc.Open(w.pid); w.err != nil {
+// mapped returns the mappings that a process made itself, as far as they are
+// outstanding, with the stacks that made them. Neighbours of one stack are one.
+// Where only windows of time are watched malloc's mappings are among them.
+func (t *Tracer) mapped(pid uint32) (ranges []region.Range) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.vm.Each(pid, func(start, end uint64, stack event.StackID) {
+		if n := len(ranges); n > 0 && ranges[n-1].End == start && ranges[n-1].Origin == uint64(stack) {
+			ranges[n-1].End = end
 			return
 		}
-		w.sampler = region.NewSampler(w.process, region.Config{})
-	}
-	// An end is no error: the sampler remembers what it saw.
-	if err := w.sampler.Poll(time.Now()); err != nil && !errors.Is(err, region.ErrGone) {
-		w.err = err
-	}
-}
-
-// settle takes the section for all later reports: what the process does after the end
-// of the trace is not to be compared with what was traced.
-func (w *memoryWatch) settle() {
-	m := w.report()
-	w.mu.Lock()
-	w.settled = m
-	w.mu.Unlock()
-}
-
-// report returns the section, nil where there is none.
-func (w *memoryWatch) report() *report.Memory {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.settled != nil {
-		m := *w.settled
-		m.Notes = slices.Clone(m.Notes)
-		return &m
-	}
-	if w.sampler == nil || w.err != nil {
-		return nil
-	}
-	s, err := w.sampler.Snapshot(time.Now())
-	if err != nil {
-		return nil
-	}
-	return s.Report()
-}
-
-func (w *memoryWatch) close() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sampler = nil
-	if w.process == nil {
-		return nil
-	}
-	p := w.process
-	w.process = nil
-	return p.Close()
-}
-
-// watchMemory polls all processes until stop is called, which waits for that.
-func watchMemory(watches []*memoryWatch) (stop func()) {
-	quit := make(chan struct{})
-	var done sync.WaitGroup
-	done.Go(func() {
-		tick := time.NewTicker(memoryInterval)
-		defer tick.Stop()
-		for {
-			for _, w := range watches {
-				w.poll()
-			}
-			select {
-			case <-quit:
-				return
-			case <-tick.C:
-			}
-		}
+		ranges = append(ranges, region.Range{Start: start, End: end, Keep: true, Origin: uint64(stack)})
 	})
-	return sync.OnceFunc(func() {
-		close(quit)
-		done.Wait()
-	})
+	return ranges
 }
 
 // lookAround looks at the address space and at the machine.
 func (f *found) lookAround() {
-	if s, err := sysmem.Read(); err == nil {
-		f.system = s
+	note := func(format string, args ...any) { f.notes = append(f.notes, fmt.Sprintf(format, args...)) }
+	var err error
+	if f.system, err = sysmem.Read(); err != nil {
+		note("The machine's memory is not shown: %v.", err)
 	}
-	f.memory = f.process.memory.report()
+	if f.space, f.spaceErr = f.process.memory.snapshot(time.Now()); f.space == nil {
+		note("The address space is not shown: %v.", f.spaceErr)
+	}
 }
 
-// remember adds the sections on memory to a report.
-func (f *found) remember(r *report.Report) {
-	r.System, r.Memory = f.system, f.memory
-	m := f.memory
-	if m == nil {
+// remember adds the sections on memory to a report, which is to show its first
+// top stacks, or all if top is 0.
+func (f *found) remember(r *report.Report, top int) {
+	r.System = f.system
+	if f.space == nil {
 		return
 	}
-	text := ""
-	if f.growth != nil {
-		text = explainGrowth(m, r)
-	} else {
-		text = explain(m, r.Stacks)
+	m := f.space.Report()
+	r.Memory = m
+	if err := f.spaceErr; err != nil && !errors.Is(err, region.ErrGone) {
+		m.Complete = false
+		m.Notes = append(m.Notes, fmt.Sprintf("the last look at the process failed (%v): figures are those of the look before", err))
 	}
-	if text != "" {
+	f.nameOrigins(m, f.space)
+	shown := len(r.Stacks)
+	if top > 0 {
+		shown = min(shown, top)
+	}
+	e := explainer{
+		memory: m, stacks: r.Stacks, shown: shown, seconds: r.DurationSeconds,
+		growth: r.Growth, estimated: f.sampling != nil,
+		name:   func(s *report.Stack) string { return f.callers(s.Frames) },
+		mapped: make(map[mappedBy]uint64),
+	}
+	for m, bytes := range f.space.Mapped {
+		e.mapped[mappedBy{stackName(event.StackID(m.Origin)), m.Class.String()}] = bytes
+	}
+	if text := e.explain(); text != "" {
 		m.Verdict += "; " + text
 		if f.splitter == nil {
 			return
@@ -142,6 +75,22 @@ func (f *found) remember(r *report.Report) {
 		if kept := f.splitter.view.kept(); kept != "" {
 			m.Notes = append(m.Notes, kept)
 		}
+	}
+}
+
+// nameOrigins says which stacks mapped the growing segments of m, which is made
+// of s.
+func (f *found) nameOrigins(m *report.Memory, s *region.Snapshot) {
+	names := make(map[uint64]string)
+	for i := range s.Growing {
+		origin := s.Growing[i].Origin
+		if origin == 0 {
+			continue
+		}
+		if _, ok := names[origin]; !ok {
+			names[origin] = f.callers(bare(f.frames(event.StackID(origin))))
+		}
+		m.Segments[i].Stack, m.Segments[i].Origin = stackName(event.StackID(origin)), names[origin]
 	}
 }
 

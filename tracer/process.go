@@ -3,10 +3,12 @@ package tracer
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize"
+	"memtrace/tracer/sample"
 	"memtrace/tracer/target"
 )
 
@@ -20,6 +22,10 @@ type process struct {
 	// malloc is nil where the process does not use glibc's.
 	malloc *mallocView
 	memory *memoryWatch
+	// sample is what windows showed, where only windows are watched.
+	sample *sample.Set
+	// cpu is the process's time on processors when it was last read.
+	cpu time.Duration
 	// faults is nil unless page faults are sampled.
 	faults *faultWatch
 	// pidfd becomes readable when the process is gone.
@@ -69,14 +75,14 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 	if !cfg.GrowthOnly {
 		p.malloc = openMalloc(p.target)
 	}
-	p.memory = &memoryWatch{pid: pid}
+	p.memory = &memoryWatch{pid: pid, open: openAddressSpace}
 	return p, nil
 }
 
 // attach puts probes on every object that serves allocations.
 func (p *process) attach(progs *programs, k kernelFeatures) error {
 	for _, o := range p.target.Objects {
-		attached, err := attachObject(progs, k, p.target.PID, o)
+		attached, err := attachObject(progs, k, p.target.PID, o, allProbes)
 		if err != nil {
 			return err
 		}

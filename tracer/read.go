@@ -1,8 +1,10 @@
 package tracer
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -16,8 +18,12 @@ import (
 
 const (
 	// pollInterval is how long records may wait in the ring while it is nearly
-	// empty; filling up, it wakes the reader (wake_bytes in bpf/state.h).
+	// empty; filling up, it wakes the reader (wake_bytes in bpf/state.h). After
+	// idlePolls without a record they may wait for idleInterval: waking up all the
+	// time takes some percent of a processor.
 	pollInterval = 5 * time.Millisecond
+	idlePolls    = 10
+	idleInterval = 50 * time.Millisecond
 	// growthPollInterval is that in growth mode, whose records are few.
 	growthPollInterval = 50 * time.Millisecond
 	// batch is how many records are applied between looks at the clock, the
@@ -36,6 +42,7 @@ type ringReader struct {
 	spills  spillReader
 	looked  time.Time
 	flushed bool
+	idle    int // polls without a record
 	// behind is how many bytes of the ring were there when spills were last
 	// drained and are still to be read; spillTime is when that was.
 	behind    int
@@ -44,18 +51,77 @@ type ringReader struct {
 
 // readUntil reads until over says so or the ring fails.
 func (r *ringReader) readUntil(over func() bool) error {
+	var waiting chan struct{}
 	for {
-		caughtUp, err := r.readBatch()
+		if waiting == nil {
+			waiting = r.takeSync()
+		}
+		caughtUp, err := r.readBatch(r.interval())
 		if err != nil {
 			return err
 		}
 		if err := r.drainSpills(); err != nil {
 			return err
 		}
-		r.lookAtProcesses()
+		if caughtUp && waiting != nil {
+			close(waiting)
+			waiting = nil
+		}
+		if err := r.lookAtProcesses(); err != nil {
+			return err
+		}
 		// A stop that could wait for the ring to run dry might never come.
 		if over() && (caughtUp || !r.allExited()) {
 			return nil
+		}
+	}
+}
+
+// takeSync returns who waits for the reader to catch up with now, nil if nobody.
+func (r *ringReader) takeSync() chan struct{} {
+	select {
+	case c := <-r.syncs:
+		return c
+	default:
+		return nil
+	}
+}
+
+// sync waits until the reader has applied what is in the ring now, or for so long.
+func (t *Tracer) sync(ctx context.Context, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	c := make(chan struct{})
+	select {
+	case t.syncs <- c:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-c:
+	case <-ctx.Done():
+	}
+}
+
+// interval is how long records may wait now.
+func (r *ringReader) interval() time.Duration {
+	switch {
+	case r.cfg.GrowthOnly:
+		return growthPollInterval
+	case r.idle >= idlePolls:
+		return idleInterval
+	}
+	return pollInterval
+}
+
+// catchUp applies what the ring holds now that the gate is shut.
+func (r *ringReader) catchUp() error {
+	if err := r.drainSpills(); err != nil {
+		return err
+	}
+	for {
+		if dry, err := r.readBatch(0); dry || err != nil {
+			return err
 		}
 	}
 }
@@ -69,7 +135,7 @@ func (r *ringReader) drain() error {
 		return fmt.Errorf("flush the ring buffer: %w", err)
 	}
 	for !r.flushed {
-		if _, err := r.readBatch(); err != nil {
+		if _, err := r.readBatch(r.interval()); err != nil {
 			return err
 		}
 	}
@@ -77,17 +143,16 @@ func (r *ringReader) drain() error {
 }
 
 // readBatch applies up to batch records. It returns true when the ring ran dry.
-func (r *ringReader) readBatch() (dry bool, err error) {
-	wait := pollInterval
-	if r.cfg.GrowthOnly {
-		wait = growthPollInterval
-	}
+// It waits so long for the first.
+func (r *ringReader) readBatch(wait time.Duration) (dry bool, err error) {
 	r.reader.SetDeadline(time.Now().Add(wait))
 	// The first record is waited for without the lock.
 	ok, err := r.next()
 	if !ok || err != nil {
+		r.idle++
 		return true, err
 	}
+	r.idle = 0
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for n := 0; ok && err == nil; n++ {
@@ -150,9 +215,35 @@ func (r *ringReader) apply() error {
 	case event.Exec, event.Fork, event.Exit:
 		r.applyLifecycle(ev)
 	default:
-		r.heap.Apply(ev)
+		r.applyBlock(ev)
 	}
 	return nil
+}
+
+// applyBlock takes what concerns the blocks of allocation functions.
+func (r *ringReader) applyBlock(ev *event.Event) {
+	switch {
+	case ev.Kind != event.Free:
+		if ev.Kind != event.ReallocEnter {
+			r.seen.allocs++
+		}
+	case ev.Time >= r.seen.tail:
+		r.seen.late++
+	default:
+		r.seen.frees++
+	}
+	if r.seen.allocs+r.seen.frees >= r.seen.alarm {
+		r.seen.alarm = math.MaxUint64
+		select {
+		case r.alarm <- struct{}{}:
+		default:
+		}
+	}
+	if !r.windowed {
+		r.heap.Apply(ev)
+	} else if p := r.procs[ev.PID]; p != nil {
+		p.sample.Apply(ev)
+	}
 }
 
 // mayMapCode reports whether an event adds a module or a part of one.
@@ -196,86 +287,28 @@ func (r *ringReader) applyLifecycle(ev *event.Event) {
 	case event.Exit:
 		p.exited, p.endMono = true, ev.Time
 	}
-	r.heap.Apply(ev)
+	if r.windowed {
+		p.sample.Apply(ev)
+	} else {
+		r.heap.Apply(ev)
+	}
 	r.vm.Apply(ev)
 }
 
-// advance notes that the reader has come closer to where the ring stood when
-// spills were drained.
-func (r *ringReader) advance() {
-	if r.behind <= 0 {
-		return
+// lookAtProcesses ends those that died without an event: killed between being
+// looked up and being attached to.
+func (r *ringReader) lookAtProcesses() error {
+	if time.Since(r.looked) < lookInterval {
+		return nil
 	}
-	const ringHeader = 8 // BPF_RINGBUF_HDR_SZ; records are padded to 8 bytes
-	r.behind -= ringHeader + (len(r.record.RawSample)+7)&^7
-	if r.behind <= 0 {
-		r.caughtUp()
-	}
-}
-
-func (r *ringReader) caughtUp() {
-	r.applyGap()
-	r.heap.CaughtUp(r.spillTime)
-	r.vm.CaughtUp(r.spillTime)
-}
-
-// applyGap drops, where frees were lost for good, what they may have freed.
-func (r *ringReader) applyGap() {
-	if gap := r.counters.GapTime; gap != 0 {
-		r.heap.Gap(0, gap)
-		r.vm.Gap(0, gap)
-	}
-}
-
-// drainSpills applies what left the live set while the ring was full, and
-// reads the counters.
-func (r *ringReader) drainSpills() error {
-	total, err := readCounters(r.progs.objs.Counts)
-	if err != nil {
-		return err
-	}
+	r.looked = time.Now()
 	missed, err := r.progs.objs.missed()
 	if err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := r.counters
-	r.counters, r.missed = total, missed
-	if total.LostMmap != before.LostMmap || total.Spilled != before.Spilled {
-		// A module may have come or gone unseen.
-		for pid := range r.procs {
-			r.follower.modulesChanged(pid)
-		}
-	}
-	if total.Spilled == before.Spilled && total.GapTime == before.GapTime {
-		return nil
-	}
-	drained := now().mono
-	if err := r.spills.drain(r.progs.objs.Spills, r.applySpill); err != nil {
-		return err
-	}
-	r.applyGap()
-	// One mark at a time: under a load that never ends a moving one would never
-	// be reached.
-	if r.behind <= 0 {
-		r.spillTime = drained
-		if r.behind = r.reader.AvailableBytes(); r.behind == 0 {
-			r.caughtUp()
-		}
-	}
-	return nil
-}
-
-// lookAtProcesses ends those that died without an event: killed between being
-// looked up and being attached to.
-func (r *ringReader) lookAtProcesses() {
-	if time.Since(r.looked) < lookInterval {
-		return
-	}
-	r.looked = time.Now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.missed = missed
 	for _, p := range r.procs {
 		if !p.exited {
 			p.malloc.poll(now().mono)
@@ -284,4 +317,5 @@ func (r *ringReader) lookAtProcesses() {
 			p.exited, p.endMono = true, now().mono
 		}
 	}
+	return nil
 }

@@ -1,28 +1,17 @@
 package tracer
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
 
-	"memtrace/symbolize"
+	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/live"
+	"memtrace/tracer/region"
 	"memtrace/tracer/report"
 	"memtrace/tracer/target"
 	"memtrace/tracer/vm"
-)
-
-// Order is what the stacks of a report are sorted by, the largest first.
-type Order string
-
-// The orders.
-const (
-	BySize     Order = "size"
-	ByCount    Order = "count"
-	ByGrowth   Order = "growth"
-	BySurvival Order = "survival"
 )
 
 // SnapshotOptions says what a report is to show.
@@ -42,6 +31,7 @@ type SnapshotOptions struct {
 // found is what one process's snapshot is made of, copied under the lock.
 type found struct {
 	process  *process
+	frames   func(event.StackID) []uint64
 	target   report.Target
 	heap     heap.Snapshot
 	vm       vm.Snapshot
@@ -51,13 +41,17 @@ type found struct {
 	stacks   []report.Stack
 	splitter *splitter // nil where malloc is not glibc's
 	split    *report.MallocSplit
+	sampling *report.Sampling
 	notes    []string
 	lost     report.Lost
 	complete bool
 	growth   *growthFound // nil but in growth mode
-	memory   *report.Memory
-	system   *report.System
 	traced   *target.Target
+	// space is the address space, nil where it cannot be looked at; spaceErr is why
+	// the last look failed.
+	space    *region.Snapshot
+	spaceErr error
+	system   *report.System
 }
 
 // Snapshot returns what every process holds now or, after Run, held when the
@@ -87,7 +81,10 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.procs[pid]
-	f := &found{process: p, start: t.start, end: t.end, older: opt.Older, target: p.describe(), traced: p.target}
+	f := &found{
+		process: p, frames: t.frames, start: t.start, end: t.end, older: opt.Older,
+		target: p.describe(), traced: p.target,
+	}
 	if f.end.mono == 0 {
 		f.end = now()
 	}
@@ -95,11 +92,17 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		f.older = 0
 		f.end = moment{f.end.wall.Add(-time.Duration(f.end.mono - p.endMono)), p.endMono}
 	}
+	if !p.exited {
+		t.forgetUnmapped(pid)
+	}
 	asked := live.Options{PID: pid, Now: f.end.mono, Older: f.older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks}
 	if t.cfg.GrowthOnly {
 		asked.Older, asked.Blocks, asked.MaxBlocks = 0, true, 0 // to be classified
 		f.older = 0
 		f.growth = t.collectGrowth(p)
+	}
+	if t.windowed {
+		asked.Blocks, asked.MaxBlocks = true, 0 // to be classified
 	}
 	f.vm = t.vm.Snapshot(asked)
 	if p.malloc != nil {
@@ -124,11 +127,14 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		f.notes = f.splitter.remarks()
 	}
 	kind := report.Mmap
-	if t.cfg.GrowthOnly {
+	if t.cfg.GrowthOnly || t.windowed {
 		kind = report.Grown
 	}
 	for _, s := range f.vm.Stacks {
 		f.stacks = append(f.stacks, t.reportStack(kind, s))
+	}
+	if t.windowed {
+		f.estimate(t, p)
 	}
 	f.judge(t, p)
 	return f
@@ -148,7 +154,7 @@ func (p *process) describe() report.Target {
 func (t *Tracer) reportStack(kind report.StackKind, s live.Stack) report.Stack {
 	st := t.stacks[s.ID]
 	r := report.Stack{
-		ID:                   fmt.Sprintf("%016x", uint64(s.ID)),
+		ID:                   stackName(s.ID),
 		Kind:                 kind,
 		Bytes:                s.Bytes,
 		Blocks:               s.Blocks,
@@ -161,9 +167,7 @@ func (t *Tracer) reportStack(kind report.StackKind, s live.Stack) report.Stack {
 		YoungestSeconds:      s.Youngest.Seconds(),
 		Truncated:            st.truncated,
 	}
-	for _, address := range st.frames {
-		r.Frames = append(r.Frames, report.Frame{Address: address})
-	}
+	r.Frames = bare(st.frames)
 	for _, b := range s.BlockList {
 		r.BlockList = append(r.BlockList, report.Block{Address: b.Address, Bytes: b.Bytes, AgeSeconds: b.Age.Seconds()})
 	}
@@ -197,13 +201,17 @@ func (f *found) judge(t *Tracer, p *process) {
 			n, c.CutDepth, c.CutNoRule, c.CutBadRule, c.CutBadStack)
 	}
 	if t.missed > 0 {
-		note("The kernel left out %d system calls of all processes, since the program that looks at them was at work: mappings among them were not seen.", t.missed)
+		note("The kernel left out %d system calls of all processes, since the program that looks at them was at work: mappings made by them are missing here.", t.missed)
 	}
 	if len(p.target.Objects) > 1 && f.growth == nil {
 		note("Allocations of %d mapped allocators are counted together.", len(p.target.Objects))
 	}
 	if f.growth != nil && c.LostFault > 0 {
 		note("Samples of %d page faults found no room: estimates are lower bounds.", c.LostFault)
+	}
+	if t.windowed {
+		// What was lost of blocks is what windows were dropped for.
+		f.lost.Alloc, f.lost.AllocBytes = 0, 0
 	}
 	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0
 	if f.growth != nil && t.kernel.functions && t.missed > 0 {
@@ -217,6 +225,9 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 	if f.growth != nil {
 		f.classify(f.vm.Stacks)
 	}
+	if f.sampling != nil {
+		f.classifyCounted(opt.Blocks)
+	}
 	f.sort(opt.Sort)
 	r := &report.Report{
 		Schema:          report.Schema,
@@ -224,7 +235,8 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		Start:           f.start.wall,
 		End:             f.end.wall,
 		DurationSeconds: float64(f.end.mono-f.start.mono) / 1e9,
-		Mode:            "exact",
+		Mode:            report.ModeExact,
+		TracedFraction:  1,
 		Complete:        f.complete,
 		Events:          f.events(),
 		OlderSeconds:    f.older.Seconds(),
@@ -235,16 +247,23 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		MallocSplit:     f.split,
 		Notes:           f.notes,
 	}
-	if f.growth != nil {
-		r.Mode, r.Growth = "growth", f.growthReport(opt.Top)
+	switch {
+	case f.growth != nil:
+		r.Mode, r.TracedFraction, r.Growth = report.ModeGrowth, 0, f.growthReport(opt.Top)
+	case f.sampling != nil:
+		r.Mode, r.Sampling = report.ModeWindows, f.sampling
+		r.TracedFraction = f.sampling.TracedSeconds / max(r.DurationSeconds, f.sampling.TracedSeconds)
 	}
-	f.remember(r)
+	f.remember(r, opt.Top)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = r.Stacks[:opt.Top]
 	}
 	for i := range r.Stacks {
 		s := &r.Stacks[i]
 		s.Frames = name(f.process.symbols, s.Frames)
+		if s.Served != nil && s.Estimate == nil && f.sampling != nil {
+			s.Frames = callerOfMalloc(s.Frames)
+		}
 		s.InAllocator = f.growth != nil && byAllocator(s.Frames, f.traced)
 	}
 	for _, m := range f.process.symbols.Mappings() {
@@ -253,21 +272,6 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		})
 	}
 	return r
-}
-
-func (f *found) sort(order Order) {
-	key := func(s *report.Stack) float64 { return float64(s.Bytes) }
-	switch order {
-	case ByCount:
-		key = func(s *report.Stack) float64 { return float64(s.Blocks) }
-	case ByGrowth:
-		key = func(s *report.Stack) float64 { return s.GrowthBytesPerSecond }
-	case BySurvival:
-		key = func(s *report.Stack) float64 { return s.Survival }
-	}
-	slices.SortFunc(f.stacks, func(a, b report.Stack) int {
-		return cmp.Or(cmp.Compare(key(&b), key(&a)), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID))
-	})
 }
 
 func (f *found) events() report.Events {
@@ -289,24 +293,4 @@ func (f *found) events() report.Events {
 
 func sum(a, b live.Sum) report.Sum {
 	return report.Sum{Bytes: a.Bytes + b.Bytes, Blocks: a.Blocks + b.Blocks}
-}
-
-// name resolves bare frames. Every address of a stack is behind the call that
-// it comes from.
-func name(symbols *symbolize.Process, bare []report.Frame) []report.Frame {
-	frames := make([]report.Frame, 0, len(bare))
-	for _, b := range bare {
-		for _, s := range symbols.Resolve(b.Address, true) {
-			frames = append(frames, report.Frame{
-				Address:  s.Address,
-				Function: s.Function,
-				Module:   s.Module,
-				Offset:   s.Offset,
-				File:     s.File,
-				Line:     s.Line,
-				Inline:   s.Inline,
-			})
-		}
-	}
-	return frames
 }

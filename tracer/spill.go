@@ -53,6 +53,12 @@ func (s *spillReader) grow(n int) {
 func (r *ringReader) applySpill(key *bpf.MemtraceSpillKey, value *bpf.MemtraceSpill) {
 	switch kind := event.Kind(key.Kind); kind {
 	case event.Free, event.ReallocEnter:
+		if r.windowed {
+			if p := r.procs[key.Tgid]; p != nil {
+				p.sample.Free(key.Addr, value.Time)
+			}
+			return
+		}
 		r.heap.ApplyLateFree(key.Tgid, key.Addr, value.Time, kind == event.ReallocEnter, value.Tid)
 	case event.Munmap, event.MremapEnter:
 		r.vm.ApplyLateUnmap(&event.Event{
@@ -61,6 +67,9 @@ func (r *ringReader) applySpill(key *bpf.MemtraceSpillKey, value *bpf.MemtraceSp
 		})
 	case event.Exec:
 		// What was born before is gone; there is no order to be kept with it.
+		if p := r.procs[key.Tgid]; p != nil && r.windowed {
+			p.sample.Apply(&event.Event{Kind: kind})
+		}
 		r.heap.Gap(key.Tgid, value.Time)
 		r.vm.Gap(key.Tgid, value.Time)
 		r.follower.programChanged(key.Tgid, execByThread)
@@ -97,3 +106,66 @@ func readCounters(m *ebpf.Map) (bpf.MemtraceCounters, error) {
 }
 
 const errNoSpace = unix.ENOSPC
+
+// advance notes that the reader has come closer to where the ring stood when
+// spills were drained.
+func (r *ringReader) advance() {
+	if r.behind <= 0 {
+		return
+	}
+	const ringHeader = 8 // BPF_RINGBUF_HDR_SZ; records are padded to 8 bytes
+	r.behind -= ringHeader + (len(r.record.RawSample)+7)&^7
+	if r.behind <= 0 {
+		r.caughtUp()
+	}
+}
+
+func (r *ringReader) caughtUp() {
+	r.applyGap()
+	r.heap.CaughtUp(r.spillTime)
+	r.vm.CaughtUp(r.spillTime)
+}
+
+// applyGap drops, where frees were lost for good, what they may have freed.
+func (r *ringReader) applyGap() {
+	if gap := r.counters.GapTime; gap != 0 {
+		r.heap.Gap(0, gap)
+		r.vm.Gap(0, gap)
+	}
+}
+
+// drainSpills applies what left the live set while the ring was full, and
+// reads the counters.
+func (r *ringReader) drainSpills() error {
+	total, err := readCounters(r.progs.objs.Counts)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.counters
+	r.counters = total
+	if total.LostMmap != before.LostMmap || total.Spilled != before.Spilled {
+		// A module may have come or gone unseen.
+		for pid := range r.procs {
+			r.follower.modulesChanged(pid)
+		}
+	}
+	if total.Spilled == before.Spilled && total.GapTime == before.GapTime {
+		return nil
+	}
+	drained := now().mono
+	if err := r.spills.drain(r.progs.objs.Spills, r.applySpill); err != nil {
+		return err
+	}
+	r.applyGap()
+	// One mark at a time: under a load that never ends a moving one would never
+	// be reached.
+	if r.behind <= 0 {
+		r.spillTime = drained
+		if r.behind = r.reader.AvailableBytes(); r.behind == 0 {
+			r.caughtUp()
+		}
+	}
+	return nil
+}

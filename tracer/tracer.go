@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"memtrace/bpf"
 	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
+	"memtrace/tracer/region"
 	"memtrace/tracer/vm"
 )
 
@@ -27,6 +29,16 @@ type Tracer struct {
 	follower    *follower
 	// stopMemory ends the watch of the address spaces.
 	stopMemory func()
+	// sampler is nil where every call is to be traced, whatever it costs.
+	sampler *sampler
+	// generation is that of the probes, see bpf/state.h.
+	generation uint32
+	// attaching guards the links of processes while the trace goes on.
+	attaching sync.Mutex
+	// syncs are asked for by who waits for the reader.
+	syncs chan chan struct{}
+	// alarm goes off when more calls were seen than may be, see callWhen.
+	alarm chan struct{}
 	// tables are nil where stacks are walked by frame pointers.
 	tables *tables
 
@@ -40,6 +52,10 @@ type Tracer struct {
 	// missed is how often the kernel left out a tracepoint program: of any
 	// process's system calls, few of which change an address space.
 	missed uint64
+	seen   seen
+	// windowed: since windowsSince only windows of time are watched.
+	windowed     bool
+	windowsSince moment
 	// start and end bound the time in which every call was seen. end is zero
 	// while tracing.
 	start, end moment
@@ -81,6 +97,9 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		vm:     newLedger(cfg),
 		stacks: make(map[event.StackID]stack),
 		procs:  make(map[uint32]*process),
+		seen:   seen{tail: math.MaxUint64, alarm: math.MaxUint64},
+		alarm:  make(chan struct{}, 1),
+		syncs:  make(chan chan struct{}),
 	}
 	t.follower = newFollower(t)
 	defer func() {
@@ -104,6 +123,13 @@ func Open(cfg Config) (_ *Tracer, err error) {
 	if t.reader, err = ringbuf.NewReader(t.progs.objs.Events); err != nil {
 		return nil, fmt.Errorf("open the ring buffer: %w", err)
 	}
+	if cfg.MaxOverhead > 0 {
+		costs, err := t.calibrate()
+		if err != nil {
+			return nil, err
+		}
+		t.sampler = newSampler(t, costs)
+	}
 	if t.kernelLinks, err = attachKernel(t.progs); err != nil {
 		return nil, err
 	}
@@ -116,12 +142,13 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		return nil, err
 	}
 	t.start = now()
-	if err := t.setLive(true); err != nil {
+	if err := t.setLive(liveAll); err != nil {
 		return nil, err
 	}
 	t.follower.run()
 	var watches []*memoryWatch
-	for _, p := range t.procs {
+	for pid, p := range t.procs {
+		p.memory.known = func() []region.Range { return t.mapped(pid) }
 		watches = append(watches, p.memory)
 	}
 	t.stopMemory = watchMemory(watches)
@@ -171,13 +198,17 @@ func (t *Tracer) loadTables(p *process) error {
 	return nil
 }
 
+// What of live (bpf/state.h) stands for allocations, frees and system calls.
+const (
+	liveAllocs = 1 << iota
+	liveFrees
+	liveCalls
+	liveAll = liveAllocs | liveFrees | liveCalls
+)
+
 // setLive opens or shuts the gate: only calls entered while it is open count.
-func (t *Tracer) setLive(open bool) error {
-	var value uint32
-	if open {
-		value = 1
-	}
-	if err := t.progs.objs.Live.Set(value); err != nil {
+func (t *Tracer) setLive(open uint32) error {
+	if err := t.progs.objs.Live.Set(open); err != nil {
 		return fmt.Errorf("switch the probes: %w", err)
 	}
 	return nil
@@ -187,18 +218,26 @@ func (t *Tracer) setLive(open bool) error {
 // detaches, reads what is still on its way, and returns nil. It is called once.
 func (t *Tracer) Run(ctx context.Context) error {
 	r := ringReader{Tracer: t}
+	if t.sampler != nil {
+		t.sampler.start()
+	}
 	err := r.readUntil(func() bool { return ctx.Err() != nil || t.allExited() })
 	return errors.Join(err, t.stop(&r))
 }
 
 // stop ends the trace at one moment for all probes, detaches, and drains.
 func (t *Tracer) stop(r *ringReader) error {
-	err := t.setLive(false)
+	if t.sampler != nil {
+		t.sampler.finish()
+	}
+	err := t.setLive(0)
 	t.mu.Lock()
 	t.end = now()
 	t.mu.Unlock()
+	// Who mapped what is known of what was read.
+	err = errors.Join(err, r.catchUp())
 	for _, p := range t.procs {
-		p.memory.settle()
+		p.memory.settle(time.Now())
 	}
 	// Calls in flight at the gate's closing still report their return.
 	err = errors.Join(err, t.detach())
@@ -208,6 +247,9 @@ func (t *Tracer) stop(r *ringReader) error {
 // detach closes every link. It is safe to call again.
 func (t *Tracer) detach() error {
 	t.follower.stop()
+	if t.sampler != nil {
+		t.sampler.finish()
+	}
 	if t.stopMemory != nil {
 		t.stopMemory()
 	}

@@ -170,6 +170,7 @@ func TestCoreAttachDetach(t *testing.T) {
 	p.Say("go")
 	files, programs, maps := openFiles(t), loadedPrograms(t), loadedMaps(t)
 	before := pairsPerSecond(t, p)
+	idle := 0
 	for range rounds {
 		m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "-d", "20ms")
 		if code := m.wait(); code != exitOK {
@@ -177,12 +178,16 @@ func TestCoreAttachDetach(t *testing.T) {
 		}
 		r := m.reports()[0]
 		if r.Events.Alloc == 0 || r.Events.Free == 0 {
-			t.Fatalf("events %+v, want some", r.Events)
+			idle++
 		}
 		// Each thread holds one block at most.
 		if r.Outstanding.Blocks > 2 {
 			t.Errorf("%d blocks are outstanding of a process that holds 2", r.Outstanding.Blocks)
 		}
+	}
+	// A machine with other work may not let the process run for so long.
+	if idle*10 > rounds {
+		t.Errorf("%d of %d traces saw nothing", idle, rounds)
 	}
 	if got := openFiles(t); got > files {
 		t.Errorf("%d files are open, %d were before", got, files)

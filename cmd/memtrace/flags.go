@@ -28,18 +28,22 @@ type options struct {
 	minSize  uint64
 	maxSize  uint64
 	blocks   bool
-	format   string
-	output   string
-	depth    int
-	ringSize uint64
-	debugDir []string
-	color    string
-	ready    string
-	quiet    bool
-	verbose  bool
-	growth   bool // memtrace grow
-	version  bool
-	help     bool
+	exact    bool
+	// maxOverhead is in percent.
+	maxOverhead float64
+	maxStall    time.Duration
+	format      string
+	output      string
+	depth       int
+	ringSize    uint64
+	debugDir    []string
+	color       string
+	ready       string
+	quiet       bool
+	verbose     bool
+	growth      bool // memtrace grow
+	version     bool
+	help        bool
 }
 
 // Output formats.
@@ -58,7 +62,7 @@ func usagef(format string, args ...any) error {
 }
 
 func parseFlags(args []string) (*options, *pflag.FlagSet, error) {
-	o := &options{older: 500 * time.Millisecond, ringSize: 32 << 20}
+	o := &options{older: 500 * time.Millisecond, ringSize: 32 << 20, maxStall: 50 * time.Millisecond}
 	fs := o.flagSet()
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
@@ -90,7 +94,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.IntSliceVarP(&o.pids, "pid", "p", nil, "process to trace (repeatable, comma lists)")
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the target exits")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
-	fs.IntVarP(&o.top, "top", "T", 10, "stacks shown (0 = all)")
+	fs.IntVarP(&o.top, "top", "T", 10, "stacks and growing segments shown (0 = all)")
 	fs.StringVar((*string)(&o.sort), "sort", string(tracer.BySize), "order of the stacks: size|count|growth|survival")
 	fs.Var((*durationValue)(&o.older), "older", "only blocks at least `DUR` old")
 	fs.VarP((*sizeValue)(&o.minSize), "min-size", "z", "only blocks of at least `BYTES` (accepts 64k, 2M)")
@@ -98,7 +102,9 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.BoolVarP(&o.blocks, "show-blocks", "a", false, "addresses and sizes under each stack")
 	fs.StringVarP(&o.format, "format", "f", formatText, "text|json|folded|pprof")
 	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
-	fs.Bool("exact", true, "trace every call (the only mode there is)")
+	fs.Float64Var(&o.maxOverhead, "max-overhead", 3, "the most that tracing may cost, in `PERCENT` of the target's time; what would cost more is estimated from windows of time")
+	fs.Var((*durationValue)(&o.maxStall), "max-stall", "the most that one window may delay a thread, `DUR`")
+	fs.BoolVar(&o.exact, "exact", false, "trace every call, whatever it costs")
 	fs.IntVar(&o.depth, "stack-depth", 127, "frames kept of a stack, 1 to 127")
 	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "ring buffer, a power of two of `BYTES`")
 	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{"/usr/lib/debug"}, "where separate debug files are (repeatable)")
@@ -152,8 +158,12 @@ func (o *options) check(fs *pflag.FlagSet) error {
 		return usagef("--min-size %d is above --max-size %d: no block is of such a size", o.minSize, o.maxSize)
 	case bits.OnesCount64(o.ringSize) != 1 || o.ringSize < 4096 || o.ringSize > 1<<30:
 		return usagef("--ring-size %d: give a power of two from 4k to 1G", o.ringSize)
-	case fs.Changed("exact") && fs.Lookup("exact").Value.String() == "false":
-		return usagef("--exact=false: there is no other mode")
+	case !(o.maxOverhead >= 0.1 && o.maxOverhead <= 100):
+		return usagef("--max-overhead %g: give 0.1 to 100 percent", o.maxOverhead)
+	case o.maxStall < 10*time.Millisecond || o.maxStall > 10*time.Second:
+		return usagef("--max-stall %v: give 10ms to 10s", o.maxStall)
+	case o.exact && (fs.Changed("max-overhead") || fs.Changed("max-stall")):
+		return usagef("--exact traces every call whatever it costs: leave out --max-overhead and --max-stall")
 	}
 	return o.checkCommon()
 }

@@ -118,15 +118,6 @@ func TestCoreGrow(t *testing.T) {
 	}
 }
 
-func hasFrame(frames []report.Frame, function string) bool {
-	for _, f := range frames {
-		if f.Function == function {
-			return true
-		}
-	}
-	return false
-}
-
 // checkFaults compares what was faulted in by a function with what it has touched.
 func checkFaults(t *testing.T, g *report.Growth, function string, touched uint64) {
 	t.Helper()

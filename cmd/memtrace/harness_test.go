@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,11 +26,15 @@ type traceRun struct {
 	done           chan exitCode
 }
 
-// startMemtrace runs memtrace and returns when its probes are live. Reports
-// are in JSON, of all stacks and blocks of any age, unless args say otherwise.
+// startMemtrace runs memtrace and returns when its probes are live. Every call is
+// traced, unless args give an overhead. Reports are in JSON, of all stacks and
+// blocks of any age, unless args say otherwise.
 func startMemtrace(t testing.TB, args ...string) *traceRun {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready")
+	if !slices.Contains(args, "--max-overhead") {
+		args = append([]string{"--exact"}, args...)
+	}
 	args = append([]string{"-f", "json", "-T", "0", "--older", "0", "--ready-file", ready}, args...)
 	return waitReady(launchMemtrace(t, args...), ready)
 }

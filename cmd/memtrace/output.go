@@ -26,7 +26,7 @@ type output struct {
 // openOutput finds out before anything is attached whether a report can be
 // written.
 func openOutput(o *options, stdout io.Writer) (*output, error) {
-	out := &output{w: stdout, format: o.format, text: report.TextOptions{Verbose: o.verbose}}
+	out := &output{w: stdout, format: o.format, text: report.TextOptions{Verbose: o.verbose, Top: o.top}}
 	terminal := isTerminal(stdout)
 	if o.output != "" {
 		file, err := os.OpenFile(o.output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)

@@ -126,16 +126,22 @@ func (s *session) open() error {
 		s.command = c
 		pids = []int{c.PID()}
 	}
+	overhead := s.maxOverhead / 100
+	if s.exact {
+		overhead = 0
+	}
 	t, err := tracer.Open(tracer.Config{
-		PIDs:       pids,
-		GrowthOnly: s.growth,
-		StackDepth: s.depth,
-		MinSize:    s.minSize,
-		MaxSize:    s.maxSize,
-		RingSize:   int(s.ringSize),
-		Older:      s.older,
-		DebugDirs:  s.debugDir,
-		Logf:       s.log.message,
+		PIDs:        pids,
+		GrowthOnly:  s.growth,
+		MaxOverhead: overhead,
+		MaxStall:    s.maxStall,
+		StackDepth:  s.depth,
+		MinSize:     s.minSize,
+		MaxSize:     s.maxSize,
+		RingSize:    int(s.ringSize),
+		Older:       s.older,
+		DebugDirs:   s.debugDir,
+		Logf:        s.log.message,
 	})
 	if err != nil {
 		if s.command != nil {

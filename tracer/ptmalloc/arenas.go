@@ -115,13 +115,13 @@ type walk struct {
 // ring follows next from the main arena until it comes back there.
 func (w *walk) ring(most int) (Arenas, error) {
 	first := w.h.bias + w.h.Layout.MainArena
-	spans := []span{{addr: first, buf: make([]byte, w.layout.size()), own: true}}
-	w.h.mem.read(spans)
+	spans := []span{{Addr: first, Buf: make([]byte, w.layout.size()), Own: true}}
+	w.h.mem.Read(spans)
 	state := spans[0]
-	if !state.ok {
+	if !state.OK {
 		return Arenas{}, fmt.Errorf("read main_arena of process %d at %#x: not readable", w.h.PID, first)
 	}
-	if state.word(w.layout.top) == 0 {
+	if state.Word(w.layout.top) == 0 {
 		return Arenas{}, nil // ptmalloc_init has not run
 	}
 	var all Arenas
@@ -136,7 +136,7 @@ func (w *walk) ring(most int) (Arenas, error) {
 		}
 		all.Arenas = append(all.Arenas, w.arena(&state, addr == first))
 		seen[addr] = true
-		addr = state.word(w.layout.next)
+		addr = state.Word(w.layout.next)
 		switch {
 		case addr == first:
 			return all, nil
@@ -168,14 +168,14 @@ func (w *walk) threadArena(addr uint64) (state span, why string) {
 		return span{}, fmt.Sprintf("ring of arenas leads to %#x, where none can be", addr)
 	}
 	spans := []span{
-		{addr: addr, buf: make([]byte, w.layout.size())},
-		{addr: addr - inPage, buf: make([]byte, 8)},
+		{Addr: addr, Buf: make([]byte, w.layout.size())},
+		{Addr: addr - inPage, Buf: make([]byte, 8)},
 	}
-	w.h.mem.read(spans)
+	w.h.mem.Read(spans)
 	switch {
-	case !spans[0].ok || !spans[1].ok:
+	case !spans[0].OK || !spans[1].OK:
 		return span{}, fmt.Sprintf("arena at %#x is not readable", addr)
-	case spans[1].word(0) != addr:
+	case spans[1].Word(0) != addr:
 		return span{}, fmt.Sprintf("no heap belongs to the arena at %#x", addr)
 	}
 	return spans[0], ""
@@ -193,8 +193,8 @@ func binHead(arena uint64, l *arenaLayout, bin int) uint64 {
 func binsPlausible(state *span, l *arenaLayout) bool {
 	for bin := 1; bin < binCount; bin++ {
 		at := l.bins + uint64(bin-1)*16
-		for _, link := range []uint64{state.word(at), state.word(at + 8)} {
-			if link == 0 || link%alignment != 0 && link != binHead(state.addr, l, bin) {
+		for _, link := range []uint64{state.Word(at), state.Word(at + 8)} {
+			if link == 0 || link%alignment != 0 && link != binHead(state.Addr, l, bin) {
 				return false
 			}
 		}
@@ -205,17 +205,17 @@ func binsPlausible(state *span, l *arenaLayout) bool {
 // arena decodes an arena and reads its free chunks.
 func (w *walk) arena(state *span, main bool) Arena {
 	l := w.layout
-	flags := binary.LittleEndian.Uint32(state.buf[arenaFlags:])
+	flags := binary.LittleEndian.Uint32(state.Buf[arenaFlags:])
 	a := Arena{
-		Address:        state.addr,
+		Address:        state.Addr,
 		Main:           main,
 		Contiguous:     flags&nonContiguous == 0,
-		SystemBytes:    state.word(l.systemMem()),
-		MaxSystemBytes: state.word(l.systemMem() + 8),
-		Top:            state.word(l.top),
+		SystemBytes:    state.Word(l.systemMem()),
+		MaxSystemBytes: state.Word(l.systemMem() + 8),
+		Top:            state.Word(l.top),
 	}
 	if l.attached {
-		a.Threads = state.word(l.next + 16)
+		a.Threads = state.Word(l.next + 16)
 	}
 	w.top(&a)
 	w.bins(&a, state)
@@ -232,13 +232,13 @@ func (w *walk) top(a *Arena) {
 		a.Top = 0 // there is none before the first allocation (initial_top)
 		return
 	}
-	spans := []span{{addr: a.Top + HeaderOffset, buf: make([]byte, 8)}}
+	spans := []span{{Addr: a.Top + HeaderOffset, Buf: make([]byte, 8)}}
 	if a.Top%alignment == 0 {
-		w.h.mem.read(spans)
+		w.h.mem.Read(spans)
 	}
 	size := Header(0)
-	if spans[0].ok {
-		size = Header(spans[0].word(0))
+	if spans[0].OK {
+		size = Header(spans[0].Word(0))
 	}
 	if size&PrevInUse == 0 || size.Size() > a.SystemBytes {
 		a.partial("no top chunk at %#x", a.Top)

@@ -26,20 +26,20 @@ func (w *walk) bins(a *Arena, state *span) {
 	var cursors []cursor
 	for bin := 1; bin < binCount; bin++ {
 		head := binHead(a.Address, l, bin)
-		if last := state.word(l.bins + uint64(bin-1)*16 + 8); last != head {
+		if last := state.Word(l.bins + uint64(bin-1)*16 + 8); last != head {
 			cursors = append(cursors, cursor{bin, head, head, last})
 		}
 	}
 	w.follow(a, cursors, func(c *cursor, chunk *span) bool {
-		size := Header(chunk.word(chunkSize))
+		size := Header(chunk.Word(chunkSize))
 		if !size.Plausible() || size&PrevInUse == 0 || size&IsMmapped != 0 ||
-			chunk.word(chunkFd) != c.prev || size.Size() > a.SystemBytes-a.Bins.Bytes {
+			chunk.Word(chunkFd) != c.prev || size.Size() > a.SystemBytes-a.Bins.Bytes {
 			a.partial("its bins changed while they were read")
 			return false
 		}
 		a.Bins.Chunks++
 		a.Bins.Bytes += size.Size()
-		c.prev, c.at = c.at, chunk.word(chunkBk)
+		c.prev, c.at = c.at, chunk.Word(chunkBk)
 		return c.at != c.head
 	})
 }
@@ -53,7 +53,7 @@ func (w *walk) fastbins(a *Arena, state *span) {
 	}
 	var cursors []cursor
 	for bin := range fastCount {
-		if first := state.word(l.fast + uint64(bin)*8); first != 0 {
+		if first := state.Word(l.fast + uint64(bin)*8); first != 0 {
 			cursors = append(cursors, cursor{bin: bin, at: first})
 		}
 	}
@@ -62,14 +62,14 @@ func (w *walk) fastbins(a *Arena, state *span) {
 		return
 	}
 	w.follow(a, cursors, func(c *cursor, chunk *span) bool {
-		size := Header(chunk.word(chunkSize)).Size()
+		size := Header(chunk.Word(chunkSize)).Size()
 		if size != minChunk+uint64(c.bin)*alignment || size > a.SystemBytes-a.Fast.Bytes {
 			a.partial("its fastbins changed while they were read")
 			return false
 		}
 		a.Fast.Chunks++
 		a.Fast.Bytes += size
-		next := chunk.word(chunkFd)
+		next := chunk.Word(chunkFd)
 		if w.h.Layout.fast == manglingShift {
 			next ^= (c.at + chunkFd) >> 12
 		}
@@ -91,13 +91,13 @@ func (w *walk) follow(a *Arena, cursors []cursor, step func(*cursor, *span) bool
 		w.left -= len(cursors)
 		spans = spans[:0]
 		for i := range cursors {
-			spans = append(spans, span{addr: cursors[i].at, buf: bufs[i*chunkBytes:][:chunkBytes]})
+			spans = append(spans, span{Addr: cursors[i].at, Buf: bufs[i*chunkBytes:][:chunkBytes]})
 		}
-		w.h.mem.read(spans)
+		w.h.mem.Read(spans)
 		on := cursors[:0]
 		for i := range cursors {
 			c := cursors[i]
-			if !spans[i].ok || c.at%alignment != 0 {
+			if !spans[i].OK || c.at%alignment != 0 {
 				a.partial("free chunk at %#x is not readable", c.at)
 				continue
 			}

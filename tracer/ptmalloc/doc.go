@@ -8,6 +8,9 @@
 //     program: mp_, the parameters and the count of mappings, and main_arena.
 //   - Open finds them in a process; Heap.Params and Heap.Arenas take a
 //     snapshot of each.
+//   - A Checker tells for blocks that malloc handed out whether they are still
+//     in use: neighbours.go has the rule that tells most, the other files what
+//     that does not see.
 //
 // Nothing that is read is believed. The process changes while it is read and
 // may have been made to mislead: each pointer is checked before it is

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"memtrace/tracer/procmem"
 	"memtrace/tracer/target"
 )
 
@@ -35,14 +36,14 @@ func Open(t *target.Target) (*Heap, error) {
 	if err != nil {
 		return nil, err
 	}
-	mem, err := openMemory(t.PID)
+	mem, err := procmem.Open(t.PID)
 	if err != nil {
 		return nil, err
 	}
-	h := &Heap{PID: t.PID, mem: mem, close: mem.close, alive: mem.alive}
+	h := &Heap{PID: t.PID, mem: mem, close: mem.Close, alive: mem.Alive}
 	h.freeze = func(p *Params) error { return frozenBy(p, t.PID) }
 	if err := h.find(t, modules); err != nil {
-		return nil, errors.Join(err, mem.close())
+		return nil, errors.Join(err, mem.Close())
 	}
 	return h, nil
 }

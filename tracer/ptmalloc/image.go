@@ -66,37 +66,49 @@ func (m image) at(addr, n uint64) []byte {
 // relocate stores what DT_RELA has of relative relocations. DT_RELR ones keep
 // the address in the data itself.
 func (m image) relocate(f *elf.File) error {
-	table, size := dynValue(f, elf.DT_RELA), dynValue(f, elf.DT_RELASZ)
-	if table == 0 || size == 0 {
-		return nil
-	}
-	if size > maxRelocations {
-		return fmt.Errorf("read relocations of %d bytes: %w", size, errTooLarge)
+	rela, err := relocations(f)
+	if err != nil {
+		return err
 	}
 	relative := uint32(elf.R_X86_64_RELATIVE)
 	if f.Machine == elf.EM_AARCH64 {
 		relative = uint32(elf.R_AARCH64_RELATIVE)
 	}
-	const entry = 24
+	for ; len(rela) >= relaSize; rela = rela[relaSize:] {
+		if uint32(binary.LittleEndian.Uint64(rela[8:])) != relative {
+			continue
+		}
+		if word := m.at(binary.LittleEndian.Uint64(rela), 8); word != nil {
+			copy(word, rela[16:relaSize])
+		}
+	}
+	return nil
+}
+
+// relaSize is the size of a relocation (Elf64_Rela): address, type and symbol,
+// addend.
+const relaSize = 24
+
+// relocations reads DT_RELA; nil where there is none.
+func relocations(f *elf.File) ([]byte, error) {
+	table, size := dynValue(f, elf.DT_RELA), dynValue(f, elf.DT_RELASZ)
+	if table == 0 || size == 0 {
+		return nil, nil
+	}
+	if size > maxRelocations {
+		return nil, fmt.Errorf("read relocations of %d bytes: %w", size, errTooLarge)
+	}
 	for _, p := range f.Progs {
 		if p.Type != elf.PT_LOAD || table < p.Vaddr || table-p.Vaddr >= p.Filesz || size > p.Filesz-(table-p.Vaddr) {
 			continue
 		}
 		rela, err := io.ReadAll(io.NewSectionReader(p, int64(table-p.Vaddr), int64(size)))
 		if err != nil {
-			return fmt.Errorf("read relocations: %w", err)
+			return nil, fmt.Errorf("read relocations: %w", err)
 		}
-		for ; len(rela) >= entry; rela = rela[entry:] {
-			if uint32(binary.LittleEndian.Uint64(rela[8:])) != relative {
-				continue
-			}
-			if word := m.at(binary.LittleEndian.Uint64(rela), 8); word != nil {
-				copy(word, rela[16:entry])
-			}
-		}
-		return nil
+		return rela, nil
 	}
-	return nil
+	return nil, nil
 }
 
 // dynValue returns the first value of a dynamic tag, or 0.

@@ -53,6 +53,7 @@ type Layout struct {
 	params paramsLayout
 	arena  arenaLayout
 	fast   mangling
+	tls    tlsLayout
 }
 
 // Values of Layout.ParamsSource and Params.Source.

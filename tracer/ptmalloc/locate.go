@@ -45,6 +45,7 @@ func Locate(file io.ReaderAt, debugFolder string) (*Layout, error) {
 		return nil, err
 	}
 	l.findArena(img, symbols["main_arena"])
+	l.tls = readTLS(f)
 	l.fast = l.mangling()
 	return l, nil
 }

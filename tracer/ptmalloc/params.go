@@ -50,24 +50,24 @@ func (h *Heap) Params() (Params, error) {
 func (h *Heap) readParams() (Params, error) {
 	l := &h.Layout.params
 	// sbrk_base is the last word that is used, where it is known.
-	s := []span{{addr: h.bias + h.Layout.Params, buf: make([]byte, max(l.sbrkBase, l.mmappedMem)+8), own: true}}
-	h.mem.read(s)
-	if !s[0].ok {
-		return Params{}, fmt.Errorf("read mp_ of process %d at %#x: not readable", h.PID, s[0].addr)
+	s := []span{{Addr: h.bias + h.Layout.Params, Buf: make([]byte, max(l.sbrkBase, l.mmappedMem)+8), Own: true}}
+	h.mem.Read(s)
+	if !s[0].OK {
+		return Params{}, fmt.Errorf("read mp_ of process %d at %#x: not readable", h.PID, s[0].Addr)
 	}
-	u32 := func(off uint64) int32 { return int32(binary.LittleEndian.Uint32(s[0].buf[off:])) }
+	u32 := func(off uint64) int32 { return int32(binary.LittleEndian.Uint32(s[0].Buf[off:])) }
 	p := Params{
-		TrimThreshold: s[0].word(0),
-		TopPad:        s[0].word(8),
-		MmapThreshold: s[0].word(16),
+		TrimThreshold: s[0].Word(0),
+		TopPad:        s[0].Word(8),
+		MmapThreshold: s[0].Word(16),
 		MmappedBlocks: u32(l.mmaps),
 		MmapMax:       u32(l.mmaps + 4),
-		MmappedBytes:  s[0].word(l.mmappedMem),
+		MmappedBytes:  s[0].Word(l.mmappedMem),
 		Dynamic:       u32(l.noDyn) == 0,
 		Source:        h.Layout.ParamsSource,
 	}
 	if l.sbrkBase != 0 {
-		p.SbrkBase = s[0].word(l.sbrkBase)
+		p.SbrkBase = s[0].Word(l.sbrkBase)
 	}
 	return p, nil
 }

@@ -153,9 +153,9 @@ func (p *program) arenas() Arenas {
 // header reads the word before a block.
 func (p *program) header(addr uint64) Header {
 	p.t.Helper()
-	s := []span{{addr: addr - HeaderOffset, buf: make([]byte, 8)}}
-	if p.heap.mem.read(s); !s[0].ok {
+	s := []span{{Addr: addr - HeaderOffset, Buf: make([]byte, 8)}}
+	if p.heap.mem.Read(s); !s[0].OK {
 		p.t.Fatalf("header of the block at %#x is not readable", addr)
 	}
-	return Header(s[0].word(0))
+	return Header(s[0].Word(0))
 }

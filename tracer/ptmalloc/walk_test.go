@@ -10,16 +10,18 @@ type fakeMemory struct {
 	base  uint64
 	data  []byte
 	spans int
+	// absent: there is no page where there is no data.
+	absent bool
 }
 
-func (m *fakeMemory) read(spans []span) {
+func (m *fakeMemory) Read(spans []span) {
 	for i := range spans {
 		s := &spans[i]
 		m.spans++
-		off := s.addr - m.base
-		s.ok = s.addr >= m.base && off <= uint64(len(m.data)) && uint64(len(s.buf)) <= uint64(len(m.data))-off
-		if s.ok {
-			copy(s.buf, m.data[off:])
+		off := s.Addr - m.base
+		s.OK = s.Addr >= m.base && off <= uint64(len(m.data)) && uint64(len(s.Buf)) <= uint64(len(m.data))-off
+		if s.Absent = m.absent && !s.OK; s.OK {
+			copy(s.Buf, m.data[off:])
 		}
 	}
 }

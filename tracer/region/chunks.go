@@ -50,7 +50,7 @@ func (c *classifier) chunks(start, end uint64) (chunksEnd uint64, n int) {
 		if at >= end {
 			break
 		}
-		if known := c.old.chunksFrom(at, end); known != nil && !c.fresh {
+		if known := c.old.chunksFrom(at, end); known != nil && !c.fresh && !c.mayHaveGrown(known, end) {
 			at = known.End
 			n += known.Items
 			continue
@@ -66,6 +66,16 @@ func (c *classifier) chunks(start, end uint64) (chunksEnd uint64, n int) {
 		n++
 	}
 	return at, n
+}
+
+// mayHaveGrown reports whether the last of known chunks may reach further now, up
+// to end: realloc lets a chunk grow where it is if nothing was behind it.
+func (c *classifier) mayHaveGrown(known *Segment, end uint64) bool {
+	if known.End == end {
+		return false
+	}
+	_, followed := c.old.search(known.End)
+	return !followed && c.chunkAt(known.End, end) == 0
 }
 
 // chunksFrom returns the segment of chunks that began at addr, if it is still

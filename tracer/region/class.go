@@ -85,8 +85,8 @@ type Segment struct {
 	Items int
 	// Name is what maps calls the mapping.
 	Name string
-	// Origin is what the caller knows of it (Range.Origin).
-	Origin string
+	// Origin is what the caller knows of it (Range.Origin), 0 if nothing.
+	Origin uint64
 
 	resident uint64
 }

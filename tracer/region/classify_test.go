@@ -17,8 +17,8 @@ func describe(s *Sampler) string {
 		if seg.Reserved {
 			b.WriteString(" reserved")
 		}
-		if seg.Origin != "" {
-			b.WriteString(" by " + seg.Origin)
+		if seg.Origin != 0 {
+			fmt.Fprintf(&b, " by %d", seg.Origin)
 		}
 		b.WriteByte('\n')
 	}
@@ -276,36 +276,24 @@ func TestReadsAreSpared(t *testing.T) {
 	}
 }
 
-func TestKnownRanges(t *testing.T) {
-	f := &fake{maps: `10000-20000 rw-p 00000000 00:00 0  [heap]
-100000-110000 rw-p 00000000 00:00 0
-200000-201000 rw-p 00000000 fe:01 9  /usr/lib/libc.so.6
-300000-310000 ---p 00000000 00:00 0
-`}
-	ranges := []Range{
-		{0x18000, 0x19000, MallocMmap, ""},
-		{0x0ff000, 0x101000, Arena, ""},
-		{0x101000, 0x104000, Mmap, "grow_pool"},
-		{0x10f000, 0x301000, ThreadStack, "x"},
+// A chunk that realloc has let grow where it is, is one chunk still.
+func TestChunkGrowsInPlace(t *testing.T) {
+	f := &fake{
+		maps: "200000-204000 rw-p 00000000 00:00 0\n",
+		memory: map[uint64][]uint64{
+			0x200000: {0, 0x1002}, 0x201000: {0, 0x3002}, // two chunks
+			0x204000: {}, 0x205000: {},
+		},
 	}
-	s := NewSampler(f, Config{Known: func() []Range { return ranges }})
+	s := NewSampler(f, Config{})
 	poll(t, s, 0)
+	f.maps = "200000-206000 rw-p 00000000 00:00 0\n"
+	f.memory[0x201000] = []uint64{0, 0x5002}
 	poll(t, s, 1)
-	same(t, `
-	10000-18000 brk 1
-	18000-19000 malloc_mmap 1
-	19000-20000 brk 1
-	100000-101000 arena 0
-	101000-104000 mmap 1 by grow_pool
-	104000-10f000 mmap 1
-	10f000-110000 thread_stack 1 by x
-	200000-201000 library 1
-	300000-301000 thread_stack 0 reserved by x
-	301000-310000 mmap 1 reserved
-	`, describe(s))
-	ranges = nil
+	same(t, "200000-206000 malloc_mmap 2\n", describe(s))
+	// One that begins where another ended is new.
+	f.maps = "200000-207000 rw-p 00000000 00:00 0\n"
+	f.memory[0x206000] = []uint64{0, 0x1002}
 	poll(t, s, 2)
-	if got := len(s.view.segments); got != 4 {
-		t.Errorf("%d segments when nothing is known any more", got)
-	}
+	same(t, "200000-207000 malloc_mmap 3\n", describe(s))
 }

@@ -33,6 +33,8 @@ type Snapshot struct {
 	// first, GrowingTotal is how many grew.
 	Growing      []GrowingSegment
 	GrowingTotal int
+	// Mapped is the bytes that can be used of what has an origin.
+	Mapped map[Mapped]uint64
 	// Gone: the process has ended; all is of the last poll before that.
 	Gone bool
 	// Restarted: the process has executed another program, and all is since then.
@@ -62,6 +64,12 @@ type ClassState struct {
 	Steps                    uint64
 }
 
+// Mapped is what one origin has mapped of one class.
+type Mapped struct {
+	Origin uint64
+	Class  Class
+}
+
 // GrowingSegment is a segment that has grown.
 type GrowingSegment struct {
 	Segment
@@ -77,10 +85,12 @@ func (s *Sampler) Snapshot(now time.Time) (*Snapshot, error) {
 	if err := s.poll(now, true); err != nil && !s.gone {
 		return nil, err
 	}
-	return s.snapshot(), nil
+	return s.Last(), nil
 }
 
-func (s *Sampler) snapshot() *Snapshot {
+// Last says what is known since the last poll that succeeded, without another;
+// nothing (Polls is 0) if none has yet.
+func (s *Sampler) Last() *Snapshot {
 	snap := &Snapshot{
 		Start: s.start, End: s.last, Polls: s.polls, ResidentAt: s.residentAt,
 		StatmVirtual: s.statmVirtual, StatmResident: s.statmResident, ResidentFit: s.resident.Fit(),
@@ -97,6 +107,7 @@ func (s *Sampler) snapshot() *Snapshot {
 		snap.Virtual += total.Virtual
 		snap.Resident += total.Resident
 	}
+	snap.Mapped = s.view.mapped()
 	snap.Growing = s.growing(snap)
 	snap.GrowingTotal = len(snap.Growing)
 	snap.Growing = snap.Growing[:min(len(snap.Growing), maxGrowing)]

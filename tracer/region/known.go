@@ -1,12 +1,20 @@
 package region
 
-// Range is what a caller knows of some addresses: their class, and in words where
-// they come from.
+import "math"
+
+// Range is what a caller knows of some addresses: their class, and where they
+// come from.
 type Range struct {
 	Start, End uint64
-	Class      Class
-	// Origin is who mapped them, for example; it may be empty.
-	Origin string
+	// Class is theirs, unless Keep leaves it as it was found out: who mapped
+	// addresses does not always know what became of them, such as the stack of a
+	// thread. Of malloc's heaps, each piece of which is there for whoever asks next,
+	// nothing is said then.
+	Class Class
+	Keep  bool
+	// Origin is who mapped them, in a number that only the caller understands; 0
+	// says nothing.
+	Origin uint64
 }
 
 // known returns a layout in which ranges, which are in order of address and do
@@ -43,21 +51,19 @@ func (l *layout) split(s Segment, ranges []Range) []Range {
 	for len(ranges) > 0 && ranges[0].Start < s.End {
 		r := ranges[0]
 		start, end := max(r.Start, s.Start), min(r.End, s.End)
-		if start < end {
+		if start < end && (!r.Keep || s.Class != Brk && s.Class != Arena) {
 			if s.Start < start {
-				before := s
-				before.End = start
-				l.segments = append(l.segments, before)
+				l.segments = append(l.segments, s.cut(start, r.Keep))
 			}
-			part := s
-			part.Start, part.End, part.Class, part.Origin = start, end, r.Class, r.Origin
-			part.Items = 1
-			if r.Start < start { // counted with the segment before
-				part.Items = 0
+			part := s.cut(end, r.Keep)
+			part.Origin = r.Origin
+			if !r.Keep {
+				part.Class, part.Items = r.Class, 1
+				if r.Start < start { // counted with the segment before
+					part.Items = 0
+				}
 			}
 			l.segments = append(l.segments, part)
-			s.Start = end
-			s.Items = min(s.Items, 1)
 		}
 		if r.End > s.End {
 			break
@@ -68,4 +74,19 @@ func (l *layout) split(s Segment, ranges []Range) []Range {
 		l.segments = append(l.segments, s)
 	}
 	return ranges
+}
+
+// cut takes what ends at end from the front of s. What it counts is shared by
+// size if share is set; otherwise what is left counts once at most.
+func (s *Segment) cut(end uint64, share bool) Segment {
+	front := *s
+	front.End = end
+	if share {
+		front.Items = int(math.Round(float64(s.Items) * float64(front.Bytes()) / float64(s.Bytes())))
+		s.Items -= front.Items
+	} else {
+		s.Items = min(s.Items, 1)
+	}
+	s.Start = end
+	return front
 }

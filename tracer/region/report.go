@@ -9,7 +9,8 @@ import (
 	"memtrace/tracer/trend"
 )
 
-// Report is the snapshot as reports show it.
+// Report is the snapshot as reports show it. Its segments are Growing, of whose
+// origins the caller knows what they mean.
 func (s *Snapshot) Report() *report.Memory {
 	m := &report.Memory{
 		Polls: s.Polls, VirtualBytes: s.Virtual, ResidentBytes: s.Resident,
@@ -35,7 +36,7 @@ func (s *Snapshot) Report() *report.Memory {
 		g := &s.Growing[i]
 		m.Segments = append(m.Segments, report.Segment{
 			Start: g.Start, End: g.End, Class: g.Class.String(), Label: g.Class.Label(), ThenBytes: g.Then, NowBytes: g.Now,
-			Count: g.Items, Name: g.Name, Origin: g.Origin,
+			Count: g.Items, Name: g.Name,
 		})
 	}
 	return m

@@ -32,6 +32,17 @@ func (l *layout) totals() (t [NumClasses]Total) {
 	return t
 }
 
+// mapped adds up by origin, where there is one.
+func (l *layout) mapped() map[Mapped]uint64 {
+	sums := make(map[Mapped]uint64)
+	for i := range l.segments {
+		if s := &l.segments[i]; s.Origin != 0 {
+			sums[Mapped{s.Origin, s.Class}] += s.usable()
+		}
+	}
+	return sums
+}
+
 // steps are the sizes in which a class has grown.
 type steps struct {
 	n                  uint64

@@ -26,7 +26,8 @@ func fixture() *Report {
 		Start:           traceStart,
 		End:             traceStart.Add(30 * time.Second),
 		DurationSeconds: 30,
-		Mode:            "exact",
+		Mode:            ModeExact,
+		TracedFraction:  1,
 		Complete:        true,
 		Events:          Events{Alloc: 1204331, Free: 1190002, Realloc: 17, UnknownFree: 5},
 		OlderSeconds:    0.5,
@@ -232,6 +233,62 @@ func mappings() *Report {
 	return r
 }
 
+// whole is what a trace reports of everything: stacks of both kinds, of which one
+// is cut off, and the memory around them.
+func whole() *Report {
+	r := mappings()
+	m := threads().Memory
+	m.Segments = append(m.Segments[:2:2], m.Segments[3:]...)
+	const class, label = "mmap", "anonymous mmaps"
+	m.Regions[3].Class, m.Regions[3].Label = class, label
+	m.Segments[0].Class, m.Segments[0].Label = class, label
+	m.Segments[0].Stack, m.Segments[0].Origin = r.Stacks[0].ID, "grow_pool < main"
+	m.Verdict = label + " grow 2.0 MiB/s in segments of 2.0 MiB, brk heap grows 52.9 KiB/s, resident grows 2.0 MiB/s; " +
+		label + ": explained to 100 % by stack #1 below; brk heap: explained to 61 % by stack #3, not shown (log_line < main)"
+	m.Notes = []string{"malloc keeps 101.6 KiB free of the 3.6 MiB that its heaps have"}
+	s := systemFixture().System
+	r.Memory, r.System = &m, &s
+	r.StacksTotal = 3
+	r.Outstanding.Bytes += 1 << 20
+	r.Outstanding.Blocks += 7
+	r.Notes = []string{"The process forked 2 times; its children are not traced (trace them with -p)."}
+	return r
+}
+
+// windows is a report of a process that was watched in windows.
+func windows() *Report {
+	r := fixture()
+	r.Mode, r.TracedFraction = ModeWindows, 0.0184
+	r.Events = Events{Mmap: 12, Munmap: 3}
+	r.Sampling = &Sampling{
+		SinceSeconds: 0.032, Windows: 61, TracedSeconds: 1.83, Dropped: 2, MaxOverhead: 0.03, Overhead: 0.0287, Pace: 0.061,
+		MaturitySeconds: 10, Candidates: 21204, Freed: 15011, Reused: 240, FoundFree: 5120, Checked: true,
+	}
+	frames := []Frame{sessiond("make_session", 0x1c3f, "/build/sessiond/src/session.c", 142), mainFrame(), libcStart()}
+	r.Stacks = []Stack{
+		{ID: "a1", Kind: Heap, Frames: frames, Estimate: &Estimate{
+			Class: "leak", Confidence: 0.9997,
+			LeakBytesPerSecond: Bounds{66830, 58211, 76390}, LeakBlocksPerSecond: Bounds{334.2, 291.1, 381.9},
+			Survivors: Sum{Bytes: 100000, Blocks: 500}, SurvivorWindows: 51, Young: Sum{Bytes: 20000, Blocks: 100},
+			AllocationsPerSecond: 336, Survival: 0.991, OldestSeconds: 119.2,
+		}},
+		{ID: "a2", Kind: Heap, Frames: frames[1:], Estimate: &Estimate{
+			Class: "active leak", Confidence: 0.981,
+			LeakBytesPerSecond: Bounds{8.5, 2.25, 31}, LeakBlocksPerSecond: Bounds{0.133, 0.035, 0.48},
+			Survivors: Sum{Bytes: 256, Blocks: 4}, SurvivorWindows: 4, Active: Sum{Bytes: 192, Blocks: 3},
+			AllocationsPerSecond: 0.2, Survival: 0.8, OldestSeconds: 88,
+		}},
+		{
+			ID: "a3", Kind: Mmap, Bytes: 6291456, Blocks: 6, AllocatedBytes: 6291456, AllocatedBlocks: 6,
+			Survival: 1, OldestSeconds: 101, YoungestSeconds: 3, Frames: frames[1:],
+		},
+		{ID: "a4", Kind: Heap, Frames: frames[:1], Estimate: &Estimate{Class: "undecided", Young: Sum{Bytes: 64, Blocks: 1}, Survival: 0.01}},
+	}
+	r.StacksTotal = 9
+	r.Outstanding = Sum{Bytes: 6291456, Blocks: 6}
+	return r
+}
+
 // fixtures are the reports that golden files show in every form.
 func fixtures() map[string]*Report {
 	return map[string]*Report{
@@ -243,6 +300,8 @@ func fixtures() map[string]*Report {
 		"huge":       huge(),
 		"wide":       wideNames(),
 		"mmap":       mappings(),
+		"whole":      whole(),
+		"windows":    windows(),
 		"growth":     growthFixture(),
 		"growth-old": growthOfOldKernel(),
 	}

@@ -12,21 +12,29 @@ import (
 const (
 	unknownFrame   = "[unknown]"
 	truncatedFrame = "[truncated]"
+	estimatedFrame = "[estimated leak, bytes a minute]"
 )
 
 // Folded writes one line for each different stack, "root;...;leaf BYTES", as
 // flamegraph.pl and speedscope read it. Frames run outermost first, the last is
 // the caller of the allocation function; the number is the bytes outstanding.
-// A stack that is deeper than what is known of it starts with [truncated].
+// Estimates are bytes a minute, below a root that says so. A stack that is deeper than what is known of it starts with [truncated].
 func Folded(w io.Writer, r *Report) error {
 	var order []string
 	sums := make(map[string]uint64)
 	for i := range r.Stacks {
-		line := foldedStack(&r.Stacks[i])
+		line, bytes := foldedStack(&r.Stacks[i]), r.Stacks[i].Bytes
+		if e := r.Stacks[i].Estimate; e != nil {
+			// A root of its own keeps estimates and counts apart.
+			if bytes = e.leakRate(); bytes == 0 {
+				continue
+			}
+			line = estimatedFrame + ";" + line
+		}
 		if _, ok := sums[line]; !ok {
 			order = append(order, line)
 		}
-		sums[line] = addClamped(sums[line], r.Stacks[i].Bytes)
+		sums[line] = addClamped(sums[line], bytes)
 	}
 	var buf bytes.Buffer
 	for _, line := range order {

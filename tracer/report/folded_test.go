@@ -53,6 +53,9 @@ func checkFolded(t *testing.T, r *Report) {
 		if s.Truncated {
 			depth++
 		}
+		if s.Estimate != nil {
+			depths[depth+1] -= s.Estimate.leakRate()
+		}
 		depths[depth] -= s.Bytes
 	}
 	for depth, rest := range depths {

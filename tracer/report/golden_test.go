@@ -75,5 +75,6 @@ func TestGoldenTextOptions(t *testing.T) {
 		})
 	}
 	golden(t, "incomplete-color.txt", render(t, asText(TextOptions{Color: true}), incomplete()))
+	golden(t, "whole-top.txt", render(t, asText(TextOptions{Top: 1}), whole()))
 	golden(t, "mmap-verbose.txt", render(t, asText(TextOptions{Verbose: true}), mappings()))
 }

@@ -19,13 +19,13 @@ type Faults struct {
 	// was no room for.
 	Count uint64 `json:"count"`
 	Lost  uint64 `json:"lost"`
-	// Estimate is what they brought of memory that is not a file's, and is still
+	// FaultEstimate is what they brought of memory that is not a file's, and is still
 	// there.
-	Estimate
+	FaultEstimate
 }
 
-// Estimate is bytes that were derived from a sample.
-type Estimate struct {
+// FaultEstimate is bytes that were derived from a sample of page faults.
+type FaultEstimate struct {
 	Bytes   uint64 `json:"bytes"`
 	Samples uint64 `json:"samples"`
 	// Estimated is true, for readers of the JSON form.
@@ -33,7 +33,7 @@ type Estimate struct {
 }
 
 // Add takes up one sample.
-func (e *Estimate) Add(bytes uint64) {
+func (e *FaultEstimate) Add(bytes uint64) {
 	e.Bytes += bytes
 	e.Samples++
 	e.Estimated = true
@@ -42,7 +42,7 @@ func (e *Estimate) Add(bytes uint64) {
 // FaultStack is a call stack at which memory was touched for the first time.
 type FaultStack struct {
 	ID string `json:"id"`
-	Estimate
+	FaultEstimate
 	// Classes is Bytes by the class of the memory, largest first.
 	Classes   []ClassBytes `json:"classes"`
 	Truncated bool         `json:"truncated"`

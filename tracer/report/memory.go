@@ -92,8 +92,11 @@ type Segment struct {
 	NowBytes  uint64 `json:"now_bytes"`
 	// Count is how many chunks and the like are in it.
 	Count int `json:"count"`
-	// Name is what /proc/PID/maps calls it, Origin what is known of who mapped it.
-	Name   string `json:"name,omitempty"`
+	// Name is what /proc/PID/maps calls it.
+	Name string `json:"name,omitempty"`
+	// Stack is the ID of the stack that mapped it, where that is known, and Origin
+	// its innermost functions: a report may not show the stack.
+	Stack  string `json:"stack,omitempty"`
 	Origin string `json:"origin,omitempty"`
 }
 
@@ -109,7 +112,8 @@ func (m Memory) representable() Memory {
 	m.Segments = append([]Segment{}, m.Segments...)
 	for i := range m.Segments {
 		s := &m.Segments[i]
-		s.Class, s.Label, s.Name, s.Origin = bounded(s.Class), bounded(s.Label), bounded(s.Name), bounded(s.Origin)
+		s.Class, s.Label, s.Name = bounded(s.Class), bounded(s.Label), bounded(s.Name)
+		s.Stack, s.Origin = bounded(s.Stack), bounded(s.Origin)
 	}
 	return m
 }

@@ -41,7 +41,7 @@ func memoryFixture() *MemoryReport {
 				{Class: "library", Label: "libraries", Count: 1234, VirtualBytes: 40 * mib, ResidentBytes: mib, GrowthBytes: -4096},
 			},
 			Segments: []Segment{
-				{Start: 0x7f06f07ea000, End: 0x7f06f2ffe000, Class: "malloc_mmap", Label: "malloc's mmaps", ThenBytes: 80 * mib, NowBytes: 140 * mib, Count: 69, Origin: "mapped by make_session"},
+				{Start: 0x7f06f07ea000, End: 0x7f06f2ffe000, Class: "malloc_mmap", Label: "malloc's mmaps", ThenBytes: 80 * mib, NowBytes: 140 * mib, Count: 69, Stack: "9f31c2a07be4d115", Origin: "make_session < handle_request < main"},
 				{Start: 0x55d0c1f29000, End: 0x55d0c2b29000, Class: "brk", Label: "brk heap", ThenBytes: 12*mib - 1625292, NowBytes: 12 * mib, Count: 1, Name: "[heap]"},
 				{Start: 0x7f06e0000000, End: 0x7f06e0100000, Class: "malloc_mmap", Label: "malloc's mmaps", NowBytes: mib, Count: 1, Name: "/opt/data/file"},
 			},
@@ -49,6 +49,23 @@ func memoryFixture() *MemoryReport {
 			Verdict:       "malloc's mmaps grow 2.0 MiB/s in segments of 2.0 MiB, brk heap grows 52.9 KiB/s, resident grows 2.0 MiB/s",
 		},
 	}
+}
+
+// threads is an address space in which stacks of threads pile up, alike but for
+// one, some of which are beyond the list.
+func threads() *MemoryReport {
+	const mib = 1 << 20
+	r := memoryFixture()
+	m := &r.Memory
+	s := Segment{Class: "thread_stack", Label: "thread stacks", NowBytes: 8 * mib, Count: 1, Stack: "00000000000000a7", Origin: "pool_grow < serve"}
+	for i := range uint64(37) {
+		s.Start = 0x7f0700000000 - i*16*mib
+		s.End = s.Start + 8*mib
+		m.Segments = append(m.Segments, s)
+	}
+	m.Segments[20].Origin, m.Segments[20].Stack = "other_pool", "00000000000000a8"
+	m.SegmentsTotal = 4711
+	return r
 }
 
 func memoryFixtures() map[string]*MemoryReport {
@@ -76,7 +93,7 @@ func memoryFixtures() map[string]*MemoryReport {
 		Start: math.MaxUint64 - 1, End: math.MaxUint64, Class: "mmap", Label: "anonymous mmaps", ThenBytes: math.MaxUint64, NowBytes: math.MaxUint64,
 		Name: "/tmp/\u202egnp.so\n" + strings.Repeat("x", 9000), Origin: strings.Repeat("f\xff", 3000),
 	}
-	return map[string]*MemoryReport{"memory": memoryFixture(), "memory-partial": partial, "memory-hostile": hostile}
+	return map[string]*MemoryReport{"memory": memoryFixture(), "memory-partial": partial, "memory-hostile": hostile, "memory-threads": threads()}
 }
 
 func systemFixture() *SystemReport {
@@ -122,6 +139,7 @@ func TestGoldenMemory(t *testing.T) {
 		})
 	}
 	golden(t, "memory-narrow.txt", memoryText(t, memoryFixture(), TextOptions{Width: 1}))
+	golden(t, "memory-threads-narrow.txt", memoryText(t, threads(), TextOptions{Width: 1, Top: 4}))
 	golden(t, "memory-color.txt", memoryText(t, memoryFixture(), TextOptions{Color: true, Top: 1}))
 }
 

@@ -29,13 +29,16 @@ func TestPprofSums(t *testing.T) {
 		if name == "huge" {
 			continue // beyond int64
 		}
-		var want [4]int64
+		var want [5]int64
 		for _, s := range r.Stacks {
+			if s.Estimate != nil {
+				want[4] += int64(s.Estimate.leakRate())
+			}
 			for i, n := range []uint64{s.AllocatedBlocks, s.AllocatedBytes, s.Blocks, s.Bytes} {
 				want[i] += int64(n)
 			}
 		}
-		var got [4]int64
+		var got [5]int64
 		for _, s := range reparse(t, r).Sample {
 			for i, n := range s.Value {
 				got[i] += n

@@ -17,25 +17,29 @@ type Report struct {
 	Start           time.Time `json:"start"`
 	End             time.Time `json:"end"`
 	DurationSeconds float64   `json:"duration_seconds"`
-	// Mode is how calls were observed: "exact", every one of them, or "growth",
-	// those alone that change the address space. Stacks then hold what the address
-	// space has grown by and not given back, in whole pages.
-	Mode string `json:"mode"`
+	// Mode is how calls of allocation functions were observed (ModeExact and
+	// following), TracedFraction the part of the time in which they were. System
+	// calls are observed all the time.
+	Mode           string  `json:"mode"`
+	TracedFraction float64 `json:"traced_fraction"`
+	// Sampling is there in ModeWindows.
+	Sampling *Sampling `json:"sampling,omitempty"`
 	// Complete is false where anything was lost: figures are then lower bounds.
 	Complete bool   `json:"complete"`
 	Events   Events `json:"events"`
 	// OlderSeconds is the age below which a block is not counted in
 	// Outstanding and Stacks; such blocks are summed in Young.
 	OlderSeconds float64 `json:"older_seconds"`
-	Outstanding  Sum     `json:"outstanding"`
-	Young        Sum     `json:"young"`
+	// In ModeWindows and ModeGrowth they are what system calls added.
+	Outstanding Sum `json:"outstanding"`
+	Young       Sum `json:"young"`
 	// Stacks are sorted, worst first. StacksTotal is how many there were
 	// before the list was cut to the number asked for.
 	Stacks      []Stack `json:"stacks"`
 	StacksTotal int     `json:"stacks_total"`
 	// MallocSplit is there where the process uses glibc's malloc.
 	MallocSplit *MallocSplit `json:"malloc_split,omitempty"`
-	// Growth is there in mode "growth".
+	// Growth is there in ModeGrowth.
 	Growth *Growth `json:"growth,omitempty"`
 	// Memory is the process's address space, System the machine's memory; either
 	// is absent where it could not be looked at.
@@ -133,14 +137,16 @@ type Stack struct {
 	Survival        float64 `json:"survival"`
 	OldestSeconds   float64 `json:"oldest_seconds"`
 	YoungestSeconds float64 `json:"youngest_seconds"`
+	// Estimate is there where the stack was observed in windows of time.
+	Estimate *Estimate `json:"estimate,omitempty"`
 	// Served is Bytes and Blocks by the way malloc served them; only of glibc.
 	Served *Served `json:"served,omitempty"`
 	// Grown is Bytes by the class of the memory, largest first, and FaultedIn what
-	// of it is in memory by the faults that were sampled; both in mode "growth".
-	Grown     []ClassBytes `json:"grown,omitempty"`
-	FaultedIn *Estimate    `json:"faulted_in,omitempty"`
+	// of it is in memory by the faults that were sampled; both in ModeGrowth.
+	Grown     []ClassBytes   `json:"grown,omitempty"`
+	FaultedIn *FaultEstimate `json:"faulted_in,omitempty"`
 	// InAllocator: the system call came from inside of an allocation function. It is
-	// known in mode "growth".
+	// known in ModeGrowth.
 	InAllocator bool `json:"in_allocator,omitempty"`
 	// Truncated: the stack is deeper than the frames below.
 	Truncated bool `json:"truncated"`

@@ -41,10 +41,12 @@ func Text(w io.Writer, r *Report, opt TextOptions) error {
 	}
 	p.target(r, opt)
 	p.events(r, opt)
+	p.sampling(r)
 	p.trouble(r)
 	p.totals(r)
 	p.split(r)
 	p.verdict(r)
+	p.suspects(r)
 	p.stacks(r, opt)
 	p.surroundings(r, opt)
 	p.notes(r)
@@ -104,8 +106,8 @@ func (p *printer) events(r *Report, opt TextOptions) {
 	}
 	items := texts(escape(when))
 	switch r.Mode {
-	case "":
-	case "exact":
+	case "", ModeWindows:
+	case ModeExact:
 		items = append(items, texts("every call")...)
 	default:
 		items = append(items, texts("mode "+escape(r.Mode))...)
@@ -113,7 +115,10 @@ func (p *printer) events(r *Report, opt TextOptions) {
 	p.flow(span{}, 0, " ", joined(",", items)...)
 
 	e := r.Events
-	items = texts(counted(e.Alloc, "allocation"), counted(e.Free, "free"))
+	items = nil
+	if r.Mode != ModeWindows {
+		items = texts(counted(e.Alloc, "allocation"), counted(e.Free, "free"))
+	}
 	for _, c := range []struct {
 		n    uint64
 		noun string
@@ -205,6 +210,9 @@ func (p *printer) totals(r *Report) {
 		age = seconds(r.OlderSeconds)
 	}
 	if r.Outstanding.Blocks == 0 && r.Outstanding.Bytes == 0 {
+		if r.Mode == ModeWindows {
+			return
+		}
 		text := "Nothing is outstanding."
 		if age != "" {
 			text = "No outstanding allocation is older than " + age + "."
@@ -217,9 +225,15 @@ func (p *printer) totals(r *Report) {
 		return
 	}
 	lead := span{"Outstanding: ", bold}
+	if r.Mode == ModeWindows {
+		lead.text = "Grown by: "
+	}
 	items := []span{{exactBytes(r.Outstanding.Bytes), bold}, {"in " + counted(r.Outstanding.Blocks, "block"), plain}}
 	if age != "" {
 		items = append(items, span{"at least " + age + " old", plain})
+	}
+	if r.Mode == ModeWindows {
+		items = append(items, texts("(counted, not estimated)")...)
 	}
 	p.flow(lead, 0, " ", items...)
 	if r.Young.Blocks > 0 {

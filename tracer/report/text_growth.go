@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// growthText writes a report in mode "growth".
+// growthText writes a report in ModeGrowth.
 func (p *printer) growthText(r *Report, opt TextOptions) {
 	p.target(r, opt)
 	p.watched(r)
@@ -16,10 +16,7 @@ func (p *printer) growthText(r *Report, opt TextOptions) {
 	}
 	p.grownTotals(r)
 	p.verdict(r)
-	shown := r.Stacks
-	if opt.Top > 0 && opt.Top < len(shown) {
-		shown = shown[:opt.Top]
-	}
+	shown := shownStacks(r, opt)
 	columns := p.frameColumns(shown)
 	var sum Sum
 	for i := range shown {

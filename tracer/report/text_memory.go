@@ -3,8 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -38,7 +36,7 @@ func (p *printer) memory(m *Memory, opt TextOptions) {
 				Rate(r.Interval.Low), Rate(r.Interval.High), 100*r.Interval.Confidence), plain)
 		}
 	}
-	p.segments(m, opt)
+	p.segments(m, nil, opt)
 	for i, n := range m.Notes {
 		if i == 0 {
 			p.newline()
@@ -62,7 +60,7 @@ func (p *printer) surroundings(r *Report, opt TextOptions) {
 	if m := r.Memory; m != nil {
 		p.newline()
 		p.regions(m)
-		p.segments(m, opt)
+		p.segments(m, shownStacks(r, opt), opt)
 		for i, n := range m.Notes {
 			if i == 0 {
 				p.newline()
@@ -193,46 +191,4 @@ func (p *printer) regions(m *Memory) {
 		change = Size(uint64(-n)) + " less than at the start"
 	}
 	p.paragraph(span{}, "Resident by the kernel's count: "+Size(m.StatmResidentBytes)+", "+change, plain)
-}
-
-// segments lists the growing segments.
-func (p *printer) segments(m *Memory, opt TextOptions) {
-	shown := m.Segments
-	if opt.Top > 0 && opt.Top < len(shown) {
-		shown = shown[:opt.Top]
-	}
-	if len(shown) == 0 {
-		return
-	}
-	p.newline()
-	p.line(span{"Growing segments", bold})
-	for i := range shown {
-		s := &shown[i]
-		address := func(a uint64) string { return fmt.Sprintf("%012s", strconv.FormatUint(a, 16)) }
-		items := []span{
-			{text: pad(cutRight(escape(s.Label), labelWidth-1), labelWidth-1)},
-			{text: fmt.Sprintf("%9s -> %9s", Size(s.ThenBytes), Size(s.NowBytes))},
-		}
-		if s.Class == "malloc_mmap" {
-			items = append(items, span{text: counted(uint64(max(s.Count, 0)), "chunk")})
-		}
-		lead := "  " + address(s.Start) + "-" + address(s.End) + "  "
-		if p.width < defaultWidth {
-			p.line(span{text: strings.TrimRight(lead, " ")})
-			lead = "    "
-			for i := range items {
-				items[i].text = strings.Join(strings.Fields(items[i].text), " ")
-			}
-		}
-		p.flow(span{text: lead}, 4, "  ", items...)
-		if s.Origin != "" {
-			p.flow(span{text: "    "}, 4, " ", span{text: cutRight(escape(s.Origin), p.width-4)})
-		}
-		if s.Name != "" && s.Name[0] == '/' {
-			p.flow(span{text: "    "}, 4, " ", span{text: shortenPath(escape(s.Name), p.width-4)})
-		}
-	}
-	if hidden := max(m.SegmentsTotal, len(m.Segments)) - len(shown); hidden > 0 {
-		p.paragraph(span{text: "  "}, "and "+counted(uint64(hidden), "smaller one"), plain)
-	}
 }

@@ -15,21 +15,36 @@ const (
 
 // stacks writes the stacks, worst first, and what the rest of them amount to.
 func (p *printer) stacks(r *Report, opt TextOptions) {
-	shown := r.Stacks
-	if opt.Top > 0 && opt.Top < len(shown) {
-		shown = shown[:opt.Top]
-	}
+	shown := shownStacks(r, opt)
 	layout := p.frameColumns(shown)
 	var sum Sum
 	for i := range shown {
+		if e := shown[i].Estimate; e != nil && !e.Suspect() && !opt.Verbose {
+			continue
+		}
 		p.newline()
-		p.stackHead(r, i, opt)
+		switch {
+		case shown[i].Estimate != nil:
+			p.estimateHead(&shown[i], i, opt)
+		case shown[i].Kind == Grown:
+			p.grownStack(r, i, opt)
+		default:
+			p.stackHead(r, i, opt)
+		}
 		p.frames(&shown[i], layout, opt)
 		p.blocks(&shown[i])
 		sum.Bytes = addClamped(sum.Bytes, shown[i].Bytes)
 		sum.Blocks = addClamped(sum.Blocks, shown[i].Blocks)
 	}
 	p.remainder(r, len(shown), sum)
+}
+
+// shownStacks returns the stacks that are written out.
+func shownStacks(r *Report, opt TextOptions) []Stack {
+	if opt.Top > 0 && opt.Top < len(r.Stacks) {
+		return r.Stacks[:opt.Top]
+	}
+	return r.Stacks
 }
 
 // addClamped adds without wrapping around.
@@ -48,6 +63,12 @@ func (p *printer) remainder(r *Report, shown int, sum Sum) {
 		Blocks: r.Outstanding.Blocks - min(sum.Blocks, r.Outstanding.Blocks),
 	}
 	hidden := max(r.StacksTotal, len(r.Stacks)) - shown
+	if r.Mode == ModeWindows {
+		p.unsuspected(r)
+		if rest == (Sum{}) {
+			return
+		}
+	}
 	if hidden <= 0 && rest == (Sum{}) {
 		return
 	}
@@ -65,6 +86,20 @@ func (p *printer) remainder(r *Report, shown int, sum Sum) {
 		counted(uint64(hidden), "more stack")+verb+exactBytes(rest.Bytes),
 		"in "+counted(rest.Blocks, "block")+" ("+share(rest.Bytes, r.Outstanding.Bytes)+"):",
 		"-T 0 shows all")...)
+}
+
+// unsuspected says how many stacks have estimates that are not written out.
+func (p *printer) unsuspected(r *Report) {
+	hidden := max(r.StacksTotal-len(r.Stacks), 0)
+	for i := range r.Stacks {
+		if e := r.Stacks[i].Estimate; e != nil && !e.Suspect() {
+			hidden++
+		}
+	}
+	if hidden > 0 {
+		p.newline()
+		p.paragraph(span{}, counted(uint64(hidden), "more stack")+" with blocks that outlived a window, which nothing calls a leak: -v shows", plain)
+	}
 }
 
 // stackHead writes the figures of the i-th stack.

@@ -4,14 +4,21 @@
 // Leaks 1,000,003 bytes in each of the ways in which glibc and a program get
 // memory, with malloc's defaults. See ledger.h for the protocol. The mappings
 // are 1,003,520 bytes in the ledger, rounded up to pages.
+//
+// Usage: ways [brk|arena|mmapped|realloc|direct|mremap]
+//
+// Given one of the ways it goes that alone, and takes nine seconds for it, so
+// that growth can be told.
 
-#define SITES(X) X(brk) X(arena) X(mmapped) X(direct) X(mremap)
+#define SITES(X) X(brk) X(arena) X(mmapped) X(realloc) X(direct) X(mremap)
 #include "ledger.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
 
-enum { LEAK = 1000003, SMALL = 1009, LARGE = 200000 };
+enum { LEAK = 1000003, SMALL = 1009, LARGE = 142857, STEP = 40000, MICROSECONDS = 9000000 };
+
+static int slowly;
 
 static size_t page_size;
 
@@ -28,6 +35,13 @@ static void touch(void *p, size_t n)
     check(p != NULL && p != MAP_FAILED, "no memory");
     for (i = 0; i < n; i += page_size)
         ((volatile char *)p)[i] = 1;
+}
+
+// pace waits after one of so many steps.
+static void pace(size_t steps)
+{
+    if (slowly)
+        usleep(MICROSECONDS / steps);
 }
 
 // Small blocks in the main thread: the brk heap.
@@ -63,30 +77,42 @@ SITE void *site_direct(size_t n)
     return call_mmap(n);
 }
 
-// One page at first, the rest by mremap, both from this function, so that it
-// is to blame whoever is charged for the growth.
-SITE void *site_mremap(size_t n)
+// The first step is malloc's, and above the threshold; by the others the chunk
+// grows, and stays a mapping.
+SITE void *site_realloc(void *p, size_t n)
 {
-    void *p = call_mmap(page_size);
+    return realloc(p, n);
+}
 
-    called(2);
-    return p == MAP_FAILED ? p : call_mremap(p, page_size, n);
+// The first step is an mmap, by the others that grows, from this function both,
+// so that it is to blame whoever is charged for the growth.
+SITE void *site_mremap(void *p, size_t from, size_t n)
+{
+    return p == NULL ? call_mmap(n) : call_mremap(p, from, n);
 }
 
 // leak allocates LEAK bytes in blocks of the given size. The last block takes
-// the rest as well, for none may be smaller: that would change its way.
+// the rest as well, for none may be smaller: that would change its way. left is
+// volatile lest the compiler makes a copy of the call for the last block, and so
+// another stack.
 static void leak(enum site s, void *(*alloc)(size_t), size_t size)
 {
-    size_t left = LEAK;
+    volatile size_t left = LEAK;
 
     while (left > 0) {
         size_t n = left < 2 * size ? left : size;
 
         called(1);
         touch(alloc(n), n);
-        hold(s, n);
+        hold(s, s == S_direct ? pages(n) : n);
         left -= n;
+        pace(LEAK / size);
     }
+}
+
+static void leak_brk(void)
+{
+    leak(S_brk, site_brk, SMALL);
 }
 
 static void *arena_main(void *arg)
@@ -96,21 +122,80 @@ static void *arena_main(void *arg)
     return NULL;
 }
 
-int main(void)
+static void leak_arena(void)
 {
     pthread_t t;
 
-    page_size = (size_t)sysconf(_SC_PAGESIZE);
-    ledger_ready();
-    leak(S_brk, site_brk, SMALL);
     check(pthread_create(&t, NULL, arena_main, NULL) == 0, "pthread_create");
     check(pthread_join(t, NULL) == 0, "pthread_join");
-    leak(S_mmapped, site_mmapped, LARGE);
+}
 
-    called(1);
-    touch(site_direct(LEAK), LEAK);
-    hold(S_direct, pages(LEAK));
-    touch(site_mremap(LEAK), LEAK);
+static void leak_mmapped(void)
+{
+    leak(S_mmapped, site_mmapped, LARGE);
+}
+
+// Whole pages, so that in all no more is rounded up than for one mapping.
+static void leak_direct(void)
+{
+    leak(S_direct, site_direct, 10 * page_size);
+}
+
+static void leak_realloc(void)
+{
+    void *p = NULL;
+    size_t from = 0, n;
+
+    for (n = 4 * STEP; from < LEAK; n += STEP) {
+        size_t to = n < LEAK ? n : LEAK;
+
+        called(1);
+        p = site_realloc(p, to);
+        touch(p, to);
+        from = to;
+        pace(LEAK / STEP);
+    }
+    hold(S_realloc, LEAK);
+}
+
+static void leak_mremap(void)
+{
+    void *p = NULL;
+    size_t from = 0, n;
+
+    for (n = STEP; from < LEAK; n += STEP) {
+        size_t to = n < LEAK ? n : LEAK;
+
+        called(1);
+        p = site_mremap(p, from, to);
+        touch(p, to);
+        from = to;
+        pace(LEAK / STEP);
+    }
     hold(S_mremap, pages(LEAK));
+}
+
+static const struct {
+    const char *name;
+    void (*leak)(void);
+} ways[] = {
+    {"brk", leak_brk},
+    {"arena", leak_arena},
+    {"mmapped", leak_mmapped},
+    {"realloc", leak_realloc},
+    {"direct", leak_direct},
+    {"mremap", leak_mremap},
+};
+
+int main(int argc, char **argv)
+{
+    size_t i;
+
+    page_size = (size_t)sysconf(_SC_PAGESIZE);
+    slowly = argc > 1;
+    ledger_ready();
+    for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+        if (argc < 2 || strcmp(argv[1], ways[i].name) == 0)
+            ways[i].leak();
     ledger_finish();
 }

@@ -69,8 +69,8 @@ type point struct{ seconds, value float64 }
 // Slope estimates how the quantity, which is value at now (ns), develops, per
 // second. With at least three samples it is the Theil-Sen estimator, the
 // median of the slopes of all pairs of samples, except that it is 0 where a
-// single step could explain the samples: a cache that was filled once is not
-// a leak. A Series too young for that gives the mean rate since origin (ns),
+// single step could explain the samples, and where a growth has not lasted: a
+// cache that was filled once, at whatever pace, is not a leak. A Series too young for that gives the mean rate since origin (ns),
 // the time at which observation began. Slope does not change s.
 func (s *Series) Slope(origin, now, value uint64) float64 {
 	recent := *s
@@ -82,7 +82,31 @@ func (s *Series) Slope(origin, now, value uint64) float64 {
 		return float64(value) / (float64(now-origin) / float64(time.Second))
 	}
 	var buf [maxSamples + 1]point
-	return theilSen(recent.points(buf[:0], now, value))
+	pts := recent.points(buf[:0], now, value)
+	slope := theilSen(pts)
+	if slope > 0 && !lasts(pts, slope) {
+		return 0
+	}
+	return slope
+}
+
+// lasts reports whether pts, which are in order of time and grow by slope, still
+// do in the last third of the time: above all that the second third had, by a
+// quarter at least of what slope makes of that time. Less is noise; what the
+// first third had may be a start-up that is over.
+func lasts(pts []point, slope float64) bool {
+	start, end := pts[0].seconds, pts[len(pts)-1].seconds
+	third := (end - start) / 3
+	var before, height float64
+	for _, p := range pts {
+		switch {
+		case p.seconds >= end-third:
+			height = max(height, p.value)
+		case p.seconds >= start+third:
+			before = max(before, p.value)
+		}
+	}
+	return height-before >= slope*third/4
 }
 
 // points appends the samples and the value now. Seconds count from the first

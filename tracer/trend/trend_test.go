@@ -47,6 +47,30 @@ func TestSlope(t *testing.T) {
 			value: func(at time.Duration) uint64 { return 1 + uint64(at/(15*time.Second))*mib },
 			run:   29 * time.Second,
 		},
+		// Filled in half the time, then used: the size varies by 1 %.
+		"filled slowly": {
+			value: func(at time.Duration) uint64 {
+				return uint64(min(at.Seconds(), 15)*mib) + uint64(at%(7*time.Millisecond))*mib/100/1e7
+			},
+			run: 30 * time.Second,
+		},
+		"grows after a peak at the start": {
+			value: func(at time.Duration) uint64 {
+				if at < 2*time.Second {
+					return 100 * mib
+				}
+				return uint64(at.Seconds() * mib)
+			},
+			run: 30 * time.Second, want: mib, tol: 0.1 * mib,
+		},
+		"grows by rare steps": {
+			value: func(at time.Duration) uint64 { return uint64(at/(9*time.Second)) * 9 * mib },
+			run:   30 * time.Second, want: mib, tol: 0.3 * mib,
+		},
+		"sawtooth that rises": {
+			value: func(at time.Duration) uint64 { return uint64(at.Seconds()*mib) + uint64(at%time.Second)/500 },
+			run:   30 * time.Second, want: mib, tol: 0.1 * mib,
+		},
 		"sawtooth": {
 			value: func(at time.Duration) uint64 { return uint64(at%time.Second) / 1000 },
 			// Noise: anything far below its height over the run will do.

@@ -146,6 +146,10 @@ func TestGrowth(t *testing.T) {
 			if got := l.Live().Bytes; got != sum {
 				t.Errorf("%d bytes in all, want %d", got, sum)
 			}
+			l.Each(pid, func(start, end uint64, _ event.StackID) { sum -= end - start })
+			if sum != 0 {
+				t.Errorf("the regions are %d bytes less", int64(sum))
+			}
 		})
 	}
 }

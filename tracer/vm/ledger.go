@@ -256,6 +256,14 @@ func (l *Ledger) Gap(pid uint32, t uint64) {
 	}
 }
 
+// Unmapped says that nothing was mapped in [start, end) at time t (ns), whatever
+// became of it: an munmap that was not seen. It counts as one.
+func (l *Ledger) Unmapped(pid uint32, start, end, t uint64) {
+	if sp, ok := l.spaces[pid]; ok && start < end {
+		l.cut(sp, start, end, t)
+	}
+}
+
 // drop removes the regions of the mappings for which gone is true, without
 // their counting as unmapped. It returns what they were.
 func (l *Ledger) drop(sp *space, gone func(*mapping) bool) (sum live.Sum) {

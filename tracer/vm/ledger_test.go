@@ -399,3 +399,41 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("dropped %v, want 51 pages", got)
 	}
 }
+
+func TestEach(t *testing.T) {
+	l := NewLedger()
+	// The middle of the first is given back; the second is the allocator's.
+	play(t, l, []any{mmap(1, 10, 5, stackA), allocator(mmap(2, 20, 5, stackB)), mmap(3, 2, 1, stackB), munmap(4, 12, 1)})
+	type part struct {
+		Stack       event.StackID
+		Page, Pages uint64
+	}
+	var got []part
+	l.Each(pid, func(start, end uint64, s event.StackID) {
+		got = append(got, part{s, (start - base) / pageSize, (end - start) / pageSize})
+	})
+	want := []part{{stackB, 2, 1}, {stackA, 10, 2}, {stackA, 13, 2}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	l.Each(other, func(uint64, uint64, event.StackID) { t.Error("a process that is not known has regions") })
+}
+
+// What is not there any more is gone, unless it was mapped after that was seen.
+func TestUnmapped(t *testing.T) {
+	l := NewLedger()
+	play(t, l, []any{mmap(1, 10, 5, stackA), mmap(2, 20, 5, stackA), mmap(9, 30, 5, stackB)})
+	l.Unmapped(pid, base+12*pageSize, base+40*pageSize, 5)
+	l.Unmapped(pid, base, base, 5)
+	l.Unmapped(other, 0, base+40*pageSize, 5)
+	var got []uint64
+	l.Each(pid, func(start, end uint64, _ event.StackID) {
+		got = append(got, (start-base)/pageSize, (end-base)/pageSize)
+	})
+	if diff := cmp.Diff([]uint64{10, 12, 30, 35}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if want := (live.Sum{Bytes: 7 * pageSize, Blocks: 2}); l.Live() != want {
+		t.Errorf("%+v is live, want %+v", l.Live(), want)
+	}
+}

@@ -1,6 +1,9 @@
 package vm
 
-import "memtrace/tracer/live"
+import (
+	"memtrace/tracer/event"
+	"memtrace/tracer/live"
+)
 
 // Counters says what was seen of a process: system calls of the program and of
 // its allocator that did not fail, as far as that is known, late unmaps
@@ -56,6 +59,18 @@ func (l *Ledger) Snapshot(opt live.Options) Snapshot {
 	}
 	counters, exited := l.counters(opt.PID)
 	return Snapshot{census.Snapshot(exited), counters}
+}
+
+// Each calls f with every outstanding region [start, end) of process pid and the
+// stack that mapped it, in order of address.
+func (l *Ledger) Each(pid uint32, f func(start, end uint64, stack event.StackID)) {
+	if sp, ok := l.spaces[pid]; ok {
+		sp.regions.each(func(r region) {
+			if r.of.stack.shown() {
+				f(r.start, r.end, r.of.stack.key.ID)
+			}
+		})
+	}
 }
 
 // Live returns the sum of the outstanding regions of all processes, of any age.

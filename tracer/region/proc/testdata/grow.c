@@ -3,7 +3,7 @@
 //
 // Grows in one way, a step for every line that it is given:
 //
-//     grow brk|mmap|mremap|malloc|arena|stacks|none|churn|fragment|holes
+//     grow brk|mmap|mremap|malloc|arena|stacks|none|churn|fragment|holes|cache
 //     grow regions N
 //
 // It says "ready PID", and then "ok" when a step is done. With regions it has N
@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { BLOCKS = 4001, BLOCK = 1009, SMALL = 100003, SEGMENT = 2 << 20, STACK = 1 << 20 };
+enum { BLOCKS = 4001, BLOCK = 1009, SMALL = 100003, SEGMENT = 2 << 20, STACK = 1 << 20, CACHE_STEPS = 13 };
 
 static char *blocks[BLOCKS];
 static unsigned steps;
@@ -130,6 +130,20 @@ static void grow_holes(void)
     }
 }
 
+// A cache that is full after a third of the steps of the tests, and holes from
+// then on: what is held is large and stays as it is, while the heap grows.
+static void grow_cache(void)
+{
+    int i;
+
+    if (steps > CACHE_STEPS) {
+        grow_holes();
+        return;
+    }
+    for (i = 0; i < 9; i++)
+        memset(need(malloc(SMALL)), 1, SMALL);
+}
+
 static void map_regions(int n)
 {
     int i;
@@ -147,8 +161,8 @@ static const struct mode {
     void (*step)(void);
 } modes[] = {
     { "brk", grow_heap }, { "mmap", grow_mmap }, { "malloc", grow_malloc }, { "arena", grow_heap },
-    { "stacks", grow_stacks }, { "none", grow_none },
-    { "churn", grow_churn }, { "mremap", grow_mremap }, { "fragment", fragment }, { "holes", grow_holes }, { "regions", grow_none },
+    { "mremap", grow_mremap }, { "stacks", grow_stacks }, { "none", grow_none }, { "churn", grow_churn },
+    { "fragment", fragment }, { "holes", grow_holes }, { "cache", grow_cache }, { "regions", grow_none },
 };
 
 static void *serve(void *arg)

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"memtrace/tracer/report"
+	"memtrace/tracer/testprog"
+)
+
+// budget are the flags of the default mode.
+var budget = []string{"--max-overhead", "3"}
+
+// settings of TestWindows, for longer runs by hand: MEMTRACE_WINDOWS_RUNS runs of
+// MEMTRACE_WINDOWS_SECONDS each.
+func windowsSetting(t *testing.T, name string, usual int) int {
+	t.Helper()
+	text := os.Getenv("MEMTRACE_WINDOWS_" + name)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// leaks are the sites of churn that leak small blocks, and what their leaks are
+// called.
+var leaks = map[string]string{
+	"site_leak_rare": "leak", "site_leak_some": "leak", "site_leak_many": "leak", "site_leak_list": "active leak",
+}
+
+// Of a process that does millions of calls a second the leaks are found, and
+// nothing else is called one.
+func TestWindows(t *testing.T) {
+	testprog.NeedRoot(t)
+	runs, length := windowsSetting(t, "RUNS", 1), windowsSetting(t, "SECONDS", 75)
+	held, made := 0, 0
+	for run := range runs {
+		r, truth := watchChurn(t, time.Duration(length)*time.Second)
+		suspects := 0
+		for i, s := range r.Stacks {
+			site := siteOf(&s)
+			if s.Estimate == nil || !s.Estimate.Suspect() {
+				continue
+			}
+			suspects++
+			want, leaks := leaks[site]
+			if !leaks || i >= 4 {
+				t.Errorf("run %d: #%d, %s, is called a %s: %+v", run, i+1, site, s.Estimate.Class, *s.Estimate)
+				continue
+			}
+			if s.Estimate.Class != want {
+				t.Errorf("run %d: %s is called a %s, want %s", run, site, s.Estimate.Class, want)
+			}
+			made++
+			rate := s.Estimate.LeakBlocksPerSecond
+			if rate.Low <= truth[site] && truth[site] <= rate.High {
+				held++
+			} else if truth[site] < rate.Low/2 || truth[site] > rate.High*2 {
+				t.Errorf("run %d: %s leaks %.2f blocks a second, not %+v", run, site, truth[site], rate)
+			}
+			t.Logf("run %d: %s leaks %.2f blocks a second: %.2f [%.2f - %.2f], confidence %.4f",
+				run, site, truth[site], rate.Value, rate.Low, rate.High, s.Estimate.Confidence)
+		}
+		// The rarest leak takes two minutes.
+		if least := 3 + min(length/120, 1); suspects < least {
+			t.Errorf("run %d: %d leaks are found, want %d", run, suspects, least)
+		}
+		checkLarge(t, r)
+		t.Logf("run %d: %+v", run, *r.Sampling)
+	}
+	t.Logf("%d of %d intervals hold the true rate", held, made)
+	if runs >= 10 && held*10 < made*9 {
+		t.Errorf("%d of %d intervals hold the true rate", held, made)
+	}
+}
+
+// watchChurn watches the program churn for so long. It also returns how many blocks
+// a second each of its sites leaked.
+func watchChurn(t *testing.T, d time.Duration) (*report.Report, map[string]float64) {
+	t.Helper()
+	p := testprog.Start(t, "churn")
+	p.Say("go")
+	m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()), "-d", d.String())...)
+	if code := m.wait(); code != exitOK {
+		t.Fatalf("memtrace ended with %d: %s", code, m.stderr.String())
+	}
+	r := m.reports()[0]
+	if r.Mode != report.ModeWindows || r.TracedFraction <= 0 || r.TracedFraction > 0.2 || r.Sampling == nil {
+		t.Fatalf("mode %q, traced %.3f of the time", r.Mode, r.TracedFraction)
+	}
+	p.Say("end")
+	var pairs, ms int64
+	scanLine(t, p.Line(), "pairs %d", &pairs)
+	scanLine(t, p.Line(), "milliseconds %d", &ms)
+	truth := make(map[string]float64)
+	for site, sum := range p.Ledger().Sites {
+		truth[site] = float64(sum.Blocks) * 1000 / float64(ms)
+	}
+	t.Logf("%.1f M pairs a second", float64(pairs)/float64(ms)/1000)
+	return r, truth
+}
+
+// checkLarge looks whether large blocks, which are mappings of their own, are
+// counted: churn makes one of 1 MiB every 10 to 30 seconds.
+func checkLarge(t *testing.T, r *report.Report) {
+	t.Helper()
+	var large []report.Stack
+	for _, s := range r.Stacks {
+		if siteOf(&s) == "site_leak_large" {
+			large = append(large, s)
+		}
+	}
+	const mapping = 1<<20 + 4096
+	if len(large) != 1 {
+		t.Errorf("%d stacks of large blocks, want 1", len(large))
+		return
+	}
+	s := large[0]
+	least, most := uint64(r.DurationSeconds/30), uint64(r.DurationSeconds/10)+1
+	if s.Estimate != nil || s.Kind != report.Heap || s.Blocks < least || s.Blocks > most || s.Bytes != s.Blocks*mapping {
+		t.Errorf("large blocks are %+v, want %d to %d of %d bytes", s, least, most, mapping)
+	}
+	if s.Served == nil || s.Served.Mmap.Blocks != s.Blocks || s.Frames[0].Function != "site_leak_large" {
+		t.Errorf("large blocks are served %+v, by %s", s.Served, s.Frames[0].Function)
+	}
+}
+
+// siteOf is the site that a stack belongs to.
+func siteOf(s *report.Stack) string {
+	for _, f := range s.Frames {
+		if strings.HasPrefix(f.Function, "site_") {
+			return f.Function
+		}
+	}
+	return ""
+}
+
+// A process that does few calls is traced exactly.
+func TestWindowsQuiet(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Start(t, "churn", "--pairs-per-second", "2000")
+	m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()))...)
+	p.Say("go")
+	time.Sleep(5 * time.Second)
+	p.Say("end")
+	var n int64
+	scanLine(t, p.Line(), "pairs %d", &n)
+	scanLine(t, p.Line(), "milliseconds %d", &n)
+	ledger := p.Ledger()
+	r := m.stop()
+	compare(t, r, ledger)
+	if r.Mode != report.ModeExact || r.TracedFraction != 1 || r.Sampling != nil {
+		t.Errorf("mode %q, traced %v", r.Mode, r.TracedFraction)
+	}
+}
+
+// A process that starts to do many calls is no longer traced exactly, and no figure
+// of before is mixed up with those after.
+func TestCoreWindows(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Start(t, "churn")
+	m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()))...)
+	time.Sleep(500 * time.Millisecond)
+	p.Say("go")
+	time.Sleep(8 * time.Second)
+	r := m.stop()
+	if r.Mode != report.ModeWindows || r.Sampling.SinceSeconds < 0.4 || r.Sampling.Windows == 0 {
+		t.Fatalf("mode %q, %+v", r.Mode, r.Sampling)
+	}
+	for _, s := range r.Stacks {
+		if s.Kind == report.Heap && s.Estimate == nil && (s.Served == nil || s.Served.Mmap.Bytes != s.Bytes) {
+			t.Errorf("%s is counted: %+v", siteOf(&s), s)
+		}
+	}
+	if r.Events.Alloc+r.Events.Free != 0 {
+		t.Errorf("events %+v", r.Events)
+	}
+}
+
+// Windows come and go without a trace in the process, and end with it.
+func TestWindowsEnd(t *testing.T) {
+	testprog.NeedRoot(t)
+	for _, kill := range []bool{false, true} {
+		p := testprog.Start(t, "churn")
+		p.Say("go")
+		files, programs, maps := openFiles(t), loadedPrograms(t), loadedMaps(t)
+		m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()))...)
+		time.Sleep(3 * time.Second)
+		if kill {
+			p.Kill()
+			if code := m.wait(); code != exitOK {
+				t.Fatalf("memtrace ended with %d: %s", code, m.stderr.String())
+			}
+			if r := m.reports()[0]; !r.Target.Exited || r.Mode != report.ModeWindows {
+				t.Errorf("exited %v, mode %q", r.Target.Exited, r.Mode)
+			}
+		} else if r := m.stop(); r.Sampling == nil || r.Sampling.Windows == 0 {
+			t.Errorf("sampling %+v", r.Sampling)
+		}
+		if got := openFiles(t); got > files {
+			t.Errorf("%d files are open, %d were before", got, files)
+		}
+		if got := loadedPrograms(t); got > programs {
+			t.Errorf("%d BPF programs are loaded, %d were before", got, programs)
+		}
+		if got := loadedMaps(t); got > maps {
+			t.Errorf("%d BPF maps are loaded, %d were before", got, maps)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package tracer
+
+import (
+	"testing"
+	"time"
+
+	"memtrace/tracer/target"
+	"memtrace/tracer/testprog"
+)
+
+// BenchmarkWindow reports what putting probes on a busy process and taking them
+// away takes of memtrace's time.
+func BenchmarkWindow(b *testing.B) {
+	testprog.NeedRoot(b)
+	p := testprog.Start(b, "churn")
+	k, err := checkKernel()
+	if err != nil {
+		b.Fatal(err)
+	}
+	progs, err := load(Config{}.withDefaults(), k)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer progs.objs.Close()
+	found, err := target.Find(p.PID())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer found.Close()
+	p.Say("go")
+	var attach, detach, own time.Duration
+	n := 0
+	for b.Loop() {
+		before, start := ownTime(), time.Now()
+		var all links
+		for _, o := range found.Objects {
+			l, err := attachObject(progs, k, p.PID(), o, allProbes)
+			if err != nil {
+				b.Fatal(err)
+			}
+			all = append(all, l...)
+		}
+		attached := time.Now()
+		if err := all.Close(); err != nil {
+			b.Fatal(err)
+		}
+		attach += attached.Sub(start)
+		detach += time.Since(attached)
+		own += ownTime() - before
+		n++
+	}
+	b.ReportMetric(float64(attach.Microseconds())/1e3/float64(n), "attach-ms")
+	b.ReportMetric(float64(detach.Microseconds())/1e3/float64(n), "detach-ms")
+	b.ReportMetric(float64(own.Microseconds())/1e3/float64(n), "processor-ms")
+	p.Say("end")
+}

@@ -1,0 +1,97 @@
+package tracer
+
+import (
+	"math"
+	"time"
+)
+
+// Lengths of what a window is made of, and of the time between windows.
+const (
+	trialWindow  = 20 * time.Millisecond
+	minWindow    = 5 * time.Millisecond
+	maxWindow    = time.Second
+	minTail      = 5 * time.Millisecond
+	maxTail      = 20 * time.Millisecond
+	minPause     = 250 * time.Millisecond // taking probes away takes the kernel that long
+	maxPause     = 30 * time.Second
+	windowShare  = 0.7                   // of the stall that a window may cost, the rest is for its tail
+	readCost     = 150 * time.Nanosecond // of memtrace's time for an event (make bench)
+	budgetSafety = 0.95                  // plan for less than what is allowed: rates change
+)
+
+// budget holds what tracing may cost and plans windows accordingly. Costs count as
+// part of the target's time: of the time that one of its threads has, where one is
+// at work, or of that which its working threads have together.
+type budget struct {
+	max   float64       // 0.03 is three percent
+	stall time.Duration // the most that a window may delay a thread
+	cost  probeCosts
+}
+
+// probeCosts is what probes cost the thread that meets them.
+type probeCosts struct {
+	alloc, free time.Duration
+}
+
+// phase is what was seen of a target in some time.
+type phase struct {
+	took          time.Duration
+	allocs, frees uint64
+	// busy is how many threads were at work on average while no probe was there.
+	busy float64
+	// own is memtrace's processor time.
+	own time.Duration
+}
+
+func (p *phase) threads() float64 { return max(p.busy, 1) }
+
+// stalled is for how long probes kept each working thread from its work.
+func (b *budget) stalled(p phase) time.Duration {
+	lost := float64(p.allocs)*float64(b.cost.alloc) + float64(p.frees)*float64(b.cost.free)
+	return min(time.Duration(lost/p.threads()), p.took)
+}
+
+// perCall is what the calls alone cost in that time, as part of the target's time:
+// what watching less of them would spare.
+func (b *budget) perCall(p phase) float64 {
+	if p.took <= 0 {
+		return 0
+	}
+	read := float64(p.allocs+p.frees) * float64(readCost)
+	return (float64(b.stalled(p)) + read/p.threads()) / float64(p.took)
+}
+
+// calls is how many pairs of calls use up what may be spent in so long, at one
+// thread.
+func (b *budget) calls(d time.Duration) uint64 {
+	return uint64(b.max*float64(d)/float64(b.cost.alloc+b.cost.free)) * 2
+}
+
+// plan is the next window.
+type plan struct {
+	// window is how long all probes are there, tail how long those on frees stay
+	// on at most, pause how long none is there after that, on average.
+	window, tail, pause time.Duration
+}
+
+// next plans a window after one that cost, with its tail, what the phases say; own
+// is all of memtrace's time since the window before.
+func (b *budget) next(window, tail phase, own time.Duration) plan {
+	part := func(l phase) float64 {
+		return max(float64(b.stalled(l))/max(float64(l.took), 1), 1e-6)
+	}
+	stall := float64(b.stall)
+	p := plan{
+		// What was seen of a target that happened to sleep says little.
+		window: bounded(min(stall*windowShare/part(window), 2*float64(window.took)), minWindow, maxWindow),
+		tail:   bounded(stall*(1-windowShare)/part(tail), minTail, maxTail),
+	}
+	cost := float64(p.window)*part(window) + float64(p.tail)*part(tail) + float64(own)/window.threads()
+	cycle := cost / (b.max * budgetSafety)
+	p.pause = bounded(cycle-float64(p.window+p.tail), minPause, maxPause)
+	return p
+}
+
+func bounded(d float64, low, high time.Duration) time.Duration {
+	return min(max(time.Duration(math.Min(d, math.MaxInt64/2)), low), high)
+}

@@ -1,0 +1,69 @@
+package tracer
+
+import (
+	"testing"
+	"time"
+)
+
+func testBudget() budget {
+	return budget{
+		max: 0.03, stall: 50 * time.Millisecond,
+		cost: probeCosts{alloc: 2500 * time.Nanosecond, free: 1000 * time.Nanosecond},
+	}
+}
+
+// Windows in which a target does nothing but meet probes take the stall that they
+// may, and come as often as the budget allows.
+func TestPlanOfBusyTarget(t *testing.T) {
+	b := testBudget()
+	window := phase{took: 20 * time.Millisecond, allocs: 1e6, frees: 1e6, busy: 2}
+	tail := phase{took: 20 * time.Millisecond, frees: 1e6, busy: 2}
+	own := 10 * time.Millisecond
+	p := b.next(window, tail, own)
+	if p.window != 35*time.Millisecond || p.tail != 15*time.Millisecond {
+		t.Errorf("window %v, tail %v, want 35ms and 15ms", p.window, p.tail)
+	}
+	cost := p.window + p.tail + own/2
+	if part := float64(cost) / float64(p.window+p.tail+p.pause); part > b.max || part < b.max*0.8 {
+		t.Errorf("pause %v: %.4f of the time is spent, %.4f may be", p.pause, part, b.max)
+	}
+}
+
+// The fewer calls, the longer the windows, but never twice as long as the last:
+// what was seen of a target that slept says little.
+func TestPlanOfQuietTarget(t *testing.T) {
+	b := testBudget()
+	window := phase{took: 30 * time.Millisecond, busy: 0.1}
+	for _, want := range []time.Duration{60 * time.Millisecond, 120 * time.Millisecond, 240 * time.Millisecond} {
+		p := b.next(window, phase{took: 20 * time.Millisecond}, 0)
+		if p.window != want || p.tail != maxTail || p.pause != minPause {
+			t.Errorf("after %v: %+v, want %v", window.took, p, want)
+		}
+		window.took = p.window
+	}
+	window.took = maxWindow
+	if p := b.next(window, phase{}, 0); p.window != maxWindow {
+		t.Errorf("window %v, want %v", p.window, maxWindow)
+	}
+}
+
+func TestStalled(t *testing.T) {
+	b := testBudget()
+	for _, test := range []struct {
+		phase phase
+		want  time.Duration
+	}{
+		{phase{took: time.Second, allocs: 1000, frees: 1000}, 3500 * time.Microsecond},
+		{phase{took: time.Second, allocs: 1000, frees: 1000, busy: 2}, 1750 * time.Microsecond},
+		{phase{took: time.Second, allocs: 1000, frees: 1000, busy: 0.2}, 3500 * time.Microsecond},
+		{phase{took: time.Millisecond, allocs: 1e6}, time.Millisecond},
+		{phase{}, 0},
+	} {
+		if got := b.stalled(test.phase); got != test.want {
+			t.Errorf("%+v: %v, want %v", test.phase, got, test.want)
+		}
+	}
+	if got := b.perCall(phase{}); got != 0 {
+		t.Errorf("no time costs %v", got)
+	}
+}

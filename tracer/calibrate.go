@@ -1,0 +1,138 @@
+package tracer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/prometheus/procfs"
+
+	"memtrace/bpf"
+	"memtrace/tracer/target"
+)
+
+// Functions with the shape of malloc and free, to put probes on; callProbedFree
+// calls probedFree with something that could be a block. probedAddresses are those of
+// the functions themselves: what Go has by their names is a wrapper.
+func probedAlloc()
+func callProbedFree()
+func probedFree()
+func probedAddresses() (alloc, free uintptr)
+
+// usualCosts are those of a machine where calibration is not possible.
+var usualCosts = probeCosts{alloc: 3 * time.Microsecond, free: 1200 * time.Nanosecond}
+
+const (
+	calibrationCalls = 200
+	// calibrationRing is the least ring that takes what calibration sends.
+	calibrationRing = 128 << 10
+)
+
+// calibrate measures what the probes cost on this machine, by tracing memtrace
+// itself for a moment. It is called before anything else is traced: what it has
+// the probes report is thrown away.
+func (t *Tracer) calibrate() (probeCosts, error) {
+	if t.cfg.RingSize < calibrationRing {
+		return usualCosts, nil
+	}
+	self := uint32(os.Getpid())
+	if err := t.progs.objs.Targets.Put(self, uint32(0)); err != nil {
+		return usualCosts, fmt.Errorf("trace memtrace itself: %w", err)
+	}
+	probes, err := t.attachSelf()
+	if err != nil {
+		return usualCosts, errors.Join(err, t.progs.objs.Targets.Delete(self))
+	}
+	costs, err := t.measureProbes()
+	err = errors.Join(err, probes.Close(), t.progs.objs.Targets.Delete(self), t.discard())
+	return costs, err
+}
+
+// attachSelf puts the probes of malloc and free on functions of memtrace.
+func (t *Tracer) attachSelf() (links, error) {
+	exe, err := link.OpenExecutable("/proc/self/exe")
+	if err != nil {
+		return nil, fmt.Errorf("open memtrace's own program: %w", err)
+	}
+	a := uprobes{exe: exe, pid: os.Getpid(), multi: t.kernel.uprobeMulti}
+	allocAt, freeAt := probedAddresses()
+	alloc, err := fileOffset(allocAt)
+	if err != nil {
+		return nil, err
+	}
+	free, err := fileOffset(freeAt)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(
+		a.attach(t.progs.objs.EnterFree, []uint64{free}, false),
+		a.attach(t.progs.objs.LeaveAlloc, []uint64{alloc}, true),
+		a.attach(t.progs.enter[target.Alloc], []uint64{alloc}, false))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("probe memtrace itself: %w", err), a.links.Close())
+	}
+	return a.links, nil
+}
+
+// measureProbes calls the probed functions with the gate open.
+func (t *Tracer) measureProbes() (probeCosts, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := t.setLive(liveAllocs | liveFrees); err != nil {
+		return usualCosts, err
+	}
+	costs := probeCosts{alloc: timed(probedAlloc), free: timed(callProbedFree)}
+	return costs, t.setLive(0)
+}
+
+// timed returns how long a call takes: of several rounds the fastest, since
+// whatever else the machine does can only add.
+func timed(call func()) time.Duration {
+	const rounds = 5
+	best := time.Duration(1<<63 - 1)
+	for range rounds {
+		start := time.Now()
+		for range calibrationCalls / rounds {
+			call()
+		}
+		best = min(best, time.Since(start)/(calibrationCalls/rounds))
+	}
+	return best
+}
+
+// discard empties the ring and the counters of what calibration sent.
+func (t *Tracer) discard() error {
+	none := make([]bpf.MemtraceCounters, ebpf.MustPossibleCPU())
+	if err := t.progs.objs.Counts.Put(uint32(0), none); err != nil {
+		return fmt.Errorf("reset the counters: %w", err)
+	}
+	r := ringReader{Tracer: t}
+	for {
+		t.reader.SetDeadline(time.Now())
+		if ok, err := r.next(); !ok || err != nil {
+			return err
+		}
+	}
+}
+
+// fileOffset returns where in memtrace's own program the code at an address is.
+func fileOffset(address uintptr) (uint64, error) {
+	self, err := procfs.Self()
+	if err != nil {
+		return 0, err
+	}
+	maps, err := self.ProcMaps()
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range maps {
+		if m.StartAddr <= address && address < m.EndAddr {
+			return uint64(address-m.StartAddr) + uint64(m.Offset), nil
+		}
+	}
+	return 0, fmt.Errorf("no mapping of memtrace holds %#x", address)
+}

@@ -1,0 +1,150 @@
+package tracer
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"math/rand/v2"
+	"time"
+
+	"memtrace/tracer/procmem"
+	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/sample"
+)
+
+// checkInterval is how often all candidates are looked at, on average, and
+// checkShare the most that this may take of a processor.
+const (
+	checkInterval = 500 * time.Millisecond
+	checkShare    = 0.005
+)
+
+// verifyInterval is how often the chunks of a process's heaps are walked over for
+// those of its candidates that have lived for settledAge, on average, and
+// verifyShare the most that this may take of a processor, over all processes.
+const (
+	verifyInterval = 5 * time.Second
+	verifyShare    = 0.003
+	settledAge     = 5 * time.Second
+)
+
+// printBytes is how much of a block's content its fingerprint is made of.
+const printBytes = 64
+
+// checker looks at candidates from outside: whether their chunks are free, and
+// whether their content has changed. It belongs to the sampler's goroutine.
+type checker struct {
+	list  []sample.Candidate
+	spans []procmem.Span
+	buf   []byte
+	free  []bool
+	seed  maphash.Seed
+	// memory is the processes' address spaces, by pid; nil where it cannot be read.
+	memory map[uint32]*procmem.Memory
+	// verified is when the heaps were last walked over, verifyPause for how long
+	// they are left alone after that.
+	verified    time.Time
+	verifyPause time.Duration
+}
+
+func newChecker() checker {
+	return checker{seed: maphash.MakeSeed(), memory: make(map[uint32]*procmem.Memory)}
+}
+
+func (c *checker) close() {
+	for _, m := range c.memory {
+		if m != nil {
+			_ = m.Close() // it was only read
+		}
+	}
+	clear(c.memory)
+}
+
+// check looks at the candidates of the last window, or at all. It returns how long
+// that took, without what has limits of its own: walks over heaps.
+func (c *checker) check(t *Tracer, all bool) time.Duration {
+	start := time.Now()
+	verify := all && start.Sub(c.verified) >= c.verifyPause
+	var verifying time.Duration
+	for pid, p := range t.procs {
+		t.mu.Lock()
+		exited, view := p.exited, p.malloc
+		c.list = p.sample.Candidates(c.list[:0], all)
+		t.mu.Unlock()
+		if exited || len(c.list) == 0 {
+			continue
+		}
+		c.look(pid, view)
+		time := now().mono
+		if verify {
+			verifying += view.findInside(c.list, c.free, time-min(time, uint64(settledAge)))
+		}
+		t.mu.Lock()
+		for i := range c.list {
+			c.take(p.sample, i, time)
+		}
+		t.mu.Unlock()
+	}
+	if verify {
+		interval := max(verifyInterval, time.Duration(float64(verifying)/verifyShare))
+		c.verified, c.verifyPause = start, time.Duration(float64(interval)*(0.5+rand.Float64()))
+	}
+	return time.Since(start) - verifying
+}
+
+// look reads the headers and the contents of the candidates in the list, and finds
+// out which chunks are free.
+func (c *checker) look(pid uint32, view *mallocView) {
+	c.free = append(c.free[:0], make([]bool, len(c.list))...)
+	c.read(pid, len(c.list))
+	for i := range c.list {
+		l, s := &c.list[i], &c.spans[i]
+		if l.Active {
+			continue
+		}
+		if !s.OK {
+			// The header is gone with its page, or there never was one.
+			c.free[i] = view != nil
+			continue
+		}
+		if !l.Known {
+			l.Header = binary.LittleEndian.Uint64(s.Buf)
+		}
+		l.Print = maphash.Bytes(c.seed, s.Buf[ptmalloc.HeaderOffset:])
+	}
+	view.findFree(c.list, c.free)
+}
+
+// read fills the spans, each with the word before a block and its first bytes.
+func (c *checker) read(pid uint32, n int) {
+	m, opened := c.memory[pid]
+	if !opened {
+		m, _ = procmem.Open(int(pid)) // the process may be gone: then nothing is known
+		c.memory[pid] = m
+	}
+	const most = ptmalloc.HeaderOffset + printBytes
+	if len(c.buf) < n*most {
+		c.buf = make([]byte, n*most)
+	}
+	c.spans = c.spans[:0]
+	for i := range c.list {
+		l := &c.list[i]
+		if l.Active {
+			c.spans = append(c.spans, procmem.Span{}) // its header is known
+			continue
+		}
+		buf := c.buf[i*most:][:ptmalloc.HeaderOffset+min(l.Size, printBytes)]
+		c.spans = append(c.spans, procmem.Span{Addr: l.Address - ptmalloc.HeaderOffset, Buf: buf})
+	}
+	if m != nil {
+		m.Read(c.spans)
+		_ = m.Alive() // ends the snapshot; of a process that is gone nothing is read
+	}
+}
+
+// take tells the set what was found of candidate i.
+func (c *checker) take(s *sample.Set, i int, time uint64) {
+	if !c.spans[i].OK && !c.free[i] {
+		return
+	}
+	s.Checked(&c.list[i], c.free[i], time)
+}

@@ -1,0 +1,112 @@
+package tracer
+
+import (
+	"fmt"
+
+	"memtrace/tracer/live"
+	"memtrace/tracer/region"
+	"memtrace/tracer/report"
+	"memtrace/tracer/sample"
+	"memtrace/tracer/target"
+)
+
+// estimate adds what windows showed of a process. The caller holds the lock.
+func (f *found) estimate(t *Tracer, p *process) {
+	snap := p.sample.Snapshot(f.end.mono)
+	f.sampling = t.sampling(p, &snap, f.end)
+	if pace := f.sampling.Pace; pace < 0.8 {
+		f.notes = append(f.notes, fmt.Sprintf(
+			"In windows the process had some %.0f %% of its pace: what it leaks by the work it does, not by time, may be up to %.0f times as much as estimated.",
+			100*pace, 1/max(pace, 0.001)))
+	}
+	if !f.sampling.Checked {
+		f.notes = append(f.notes, "The allocator's own bookkeeping cannot be read: blocks count as kept until a window sees them freed or handed out again.")
+	}
+	for i := range snap.Estimates {
+		e := &snap.Estimates[i]
+		r := t.reportStack(report.Heap, live.Stack{ID: e.ID})
+		r.Estimate = reportEstimate(e)
+		f.stacks = append(f.stacks, r)
+	}
+}
+
+func reportEstimate(e *sample.Estimate) *report.Estimate {
+	return &report.Estimate{
+		Class:                string(e.Class),
+		Confidence:           e.Confidence,
+		LeakBytesPerSecond:   report.Bounds(e.BytesPerSecond),
+		LeakBlocksPerSecond:  report.Bounds(e.BlocksPerSecond),
+		Survivors:            sum(e.Survivors, live.Sum{}),
+		SurvivorWindows:      e.Windows,
+		Active:               sum(e.Active, live.Sum{}),
+		Young:                sum(e.Young, live.Sum{}),
+		AllocationsPerSecond: e.AllocatedPerSecond,
+		Survival:             e.Survival,
+		OldestSeconds:        e.Oldest.Seconds(),
+	}
+}
+
+// sampling says what the estimates rest on. The caller holds the lock.
+func (t *Tracer) sampling(p *process, s *sample.Snapshot, end moment) *report.Sampling {
+	spent := t.sampler.spent
+	run := float64(end.mono - t.start.mono)
+	r := &report.Sampling{
+		SinceSeconds:    float64(t.windowsSince.mono-t.start.mono) / 1e9,
+		Windows:         s.Windows,
+		TracedSeconds:   s.Traced.Seconds(),
+		Dropped:         s.Counters.Dropped,
+		MaxOverhead:     t.cfg.MaxOverhead,
+		MaturitySeconds: s.Maturity.Seconds(),
+		Candidates:      s.Counters.Candidates,
+		Freed:           s.Counters.Freed,
+		Reused:          s.Counters.Reused,
+		FoundFree:       s.Counters.FoundFree,
+		Checked:         p.malloc.canCheck(),
+		Pace:            1,
+	}
+	if run > 0 {
+		r.Overhead = (float64(spent.stalled) + float64(spent.own)/max(spent.threads, 1)) / run
+	}
+	if spent.watched > 0 {
+		r.Pace = 1 - float64(spent.slowed)/float64(spent.watched)
+	}
+	return r
+}
+
+// classifyCounted says what the system calls added that are counted while windows
+// are watched: a mapping that malloc made for a block is that block, and mappings
+// that the program made are as they would be in an exact trace. What is left is the
+// growth of malloc's heaps.
+func (f *found) classifyCounted(blocks bool) {
+	for i := range f.vm.Stacks {
+		s := &f.stacks[i]
+		s.Grown = f.classesOf(&f.vm.Stacks[i])
+		if !blocks {
+			s.BlockList = nil
+		}
+		if len(s.Grown) != 1 {
+			continue
+		}
+		switch s.Grown[0].Class {
+		case region.MallocMmap.String():
+			s.Kind, s.Grown = report.Heap, nil
+			s.Served = &report.Served{Mmap: report.Sum{Bytes: s.Bytes, Blocks: s.Blocks}}
+		case region.Mmap.String():
+			s.Kind, s.Grown = report.Mmap, nil
+		}
+	}
+}
+
+// callerOfMalloc returns the stack of a system call of malloc from malloc's caller
+// on, as it is where malloc itself is probed.
+func callerOfMalloc(frames []report.Frame) []report.Frame {
+	for i, frame := range frames {
+		if frame.Module != frames[0].Module || i+1 == len(frames) {
+			break
+		}
+		if target.Allocates(frame.Function) {
+			return frames[i+1:]
+		}
+	}
+	return frames
+}

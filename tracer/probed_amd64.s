@@ -1,0 +1,30 @@
+#include "textflag.h"
+
+// func probedAlloc()
+//
+// Starts with an instruction that the kernel emulates, as malloc does, and returns
+// something that could be a block's address.
+TEXT ·probedAlloc(SB), NOSPLIT|NOFRAME, $0-0
+	PUSHQ BP
+	MOVQ  $4096, AX
+	POPQ  BP
+	RET
+
+// func callProbedFree()
+TEXT ·callProbedFree(SB), NOSPLIT|NOFRAME, $0-0
+	MOVQ $4096, DI
+	JMP  ·probedFree(SB)
+
+// func probedFree()
+TEXT ·probedFree(SB), NOSPLIT|NOFRAME, $0-0
+	PUSHQ BP
+	POPQ  BP
+	RET
+
+// func probedAddresses() (alloc, free uintptr)
+TEXT ·probedAddresses(SB), NOSPLIT, $0-16
+	LEAQ ·probedAlloc(SB), AX
+	MOVQ AX, alloc+0(FP)
+	LEAQ ·probedFree(SB), AX
+	MOVQ AX, free+8(FP)
+	RET

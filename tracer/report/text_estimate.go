@@ -1,0 +1,99 @@
+package report
+
+import (
+	"fmt"
+	"math"
+)
+
+// Suspect reports whether the stack is called a leak, by an estimate.
+func (e *Estimate) Suspect() bool { return e.Class == "leak" || e.Class == "active leak" }
+
+// sampling writes how windows of time were watched.
+func (p *printer) sampling(r *Report) {
+	s := r.Sampling
+	if s == nil {
+		return
+	}
+	items := texts(
+		counted(uint64(max(s.Windows, 0)), "window")+" of time, "+seconds(s.TracedSeconds)+" or "+percent(r.TracedFraction)+" of it",
+		fmt.Sprintf("about %s overhead, of at most %s", percent(s.Overhead), percent(s.MaxOverhead)))
+	p.flow(span{}, 0, " ", joined(",", items)...)
+	if s.Dropped > 0 {
+		p.paragraph(span{}, counted(s.Dropped, "window")+" dropped that could not be watched whole", plain)
+	}
+}
+
+// suspects writes what the estimates say in all.
+func (p *printer) suspects(r *Report) {
+	if r.Sampling == nil {
+		return
+	}
+	var leaks, others uint64
+	for i := range r.Stacks {
+		if e := r.Stacks[i].Estimate; e != nil && e.Suspect() {
+			leaks++
+		} else if e != nil {
+			others++
+		}
+	}
+	p.newline()
+	age := seconds(r.Sampling.MaturitySeconds)
+	if leaks == 0 {
+		p.paragraph(span{}, "No stack is called a leak by the windows that are at least "+age+" old.", bold)
+		return
+	}
+	verb := " leak"
+	if leaks == 1 {
+		verb += "s"
+	}
+	p.paragraph(span{"Estimated: ", bold}, counted(leaks, "stack")+verb+", by the windows that are at least "+age+
+		" old; what is between brackets holds the true value with 95 % confidence", plain)
+}
+
+// estimateHead writes the figures of the i-th stack, which are estimates.
+func (p *printer) estimateHead(s *Stack, i int, opt TextOptions) {
+	e := s.Estimate
+	lead := span{fmt.Sprintf("%*s  ", stackIndent-2, fmt.Sprintf("#%d", i+1)), bold}
+	bytes, blocks := e.LeakBytesPerSecond, e.LeakBlocksPerSecond
+	p.flow(lead, stackIndent, "  ",
+		span{e.Class, bold},
+		span{fmt.Sprintf("~%s [%s - %s]", Rate(bytes.Value), Rate(bytes.Low), Rate(bytes.High)), bold},
+		span{text: fmt.Sprintf("~%s blocks/min [%s - %s]", perMinute(blocks.Value), perMinute(blocks.Low), perMinute(blocks.High))})
+	indent := span{text: pad("", stackIndent)}
+	items := texts(
+		"confidence "+percent(e.Confidence),
+		fmt.Sprintf("%s seen to survive in %s", counted(e.Survivors.Blocks, "block"), counted(uint64(max(e.SurvivorWindows, 0)), "window")))
+	if e.Survivors.Blocks > 0 {
+		items = append(items, texts("the oldest for "+seconds(e.OldestSeconds))...)
+	}
+	if e.Active.Blocks > 0 {
+		items = append(items, texts(Count(e.Active.Blocks)+" written to since")...)
+	}
+	items = append(items, texts(percent(e.Survival)+" of ~"+perMinute(e.AllocationsPerSecond)+" allocations/min survive")...)
+	p.flow(indent, 0, " ", joined(",", items)...)
+	if opt.Verbose {
+		p.flow(indent, 0, " ", texts("stack "+cutRight(escape(s.ID), 24))...)
+	}
+}
+
+// perMinute writes a rate, per second, as a number per minute.
+func perMinute(rate float64) string {
+	n := rate * 60
+	switch {
+	case !(n > 0):
+		return "0"
+	case n < 10:
+		return fmt.Sprintf("%.2g", n)
+	case n > math.MaxInt64:
+		return "very many"
+	}
+	return Count(uint64(math.Round(n)))
+}
+
+// leakRate is the estimate in bytes a minute, for the forms that hold integers.
+func (e *Estimate) leakRate() uint64 {
+	if !e.Suspect() || !(e.LeakBytesPerSecond.Value > 0) {
+		return 0
+	}
+	return uint64(min(e.LeakBytesPerSecond.Value*60, math.MaxInt64/2))
+}

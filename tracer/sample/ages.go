@@ -1,0 +1,81 @@
+package sample
+
+import "math/bits"
+
+// ages counts deaths by the age at which they came, in octaves.
+type ages struct {
+	octaves [ageOctaves]octave
+}
+
+type octave struct {
+	deaths uint64
+	age    float64 // summed, ns
+}
+
+const (
+	// firstOctave is where the first octave ends, as a power of two: 67 ms.
+	firstOctave = 26
+	// ageOctaves reach to 78 hours; the last one has no end.
+	ageOctaves = 23
+)
+
+func octaveOf(age uint64) int {
+	return min(bits.Len64(age>>firstOctave), ageOctaves-1)
+}
+
+// end is the age at which an octave ends.
+func (a *ages) end(octave int) uint64 { return 1 << (firstOctave + octave) }
+
+func (a *ages) add(age uint64) {
+	o := &a.octaves[octaveOf(age)]
+	o.deaths++
+	o.age += float64(age)
+}
+
+func (a *ages) take(age uint64) {
+	o := &a.octaves[octaveOf(age)]
+	o.deaths--
+	o.age -= float64(age)
+}
+
+// most returns the age at whose octave's end 95 of 100 have died, 0 where none has.
+func (a *ages) most() uint64 {
+	var all, sum uint64
+	for i := range a.octaves {
+		all += a.octaves[i].deaths
+	}
+	if all == 0 {
+		return 0
+	}
+	for i := range a.octaves {
+		if sum += a.octaves[i].deaths; sum*100 >= all*95 {
+			return a.end(i)
+		}
+	}
+	return 0
+}
+
+// last returns the end of the last octave with deaths, 0 where there are none.
+func (a *ages) last() uint64 {
+	for i := ageOctaves - 1; i >= 0; i-- {
+		if a.octaves[i].deaths > 0 {
+			return a.end(i)
+		}
+	}
+	return 0
+}
+
+// late returns the deaths in the octaves from the one on that begins at age from or
+// before it, how long they lived from there on in all, ns, and where that is.
+func (a *ages) late(from uint64) (deaths uint64, lived float64, begin uint64) {
+	first := octaveOf(from)
+	if first > 0 {
+		begin = a.end(first - 1)
+	}
+	for i := first; i < ageOctaves; i++ {
+		o := &a.octaves[i]
+		deaths += o.deaths
+		lived += o.age - float64(o.deaths)*float64(begin)
+	}
+	return deaths, lived, begin
+}

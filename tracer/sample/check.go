@@ -1,0 +1,44 @@
+package sample
+
+// Candidate is what a check is to look at.
+type Candidate struct {
+	// Address and Size are the block's, Born is when it was allocated (ns).
+	Address, Size, Born uint64
+	// Known: an earlier check found Header and Print. Active: Print is of no interest
+	// any more.
+	Known, Active bool
+	// Header is the word before the block, Print a fingerprint of its content.
+	Header, Print uint64
+}
+
+// Candidates appends those of the last window, or of all, to list.
+func (s *Set) Candidates(list []Candidate, all bool) []Candidate {
+	for _, b := range s.blocks {
+		if b.candidate && (all || b.window == len(s.windows)-1) {
+			list = append(list, Candidate{
+				Address: b.addr, Size: b.size, Born: b.born, Known: b.checks > 0, Active: b.active, Header: b.header, Print: b.print,
+			})
+		}
+	}
+	return list
+}
+
+// Checked takes what a check at time now (ns) found of a candidate: whether its
+// chunk is free, else its header and fingerprint. A block that ended meanwhile, or
+// another one at its address, is left alone.
+func (s *Set) Checked(c *Candidate, free bool, now uint64) {
+	b := s.blocks[c.Address]
+	if b == nil || b.born != c.Born || !b.candidate {
+		return
+	}
+	if free {
+		s.end(b, now, &s.counters.FoundFree)
+		return
+	}
+	if b.checks == 0 {
+		b.header, b.print = c.Header, c.Print
+	} else if b.print != c.Print {
+		b.active = true
+	}
+	b.checks++
+}

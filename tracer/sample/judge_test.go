@@ -1,0 +1,182 @@
+package sample
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"memtrace/tracer/event"
+)
+
+// world is a process with sites that allocate at a rate and free after a while, or
+// never. It is watched for 25 ms of every 1.5 s.
+type world struct {
+	r     *rand.Rand
+	s     *Set
+	addr  uint64
+	sites []site
+	ends  map[uint64]uint64 // by address, ns; what is in the set
+}
+
+type site struct {
+	stack     event.StackID
+	perMinute float64
+	size      uint64
+	// lifetime is exponential, in ns; 0 is for ever.
+	lifetime float64
+	active   bool
+	// until is when the site stops, 0 for never.
+	until uint64
+}
+
+func newWorld(seed uint64, sites ...site) *world {
+	return &world{r: rand.New(rand.NewPCG(seed, 1)), s: New(Config{}), addr: 16, sites: sites, ends: make(map[uint64]uint64)}
+}
+
+// run watches the process for so many seconds.
+func (w *world) run(seconds float64) (end uint64) {
+	const window, tail, period = 25e6, 20e6, 1.5e9
+	for now := 1e9; now < 1e9+seconds*1e9; now += period * (0.5 + w.r.Float64()) {
+		w.check(uint64(now))
+		w.s.Begin(uint64(now))
+		for i := range w.sites {
+			w.allocate(&w.sites[i], now, window, now+window+tail)
+		}
+		w.s.End(uint64(now+window), true)
+		end = uint64(now)
+	}
+	w.check(end)
+	return end
+}
+
+func (w *world) allocate(s *site, now, window, tailEnd float64) {
+	perNanosecond := s.perMinute / 60e9
+	for t := now + w.r.ExpFloat64()/perNanosecond; t < now+window; t += w.r.ExpFloat64() / perNanosecond {
+		if s.until > 0 && uint64(t) > s.until {
+			return
+		}
+		w.addr += 16
+		w.s.Apply(alloc(w.addr, s.size, uint64(s.stack), uint64(t)))
+		if s.lifetime == 0 {
+			continue
+		}
+		if end := t + w.r.ExpFloat64()*s.lifetime; end < tailEnd {
+			w.s.Apply(free(w.addr, uint64(end)))
+		} else {
+			w.ends[w.addr] = uint64(end)
+		}
+	}
+}
+
+// check tells the set what is free by now.
+func (w *world) check(now uint64) {
+	for _, c := range w.s.Candidates(nil, true) {
+		end, ends := w.ends[c.Address]
+		for i := range w.sites {
+			if w.sites[i].active && w.s.blocks[c.Address].stack.id == w.sites[i].stack {
+				c.Print = now
+			}
+		}
+		if ends && end < now {
+			delete(w.ends, c.Address)
+			w.s.Checked(&c, true, now)
+		} else {
+			w.s.Checked(&c, false, now)
+		}
+	}
+}
+
+// classes returns the classes by stack.
+func classes(snap Snapshot) map[event.StackID]Class {
+	m := make(map[event.StackID]Class)
+	for _, e := range snap.Estimates {
+		m[e.ID] = e.Class
+	}
+	return m
+}
+
+// churn is what innocent sites do.
+var churn = []site{
+	{stack: 10, perMinute: 3e5, size: 64, lifetime: 1e8},
+	{stack: 11, perMinute: 2e4, size: 64, lifetime: 2e9},
+	{stack: 12, perMinute: 5e3, size: 64, lifetime: 10e9},
+}
+
+func TestLeaksAreFound(t *testing.T) {
+	leaks := []site{
+		{stack: 1, perMinute: 300, size: 100},
+		{stack: 2, perMinute: 2000, size: 100},
+		{stack: 3, perMinute: 20000, size: 100},
+		{stack: 4, perMinute: 1000, size: 100, active: true},
+	}
+	missed, held, made := 0, 0, 0
+	const runs = 50
+	for seed := range uint64(runs) {
+		w := newWorld(seed, append(leaks, churn...)...)
+		snap := w.s.Snapshot(w.run(120))
+		got := classes(snap)
+		for _, l := range leaks {
+			want := Leak
+			if l.active {
+				want = Active
+			}
+			if got[l.stack] != want {
+				missed++
+			}
+		}
+		for _, e := range snap.Estimates {
+			if e.ID >= 10 && e.Class.Suspect() {
+				t.Errorf("run %d: stack %d is called a %s: %+v", seed, e.ID, e.Class, e)
+			}
+			if e.ID < 10 {
+				made++
+				if truth := leaks[e.ID-1].perMinute / 60; e.BlocksPerSecond.Low <= truth && truth <= e.BlocksPerSecond.High {
+					held++
+				}
+			}
+		}
+	}
+	// The rarest leak shows some 6 survivors, and now and then too few.
+	if missed > runs*len(leaks)/50 {
+		t.Errorf("%d of %d leaks not found", missed, runs*len(leaks))
+	}
+	if held*100 < made*92 {
+		t.Errorf("%d of %d intervals hold the truth, want 95 %%", held, made)
+	}
+}
+
+// What is filled once and what lives long are no leaks.
+func TestNoLeaks(t *testing.T) {
+	sites := []site{
+		{stack: 1, perMinute: 5e4, size: 100, until: 30e9},
+		{stack: 2, perMinute: 5e4, size: 100, lifetime: 30e9},
+	}
+	for seed := range uint64(20) {
+		w := newWorld(seed, append(sites, churn...)...)
+		end := w.run(240)
+		got := classes(w.s.Snapshot(end))
+		if got[1] != Stopped {
+			t.Errorf("run %d: a cache that was filled once is %s", seed, got[1])
+		}
+		for id, class := range got {
+			if class.Suspect() {
+				t.Errorf("run %d: stack %d is called a %s", seed, id, class)
+			}
+		}
+	}
+}
+
+// A Set without windows and one whose only window is young have nothing to say.
+func TestTooEarly(t *testing.T) {
+	s := New(Config{})
+	if snap := s.Snapshot(5); len(snap.Estimates) != 0 {
+		t.Errorf("%+v", snap)
+	}
+	s.Begin(second)
+	apply(s, alloc(16, 8, 1, second), alloc(32, 0, 1, second))
+	s.End(second, true)
+	for _, now := range []uint64{0, second, 2 * second} {
+		if e := s.Snapshot(now).Estimates[0]; e.Class != Undecided {
+			t.Errorf("at %d: %+v", now, e)
+		}
+	}
+}

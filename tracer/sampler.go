@@ -1,0 +1,237 @@
+package tracer
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"memtrace/tracer/heap"
+	"memtrace/tracer/sample"
+	"memtrace/tracer/vm"
+)
+
+// sampler keeps tracing within its budget. It begins with all probes in place; as
+// soon as they cost more than they may, it takes them away and from then on puts
+// them back for windows of some milliseconds. The evidence is in each process's
+// sample.Set.
+type sampler struct {
+	t      *Tracer
+	budget budget
+	plan   plan
+	done   sync.WaitGroup
+	stop   context.CancelFunc
+	// finished: there is nothing left to do.
+	finished sync.Once
+	// closing are probes that are being taken away.
+	closing sync.WaitGroup
+	spent   spending
+	busy    float64
+	checker checker
+	// checked is how long the last look at all candidates took.
+	checked time.Duration
+}
+
+// spending is what tracing has cost since the trace began. The Tracer's lock
+// guards it.
+type spending struct {
+	stalled, own time.Duration
+	threads      float64 // those at work, on average of the phases
+	phases       int
+	// watched is the time of windows without their tails, slowed what of it was
+	// stalled.
+	watched, slowed time.Duration
+}
+
+func newSampler(t *Tracer, costs probeCosts) *sampler {
+	return &sampler{
+		t:       t,
+		budget:  budget{max: t.cfg.MaxOverhead, stall: t.cfg.MaxStall, cost: costs},
+		plan:    plan{window: trialWindow, tail: maxTail},
+		stop:    func() {},
+		checker: newChecker(),
+	}
+}
+
+// start lets the sampler work beside the reader.
+func (s *sampler) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.done.Go(func() {
+		if s.outgrow(ctx) {
+			s.leaveExact()
+			s.sample(ctx)
+		}
+	})
+}
+
+// finish ends the work. The gate is shut and no probe of a window is left.
+func (s *sampler) finish() {
+	s.finished.Do(func() {
+		s.stop()
+		s.done.Wait()
+		s.closing.Wait()
+		if s.t.windowed {
+			s.checker.check(s.t, true)
+		}
+		s.checker.close()
+	})
+}
+
+// outgrow waits, while every call is traced, until that costs more than it may. It
+// returns false when the trace ends first.
+func (s *sampler) outgrow(ctx context.Context) bool {
+	m := s.meter()
+	if !sleep(ctx, trialWindow) {
+		return false
+	}
+	s.t.sync(ctx, trialWindow)
+	trial := m.read()
+	s.account(trial, phase{}, trial.own)
+	if s.budget.perCall(trial) > s.budget.max {
+		return true
+	}
+	const (
+		tick = 250 * time.Millisecond
+		over = 8 // ticks that the cost is averaged over
+	)
+	var recent [over]float64
+	for i := 0; ; i++ {
+		m = s.meter()
+		s.t.callWhen(s.budget.calls(over * tick))
+		if !s.t.called(ctx, tick) {
+			return false
+		}
+		now := m.read()
+		s.account(now, phase{}, now.own)
+		recent[i%over] = s.budget.perCall(now) * float64(now.took) / float64(tick)
+		sum := 0.0
+		for _, o := range recent {
+			sum += o
+		}
+		if sum/over > s.budget.max {
+			return true
+		}
+	}
+}
+
+// callWhen has called return early once so many more calls were seen.
+func (t *Tracer) callWhen(more uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen.alarm = t.seen.allocs + t.seen.frees + more
+}
+
+// called waits for that, or for so long; false when ctx is done first.
+func (t *Tracer) called(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-t.alarm:
+	}
+	return true
+}
+
+// account adds up what a time with probes cost, the tail of a window included, and
+// memtrace itself in that time.
+func (s *sampler) account(p, tail phase, own time.Duration) {
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	s.spent.stalled += s.budget.stalled(p) + s.budget.stalled(tail)
+	s.spent.own += own
+	n := float64(s.spent.phases)
+	s.spent.threads = (s.spent.threads*n + p.threads()) / (n + 1)
+	s.spent.phases++
+	if s.t.windowed {
+		s.spent.watched += p.took
+		s.spent.slowed += s.budget.stalled(p)
+	}
+}
+
+// leaveExact takes all probes on allocation functions away and begins anew: what
+// was known of blocks says nothing once their frees go unseen, and which system
+// calls are the allocator's is not known without its probes.
+func (s *sampler) leaveExact() {
+	t := s.t
+	t.attaching.Lock()
+	defer t.attaching.Unlock()
+	_ = t.setLive(liveCalls) // it has been set before
+	if err := t.progs.objs.Windowed.Set(uint32(1)); err != nil {
+		t.cfg.Logf("the stacks behind growth are not all known: %v", err)
+	}
+	t.mu.Lock()
+	t.windowed = true
+	t.windowsSince = now()
+	t.heap = heap.New(heap.Config{Older: t.cfg.Older})
+	t.vm = vm.NewGrowthLedger()
+	var all links
+	for pid, p := range t.procs {
+		if err := t.beginLedger(pid); err != nil && !p.gone() {
+			t.cfg.Logf("%v: growth that was there before counts as new", err)
+		}
+		p.sample = sample.New(sample.Config{SkipMapped: p.malloc != nil})
+		all = append(all, p.links...)
+		p.links = nil
+	}
+	t.mu.Unlock()
+	t.cfg.Logf("tracing every call would cost more than %.3g %%: watching windows of time instead", 100*s.budget.max)
+	s.close(all)
+}
+
+// close takes probes away, which takes the kernel some 150 ms, while the target
+// runs on.
+func (s *sampler) close(l links) {
+	s.closing.Go(func() {
+		if err := l.Close(); err != nil {
+			s.t.cfg.Logf("take probes away: %v", err)
+		}
+	})
+}
+
+// sample watches one window after the other until ctx is done.
+func (s *sampler) sample(ctx context.Context) {
+	own := ownTime()
+	for ctx.Err() == nil {
+		window, tail := s.window(ctx)
+		s.closing.Wait()
+		now := ownTime()
+		s.plan = s.budget.next(window, tail, now-own)
+		s.account(window, tail, now-own)
+		own = now
+		s.pause(ctx)
+	}
+}
+
+// pause lets the target run for a time that cannot be foretold, in which only
+// candidates are looked at.
+func (s *sampler) pause(ctx context.Context) {
+	start, cpu := time.Now(), s.t.targetTime()
+	end := start.Add(time.Duration(float64(s.plan.pause) * (0.5 + rand.Float64())))
+	for time.Now().Before(end) {
+		interval := max(checkInterval, time.Duration(float64(s.checked)/checkShare))
+		next := time.Duration(float64(interval) * (0.5 + rand.Float64()))
+		if !sleep(ctx, min(next, time.Until(end))) {
+			return
+		}
+		s.checked = s.checker.check(s.t, true)
+	}
+	s.busy = float64(s.t.targetTime()-cpu) / float64(time.Since(start))
+}
+
+// sleep waits; false when ctx is done first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
