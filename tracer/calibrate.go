@@ -23,6 +23,8 @@ func callProbedFree()
 func probedFree()
 func probedAddresses() (alloc, free uintptr)
 
+var _ = probedFree // it is called from assembly alone
+
 // usualCosts are those of a machine where calibration is not possible.
 var usualCosts = probeCosts{alloc: 3 * time.Microsecond, free: 1200 * time.Nanosecond}
 
