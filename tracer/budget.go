@@ -14,9 +14,9 @@ const (
 	maxTail      = 20 * time.Millisecond
 	minPause     = 250 * time.Millisecond // taking probes away takes the kernel that long
 	maxPause     = 30 * time.Second
-	windowShare  = 0.6                   // of the stall that a window may cost, the rest is for its tail
+	windowShare  = 0.7                   // of the stall that a window may cost, the rest is for its tail
 	readCost     = 150 * time.Nanosecond // of memtrace's time for an event (make bench)
-	budgetSafety = 0.85                  // plan for less than what is allowed: rates change
+	budgetSafety = 0.95                  // plan for less than what is allowed: rates change
 )
 
 // budget holds what tracing may cost and plans windows accordingly. Costs count as

@@ -20,8 +20,8 @@ func TestPlanOfBusyTarget(t *testing.T) {
 	tail := phase{took: 20 * time.Millisecond, frees: 1e6, busy: 2}
 	own := 10 * time.Millisecond
 	p := b.next(window, tail, own)
-	if p.window != 30*time.Millisecond || p.tail != 20*time.Millisecond {
-		t.Errorf("window %v, tail %v, want 30ms and 20ms", p.window, p.tail)
+	if p.window != 35*time.Millisecond || p.tail != 15*time.Millisecond {
+		t.Errorf("window %v, tail %v, want 35ms and 15ms", p.window, p.tail)
 	}
 	cost := p.window + p.tail + own/2
 	if part := float64(cost) / float64(p.window+p.tail+p.pause); part > b.max || part < b.max*0.8 {

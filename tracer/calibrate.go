@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"reflect"
 	"runtime"
 	"time"
 
@@ -17,10 +16,14 @@ import (
 )
 
 // Functions with the shape of malloc and free, to put probes on; callProbedFree
-// calls probedFree with something that could be a block.
+// calls probedFree with something that could be a block. probedAddresses are those of
+// the functions themselves: what Go has by their names is a wrapper.
 func probedAlloc()
 func callProbedFree()
 func probedFree()
+func probedAddresses() (alloc, free uintptr)
+
+var _ = probedFree // it is called from assembly alone
 
 // usualCosts are those of a machine where calibration is not possible.
 var usualCosts = probeCosts{alloc: 3 * time.Microsecond, free: 1200 * time.Nanosecond}
@@ -58,11 +61,12 @@ func (t *Tracer) attachSelf() (links, error) {
 		return nil, fmt.Errorf("open memtrace's own program: %w", err)
 	}
 	a := uprobes{exe: exe, pid: os.Getpid(), multi: t.kernel.uprobeMulti}
-	alloc, err := fileOffset(reflect.ValueOf(probedAlloc).Pointer())
+	allocAt, freeAt := probedAddresses()
+	alloc, err := fileOffset(allocAt)
 	if err != nil {
 		return nil, err
 	}
-	free, err := fileOffset(reflect.ValueOf(probedFree).Pointer())
+	free, err := fileOffset(freeAt)
 	if err != nil {
 		return nil, err
 	}

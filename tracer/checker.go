@@ -98,6 +98,9 @@ func (c *checker) look(pid uint32, view *mallocView) {
 	c.read(pid, len(c.list))
 	for i := range c.list {
 		l, s := &c.list[i], &c.spans[i]
+		if l.Active {
+			continue
+		}
 		if !s.OK {
 			// The header is gone with its page, or there never was one.
 			c.free[i] = view != nil
@@ -125,6 +128,10 @@ func (c *checker) read(pid uint32, n int) {
 	c.spans = c.spans[:0]
 	for i := range c.list {
 		l := &c.list[i]
+		if l.Active {
+			c.spans = append(c.spans, procmem.Span{}) // its header is known
+			continue
+		}
 		buf := c.buf[i*most:][:ptmalloc.HeaderOffset+min(l.Size, printBytes)]
 		c.spans = append(c.spans, procmem.Span{Addr: l.Address - ptmalloc.HeaderOffset, Buf: buf})
 	}

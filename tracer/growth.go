@@ -32,8 +32,8 @@ func (t *Tracer) beginGrowth(pid uint32, p *process) error {
 }
 
 // beginLedger tells a growth ledger what a process has mapped. What comes to it
-// between that and the moment when its events are taken up, well below a
-// millisecond, is missed.
+// between that and the moment when its events are taken up, some milliseconds at
+// most, is missed.
 func (t *Tracer) beginLedger(pid uint32) error {
 	source, err := proc.Open(int(pid))
 	if err != nil {

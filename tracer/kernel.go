@@ -65,6 +65,22 @@ func (k kernelFeatures) atLeast(major, minor int) bool {
 	return k.version[0] > major || k.version[0] == major && k.version[1] >= minor
 }
 
+// featuresFor is checkKernel, less what cfg does without.
+func featuresFor(cfg Config) (kernelFeatures, error) {
+	k, err := checkKernel()
+	if err != nil {
+		return k, err
+	}
+	k.uprobeMulti = k.uprobeMulti && !cfg.singleUprobes
+	k.unwindTables = k.unwindTables && !cfg.framePointers
+	if cfg.GrowthOnly {
+		err = k.findCheapWays()
+		k.functions = k.functions && !cfg.exitTracepoint && !cfg.entryTracepoint
+		k.lockTracepoint = k.lockTracepoint && !cfg.entryTracepoint
+	}
+	return k, err
+}
+
 // checkKernel finds out what the kernel can do, and refuses where that is not
 // enough, with a *RequirementError.
 func checkKernel() (kernelFeatures, error) {

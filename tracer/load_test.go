@@ -26,7 +26,7 @@ func TestUprobesKeepTheKernelStack(t *testing.T) {
 	// add %gs:this_cpu_off, %r9 is how the compiler for x86-64 finds the stack.
 	private := []byte{0x65, 0x4c, 0x03, 0x0c, 0x25}
 	checked := 0
-	all := reflect.ValueOf(p.objs)
+	all := reflect.ValueOf(p.objs.allocPrograms)
 	for i := range all.NumField() {
 		prog, _ := all.Field(i).Interface().(*ebpf.Program)
 		if prog == nil || prog.Type() != ebpf.Kprobe {

@@ -108,7 +108,9 @@ func (s *postgres) pgbench(b *testing.B, args ...string) *pgbenchLoad {
 			_ = cmd.Wait()
 		}
 	})
-	for deadline := time.Now().Add(time.Minute); l.backend == 0; time.Sleep(50 * time.Millisecond) {
+	// Its first connection is there to look at the tables alone.
+	for last, deadline := -1, time.Now().Add(time.Minute); l.backend == 0 || l.backend != last; time.Sleep(300 * time.Millisecond) {
+		last, l.backend = l.backend, 0
 		out, err := s.command("psql", "-h", s.dir, "-At", "-c",
 			"select pid from pg_stat_activity where application_name = '"+name+"'", "postgres").Output()
 		if err == nil {

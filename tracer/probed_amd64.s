@@ -20,3 +20,11 @@ TEXT ·probedFree(SB), NOSPLIT|NOFRAME, $0-0
 	PUSHQ BP
 	POPQ  BP
 	RET
+
+// func probedAddresses() (alloc, free uintptr)
+TEXT ·probedAddresses(SB), NOSPLIT, $0-16
+	LEAQ ·probedAlloc(SB), AX
+	MOVQ AX, alloc+0(FP)
+	LEAQ ·probedFree(SB), AX
+	MOVQ AX, free+8(FP)
+	RET

@@ -18,3 +18,11 @@ TEXT ·callProbedFree(SB), NOSPLIT|NOFRAME, $0-0
 TEXT ·probedFree(SB), NOSPLIT|NOFRAME, $0-0
 	NOOP
 	RET
+
+// func probedAddresses() (alloc, free uintptr)
+TEXT ·probedAddresses(SB), NOSPLIT, $0-16
+	MOVD $·probedAlloc(SB), R0
+	MOVD R0, alloc+0(FP)
+	MOVD $·probedFree(SB), R0
+	MOVD R0, free+8(FP)
+	RET

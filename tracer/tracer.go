@@ -86,18 +86,9 @@ func now() moment {
 // that a process cannot be traced.
 func Open(cfg Config) (_ *Tracer, err error) {
 	cfg = cfg.withDefaults()
-	kernel, err := checkKernel()
+	kernel, err := featuresFor(cfg)
 	if err != nil {
 		return nil, err
-	}
-	kernel.uprobeMulti = kernel.uprobeMulti && !cfg.singleUprobes
-	kernel.unwindTables = kernel.unwindTables && !cfg.framePointers
-	if cfg.GrowthOnly {
-		if err := kernel.findCheapWays(); err != nil {
-			return nil, err
-		}
-		kernel.functions = kernel.functions && !cfg.exitTracepoint && !cfg.entryTracepoint
-		kernel.lockTracepoint = kernel.lockTracepoint && !cfg.entryTracepoint
 	}
 	t := &Tracer{
 		cfg:    cfg,
@@ -147,21 +138,8 @@ func Open(cfg Config) (_ *Tracer, err error) {
 	} else {
 		cfg.Logf("stacks are walked by frame pointers here (by unwind tables from Linux 5.13 on, on x86-64)")
 	}
-	for pid, p := range t.procs {
-		if err := t.progs.objs.Targets.Put(pid, uint32(0)); err != nil {
-			return nil, fmt.Errorf("tell the probes of process %d: %w", pid, err)
-		}
-		if err := t.loadTables(p); err != nil {
-			return nil, err
-		}
-		if cfg.GrowthOnly {
-			err = t.beginGrowth(pid, p)
-		} else {
-			err = p.attach(t.progs, kernel)
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err := t.attachProcesses(); err != nil {
+		return nil, err
 	}
 	t.start = now()
 	if err := t.setLive(liveAll); err != nil {
@@ -175,6 +153,34 @@ func Open(cfg Config) (_ *Tracer, err error) {
 	}
 	t.stopMemory = watchMemory(watches)
 	return t, nil
+}
+
+// attachProcesses makes everything ready for the processes, short of going live.
+func (t *Tracer) attachProcesses() error {
+	for pid, p := range t.procs {
+		if err := t.progs.objs.Targets.Put(pid, uint32(0)); err != nil {
+			return fmt.Errorf("tell the probes of process %d: %w", pid, err)
+		}
+		if err := t.loadTables(p); err != nil {
+			return err
+		}
+		if t.cfg.GrowthOnly {
+			continue
+		}
+		if err := p.attach(t.progs, t.kernel); err != nil {
+			return err
+		}
+	}
+	if !t.cfg.GrowthOnly {
+		return nil
+	}
+	// Last of all, because what comes to them from here on is missed.
+	for pid, p := range t.procs {
+		if err := t.beginGrowth(pid, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // loadTables loads the unwind tables of what a process maps.

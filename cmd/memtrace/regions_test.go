@@ -180,6 +180,8 @@ func TestSubcommandErrors(t *testing.T) {
 		{"grow -p 1 --color x", exitUsage, "--color x"},
 		{"grow -p 1 -d 1 1 2", exitUsage, "contradict"},
 		{"grow -p 1 --older 5", exitUsage, "unknown flag"},
+		{"grow -p 1 --max-overhead 5", exitUsage, "unknown flag"},
+		{"grow -p 1 --exact", exitUsage, "unknown flag"},
 		{"grow -p 1073741824", exitError, "process 1073741824: no such process"},
 		{"grow -p 2", exitError, "process 2 (kthreadd) is a kernel thread"},
 		{"grow -p 1 -o /nowhere/at/all", exitError, "open the output"},

@@ -40,10 +40,10 @@ func TestKernels(t *testing.T) {
 	if err := os.Mkdir(programs, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, sources := range []string{testprog.Sources(), "../region/proc/testdata"} {
-		if err := testprog.Build(t.Context(), sources, programs); err != nil {
-			t.Fatal("build test programs: ", err)
-		}
+	err := errors.Join(testprog.Build(t.Context(), testprog.Sources(), programs),
+		testprog.Build(t.Context(), "../region/proc/testdata", programs))
+	if err != nil {
+		t.Fatal("build test programs: ", err)
 	}
 	guest := Guest{
 		Files: map[string]string{

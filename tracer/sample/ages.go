@@ -38,7 +38,7 @@ func (a *ages) take(age uint64) {
 	o.age -= float64(age)
 }
 
-// most returns the age at whose octave's end 99 of 100 have died, 0 where none has.
+// most returns the age at whose octave's end 95 of 100 have died, 0 where none has.
 func (a *ages) most() uint64 {
 	var all, sum uint64
 	for i := range a.octaves {
@@ -48,7 +48,7 @@ func (a *ages) most() uint64 {
 		return 0
 	}
 	for i := range a.octaves {
-		if sum += a.octaves[i].deaths; sum*100 >= all*99 {
+		if sum += a.octaves[i].deaths; sum*100 >= all*95 {
 			return a.end(i)
 		}
 	}

@@ -4,8 +4,9 @@ package sample
 type Candidate struct {
 	// Address and Size are the block's, Born is when it was allocated (ns).
 	Address, Size, Born uint64
-	// Known: an earlier check found Header and Print.
-	Known bool
+	// Known: an earlier check found Header and Print. Active: Print is of no interest
+	// any more.
+	Known, Active bool
 	// Header is the word before the block, Print a fingerprint of its content.
 	Header, Print uint64
 }
@@ -15,7 +16,7 @@ func (s *Set) Candidates(list []Candidate, all bool) []Candidate {
 	for _, b := range s.blocks {
 		if b.candidate && (all || b.window == len(s.windows)-1) {
 			list = append(list, Candidate{
-				Address: b.addr, Size: b.size, Born: b.born, Known: b.checks > 0, Header: b.header, Print: b.print,
+				Address: b.addr, Size: b.size, Born: b.born, Known: b.checks > 0, Active: b.active, Header: b.header, Print: b.print,
 			})
 		}
 	}

@@ -37,8 +37,11 @@ const (
 	// that one in twenty would soon be met.
 	minConfidence, minConfidenceDying = 0.95, 0.999
 	// minSurvivors and minWindows are how many it takes at least, and from how
-	// many windows.
-	minSurvivors, minWindows = 2, 2
+	// many windows; minActiveWindows is that of active ones.
+	minSurvivors, minWindows, minActiveWindows = 2, 2, 3
+	// uneven is how many times as often as elsewhere a stack's chunks may be handed
+	// out for good to another one: those of the size that leaks are.
+	uneven = 4
 	// minOutlived is how many active survivors it takes for each candidate of the
 	// stack that died late. Chunks that go from hand to hand are found free sooner
 	// or later; those of a leak never.
@@ -245,11 +248,11 @@ func (c *census) judge(a *account, t *tally, traced float64) Estimate {
 
 // discount allows for what active survivors may be: chunks that were freed while
 // nobody looked, then handed out for good to another stack, whose leak they are.
-// As many of those are expected as there are elsewhere for each candidate, and one
-// more.
+// Some times as many of those are expected as there are elsewhere for each candidate,
+// and one more.
 func (c *census) discount(e *Estimate, a *account, t *tally) {
 	n := float64(t.survivors.Blocks)
-	expected := (c.active - float64(t.active.Blocks) + 1) / c.candidates * float64(a.candidates)
+	expected := uneven * (c.active - float64(t.active.Blocks) + 1) / c.candidates * float64(a.candidates)
 	e.Confidence = min(e.Confidence, t.above(expected))
 	part := max(1-expected/n, 0)
 	e.BytesPerSecond.Low *= part
@@ -373,7 +376,7 @@ func (c *census) classify(e *Estimate, t *tally) Class {
 		}
 	}
 	switch idle := t.survivors.Blocks - t.active.Blocks; {
-	case idle < t.active.Blocks && e.deaths*minOutlived > t.survivors.Blocks:
+	case idle < t.active.Blocks && (e.deaths*minOutlived > t.survivors.Blocks || len(t.windows) < minActiveWindows):
 		return Undecided
 	case idle < t.active.Blocks:
 		return Active

@@ -74,8 +74,11 @@ func (l *Ledger) mmapGrowth(sp *space, ev *event.Event) {
 }
 
 // mprotect makes reserved memory usable, or the other way round. Other rights are
-// nothing to a ledger.
+// nothing to a ledger, nor is any of it to one of mappings alone.
 func (l *Ledger) mprotect(sp *space, ev *event.Event) {
+	if !l.growth {
+		return
+	}
 	start, end := pages(ev.Addr, ev.Size)
 	usable := ev.Arg != protNone
 	for start < end {
@@ -97,8 +100,11 @@ func (l *Ledger) mprotect(sp *space, ev *event.Event) {
 	}
 }
 
-// moveBreak takes up the program break.
+// moveBreak takes up the program break, in a ledger of growth.
 func (l *Ledger) moveBreak(sp *space, ev *event.Event) {
+	if !l.growth {
+		return
+	}
 	old, brk := sp.brk, roundUp(ev.Addr)
 	sp.brk = brk
 	switch {

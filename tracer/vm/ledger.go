@@ -89,10 +89,9 @@ func (l *Ledger) Apply(ev *event.Event) {
 		sp.counters.Mmap++
 		if l.growth {
 			l.mmapGrowth(sp, ev)
-			break
+		} else {
+			l.mmap(sp, ev, (ev.Arg>>32)&mapAnonymous != 0 && ev.Flags&event.InAllocator == 0)
 		}
-		own := (ev.Arg>>32)&mapAnonymous != 0 && ev.Flags&event.InAllocator == 0
-		l.mmap(sp, ev, own)
 	case event.Munmap:
 		sp.counters.Munmap++
 		start, end := pages(ev.Addr, ev.Size)
@@ -108,21 +107,17 @@ func (l *Ledger) Apply(ev *event.Event) {
 		sp.counters.Mremap++
 		if l.growth {
 			l.mremapGrowth(sp, ev, last)
-			break
+		} else {
+			l.mremap(sp, ev, last)
 		}
-		l.mremap(sp, ev, last)
 	case event.MremapFail:
 		l.fail(sp, ev, last, true)
 	case event.Brk:
 		sp.counters.Brk++
-		if l.growth {
-			l.moveBreak(sp, ev)
-		}
+		l.moveBreak(sp, ev)
 	case event.Mprotect:
 		sp.counters.Mprotect++
-		if l.growth {
-			l.mprotect(sp, ev)
-		}
+		l.mprotect(sp, ev)
 	case event.Exec:
 		sp.exited = false
 		sp.execed = max(sp.execed, ev.Time)
