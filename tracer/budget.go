@@ -92,6 +92,13 @@ func (b *budget) next(window, tail phase, own time.Duration) plan {
 	return p
 }
 
+// catchUp returns how long to wait beyond the plan where more was spent in a time
+// than may be, so that it evens out: at the start, and when the load changes.
+func (b *budget) catchUp(spent, took time.Duration) time.Duration {
+	share := b.max * budgetSafety
+	return bounded(float64(spent)/share-float64(took), 0, maxPause)
+}
+
 func bounded(d float64, low, high time.Duration) time.Duration {
 	return min(max(time.Duration(math.Min(d, math.MaxInt64/2)), low), high)
 }

@@ -47,6 +47,20 @@ func TestPlanOfQuietTarget(t *testing.T) {
 	}
 }
 
+// What was spent beyond the budget is waited for.
+func TestCatchUp(t *testing.T) {
+	b := testBudget()
+	for _, test := range []struct{ spent, took, least, most time.Duration }{
+		{30 * time.Millisecond, 2 * time.Second, 0, 0},
+		{60 * time.Millisecond, time.Second, time.Second, 1200 * time.Millisecond},
+		{time.Hour, time.Second, maxPause, maxPause},
+	} {
+		if got := b.catchUp(test.spent, test.took); got < test.least || got > test.most {
+			t.Errorf("%v spent in %v: wait %v, want %v to %v", test.spent, test.took, got, test.least, test.most)
+		}
+	}
+}
+
 func TestStalled(t *testing.T) {
 	b := testBudget()
 	for _, test := range []struct {

@@ -65,7 +65,7 @@ func (t *Tracer) sampling(p *process, s *sample.Snapshot, end moment) *report.Sa
 		Pace:            1,
 	}
 	if run > 0 {
-		r.Overhead = (float64(spent.stalled) + float64(spent.own)/max(spent.threads, 1)) / run
+		r.Overhead = float64(spent.total()) / run
 	}
 	if spent.watched > 0 {
 		r.Pace = 1 - float64(spent.slowed)/float64(spent.watched)

@@ -43,6 +43,11 @@ type spending struct {
 	watched, slowed time.Duration
 }
 
+// total is all of it, as time of the target.
+func (s *spending) total() time.Duration {
+	return s.stalled + time.Duration(float64(s.own)/max(s.threads, 1))
+}
+
 func newSampler(t *Tracer, costs probeCosts) *sampler {
 	return &sampler{
 		t:       t,
@@ -136,8 +141,8 @@ func (t *Tracer) called(ctx context.Context, d time.Duration) bool {
 }
 
 // account adds up what a time with probes cost, the tail of a window included, and
-// memtrace itself in that time.
-func (s *sampler) account(p, tail phase, own time.Duration) {
+// memtrace itself in that time. It returns what has been spent in all.
+func (s *sampler) account(p, tail phase, own time.Duration) time.Duration {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
 	s.spent.stalled += s.budget.stalled(p) + s.budget.stalled(tail)
@@ -149,6 +154,7 @@ func (s *sampler) account(p, tail phase, own time.Duration) {
 		s.spent.watched += p.took
 		s.spent.slowed += s.budget.stalled(p)
 	}
+	return s.spent.total()
 }
 
 // leaveExact takes all probes on allocation functions away and begins anew: what
@@ -199,7 +205,8 @@ func (s *sampler) sample(ctx context.Context) {
 		s.closing.Wait()
 		now := ownTime()
 		s.plan = s.budget.next(window, tail, now-own)
-		s.account(window, tail, now-own)
+		spent := s.account(window, tail, now-own)
+		s.plan.pause = max(s.plan.pause, s.budget.catchUp(spent, time.Since(s.t.start.wall)))
 		own = now
 		s.pause(ctx)
 	}
