@@ -38,7 +38,8 @@ type checker struct {
 	buf   []byte
 	free  []bool
 	seed  maphash.Seed
-	// memory is the processes' address spaces, by pid; nil where it cannot be read.
+	// memory is the processes' address spaces, by pid; nil where they could not be
+	// read so far.
 	memory map[uint32]*procmem.Memory
 	// verified is when the heaps were last walked over, verifyPause for how long
 	// they are left alone after that.
@@ -98,12 +99,7 @@ func (c *checker) look(pid uint32, view *mallocView) {
 	c.read(pid, len(c.list))
 	for i := range c.list {
 		l, s := &c.list[i], &c.spans[i]
-		if l.Active {
-			continue
-		}
-		if !s.OK {
-			// The header is gone with its page, or there never was one.
-			c.free[i] = view != nil
+		if l.Active || !s.OK {
 			continue
 		}
 		if !l.Known {
@@ -111,14 +107,21 @@ func (c *checker) look(pid uint32, view *mallocView) {
 		}
 		l.Print = maphash.Bytes(c.seed, s.Buf[ptmalloc.HeaderOffset:])
 	}
-	view.findFree(c.list, c.free)
+	if !view.findFree(c.list, c.free) {
+		return
+	}
+	for i := range c.list {
+		// A header that is not there any more when it is first looked for was given
+		// back with its page. Of a process that has ended nothing is there.
+		c.free[i] = c.free[i] || !c.list[i].Known && c.spans[i].Absent
+	}
 }
 
 // read fills the spans, each with the word before a block and its first bytes.
 func (c *checker) read(pid uint32, n int) {
-	m, opened := c.memory[pid]
-	if !opened {
-		m, _ = procmem.Open(int(pid)) // the process may be gone: then nothing is known
+	m := c.memory[pid]
+	if m == nil {
+		m, _ = procmem.Open(int(pid)) // it may be gone: then nothing is known
 		c.memory[pid] = m
 	}
 	const most = ptmalloc.HeaderOffset + printBytes

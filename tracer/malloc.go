@@ -91,15 +91,16 @@ func (v *mallocView) poll(now uint64) {
 }
 
 // findFree marks those candidates whose chunks are free. What cannot be known is
-// not marked.
-func (v *mallocView) findFree(list []sample.Candidate, free []bool) {
+// not marked. It returns false if nothing can be, because the process has ended or
+// its malloc is not known.
+func (v *mallocView) findFree(list []sample.Candidate, free []bool) bool {
 	if v == nil {
-		return
+		return false
 	}
 	v.using.Lock()
 	defer v.using.Unlock()
 	if v.heap == nil {
-		return
+		return false
 	}
 	if v.checker == nil {
 		v.checker = ptmalloc.NewChecker(v.heap)
@@ -110,11 +111,12 @@ func (v *mallocView) findFree(list []sample.Candidate, free []bool) {
 	}
 	v.verdicts = append(v.verdicts[:0], make([]ptmalloc.Verdict, len(list))...)
 	if err := v.checker.Check(v.blocks, v.verdicts); err != nil {
-		return // the process has ended
+		return false // the process has ended
 	}
 	for i, verdict := range v.verdicts {
-		free[i] = free[i] || verdict.State == ptmalloc.Free
+		free[i] = verdict.State == ptmalloc.Free
 	}
+	return true
 }
 
 // findInside marks those candidates born before a time (ns) that lie inside larger

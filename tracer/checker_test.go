@@ -1,0 +1,54 @@
+package tracer
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/testprog"
+)
+
+// What was held when a process ended was not freed: candidates stay, although its
+// memory is gone and its end may not be known yet.
+func TestCheckOfEndedProcess(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Start(t, "churn")
+	tr, err := Open(Config{PIDs: []int{p.PID()}, MaxOverhead: 0.05})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- tr.Run(ctx) }()
+	p.Say("go")
+	time.Sleep(3 * time.Second)
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	candidates := tr.procs[uint32(p.PID())].sample
+	before := candidates.Len()
+	if before == 0 {
+		t.Fatal("no candidates")
+	}
+	if err := unix.Kill(p.PID(), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	var status unix.Siginfo
+	// Leaves it a zombie.
+	if err := unix.Waitid(unix.P_PID, p.PID(), &status, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	c := newChecker()
+	defer c.close()
+	for range 2 {
+		c.check(tr, true)
+		if after := candidates.Len(); after != before {
+			t.Fatalf("%d candidates of %d are left", after, before)
+		}
+		p.Kill() // reaps it
+	}
+}
