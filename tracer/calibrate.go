@@ -47,7 +47,9 @@ func (t *Tracer) calibrate() (probeCosts, error) {
 	}
 	probes, err := t.attachSelf()
 	if err != nil {
-		return usualCosts, errors.Join(err, t.progs.objs.Targets.Delete(self))
+		// That what probes cost is assumed is no reason not to trace.
+		t.cfg.Logf("what probes cost here is not known, but assumed: %v", err)
+		return usualCosts, t.progs.objs.Targets.Delete(self)
 	}
 	costs, err := t.measureProbes()
 	err = errors.Join(err, probes.Close(), t.progs.objs.Targets.Delete(self), t.discard())

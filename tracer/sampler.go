@@ -2,6 +2,7 @@ package tracer
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -164,8 +165,7 @@ func (s *sampler) leaveExact() {
 	t := s.t
 	t.attaching.Lock()
 	defer t.attaching.Unlock()
-	_ = t.setLive(liveCalls) // it has been set before
-	if err := t.progs.objs.Windowed.Set(uint32(1)); err != nil {
+	if err := errors.Join(t.setLive(liveCalls), t.progs.objs.Windowed.Set(uint32(1))); err != nil {
 		t.cfg.Logf("the stacks behind growth are not all known: %v", err)
 	}
 	t.mu.Lock()

@@ -28,16 +28,22 @@ func (p *printer) suspects(r *Report) {
 	if r.Sampling == nil {
 		return
 	}
-	var leaks, others uint64
+	var leaks uint64
 	for i := range r.Stacks {
 		if e := r.Stacks[i].Estimate; e != nil && e.Suspect() {
 			leaks++
-		} else if e != nil {
-			others++
 		}
 	}
 	p.newline()
 	age := seconds(r.Sampling.MaturitySeconds)
+	if r.Sampling.Windows == 0 {
+		text := "Nothing is known of leaks: no window of time is over yet. Trace for longer."
+		if r.Sampling.Dropped > 0 {
+			text = "Nothing is known of leaks: no window of time could be watched whole. Give a larger --ring-size; messages say what else went wrong."
+		}
+		p.paragraph(span{}, text, alarm)
+		return
+	}
 	if leaks == 0 {
 		p.paragraph(span{}, "No stack is called a leak by the windows that are at least "+age+" old.", bold)
 		return

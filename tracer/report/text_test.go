@@ -178,3 +178,18 @@ func fuzzReport(function, module, file string, bytes, blocks uint64, line int) *
 		StacksTotal: line,
 	}
 }
+
+// Where no window was seen whole nothing is said of leaks, neither that there are any
+// nor that there are none.
+func TestTextWithoutWindows(t *testing.T) {
+	r := windows()
+	r.Stacks = r.Stacks[2:3]
+	r.Sampling.Windows, r.Sampling.TracedSeconds = 0, 0
+	for dropped, want := range map[uint64]string{0: "Trace for longer.", 7: "Give a larger --ring-size"} {
+		r.Sampling.Dropped = dropped
+		text := strings.Join(strings.Fields(string(render(t, asText(TextOptions{}), r))), " ")
+		if !strings.Contains(text, want) || strings.Contains(text, "No stack is called") {
+			t.Errorf("with %d dropped:\n%s", dropped, text)
+		}
+	}
+}

@@ -70,14 +70,9 @@ type block struct {
 // account is what is kept of one stack.
 type account struct {
 	id event.StackID
-	// allocated and freed are of the valid windows; those of the open one are in
-	// now until it ends.
-	allocated live.Sum
-	freed     uint64
-	now       struct {
-		allocated live.Sum
-		freed     uint64
-	}
+	// allocated is of the valid windows; that of the open one is in now until it
+	// ends.
+	allocated, now live.Sum
 	// candidates is how many there were, deaths how many of them ended.
 	candidates, deaths uint64
 	ages               ages
@@ -139,10 +134,9 @@ func (s *Set) End(allocs uint64, valid bool) {
 	}
 	for _, a := range s.touched {
 		if valid {
-			a.allocated = a.allocated.Plus(a.now.allocated)
-			a.freed += a.now.freed
+			a.allocated = a.allocated.Plus(a.now)
 		}
-		a.now.allocated, a.now.freed = live.Sum{}, 0
+		a.now = live.Sum{}
 	}
 	s.young, s.touched = s.young[:0], s.touched[:0]
 }
@@ -199,10 +193,10 @@ func (s *Set) add(ev *event.Event) {
 		a = &account{id: ev.Stack}
 		s.stacks[ev.Stack] = a
 	}
-	if a.now.allocated.Blocks == 0 {
+	if a.now.Blocks == 0 {
 		s.touched = append(s.touched, a)
 	}
-	a.now.allocated.Add(ev.Size)
+	a.now.Add(ev.Size)
 	b := &block{addr: ev.Addr, size: ev.Size, born: ev.Time, stack: a, window: len(s.windows) - 1}
 	s.blocks[ev.Addr] = b
 	s.young = append(s.young, b)
@@ -213,7 +207,6 @@ func (s *Set) end(b *block, time uint64, how *uint64) {
 	b.ended, b.endTime = true, time
 	delete(s.blocks, b.addr)
 	if !b.candidate {
-		b.stack.now.freed++
 		return
 	}
 	*how++
@@ -224,17 +217,17 @@ func (s *Set) end(b *block, time uint64, how *uint64) {
 	b.stack.deaths++
 }
 
-// restore puts the block back that a failed realloc had ended.
+// restore puts the block back that a failed realloc had ended. One that was young
+// when its window ended is no candidate and stays away.
 func (s *Set) restore(ev *event.Event) {
 	b := s.reallocs[ev.TID]
 	delete(s.reallocs, ev.TID)
-	if b == nil || b.addr != ev.Addr || s.blocks[b.addr] != nil {
+	if b == nil || b.addr != ev.Addr || s.blocks[b.addr] != nil || !b.candidate && !s.open {
 		return
 	}
 	b.ended = false
 	s.blocks[b.addr] = b
 	if !b.candidate {
-		b.stack.now.freed--
 		return
 	}
 	s.counters.Freed--

@@ -58,6 +58,19 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
+// A block that is inside realloc when its window ends is no candidate, whatever
+// becomes of the call.
+func TestReallocOutlastsWindow(t *testing.T) {
+	s := New(Config{})
+	s.Begin(1)
+	apply(s, alloc(16, 8, 1, 1), &event.Event{Kind: event.ReallocEnter, Addr: 16, Time: 2, TID: 1})
+	s.End(3, true)
+	apply(s, &event.Event{Kind: event.ReallocFail, Addr: 16, Time: 4, TID: 1})
+	if len(s.blocks) != 0 || s.Len() != 0 {
+		t.Errorf("%d blocks, %d candidates", len(s.blocks), s.Len())
+	}
+}
+
 // Nothing of a window that was not seen whole counts, but frees do.
 func TestInvalidWindow(t *testing.T) {
 	s := New(Config{})
