@@ -105,23 +105,31 @@ func attachEmpty(b *testing.B) attacher {
 
 func attachTracer(b *testing.B) attacher {
 	return func(pid int) func() {
-		t, err := Open(Config{PIDs: []int{pid}})
-		if err != nil {
-			b.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- t.Run(ctx) }()
-		return func() {
-			cancel()
-			if err := <-done; err != nil {
-				b.Fatal(err)
-			}
+		return startTrace(b, Config{PIDs: []int{pid}}, func(t *Tracer) {
 			if lost := t.Status().Lost; lost > 0 {
 				b.Logf("%d events lost", lost)
 			}
-			t.Close()
+		})
+	}
+}
+
+// startTrace traces until it is told to detach; look is called when the trace is over.
+func startTrace(b *testing.B, cfg Config, look func(*Tracer)) (detach func()) {
+	b.Helper()
+	t, err := Open(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- t.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.Fatal(err)
 		}
+		look(t)
+		t.Close()
 	}
 }
 

@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"context"
 	"os"
 	"strconv"
 	"testing"
@@ -65,20 +64,10 @@ func TestCalibrateSmallRing(t *testing.T) {
 func TestWindowsDropped(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "churn")
-	tr, err := Open(Config{PIDs: []int{p.PID()}, MaxOverhead: 0.05, RingSize: 4096, spills: 16})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tr.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- tr.Run(ctx) }()
-	p.Say("go")
-	time.Sleep(6 * time.Second)
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	tr := traceWhile(t, Config{MaxOverhead: 0.05, RingSize: 4096, spills: 16}, p, func() {
+		p.Say("go")
+		time.Sleep(6 * time.Second)
+	})
 	r := tr.Snapshot(SnapshotOptions{})[0]
 	if r.Mode != report.ModeWindows || r.Sampling.Dropped == 0 || r.Sampling.Windows != 0 {
 		t.Errorf("mode %s, %+v", r.Mode, r.Sampling)

@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -15,20 +14,10 @@ import (
 func TestCheckOfEndedProcess(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "churn")
-	tr, err := Open(Config{PIDs: []int{p.PID()}, MaxOverhead: 0.05})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tr.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- tr.Run(ctx) }()
-	p.Say("go")
-	time.Sleep(3 * time.Second)
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	tr := traceWhile(t, Config{MaxOverhead: 0.05}, p, func() {
+		p.Say("go")
+		time.Sleep(3 * time.Second)
+	})
 	candidates := tr.procs[uint32(p.PID())].sample
 	before := candidates.Len()
 	if before == 0 {

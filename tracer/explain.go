@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/sample"
 )
 
 // The parts of a growth, 0 to 1, that decide what is said of it.
@@ -191,7 +190,7 @@ func (e *explainer) estimate(heaps []*report.Region) string {
 	var parts []part
 	for i := range e.stacks {
 		s := e.stacks[i].Estimate
-		if s == nil || s.Class != string(sample.Leak) && s.Class != string(sample.Active) {
+		if s == nil || !s.Suspect() {
 			continue
 		}
 		if n := s.LeakBytesPerSecond.Value * e.seconds; n > 0 {

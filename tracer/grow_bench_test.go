@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,24 +20,6 @@ const (
 	window  = 40 * time.Millisecond
 )
 
-// attachGrowth has a process watched for growth.
-func attachGrowth(b *testing.B, pid int) (detach func()) {
-	t, err := Open(Config{PIDs: []int{pid}, GrowthOnly: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- t.Run(ctx) }()
-	return func() {
-		cancel()
-		if err := <-done; err != nil {
-			b.Fatal(err)
-		}
-		t.Close()
-	}
-}
-
 // alternate measures the cost of a process's unit of work in rounds: each ratio is of
 // a traced measurement to the mean of the untraced ones before and after it, so that
 // what drifts does not count. It reports the medians. What measure returns tells the
@@ -49,7 +30,7 @@ func alternate(b *testing.B, unit string, pid int, measure func() (cost func() f
 	for range b.N {
 		costs := []func() float64{measure()}
 		for range growthRounds {
-			detach := attachGrowth(b, pid)
+			detach := startTrace(b, Config{PIDs: []int{pid}, GrowthOnly: true}, func(*Tracer) {})
 			costs = append(costs, measure())
 			detach()
 			costs = append(costs, measure())

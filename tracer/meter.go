@@ -1,6 +1,7 @@
 package tracer
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -63,15 +64,23 @@ func (m *meter) late() uint64 {
 // targetTime returns the processor time of all targets.
 func (t *Tracer) targetTime() (sum time.Duration) {
 	for pid, p := range t.procs {
-		// MAKE_PROCESS_CPUCLOCK of include/linux/posix-timers_types.h.
-		const scheduled = 2 // CPUCLOCK_SCHED
-		var ts unix.Timespec
-		if err := unix.ClockGettime(int32(^pid<<3|scheduled), &ts); err == nil {
-			p.cpu = time.Duration(ts.Nano())
+		if used, err := processorTime(int(pid)); err == nil {
+			p.cpu = used // what it was stays when the process is gone
 		}
 		sum += p.cpu
 	}
 	return sum
+}
+
+// processorTime returns what a process took of all processors until now.
+func processorTime(pid int) (time.Duration, error) {
+	// MAKE_PROCESS_CPUCLOCK of include/linux/posix-timers_types.h.
+	const scheduled = 2 // CPUCLOCK_SCHED
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^uint32(pid)<<3|scheduled), &ts); err != nil {
+		return 0, fmt.Errorf("read the processor time of process %d: %w", pid, err)
+	}
+	return time.Duration(ts.Nano()), nil
 }
 
 // ownTime returns memtrace's processor time.

@@ -3,7 +3,8 @@ package tracer
 import (
 	"math"
 
-	"github.com/prometheus/procfs"
+	"memtrace/symbolize/procmaps"
+	"memtrace/tracer/region/proc"
 )
 
 // forgetUnmapped takes out of the ledger what a process has not mapped any more.
@@ -16,18 +17,22 @@ func (t *Tracer) forgetUnmapped(pid uint32) {
 	}
 	// Mappings made from here on need not be in what is read.
 	time := now().mono
-	proc, err := procfs.NewProc(int(pid))
+	source, err := proc.Open(int(pid))
 	if err != nil {
 		return
 	}
-	maps, err := proc.ProcMaps()
-	if err != nil || len(maps) == 0 {
+	defer func() { _ = source.Close() }() // it was only read
+	type gap struct{ start, end uint64 }
+	var gaps []gap
+	end := uint64(0)
+	err = source.Maps(func(m *procmaps.Mapping) {
+		gaps = append(gaps, gap{end, m.Start})
+		end = m.End
+	})
+	if err != nil || len(gaps) == 0 {
 		return // it is about to end
 	}
-	gap := uint64(0)
-	for _, m := range maps {
-		t.vm.Unmapped(pid, gap, uint64(m.StartAddr), time)
-		gap = uint64(m.EndAddr)
+	for _, g := range append(gaps, gap{end, math.MaxUint64}) {
+		t.vm.Unmapped(pid, g.start, g.end, time)
 	}
-	t.vm.Unmapped(pid, gap, math.MaxUint64, time)
 }

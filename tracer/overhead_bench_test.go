@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/procfs"
-	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/testprog"
 )
@@ -24,27 +22,15 @@ const (
 	overheadTime = 9 * time.Second
 )
 
-// attachBudget traces processes in the default mode.
-func attachBudget(b *testing.B, pids ...int) (detach func()) {
-	t, err := Open(Config{PIDs: pids, MaxOverhead: 0.03})
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- t.Run(ctx) }()
-	return func() {
+// attachBudget traces a process in the default mode.
+func attachBudget(b *testing.B, pid int) (detach func()) {
+	return startTrace(b, Config{PIDs: []int{pid}, MaxOverhead: 0.03}, func(t *Tracer) {
 		for _, r := range t.Snapshot(SnapshotOptions{}) {
 			if s := r.Sampling; s != nil {
 				b.Logf("%d windows, traced %.2f %%, estimated overhead %.2f %%, pace %.2f", s.Windows, 100*r.TracedFraction, 100*s.Overhead, s.Pace)
 			}
 		}
-		cancel()
-		if err := <-done; err != nil {
-			b.Fatal(err)
-		}
-		t.Close()
-	}
+	})
 }
 
 // alternateRates measures how much of a process's throughput is left while it is
@@ -55,9 +41,9 @@ func attachBudget(b *testing.B, pids ...int) (detach func()) {
 func alternateRates(b *testing.B, pid int, work func() float64) {
 	b.Helper()
 	measure := func() (r rates) {
-		start, used := time.Now(), processorTime(b, pid)
+		start, before := time.Now(), used(b, pid)
 		n := work()
-		return rates{n / time.Since(start).Seconds(), n / (processorTime(b, pid) - used).Seconds()}
+		return rates{n / time.Since(start).Seconds(), n / (used(b, pid) - before).Seconds()}
 	}
 	var clock, own, bare []float64
 	for range b.N {
@@ -84,14 +70,14 @@ func alternateRates(b *testing.B, pid int, work func() float64) {
 // rates are how much a process does in a second, and in one of its processor time.
 type rates struct{ clock, own float64 }
 
-// processorTime is what a process took of all processors until now.
-func processorTime(b *testing.B, pid int) time.Duration {
+// used is what a process took of all processors until now.
+func used(b *testing.B, pid int) time.Duration {
 	b.Helper()
-	var ts unix.Timespec
-	if err := unix.ClockGettime(int32(^pid<<3|2), &ts); err != nil {
-		b.Fatalf("read the processor time of process %d: %v", pid, err)
+	d, err := processorTime(pid)
+	if err != nil {
+		b.Fatal(err)
 	}
-	return time.Duration(ts.Nano())
+	return d
 }
 
 // BenchmarkOverheadBusy is of two threads that do nothing but malloc and free.
@@ -212,9 +198,9 @@ func BenchmarkOverheadPostgres(b *testing.B) {
 	}
 	var traced, bare []span
 	measure := func() (s span) {
-		s.from, s.used = time.Now(), processorTime(b, load.backend)
+		s.from, s.used = time.Now(), used(b, load.backend)
 		time.Sleep(overheadTime)
-		s.to, s.used = time.Now(), processorTime(b, load.backend)-s.used
+		s.to, s.used = time.Now(), used(b, load.backend)-s.used
 		return s
 	}
 	for range b.N {

@@ -105,7 +105,7 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 	for i := 0; ; i++ {
 		m = s.meter()
 		s.t.callWhen(s.budget.calls(over * tick))
-		if !s.t.called(ctx, tick) {
+		if !sleepUntil(ctx, tick, s.t.alarm) {
 			return false
 		}
 		now := m.read()
@@ -121,24 +121,11 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 	}
 }
 
-// callWhen has called return early once so many more calls were seen.
+// callWhen has the alarm go off once so many more calls were seen.
 func (t *Tracer) callWhen(more uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.seen.alarm = t.seen.allocs + t.seen.frees + more
-}
-
-// called waits for that, or for so long; false when ctx is done first.
-func (t *Tracer) called(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-	case <-t.alarm:
-	}
-	return true
 }
 
 // account adds up what a time with probes cost, the tail of a window included, and
@@ -230,6 +217,11 @@ func (s *sampler) pause(ctx context.Context) {
 
 // sleep waits; false when ctx is done first.
 func sleep(ctx context.Context, d time.Duration) bool {
+	return sleepUntil(ctx, d, nil)
+}
+
+// sleepUntil is sleep, unless woken before.
+func sleepUntil(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
 	}
@@ -239,6 +231,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	case <-timer.C:
-		return true
+	case <-wake:
 	}
+	return true
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 	"time"
 
-	"memtrace/bpf"
 	"memtrace/tracer/target"
 )
 
@@ -112,7 +111,7 @@ func (s *sampler) attach() (births, ends links, err error) {
 			l, attachErr := attachObject(t.progs, t.kernel, int(pid), o, endProbes)
 			ends = append(ends, l...)
 			if attachErr == nil {
-				l, attachErr = attachObject(t.progs, t.kernel, p.target.PID, o, birthProbes)
+				l, attachErr = attachObject(t.progs, t.kernel, int(pid), o, birthProbes)
 				births = append(births, l...)
 			}
 			if attachErr != nil && !errors.Is(attachErr, target.ErrNoProcess) {
@@ -127,10 +126,7 @@ func (s *sampler) attach() (births, ends links, err error) {
 func (t *Tracer) losses() [3]uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return lossesOf(&t.counters)
-}
-
-func lossesOf(c *bpf.MemtraceCounters) [3]uint64 {
+	c := &t.counters
 	return [3]uint64{c.LostAlloc, c.LostFree, c.LostThread}
 }
 

@@ -168,7 +168,7 @@ func TestCoreAttachDetach(t *testing.T) {
 	}
 	p := testprog.Start(t, "busy", "--threads", "2")
 	p.Say("go")
-	files, programs, maps := openFiles(t), loadedPrograms(t), loadedMaps(t)
+	leftBehind := watchForLeftovers(t)
 	before := pairsPerSecond(t, p)
 	idle := 0
 	for range rounds {
@@ -189,15 +189,7 @@ func TestCoreAttachDetach(t *testing.T) {
 	if idle*10 > rounds {
 		t.Errorf("%d of %d traces saw nothing", idle, rounds)
 	}
-	if got := openFiles(t); got > files {
-		t.Errorf("%d files are open, %d were before", got, files)
-	}
-	if got := loadedPrograms(t); got > programs {
-		t.Errorf("%d BPF programs are loaded, %d were before", got, programs)
-	}
-	if got := loadedMaps(t); got > maps {
-		t.Errorf("%d BPF maps are loaded, %d were before", got, maps)
-	}
+	leftBehind()
 	// One probe left behind would cost it nine tenths of its speed and more.
 	after := pairsPerSecond(t, p)
 	t.Logf("%.0f pairs a second of processor time before, %.0f after", before, after)
@@ -236,6 +228,25 @@ func scanLine(t *testing.T, line, format string, args ...any) {
 	t.Helper()
 	if _, err := fmt.Sscanf(line, format, args...); err != nil {
 		t.Fatalf("%q is not %q: %v", line, format, err)
+	}
+}
+
+// watchForLeftovers returns a function that fails the test for files, BPF programs
+// and maps that were not there before.
+func watchForLeftovers(t *testing.T) (check func()) {
+	t.Helper()
+	files, programs, maps := openFiles(t), loadedPrograms(t), loadedMaps(t)
+	return func() {
+		t.Helper()
+		if got := openFiles(t); got > files {
+			t.Errorf("%d files are open, %d were before", got, files)
+		}
+		if got := loadedPrograms(t); got > programs {
+			t.Errorf("%d BPF programs are loaded, %d were before", got, programs)
+		}
+		if got := loadedMaps(t); got > maps {
+			t.Errorf("%d BPF maps are loaded, %d were before", got, maps)
+		}
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/report"
+
+	"memtrace/tracer/testprog"
 )
 
 // sleeper starts a process that does nothing until the test ends.
@@ -229,9 +231,7 @@ func TestSystem(t *testing.T) {
 
 // Without privileges one's own processes can be looked at, others' cannot.
 func TestRegionsWithoutRoot(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to become someone else")
-	}
+	testprog.NeedRoot(t) // to become someone else
 	dir, err := os.MkdirTemp("", "memtrace-plain-user-")
 	if err != nil {
 		t.Fatal(err)

@@ -190,7 +190,7 @@ func TestWindowsEnd(t *testing.T) {
 	for _, kill := range []bool{false, true} {
 		p := testprog.Start(t, "churn")
 		p.Say("go")
-		files, programs, maps := openFiles(t), loadedPrograms(t), loadedMaps(t)
+		leftBehind := watchForLeftovers(t)
 		m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()))...)
 		time.Sleep(3 * time.Second)
 		if kill {
@@ -198,20 +198,17 @@ func TestWindowsEnd(t *testing.T) {
 			if code := m.wait(); code != exitOK {
 				t.Fatalf("memtrace ended with %d: %s", code, m.stderr.String())
 			}
-			if r := m.reports()[0]; !r.Target.Exited || r.Mode != report.ModeWindows {
+			r := m.reports()[0]
+			if !r.Target.Exited || r.Mode != report.ModeWindows {
 				t.Errorf("exited %v, mode %q", r.Target.Exited, r.Mode)
+			}
+			// What the process held then was never freed.
+			if s := r.Sampling; s.Candidates <= s.Freed+s.Reused+s.FoundFree {
+				t.Errorf("no candidate is left: %+v", *s)
 			}
 		} else if r := m.stop(); r.Sampling == nil || r.Sampling.Windows == 0 {
 			t.Errorf("sampling %+v", r.Sampling)
 		}
-		if got := openFiles(t); got > files {
-			t.Errorf("%d files are open, %d were before", got, files)
-		}
-		if got := loadedPrograms(t); got > programs {
-			t.Errorf("%d BPF programs are loaded, %d were before", got, programs)
-		}
-		if got := loadedMaps(t); got > maps {
-			t.Errorf("%d BPF maps are loaded, %d were before", got, maps)
-		}
+		leftBehind()
 	}
 }

@@ -157,9 +157,14 @@ func (c *Checker) Check(blocks []Block, verdicts []Verdict) error {
 	if len(blocks) == 0 {
 		return nil
 	}
-	c.blocks, c.verdicts = blocks, verdicts
 	clear(verdicts)
-	err := c.check()
+	return c.judge(blocks, verdicts, c.check)
+}
+
+// judge gives the verdicts of look, none where the process turns out to have ended.
+func (c *Checker) judge(blocks []Block, verdicts []Verdict, look func() error) error {
+	c.blocks, c.verdicts = blocks, verdicts
+	err := look()
 	if err == nil {
 		err = c.h.alive()
 	}

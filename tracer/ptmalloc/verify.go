@@ -74,17 +74,7 @@ func (c *Checker) Verify(blocks []Block, verdicts []Verdict) error {
 	if c.h.Layout.ArenaError != nil {
 		return nil
 	}
-	c.blocks, c.verdicts = blocks, verdicts
-	err := c.verify()
-	if err == nil {
-		err = c.h.alive()
-	}
-	c.blocks, c.verdicts = nil, nil
-	if err != nil {
-		clear(verdicts)
-		return fmt.Errorf("verify blocks of process %d: %w", c.h.PID, err)
-	}
-	return nil
+	return c.judge(blocks, verdicts, c.verify)
 }
 
 func (c *Checker) verify() error {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/pprof/profile"
+
+	"memtrace/tracer/testprog"
 )
 
 // reparse renders r and reads the profile back.
@@ -132,7 +134,7 @@ func TestPprofLeavesUnknownFramesToPprof(t *testing.T) {
 func TestGoToolPprofOpensIt(t *testing.T) {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
-		t.Skip("needs the go command")
+		testprog.Missing(t, "needs the go command")
 	}
 	for _, name := range []string{"typical", "hostile", "empty"} {
 		path := filepath.Join(t.TempDir(), name+".pb.gz")

@@ -78,8 +78,7 @@ type Estimate struct {
 
 // Snapshot is what the sample says at one moment.
 type Snapshot struct {
-	// Estimates are of all stacks with candidates, worst first: leaks, active
-	// leaks and the others, each by the lower bound of the bytes.
+	// Estimates are of all stacks with candidates, by their IDs.
 	Estimates []Estimate
 	// Maturity is the age from which windows count.
 	Maturity time.Duration
@@ -153,21 +152,12 @@ func (s *Set) Snapshot(now uint64) Snapshot {
 	for a, t := range c.tallies {
 		snap.Estimates = append(snap.Estimates, c.judge(a, t, float64(traced)))
 	}
-	slices.SortFunc(snap.Estimates, func(a, b Estimate) int {
-		return cmp.Or(
-			cmp.Compare(a.Class.rank(), b.Class.rank()),
-			cmp.Compare(b.BytesPerSecond.Low, a.BytesPerSecond.Low),
-			cmp.Compare(b.Survivors.Bytes, a.Survivors.Bytes),
-			cmp.Compare(b.Young.Bytes, a.Young.Bytes),
-			cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(snap.Estimates, func(a, b Estimate) int { return cmp.Compare(a.ID, b.ID) })
 	return snap
 }
 
 // Suspect reports whether the class is called a leak.
 func (c Class) Suspect() bool { return c == Leak || c == Active }
-
-func (c Class) rank() int { return slices.Index([]Class{Leak, Active, Undecided, Stopped, Ageing}, c) }
 
 // age decides which windows count: those older than most candidates got that died.
 // Not more than the last third of the time is left out.

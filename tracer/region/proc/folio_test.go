@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -32,7 +33,7 @@ func TestFolios(t *testing.T) {
 		t.Errorf("untouched: present %v, %d bytes", f.Present(aligned), f.Size(aligned))
 	}
 	if err := unix.Madvise(memory, unix.MADV_NOHUGEPAGE); err != nil {
-		t.Skipf("no huge pages here: %v", err)
+		testprog.Missing(t, "no huge pages here: "+err.Error())
 	}
 	*at(aligned) = 1
 	if !f.Present(aligned) || f.Size(aligned) != 4096 {
@@ -40,7 +41,7 @@ func TestFolios(t *testing.T) {
 	}
 	text, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
 	if err != nil || strings.Contains(string(text), "[never]") {
-		t.Skipf("no huge pages here: %s, %v", text, err)
+		testprog.Missing(t, fmt.Sprintf("no huge pages here: %s, %v", text, err))
 	}
 	if err := unix.Madvise(memory, unix.MADV_HUGEPAGE); err != nil {
 		t.Fatal(err)
@@ -48,7 +49,7 @@ func TestFolios(t *testing.T) {
 	second := aligned + huge
 	*at(second + 4096*7) = 1
 	if !f.Present(second) {
-		t.Skip("the kernel had no huge page to give")
+		testprog.Missing(t, "the kernel had no huge page to give")
 	}
 	for _, addr := range []uint64{second, second + 4096*7, second + huge - 1} {
 		if got := f.Size(addr); got != huge {
