@@ -59,15 +59,7 @@ int BPF_PROG(lock_taken, struct mm_struct *mm, bool write, bool success)
 	if (task->mm != mm)
 		return 0; /* another process's, by way of /proc */
 	regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	switch ((__u32)SYS_NUMBER(regs)) {
-	case SYS_MUNMAP:
-		vm_left(EV_MUNMAP, regs, SYS_ARG0(regs), SYS_ARG1(regs), 0);
-		break;
-	case SYS_MREMAP:
-		vm_left(EV_MREMAP_ENTER, regs, SYS_ARG0(regs), SYS_ARG1(regs), SYS_ARG3(regs));
-		break;
-	}
-	return 0;
+	return call_entered(regs, (__u32)SYS_NUMBER(regs));
 }
 
 /*

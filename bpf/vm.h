@@ -76,8 +76,8 @@ static __always_inline void vm_left(__u8 kind, const struct pt_regs *regs, __u64
 		spill(kind, arg, id, time, addr, size);
 }
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(enter_syscall, const struct pt_regs *regs, long number)
+/* What a call that has been entered gives up. */
+static __always_inline int call_entered(const struct pt_regs *regs, long number)
 {
 	switch (number) {
 	case SYS_MUNMAP:
@@ -88,6 +88,12 @@ int BPF_PROG(enter_syscall, const struct pt_regs *regs, long number)
 		break;
 	}
 	return 0;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(enter_syscall, const struct pt_regs *regs, long number)
+{
+	return call_entered(regs, number);
 }
 
 static __always_inline int leave_syscall(void *ctx, const struct pt_regs *regs, long result,

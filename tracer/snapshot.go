@@ -114,6 +114,14 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 		asked.Way = f.splitter.way
 	}
 	f.heap = t.heap.Snapshot(asked)
+	// classify counts on these to come first.
+	kind := report.Mmap
+	if t.cfg.GrowthOnly || t.windowed {
+		kind = report.Grown
+	}
+	for _, s := range f.vm.Stacks {
+		f.stacks = append(f.stacks, t.reportStack(kind, s))
+	}
 	for _, s := range f.heap.Stacks {
 		r := t.reportStack(report.Heap, s)
 		if f.splitter != nil {
@@ -125,13 +133,6 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 	if f.splitter != nil {
 		f.split = f.splitter.split(f.heap.Served, f.start.mono)
 		f.notes = f.splitter.remarks()
-	}
-	kind := report.Mmap
-	if t.cfg.GrowthOnly || t.windowed {
-		kind = report.Grown
-	}
-	for _, s := range f.vm.Stacks {
-		f.stacks = append(f.stacks, t.reportStack(kind, s))
 	}
 	if t.windowed {
 		f.estimate(t, p)

@@ -100,22 +100,27 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.VarP((*sizeValue)(&o.minSize), "min-size", "z", "only blocks of at least `BYTES` (accepts 64k, 2M)")
 	fs.VarP((*sizeValue)(&o.maxSize), "max-size", "Z", "only blocks of at most `BYTES`")
 	fs.BoolVarP(&o.blocks, "show-blocks", "a", false, "addresses and sizes under each stack")
-	fs.StringVarP(&o.format, "format", "f", formatText, "text|json|folded|pprof")
-	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
 	fs.Float64Var(&o.maxOverhead, "max-overhead", 3, "the most that tracing may cost, in `PERCENT` of the target's time; what would cost more is estimated from windows of time")
 	fs.Var((*durationValue)(&o.maxStall), "max-stall", "the most that one window may delay a thread, `DUR`")
 	fs.BoolVar(&o.exact, "exact", false, "trace every call, whatever it costs")
-	fs.IntVar(&o.depth, "stack-depth", 127, "frames kept of a stack, 1 to 127")
 	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "ring buffer, a power of two of `BYTES`")
+	o.addReportFlags(fs)
+	fs.BoolVarP(&o.verbose, "verbose", "v", false, "more messages, and stack ids in the report")
+	fs.BoolVar(&o.version, "version", false, "print the version")
+	fs.BoolVarP(&o.help, "help", "h", false, "print this")
+	return fs
+}
+
+// addReportFlags adds the flags of every command that prints stacks.
+func (o *options) addReportFlags(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.format, "format", "f", formatText, "text|json|folded|pprof")
+	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
+	fs.IntVar(&o.depth, "stack-depth", 127, "frames kept of a stack, 1 to 127")
 	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{"/usr/lib/debug"}, "where separate debug files are (repeatable)")
 	fs.StringVar(&o.color, "color", "auto", "auto|always|never")
 	fs.StringVar(&o.ready, "ready-file", "", "created when every probe is live")
 	_ = fs.MarkHidden("ready-file") // it was defined on the line above
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no messages, only the report")
-	fs.BoolVarP(&o.verbose, "verbose", "v", false, "more messages, and stack ids in the report")
-	fs.BoolVar(&o.version, "version", false, "print the version")
-	fs.BoolVarP(&o.help, "help", "h", false, "print this")
-	return fs
 }
 
 // parsePositional reads memleak's INTERVAL [COUNT].

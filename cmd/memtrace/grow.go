@@ -19,14 +19,7 @@ func parseGrow(args []string) (*options, *pflag.FlagSet, error) {
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the process exits")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
 	fs.IntVarP(&o.top, "top", "T", 10, "stacks shown (0 = all)")
-	fs.StringVarP(&o.format, "format", "f", formatText, "text|json|folded|pprof")
-	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
-	fs.IntVar(&o.depth, "stack-depth", 127, "frames kept of a stack, 1 to 127")
-	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{"/usr/lib/debug"}, "where separate debug files are (repeatable)")
-	fs.StringVar(&o.color, "color", "auto", "auto|always|never")
-	fs.StringVar(&o.ready, "ready-file", "", "created when every probe is live")
-	_ = fs.MarkHidden("ready-file") // it was defined on the line above
-	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no messages, only the report")
+	o.addReportFlags(fs)
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "stack ids and addresses in the report")
 	fs.BoolVarP(&o.help, "help", "h", false, "print this")
 	if err := fs.Parse(args); err != nil {

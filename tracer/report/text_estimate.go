@@ -59,9 +59,8 @@ func (p *printer) suspects(r *Report) {
 // estimateHead writes the figures of the i-th stack, which are estimates.
 func (p *printer) estimateHead(s *Stack, i int, opt TextOptions) {
 	e := s.Estimate
-	lead := span{fmt.Sprintf("%*s  ", stackIndent-2, fmt.Sprintf("#%d", i+1)), bold}
 	bytes, blocks := e.LeakBytesPerSecond, e.LeakBlocksPerSecond
-	p.flow(lead, stackIndent, "  ",
+	p.flow(numbered("#", i), stackIndent, "  ",
 		span{e.Class, bold},
 		span{fmt.Sprintf("~%s [%s - %s]", Rate(bytes.Value), Rate(bytes.Low), Rate(bytes.High)), bold},
 		span{text: fmt.Sprintf("~%s blocks/min [%s - %s]", perMinute(blocks.Value), perMinute(blocks.Low), perMinute(blocks.High))})

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
@@ -97,11 +96,7 @@ func classes(list []ClassBytes) string {
 // grownStack writes the figures of the i-th stack.
 func (p *printer) grownStack(r *Report, i int, opt TextOptions) {
 	s := &r.Stacks[i]
-	lead := span{fmt.Sprintf("%*s  ", stackIndent-2, fmt.Sprintf("#%d", i+1)), bold}
-	items := []span{{exactBytes(s.Bytes), bold}}
-	if r.Outstanding.Bytes > 0 {
-		items = append(items, span{share(s.Bytes, r.Outstanding.Bytes), plain})
-	}
+	lead, items := headOf(r, i)
 	what := classes(s.Grown)
 	if s.InAllocator && len(s.Grown) == 1 && s.Grown[0].Class == "mmap" {
 		what += " of the allocator"
@@ -161,8 +156,7 @@ func (p *printer) faultStacks(r *Report, opt TextOptions) {
 	for i := range shown {
 		s := &shown[i]
 		p.newline()
-		lead := span{fmt.Sprintf("%*s  ", stackIndent-2, fmt.Sprintf("F%d", i+1)), bold}
-		p.flow(lead, stackIndent, "  ", span{"about " + Size(s.Bytes), bold}, span{text: share(s.Bytes, g.Faults.Bytes)},
+		p.flow(numbered("F", i), stackIndent, "  ", span{"about " + Size(s.Bytes), bold}, span{text: share(s.Bytes, g.Faults.Bytes)},
 			span{text: classes(s.Classes)}, span{text: counted(s.Samples, "sample")})
 		p.frames(&stacks[i], columns, opt)
 	}

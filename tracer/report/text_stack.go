@@ -102,14 +102,25 @@ func (p *printer) unsuspected(r *Report) {
 	}
 }
 
-// stackHead writes the figures of the i-th stack.
-func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
+// numbered leads the lines of a stack: "#1", or "F1" for one of faults.
+func numbered(mark string, i int) span {
+	return span{fmt.Sprintf("%*s  ", stackIndent-2, fmt.Sprintf("%s%d", mark, i+1)), bold}
+}
+
+// headOf is how the lines of the i-th stack begin: its number, and how much it holds.
+func headOf(r *Report, i int) (lead span, items []span) {
 	s := &r.Stacks[i]
-	lead := span{fmt.Sprintf("%*s  ", stackIndent-2, fmt.Sprintf("#%d", i+1)), bold}
-	items := []span{{exactBytes(s.Bytes), bold}}
+	items = []span{{exactBytes(s.Bytes), bold}}
 	if r.Outstanding.Bytes > 0 {
 		items = append(items, span{share(s.Bytes, r.Outstanding.Bytes), plain})
 	}
+	return numbered("#", i), items
+}
+
+// stackHead writes the figures of the i-th stack.
+func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
+	s := &r.Stacks[i]
+	lead, items := headOf(r, i)
 	items = append(items, span{text: counted(s.Blocks, "block")})
 	if way := ways(s.Served); way != "" {
 		items = append(items, span{text: way})

@@ -94,30 +94,22 @@ type census struct {
 	set      *Set
 	now      uint64
 	maturity uint64
-	// matured is the total length of the windows that count, ns; half is the
-	// number of the window from which on the later half of that begins, and early
-	// is the length of the others.
+	// counted are the windows that count, matured is their total length, ns; half
+	// is the number of the window from which on the later half of that begins, and
+	// early is the length of the others.
+	counted        []*window
 	matured, early uint64
 	half           int
-	tallies        map[*account]*tally
+	// squares is the sum of the squares of the parts that windows are of matured.
+	squares float64
+	// eras are the counted windows, a few together.
+	eras    []era
+	tallies map[*account]*tally
 	// active and candidates are of all stacks: those of tallies' active survivors,
 	// and all candidates that there ever were.
 	active, candidates float64
 	// late is what of all stacks tells how old active candidates die.
 	late hazard
-}
-
-// hazard is the deaths of old candidates and how long all of them lived while old, ns.
-type hazard struct{ deaths, lived float64 }
-
-func (h hazard) minus(o hazard) hazard { return hazard{h.deaths - o.deaths, h.lived - o.lived} }
-
-// rate is the deaths a nanosecond.
-func (h hazard) rate() float64 {
-	if h.deaths <= 0 || h.lived <= 0 {
-		return 0
-	}
-	return h.deaths / h.lived
 }
 
 // tally is the candidates of one stack.
@@ -170,6 +162,7 @@ func (c *census) age() {
 	c.maturity = min(max(uint64(minMaturity), c.set.ages.most()), run/3)
 	for i := range windows {
 		if w := &windows[i]; c.counts(w) {
+			c.counted = append(c.counted, w)
 			c.matured += w.length()
 		}
 	}
@@ -183,6 +176,37 @@ func (c *census) age() {
 		}
 		c.early += w.length()
 		c.half = i + 1
+	}
+	c.divide()
+}
+
+// era is windows that follow each other: how long ago they were, ns, and the part
+// that they are of all that count.
+type era struct{ age, part float64 }
+
+// maxEras is how many there are: what is summed up over all windows for every stack
+// would take long after a day of windows.
+const maxEras = 128
+
+// divide makes the eras, and sums up the squares.
+func (c *census) divide() {
+	if c.matured == 0 {
+		return
+	}
+	for _, w := range c.counted {
+		part := float64(w.length()) / float64(c.matured)
+		c.squares += part * part
+	}
+	size := (len(c.counted) + maxEras - 1) / maxEras
+	for some := range slices.Chunk(c.counted, size) {
+		var e era
+		for _, w := range some {
+			e.age += float64(c.now-w.end) * float64(w.length())
+			e.part += float64(w.length())
+		}
+		if e.part > 0 {
+			c.eras = append(c.eras, era{e.age / e.part, e.part / float64(c.matured)})
+		}
 	}
 }
 
@@ -236,19 +260,6 @@ func (c *census) judge(a *account, t *tally, traced float64) Estimate {
 	return e
 }
 
-// discount allows for what active survivors may be: chunks that were freed while
-// nobody looked, then handed out for good to another stack, whose leak they are.
-// Some times as many of those are expected as there are elsewhere for each candidate,
-// and one more.
-func (c *census) discount(e *Estimate, a *account, t *tally) {
-	n := float64(t.survivors.Blocks)
-	expected := uneven * (c.active - float64(t.active.Blocks) + 1) / c.candidates * float64(a.candidates)
-	e.Confidence = min(e.Confidence, t.above(expected))
-	part := max(1-expected/n, 0)
-	e.BytesPerSecond.Low *= part
-	e.BlocksPerSecond.Low *= part
-}
-
 // estimate scales the survivors by the part of the time that was watched.
 func (c *census) estimate(e *Estimate, t *tally) {
 	n := float64(t.survivors.Blocks)
@@ -270,79 +281,19 @@ func (c *census) estimate(e *Estimate, t *tally) {
 // clump is in what numbers survivors come together: the variance of their number
 // in a window over its mean, at least 1.
 func (c *census) clump(t *tally) float64 {
-	var windows int
-	for i := range c.set.windows {
-		if c.counts(&c.set.windows[i]) {
-			windows++
-		}
-	}
+	windows := float64(len(c.counted))
 	if windows < 2 || t.survivors.Blocks < 2 {
 		return 1
 	}
 	n := float64(t.survivors.Blocks)
-	variance := 0.0
-	for i := range c.set.windows {
-		w := &c.set.windows[i]
-		if c.counts(w) {
-			expected := n * float64(w.length()) / float64(c.matured)
-			d := float64(t.windows[i]) - expected
-			variance += d * d
-		}
+	// As if there were none in any, then right where there are.
+	variance := n * n * c.squares
+	for window, k := range t.windows {
+		expected := n * float64(c.set.windows[window].length()) / float64(c.matured)
+		d := float64(k) - expected
+		variance += d*d - expected*expected
 	}
-	return max(variance/float64(windows-1)/(n/float64(windows)), 1)
-}
-
-// hazard is how the candidates of a stack die once they are half as old as the
-// windows that count, and from which age on exactly. t may be nil.
-func (c *census) hazard(a *account, t *tally) (h hazard, from uint64) {
-	deaths, lived, from := a.ages.late(c.maturity / 2)
-	h = hazard{float64(deaths), lived}
-	if t != nil {
-		h.lived += t.ages - float64(t.survivors.Blocks)*float64(from)
-	}
-	return h, from
-}
-
-// activeHazard is hazard with active candidates alone, as far as they are alive: of
-// those that died it is not known.
-func (c *census) activeHazard(a *account, t *tally) hazard {
-	deaths, lived, from := a.ages.late(c.maturity / 2)
-	h := hazard{float64(deaths), lived}
-	if t != nil {
-		h.lived += t.activeAges - float64(t.active.Blocks)*float64(from)
-	}
-	return h
-}
-
-// confidence compares the number of survivors with what there would be of them if
-// all the candidates that got old died at one rate: that at which they did die, or,
-// if they are active and may be anybody's, those of other stacks. What lives for
-// ever cannot be told from what lives very long, so nothing is taken to live longer,
-// on average, than a quarter of the time, or than a death of this stack tells. It
-// returns the number of those deaths, too.
-func (c *census) confidence(a *account, t *tally) (confidence float64, deaths uint64) {
-	if t.survivors.Blocks == 0 {
-		return 0, 0
-	}
-	run := float64(c.now - min(c.set.windows[0].start, c.now))
-	h, from := c.hazard(a, t)
-	perNanosecond := max(h.rate(), 1/max(run/4, float64(a.ages.last())))
-	if 2*t.active.Blocks > t.survivors.Blocks {
-		perNanosecond = max(perNanosecond, c.late.minus(c.activeHazard(a, t)).rate())
-	}
-	part := 0.0
-	for i := range c.set.windows {
-		if w := &c.set.windows[i]; c.counts(w) {
-			part += math.Exp(-perNanosecond*float64(c.now-w.end-from)) * float64(w.length()) / float64(c.matured)
-		}
-	}
-	return t.above((h.deaths + float64(t.survivors.Blocks)) * part), uint64(h.deaths)
-}
-
-// above is the confidence that there are more survivors than so many are to be
-// expected. What came together counts once.
-func (t *tally) above(expected float64) float64 {
-	return 1 - poissonAtLeast(int(math.Round(float64(t.survivors.Blocks)/t.clump)), expected/t.clump)
+	return max(variance/(windows-1)/(n/windows), 1)
 }
 
 // classify gives a verdict on an estimate.

@@ -180,3 +180,25 @@ func TestTooEarly(t *testing.T) {
 		}
 	}
 }
+
+// A day of windows is judged as fast as an hour, and by the same rules.
+func TestManyWindows(t *testing.T) {
+	w := newWorld(1, append([]site{{stack: 1, perMinute: 600, size: 100}}, churn...)...)
+	end := w.run(3600)
+	snap := w.s.Snapshot(end)
+	if got := classes(snap); got[1] != Leak || got[11].Suspect() || got[12].Suspect() {
+		t.Errorf("%v of %d windows", got, snap.Windows)
+	}
+	if snap.Windows < 10*maxEras {
+		t.Fatalf("%d windows", snap.Windows)
+	}
+	c := &census{set: w.s, now: end, tallies: make(map[*account]*tally)}
+	c.age()
+	parts := 0.0
+	for _, e := range c.eras {
+		parts += e.part
+	}
+	if len(c.eras) > maxEras || parts < 0.999 || parts > 1.001 {
+		t.Errorf("%d eras, %v of the time", len(c.eras), parts)
+	}
+}
