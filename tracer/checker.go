@@ -96,16 +96,20 @@ func (c *checker) check(t *Tracer, all bool) time.Duration {
 // out which chunks are free.
 func (c *checker) look(pid uint32, view *mallocView) {
 	c.free = append(c.free[:0], make([]bool, len(c.list))...)
-	c.read(pid, len(c.list))
+	header := 0 // of other allocators what is before a block is not known
+	if view != nil {
+		header = ptmalloc.HeaderOffset
+	}
+	c.read(pid, header)
 	for i := range c.list {
 		l, s := &c.list[i], &c.spans[i]
 		if l.Active || !s.OK {
 			continue
 		}
-		if !l.Known {
+		if !l.Known && header > 0 {
 			l.Header = binary.LittleEndian.Uint64(s.Buf)
 		}
-		l.Print = maphash.Bytes(c.seed, s.Buf[ptmalloc.HeaderOffset:])
+		l.Print = maphash.Bytes(c.seed, s.Buf[header:])
 	}
 	if !view.findFree(c.list, c.free) {
 		return
@@ -117,15 +121,15 @@ func (c *checker) look(pid uint32, view *mallocView) {
 	}
 }
 
-// read fills the spans, each with the word before a block and its first bytes.
-func (c *checker) read(pid uint32, n int) {
+// read fills the spans, each with so many bytes before a block and its first ones.
+func (c *checker) read(pid uint32, header int) {
 	m := c.memory[pid]
 	if m == nil {
 		m, _ = procmem.Open(int(pid)) // it may be gone: then nothing is known
 		c.memory[pid] = m
 	}
 	const most = ptmalloc.HeaderOffset + printBytes
-	if len(c.buf) < n*most {
+	if n := len(c.list); len(c.buf) < n*most {
 		c.buf = make([]byte, n*most)
 	}
 	c.spans = c.spans[:0]
@@ -135,8 +139,8 @@ func (c *checker) read(pid uint32, n int) {
 			c.spans = append(c.spans, procmem.Span{}) // its header is known
 			continue
 		}
-		buf := c.buf[i*most:][:ptmalloc.HeaderOffset+min(l.Size, printBytes)]
-		c.spans = append(c.spans, procmem.Span{Addr: l.Address - ptmalloc.HeaderOffset, Buf: buf})
+		buf := c.buf[i*most:][:uint64(header)+min(l.Size, printBytes)]
+		c.spans = append(c.spans, procmem.Span{Addr: l.Address - uint64(header), Buf: buf})
 	}
 	if m != nil {
 		m.Read(c.spans)

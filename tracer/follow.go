@@ -112,8 +112,14 @@ func (f *follower) followModules(p *process) {
 	f.t.attaching.Lock()
 	f.t.mu.Lock()
 	found, err := p.target.Update()
+	var view *mallocView
+	if o := p.target.Allocator(); p.malloc != nil && o != nil && o.Family != target.Glibc {
+		// Which blocks are glibc's is no longer known.
+		view, p.malloc = p.malloc, nil
+	}
 	f.t.mu.Unlock()
 	f.t.attaching.Unlock()
+	_ = view.close() // it was only read
 	if err != nil && !processGone(p.target.PID) {
 		f.t.cfg.Logf("process %d: look for new allocators: %v", p.target.PID, err)
 	}

@@ -3,7 +3,6 @@ package tracer
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -41,7 +40,7 @@ const maxChanges = 64
 
 // openMalloc looks at a process's malloc; nil where it is not glibc's.
 func openMalloc(t *target.Target) *mallocView {
-	if !slices.ContainsFunc(t.Objects, func(o *target.Object) bool { return o.Family == target.Glibc }) {
+	if o := t.Allocator(); o == nil || o.Family != target.Glibc {
 		return nil
 	}
 	v := new(mallocView)

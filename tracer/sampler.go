@@ -94,14 +94,16 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 	s.t.sync(ctx, trialWindow)
 	trial := m.read()
 	s.account(trial, phase{}, trial.own)
-	if s.budget.perCall(trial) > s.budget.max {
+	// So short a time says little of a process that works by fits and starts.
+	const beyondDoubt = 10
+	if s.budget.perCall(trial) > beyondDoubt*s.budget.max {
 		return true
 	}
 	const (
 		tick = 250 * time.Millisecond
-		over = 8 // ticks that the cost is averaged over
+		over = 6 // ticks that the cost is averaged over
 	)
-	var recent [over]float64
+	var costs, took [over]float64
 	for i := 0; ; i++ {
 		m = s.meter()
 		s.t.callWhen(s.budget.calls(over * tick))
@@ -110,12 +112,13 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 		}
 		now := m.read()
 		s.account(now, phase{}, now.own)
-		recent[i%over] = s.budget.perCall(now) * float64(now.took) / float64(tick)
-		sum := 0.0
-		for _, o := range recent {
-			sum += o
+		took[i%over] = float64(now.took)
+		costs[i%over] = s.budget.perCall(now) * float64(now.took)
+		var cost, all float64
+		for j := range over {
+			cost, all = cost+costs[j], all+took[j]
 		}
-		if sum/over > s.budget.max {
+		if cost/max(all, float64(over*tick)) > s.budget.max {
 			return true
 		}
 	}

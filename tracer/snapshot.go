@@ -144,9 +144,8 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 // describe says which process it is, as far as known now.
 func (p *process) describe() report.Target {
 	r := report.Target{PID: p.target.PID, Command: p.target.Command, Exe: p.target.Exe, Exited: p.exited}
-	if len(p.target.Objects) > 0 {
-		first := p.target.Objects[0]
-		r.Allocator, r.Libc = string(first.Family), first.Path
+	if o := p.target.Allocator(); o != nil {
+		r.Allocator, r.Libc = string(o.Family), o.Path
 	}
 	return r
 }

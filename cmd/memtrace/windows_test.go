@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -140,6 +141,22 @@ func siteOf(s *report.Stack) string {
 		}
 	}
 	return ""
+}
+
+// Of blocks that are not glibc's memtrace does not claim to know whether they are
+// free, though glibc is mapped.
+func TestWindowsAllocator(t *testing.T) {
+	testprog.NeedRoot(t)
+	cmd := exec.Command(testprog.Path(t, "churn"))
+	cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, "libjemalloc.so.2"))
+	p := testprog.Command(t, cmd)
+	p.Say("go")
+	m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()))...)
+	time.Sleep(6 * time.Second)
+	r := m.stop()
+	if r.Target.Allocator != "jemalloc" || r.Sampling == nil || r.Sampling.Checked || r.Sampling.FoundFree != 0 || r.Sampling.Candidates == 0 {
+		t.Errorf("allocator %s, %+v", r.Target.Allocator, r.Sampling)
+	}
 }
 
 // A process that does few calls is traced exactly.

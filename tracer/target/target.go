@@ -74,6 +74,20 @@ type Probe struct {
 // opened, valid until Close.
 func (o *Object) OpenPath() string { return fmt.Sprintf("/proc/self/fd/%d", o.file.Fd()) }
 
+// Allocator is the object whose functions serve the process, nil if there is none:
+// an allocator that is mapped beside libc's has taken its place.
+func (t *Target) Allocator() *Object {
+	for _, o := range t.Objects {
+		if o.Family != Glibc && o.Family != Musl {
+			return o
+		}
+	}
+	if len(t.Objects) == 0 {
+		return nil
+	}
+	return t.Objects[0]
+}
+
 // Close releases the files of all objects.
 func (t *Target) Close() {
 	for _, o := range t.Objects {
