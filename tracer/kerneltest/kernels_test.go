@@ -5,9 +5,12 @@ package kerneltest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +74,12 @@ func TestKernels(t *testing.T) {
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	var failed failedTests
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("failed in the guests:\n%s", failed.text)
+		}
+	})
 	for _, k := range Kernels() {
 		t.Run(k.Suite, func(t *testing.T) {
 			t.Parallel()
@@ -88,9 +97,40 @@ func TestKernels(t *testing.T) {
 			if !bytes.Contains(result.Output, []byte("\n--- PASS: TestCore")) {
 				t.Error("no core test passed")
 			}
+			if t.Failed() {
+				failed.add(k.Suite, result.Output)
+			}
 		})
 	}
 }
+
+// failedTests gathers what the guests' failing tests printed, to be shown once more
+// when all is over: that is what is read first.
+type failedTests struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// add adds the output of a guest's failing tests, or its end where none failed.
+func (f *failedTests) add(suite string, output []byte) {
+	const most = 8 << 10
+	var failed []byte
+	starts := append(topTest.FindAllIndex(output, -1), []int{len(output)})
+	for i, start := range starts[:len(starts)-1] {
+		if test := output[start[0]:starts[i+1][0]]; bytes.Contains(test, []byte("--- FAIL: ")) {
+			failed = append(failed, test[:min(len(test), most)]...)
+		}
+	}
+	if len(failed) == 0 {
+		failed = output[max(0, len(output)-most):]
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.text = fmt.Appendf(f.text, "%s:\n%s\n", suite, failed)
+}
+
+// topTest is the line that starts a test which is not part of another.
+var topTest = regexp.MustCompile(`(?m)^=== RUN   [^/\n]*$`)
 
 // runGuest runs a guest in its turn and shows its output where the run or the
 // test fails.
