@@ -6,16 +6,14 @@
 /*
  * A wake-up costs as much as a probe, so the reader polls and is woken only
  * when the ring fills faster than that; and then not for every record, since
- * it takes a while to come.
+ * it takes a while to come. Which records look is left to chance, as the time's
+ * last bits make it: a counter would go from CPU to CPU.
  */
-static __always_inline __u64 wake_flags(void)
+static __always_inline __u64 wake_flags(__u64 time)
 {
-	static __u32 records;
-
-	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_bytes)
+	if (time >> 3 & wake_mask || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_bytes)
 		return BPF_RB_NO_WAKEUP;
-	/* A race between CPUs costs or saves a wake-up, nothing else. */
-	return ++records % 64 ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
+	return BPF_RB_FORCE_WAKEUP;
 }
 
 static __always_inline void fill_header(struct event_header *h, __u8 kind, __u8 flags,
@@ -38,7 +36,7 @@ static __always_inline bool emit_short(__u8 kind, __u64 id, __u64 time, __u64 ad
 		return false;
 	fill_header(&e->h, kind, 0, id, time);
 	e->addr = addr;
-	bpf_ringbuf_submit(e, wake_flags());
+	bpf_ringbuf_submit(e, wake_flags(time));
 	return true;
 }
 

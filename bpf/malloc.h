@@ -159,19 +159,6 @@ static __always_inline void realloc_failed(struct thread *t, __u64 id)
 		COUNT(lost_alloc, 1);
 }
 
-/*
- * How glibc served the block, from the chunk's header before it. Of another
- * allocator's block this says nothing; user space knows whose it is.
- */
-static __always_inline __u8 chunk_flags(__u64 addr)
-{
-	__u64 header;
-
-	if (bpf_probe_read_user(&header, sizeof(header), (void *)(addr - sizeof(header))))
-		return 0;
-	return (header & 6) << 1;
-}
-
 static __always_inline int leave(struct pt_regs *ctx, bool tables)
 {
 	__u64 id = bpf_get_current_pid_tgid(), addr = RESULT(ctx), time, stack;
@@ -202,8 +189,8 @@ static __always_inline int leave(struct pt_regs *ctx, bool tables)
 	stack = capture_stack(ctx, t, id, time, INSTRUCTION(ctx), STACK_POINTER(ctx),
 			      FRAME_POINTER(ctx), false, tables);
 	kind = t->function == FN_REALLOC ? EV_REALLOC : EV_ALLOC;
-	if (emit_long(kind, chunk_flags(addr), id, time, addr, t->size, stack, t->old,
-		      wake_flags()))
+	if (emit_long(kind, chunk_flags(t, addr, time), id, time, addr, t->size, stack, t->old,
+		      wake_flags(time)))
 		return 0;
 	COUNT(lost_alloc, 1);
 	COUNT(lost_alloc_bytes, t->size);

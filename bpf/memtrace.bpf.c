@@ -19,14 +19,19 @@
 #include <stddef.h>
 #include <bpf/bpf_helpers.h>
 #include "arch.h"
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
+#include "kernel.h"
 #include "event.h"
 #include "state.h"
 #include "emit.h"
 #include "tables.h"
+#include "trail.h"
 #include "unwind.h"
+#include "memo.h"
 #include "stack.h"
+#include "chunk.h"
 #include "malloc.h"
 #include "vm.h"
 #include "process.h"

@@ -82,6 +82,18 @@ type MemtraceMapping struct {
 	Pad   uint32
 }
 
+type MemtraceMemo struct {
+	_     structs.HostLayout
+	Stack uint64
+	Seal  uint64
+	Trail struct {
+		_     structs.HostLayout
+		Words uint64
+		At    [128]uint16
+		Check [128]uint16
+	}
+}
+
 type MemtraceSpill struct {
 	_    structs.HostLayout
 	Time uint64
@@ -99,25 +111,32 @@ type MemtraceSpillKey struct {
 }
 
 type MemtraceThread struct {
-	_           structs.HostLayout
-	Sp          uint64
-	Size        uint64
-	Old         uint64
-	Out         uint64
-	Freed       uint64
-	Function    uint32
-	Spilled     uint32
-	Slot        uint32
-	SlotVersion uint32
-	Generation  uint32
-	Walking     uint32
-	StackEnd    uint64
-	Stack       MemtraceEventStack
-	Walk        struct {
+	_            structs.HostLayout
+	Sp           uint64
+	Size         uint64
+	Old          uint64
+	Out          uint64
+	Freed        uint64
+	Function     uint32
+	Spilled      uint32
+	Slot         uint32
+	SlotVersion  uint32
+	Generation   uint32
+	Walking      uint32
+	HeapsVersion uint32
+	Pad          uint32
+	BrkStart     uint64
+	BrkEnd       uint64
+	HeapStart    uint64
+	HeapEnd      uint64
+	StackEnd     uint64
+	Stack        MemtraceEventStack
+	Walk         struct {
 		_     structs.HostLayout
 		Ip    uint64
 		Sp    uint64
 		Bp    uint64
+		BpAt  uint64
 		Base  uint64
 		Size  uint32
 		Exact uint32
@@ -126,6 +145,17 @@ type MemtraceThread struct {
 		_    structs.HostLayout
 		Low  uint32
 		High uint32
+	}
+	TrailBase  uint64
+	TrailStart uint64
+	TrailHash  uint64
+	Followed   uint64
+	Memo       uint64
+	Trail      struct {
+		_     structs.HostLayout
+		Words uint64
+		At    [128]uint16
+		Check [128]uint16
 	}
 	Frames uint32
 	End    uint32
@@ -153,6 +183,7 @@ const (
 	MemtraceMapEvents              = "events"
 	MemtraceMapFaultClocks         = "fault_clocks"
 	MemtraceMapMappings            = "mappings"
+	MemtraceMapMemos               = "memos"
 	MemtraceMapNewThread           = "new_thread"
 	MemtraceMapNoPrograms          = "no_programs"
 	MemtraceMapRuleCache           = "rule_cache"
@@ -188,6 +219,7 @@ const (
 	MemtraceProgUserFault          = "user_fault"
 	MemtraceVarGeneration          = "generation"
 	MemtraceVarGrowth              = "growth"
+	MemtraceVarHeapsVersion        = "heaps_version"
 	MemtraceVarLive                = "live"
 	MemtraceVarMaxSize             = "max_size"
 	MemtraceVarMinSize             = "min_size"
@@ -200,6 +232,7 @@ const (
 	MemtraceVarUnusedUnwindBlock   = "unused_unwind_block"
 	MemtraceVarUnusedUnwindRule    = "unused_unwind_rule"
 	MemtraceVarWakeBytes           = "wake_bytes"
+	MemtraceVarWakeMask            = "wake_mask"
 	MemtraceVarWindowed            = "windowed"
 )
 
@@ -279,6 +312,7 @@ type MemtraceMapSpecs struct {
 	Events       *ebpf.MapSpec `ebpf:"events"`
 	FaultClocks  *ebpf.MapSpec `ebpf:"fault_clocks"`
 	Mappings     *ebpf.MapSpec `ebpf:"mappings"`
+	Memos        *ebpf.MapSpec `ebpf:"memos"`
 	NewThread    *ebpf.MapSpec `ebpf:"new_thread"`
 	NoPrograms   *ebpf.MapSpec `ebpf:"no_programs"`
 	RuleCache    *ebpf.MapSpec `ebpf:"rule_cache"`
@@ -296,6 +330,7 @@ type MemtraceMapSpecs struct {
 type MemtraceVariableSpecs struct {
 	Generation        *ebpf.VariableSpec `ebpf:"generation"`
 	Growth            *ebpf.VariableSpec `ebpf:"growth"`
+	HeapsVersion      *ebpf.VariableSpec `ebpf:"heaps_version"`
 	Live              *ebpf.VariableSpec `ebpf:"live"`
 	MaxSize           *ebpf.VariableSpec `ebpf:"max_size"`
 	MinSize           *ebpf.VariableSpec `ebpf:"min_size"`
@@ -308,6 +343,7 @@ type MemtraceVariableSpecs struct {
 	UnusedUnwindBlock *ebpf.VariableSpec `ebpf:"unused_unwind_block"`
 	UnusedUnwindRule  *ebpf.VariableSpec `ebpf:"unused_unwind_rule"`
 	WakeBytes         *ebpf.VariableSpec `ebpf:"wake_bytes"`
+	WakeMask          *ebpf.VariableSpec `ebpf:"wake_mask"`
 	Windowed          *ebpf.VariableSpec `ebpf:"windowed"`
 }
 
@@ -335,6 +371,7 @@ type MemtraceMaps struct {
 	Events       *ebpf.Map `ebpf:"events"`
 	FaultClocks  *ebpf.Map `ebpf:"fault_clocks"`
 	Mappings     *ebpf.Map `ebpf:"mappings"`
+	Memos        *ebpf.Map `ebpf:"memos"`
 	NewThread    *ebpf.Map `ebpf:"new_thread"`
 	NoPrograms   *ebpf.Map `ebpf:"no_programs"`
 	RuleCache    *ebpf.Map `ebpf:"rule_cache"`
@@ -352,6 +389,7 @@ func (m *MemtraceMaps) Close() error {
 		m.Events,
 		m.FaultClocks,
 		m.Mappings,
+		m.Memos,
 		m.NewThread,
 		m.NoPrograms,
 		m.RuleCache,
@@ -370,6 +408,7 @@ func (m *MemtraceMaps) Close() error {
 type MemtraceVariables struct {
 	Generation        *ebpf.Variable `ebpf:"generation"`
 	Growth            *ebpf.Variable `ebpf:"growth"`
+	HeapsVersion      *ebpf.Variable `ebpf:"heaps_version"`
 	Live              *ebpf.Variable `ebpf:"live"`
 	MaxSize           *ebpf.Variable `ebpf:"max_size"`
 	MinSize           *ebpf.Variable `ebpf:"min_size"`
@@ -382,6 +421,7 @@ type MemtraceVariables struct {
 	UnusedUnwindBlock *ebpf.Variable `ebpf:"unused_unwind_block"`
 	UnusedUnwindRule  *ebpf.Variable `ebpf:"unused_unwind_rule"`
 	WakeBytes         *ebpf.Variable `ebpf:"wake_bytes"`
+	WakeMask          *ebpf.Variable `ebpf:"wake_mask"`
 	Windowed          *ebpf.Variable `ebpf:"windowed"`
 }
 

@@ -3,21 +3,6 @@
 #ifndef MEMTRACE_PROCESS_H
 #define MEMTRACE_PROCESS_H
 
-struct signal_struct {
-	struct {
-		int counter;
-	} live;
-} __attribute__((preserve_access_index));
-
-struct mm_struct;
-
-struct task_struct {
-	int pid;
-	int tgid;
-	struct mm_struct *mm;
-	struct signal_struct *signal;
-} __attribute__((preserve_access_index));
-
 struct linux_binprm;
 
 static __always_inline void lifecycle(__u8 kind, __u64 id, __u64 arg)

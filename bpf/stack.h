@@ -3,16 +3,6 @@
 #ifndef MEMTRACE_STACK_H
 #define MEMTRACE_STACK_H
 
-/*
- * One round of a multiply-xorshift hash: every bit of a frame reaches the
- * whole id, and ids of stacks that differ by one frame share nothing.
- */
-static __always_inline __u64 mix(__u64 h, __u64 v)
-{
-	h = (h ^ v) * 0x9e3779b97f4a7c15ULL;
-	return h ^ (h >> 29);
-}
-
 /* The frames that the kernel finds by frame pointers; results as walk_stack's. */
 static __always_inline void frame_pointer_stack(void *ctx, struct thread *t, __u32 depth)
 {
@@ -73,6 +63,10 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 		t->walk.sp = sp;
 		t->walk.bp = bp;
 		t->walk.exact = exact;
+		begin_walk(t);
+		hash = recall(t);
+		if (hash)
+			return hash;
 		walk_stack(t, id >> 32, depth);
 	} else {
 		frame_pointer_stack(ctx, t, depth);
@@ -93,8 +87,11 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	}
 	if (!hash)
 		hash = 1;
-	if (bpf_map_lookup_elem(&sent_stacks, &hash))
+	if (bpf_map_lookup_elem(&sent_stacks, &hash)) {
+		if (tables)
+			remember(t, hash, end);
 		return hash;
+	}
 
 	/*
 	 * Two threads may both find it missing: then it is sent twice, which is
@@ -106,11 +103,13 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	size = offsetof(struct event_stack, frames) + n * sizeof(s->frames[0]);
 	if (size > sizeof(*s))
 		size = sizeof(*s);
-	if (bpf_ringbuf_output(&events, s, size, wake_flags())) {
+	if (bpf_ringbuf_output(&events, s, size, wake_flags(time))) {
 		COUNT(lost_stack, 1);
 		return hash;
 	}
 	bpf_map_update_elem(&sent_stacks, &hash, &one, BPF_ANY);
+	if (tables)
+		remember(t, hash, end);
 	return hash;
 }
 

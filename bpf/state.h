@@ -15,6 +15,8 @@ const volatile __u64 max_size = ~0ULL;
 const volatile bool growth = false;
 /* The reader is woken when this many bytes wait for it; below, it polls. */
 const volatile __u64 wake_bytes = 1 << 20;
+/* One less than a power of two: of that many records one looks at the ring. */
+const volatile __u64 wake_mask = 0;
 
 /* What of live is set while allocations, frees and system calls are reported. */
 #define LIVE_ALLOCS 1
@@ -59,6 +61,9 @@ struct {
 /* Raised with each change of a slot in targets: threads keep a copy of theirs. */
 __u32 slots_version SEC(".data.control");
 
+/* Raised where heaps come or go: threads keep a copy of where theirs is, see chunk.h. */
+__u32 heaps_version SEC(".data.control") = 1;
+
 enum function {
 	FN_ALLOC = 1,
 	FN_REALLOC,
@@ -68,10 +73,33 @@ enum function {
 /* Where a walk is: a frame's registers, and what of the stack is copied. */
 struct walk {
 	__u64 ip, sp, bp;
+	/*
+	 * Where bp was saved, until the walk depends on it: most programs keep
+	 * something else in the register, and what that is makes no difference. Or
+	 * BP_REGISTER, where it has not been changed since the walk began, or BP_NOTED.
+	 */
+	__u64 bp_at;
 	__u64 base; /* address of the copy's first byte */
 	__u32 size; /* bytes copied */
 	__u32 exact; /* ip is an instruction's address, not a return address */
 };
+
+/* No addresses: see struct walk. */
+#define BP_NOTED 0
+#define BP_REGISTER 1
+
+/* How many words of the stack a walk may read and be remembered, see memo.h. */
+#define TRAIL_WORDS 128 /* a power of two */
+
+/* Which words of the stack a walk has read. */
+struct trail {
+	__u64 words; /* more than TRAIL_WORDS: not all are noted */
+	/* In words above where the walk began, or PLACE_BP for the register rbp. */
+	__u16 at[TRAIL_WORDS];
+	/* A part of the hash up to each word, see CHECK_OF. */
+	__u16 check[TRAIL_WORDS];
+};
+#define PLACE_BP 0xffff
 
 /* Of a binary search: what is sought is in [low, high). */
 struct bounds {
@@ -102,10 +130,18 @@ struct thread {
 	__u32 slot_version;
 	__u32 generation; /* of the call in flight; of another one, there is none */
 	__u32 walking; /* while its stack is read, see capture_stack */
+	__u32 heaps_version; /* of the four below */
+	__u32 pad;
+	__u64 brk_start, brk_end; /* the process's brk heap */
+	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
 	struct event_stack stack;
 	struct walk walk; /* see unwind.h, and tables.h for the next */
 	struct bounds bounds;
+	/* Of the walk: where it began, and the hash of that and of the words so far. */
+	__u64 trail_base, trail_start, trail_hash;
+	__u64 followed, memo; /* see memo.h */
+	struct trail trail;
 	/* How many frames the stack has, and why the walk ended (enum walk_end). */
 	__u32 frames;
 	__u32 end;
@@ -217,6 +253,16 @@ static __always_inline void own_stack(void *ctx)
 {
 	if (never)
 		bpf_tail_call(ctx, &no_programs, 0);
+}
+
+/*
+ * One round of a multiply-xorshift hash: every bit of v reaches all of the hash,
+ * and hashes of lists that differ in one element share nothing.
+ */
+static __always_inline __u64 mix(__u64 h, __u64 v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15ULL;
+	return h ^ (h >> 29);
 }
 
 #endif

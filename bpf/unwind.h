@@ -35,7 +35,7 @@ static __always_inline bool copy_stack(struct thread *t, __u64 address)
 }
 
 /* Reads a word of the stack, from the copy where it is there. */
-static __always_inline bool stack_word(struct thread *t, __u64 address, __u64 *value)
+static __always_inline bool read_word(struct thread *t, __u64 address, __u64 *value)
 {
 	struct walk *w = &t->walk;
 	__u64 offset = address - w->base;
@@ -51,6 +51,35 @@ static __always_inline bool stack_word(struct thread *t, __u64 address, __u64 *v
 	return true;
 }
 
+/* Reads a word that the walk's further way depends on. */
+static __always_inline bool stack_word(struct thread *t, __u64 address, __u64 *value)
+{
+	if (!read_word(t, address, value))
+		return false;
+	note_word(t, place_of(t, address), *value);
+	return true;
+}
+
+/* Restores rbp from where a function has saved it. */
+static __always_inline bool restore_bp(struct thread *t, __u64 address)
+{
+	t->walk.bp_at = address;
+	return read_word(t, address, &t->walk.bp);
+}
+
+/* rbp, on which the walk's further way depends. */
+static __always_inline __u64 needed_bp(struct thread *t)
+{
+	struct walk *w = &t->walk;
+
+	if (w->bp_at == BP_REGISTER)
+		note_word(t, PLACE_BP, w->bp);
+	else if (w->bp_at != BP_NOTED)
+		note_word(t, place_of(t, w->bp_at), w->bp);
+	w->bp_at = BP_NOTED;
+	return w->bp;
+}
+
 enum walk_end {
 	WALK_ON,
 	WALK_COMPLETE,  /* the outermost frame */
@@ -63,14 +92,13 @@ enum walk_end {
 static __always_inline int step_by_frame_pointer(struct thread *t)
 {
 	struct walk *w = &t->walk;
-	__u64 cfa = w->bp + 16, ip, bp;
+	__u64 bp = needed_bp(t), ip;
 
-	if (w->bp < w->sp || w->bp & 7 || w->bp - w->sp > 1 << 20)
+	if (bp < w->sp || bp & 7 || bp - w->sp > 1 << 20)
 		return WALK_NO_RULE;
-	if (!stack_word(t, w->bp, &bp) || !stack_word(t, w->bp + 8, &ip))
+	if (!restore_bp(t, bp) || !stack_word(t, bp + 8, &ip))
 		return WALK_BAD_STACK;
-	w->sp = cfa;
-	w->bp = bp;
+	w->sp = bp + 16;
 	w->ip = ip;
 	return ip ? WALK_ON : WALK_COMPLETE;
 }
@@ -79,15 +107,14 @@ static __always_inline int step_by_frame_pointer(struct thread *t)
 static __always_inline int step_by_signal(struct thread *t, __s32 offset)
 {
 	struct walk *w = &t->walk;
-	__u64 context = w->sp + offset, ip, sp, bp;
+	__u64 context = w->sp + offset, ip, sp;
 
 	/* Offsets of rbp, rsp and rip: see unwind.SignalRBP. */
-	if (!stack_word(t, context + 120, &bp) || !stack_word(t, context + 160, &sp) ||
+	if (!restore_bp(t, context + 120) || !stack_word(t, context + 160, &sp) ||
 	    !stack_word(t, context + 168, &ip))
 		return WALK_BAD_STACK;
 	w->ip = ip;
 	w->sp = sp;
-	w->bp = bp;
 	w->exact = 1;
 	return WALK_ON;
 }
@@ -98,7 +125,7 @@ __noinline int step(struct thread *t, __u32 tgid)
 	struct unwind_rule *rule;
 	struct walk *w;
 	__s16 high, low;
-	__u64 cfa, ip, bp;
+	__u64 cfa, ip;
 
 	if (!t)
 		return WALK_BAD_STACK;
@@ -114,14 +141,14 @@ __noinline int step(struct thread *t, __u32 tgid)
 		cfa = w->sp + rule->cfa_offset;
 		break;
 	case CFA_RBP:
-		cfa = w->bp + rule->cfa_offset;
+		cfa = needed_bp(t) + rule->cfa_offset;
 		break;
 	case CFA_PLT:
 		cfa = w->sp + high + ((__s16)(w->ip & 15) >= low ? 8 : 0);
 		break;
 	case CFA_DEREF_RBP:
 	case CFA_DEREF_RSP:
-		if (!stack_word(t, (rule->cfa == CFA_DEREF_RBP ? w->bp : w->sp) + high, &cfa))
+		if (!stack_word(t, (rule->cfa == CFA_DEREF_RBP ? needed_bp(t) : w->sp) + high, &cfa))
 			return WALK_BAD_STACK;
 		cfa += low;
 		break;
@@ -139,18 +166,33 @@ __noinline int step(struct thread *t, __u32 tgid)
 	if (!stack_word(t, cfa - 8, &ip))
 		return WALK_BAD_STACK;
 	if (rule->rbp == RBP_AT_CFA || rule->rbp == RBP_EXPRESSION) {
-		__u64 at = (rule->rbp == RBP_AT_CFA ? cfa : w->bp) + rule->rbp_offset;
-
-		if (!stack_word(t, at, &bp))
+		if (!restore_bp(t, (rule->rbp == RBP_AT_CFA ? cfa : needed_bp(t)) + rule->rbp_offset))
 			return WALK_BAD_STACK;
-		w->bp = bp;
 	} else if (rule->rbp == RBP_UNDEFINED) {
 		/* Lost: a frame whose rule needs it fails the test of its CFA. */
 		w->bp = 0;
+		w->bp_at = BP_NOTED;
 	}
 	w->sp = cfa;
 	w->ip = ip;
 	return ip ? WALK_ON : WALK_COMPLETE;
+}
+
+/* Makes ready for a walk from the registers in t->walk. */
+static __always_inline void begin_walk(struct thread *t)
+{
+	struct walk *w = &t->walk;
+	__u64 hash = mix(0, w->ip);
+
+	hash = mix(hash, w->sp);
+	t->trail_start = mix(hash, (__u64)t->slot_version << 32 | w->exact << 16 | t->slot);
+	t->trail_hash = t->trail_start;
+	t->trail_base = w->sp;
+	w->bp_at = BP_REGISTER;
+	if (!copy_stack(t, w->sp)) {
+		w->base = w->sp;
+		w->size = 0;
+	}
 }
 
 /*
@@ -165,10 +207,8 @@ static __always_inline void walk_stack(struct thread *t, __u32 tgid, __u32 depth
 	__u32 n;
 	int end = WALK_ON;
 
-	if (!copy_stack(t, w->sp)) {
-		w->base = w->sp;
-		w->size = 0;
-	}
+	t->trail_hash = t->trail_start;
+	t->trail.words = 0;
 	for (n = 0; n < MAX_FRAMES && n < depth && end == WALK_ON; n++) {
 		/* Behind an instruction, as all other frames are. */
 		t->stack.frames[n] = w->ip + w->exact;

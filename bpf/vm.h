@@ -12,6 +12,14 @@
 #define MAP_ANONYMOUS 0x20
 #define MAP_FAILED_FROM (-4095UL) /* results from here up are error codes */
 
+/* No range smaller than this is the whole of an arena's heap. */
+#define SMALLEST_HEAP (1 << 20)
+
+static __always_inline void heaps_changed(void)
+{
+	__sync_fetch_and_add(&heaps_version, 1);
+}
+
 /* Whether the call was made by an allocation function in flight. */
 static __always_inline __u8 in_allocator(const struct thread *t, const struct pt_regs *regs)
 {
@@ -52,13 +60,15 @@ static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs
 
 	if (!t)
 		return;
+	if (kind == EV_BRK)
+		heaps_changed();
 	flags = in_allocator(t, regs);
 	time = bpf_ktime_get_ns();
 	if (wants_stack(kind, flags, addr, arg))
 		stack = capture_stack(ctx, t, id, time, INSTRUCTION(regs), STACK_POINTER(regs),
 				      FRAME_POINTER(regs), false, tables);
 	/* A module may be gone soon; its name has to be read while it is there. */
-	wake = kind == EV_MMAP && arg & PROT_EXEC ? BPF_RB_FORCE_WAKEUP : wake_flags();
+	wake = kind == EV_MMAP && arg & PROT_EXEC ? BPF_RB_FORCE_WAKEUP : wake_flags(time);
 	if (!emit_long(kind, flags, id, time, addr, size, stack, arg, wake))
 		COUNT(lost_mmap, 1);
 }
@@ -71,8 +81,10 @@ static __always_inline void vm_left(__u8 kind, const struct pt_regs *regs, __u64
 
 	if (!t && !(live & LIVE_CALLS && is_target(id >> 32)))
 		return;
+	if (size >= SMALLEST_HEAP)
+		heaps_changed();
 	time = bpf_ktime_get_ns();
-	if (!emit_long(kind, t ? in_allocator(t, regs) : 0, id, time, addr, size, 0, arg, wake_flags()))
+	if (!emit_long(kind, t ? in_allocator(t, regs) : 0, id, time, addr, size, 0, arg, wake_flags(time)))
 		spill(kind, arg, id, time, addr, size);
 }
 

@@ -181,6 +181,15 @@ type programs struct {
 	tableSpec, listSpec *ebpf.MapSpec
 }
 
+// wakeMask lets one record in 64 look whether the reader must be woken, as long as 64
+// are little to a ring of so many bytes.
+func wakeMask(ringSize int) uint64 {
+	if ringSize < 1<<20 {
+		return 0
+	}
+	return 63
+}
+
 // load puts the programs and maps into the kernel.
 func load(cfg Config, k kernelFeatures) (*programs, error) {
 	// Before 5.11 maps count against the locked memory limit.
@@ -206,6 +215,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 		"min_size":    cfg.MinSize,
 		"max_size":    cfg.MaxSize,
 		"wake_bytes":  uint64(cfg.RingSize / 4),
+		"wake_mask":   wakeMask(cfg.RingSize),
 		"growth":      cfg.GrowthOnly,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {

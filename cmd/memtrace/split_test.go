@@ -85,6 +85,26 @@ func TestServed(t *testing.T) {
 	}
 }
 
+// Wherever a thread's blocks come from, and whatever heaps have been there before, each
+// is put where its header says.
+func TestServedEverywhere(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Start(t, "arenas")
+	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "--ring-size", "256M")
+	ledger := p.Work()
+	r := m.stop()
+	compare(t, r, ledger)
+	sites := servedBySite(r)
+	for site, got := range map[string]report.Sum{
+		"site_brk": sites["site_brk"].Brk, "site_arena": sites["site_arena"].Arena, "site_mmapped": sites["site_mmapped"].Mmap,
+	} {
+		held := ledger.Sites[site]
+		if got.Blocks < 100 || got.Blocks != uint64(held.Blocks) || got.Bytes != uint64(held.Bytes) {
+			t.Errorf("%s: %+v of %+v are where their headers say", site, got, held)
+		}
+	}
+}
+
 // The threshold in force is malloc's own, blocks on its two sides go their ways,
 // and the report tells what moved or froze it.
 func TestThreshold(t *testing.T) {

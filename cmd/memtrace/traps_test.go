@@ -52,6 +52,7 @@ var traps = []trap{
 	{program: "reuse", scenario: "free"},
 	{program: "reuse", scenario: "realloc"},
 	{program: "walks", scenario: "noreturn", closed: true, alloc: 34},
+	{program: "walks", scenario: "alike", closed: true, alloc: 1000},
 	{program: "walks", scenario: "fault", closed: true, alloc: 34, tables: true},
 }
 

@@ -4,16 +4,19 @@
 // Stacks with frames that are easily taken for those of the function next to
 // theirs. See ledger.h for the protocol.
 //
-// Usage: walks noreturn | fault
+// Usage: walks noreturn | fault | alike
 //
 //     noreturn  calls at the very end of a function: the return address is
 //               another function's first
 //     fault     a signal at the very start of a function: one byte before is
 //               another function. The function keeps no frame pointer.
+//     alike     the same call with the same stack pointer, by one way or another:
+//               all that differs is a frame pointer, or a return address further up
 
-#define SITES(X) X(last) X(outer) X(fault) X(around)
+#define SITES(X) X(last) X(outer) X(fault) X(around) X(one) X(two) X(three) X(four) X(five) X(six)
 #include "ledger.h"
 
+#include <alloca.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <ucontext.h>
@@ -137,6 +140,102 @@ static void fault(void)
 }
 #endif
 
+// Room takes the bytes from the stack for its frame.
+#define ROOM(bytes) __asm__ volatile("" : : "r"(alloca(bytes)) : "memory")
+
+static uintptr_t stack_pointer;
+
+FRAME void leaf(size_t n)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+    check(stack_pointer == 0 || stack_pointer == here, "stacks are not alike");
+    stack_pointer = here;
+    check(malloc(n) != NULL, "malloc");
+}
+
+// Its frame pointer is in the register.
+FRAME void roomy(size_t room, size_t n)
+{
+    ROOM(room);
+    check(malloc(n) != NULL, "malloc");
+    __asm__ volatile("");
+}
+
+// The leaf saves its frame pointer.
+FRAME void roomy_inside(size_t room, size_t n)
+{
+    ROOM(room);
+    leaf(n);
+    __asm__ volatile("");
+}
+
+// Of 128 bytes each takes another part, and what it calls the rest.
+SITE void site_one(size_t n)
+{
+    ROOM(32);
+    roomy(96, n);
+    __asm__ volatile("");
+}
+
+SITE void site_two(size_t n)
+{
+    ROOM(96);
+    roomy(32, n);
+    __asm__ volatile("");
+}
+
+SITE void site_three(size_t n)
+{
+    ROOM(64);
+    roomy(64, n);
+    __asm__ volatile("");
+}
+
+SITE void site_four(size_t n)
+{
+    ROOM(64);
+    roomy(64, n);
+    __asm__ volatile("");
+}
+
+SITE void site_five(size_t n)
+{
+    ROOM(32);
+    roomy_inside(96, n);
+    __asm__ volatile("");
+}
+
+SITE void site_six(size_t n)
+{
+    ROOM(96);
+    roomy_inside(32, n);
+    __asm__ volatile("");
+}
+
+static const struct {
+    void (*call)(size_t);
+    enum site site;
+    size_t size;
+} ways[] = {
+    {site_one, S_one, 411}, {site_two, S_two, 413}, {site_three, S_three, 417},
+    {site_four, S_four, 419}, {site_five, S_five, 421}, {site_six, S_six, 431},
+};
+
+static void alike(void)
+{
+    struct rng r = {7};
+    int i;
+
+    for (i = 0; i < 1000; i++) {
+        size_t way = rng_below(&r, sizeof(ways) / sizeof(ways[0]));
+
+        ways[way].call(ways[way].size);
+        hold(ways[way].site, ways[way].size);
+    }
+    called(1000);
+}
+
 int main(int argc, char **argv)
 {
     ledger_ready();
@@ -144,6 +243,8 @@ int main(int argc, char **argv)
         noreturn();
     else if (argc > 1 && strcmp(argv[1], "fault") == 0)
         fault();
+    else if (argc > 1 && strcmp(argv[1], "alike") == 0)
+        alike();
     else
         wrong("scenario");
     ledger_finish();
