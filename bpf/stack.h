@@ -49,11 +49,12 @@ static __always_inline void refresh_slot(struct thread *t, __u64 id)
 static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, __u64 time,
 					__u64 ip, __u64 sp, __u64 bp, bool exact, bool tables)
 {
-	__u32 depth = stack_depth, size, n, i;
+	__u32 depth = stack_depth, n, i;
+	__u64 size;
 	struct event_stack *s = &t->stack;
 	int end;
 	__u8 one = 1;
-	__u64 hash;
+	__u64 hash, wake;
 
 	if (depth > MAX_FRAMES)
 		depth = MAX_FRAMES;
@@ -100,10 +101,14 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	s->id = hash;
 	count_cut(end);
 	fill_header(&s->h, EV_STACK, end == WALK_COMPLETE ? 0 : EV_TRUNCATED, id, time);
+	wake = wake_flags(time);
 	size = offsetof(struct event_stack, frames) + n * sizeof(s->frames[0]);
+	/* One register is to be compared and passed on: else Linux 5.10 does not see that
+	 * the comparison was of what is passed. */
+	asm volatile("" : "+r"(size));
 	if (size > sizeof(*s))
 		size = sizeof(*s);
-	if (bpf_ringbuf_output(&events, s, size, wake_flags(time))) {
+	if (bpf_ringbuf_output(&events, s, size, wake)) {
 		COUNT(lost_stack, 1);
 		return hash;
 	}
