@@ -3,8 +3,8 @@
 
 /*
  * memtrace's probes: uprobes on the allocation functions that a process has
- * mapped, tracepoints on the system calls behind them and on the life of
- * processes, and on page faults (grow.h).
+ * mapped, programs on the system calls behind them, on the life of processes and on
+ * page faults.
  *
  * Protocol with user space (package tracer): user space sets the constants and
  * map sizes at load, fills targets, attaches everything, then sets live. It
@@ -34,8 +34,9 @@
 #include "chunk.h"
 #include "malloc.h"
 #include "vm.h"
+#include "calls.h"
 #include "process.h"
-#include "grow.h"
+#include "fault.h"
 
 /* Some helpers (bpf_probe_read_user, bpf_get_stack) ask for a GPL program. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

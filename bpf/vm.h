@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The system calls that change an address space, by the raw tracepoints at
- * every system call's entry and exit: they need no tracefs, and are there on
- * kernels without fentry. As with blocks, a range leaves when the call is
- * entered and joins when it has returned.
+ * The system calls that change an address space. As with blocks, a range leaves when
+ * the call is entered and joins when it has returned. calls.h has the programs.
  */
 #ifndef MEMTRACE_VM_H
 #define MEMTRACE_VM_H
@@ -102,12 +100,6 @@ static __always_inline int call_entered(const struct pt_regs *regs, long number)
 	return 0;
 }
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(enter_syscall, const struct pt_regs *regs, long number)
-{
-	return call_entered(regs, number);
-}
-
 static __always_inline int leave_syscall(void *ctx, const struct pt_regs *regs, long result,
 					 bool tables)
 {
@@ -154,18 +146,6 @@ static __always_inline int leave_syscall(void *ctx, const struct pt_regs *regs, 
 	}
 	vm_joined(ctx, kind, regs, addr, size, arg, tables);
 	return 0;
-}
-
-SEC("tp_btf/sys_exit")
-int BPF_PROG(exit_syscall, const struct pt_regs *regs, long result)
-{
-	return leave_syscall(ctx, regs, result, true);
-}
-
-SEC("tp_btf/sys_exit")
-int BPF_PROG(exit_syscall_fp, const struct pt_regs *regs, long result)
-{
-	return leave_syscall(ctx, regs, result, false);
 }
 
 #endif

@@ -43,7 +43,7 @@ type Config struct {
 	singleUprobes bool
 	// framePointers walks stacks as kernels before 5.13 have to.
 	framePointers bool
-	// In growth mode: exitTracepoint sees the exit of system calls as kernels have to
+	// exitTracepoint sees the exit of system calls as kernels have to
 	// that allow no attaching to functions, entryTracepoint their entry as such
 	// kernels before 6.14 have to.
 	exitTracepoint, entryTracepoint bool

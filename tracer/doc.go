@@ -16,7 +16,7 @@
 // With Config.GrowthOnly there are no probes in the process. The system calls alone
 // feed the ledger, which then takes up growth of every kind, the allocator's too, and
 // page faults are sampled (package faults). Which programs are attached for that is
-// up to what the kernel offers: see bpf/grow.h.
+// up to what the kernel offers: see bpf/calls.h and bpf/fault.h.
 //
 // It knows nothing of flags and terminals, and leaves to its caller when to
 // report and in which form.

@@ -55,7 +55,7 @@ type kernelFeatures struct {
 	unwindTables bool
 	// pageFaults: there are tracepoints on page faults, on x86-64, from which
 	// stacks can be read, since 5.15. lockTracepoint: the one on the lock of an
-	// address space has the form of 6.14 and later (see bpf/grow.h).
+	// address space has the form of 6.14 and later (see bpf/calls.h and bpf/fault.h).
 	pageFaults, lockTracepoint bool
 	// functions: programs can be attached to the kernel's functions.
 	functions bool
@@ -73,11 +73,9 @@ func featuresFor(cfg Config) (kernelFeatures, error) {
 	}
 	k.uprobeMulti = k.uprobeMulti && !cfg.singleUprobes
 	k.unwindTables = k.unwindTables && !cfg.framePointers
-	if cfg.GrowthOnly {
-		err = k.findCheapWays()
-		k.functions = k.functions && !cfg.exitTracepoint && !cfg.entryTracepoint
-		k.lockTracepoint = k.lockTracepoint && !cfg.entryTracepoint
-	}
+	err = k.findCheapWays()
+	k.functions = k.functions && !cfg.exitTracepoint && !cfg.entryTracepoint
+	k.lockTracepoint = k.lockTracepoint && !cfg.entryTracepoint
 	return k, err
 }
 
@@ -113,7 +111,7 @@ func checkKernel() (kernelFeatures, error) {
 	return k, nil
 }
 
-// findCheapWays finds out which of the ways there are that only growth mode uses.
+// findCheapWays finds out which ways there are to see system calls and page faults.
 func (k *kernelFeatures) findCheapWays() error {
 	types, err := btf.LoadKernelSpec()
 	if err != nil {

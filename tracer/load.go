@@ -51,9 +51,8 @@ type kernelPrograms struct {
 	OnExit *ebpf.Program `ebpf:"on_exit"`
 }
 
-// entryProgram sees all system calls begin, exitProgram end. In growth mode
-// lockProgram takes the place of the first, or callPrograms that of both, where the
-// kernel allows.
+// entryProgram sees all system calls begin, exitProgram end. Where the kernel allows,
+// callPrograms take the place of both, or lockProgram that of the first: bpf/calls.h.
 type entryProgram struct {
 	EnterSyscall *ebpf.Program `ebpf:"enter_syscall"`
 }
@@ -99,9 +98,9 @@ func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) 
 		groups = append(groups, &o.allocPrograms)
 	}
 	switch {
-	case cfg.GrowthOnly && k.functions:
+	case k.functions:
 		groups = append(groups, &o.callPrograms)
-	case cfg.GrowthOnly && k.lockTracepoint:
+	case k.lockTracepoint:
 		groups = append(groups, &o.lockProgram, &o.exitProgram)
 	default:
 		groups = append(groups, &o.entryProgram, &o.exitProgram)
