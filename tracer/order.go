@@ -19,8 +19,8 @@ const (
 	BySurvival Order = "survival"
 )
 
-// sort puts the worst first: what is called a leak before what is not, then what
-// is counted before what is estimated.
+// sort puts the worst first: what is called a leak before what may be one and before
+// what is not, then what is counted before what is estimated.
 func (f *found) sort(order Order) {
 	key := func(s *report.Stack) float64 {
 		if e := s.Estimate; e != nil {
@@ -57,13 +57,16 @@ func (f *found) sort(order Order) {
 
 // rank orders stacks by what is said of them.
 func rank(s *report.Stack) int {
-	switch {
-	case s.Estimate == nil:
-		return 2
-	case s.Estimate.Class == string(sample.Leak):
-		return 0
-	case s.Estimate.Class == string(sample.Active):
-		return 1
+	if s.Estimate == nil {
+		return 3
 	}
-	return 3
+	switch sample.Class(s.Estimate.Class) {
+	case sample.Leak:
+		return 0
+	case sample.Active:
+		return 1
+	case sample.Possible:
+		return 2
+	}
+	return 4
 }

@@ -47,16 +47,21 @@ func TestWindows(t *testing.T) {
 		suspects := 0
 		for i, s := range r.Stacks {
 			site := siteOf(&s)
-			if s.Estimate == nil || !s.Estimate.Suspect() {
+			const possible = "possible leak"
+			if s.Estimate == nil || !s.Estimate.Suspect() && s.Estimate.Class != possible {
 				continue
 			}
-			suspects++
 			want, leaks := leaks[site]
+			if !leaks && s.Estimate.Class == possible && i >= 4 {
+				t.Logf("run %d: #%d, %s, is called possible: %+v", run, i+1, site, *s.Estimate)
+				continue
+			}
 			if !leaks || i >= 4 {
 				t.Errorf("run %d: #%d, %s, is called a %s: %+v", run, i+1, site, s.Estimate.Class, *s.Estimate)
 				continue
 			}
-			if s.Estimate.Class != want {
+			suspects++
+			if s.Estimate.Class != want && s.Estimate.Class != possible {
 				t.Errorf("run %d: %s is called a %s, want %s", run, site, s.Estimate.Class, want)
 			}
 			made++
@@ -66,8 +71,8 @@ func TestWindows(t *testing.T) {
 			} else if truth[site] < rate.Low/2 || truth[site] > rate.High*2 {
 				t.Errorf("run %d: %s leaks %.2f blocks a second, not %+v", run, site, truth[site], rate)
 			}
-			t.Logf("run %d: %s leaks %.2f blocks a second: %.2f [%.2f - %.2f], confidence %.4f",
-				run, site, truth[site], rate.Value, rate.Low, rate.High, s.Estimate.Confidence)
+			t.Logf("run %d: #%d, %s, %s, leaks %.2f blocks a second: %.2f [%.2f - %.2f], confidence %.4f",
+				run, i+1, s.Estimate.Class, site, truth[site], rate.Value, rate.Low, rate.High, s.Estimate.Confidence)
 		}
 		// The rarest leak takes two minutes.
 		if least := 3 + min(length/120, 1); suspects < least {

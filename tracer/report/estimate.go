@@ -43,7 +43,7 @@ type Sampling struct {
 // Estimate is what is estimated of a stack that was observed in windows of time.
 // The Stack's own figures are then 0, Frames and ID aside.
 type Estimate struct {
-	// Class is "leak", "active leak", "stopped", "long-lived" or "undecided".
+	// Class is "leak", "active leak", "possible leak", "stopped", "long-lived" or "undecided".
 	Class string `json:"class"`
 	// Confidence is that in Survivors being more than blocks not freed yet, 0 to 1.
 	Confidence float64 `json:"confidence"`

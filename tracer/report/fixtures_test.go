@@ -278,6 +278,12 @@ func windows() *Report {
 			Survivors: Sum{Bytes: 256, Blocks: 4}, SurvivorWindows: 4, Active: Sum{Bytes: 192, Blocks: 3},
 			AllocationsPerSecond: 0.2, Survival: 0.8, OldestSeconds: 88,
 		}},
+		{ID: "a5", Kind: Heap, Frames: frames[:2], Estimate: &Estimate{
+			Class: "possible leak", Confidence: 0.902,
+			LeakBytesPerSecond: Bounds{96, 11.6, 346}, LeakBlocksPerSecond: Bounds{2, 0.24, 7.2},
+			Survivors: Sum{Bytes: 96, Blocks: 2}, SurvivorWindows: 2,
+			AllocationsPerSecond: 2, Survival: 1, OldestSeconds: 71,
+		}},
 		{
 			ID: "a3", Kind: Mmap, Bytes: 6291456, Blocks: 6, AllocatedBytes: 6291456, AllocatedBlocks: 6,
 			Survival: 1, OldestSeconds: 101, YoungestSeconds: 3, Frames: frames[1:],

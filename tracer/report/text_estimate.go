@@ -8,6 +8,9 @@ import (
 // Suspect reports whether the stack is called a leak, by an estimate.
 func (e *Estimate) Suspect() bool { return e.Class == "leak" || e.Class == "active leak" }
 
+// listed reports whether the stack is shown without being asked for.
+func (e *Estimate) listed() bool { return e.Suspect() || e.Class == "possible leak" }
+
 // sampling writes how windows of time were watched.
 func (p *printer) sampling(r *Report) {
 	s := r.Sampling
@@ -28,10 +31,14 @@ func (p *printer) suspects(r *Report) {
 	if r.Sampling == nil {
 		return
 	}
-	var leaks uint64
+	var leaks, possible uint64
 	for i := range r.Stacks {
-		if e := r.Stacks[i].Estimate; e != nil && e.Suspect() {
+		switch e := r.Stacks[i].Estimate; {
+		case e == nil:
+		case e.Suspect():
 			leaks++
+		case e.listed():
+			possible++
 		}
 	}
 	p.newline()
@@ -44,13 +51,16 @@ func (p *printer) suspects(r *Report) {
 		p.paragraph(span{}, text, alarm)
 		return
 	}
-	if leaks == 0 {
+	if leaks+possible == 0 {
 		p.paragraph(span{}, "No stack is called a leak by the windows that are at least "+age+" old.", bold)
 		return
 	}
 	verb := " leak"
 	if leaks == 1 {
 		verb += "s"
+	}
+	if possible > 0 {
+		verb += ", " + Count(possible) + " more may"
 	}
 	p.paragraph(span{"Estimated: ", bold}, counted(leaks, "stack")+verb+", by the windows that are at least "+age+
 		" old; what is between brackets holds the true value with 95 % confidence", plain)

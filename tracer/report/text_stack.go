@@ -19,7 +19,7 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 	layout := p.frameColumns(shown)
 	var sum Sum
 	for i := range shown {
-		if e := shown[i].Estimate; e != nil && !e.Suspect() && !opt.Verbose {
+		if e := shown[i].Estimate; e != nil && !e.listed() && !opt.Verbose {
 			continue
 		}
 		p.newline()
@@ -92,7 +92,7 @@ func (p *printer) remainder(r *Report, shown int, sum Sum) {
 func (p *printer) unsuspected(r *Report) {
 	hidden := max(r.StacksTotal-len(r.Stacks), 0)
 	for i := range r.Stacks {
-		if e := r.Stacks[i].Estimate; e != nil && !e.Suspect() {
+		if e := r.Stacks[i].Estimate; e != nil && !e.listed() {
 			hidden++
 		}
 	}

@@ -19,6 +19,8 @@ const (
 	// Active: blocks that nobody frees, though they are written to. That takes more
 	// of them to tell, since a chunk whose free was missed may be somebody else's.
 	Active Class = "active leak"
+	// Possible: what would be a leak if its confidence were not too low for one yet.
+	Possible Class = "possible leak"
 	// Stopped: survivors of the early windows only, such as a cache that was
 	// filled once.
 	Stopped Class = "stopped"
@@ -36,6 +38,9 @@ const (
 	// where old candidates of the stack did die, of which there are many stacks, so
 	// that one in twenty would soon be met.
 	minConfidence, minConfidenceDying = 0.95, 0.999
+	// minPossible is the confidence from which survivors are shown as a possible
+	// leak, of stacks no old candidate of which has died.
+	minPossible = 0.8
 	// minSurvivors and minWindows are how many it takes at least, and from how
 	// many windows; minActiveWindows is that of active ones.
 	minSurvivors, minWindows, minActiveWindows = 2, 2, 3
@@ -299,11 +304,11 @@ func (c *census) clump(t *tally) float64 {
 // classify gives a verdict on an estimate.
 func (c *census) classify(e *Estimate, t *tally) Class {
 	n := int(t.survivors.Blocks)
-	confidence := minConfidence
+	confidence, least := minConfidence, minPossible
 	if e.deaths > 0 {
-		confidence = minConfidenceDying
+		confidence, least = minConfidenceDying, minConfidenceDying
 	}
-	if n < minSurvivors || len(t.windows) < minWindows || e.Confidence < confidence {
+	if n < minSurvivors || len(t.windows) < minWindows || e.Confidence < least {
 		return Undecided
 	}
 	p := float64(c.early) / float64(c.matured)
@@ -317,12 +322,14 @@ func (c *census) classify(e *Estimate, t *tally) Class {
 		}
 	}
 	switch idle := t.survivors.Blocks - t.active.Blocks; {
-	case idle < t.active.Blocks && (e.deaths*minOutlived > t.survivors.Blocks || len(t.windows) < minActiveWindows):
+	case idle < t.active.Blocks && (e.Confidence < confidence || e.deaths*minOutlived > t.survivors.Blocks || len(t.windows) < minActiveWindows):
 		return Undecided
 	case idle < t.active.Blocks:
 		return Active
 	case idle < minSurvivors:
 		return Undecided
+	case e.Confidence < confidence:
+		return Possible
 	}
 	return Leak
 }
