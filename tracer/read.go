@@ -19,11 +19,12 @@ import (
 const (
 	// pollInterval is how long records may wait in the ring while it is nearly
 	// empty; filling up, it wakes the reader (wake_bytes in bpf/state.h). After
-	// idlePolls without a record they may wait for idleInterval: waking up all the
-	// time takes some percent of a processor.
+	// idlePolls with few records, less than busyRate a second, they may wait for
+	// idleInterval: waking up all the time takes some percent of a processor.
 	pollInterval = 5 * time.Millisecond
 	idlePolls    = 10
 	idleInterval = 50 * time.Millisecond
+	busyRate     = 10000
 	// growthPollInterval is that in growth mode, whose records are few.
 	growthPollInterval = 50 * time.Millisecond
 	// batch is how many records are applied between looks at the clock, the
@@ -42,7 +43,8 @@ type ringReader struct {
 	spills  spillReader
 	looked  time.Time
 	flushed bool
-	idle    int // polls without a record
+	idle    int  // polls with few records
+	more    bool // the ring has not been read to its end
 	// behind is how many bytes of the ring were there when spills were last
 	// drained and are still to be read; spillTime is when that was.
 	behind    int
@@ -145,28 +147,37 @@ func (r *ringReader) drain() error {
 // readBatch applies up to batch records. It returns true when the ring ran dry.
 // It waits so long for the first.
 func (r *ringReader) readBatch(wait time.Duration) (dry bool, err error) {
-	r.reader.SetDeadline(time.Now().Add(wait))
-	// The first record is waited for without the lock.
+	if wait > 0 && !r.more && r.waker.wait(wait) {
+		r.idle = 0
+	}
+	r.reader.SetDeadline(time.Now())
 	ok, err := r.next()
 	if !ok || err != nil {
 		r.idle++
+		r.more = false
 		return true, err
 	}
-	r.idle = 0
+	r.more = true
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for n := 0; ok && err == nil; n++ {
+	n := 0
+	for ; ok && err == nil; n++ {
 		if err := r.apply(); err != nil {
 			return false, err
 		}
 		r.advance()
 		if n >= batch {
+			r.idle = 0
 			return false, nil
 		}
 		if r.cfg.slowReader > 0 {
 			time.Sleep(r.cfg.slowReader)
 		}
 		ok, err = r.next()
+	}
+	r.more = false
+	if r.idle++; float64(n) >= busyRate*wait.Seconds() {
+		r.idle = 0
 	}
 	return true, err
 }

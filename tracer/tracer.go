@@ -26,6 +26,7 @@ type Tracer struct {
 	progs       *programs
 	kernelLinks links
 	reader      *ringbuf.Reader
+	waker       *waker
 	follower    *follower
 	// stopMemory ends the watch of the address spaces.
 	stopMemory func()
@@ -122,6 +123,9 @@ func Open(cfg Config) (_ *Tracer, err error) {
 	}
 	if t.reader, err = ringbuf.NewReader(t.progs.objs.Events); err != nil {
 		return nil, fmt.Errorf("open the ring buffer: %w", err)
+	}
+	if t.waker, err = newWaker(t.progs.objs.Events); err != nil {
+		return nil, err
 	}
 	if cfg.MaxOverhead > 0 {
 		costs, err := t.calibrate()
@@ -271,6 +275,9 @@ func (t *Tracer) detach() error {
 // be called after it.
 func (t *Tracer) Close() error {
 	err := t.detach()
+	if t.waker != nil {
+		err = errors.Join(err, t.waker.Close())
+	}
 	if t.reader != nil {
 		err = errors.Join(err, t.reader.Close())
 	}

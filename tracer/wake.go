@@ -1,0 +1,78 @@
+package tracer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// waker tells when the probes wake the reader, or that a time is over. To wait for
+// that in epoll_wait(2), as ringbuf.Reader does, is dear to a Go program: its monitor
+// looks after a thread that sits in a system call, up to 60 times for each, which was
+// a third of all that memtrace took. So the ring is waited for as the runtime waits
+// for sockets.
+type waker struct {
+	ring *os.File
+	c    chan struct{}
+}
+
+func newWaker(ring *ebpf.Map) (*waker, error) {
+	fd, err := unix.FcntlInt(uintptr(ring.FD()), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("duplicate the ring buffer's descriptor: %w", err)
+	}
+	// Only of such a descriptor the runtime takes care.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare to wait for the ring buffer: %w", err), unix.Close(fd))
+	}
+	w := &waker{ring: os.NewFile(uintptr(fd), "ring buffer"), c: make(chan struct{}, 1)}
+	conn, err := w.ring.SyscallConn()
+	if err == nil {
+		err = w.ring.SetReadDeadline(time.Time{}) // fails where the runtime cannot wait for it
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare to wait for the ring buffer: %w", err), w.ring.Close())
+	}
+	go func() {
+		for {
+			woken := true
+			if err := conn.Read(func(uintptr) bool { woken = !woken; return woken }); err != nil {
+				return // closed
+			}
+			w.wake()
+		}
+	}()
+	return w, nil
+}
+
+// wait waits so long at most, and returns whether it was woken before.
+func (w *waker) wait(most time.Duration) bool {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-w.c:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// wake ends the wait of who waits now, or else the next one.
+func (w *waker) wake() {
+	select {
+	case w.c <- struct{}{}:
+	default:
+	}
+}
+
+// Close ends what watches the ring.
+func (w *waker) Close() error {
+	if err := w.ring.Close(); err != nil {
+		return fmt.Errorf("close the ring buffer's duplicate: %w", err)
+	}
+	return nil
+}
