@@ -55,16 +55,14 @@ test-unit:
 # pace of what it reads: these tests demand that nothing is lost.
 	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m ./cmd/...
 
-# Each target gets this long; -fuzzminimizetime keeps Go from spending half of it
-# on making what it finds smaller.
+# Each target gets this long, and a processor.
 FUZZ_TIME ?= 1m
 
 fuzz: ## feed each reader of foreign data with garbage, FUZZ_TIME each
-	@for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
-			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 1x $$package || exit 1; \
-		done; \
-	done
+	@targets=$$(for package in $$(go list ./...); do \
+		list=$$(go test -list '^Fuzz' $$package) || exit 1; \
+		printf '%s\n' "$$list" | sed -n "s|^Fuzz.*|$$package &|p"; \
+	done) && printf '%s\n' "$$targets" | xargs -P "$$(nproc)" -L 1 ./.ci/fuzz $(FUZZ_TIME)
 
 test-kernels: setup-test ## run the core tests on Debian's kernels, in qemu
 	go test -count=1 -tags kernels -timeout 60m -run TestKernels -v ./tracer/kerneltest
