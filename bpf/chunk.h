@@ -5,6 +5,10 @@
  * anything new: in the brk heap, which holds the main arena and nothing else, and in
  * the heap of another arena. Those ranges are remembered.
  *
+ * A kernel that leaves out the run that would have seen a heap unmapped (the reader
+ * counts those) can have a mapped block taken for the heap's, until the next brk(2) or
+ * large munmap(2).
+ *
  * Of another allocator's block all this says nothing; user space knows whose it is.
  */
 #ifndef MEMTRACE_CHUNK_H

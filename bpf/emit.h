@@ -11,7 +11,7 @@
  */
 static __always_inline __u64 wake_flags(__u64 time)
 {
-	if (time >> 3 & wake_mask || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_bytes)
+	if ((time ^ time >> 9) >> 3 & wake_mask || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_bytes)
 		return BPF_RB_NO_WAKEUP;
 	return BPF_RB_FORCE_WAKEUP;
 }

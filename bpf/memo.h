@@ -23,6 +23,7 @@
 #define MEMO_LEVELS 6
 
 struct memo {
+	__u64 node;  /* hash of the way that leads to this memo */
 	__u64 stack; /* its id */
 	__u64 seal;  /* hash of the whole trail and the stack */
 	struct trail trail;
@@ -93,8 +94,9 @@ static __always_inline __u64 recall(struct thread *t)
 		m = memo_of(t, t->memo);
 		if (!m)
 			return 0;
+		/* Another way's: the walk's own memo will take its place. */
 		stack = *(volatile __u64 *)&m->stack;
-		if (!stack)
+		if (!stack || m->node != t->memo)
 			return 0;
 		follow_trail(t, &m->trail);
 		if (mix(t->trail_hash, stack) == m->seal)
@@ -115,6 +117,7 @@ static __always_inline void remember(const struct thread *t, __u64 stack, int en
 
 	if (!m || end == WALK_BAD_STACK || t->trail.words > TRAIL_WORDS)
 		return;
+	m->node = t->memo;
 	m->trail = t->trail;
 	m->stack = stack;
 	m->seal = mix(t->trail_hash, stack);

@@ -84,6 +84,7 @@ type MemtraceMapping struct {
 
 type MemtraceMemo struct {
 	_     structs.HostLayout
+	Node  uint64
 	Stack uint64
 	Seal  uint64
 	Trail struct {

@@ -19,6 +19,8 @@ static __always_inline bool copy_stack(struct thread *t, __u64 address)
 	struct walk *w = &t->walk;
 	__u64 size = sizeof(t->copy);
 
+	/* What fails leaves zeros behind, which nobody must take for the stack. */
+	w->size = 0;
 	if (address < t->stack_end && t->stack_end - address < size)
 		size = t->stack_end - address;
 	if (bpf_probe_read_user(t->copy, size, (void *)address)) {
@@ -189,10 +191,7 @@ static __always_inline void begin_walk(struct thread *t)
 	t->trail_hash = t->trail_start;
 	t->trail_base = w->sp;
 	w->bp_at = BP_REGISTER;
-	if (!copy_stack(t, w->sp)) {
-		w->base = w->sp;
-		w->size = 0;
-	}
+	copy_stack(t, w->sp); /* what fails is tried again by who needs it */
 }
 
 /*

@@ -94,6 +94,7 @@ func (t *Tracer) sync(ctx context.Context, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	c := make(chan struct{})
+	t.waker.wake()
 	select {
 	case t.syncs <- c:
 	case <-ctx.Done():
@@ -110,7 +111,7 @@ func (r *ringReader) interval() time.Duration {
 	switch {
 	case r.cfg.GrowthOnly:
 		return growthPollInterval
-	case r.idle >= idlePolls:
+	case r.idle >= idlePolls && !r.watching.Load():
 		return idleInterval
 	}
 	return pollInterval
@@ -136,6 +137,7 @@ func (r *ringReader) drain() error {
 	if err := r.reader.Flush(); err != nil {
 		return fmt.Errorf("flush the ring buffer: %w", err)
 	}
+	r.waker.wake()
 	for !r.flushed {
 		if _, err := r.readBatch(r.interval()); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf/ringbuf"
@@ -27,7 +28,9 @@ type Tracer struct {
 	kernelLinks links
 	reader      *ringbuf.Reader
 	waker       *waker
-	follower    *follower
+	// watching: a window is open, and the reader has to keep up with it.
+	watching atomic.Bool
+	follower *follower
 	// stopMemory ends the watch of the address spaces.
 	stopMemory func()
 	// sampler is nil where every call is to be traced, whatever it costs.
@@ -50,8 +53,8 @@ type Tracer struct {
 	stacks   map[event.StackID]stack
 	procs    map[uint32]*process
 	counters bpf.MemtraceCounters
-	// missed is how often the kernel left out a tracepoint program: of any
-	// process's system calls, few of which change an address space.
+	// missed is how often the kernel left out a program on system calls: of any
+	// process, and with tracepoints of all calls, few of which change an address space.
 	missed uint64
 	seen   seen
 	// windowed: since windowsSince only windows of time are watched.

@@ -19,6 +19,8 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 	m := s.meter()
 	t.begin()
 	err = errors.Join(err, t.setLive(liveAll))
+	t.watching.Store(true)
+	defer t.watching.Store(false)
 	t.waker.wake() // many records are to be expected
 	complete := err == nil && s.watch(ctx, m)
 

@@ -137,9 +137,15 @@ func bySite(r *report.Report) map[string]testprog.Sum {
 func compare(t testing.TB, r *report.Report, ledger testprog.Ledger) {
 	t.Helper()
 	compareSites(t, r, ledger)
-	if r.Events.Lost.Any() || !r.Complete {
+	if r.Events.Lost.Any() || r.Events.Evicted != 0 || !r.Complete && !leftOut(r) {
 		t.Errorf("lost %+v, complete %v, evicted %d", r.Events.Lost, r.Complete, r.Events.Evicted)
 	}
+}
+
+// leftOut reports whether the kernel left out system calls, as some do now and then: a
+// report that says so need not be complete.
+func leftOut(r *report.Report) bool {
+	return strings.Contains(strings.Join(r.Notes, " "), "The kernel left out")
 }
 
 // compareSites fails the test for every site at which the report and the
