@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 
 	"memtrace/bpf"
 	"memtrace/tracer/target"
@@ -90,7 +91,13 @@ func (t *Tracer) measureProbes() (probeCosts, error) {
 		return usualCosts, err
 	}
 	costs := probeCosts{alloc: timed(probedAlloc), free: timed(callProbedFree)}
-	return costs, t.setLive(0)
+	err := t.setLive(0)
+	// With a state of its own the thread would pass for a traced one.
+	thread := uint64(os.Getpid())<<32 | uint64(unix.Gettid())
+	if e := t.progs.objs.Threads.Delete(thread); e != nil && !errors.Is(e, ebpf.ErrKeyNotExist) {
+		err = errors.Join(err, fmt.Errorf("forget memtrace's own thread: %w", e))
+	}
+	return costs, err
 }
 
 // timed returns how long a call takes: of several rounds the fastest, since

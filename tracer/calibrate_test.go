@@ -36,6 +36,10 @@ func TestCalibrate(t *testing.T) {
 	if err := tr.progs.objs.Targets.Lookup(uint32(os.Getpid()), &slot); err == nil {
 		t.Error("memtrace is still traced")
 	}
+	var thread uint64
+	if err := tr.progs.objs.Threads.NextKey(nil, &thread); err == nil && thread>>32 == uint64(os.Getpid()) {
+		t.Errorf("a thread of memtrace's passes for a traced one: %x", thread)
+	}
 	counts, err := readCounters(tr.progs.objs.Counts)
 	if err != nil || counts != (bpf.MemtraceCounters{}) {
 		t.Errorf("counters %+v, %v", counts, err)
