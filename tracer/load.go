@@ -52,7 +52,9 @@ type kernelPrograms struct {
 }
 
 // entryProgram sees all system calls begin, exitProgram end. Where the kernel allows,
-// callPrograms take the place of both, or lockProgram that of the first: bpf/calls.h.
+// lockProgram takes the place of the first, or in growth mode callPrograms that of both
+// (bpf/calls.h): to attach and to detach those takes so long that a trace which costs
+// more anyway does without.
 type entryProgram struct {
 	EnterSyscall *ebpf.Program `ebpf:"enter_syscall"`
 }
@@ -98,7 +100,7 @@ func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) 
 		groups = append(groups, &o.allocPrograms)
 	}
 	switch {
-	case k.functions:
+	case cfg.GrowthOnly && k.functions:
 		groups = append(groups, &o.callPrograms)
 	case k.lockTracepoint:
 		groups = append(groups, &o.lockProgram, &o.exitProgram)
