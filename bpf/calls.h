@@ -3,7 +3,8 @@
  * Where system calls are seen to begin and to end. The raw tracepoints at every
  * call's entry and exit need no tracefs and are there on every kernel, but they cost
  * every call of every process on the machine: some 85 ns the first, 45 ns the second.
- * Where there is something cheaper, user space takes that.
+ * Where there is something cheaper, user space takes that: lock_taken for the entry, and
+ * in growth mode the functions, which take seconds to attach to on some machines.
  *
  * Kernel floors: for the functions of system calls a kernel that lets programs be
  * attached to functions (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS), which is tried;

@@ -55,9 +55,9 @@ type kernelFeatures struct {
 	unwindTables bool
 	// pageFaults: there are tracepoints on page faults, on x86-64, from which
 	// stacks can be read, since 5.15. lockTracepoint: the one on the lock of an
-	// address space has the form of 6.14 and later (see bpf/calls.h and bpf/fault.h).
+	// address space has the form of 6.14 and later (see bpf/fault.h and bpf/calls.h).
 	pageFaults, lockTracepoint bool
-	// functions: programs can be attached to the kernel's functions.
+	// functions: programs can be attached to the kernel's functions, and are to be.
 	functions bool
 }
 
@@ -73,10 +73,7 @@ func featuresFor(cfg Config) (kernelFeatures, error) {
 	}
 	k.uprobeMulti = k.uprobeMulti && !cfg.singleUprobes
 	k.unwindTables = k.unwindTables && !cfg.framePointers
-	err = k.findCheapWays()
-	k.functions = k.functions && !cfg.exitTracepoint && !cfg.entryTracepoint
-	k.lockTracepoint = k.lockTracepoint && !cfg.entryTracepoint
-	return k, err
+	return k, k.findWays(cfg)
 }
 
 // checkKernel finds out what the kernel can do, and refuses where that is not
@@ -111,16 +108,22 @@ func checkKernel() (kernelFeatures, error) {
 	return k, nil
 }
 
-// findCheapWays finds out which ways there are to see system calls and page faults.
-func (k *kernelFeatures) findCheapWays() error {
+// findWays finds out which ways there are to see system calls and page faults, as far
+// as cfg goes by them.
+func (k *kernelFeatures) findWays(cfg Config) error {
 	types, err := btf.LoadKernelSpec()
 	if err != nil {
 		return fmt.Errorf("read the kernel's type information: %w", err)
 	}
+	k.lockTracepoint = !cfg.entryTracepoint && k.atLeast(5, 15) && parameters(types, "mmap_lock_acquire_returned") == 3
+	if !cfg.GrowthOnly {
+		return nil
+	}
 	k.pageFaults = k.unwindTables && k.atLeast(5, 15) &&
 		parameters(types, "page_fault_user") == 3 && parameters(types, "page_fault_kernel") == 3
-	k.functions = k.unwindTables && attachesToFunctions()
-	k.lockTracepoint = k.atLeast(5, 15) && parameters(types, "mmap_lock_acquire_returned") == 3
+	// To attach to them and to detach takes so long that a trace which costs more anyway
+	// does without.
+	k.functions = !cfg.entryTracepoint && !cfg.exitTracepoint && k.unwindTables && attachesToFunctions()
 	return nil
 }
 

@@ -52,9 +52,7 @@ type kernelPrograms struct {
 }
 
 // entryProgram sees all system calls begin, exitProgram end. Where the kernel allows,
-// lockProgram takes the place of the first, or in growth mode callPrograms that of both
-// (bpf/calls.h): to attach and to detach those takes so long that a trace which costs
-// more anyway does without.
+// lockProgram takes the place of the first, or callPrograms that of both: bpf/calls.h.
 type entryProgram struct {
 	EnterSyscall *ebpf.Program `ebpf:"enter_syscall"`
 }
@@ -100,14 +98,14 @@ func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) 
 		groups = append(groups, &o.allocPrograms)
 	}
 	switch {
-	case cfg.GrowthOnly && k.functions:
+	case k.functions:
 		groups = append(groups, &o.callPrograms)
 	case k.lockTracepoint:
 		groups = append(groups, &o.lockProgram, &o.exitProgram)
 	default:
 		groups = append(groups, &o.entryProgram, &o.exitProgram)
 	}
-	if cfg.GrowthOnly && k.pageFaults {
+	if k.pageFaults {
 		groups = append(groups, &o.faultPrograms)
 	}
 	wanted := make(map[string]bool)

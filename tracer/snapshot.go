@@ -214,7 +214,7 @@ func (f *found) judge(t *Tracer, p *process) {
 		f.lost.Alloc, f.lost.AllocBytes = 0, 0
 	}
 	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0
-	if f.growth != nil && t.kernel.functions && t.missed > 0 {
+	if t.kernel.functions && t.missed > 0 {
 		f.complete = false // only calls that change an address space are looked at
 	}
 }
