@@ -1,12 +1,11 @@
 package tracer
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,91 +27,56 @@ type tool struct {
 // tools are memtrace and what people use else. Heaptrack is preloaded, valgrind runs
 // the program on a processor of its own making.
 func tools(b *testing.B) []tool {
+	none := func(int) func() { return func() {} }
 	return []tool{
-		{name: "untraced"},
+		{name: "untraced", attach: none},
 		{name: "memtrace-default", attach: func(pid int) func() { return attachBudget(b, pid) }},
 		{name: "memtrace-exact", attach: attachTracer(b)},
-		{name: "heaptrack", wrap: []string{"heaptrack", "-o", filepath.Join(b.TempDir(), "heaptrack")}},
-		{name: "valgrind", wrap: []string{"valgrind", "-q", "--leak-check=full", "--log-file=" + os.DevNull}},
+		{name: "heaptrack", wrap: []string{"heaptrack", "-o", filepath.Join(b.TempDir(), "heaptrack")}, attach: none},
+		{name: "valgrind", wrap: []string{"valgrind", "-q", "--leak-check=full", "--log-file=" + os.DevNull}, attach: none},
 	}
 }
 
-// conversation is a program that answers lines, among others of the tool that started it.
-type conversation struct {
-	cmd   *exec.Cmd
-	in    io.WriteCloser
-	lines *bufio.Scanner
-}
-
-func (t *tool) start(b *testing.B, env []string, argv ...string) *conversation {
+// start starts a program under the tool.
+func (t *tool) start(b *testing.B, env []string, argv ...string) *testprog.Program {
 	b.Helper()
-	argv = append(append([]string(nil), t.wrap...), argv...)
+	argv = append(slices.Clone(t.wrap), argv...)
 	if _, err := exec.LookPath(argv[0]); err != nil {
 		b.Skipf("needs %s", argv[0])
 	}
-	c := &conversation{cmd: exec.Command(argv[0], argv[1:]...)}
-	c.cmd.Env = append(os.Environ(), env...)
-	var err error
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
-		b.Fatal(err)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	if t.wrap != nil {
+		return testprog.CommandUnder(b, cmd)
 	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := c.cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	c.lines = bufio.NewScanner(out)
-	return c
+	return testprog.Command(b, cmd)
 }
 
-// number waits for the line that begins with the word, and returns what follows.
-func (c *conversation) number(b *testing.B, word string) (n float64) {
+// number reads the line that consists of the word and a number.
+func number(b *testing.B, p *testprog.Program, word string) (n float64) {
 	b.Helper()
-	for c.lines.Scan() {
-		if _, err := fmt.Sscanf(c.lines.Text(), word+" %g", &n); err == nil {
-			return n
-		}
+	line := p.Line()
+	if _, err := fmt.Sscanf(line, word+" %g", &n); err != nil {
+		b.Fatalf("the program says %q: %v", line, err)
 	}
-	b.Fatalf("%v does not say %q", c.cmd.Args, word)
-	return 0
-}
-
-func (c *conversation) say(b *testing.B, line string) {
-	b.Helper()
-	if _, err := io.WriteString(c.in, line+"\n"); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// end lets the program end, and what the tool does then, which may take a while.
-func (c *conversation) end() {
-	_ = c.in.Close()
-	for c.lines.Scan() {
-	}
-	_ = c.cmd.Wait()
+	return n
 }
 
 // compareTools reports the rate that work does under each tool, and as a part of the
 // untraced one.
-func compareTools(b *testing.B, env []string, work func(*conversation) float64, argv ...string) {
+func compareTools(b *testing.B, env []string, work func(*testprog.Program) float64, argv ...string) {
 	b.Helper()
 	testprog.NeedRoot(b)
 	for range b.N {
 		var untraced float64
 		for _, t := range tools(b) {
-			c := t.start(b, env, argv...)
-			pid := int(c.number(b, "ready"))
-			detach := func() {}
-			if t.attach != nil {
-				detach = t.attach(pid)
-			}
-			rate := work(c)
+			p := t.start(b, env, argv...)
+			detach := t.attach(p.PID())
+			rate := work(p)
 			detach()
-			c.end()
-			if t.wrap == nil && t.attach == nil {
-				untraced = rate
+			p.End()
+			if untraced == 0 {
+				untraced = rate // the first
 			}
 			b.ReportMetric(rate, t.name+"/s")
 			b.ReportMetric(rate/untraced, t.name)
@@ -124,11 +88,11 @@ func compareTools(b *testing.B, env []string, work func(*conversation) float64, 
 // BenchmarkToolsPython is of python3 parsing JSON, every object of which comes from
 // malloc.
 func BenchmarkToolsPython(b *testing.B) {
-	compareTools(b, []string{"PYTHONMALLOC=malloc"}, func(c *conversation) (rate float64) {
+	compareTools(b, []string{"PYTHONMALLOC=malloc"}, func(p *testprog.Program) (rate float64) {
 		start, rounds := time.Now(), 0.0
 		for time.Since(start) < toolTime {
-			c.say(b, "go")
-			rounds += c.number(b, "rounds")
+			p.Say("go")
+			rounds += number(b, p, "rounds")
 		}
 		return rounds / time.Since(start).Seconds()
 	}, "/usr/bin/python3", "testdata/parse.py")
@@ -138,11 +102,11 @@ func BenchmarkToolsPython(b *testing.B) {
 // five.
 func BenchmarkToolsChurn(b *testing.B) {
 	churn := testprog.Path(b, "churn")
-	compareTools(b, nil, func(c *conversation) float64 {
-		c.say(b, "go")
+	compareTools(b, nil, func(p *testprog.Program) float64 {
+		p.Say("go")
 		time.Sleep(toolTime)
-		c.say(b, "end")
-		pairs := c.number(b, "pairs")
-		return pairs / c.number(b, "milliseconds") * 1000
+		p.Say("end")
+		pairs := number(b, p, "pairs")
+		return pairs / number(b, p, "milliseconds") * 1000
 	}, churn)
 }

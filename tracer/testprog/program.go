@@ -94,6 +94,25 @@ func Start(t testing.TB, name string, args ...string) *Program {
 // Command is Start for a prepared command.
 func Command(t testing.TB, cmd *exec.Cmd) *Program {
 	t.Helper()
+	p := launch(t, cmd)
+	if line := p.Line(); !strings.HasPrefix(line, "ready ") {
+		t.Fatalf("%v says %q, want ready", p.cmd.Args, line)
+	}
+	return p
+}
+
+// CommandUnder is Command where another program starts it, which may say something
+// before. PID and what goes by it is that other program's.
+func CommandUnder(t testing.TB, cmd *exec.Cmd) *Program {
+	t.Helper()
+	p := launch(t, cmd)
+	for !strings.HasPrefix(p.Line(), "ready ") {
+	}
+	return p
+}
+
+func launch(t testing.TB, cmd *exec.Cmd) *Program {
+	t.Helper()
 	p := &Program{t: t, cmd: cmd}
 	p.cmd.Stderr = os.Stderr
 	var err error
@@ -109,9 +128,6 @@ func Command(t testing.TB, cmd *exec.Cmd) *Program {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
-	if line := p.Line(); !strings.HasPrefix(line, "ready ") {
-		t.Fatalf("%v says %q, want ready", p.cmd.Args, line)
-	}
 	return p
 }
 
