@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -111,26 +110,17 @@ type failedTests struct {
 	text []byte
 }
 
-// add adds the output of a guest's failing tests, or its end where none failed.
+// add adds what a guest's failing tests printed, or the output's end where none failed.
 func (f *failedTests) add(suite string, output []byte) {
 	const most = 8 << 10
-	var failed []byte
-	starts := append(topTest.FindAllIndex(output, -1), []int{len(output)})
-	for i, start := range starts[:len(starts)-1] {
-		if test := output[start[0]:starts[i+1][0]]; bytes.Contains(test, []byte("--- FAIL: ")) {
-			failed = append(failed, test[:min(len(test), most)]...)
-		}
-	}
+	failed := failedLines(output)
 	if len(failed) == 0 {
 		failed = output[max(0, len(output)-most):]
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.text = fmt.Appendf(f.text, "%s:\n%s\n", suite, failed)
+	f.text = fmt.Appendf(f.text, "%s:\n%s\n", suite, failed[:min(len(failed), most)])
 }
-
-// topTest is the line that starts a test which is not part of another.
-var topTest = regexp.MustCompile(`(?m)^=== RUN   [^/\n]*$`)
 
 // runGuest runs a guest in its turn and shows its output where the run or the
 // test fails.
