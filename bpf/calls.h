@@ -8,7 +8,7 @@
  *
  * Kernel floors: for the functions of system calls a kernel that lets programs be
  * attached to functions (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS), which is tried;
- * for lock_taken Linux 6.14, whose BTF is asked for it.
+ * for lock_taken Linux 6.14, for lock_taken_resume 6.18, whose BTF is asked for them.
  */
 #ifndef MEMTRACE_CALLS_H
 #define MEMTRACE_CALLS_H
@@ -65,19 +65,95 @@ LEAVE(mprotect)
  * order that the kernel gives to the calls of several threads is the one that is
  * seen. A call that fails before this has no entry, which the reader puts up with.
  */
+/* The registers of a system call of the task's own that changes its address space, and
+ * now has the lock on it; else NULL. */
+static __always_inline struct pt_regs *locking_call(struct task_struct *task, struct mm_struct *mm,
+						    bool write, bool success)
+{
+	/* Nearly all others, page faults among them, only read. */
+	if (!write || !success || !(live & LIVE_CALLS) || !is_target(bpf_get_current_pid_tgid() >> 32))
+		return NULL;
+	if (task->mm != mm)
+		return NULL; /* another process's, by way of /proc */
+	return (struct pt_regs *)bpf_task_pt_regs(task);
+}
+
 SEC("tp_btf/mmap_lock_acquire_returned")
 int BPF_PROG(lock_taken, struct mm_struct *mm, bool write, bool success)
 {
-	struct task_struct *task;
-	struct pt_regs *regs;
+	struct pt_regs *regs = locking_call(bpf_get_current_task_btf(), mm, write, success);
 
-	/* Nearly all others, page faults among them, only read. */
-	if (!write || !success || !(live & LIVE_CALLS) || !is_target(bpf_get_current_pid_tgid() >> 32))
+	return regs ? call_entered(regs, (__u32)SYS_NUMBER(regs)) : 0;
+}
+
+/*
+ * The end of calls, where the kernel lets programs ask to be called back: the thread
+ * that has taken the lock runs call_resumed on its way back to user mode. That costs the
+ * call an interrupt, which the processor sends to itself, but no other call anything.
+ */
+struct resumed {
+	struct bpf_task_work work;
+	__u64 number; /* of the system call */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* raised at load where it is used */
+	__type(key, __u64);     /* pid_tgid */
+	__type(value, struct resumed);
+} resumes SEC(".maps");
+
+static int call_resumed(struct bpf_map *map, void *key, void *value)
+{
+	struct resumed *r = value;
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	/* Too late: the call's registers are no more. */
+	if ((__u32)SYS_NUMBER(regs) != r->number) {
+		COUNT(lost_mmap, 1);
 		return 0;
-	task = bpf_get_current_task_btf();
-	if (task->mm != mm)
-		return 0; /* another process's, by way of /proc */
-	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	}
+	/* Callbacks may sleep, and then nothing else keeps the tables for walks alive. */
+	bpf_rcu_read_lock();
+	leave_syscall(NULL, regs, RESULT(regs), true);
+	bpf_rcu_read_unlock();
+	return 0;
+}
+
+static __always_inline bool changes_space(__u32 number)
+{
+	switch (number) {
+	case SYS_MMAP:
+	case SYS_MPROTECT:
+	case SYS_MUNMAP:
+	case SYS_BRK:
+	case SYS_MREMAP:
+		return true;
+	}
+	return false;
+}
+
+SEC("tp_btf/mmap_lock_acquire_returned")
+int BPF_PROG(lock_taken_resume, struct mm_struct *mm, bool write, bool success)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = locking_call(task, mm, write, success);
+	__u64 id = bpf_get_current_pid_tgid();
+	struct resumed *r;
+
+	if (!regs || !changes_space(SYS_NUMBER(regs)))
+		return 0;
+	r = bpf_map_lookup_elem(&resumes, &id);
+	if (!r) {
+		struct resumed none = {};
+
+		bpf_map_update_elem(&resumes, &id, &none, BPF_NOEXIST);
+		r = bpf_map_lookup_elem(&resumes, &id);
+	}
+	if (r)
+		r->number = (__u32)SYS_NUMBER(regs);
+	if (!r || bpf_task_work_schedule_resume_impl(task, &r->work, &resumes, call_resumed, NULL))
+		COUNT(lost_mmap, 1);
 	return call_entered(regs, (__u32)SYS_NUMBER(regs));
 }
 

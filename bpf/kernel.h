@@ -20,4 +20,23 @@ struct task_struct {
 	struct signal_struct *signal;
 } __attribute__((preserve_access_index));
 
+/* Work that a task does on its way back to user mode, of a map's value. */
+struct bpf_task_work {
+	__u64 __opaque;
+} __attribute__((aligned(8)));
+
+/* Only to be named in the type of a callback. */
+struct bpf_map {
+	__u32 id;
+} __attribute__((preserve_access_index));
+
+/* Functions of the kernel's for BPF programs: the first since Linux 6.18, the others
+ * since 6.2. */
+extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct bpf_task_work *work,
+					      void *map__map,
+					      int (*callback)(struct bpf_map *, void *, void *),
+					      void *aux__prog) __ksym __weak;
+extern void bpf_rcu_read_lock(void) __ksym __weak;
+extern void bpf_rcu_read_unlock(void) __ksym __weak;
+
 #endif

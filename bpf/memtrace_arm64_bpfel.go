@@ -95,6 +95,15 @@ type MemtraceMemo struct {
 	}
 }
 
+type MemtraceResumed struct {
+	_    structs.HostLayout
+	Work struct {
+		_      structs.HostLayout
+		Opaque uint64
+	}
+	Number uint64
+}
+
 type MemtraceSpill struct {
 	_    structs.HostLayout
 	Time uint64
@@ -187,6 +196,7 @@ const (
 	MemtraceMapMemos               = "memos"
 	MemtraceMapNewThread           = "new_thread"
 	MemtraceMapNoPrograms          = "no_programs"
+	MemtraceMapResumes             = "resumes"
 	MemtraceMapRuleCache           = "rule_cache"
 	MemtraceMapSentStacks          = "sent_stacks"
 	MemtraceMapSpills              = "spills"
@@ -214,6 +224,7 @@ const (
 	MemtraceProgLeaveMremap        = "leave_mremap"
 	MemtraceProgLeaveMunmap        = "leave_munmap"
 	MemtraceProgLockTaken          = "lock_taken"
+	MemtraceProgLockTakenResume    = "lock_taken_resume"
 	MemtraceProgOnExec             = "on_exec"
 	MemtraceProgOnExit             = "on_exit"
 	MemtraceProgOnFork             = "on_fork"
@@ -299,6 +310,7 @@ type MemtraceProgramSpecs struct {
 	LeaveMremap        *ebpf.ProgramSpec `ebpf:"leave_mremap"`
 	LeaveMunmap        *ebpf.ProgramSpec `ebpf:"leave_munmap"`
 	LockTaken          *ebpf.ProgramSpec `ebpf:"lock_taken"`
+	LockTakenResume    *ebpf.ProgramSpec `ebpf:"lock_taken_resume"`
 	OnExec             *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit             *ebpf.ProgramSpec `ebpf:"on_exit"`
 	OnFork             *ebpf.ProgramSpec `ebpf:"on_fork"`
@@ -316,6 +328,7 @@ type MemtraceMapSpecs struct {
 	Memos        *ebpf.MapSpec `ebpf:"memos"`
 	NewThread    *ebpf.MapSpec `ebpf:"new_thread"`
 	NoPrograms   *ebpf.MapSpec `ebpf:"no_programs"`
+	Resumes      *ebpf.MapSpec `ebpf:"resumes"`
 	RuleCache    *ebpf.MapSpec `ebpf:"rule_cache"`
 	SentStacks   *ebpf.MapSpec `ebpf:"sent_stacks"`
 	Spills       *ebpf.MapSpec `ebpf:"spills"`
@@ -375,6 +388,7 @@ type MemtraceMaps struct {
 	Memos        *ebpf.Map `ebpf:"memos"`
 	NewThread    *ebpf.Map `ebpf:"new_thread"`
 	NoPrograms   *ebpf.Map `ebpf:"no_programs"`
+	Resumes      *ebpf.Map `ebpf:"resumes"`
 	RuleCache    *ebpf.Map `ebpf:"rule_cache"`
 	SentStacks   *ebpf.Map `ebpf:"sent_stacks"`
 	Spills       *ebpf.Map `ebpf:"spills"`
@@ -393,6 +407,7 @@ func (m *MemtraceMaps) Close() error {
 		m.Memos,
 		m.NewThread,
 		m.NoPrograms,
+		m.Resumes,
 		m.RuleCache,
 		m.SentStacks,
 		m.Spills,
@@ -450,6 +465,7 @@ type MemtracePrograms struct {
 	LeaveMremap        *ebpf.Program `ebpf:"leave_mremap"`
 	LeaveMunmap        *ebpf.Program `ebpf:"leave_munmap"`
 	LockTaken          *ebpf.Program `ebpf:"lock_taken"`
+	LockTakenResume    *ebpf.Program `ebpf:"lock_taken_resume"`
 	OnExec             *ebpf.Program `ebpf:"on_exec"`
 	OnExit             *ebpf.Program `ebpf:"on_exit"`
 	OnFork             *ebpf.Program `ebpf:"on_fork"`
@@ -478,6 +494,7 @@ func (p *MemtracePrograms) Close() error {
 		p.LeaveMremap,
 		p.LeaveMunmap,
 		p.LockTaken,
+		p.LockTakenResume,
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,

@@ -36,6 +36,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	*slot = SLOT_UNKNOWN;
 	/* The thread that called exec has taken over the leader's tid. */
 	bpf_map_delete_elem(&threads, &old);
+	bpf_map_delete_elem(&resumes, &old);
 	bpf_map_delete_elem(&threads, &id);
 	lifecycle(EV_EXEC, id, (__u32)old_pid != (__u32)(id >> 32));
 	return 0;
@@ -48,6 +49,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	__u32 tgid = id >> 32;
 
 	bpf_map_delete_elem(&threads, &id);
+	bpf_map_delete_elem(&resumes, &id);
 	if (task->signal->live.counter || !is_target(tgid))
 		return 0;
 	lifecycle(EV_EXIT, id, 0);

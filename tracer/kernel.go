@@ -57,6 +57,9 @@ type kernelFeatures struct {
 	// stacks can be read, since 5.15. lockTracepoint: the one on the lock of an
 	// address space has the form of 6.14 and later (see bpf/fault.h and bpf/calls.h).
 	pageFaults, lockTracepoint bool
+	// taskWork: a program can have its thread call back on the way to user mode, since
+	// 6.18.
+	taskWork bool
 	// functions: programs can be attached to the kernel's functions, and are to be.
 	functions bool
 }
@@ -116,6 +119,7 @@ func (k *kernelFeatures) findWays(cfg Config) error {
 		return fmt.Errorf("read the kernel's type information: %w", err)
 	}
 	k.lockTracepoint = !cfg.entryTracepoint && k.atLeast(5, 15) && parameters(types, "mmap_lock_acquire_returned") == 3
+	k.taskWork = k.lockTracepoint && k.unwindTables && !cfg.exitTracepoint && schedulesTaskWork(types)
 	if !cfg.GrowthOnly {
 		return nil
 	}
@@ -139,6 +143,16 @@ func attachesToFunctions() bool {
 	defer prog.Close()
 	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
 	return err == nil && l.Close() == nil
+}
+
+// schedulesTaskWork looks for the kernel's function in the form that is called.
+func schedulesTaskWork(types *btf.Spec) bool {
+	var f *btf.Func
+	if types.TypeByName("bpf_task_work_schedule_resume_impl", &f) != nil {
+		return false
+	}
+	proto, ok := f.Type.(*btf.FuncProto)
+	return ok && len(proto.Params) == 5
 }
 
 // parameters is how many a tracepoint has, 0 if there is none of the name. In its

@@ -52,7 +52,7 @@ type kernelPrograms struct {
 }
 
 // entryProgram sees all system calls begin, exitProgram end. Where the kernel allows,
-// lockProgram takes the place of the first, or callPrograms that of both: bpf/calls.h.
+// lockProgram takes the place of the first, or resumeProgram or callPrograms that of both: bpf/calls.h.
 type entryProgram struct {
 	EnterSyscall *ebpf.Program `ebpf:"enter_syscall"`
 }
@@ -76,6 +76,11 @@ type lockProgram struct {
 	LockTaken *ebpf.Program `ebpf:"lock_taken"`
 }
 
+// resumeProgram takes the place of lockProgram and exitProgram.
+type resumeProgram struct {
+	LockTakenResume *ebpf.Program `ebpf:"lock_taken_resume"`
+}
+
 // faultPrograms see page faults, in growth mode.
 type faultPrograms struct {
 	UserFault   *ebpf.Program `ebpf:"user_fault"`
@@ -88,6 +93,7 @@ type growthPrograms struct {
 	exitProgram
 	callPrograms
 	lockProgram
+	resumeProgram
 	faultPrograms
 }
 
@@ -100,6 +106,8 @@ func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) 
 	switch {
 	case k.functions:
 		groups = append(groups, &o.callPrograms)
+	case k.taskWork:
+		groups = append(groups, &o.resumeProgram)
 	case k.lockTracepoint:
 		groups = append(groups, &o.lockProgram, &o.exitProgram)
 	default:
@@ -138,7 +146,7 @@ func (o *objects) kernel() []*ebpf.Program {
 // calls are those of them that must see everything.
 func (o *objects) calls() []*ebpf.Program {
 	return loaded(
-		o.OnFork, o.OnExec, o.OnExit, o.EnterSyscall, o.EnterMunmap, o.EnterMremap, o.LockTaken, o.ExitSyscall,
+		o.OnFork, o.OnExec, o.OnExit, o.EnterSyscall, o.EnterMunmap, o.EnterMremap, o.LockTaken, o.LockTakenResume, o.ExitSyscall,
 		o.LeaveBrk, o.LeaveMmap, o.LeaveMunmap, o.LeaveMremap, o.LeaveMprotect,
 	)
 }
@@ -205,6 +213,10 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 			spec.Maps[name].MaxEntries = entries
 			spec.Maps[name].Flags |= noPrealloc
 		}
+	}
+	if k.taskWork {
+		spec.Maps["resumes"].MaxEntries = maxThreads
+		spec.Maps["resumes"].Flags |= noPrealloc
 	}
 	if cfg.spills > 0 {
 		spec.Maps["spills"].MaxEntries = cfg.spills
