@@ -3,8 +3,9 @@
  * Where system calls are seen to begin and to end. The raw tracepoints at every
  * call's entry and exit need no tracefs and are there on every kernel, but they cost
  * every call of every process on the machine: some 85 ns the first, 45 ns the second.
- * Where there is something cheaper, user space takes that: lock_taken for the entry, and
- * in growth mode the functions, which take seconds to attach to on some machines.
+ * Where there is something cheaper, user space takes that: lock_taken for the entry,
+ * lock_taken_resume for both, and in growth mode the functions, which take seconds to
+ * attach to on some machines.
  *
  * Kernel floors: for the functions of system calls a kernel that lets programs be
  * attached to functions (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS), which is tried;
@@ -59,12 +60,6 @@ LEAVE(munmap)
 LEAVE(mremap)
 LEAVE(mprotect)
 
-/*
- * The entry of calls, where there is no attaching to functions: this tracepoint is
- * passed only by what changes an address space, with the lock on that just taken. The
- * order that the kernel gives to the calls of several threads is the one that is
- * seen. A call that fails before this has no entry, which the reader puts up with.
- */
 /* The registers of a system call of the task's own that changes its address space, and
  * now has the lock on it; else NULL. */
 static __always_inline struct pt_regs *locking_call(struct task_struct *task, struct mm_struct *mm,
@@ -78,6 +73,12 @@ static __always_inline struct pt_regs *locking_call(struct task_struct *task, st
 	return (struct pt_regs *)bpf_task_pt_regs(task);
 }
 
+/*
+ * The entry of calls, where there is no attaching to functions: this tracepoint is
+ * passed only by what changes an address space, with the lock on that just taken. The
+ * order that the kernel gives to the calls of several threads is the one that is
+ * seen. A call that fails before this has no entry, which the reader puts up with.
+ */
 SEC("tp_btf/mmap_lock_acquire_returned")
 int BPF_PROG(lock_taken, struct mm_struct *mm, bool write, bool success)
 {
@@ -133,16 +134,15 @@ static __always_inline bool changes_space(__u32 number)
 	return false;
 }
 
-SEC("tp_btf/mmap_lock_acquire_returned")
-int BPF_PROG(lock_taken_resume, struct mm_struct *mm, bool write, bool success)
+/* Where a call keeps what its end needs; NULL if its end is not to be seen, or cannot
+ * be, which is counted. */
+static __always_inline struct resumed *resumed_of(struct pt_regs *regs)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs *regs = locking_call(task, mm, write, success);
 	__u64 id = bpf_get_current_pid_tgid();
 	struct resumed *r;
 
 	if (!regs || !changes_space(SYS_NUMBER(regs)))
-		return 0;
+		return NULL;
 	r = bpf_map_lookup_elem(&resumes, &id);
 	if (!r) {
 		struct resumed none = {};
@@ -152,9 +152,29 @@ int BPF_PROG(lock_taken_resume, struct mm_struct *mm, bool write, bool success)
 	}
 	if (r)
 		r->number = (__u32)SYS_NUMBER(regs);
-	if (!r || bpf_task_work_schedule_resume_impl(task, &r->work, &resumes, call_resumed, NULL))
+	else
 		COUNT(lost_mmap, 1);
-	return call_entered(regs, (__u32)SYS_NUMBER(regs));
+	return r;
 }
+
+/* Kernels differ in what the function to schedule it is called with, and a program that
+ * names one of another type does not load: so there are two of the same meaning. */
+#define LOCK_TAKEN_RESUME(name, schedule, ...)                                                     \
+	SEC("tp_btf/mmap_lock_acquire_returned")                                                   \
+	int BPF_PROG(name, struct mm_struct *mm, bool write, bool success)                         \
+	{                                                                                          \
+		struct task_struct *task = bpf_get_current_task_btf();                             \
+		struct pt_regs *regs = locking_call(task, mm, write, success);                     \
+		struct resumed *r = resumed_of(regs);                                              \
+                                                                                                   \
+		if (!r)                                                                            \
+			return 0;                                                                  \
+		if (schedule(task, &r->work, &resumes, call_resumed, ##__VA_ARGS__))               \
+			COUNT(lost_mmap, 1);                                                       \
+		return call_entered(regs, (__u32)SYS_NUMBER(regs));                                \
+	}
+
+LOCK_TAKEN_RESUME(lock_taken_resume, bpf_task_work_schedule_resume)
+LOCK_TAKEN_RESUME(lock_taken_resume_impl, bpf_task_work_schedule_resume_impl, NULL)
 
 #endif

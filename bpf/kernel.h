@@ -30,8 +30,12 @@ struct bpf_map {
 	__u32 id;
 } __attribute__((preserve_access_index));
 
-/* Functions of the kernel's for BPF programs: the first since Linux 6.18, the others
- * since 6.2. */
+/* Functions of the kernel's for BPF programs: the first since Linux 7.0, and under the
+ * second name, with one more argument, since 6.18; the others since 6.2. */
+extern int bpf_task_work_schedule_resume(struct task_struct *task, struct bpf_task_work *work,
+					 void *map__map,
+					 int (*callback)(struct bpf_map *, void *, void *))
+	__ksym __weak;
 extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct bpf_task_work *work,
 					      void *map__map,
 					      int (*callback)(struct bpf_map *, void *, void *),

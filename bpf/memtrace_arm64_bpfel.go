@@ -189,63 +189,64 @@ type MemtraceUnwindRule struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	MemtraceMapCounts              = "counts"
-	MemtraceMapEvents              = "events"
-	MemtraceMapFaultClocks         = "fault_clocks"
-	MemtraceMapMappings            = "mappings"
-	MemtraceMapMemos               = "memos"
-	MemtraceMapNewThread           = "new_thread"
-	MemtraceMapNoPrograms          = "no_programs"
-	MemtraceMapResumes             = "resumes"
-	MemtraceMapRuleCache           = "rule_cache"
-	MemtraceMapSentStacks          = "sent_stacks"
-	MemtraceMapSpills              = "spills"
-	MemtraceMapTargets             = "targets"
-	MemtraceMapThreads             = "threads"
-	MemtraceMapUnwindRules         = "unwind_rules"
-	MemtraceMapUnwindTables        = "unwind_tables"
-	MemtraceProgEnterAlloc         = "enter_alloc"
-	MemtraceProgEnterCalloc        = "enter_calloc"
-	MemtraceProgEnterFree          = "enter_free"
-	MemtraceProgEnterMemalign      = "enter_memalign"
-	MemtraceProgEnterMremap        = "enter_mremap"
-	MemtraceProgEnterMunmap        = "enter_munmap"
-	MemtraceProgEnterPosixMemalign = "enter_posix_memalign"
-	MemtraceProgEnterRealloc       = "enter_realloc"
-	MemtraceProgEnterSyscall       = "enter_syscall"
-	MemtraceProgExitSyscall        = "exit_syscall"
-	MemtraceProgExitSyscallFp      = "exit_syscall_fp"
-	MemtraceProgKernelFault        = "kernel_fault"
-	MemtraceProgLeaveAlloc         = "leave_alloc"
-	MemtraceProgLeaveAllocFp       = "leave_alloc_fp"
-	MemtraceProgLeaveBrk           = "leave_brk"
-	MemtraceProgLeaveMmap          = "leave_mmap"
-	MemtraceProgLeaveMprotect      = "leave_mprotect"
-	MemtraceProgLeaveMremap        = "leave_mremap"
-	MemtraceProgLeaveMunmap        = "leave_munmap"
-	MemtraceProgLockTaken          = "lock_taken"
-	MemtraceProgLockTakenResume    = "lock_taken_resume"
-	MemtraceProgOnExec             = "on_exec"
-	MemtraceProgOnExit             = "on_exit"
-	MemtraceProgOnFork             = "on_fork"
-	MemtraceProgUserFault          = "user_fault"
-	MemtraceVarGeneration          = "generation"
-	MemtraceVarGrowth              = "growth"
-	MemtraceVarHeapsVersion        = "heaps_version"
-	MemtraceVarLive                = "live"
-	MemtraceVarMaxSize             = "max_size"
-	MemtraceVarMinSize             = "min_size"
-	MemtraceVarNever               = "never"
-	MemtraceVarSlotsVersion        = "slots_version"
-	MemtraceVarStackDepth          = "stack_depth"
-	MemtraceVarUnusedEventLong     = "unused_event_long"
-	MemtraceVarUnusedEventShort    = "unused_event_short"
-	MemtraceVarUnusedMapping       = "unused_mapping"
-	MemtraceVarUnusedUnwindBlock   = "unused_unwind_block"
-	MemtraceVarUnusedUnwindRule    = "unused_unwind_rule"
-	MemtraceVarWakeBytes           = "wake_bytes"
-	MemtraceVarWakeMask            = "wake_mask"
-	MemtraceVarWindowed            = "windowed"
+	MemtraceMapCounts               = "counts"
+	MemtraceMapEvents               = "events"
+	MemtraceMapFaultClocks          = "fault_clocks"
+	MemtraceMapMappings             = "mappings"
+	MemtraceMapMemos                = "memos"
+	MemtraceMapNewThread            = "new_thread"
+	MemtraceMapNoPrograms           = "no_programs"
+	MemtraceMapResumes              = "resumes"
+	MemtraceMapRuleCache            = "rule_cache"
+	MemtraceMapSentStacks           = "sent_stacks"
+	MemtraceMapSpills               = "spills"
+	MemtraceMapTargets              = "targets"
+	MemtraceMapThreads              = "threads"
+	MemtraceMapUnwindRules          = "unwind_rules"
+	MemtraceMapUnwindTables         = "unwind_tables"
+	MemtraceProgEnterAlloc          = "enter_alloc"
+	MemtraceProgEnterCalloc         = "enter_calloc"
+	MemtraceProgEnterFree           = "enter_free"
+	MemtraceProgEnterMemalign       = "enter_memalign"
+	MemtraceProgEnterMremap         = "enter_mremap"
+	MemtraceProgEnterMunmap         = "enter_munmap"
+	MemtraceProgEnterPosixMemalign  = "enter_posix_memalign"
+	MemtraceProgEnterRealloc        = "enter_realloc"
+	MemtraceProgEnterSyscall        = "enter_syscall"
+	MemtraceProgExitSyscall         = "exit_syscall"
+	MemtraceProgExitSyscallFp       = "exit_syscall_fp"
+	MemtraceProgKernelFault         = "kernel_fault"
+	MemtraceProgLeaveAlloc          = "leave_alloc"
+	MemtraceProgLeaveAllocFp        = "leave_alloc_fp"
+	MemtraceProgLeaveBrk            = "leave_brk"
+	MemtraceProgLeaveMmap           = "leave_mmap"
+	MemtraceProgLeaveMprotect       = "leave_mprotect"
+	MemtraceProgLeaveMremap         = "leave_mremap"
+	MemtraceProgLeaveMunmap         = "leave_munmap"
+	MemtraceProgLockTaken           = "lock_taken"
+	MemtraceProgLockTakenResume     = "lock_taken_resume"
+	MemtraceProgLockTakenResumeImpl = "lock_taken_resume_impl"
+	MemtraceProgOnExec              = "on_exec"
+	MemtraceProgOnExit              = "on_exit"
+	MemtraceProgOnFork              = "on_fork"
+	MemtraceProgUserFault           = "user_fault"
+	MemtraceVarGeneration           = "generation"
+	MemtraceVarGrowth               = "growth"
+	MemtraceVarHeapsVersion         = "heaps_version"
+	MemtraceVarLive                 = "live"
+	MemtraceVarMaxSize              = "max_size"
+	MemtraceVarMinSize              = "min_size"
+	MemtraceVarNever                = "never"
+	MemtraceVarSlotsVersion         = "slots_version"
+	MemtraceVarStackDepth           = "stack_depth"
+	MemtraceVarUnusedEventLong      = "unused_event_long"
+	MemtraceVarUnusedEventShort     = "unused_event_short"
+	MemtraceVarUnusedMapping        = "unused_mapping"
+	MemtraceVarUnusedUnwindBlock    = "unused_unwind_block"
+	MemtraceVarUnusedUnwindRule     = "unused_unwind_rule"
+	MemtraceVarWakeBytes            = "wake_bytes"
+	MemtraceVarWakeMask             = "wake_mask"
+	MemtraceVarWindowed             = "windowed"
 )
 
 // LoadMemtrace returns the embedded CollectionSpec for Memtrace.
@@ -290,31 +291,32 @@ type MemtraceSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type MemtraceProgramSpecs struct {
-	EnterAlloc         *ebpf.ProgramSpec `ebpf:"enter_alloc"`
-	EnterCalloc        *ebpf.ProgramSpec `ebpf:"enter_calloc"`
-	EnterFree          *ebpf.ProgramSpec `ebpf:"enter_free"`
-	EnterMemalign      *ebpf.ProgramSpec `ebpf:"enter_memalign"`
-	EnterMremap        *ebpf.ProgramSpec `ebpf:"enter_mremap"`
-	EnterMunmap        *ebpf.ProgramSpec `ebpf:"enter_munmap"`
-	EnterPosixMemalign *ebpf.ProgramSpec `ebpf:"enter_posix_memalign"`
-	EnterRealloc       *ebpf.ProgramSpec `ebpf:"enter_realloc"`
-	EnterSyscall       *ebpf.ProgramSpec `ebpf:"enter_syscall"`
-	ExitSyscall        *ebpf.ProgramSpec `ebpf:"exit_syscall"`
-	ExitSyscallFp      *ebpf.ProgramSpec `ebpf:"exit_syscall_fp"`
-	KernelFault        *ebpf.ProgramSpec `ebpf:"kernel_fault"`
-	LeaveAlloc         *ebpf.ProgramSpec `ebpf:"leave_alloc"`
-	LeaveAllocFp       *ebpf.ProgramSpec `ebpf:"leave_alloc_fp"`
-	LeaveBrk           *ebpf.ProgramSpec `ebpf:"leave_brk"`
-	LeaveMmap          *ebpf.ProgramSpec `ebpf:"leave_mmap"`
-	LeaveMprotect      *ebpf.ProgramSpec `ebpf:"leave_mprotect"`
-	LeaveMremap        *ebpf.ProgramSpec `ebpf:"leave_mremap"`
-	LeaveMunmap        *ebpf.ProgramSpec `ebpf:"leave_munmap"`
-	LockTaken          *ebpf.ProgramSpec `ebpf:"lock_taken"`
-	LockTakenResume    *ebpf.ProgramSpec `ebpf:"lock_taken_resume"`
-	OnExec             *ebpf.ProgramSpec `ebpf:"on_exec"`
-	OnExit             *ebpf.ProgramSpec `ebpf:"on_exit"`
-	OnFork             *ebpf.ProgramSpec `ebpf:"on_fork"`
-	UserFault          *ebpf.ProgramSpec `ebpf:"user_fault"`
+	EnterAlloc          *ebpf.ProgramSpec `ebpf:"enter_alloc"`
+	EnterCalloc         *ebpf.ProgramSpec `ebpf:"enter_calloc"`
+	EnterFree           *ebpf.ProgramSpec `ebpf:"enter_free"`
+	EnterMemalign       *ebpf.ProgramSpec `ebpf:"enter_memalign"`
+	EnterMremap         *ebpf.ProgramSpec `ebpf:"enter_mremap"`
+	EnterMunmap         *ebpf.ProgramSpec `ebpf:"enter_munmap"`
+	EnterPosixMemalign  *ebpf.ProgramSpec `ebpf:"enter_posix_memalign"`
+	EnterRealloc        *ebpf.ProgramSpec `ebpf:"enter_realloc"`
+	EnterSyscall        *ebpf.ProgramSpec `ebpf:"enter_syscall"`
+	ExitSyscall         *ebpf.ProgramSpec `ebpf:"exit_syscall"`
+	ExitSyscallFp       *ebpf.ProgramSpec `ebpf:"exit_syscall_fp"`
+	KernelFault         *ebpf.ProgramSpec `ebpf:"kernel_fault"`
+	LeaveAlloc          *ebpf.ProgramSpec `ebpf:"leave_alloc"`
+	LeaveAllocFp        *ebpf.ProgramSpec `ebpf:"leave_alloc_fp"`
+	LeaveBrk            *ebpf.ProgramSpec `ebpf:"leave_brk"`
+	LeaveMmap           *ebpf.ProgramSpec `ebpf:"leave_mmap"`
+	LeaveMprotect       *ebpf.ProgramSpec `ebpf:"leave_mprotect"`
+	LeaveMremap         *ebpf.ProgramSpec `ebpf:"leave_mremap"`
+	LeaveMunmap         *ebpf.ProgramSpec `ebpf:"leave_munmap"`
+	LockTaken           *ebpf.ProgramSpec `ebpf:"lock_taken"`
+	LockTakenResume     *ebpf.ProgramSpec `ebpf:"lock_taken_resume"`
+	LockTakenResumeImpl *ebpf.ProgramSpec `ebpf:"lock_taken_resume_impl"`
+	OnExec              *ebpf.ProgramSpec `ebpf:"on_exec"`
+	OnExit              *ebpf.ProgramSpec `ebpf:"on_exit"`
+	OnFork              *ebpf.ProgramSpec `ebpf:"on_fork"`
+	UserFault           *ebpf.ProgramSpec `ebpf:"user_fault"`
 }
 
 // MemtraceMapSpecs contains maps before they are loaded into the kernel.
@@ -445,31 +447,32 @@ type MemtraceVariables struct {
 //
 // It can be passed to LoadMemtraceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type MemtracePrograms struct {
-	EnterAlloc         *ebpf.Program `ebpf:"enter_alloc"`
-	EnterCalloc        *ebpf.Program `ebpf:"enter_calloc"`
-	EnterFree          *ebpf.Program `ebpf:"enter_free"`
-	EnterMemalign      *ebpf.Program `ebpf:"enter_memalign"`
-	EnterMremap        *ebpf.Program `ebpf:"enter_mremap"`
-	EnterMunmap        *ebpf.Program `ebpf:"enter_munmap"`
-	EnterPosixMemalign *ebpf.Program `ebpf:"enter_posix_memalign"`
-	EnterRealloc       *ebpf.Program `ebpf:"enter_realloc"`
-	EnterSyscall       *ebpf.Program `ebpf:"enter_syscall"`
-	ExitSyscall        *ebpf.Program `ebpf:"exit_syscall"`
-	ExitSyscallFp      *ebpf.Program `ebpf:"exit_syscall_fp"`
-	KernelFault        *ebpf.Program `ebpf:"kernel_fault"`
-	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
-	LeaveAllocFp       *ebpf.Program `ebpf:"leave_alloc_fp"`
-	LeaveBrk           *ebpf.Program `ebpf:"leave_brk"`
-	LeaveMmap          *ebpf.Program `ebpf:"leave_mmap"`
-	LeaveMprotect      *ebpf.Program `ebpf:"leave_mprotect"`
-	LeaveMremap        *ebpf.Program `ebpf:"leave_mremap"`
-	LeaveMunmap        *ebpf.Program `ebpf:"leave_munmap"`
-	LockTaken          *ebpf.Program `ebpf:"lock_taken"`
-	LockTakenResume    *ebpf.Program `ebpf:"lock_taken_resume"`
-	OnExec             *ebpf.Program `ebpf:"on_exec"`
-	OnExit             *ebpf.Program `ebpf:"on_exit"`
-	OnFork             *ebpf.Program `ebpf:"on_fork"`
-	UserFault          *ebpf.Program `ebpf:"user_fault"`
+	EnterAlloc          *ebpf.Program `ebpf:"enter_alloc"`
+	EnterCalloc         *ebpf.Program `ebpf:"enter_calloc"`
+	EnterFree           *ebpf.Program `ebpf:"enter_free"`
+	EnterMemalign       *ebpf.Program `ebpf:"enter_memalign"`
+	EnterMremap         *ebpf.Program `ebpf:"enter_mremap"`
+	EnterMunmap         *ebpf.Program `ebpf:"enter_munmap"`
+	EnterPosixMemalign  *ebpf.Program `ebpf:"enter_posix_memalign"`
+	EnterRealloc        *ebpf.Program `ebpf:"enter_realloc"`
+	EnterSyscall        *ebpf.Program `ebpf:"enter_syscall"`
+	ExitSyscall         *ebpf.Program `ebpf:"exit_syscall"`
+	ExitSyscallFp       *ebpf.Program `ebpf:"exit_syscall_fp"`
+	KernelFault         *ebpf.Program `ebpf:"kernel_fault"`
+	LeaveAlloc          *ebpf.Program `ebpf:"leave_alloc"`
+	LeaveAllocFp        *ebpf.Program `ebpf:"leave_alloc_fp"`
+	LeaveBrk            *ebpf.Program `ebpf:"leave_brk"`
+	LeaveMmap           *ebpf.Program `ebpf:"leave_mmap"`
+	LeaveMprotect       *ebpf.Program `ebpf:"leave_mprotect"`
+	LeaveMremap         *ebpf.Program `ebpf:"leave_mremap"`
+	LeaveMunmap         *ebpf.Program `ebpf:"leave_munmap"`
+	LockTaken           *ebpf.Program `ebpf:"lock_taken"`
+	LockTakenResume     *ebpf.Program `ebpf:"lock_taken_resume"`
+	LockTakenResumeImpl *ebpf.Program `ebpf:"lock_taken_resume_impl"`
+	OnExec              *ebpf.Program `ebpf:"on_exec"`
+	OnExit              *ebpf.Program `ebpf:"on_exit"`
+	OnFork              *ebpf.Program `ebpf:"on_fork"`
+	UserFault           *ebpf.Program `ebpf:"user_fault"`
 }
 
 func (p *MemtracePrograms) Close() error {
@@ -495,6 +498,7 @@ func (p *MemtracePrograms) Close() error {
 		p.LeaveMunmap,
 		p.LockTaken,
 		p.LockTakenResume,
+		p.LockTakenResumeImpl,
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,

@@ -57,9 +57,9 @@ type kernelFeatures struct {
 	// stacks can be read, since 5.15. lockTracepoint: the one on the lock of an
 	// address space has the form of 6.14 and later (see bpf/fault.h and bpf/calls.h).
 	pageFaults, lockTracepoint bool
-	// taskWork: a program can have its thread call back on the way to user mode, since
-	// 6.18.
-	taskWork bool
+	// resume names the program that has its thread call back on the way to user mode,
+	// "" where no program can, before 6.18.
+	resume string
 	// functions: programs can be attached to the kernel's functions, and are to be.
 	functions bool
 }
@@ -119,7 +119,9 @@ func (k *kernelFeatures) findWays(cfg Config) error {
 		return fmt.Errorf("read the kernel's type information: %w", err)
 	}
 	k.lockTracepoint = !cfg.entryTracepoint && k.atLeast(5, 15) && parameters(types, "mmap_lock_acquire_returned") == 3
-	k.taskWork = k.lockTracepoint && k.unwindTables && !cfg.exitTracepoint && schedulesTaskWork(types)
+	if k.lockTracepoint && k.unwindTables && !cfg.exitTracepoint {
+		k.resume = resumeProgramFor(types)
+	}
 	if !cfg.GrowthOnly {
 		return nil
 	}
@@ -145,14 +147,29 @@ func attachesToFunctions() bool {
 	return err == nil && l.Close() == nil
 }
 
-// schedulesTaskWork looks for the kernel's function in the form that is called.
-func schedulesTaskWork(types *btf.Spec) bool {
-	var f *btf.Func
-	if types.TypeByName("bpf_task_work_schedule_resume_impl", &f) != nil {
-		return false
+// The programs of bpf/calls.h that see calls begin and end where there is task work, by
+// the kernel's function that they call and its number of parameters.
+var resumePrograms = []struct {
+	function   string
+	parameters int
+	program    string
+}{
+	{"bpf_task_work_schedule_resume", 4, "lock_taken_resume"},
+	{"bpf_task_work_schedule_resume_impl", 5, "lock_taken_resume_impl"},
+}
+
+// resumeProgramFor names the program that calls what this kernel has, "" if none does.
+func resumeProgramFor(types *btf.Spec) string {
+	for _, p := range resumePrograms {
+		var f *btf.Func
+		if types.TypeByName(p.function, &f) != nil {
+			continue
+		}
+		if proto, ok := f.Type.(*btf.FuncProto); ok && len(proto.Params) == p.parameters {
+			return p.program
+		}
 	}
-	proto, ok := f.Type.(*btf.FuncProto)
-	return ok && len(proto.Params) == 5
+	return ""
 }
 
 // parameters is how many a tracepoint has, 0 if there is none of the name. In its

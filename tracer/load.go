@@ -52,7 +52,8 @@ type kernelPrograms struct {
 }
 
 // entryProgram sees all system calls begin, exitProgram end. Where the kernel allows,
-// lockProgram takes the place of the first, or resumeProgram or callPrograms that of both: bpf/calls.h.
+// lockProgram takes the place of the first, or resumeProgram or callPrograms that of
+// both: bpf/calls.h.
 type entryProgram struct {
 	EnterSyscall *ebpf.Program `ebpf:"enter_syscall"`
 }
@@ -76,7 +77,8 @@ type lockProgram struct {
 	LockTaken *ebpf.Program `ebpf:"lock_taken"`
 }
 
-// resumeProgram takes the place of lockProgram and exitProgram.
+// resumeProgram takes the place of lockProgram and exitProgram; it is the one of those
+// in the object that the kernel is for.
 type resumeProgram struct {
 	LockTakenResume *ebpf.Program `ebpf:"lock_taken_resume"`
 }
@@ -106,7 +108,8 @@ func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) 
 	switch {
 	case k.functions:
 		groups = append(groups, &o.callPrograms)
-	case k.taskWork:
+	case k.resume != "":
+		spec.Programs["lock_taken_resume"] = spec.Programs[k.resume]
 		groups = append(groups, &o.resumeProgram)
 	case k.lockTracepoint:
 		groups = append(groups, &o.lockProgram, &o.exitProgram)
@@ -214,7 +217,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 			spec.Maps[name].Flags |= noPrealloc
 		}
 	}
-	if k.taskWork {
+	if k.resume != "" {
 		spec.Maps["resumes"].MaxEntries = maxThreads
 		spec.Maps["resumes"].Flags |= noPrealloc
 	}
