@@ -16,7 +16,7 @@ const (
 	maxPause     = 30 * time.Second
 	windowShare  = 0.7                   // of the stall that a window may cost, the rest is for its tail
 	readCost     = 150 * time.Nanosecond // of memtrace's time for an event (make bench)
-	budgetSafety = 0.95                  // plan for less than what is allowed: rates change
+	budgetSafety = 0.85                  // plan for less than what is allowed: rates change
 )
 
 // budget holds what tracing may cost and plans windows accordingly. Costs count as
@@ -72,6 +72,8 @@ type plan struct {
 	// window is how long all probes are there, tail how long those on frees stay
 	// on at most, pause how long none is there after that, on average.
 	window, tail, pause time.Duration
+	// cost is what it and its pause are expected to cost one working thread.
+	cost time.Duration
 }
 
 // next plans a window after one that cost, with its tail, what the phases say; own
@@ -87,16 +89,18 @@ func (b *budget) next(window, tail phase, own time.Duration) plan {
 		tail:   bounded(stall*(1-windowShare)/part(tail), minTail, maxTail),
 	}
 	cost := float64(p.window)*part(window) + float64(p.tail)*part(tail) + float64(own)/window.threads()
+	p.cost = time.Duration(cost)
 	cycle := cost / (b.max * budgetSafety)
 	p.pause = bounded(cycle-float64(p.window+p.tail), minPause, maxPause)
 	return p
 }
 
-// catchUp returns how long to wait beyond the plan where more was spent in a time
-// than may be, so that it evens out: at the start, and when the load changes.
-func (b *budget) catchUp(spent, took time.Duration) time.Duration {
+// catchUp returns how long to wait, even beyond the plan, so that all that was spent in
+// a time, and what the next window will cost, is no more than may be: at the start, and
+// when the load changes.
+func (b *budget) catchUp(spent, next, took time.Duration) time.Duration {
 	share := b.max * budgetSafety
-	return bounded(float64(spent)/share-float64(took), 0, maxPause)
+	return bounded(float64(spent+next)/share-float64(took), 0, maxPause)
 }
 
 func bounded(d float64, low, high time.Duration) time.Duration {

@@ -50,13 +50,14 @@ func TestPlanOfQuietTarget(t *testing.T) {
 // What was spent beyond the budget is waited for.
 func TestCatchUp(t *testing.T) {
 	b := testBudget()
-	for _, test := range []struct{ spent, took, least, most time.Duration }{
-		{30 * time.Millisecond, 2 * time.Second, 0, 0},
-		{60 * time.Millisecond, time.Second, time.Second, 1200 * time.Millisecond},
-		{time.Hour, time.Second, maxPause, maxPause},
+	for _, test := range []struct{ spent, next, took, least, most time.Duration }{
+		{20 * time.Millisecond, 10 * time.Millisecond, 2 * time.Second, 0, 0},
+		{60 * time.Millisecond, 0, time.Second, time.Second, 1500 * time.Millisecond},
+		{20 * time.Millisecond, 40 * time.Millisecond, time.Second, time.Second, 1500 * time.Millisecond},
+		{time.Hour, 0, time.Second, maxPause, maxPause},
 	} {
-		if got := b.catchUp(test.spent, test.took); got < test.least || got > test.most {
-			t.Errorf("%v spent in %v: wait %v, want %v to %v", test.spent, test.took, got, test.least, test.most)
+		if got := b.catchUp(test.spent, test.next, test.took); got < test.least || got > test.most {
+			t.Errorf("%v spent in %v, %v to come: wait %v, want %v to %v", test.spent, test.took, test.next, got, test.least, test.most)
 		}
 	}
 }
