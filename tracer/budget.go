@@ -16,7 +16,7 @@ const (
 	maxPause     = 30 * time.Second
 	windowShare  = 0.7                   // of the stall that a window may cost, the rest is for its tail
 	readCost     = 150 * time.Nanosecond // of memtrace's time for an event (make bench)
-	budgetSafety = 0.85                  // plan for less than what is allowed: rates change
+	budgetSafety = 0.95                  // plan for less than what is allowed: rates change
 )
 
 // budget holds what tracing may cost and plans windows accordingly. Costs count as

@@ -34,6 +34,7 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 	tailStart := time.Now()
 	if complete {
 		s.watchTail(ctx)
+		s.checker.fingerprint(t)
 	}
 	err = errors.Join(err, t.setLive(liveCalls))
 	s.close(ends)

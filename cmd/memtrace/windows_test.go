@@ -40,7 +40,7 @@ var leaks = map[string]string{
 // nothing else is called one.
 func TestWindows(t *testing.T) {
 	testprog.NeedRoot(t)
-	runs, length := windowsSetting(t, "RUNS", 1), windowsSetting(t, "SECONDS", 75)
+	runs, length := windowsSetting(t, "RUNS", 1), windowsSetting(t, "SECONDS", 100)
 	held, made := 0, 0
 	for run := range runs {
 		r, truth := watchChurn(t, time.Duration(length)*time.Second)

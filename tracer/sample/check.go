@@ -11,10 +11,11 @@ type Candidate struct {
 	Header, Print uint64
 }
 
-// Candidates appends those of the last window, or of all, to list.
+// Candidates appends those of the last window, or of all, to list. While a window is
+// open, its blocks that are still there count as candidates.
 func (s *Set) Candidates(list []Candidate, all bool) []Candidate {
 	for _, b := range s.blocks {
-		if b.candidate && (all || b.window == len(s.windows)-1) {
+		if s.checkable(b) && (all || b.window == len(s.windows)-1) {
 			list = append(list, Candidate{
 				Address: b.addr, Size: b.size, Born: b.born, Known: b.checks > 0, Active: b.active, Header: b.header, Print: b.print,
 			})
@@ -23,12 +24,16 @@ func (s *Set) Candidates(list []Candidate, all bool) []Candidate {
 	return list
 }
 
+func (s *Set) checkable(b *block) bool {
+	return b.candidate || s.open && b.window == len(s.windows)-1
+}
+
 // Checked takes what a check at time now (ns) found of a candidate: whether its
 // chunk is free, else its header and fingerprint. A block that ended meanwhile, or
 // another one at its address, is left alone.
 func (s *Set) Checked(c *Candidate, free bool, now uint64) {
 	b := s.blocks[c.Address]
-	if b == nil || b.born != c.Born || !b.candidate {
+	if b == nil || b.born != c.Born || !s.checkable(b) {
 		return
 	}
 	if free {

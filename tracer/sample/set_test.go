@@ -106,6 +106,34 @@ func TestNoCandidates(t *testing.T) {
 
 // What a check finds concerns the block that it was asked about, not another one
 // that has its address by now.
+// What a block holds is known from before its window's end on: a chunk that somebody
+// else has by the time of the first check after that has changed.
+func TestCheckedInWindow(t *testing.T) {
+	s := New(Config{})
+	s.Begin(1)
+	apply(s, alloc(16, 8, 1, 1), alloc(32, 8, 1, 1), alloc(48, 8, 1, 1), free(48, 1))
+	for _, c := range s.Candidates(nil, false) {
+		c.Print = 7
+		s.Checked(&c, false, 2)
+	}
+	s.End(3, true)
+	if list := s.Candidates(nil, false); len(list) != 2 {
+		t.Errorf("%d candidates, want 2", len(list))
+	}
+	for _, c := range s.Candidates(nil, false) {
+		c.Print = 7
+		if c.Address == 16 {
+			c.Print = 8
+		}
+		s.Checked(&c, false, 4)
+	}
+	for _, c := range s.Candidates(nil, false) {
+		if !c.Known || c.Active != (c.Address == 16) {
+			t.Errorf("%#x: known %v, active %v", c.Address, c.Known, c.Active)
+		}
+	}
+}
+
 func TestChecked(t *testing.T) {
 	s := New(Config{})
 	s.Begin(1)
