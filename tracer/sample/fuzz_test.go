@@ -46,6 +46,7 @@ func FuzzSet(f *testing.F) {
 					s.Checked(&c, c.Address == addr, now)
 					if c.Address == addr {
 						delete(born, addr)
+						delete(young, addr)
 					}
 				}
 			case 7:
