@@ -52,6 +52,7 @@ static unsigned long long opt_calls = 2000003;
 static unsigned opt_threads = 8;
 static int opt_no_indirect;
 static int opt_no_throw; // no exception leaves an allocation function
+static int opt_no_fork;
 
 static struct slot slots[MAX_THREADS][SLOTS];
 static pthread_t threads[MAX_THREADS];
@@ -198,9 +199,12 @@ static void run_helper(struct rng *r)
 // addresses the parent may use as well, and frees blocks the parent still holds.
 static void run_child(struct rng *r, struct slot *own)
 {
-    pid_t pid = fork();
+    pid_t pid;
     int status, i;
 
+    if (opt_no_fork)
+        return;
+    pid = fork();
     check(pid >= 0, "fork");
     if (pid == 0) {
         child_allocates(r);
@@ -331,6 +335,7 @@ static void audit(void)
 }
 
 // Usage: [SEED [CALLS]] [--seed N] [--calls N] [--threads N] [--no-indirect] [--no-throw]
+// [--no-fork]
 static void parse_options(int argc, char **argv)
 {
     int i, bare = 0;
@@ -342,6 +347,8 @@ static void parse_options(int argc, char **argv)
             opt_no_indirect = 1;
         } else if (strcmp(a, "--no-throw") == 0) {
             opt_no_throw = 1;
+        } else if (strcmp(a, "--no-fork") == 0) {
+            opt_no_fork = 1;
         } else if (strcmp(a, "--seed") == 0) {
             opt_seed = number(value);
             i++;
