@@ -79,11 +79,7 @@ func (c *checker) check(t *Tracer, all bool) time.Duration {
 		if verify {
 			verifying += view.findInside(c.list, c.free, time-min(time, uint64(settledAge)))
 		}
-		t.mu.Lock()
-		for i := range c.list {
-			c.take(p.sample, i, time)
-		}
-		t.mu.Unlock()
+		c.tell(t, p.sample, time)
 	}
 	if verify {
 		interval := max(verifyInterval, time.Duration(float64(verifying)/verifyShare))
@@ -109,21 +105,14 @@ func (c *checker) fingerprint(t *Tracer) {
 		if len(c.list) == 0 {
 			continue
 		}
-		c.free = append(c.free[:0], make([]bool, len(c.list))...)
 		c.print(pid, view)
-		time := now().mono
-		t.mu.Lock()
-		for i := range c.list {
-			c.take(p.sample, i, time)
-		}
-		t.mu.Unlock()
+		c.tell(t, p.sample, now().mono)
 	}
 }
 
 // look reads the headers and the contents of the candidates in the list, and finds
 // out which chunks are free.
 func (c *checker) look(pid uint32, view *mallocView) {
-	c.free = append(c.free[:0], make([]bool, len(c.list))...)
 	c.print(pid, view)
 	if !view.findFree(c.list, c.free) {
 		return
@@ -135,8 +124,10 @@ func (c *checker) look(pid uint32, view *mallocView) {
 	}
 }
 
-// print reads the headers and the contents of the candidates in the list.
+// print reads the headers and the contents of the candidates in the list, of which
+// none is known to be free then.
 func (c *checker) print(pid uint32, view *mallocView) {
+	c.free = append(c.free[:0], make([]bool, len(c.list))...)
 	header := 0 // of other allocators what is before a block is not known
 	if view != nil {
 		header = ptmalloc.HeaderOffset
@@ -181,10 +172,13 @@ func (c *checker) read(pid uint32, header int) {
 	}
 }
 
-// take tells the set what was found of candidate i.
-func (c *checker) take(s *sample.Set, i int, time uint64) {
-	if !c.spans[i].OK && !c.free[i] {
-		return
+// tell has the set know what was found of the candidates in the list.
+func (c *checker) tell(t *Tracer, s *sample.Set, time uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range c.list {
+		if c.spans[i].OK || c.free[i] {
+			s.Checked(&c.list[i], c.free[i], time)
+		}
 	}
-	s.Checked(&c.list[i], c.free[i], time)
 }
