@@ -51,9 +51,10 @@ func TestPlanOfQuietTarget(t *testing.T) {
 func TestCatchUp(t *testing.T) {
 	b := testBudget()
 	for _, test := range []struct{ spent, next, took, least, most time.Duration }{
+		{30 * time.Millisecond, 0, 2 * time.Second, 0, 0},
 		{20 * time.Millisecond, 10 * time.Millisecond, 2 * time.Second, 0, 0},
-		{60 * time.Millisecond, 0, time.Second, time.Second, 1500 * time.Millisecond},
-		{20 * time.Millisecond, 40 * time.Millisecond, time.Second, time.Second, 1500 * time.Millisecond},
+		{60 * time.Millisecond, 0, time.Second, time.Second, 1200 * time.Millisecond},
+		{20 * time.Millisecond, 40 * time.Millisecond, time.Second, time.Second, 1200 * time.Millisecond},
 		{time.Hour, 0, time.Second, maxPause, maxPause},
 	} {
 		if got := b.catchUp(test.spent, test.next, test.took); got < test.least || got > test.most {

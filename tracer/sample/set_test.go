@@ -104,8 +104,6 @@ func TestNoCandidates(t *testing.T) {
 	}
 }
 
-// What a check finds concerns the block that it was asked about, not another one
-// that has its address by now.
 // What a block holds is known from before its window's end on: a chunk that somebody
 // else has by the time of the first check after that has changed.
 func TestCheckedInWindow(t *testing.T) {
@@ -134,6 +132,8 @@ func TestCheckedInWindow(t *testing.T) {
 	}
 }
 
+// What a check finds concerns the block that it was asked about, not another one
+// that has its address by now.
 func TestChecked(t *testing.T) {
 	s := New(Config{})
 	s.Begin(1)
