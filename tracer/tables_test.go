@@ -24,7 +24,7 @@ func TestFindRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !k.unwindTables {
-		t.Skip("this kernel walks no stacks by unwind tables")
+		testprog.Missing(t, "this kernel walks no stacks by unwind tables")
 	}
 	progs, err := load(Config{PIDs: []int{1}}.withDefaults(), k)
 	if err != nil {
