@@ -25,6 +25,8 @@ const (
 	idlePolls    = 10
 	idleInterval = 50 * time.Millisecond
 	busyRate     = 10000
+	// pauseInterval is that between windows: nothing waits for the few records then.
+	pauseInterval = 250 * time.Millisecond
 	// growthPollInterval is that in growth mode, whose records are few.
 	growthPollInterval = 50 * time.Millisecond
 	// batch is how many records are applied between looks at the clock, the
@@ -108,13 +110,18 @@ func (t *Tracer) sync(ctx context.Context, most time.Duration) {
 
 // interval is how long records may wait now.
 func (r *ringReader) interval() time.Duration {
+	r.mu.Lock()
+	windowed := r.windowed
+	r.mu.Unlock()
 	switch {
 	case r.cfg.GrowthOnly:
 		return growthPollInterval
-	case r.idle >= idlePolls && !r.watching.Load():
-		return idleInterval
+	case r.watching.Load() || r.idle < idlePolls:
+		return pollInterval
+	case windowed:
+		return pauseInterval
 	}
-	return pollInterval
+	return idleInterval
 }
 
 // catchUp applies what the ring holds now that the gate is shut.
