@@ -34,6 +34,7 @@ func reportEstimate(e *sample.Estimate) *report.Estimate {
 	return &report.Estimate{
 		Class:                string(e.Class),
 		Confidence:           e.Confidence,
+		MaturitySeconds:      e.Maturity.Seconds(),
 		LeakBytesPerSecond:   report.Bounds(e.BytesPerSecond),
 		LeakBlocksPerSecond:  report.Bounds(e.BlocksPerSecond),
 		Survivors:            sum(e.Survivors, live.Sum{}),

@@ -28,7 +28,7 @@ type Sampling struct {
 	MaxOverhead float64 `json:"max_overhead"`
 	Overhead    float64 `json:"overhead"`
 	Pace        float64 `json:"pace"`
-	// MaturitySeconds is the age from which windows count for estimates.
+	// MaturitySeconds is the age from which windows count for estimates at least.
 	MaturitySeconds float64 `json:"maturity_seconds"`
 	// Candidates is how many blocks outlived their window; Freed, Reused and
 	// FoundFree are those whose end was seen since, by what.
@@ -51,6 +51,9 @@ type Estimate struct {
 	// the true value with 95 % confidence.
 	LeakBytesPerSecond  Bounds `json:"leak_bytes_per_second"`
 	LeakBlocksPerSecond Bounds `json:"leak_blocks_per_second"`
+	// MaturitySeconds is the age from which windows count: that of the Sampling, or
+	// more where the content of most survivors changed.
+	MaturitySeconds float64 `json:"maturity_seconds"`
 	// Survivors are the observed blocks, at least MaturitySeconds old, that are not
 	// known to be freed, from SurvivorWindows windows; Active those among them whose
 	// content changed; Young are younger ones. All three are counts, not estimates.

@@ -267,19 +267,19 @@ func windows() *Report {
 	frames := []Frame{sessiond("make_session", 0x1c3f, "/build/sessiond/src/session.c", 142), mainFrame(), libcStart()}
 	r.Stacks = []Stack{
 		{ID: "a1", Kind: Heap, Frames: frames, Estimate: &Estimate{
-			Class: "leak", Confidence: 0.9997,
+			Class: "leak", Confidence: 0.9997, MaturitySeconds: 10,
 			LeakBytesPerSecond: Bounds{66830, 58211, 76390}, LeakBlocksPerSecond: Bounds{334.2, 291.1, 381.9},
 			Survivors: Sum{Bytes: 100000, Blocks: 500}, SurvivorWindows: 51, Young: Sum{Bytes: 20000, Blocks: 100},
 			AllocationsPerSecond: 336, Survival: 0.991, OldestSeconds: 119.2,
 		}},
 		{ID: "a2", Kind: Heap, Frames: frames[1:], Estimate: &Estimate{
-			Class: "active leak", Confidence: 0.981,
+			Class: "active leak", Confidence: 0.981, MaturitySeconds: 40,
 			LeakBytesPerSecond: Bounds{8.5, 2.25, 31}, LeakBlocksPerSecond: Bounds{0.133, 0.035, 0.48},
 			Survivors: Sum{Bytes: 256, Blocks: 4}, SurvivorWindows: 4, Active: Sum{Bytes: 192, Blocks: 3},
 			AllocationsPerSecond: 0.2, Survival: 0.8, OldestSeconds: 88,
 		}},
 		{ID: "a5", Kind: Heap, Frames: frames[:2], Estimate: &Estimate{
-			Class: "possible leak", Confidence: 0.902,
+			Class: "possible leak", Confidence: 0.902, MaturitySeconds: 10,
 			LeakBytesPerSecond: Bounds{96, 11.6, 346}, LeakBlocksPerSecond: Bounds{2, 0.24, 7.2},
 			Survivors: Sum{Bytes: 96, Blocks: 2}, SurvivorWindows: 2,
 			AllocationsPerSecond: 2, Survival: 1, OldestSeconds: 71,
@@ -288,7 +288,7 @@ func windows() *Report {
 			ID: "a3", Kind: Mmap, Bytes: 6291456, Blocks: 6, AllocatedBytes: 6291456, AllocatedBlocks: 6,
 			Survival: 1, OldestSeconds: 101, YoungestSeconds: 3, Frames: frames[1:],
 		},
-		{ID: "a4", Kind: Heap, Frames: frames[:1], Estimate: &Estimate{Class: "undecided", Young: Sum{Bytes: 64, Blocks: 1}, Survival: 0.01}},
+		{ID: "a4", Kind: Heap, Frames: frames[:1], Estimate: &Estimate{Class: "undecided", MaturitySeconds: 10, Young: Sum{Bytes: 64, Blocks: 1}, Survival: 0.01}},
 	}
 	r.StacksTotal = 9
 	r.Outstanding = Sum{Bytes: 6291456, Blocks: 6}

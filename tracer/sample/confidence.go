@@ -50,7 +50,7 @@ func (c *census) confidence(a *account, t *tally) (confidence float64, deaths ui
 	run := float64(c.now - min(c.set.windows[0].start, c.now))
 	h, from := c.hazard(a, t)
 	perNanosecond := max(h.rate(), 1/max(run/4, float64(a.ages.last())))
-	if 2*t.active.Blocks > t.survivors.Blocks {
+	if t.mostlyActive() {
 		perNanosecond = max(perNanosecond, c.late.minus(c.activeHazard(a, t)).rate())
 	}
 	part := 0.0

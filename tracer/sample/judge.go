@@ -62,6 +62,9 @@ type Estimate struct {
 	Class Class
 	// BytesPerSecond and BlocksPerSecond are what is allocated and not freed.
 	BytesPerSecond, BlocksPerSecond Interval
+	// Maturity is the age from which windows count: that of the Snapshot, or more
+	// where most survivors are active.
+	Maturity time.Duration
 	// Survivors are the candidates from windows at least Maturity old that are
 	// there, Active those of them whose content changed, Windows how many windows
 	// they are from, Young the candidates from later windows.
@@ -85,7 +88,7 @@ type Estimate struct {
 type Snapshot struct {
 	// Estimates are of all stacks with candidates, by their IDs.
 	Estimates []Estimate
-	// Maturity is the age from which windows count.
+	// Maturity is the age from which windows count at least.
 	Maturity time.Duration
 	// Windows and Traced are how many windows are behind the sample and how long
 	// they were.
@@ -94,59 +97,21 @@ type Snapshot struct {
 	Counters Counters
 }
 
-// census is what is counted for a snapshot at time now.
-type census struct {
-	set      *Set
-	now      uint64
-	maturity uint64
-	// counted are the windows that count, matured is their total length, ns; half
-	// is the number of the window from which on the later half of that begins, and
-	// early is the length of the others.
-	counted        []*window
-	matured, early uint64
-	half           int
-	// squares is the sum of the squares of the parts that windows are of matured.
-	squares float64
-	// eras are the counted windows, a few together.
-	eras    []era
-	tallies map[*account]*tally
-	// active and candidates are of all stacks: those of tallies' active survivors,
-	// and all candidates that there ever were.
-	active, candidates float64
-	// late is what of all stacks tells how old active candidates die.
-	late hazard
-}
-
-// tally is the candidates of one stack.
-type tally struct {
-	survivors, active, young live.Sum
-	squares                  float64 // of sizes
-	windows                  map[int]int
-	early                    int
-	clump                    float64
-	ages, activeAges         float64 // ns, summed
-	oldest                   uint64
-}
-
-// Snapshot judges all stacks at time now (ns).
+// Snapshot judges all stacks at time now (ns). Blocks that nobody writes to die
+// young, if they die. Active ones may be chunks that go from hand to hand, and then
+// some get many times as old before one is found free: to tell a leak of them takes
+// older windows.
 func (s *Set) Snapshot(now uint64) Snapshot {
-	c := &census{set: s, now: now, tallies: make(map[*account]*tally)}
-	c.age()
-	for _, b := range s.blocks {
-		if b.candidate {
-			c.count(b)
-		}
-	}
+	idle, all := s.census(now, &s.idleAges), s.census(now, &s.ages)
 	n, traced := s.Traced()
 	snap := Snapshot{
-		Maturity: time.Duration(c.maturity), Windows: n, Traced: time.Duration(traced), Counters: s.counters,
+		Maturity: time.Duration(idle.maturity), Windows: n, Traced: time.Duration(traced), Counters: s.counters,
 	}
-	for _, a := range s.stacks {
-		c.candidates += float64(a.candidates)
-		h := c.activeHazard(a, c.tallies[a])
-		c.late = hazard{c.late.deaths + h.deaths, c.late.lived + h.lived}
-	}
-	for a, t := range c.tallies {
+	for a, t := range idle.tallies {
+		c := idle
+		if t.mostlyActive() {
+			c, t = all, all.tallies[a]
+		}
 		snap.Estimates = append(snap.Estimates, c.judge(a, t, float64(traced)))
 	}
 	slices.SortFunc(snap.Estimates, func(a, b Estimate) int { return cmp.Compare(a.ID, b.ID) })
@@ -156,97 +121,9 @@ func (s *Set) Snapshot(now uint64) Snapshot {
 // Suspect reports whether the class is called a leak.
 func (c Class) Suspect() bool { return c == Leak || c == Active }
 
-// age decides which windows count: those older than most candidates got that died.
-// Not more than the last third of the time is left out.
-func (c *census) age() {
-	windows := c.set.windows
-	if len(windows) == 0 {
-		return
-	}
-	run := c.now - min(windows[0].start, c.now)
-	c.maturity = min(max(uint64(minMaturity), c.set.ages.most()), run/3)
-	for i := range windows {
-		if w := &windows[i]; c.counts(w) {
-			c.counted = append(c.counted, w)
-			c.matured += w.length()
-		}
-	}
-	for i := range windows {
-		w := &windows[i]
-		if !c.counts(w) {
-			continue
-		}
-		if c.early+w.length() > c.matured/2 && c.early > 0 {
-			break
-		}
-		c.early += w.length()
-		c.half = i + 1
-	}
-	c.divide()
-}
-
-// era is windows that follow each other: how long ago they were, ns, and the part
-// that they are of all that count.
-type era struct{ age, part float64 }
-
-// maxEras is how many there are: what is summed up over all windows for every stack
-// would take long after a day of windows.
-const maxEras = 128
-
-// divide makes the eras, and sums up the squares.
-func (c *census) divide() {
-	if c.matured == 0 {
-		return
-	}
-	for _, w := range c.counted {
-		part := float64(w.length()) / float64(c.matured)
-		c.squares += part * part
-	}
-	size := (len(c.counted) + maxEras - 1) / maxEras
-	for some := range slices.Chunk(c.counted, size) {
-		var e era
-		for _, w := range some {
-			e.age += float64(c.now-w.end) * float64(w.length())
-			e.part += float64(w.length())
-		}
-		if e.part > 0 {
-			c.eras = append(c.eras, era{e.age / e.part, e.part / float64(c.matured)})
-		}
-	}
-}
-
-func (c *census) counts(w *window) bool {
-	return w.valid && w.end > 0 && w.end+c.maturity <= c.now
-}
-
-func (c *census) count(b *block) {
-	t := c.tallies[b.stack]
-	if t == nil {
-		t = &tally{windows: make(map[int]int), oldest: c.now}
-		c.tallies[b.stack] = t
-	}
-	if !c.counts(&c.set.windows[b.window]) {
-		t.young.Add(b.size)
-		return
-	}
-	t.survivors.Add(b.size)
-	if b.active {
-		t.active.Add(b.size)
-		t.activeAges += float64(c.now - min(b.born, c.now))
-		c.active++
-	}
-	t.squares += float64(b.size) * float64(b.size)
-	t.windows[b.window]++
-	if b.window < c.half {
-		t.early++
-	}
-	t.ages += float64(c.now - min(b.born, c.now))
-	t.oldest = min(t.oldest, b.born)
-}
-
 func (c *census) judge(a *account, t *tally, traced float64) Estimate {
 	e := Estimate{
-		ID: a.id, Survivors: t.survivors, Active: t.active, Young: t.young, Windows: len(t.windows),
+		ID: a.id, Maturity: time.Duration(c.maturity), Survivors: t.survivors, Active: t.active, Young: t.young, Windows: len(t.windows),
 		AllocatedPerSecond: float64(a.allocated.Blocks) * 1e9 / max(traced, 1),
 		Oldest:             time.Duration(c.now - t.oldest),
 	}
@@ -258,7 +135,7 @@ func (c *census) judge(a *account, t *tally, traced float64) Estimate {
 		c.estimate(&e, t)
 	}
 	e.Confidence, e.deaths = c.confidence(a, t)
-	if 2*t.active.Blocks > t.survivors.Blocks {
+	if t.mostlyActive() {
 		c.discount(&e, a, t)
 	}
 	e.Class = c.classify(&e, t)

@@ -3,6 +3,7 @@ package sample
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"memtrace/tracer/event"
 )
@@ -171,6 +172,25 @@ func TestNoLeaks(t *testing.T) {
 	}
 }
 
+// Active blocks that live long do not make idle ones wait.
+func TestMaturity(t *testing.T) {
+	handedOn := site{stack: 13, perMinute: 20000, size: 64, lifetime: 30e9, active: true}
+	w := newWorld(1, site{stack: 1, perMinute: 600, size: 100}, handedOn)
+	snap := w.s.Snapshot(w.run(240))
+	for _, e := range snap.Estimates {
+		want := minMaturity
+		if e.ID == handedOn.stack {
+			want = 80 * time.Second // a third of the time
+		}
+		if e.Maturity < want-2*time.Second || e.Maturity > want {
+			t.Errorf("stack %d counts from windows %v old on, want %v", e.ID, e.Maturity, want)
+		}
+	}
+	if got := classes(snap); got[1] != Leak || got[13].Suspect() || snap.Maturity != minMaturity {
+		t.Errorf("%v, from %v on", got, snap.Maturity)
+	}
+}
+
 // A Set without windows and one whose only window is young have nothing to say.
 func TestTooEarly(t *testing.T) {
 	s := New(Config{})
@@ -198,8 +218,7 @@ func TestManyWindows(t *testing.T) {
 	if snap.Windows < 10*maxEras {
 		t.Fatalf("%d windows", snap.Windows)
 	}
-	c := &census{set: w.s, now: end, tallies: make(map[*account]*tally)}
-	c.age()
+	c := w.s.census(end, &w.s.ages)
 	parts := 0.0
 	for _, e := range c.eras {
 		parts += e.part

@@ -28,9 +28,10 @@ type Set struct {
 	windows    []window
 	reallocs   map[uint32]*block
 	candidates int
-	// ages are those at which candidates ended.
-	ages     ages
-	counters Counters
+	// ages are those at which candidates ended, idleAges of them those at which
+	// candidates ended whose content had not changed.
+	ages, idleAges ages
+	counters       Counters
 }
 
 // Counters says what became of candidates.
@@ -94,7 +95,7 @@ func (s *Set) forget() {
 	s.stacks = make(map[event.StackID]*account)
 	s.reallocs = make(map[uint32]*block)
 	s.young, s.touched, s.windows = nil, nil, nil
-	s.open, s.candidates, s.ages = false, 0, ages{}
+	s.open, s.candidates, s.ages, s.idleAges = false, 0, ages{}, ages{}
 }
 
 // Begin opens a window: every allocation and free is seen from time start on.
@@ -213,6 +214,9 @@ func (s *Set) end(b *block, time uint64, how *uint64) {
 	age := time - min(b.born, time)
 	s.candidates--
 	s.ages.add(age)
+	if !b.active {
+		s.idleAges.add(age)
+	}
 	b.stack.ages.add(age)
 	b.stack.deaths++
 }
@@ -235,6 +239,9 @@ func (s *Set) restore(ev *event.Event) {
 	b.stack.deaths--
 	age := b.endTime - min(b.born, b.endTime)
 	s.ages.take(age)
+	if !b.active {
+		s.idleAges.take(age)
+	}
 	b.stack.ages.take(age)
 }
 

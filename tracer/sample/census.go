@@ -1,0 +1,149 @@
+package sample
+
+import (
+	"slices"
+
+	"memtrace/tracer/live"
+)
+
+// census is what is counted for a snapshot at time now.
+type census struct {
+	set      *Set
+	now      uint64
+	maturity uint64
+	// counted are the windows that count, matured is their total length, ns; half
+	// is the number of the window from which on the later half of that begins, and
+	// early is the length of the others.
+	counted        []*window
+	matured, early uint64
+	half           int
+	// squares is the sum of the squares of the parts that windows are of matured.
+	squares float64
+	// eras are the counted windows, a few together.
+	eras    []era
+	tallies map[*account]*tally
+	// active and candidates are of all stacks: those of tallies' active survivors,
+	// and all candidates that there ever were.
+	active, candidates float64
+	// late is what of all stacks tells how old active candidates die.
+	late hazard
+}
+
+// mostlyActive reports whether the content of most survivors changed.
+func (t *tally) mostlyActive() bool { return 2*t.active.Blocks > t.survivors.Blocks }
+
+// tally is the candidates of one stack.
+type tally struct {
+	survivors, active, young live.Sum
+	squares                  float64 // of sizes
+	windows                  map[int]int
+	early                    int
+	clump                    float64
+	ages, activeAges         float64 // ns, summed
+	oldest                   uint64
+}
+
+// census counts at time now (ns), once most candidates are dead that end at such ages.
+func (s *Set) census(now uint64, ends *ages) *census {
+	c := &census{set: s, now: now, tallies: make(map[*account]*tally)}
+	c.age(ends)
+	for _, b := range s.blocks {
+		if b.candidate {
+			c.count(b)
+		}
+	}
+	for _, a := range s.stacks {
+		c.candidates += float64(a.candidates)
+		h := c.activeHazard(a, c.tallies[a])
+		c.late = hazard{c.late.deaths + h.deaths, c.late.lived + h.lived}
+	}
+	return c
+}
+
+// age decides which windows count: those older than most candidates got that died,
+// by the ages at which they did. Not more than the last third of the time is left out.
+func (c *census) age(ends *ages) {
+	windows := c.set.windows
+	if len(windows) == 0 {
+		return
+	}
+	run := c.now - min(windows[0].start, c.now)
+	c.maturity = min(max(uint64(minMaturity), ends.most()), run/3)
+	for i := range windows {
+		if w := &windows[i]; c.counts(w) {
+			c.counted = append(c.counted, w)
+			c.matured += w.length()
+		}
+	}
+	for i := range windows {
+		w := &windows[i]
+		if !c.counts(w) {
+			continue
+		}
+		if c.early+w.length() > c.matured/2 && c.early > 0 {
+			break
+		}
+		c.early += w.length()
+		c.half = i + 1
+	}
+	c.divide()
+}
+
+// era is windows that follow each other: how long ago they were, ns, and the part
+// that they are of all that count.
+type era struct{ age, part float64 }
+
+// maxEras is how many there are: what is summed up over all windows for every stack
+// would take long after a day of windows.
+const maxEras = 128
+
+// divide makes the eras, and sums up the squares.
+func (c *census) divide() {
+	if c.matured == 0 {
+		return
+	}
+	for _, w := range c.counted {
+		part := float64(w.length()) / float64(c.matured)
+		c.squares += part * part
+	}
+	size := (len(c.counted) + maxEras - 1) / maxEras
+	for some := range slices.Chunk(c.counted, size) {
+		var e era
+		for _, w := range some {
+			e.age += float64(c.now-w.end) * float64(w.length())
+			e.part += float64(w.length())
+		}
+		if e.part > 0 {
+			c.eras = append(c.eras, era{e.age / e.part, e.part / float64(c.matured)})
+		}
+	}
+}
+
+func (c *census) counts(w *window) bool {
+	return w.valid && w.end > 0 && w.end+c.maturity <= c.now
+}
+
+func (c *census) count(b *block) {
+	t := c.tallies[b.stack]
+	if t == nil {
+		t = &tally{windows: make(map[int]int), oldest: c.now}
+		c.tallies[b.stack] = t
+	}
+	if !c.counts(&c.set.windows[b.window]) {
+		t.young.Add(b.size)
+		return
+	}
+	t.survivors.Add(b.size)
+	if b.active {
+		t.active.Add(b.size)
+		t.activeAges += float64(c.now - min(b.born, c.now))
+		c.active++
+	}
+	t.squares += float64(b.size) * float64(b.size)
+	t.windows[b.window]++
+	if b.window < c.half {
+		t.early++
+	}
+	t.ages += float64(c.now - min(b.born, c.now))
+	t.oldest = min(t.oldest, b.born)
+}
