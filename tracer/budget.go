@@ -14,6 +14,7 @@ const (
 	maxTail      = 20 * time.Millisecond
 	minPause     = 250 * time.Millisecond // taking probes away takes the kernel that long
 	maxPause     = 30 * time.Second
+	leastPause   = 0.75                  // of the planned one
 	windowShare  = 0.7                   // of the stall that a window may cost, the rest is for its tail
 	readCost     = 150 * time.Nanosecond // of memtrace's time for an event (make bench)
 	budgetSafety = 0.95                  // plan for less than what is allowed: rates change
@@ -95,12 +96,12 @@ func (b *budget) next(window, tail phase, own time.Duration) plan {
 	return p
 }
 
-// catchUp returns how long to wait, even beyond the plan, so that all that was spent in
-// a time, and what the next window will cost, is no more than may be: at the start, and
-// when the load changes.
-func (b *budget) catchUp(spent, next, took time.Duration) time.Duration {
-	share := b.max * budgetSafety
-	return bounded(float64(spent+next)/share-float64(took), 0, maxPause)
+// pause returns how long to wait for a planned window, so that all that was spent in a
+// time, and what the window will cost, is no more than may be. What was saved, since the
+// load was less or chance made the pauses long, is spent little by little.
+func (b *budget) pause(p plan, spent, took time.Duration) time.Duration {
+	least := max(minPause, time.Duration(float64(p.pause)*leastPause))
+	return bounded(float64(spent+p.cost)/(b.max*budgetSafety)-float64(took), least, maxPause)
 }
 
 func bounded(d float64, low, high time.Duration) time.Duration {

@@ -47,19 +47,24 @@ func TestPlanOfQuietTarget(t *testing.T) {
 	}
 }
 
-// What was spent beyond the budget is waited for.
-func TestCatchUp(t *testing.T) {
+// What was spent beyond the budget is waited for, what was saved may be spent.
+func TestPause(t *testing.T) {
 	b := testBudget()
+	const planned = 1600 * time.Millisecond
 	for _, test := range []struct{ spent, next, took, least, most time.Duration }{
-		{30 * time.Millisecond, 0, 2 * time.Second, 0, 0},
-		{20 * time.Millisecond, 10 * time.Millisecond, 2 * time.Second, 0, 0},
-		{60 * time.Millisecond, 0, time.Second, time.Second, 1200 * time.Millisecond},
-		{20 * time.Millisecond, 40 * time.Millisecond, time.Second, time.Second, 1200 * time.Millisecond},
+		{30 * time.Millisecond, 0, 2 * time.Second, 1200 * time.Millisecond, 1200 * time.Millisecond},
+		{30 * time.Millisecond, 60 * time.Millisecond, 2 * time.Second, 1200 * time.Millisecond, 1200 * time.Millisecond},
+		{60 * time.Millisecond, 30 * time.Millisecond, 1500 * time.Millisecond, 1500 * time.Millisecond, 1700 * time.Millisecond},
+		{60 * time.Millisecond, 60 * time.Millisecond, time.Second, 3 * time.Second, 3400 * time.Millisecond},
 		{time.Hour, 0, time.Second, maxPause, maxPause},
 	} {
-		if got := b.catchUp(test.spent, test.next, test.took); got < test.least || got > test.most {
+		p := plan{pause: planned, cost: test.next}
+		if got := b.pause(p, test.spent, test.took); got < test.least || got > test.most {
 			t.Errorf("%v spent in %v, %v to come: wait %v, want %v to %v", test.spent, test.took, test.next, got, test.least, test.most)
 		}
+	}
+	if got := b.pause(plan{pause: minPause}, 0, time.Hour); got != minPause {
+		t.Errorf("wait %v, want %v", got, minPause)
 	}
 }
 

@@ -196,7 +196,7 @@ func (s *sampler) sample(ctx context.Context) {
 		now := ownTime()
 		s.plan = s.budget.next(window, tail, now-own)
 		spent := s.account(window, tail, now-own)
-		s.plan.pause = max(s.plan.pause, s.budget.catchUp(spent, s.plan.cost, time.Since(s.t.start.wall)))
+		s.plan.pause = s.budget.pause(s.plan, spent, time.Since(s.t.start.wall))
 		own = now
 		s.pause(ctx)
 	}
