@@ -211,4 +211,11 @@ int leave_alloc_fp(struct pt_regs *ctx)
 	return leave(ctx, false);
 }
 
+/* For a probe that does nothing but be there: tracer/anchor.go. */
+SEC("uprobe/anchor")
+int anchor(struct pt_regs *ctx)
+{
+	return 0;
+}
+
 #endif

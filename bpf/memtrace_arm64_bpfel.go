@@ -204,6 +204,7 @@ const (
 	MemtraceMapThreads              = "threads"
 	MemtraceMapUnwindRules          = "unwind_rules"
 	MemtraceMapUnwindTables         = "unwind_tables"
+	MemtraceProgAnchor              = "anchor"
 	MemtraceProgEnterAlloc          = "enter_alloc"
 	MemtraceProgEnterCalloc         = "enter_calloc"
 	MemtraceProgEnterFree           = "enter_free"
@@ -291,6 +292,7 @@ type MemtraceSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type MemtraceProgramSpecs struct {
+	Anchor              *ebpf.ProgramSpec `ebpf:"anchor"`
 	EnterAlloc          *ebpf.ProgramSpec `ebpf:"enter_alloc"`
 	EnterCalloc         *ebpf.ProgramSpec `ebpf:"enter_calloc"`
 	EnterFree           *ebpf.ProgramSpec `ebpf:"enter_free"`
@@ -447,6 +449,7 @@ type MemtraceVariables struct {
 //
 // It can be passed to LoadMemtraceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type MemtracePrograms struct {
+	Anchor              *ebpf.Program `ebpf:"anchor"`
 	EnterAlloc          *ebpf.Program `ebpf:"enter_alloc"`
 	EnterCalloc         *ebpf.Program `ebpf:"enter_calloc"`
 	EnterFree           *ebpf.Program `ebpf:"enter_free"`
@@ -477,6 +480,7 @@ type MemtracePrograms struct {
 
 func (p *MemtracePrograms) Close() error {
 	return _MemtraceClose(
+		p.Anchor,
 		p.EnterAlloc,
 		p.EnterCalloc,
 		p.EnterFree,

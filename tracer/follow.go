@@ -166,17 +166,18 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 		return
 	}
 	var view *mallocView
+	var held *anchor
 	if !f.t.cfg.GrowthOnly {
-		view = openMalloc(fresh)
+		view, held = openMalloc(fresh), f.t.dropAnchor(fresh)
 	}
 	f.t.attaching.Lock()
 	f.t.mu.Lock()
-	old, oldView := p.target, p.malloc
-	p.target, p.malloc = fresh, view
+	old, oldView, oldAnchor := p.target, p.malloc, p.anchor
+	p.target, p.malloc, p.anchor = fresh, view, held
 	f.t.mu.Unlock()
 	f.t.attaching.Unlock()
 	defer old.Close()
-	defer func() { _ = oldView.close() }()
+	defer func() { _ = errors.Join(oldView.close(), oldAnchor.Close()) }() // they are of no use any more
 	p.refreshSymbols()
 	f.loadTables(p)
 	f.t.cfg.Logf("process %d runs another program, %s: what the old one held is gone", pid, fresh.Exe)

@@ -42,6 +42,7 @@ type allocPrograms struct {
 	EnterPosixMemalign *ebpf.Program `ebpf:"enter_posix_memalign"`
 	EnterFree          *ebpf.Program `ebpf:"enter_free"`
 	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
+	Anchor             *ebpf.Program `ebpf:"anchor"`
 }
 
 // kernelPrograms go on the lives of processes, in every mode.
@@ -163,7 +164,7 @@ func loaded(programs ...*ebpf.Program) []*ebpf.Program {
 func (o *objects) Close() error {
 	var errs []error
 	for _, p := range append(o.kernel(),
-		o.EnterAlloc, o.EnterCalloc, o.EnterRealloc, o.EnterMemalign, o.EnterPosixMemalign, o.EnterFree, o.LeaveAlloc) {
+		o.EnterAlloc, o.EnterCalloc, o.EnterRealloc, o.EnterMemalign, o.EnterPosixMemalign, o.EnterFree, o.LeaveAlloc, o.Anchor) {
 		errs = append(errs, p.Close())
 	}
 	return errors.Join(append(errs, o.MemtraceMaps.Close())...)

@@ -17,6 +17,7 @@ type process struct {
 	target  *target.Target
 	symbols *symbolize.Process
 	links   links
+	anchor  *anchor
 	// modules are what unwind tables are loaded for.
 	modules []target.Module
 	// malloc is nil where the process does not use glibc's.

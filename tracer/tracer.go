@@ -174,6 +174,7 @@ func (t *Tracer) attachProcesses() error {
 		if t.cfg.GrowthOnly {
 			continue
 		}
+		p.anchor = t.dropAnchor(p.target)
 		if err := p.attach(t.progs, t.kernel); err != nil {
 			return err
 		}
@@ -271,7 +272,11 @@ func (t *Tracer) detach() error {
 		all = append(all, p.links...)
 		p.links = nil
 	}
-	return all.Close()
+	err := all.Close()
+	for _, p := range t.procs {
+		err = errors.Join(err, p.anchor.Close())
+	}
+	return err
 }
 
 // Close detaches what still is attached and frees everything. Snapshot cannot

@@ -42,9 +42,9 @@ func sameFile(file *os.File, m *procfs.ProcMap) bool {
 	return unix.Fstat(int(file.Fd()), &st) == nil && st.Ino == m.Inode && st.Dev == m.Dev
 }
 
-// checkArchitecture refuses programs whose registers and structures the probes
-// would misread.
-func checkArchitecture(t *Target) error {
+// openProgram opens the process's program. It refuses those whose registers and
+// structures the probes would misread.
+func (t *Target) openProgram() error {
 	file, err := openRegular(fmt.Sprintf("/proc/%d/exe", t.PID))
 	if err != nil {
 		if errors.Is(err, os.ErrPermission) {
@@ -52,17 +52,32 @@ func checkArchitecture(t *Target) error {
 		}
 		return fmt.Errorf("process %d (%s) %w", t.PID, t.Command, ErrExiting)
 	}
-	defer file.Close()
+	t.program = &Object{Path: t.Exe, file: file}
 	f, err := elf.NewFile(file)
 	if err != nil {
 		return fmt.Errorf("process %d (%s): read its program %s: %w", t.PID, t.Command, t.Exe, err)
 	}
+	t.program.findEntry(f)
 	want := machines[runtime.GOARCH]
 	if f.Class != elf.ELFCLASS64 || f.Machine != want {
 		return fmt.Errorf("process %d (%s) %w: it is %v %v, memtrace traces 64-bit %v here",
 			t.PID, t.Command, ErrForeign, f.Class, f.Machine, want)
 	}
 	return nil
+}
+
+// findEntry has the place where a program begins as its only probe.
+func (o *Object) findEntry(f *elf.File) {
+	var st unix.Stat_t
+	segment := loaded(f).code(f.Entry)
+	if segment == nil || unix.Fstat(int(o.file.Fd()), &st) != nil {
+		return
+	}
+	o.ID = FileID{st.Dev, st.Ino}
+	o.Probes = []Probe{{
+		Function: Function{Name: "the entry point"}, Offset: f.Entry - segment.Vaddr + segment.Off,
+		code: probedCode(segment, elf.Symbol{Value: f.Entry}, 0),
+	}}
 }
 
 // readObject returns nil without an error where the file defines no malloc.

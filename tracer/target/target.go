@@ -41,7 +41,8 @@ type Target struct {
 	Seccomp bool
 	Objects []*Object
 
-	looked map[FileID]bool
+	looked  map[FileID]bool
+	program *Object // with its entry point as the only probe
 }
 
 // Object is a mapped file that defines allocation functions.
@@ -93,6 +94,23 @@ func (t *Target) Close() {
 	for _, o := range t.Objects {
 		o.file.Close()
 	}
+	if t.program != nil {
+		t.program.file.Close()
+	}
+}
+
+// Entry returns where the process's program begins: a path to open its file by, valid
+// until Close, and the place in it. The error wraps ErrPatched where other code is there
+// by now.
+func (t *Target) Entry() (path string, offset uint64, err error) {
+	if len(t.program.Probes) == 0 {
+		return "", 0, fmt.Errorf("process %d (%s): %s does not tell where it begins", t.PID, t.Command, t.Exe)
+	}
+	maps, err := readMaps(t.PID)
+	if err != nil {
+		return "", 0, err
+	}
+	return t.program.OpenPath(), t.program.Probes[0].Offset, t.checkPatched(t.program, maps)
 }
 
 // Find looks at a process. The error wraps one of the package's errors where
@@ -107,6 +125,7 @@ func Find(pid int) (*Target, error) {
 		return nil, err
 	}
 	if len(t.Objects) == 0 {
+		defer t.Close()
 		return nil, t.noAllocator()
 	}
 	return t, nil
@@ -225,7 +244,11 @@ func inspect(pid int) (*Target, error) {
 	case err != nil:
 		return nil, fmt.Errorf("process %d (%s) %w", pid, stat.Comm, ErrExiting)
 	}
-	return t, checkArchitecture(t)
+	if err := t.openProgram(); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
 }
 
 // filtered reports whether any thread runs under a seccomp filter.
