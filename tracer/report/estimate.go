@@ -52,7 +52,7 @@ type Estimate struct {
 	LeakBytesPerSecond  Bounds `json:"leak_bytes_per_second"`
 	LeakBlocksPerSecond Bounds `json:"leak_blocks_per_second"`
 	// MaturitySeconds is the age from which windows count: that of the Sampling, or
-	// more where the content of most survivors changed.
+	// more where the content of most survivors changed or other blocks lived long.
 	MaturitySeconds float64 `json:"maturity_seconds"`
 	// Survivors are the observed blocks, at least MaturitySeconds old, that are not
 	// known to be freed, from SurvivorWindows windows; Active those among them whose

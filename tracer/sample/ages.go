@@ -38,8 +38,9 @@ func (a *ages) take(age uint64) {
 	o.age -= float64(age)
 }
 
-// most returns the age at whose octave's end 95 of 100 have died, 0 where none has.
-func (a *ages) most() uint64 {
+// within returns the age at whose octave's end so many of 100 have died, 0 where none
+// has.
+func (a *ages) within(percent uint64) uint64 {
 	var all, sum uint64
 	for i := range a.octaves {
 		all += a.octaves[i].deaths
@@ -48,7 +49,7 @@ func (a *ages) most() uint64 {
 		return 0
 	}
 	for i := range a.octaves {
-		if sum += a.octaves[i].deaths; sum*100 >= all*95 {
+		if sum += a.octaves[i].deaths; sum*100 >= all*percent {
 			return a.end(i)
 		}
 	}

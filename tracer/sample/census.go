@@ -23,9 +23,9 @@ type census struct {
 	eras    []era
 	tallies map[*account]*tally
 	// active and candidates are of all stacks: those of tallies' active survivors,
-	// and all candidates that there ever were.
+	// and all candidates that there ever were; the second is for compare to find.
 	active, candidates float64
-	// late is what of all stacks tells how old active candidates die.
+	// late is what of all stacks tells how old active candidates die, as of compare.
 	late hazard
 }
 
@@ -43,32 +43,31 @@ type tally struct {
 	oldest                   uint64
 }
 
-// census counts at time now (ns), once most candidates are dead that end at such ages.
-func (s *Set) census(now uint64, ends *ages) *census {
+// newCensus begins to count at time now (ns) what is older than so much, ns.
+func newCensus(s *Set, now, maturity uint64) *census {
 	c := &census{set: s, now: now, tallies: make(map[*account]*tally)}
-	c.age(ends)
-	for _, b := range s.blocks {
-		if b.candidate {
-			c.count(b)
-		}
-	}
-	for _, a := range s.stacks {
+	c.age(maturity)
+	return c
+}
+
+// compare sums up what tells of all stacks how active candidates fare.
+func (c *census) compare() {
+	for _, a := range c.set.stacks {
 		c.candidates += float64(a.candidates)
 		h := c.activeHazard(a, c.tallies[a])
 		c.late = hazard{c.late.deaths + h.deaths, c.late.lived + h.lived}
 	}
-	return c
 }
 
-// age decides which windows count: those older than most candidates got that died,
-// by the ages at which they did. Not more than the last third of the time is left out.
-func (c *census) age(ends *ages) {
+// age decides which windows count: those that are old enough. Not more than the last
+// third of the time is left out.
+func (c *census) age(maturity uint64) {
 	windows := c.set.windows
 	if len(windows) == 0 {
 		return
 	}
 	run := c.now - min(windows[0].start, c.now)
-	c.maturity = min(max(uint64(minMaturity), ends.most()), run/3)
+	c.maturity = min(max(uint64(minMaturity), maturity), run/3)
 	for i := range windows {
 		if w := &windows[i]; c.counts(w) {
 			c.counted = append(c.counted, w)

@@ -34,6 +34,9 @@ const (
 const (
 	// minMaturity is the least age of windows that count.
 	minMaturity = 10 * time.Second
+	// mostIdle and mostOfAll are how many of 100 candidates have died, of those that
+	// nobody wrote to and of all, before the rest counts.
+	mostIdle, mostOfAll = 99, 95
 	// minConfidence is that from which survivors are called a leak: the second
 	// where old candidates of the stack did die, of which there are many stacks, so
 	// that one in twenty would soon be met.
@@ -63,7 +66,7 @@ type Estimate struct {
 	// BytesPerSecond and BlocksPerSecond are what is allocated and not freed.
 	BytesPerSecond, BlocksPerSecond Interval
 	// Maturity is the age from which windows count: that of the Snapshot, or more
-	// where most survivors are active.
+	// where most survivors are active or candidates died late.
 	Maturity time.Duration
 	// Survivors are the candidates from windows at least Maturity old that are
 	// there, Active those of them whose content changed, Windows how many windows
@@ -100,22 +103,54 @@ type Snapshot struct {
 // Snapshot judges all stacks at time now (ns). Blocks that nobody writes to die
 // young, if they die. Active ones may be chunks that go from hand to hand, and then
 // some get many times as old before one is found free: to tell a leak of them takes
-// older windows.
+// older windows, as it does where a stack's own blocks live long.
 func (s *Set) Snapshot(now uint64) Snapshot {
-	idle, all := s.census(now, &s.idleAges), s.census(now, &s.ages)
+	young := s.idleAges.within(mostIdle)
+	idle, all := newCensus(s, now, young), newCensus(s, now, max(young, s.ages.within(mostOfAll)))
+	for _, b := range s.blocks {
+		if b.candidate {
+			idle.count(b)
+			all.count(b)
+		}
+	}
+	all.compare()
 	n, traced := s.Traced()
 	snap := Snapshot{
 		Maturity: time.Duration(idle.maturity), Windows: n, Traced: time.Duration(traced), Counters: s.counters,
 	}
+	slow, byAge := make(map[*account]*census), make(map[uint64]*census)
 	for a, t := range idle.tallies {
-		c := idle
-		if t.mostlyActive() {
-			c, t = all, all.tallies[a]
+		switch old := all.tallies[a]; {
+		case t.mostlyActive() || old.mostlyActive():
+			snap.Estimates = append(snap.Estimates, all.judge(a, old, float64(traced)))
+		case a.ages.within(mostOfAll) > idle.maturity:
+			age := a.ages.within(mostOfAll)
+			if byAge[age] == nil {
+				byAge[age] = newCensus(s, now, age)
+			}
+			slow[a] = byAge[age]
+		default:
+			snap.Estimates = append(snap.Estimates, idle.judge(a, t, float64(traced)))
 		}
-		snap.Estimates = append(snap.Estimates, c.judge(a, t, float64(traced)))
+	}
+	s.countOf(slow)
+	for a, c := range slow {
+		snap.Estimates = append(snap.Estimates, c.judge(a, c.tallies[a], float64(traced)))
 	}
 	slices.SortFunc(snap.Estimates, func(a, b Estimate) int { return cmp.Compare(a.ID, b.ID) })
 	return snap
+}
+
+// countOf counts the candidates of stacks that have a census of their own.
+func (s *Set) countOf(own map[*account]*census) {
+	if len(own) == 0 {
+		return
+	}
+	for _, b := range s.blocks {
+		if c := own[b.stack]; c != nil && b.candidate {
+			c.count(b)
+		}
+	}
 }
 
 // Suspect reports whether the class is called a leak.

@@ -191,6 +191,25 @@ func TestMaturity(t *testing.T) {
 	}
 }
 
+// Blocks of the leaking stack itself that live long are not counted as leaked, though
+// most of all blocks die young.
+func TestLeakAmongLongLived(t *testing.T) {
+	const runs = 10
+	held := 0
+	for seed := range uint64(runs) {
+		w := newWorld(seed,
+			site{stack: 1, perMinute: 1200, size: 100}, site{stack: 1, perMinute: 12000, size: 100, lifetime: 15e9},
+			site{stack: 2, perMinute: 2e6, size: 100, lifetime: 3e7})
+		e := w.s.Snapshot(w.run(240)).Estimates[0]
+		if e.BlocksPerSecond.Low <= 20 && 20 <= e.BlocksPerSecond.High {
+			held++
+		}
+	}
+	if held < runs-2 {
+		t.Errorf("%d of %d intervals hold the true rate", held, runs)
+	}
+}
+
 // A Set without windows and one whose only window is young have nothing to say.
 func TestTooEarly(t *testing.T) {
 	s := New(Config{})
@@ -218,7 +237,7 @@ func TestManyWindows(t *testing.T) {
 	if snap.Windows < 10*maxEras {
 		t.Fatalf("%d windows", snap.Windows)
 	}
-	c := w.s.census(end, &w.s.ages)
+	c := newCensus(w.s, end, 0)
 	parts := 0.0
 	for _, e := range c.eras {
 		parts += e.part
