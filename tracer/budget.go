@@ -14,7 +14,8 @@ const (
 	maxTail      = 20 * time.Millisecond
 	minPause     = 250 * time.Millisecond // taking probes away takes the kernel that long
 	maxPause     = 30 * time.Second
-	leastPause   = 0.75                  // of the planned one
+	leastPause   = 0.75 // of the planned one
+	creditTime   = 10 * time.Second
 	windowShare  = 0.7                   // of the stall that a window may cost, the rest is for its tail
 	readCost     = 150 * time.Nanosecond // of memtrace's time for an event (make bench)
 	budgetSafety = 0.95                  // plan for less than what is allowed: rates change
@@ -27,6 +28,9 @@ type budget struct {
 	max   float64       // 0.03 is three percent
 	stall time.Duration // the most that a window may delay a thread
 	cost  probeCosts
+	// forgone is time in which less was spent than might have been, and which is not
+	// to be made use of any more.
+	forgone time.Duration
 }
 
 // probeCosts is what probes cost the thread that meets them.
@@ -97,11 +101,15 @@ func (b *budget) next(window, tail phase, own time.Duration) plan {
 }
 
 // pause returns how long to wait for a planned window, so that all that was spent in a
-// time, and what the window will cost, is no more than may be. What was saved, since the
-// load was less or chance made the pauses long, is spent little by little.
+// time, and what the window will cost, is no more than may be. What was saved in the last
+// creditTime, since the load was less or chance made pauses long, is spent little by
+// little.
 func (b *budget) pause(p plan, spent, took time.Duration) time.Duration {
+	share := b.max * budgetSafety
+	saved := took - b.forgone - time.Duration(float64(spent)/share)
+	b.forgone += max(saved-creditTime, 0)
 	least := max(minPause, time.Duration(float64(p.pause)*leastPause))
-	return bounded(float64(spent+p.cost)/(b.max*budgetSafety)-float64(took), least, maxPause)
+	return bounded(float64(p.cost)/share-float64(min(saved, creditTime)), least, maxPause)
 }
 
 func bounded(d float64, low, high time.Duration) time.Duration {

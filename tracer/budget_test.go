@@ -66,6 +66,20 @@ func TestPause(t *testing.T) {
 	if got := b.pause(plan{pause: minPause}, 0, time.Hour); got != minPause {
 		t.Errorf("wait %v, want %v", got, minPause)
 	}
+	// Of a quiet hour little is left to spend in the minute after it.
+	p := plan{pause: planned, cost: 60 * time.Millisecond}
+	fast := 0
+	var spent, took time.Duration
+	for took = time.Hour; took < time.Hour+time.Minute; spent += p.cost {
+		pause := b.pause(p, spent, took)
+		if pause < planned {
+			fast++
+		}
+		took += pause
+	}
+	if fast < 10 || fast > 30 {
+		t.Errorf("%d pauses were shorter than planned", fast)
+	}
 }
 
 func TestStalled(t *testing.T) {
