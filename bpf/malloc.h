@@ -42,7 +42,7 @@ static __always_inline void gone(struct thread *t, __u8 kind, __u64 id, __u64 ad
 {
 	__u64 time = bpf_ktime_get_ns();
 
-	if (emit_short(kind, id, time, addr))
+	if (emit_short(kind, id, time, addr, wake_flags(time)))
 		return;
 	if (t) {
 		t->spilled = 1;
@@ -152,10 +152,11 @@ static __always_inline void realloc_failed(struct thread *t, __u64 id)
 		.tgid = id >> 32,
 		.kind = EV_REALLOC_ENTER,
 	};
+	__u64 time = bpf_ktime_get_ns();
 
 	if (t->spilled)
 		bpf_map_delete_elem(&spills, &key);
-	if (!emit_short(EV_REALLOC_FAIL, id, bpf_ktime_get_ns(), t->old))
+	if (!emit_short(EV_REALLOC_FAIL, id, time, t->old, wake_flags(time)))
 		COUNT(lost_alloc, 1);
 }
 

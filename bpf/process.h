@@ -8,8 +8,10 @@ struct linux_binprm;
 static __always_inline void lifecycle(__u8 kind, __u64 id, __u64 arg)
 {
 	__u64 time = bpf_ktime_get_ns();
+	/* There is something to be done at once about another program, and about the end. */
+	__u64 wake = kind == EV_FORK ? wake_flags(time) : BPF_RB_FORCE_WAKEUP;
 
-	if (!emit_short(kind, id, time, arg))
+	if (!emit_short(kind, id, time, arg, wake))
 		spill(kind, 0, id, time, arg, 0);
 }
 

@@ -3,6 +3,7 @@ package tracer
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
@@ -10,8 +11,8 @@ import (
 	"memtrace/tracer/target"
 )
 
-// anchor is a probe that is there as long as others come and go, and that no thread
-// runs into any more: it is where the process's program begins.
+// anchor holds a probe that is there as long as others come and go, and that no thread
+// runs into, but once at most: it is where the process's program begins.
 //
 // Without one, taking probes away can kill the process. A thread may have met a
 // breakpoint and not yet be where the kernel takes that for a uprobe's, least of all on
@@ -21,27 +22,35 @@ import (
 // if no mapped file has any: the next one dies of SIGTRAP (uprobe_pre_sstep_notifier and
 // mmf_recalc_uprobes of kernel/events/uprobes.c). Two threads that do nothing but meet
 // probes died of it, where these had come and gone a few hundred times.
+//
+// The kernel takes the probes of a program that is killed away in the reverse order of
+// their descriptors (close_files of fs/file.c and task_work_run of kernel/task_work.c),
+// so that of an anchor is reserved before there are others.
 type anchor struct {
+	fd int
+	// links has those that have no descriptor of their own, before Linux 5.15.
 	links links
-	// last keeps the links beyond all others if memtrace is killed.
-	last []int
 }
 
-// lastDescriptor is from where on numbers are free, and below the usual limit of 1024.
-// The kernel closes the descriptors of a process that ends in the order of their
-// numbers.
-const lastDescriptor = 1000
+// newAnchor is called before any probe is there.
+func newAnchor() (*anchor, error) {
+	fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("reserve a descriptor in %s: %w", os.DevNull, err)
+	}
+	return &anchor{fd: fd}, nil
+}
 
-// dropAnchor puts an anchor into a process's program. nil where that is not possible.
-func (t *Tracer) dropAnchor(p *target.Target) *anchor {
-	a, err := newAnchor(t.progs, t.kernel, p)
+// dropAnchor puts a probe into a process's program for an anchor to hold.
+func (t *Tracer) dropAnchor(p *target.Target) links {
+	l, err := probeEntry(t.progs, t.kernel, p)
 	if err != nil && !processGone(p.PID) {
 		t.cfg.Logf("to take probes away is less safe than it should be: %v", err)
 	}
-	return a
+	return l
 }
 
-func newAnchor(p *programs, k kernelFeatures, t *target.Target) (*anchor, error) {
+func probeEntry(p *programs, k kernelFeatures, t *target.Target) (links, error) {
 	path, offset, err := t.Entry()
 	if err != nil {
 		return nil, err
@@ -54,30 +63,36 @@ func newAnchor(p *programs, k kernelFeatures, t *target.Target) (*anchor, error)
 	if err := u.attach(p.objs.Anchor, []uint64{offset}, false); err != nil {
 		return nil, fmt.Errorf("probe the beginning of %s: %w", t.Exe, err)
 	}
-	a := &anchor{links: u.links}
-	for _, l := range u.links {
-		if l, ok := l.(interface{ FD() int }); ok {
-			fd, err := unix.FcntlInt(uintptr(l.FD()), unix.F_DUPFD_CLOEXEC, lastDescriptor)
-			if err != nil {
-				return a, fmt.Errorf("keep the probe of %s: %w", t.Exe, err)
-			}
-			a.last = append(a.last, fd)
+	return u.links, nil
+}
+
+// hold takes a probe, in place of the one that it held.
+func (a *anchor) hold(probe links) error {
+	var errs []error
+	old := a.links
+	a.links = nil
+	for _, l := range probe {
+		numbered, ok := l.(interface{ FD() int })
+		if !ok {
+			a.links = append(a.links, l)
+			continue
 		}
+		if err := unix.Dup3(numbered.FD(), a.fd, unix.O_CLOEXEC); err != nil {
+			a.links = append(a.links, l)
+			errs = append(errs, fmt.Errorf("keep a probe: %w", err))
+			continue
+		}
+		errs = append(errs, l.Close())
 	}
-	return a, nil
+	return errors.Join(append(errs, old.Close())...)
 }
 
 // Close is for when all other probes are gone.
 func (a *anchor) Close() error {
-	if a == nil {
+	if a == nil || a.fd < 0 {
 		return nil
 	}
-	var errs []error
-	for _, fd := range a.last {
-		errs = append(errs, unix.Close(fd))
-	}
-	a.last = nil
-	err := a.links.Close()
-	a.links = nil
-	return errors.Join(append(errs, err)...)
+	err := errors.Join(unix.Close(a.fd), a.links.Close())
+	a.fd, a.links = -1, nil
+	return err
 }

@@ -166,18 +166,24 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 		return
 	}
 	var view *mallocView
-	var held *anchor
 	if !f.t.cfg.GrowthOnly {
-		view, held = openMalloc(fresh), f.t.dropAnchor(fresh)
+		view = openMalloc(fresh)
+		entry := f.t.dropAnchor(fresh)
+		// The old program's is taken away last, since that takes a while.
+		defer func() {
+			if err := p.anchor.hold(entry); err != nil {
+				f.t.cfg.Logf("process %d: %v", pid, err)
+			}
+		}()
 	}
 	f.t.attaching.Lock()
 	f.t.mu.Lock()
-	old, oldView, oldAnchor := p.target, p.malloc, p.anchor
-	p.target, p.malloc, p.anchor = fresh, view, held
+	old, oldView := p.target, p.malloc
+	p.target, p.malloc = fresh, view
 	f.t.mu.Unlock()
 	f.t.attaching.Unlock()
 	defer old.Close()
-	defer func() { _ = errors.Join(oldView.close(), oldAnchor.Close()) }() // they are of no use any more
+	defer func() { _ = oldView.close() }()
 	p.refreshSymbols()
 	f.loadTables(p)
 	f.t.cfg.Logf("process %d runs another program, %s: what the old one held is gone", pid, fresh.Exe)

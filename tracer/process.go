@@ -25,6 +25,8 @@ type process struct {
 	memory *memoryWatch
 	// sample is what windows showed, where only windows are watched.
 	sample *sample.Set
+	// unwatched: it has no part in the window that is open.
+	unwatched bool
 	// cpu is the process's time on processors when it was last read.
 	cpu time.Duration
 	// faults is nil unless page faults are sampled.
@@ -75,6 +77,9 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 	}
 	if !cfg.GrowthOnly {
 		p.malloc = openMalloc(p.target)
+		if p.anchor, err = newAnchor(); err != nil {
+			return nil, err
+		}
 	}
 	p.memory = &memoryWatch{pid: pid, open: openAddressSpace}
 	return p, nil
@@ -107,7 +112,7 @@ func (p *process) close() error {
 	if p.symbols != nil {
 		err = p.symbols.Close()
 	}
-	err = errors.Join(err, p.malloc.close(), p.faults.close())
+	err = errors.Join(err, p.malloc.close(), p.faults.close(), p.anchor.Close())
 	if p.memory != nil {
 		err = errors.Join(err, p.memory.close())
 	}

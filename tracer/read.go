@@ -26,6 +26,7 @@ const (
 	idleInterval = 50 * time.Millisecond
 	busyRate     = 10000
 	// pauseInterval is that between windows: nothing waits for the few records then.
+	// Those of a new program, and of the process's end, wake the reader.
 	pauseInterval = 250 * time.Millisecond
 	// growthPollInterval is that in growth mode, whose records are few.
 	growthPollInterval = 50 * time.Millisecond

@@ -174,7 +174,9 @@ func (t *Tracer) attachProcesses() error {
 		if t.cfg.GrowthOnly {
 			continue
 		}
-		p.anchor = t.dropAnchor(p.target)
+		if err := p.anchor.hold(t.dropAnchor(p.target)); err != nil {
+			return err
+		}
 		if err := p.attach(t.progs, t.kernel); err != nil {
 			return err
 		}
@@ -226,6 +228,7 @@ func (t *Tracer) setLive(open uint32) error {
 // detaches, reads what is still on its way, and returns nil. It is called once.
 func (t *Tracer) Run(ctx context.Context) error {
 	r := ringReader{Tracer: t}
+	defer context.AfterFunc(ctx, t.waker.wake)()
 	if t.sampler != nil {
 		t.sampler.start()
 	}

@@ -108,7 +108,9 @@ func (s *sampler) attach() (births, ends links, err error) {
 		return nil, nil, err
 	}
 	for pid, p := range t.procs {
-		if p.gone() {
+		// What a new program maps is not known yet, and its anchor is not there.
+		p.unwatched = p.gone() || !p.target.Runs()
+		if p.unwatched {
 			continue
 		}
 		for _, o := range p.target.Objects {
@@ -141,7 +143,7 @@ func (t *Tracer) begin() {
 	t.seen.tail = math.MaxUint64
 	start := now().mono
 	for _, p := range t.procs {
-		if !p.exited {
+		if !p.exited && !p.unwatched {
 			p.sample.Begin(start)
 		}
 	}

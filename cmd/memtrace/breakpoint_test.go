@@ -1,10 +1,19 @@
 package main
 
 import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"testing"
 	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/testprog"
 )
@@ -43,5 +52,95 @@ func TestBreakpointsBetweenWindows(t *testing.T) {
 	trap()
 	if n := trap(); n != 3 {
 		t.Errorf("trap %d after the trace, want 3: nothing is to be left behind", n)
+	}
+}
+
+// Of a memtrace that is killed the kernel takes away last the probe that keeps it from
+// forgetting that the process has uprobes.
+func TestKilled(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Start(t, "busy")
+	p.Say("go")
+	others := uprobeLinks(t)
+	ready := filepath.Join(t.TempDir(), "ready")
+	cmd := exec.Command(buildMemtrace(t, t.TempDir()), "--exact", "-p", strconv.Itoa(p.PID()), "--ready-file", ready)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(ready); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			_ = cmd.Process.Kill()
+			t.Fatal("memtrace is not ready")
+		}
+	}
+	links := uprobeLinks(t)
+	maps.DeleteFunc(links, func(id link.ID, _ string) bool { return others[id] != "" })
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	for deadline := time.Now().Add(time.Minute); len(links) > 0; time.Sleep(time.Millisecond) {
+		there := linkIDs(t)
+		for id, name := range links {
+			if !there[id] {
+				order = append(order, name)
+				delete(links, id)
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v are still there after a minute", links)
+		}
+	}
+	_ = cmd.Wait() // it was killed
+	if len(order) < 3 || order[len(order)-1] != "anchor" {
+		t.Errorf("probes went in the order of %v", order)
+	}
+}
+
+// uprobeLinks are the links of uprobes on this machine, with their programs' names.
+func uprobeLinks(t *testing.T) map[link.ID]string {
+	t.Helper()
+	names := make(map[link.ID]string)
+	var all link.Iterator
+	defer all.Close()
+	for all.Next() {
+		info, err := all.Link.Info()
+		if err != nil || info.Type != link.UprobeMultiType && info.Type != link.PerfEventType {
+			continue
+		}
+		program, err := ebpf.NewProgramFromID(info.Program)
+		if err != nil {
+			continue
+		}
+		if about, err := program.Info(); err == nil {
+			names[all.ID] = about.Name
+		}
+		_ = program.Close()
+	}
+	if err := all.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// linkIDs are those of the links on this machine, none of which is held for that.
+func linkIDs(t *testing.T) map[link.ID]bool {
+	t.Helper()
+	const getNextID = 31 // BPF_LINK_GET_NEXT_ID
+	ids := make(map[link.ID]bool)
+	var attr struct{ start, next, flags uint32 }
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_BPF, getNextID, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+		if errno == unix.ENOENT {
+			return ids
+		}
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		ids[link.ID(attr.next)] = true
+		attr.start = attr.next
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,6 +66,17 @@ func launchMemtrace(t testing.TB, args ...string) *traceRun {
 	t.Cleanup(cancel)
 	go func() { r.done <- run(ctx, args, nil, &r.stdout, &r.stderr) }()
 	return r
+}
+
+// buildMemtrace returns the path of memtrace's program, for what cannot be tested within
+// the test's own process.
+func buildMemtrace(t *testing.T, dir string) string {
+	t.Helper()
+	binary := filepath.Join(dir, "memtrace")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
 }
 
 // wait returns the exit code of a run that ends by itself.

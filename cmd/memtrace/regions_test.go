@@ -242,10 +242,7 @@ func TestRegionsWithoutRoot(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	binary := filepath.Join(dir, "memtrace")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := buildMemtrace(t, dir)
 	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
 	regions := func(pid int) (stdout, stderr string, code int) {
 		cmd := exec.CommandContext(ctx, binary, "regions", "-p", fmt.Sprint(pid), "-f", "json", "50ms", "8")

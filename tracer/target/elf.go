@@ -53,6 +53,11 @@ func (t *Target) openProgram() error {
 		return fmt.Errorf("process %d (%s) %w", t.PID, t.Command, ErrExiting)
 	}
 	t.program = &Object{Path: t.Exe, file: file}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+		return fmt.Errorf("process %d (%s): look at its program %s: %w", t.PID, t.Command, t.Exe, err)
+	}
+	t.program.ID = FileID{st.Dev, st.Ino}
 	f, err := elf.NewFile(file)
 	if err != nil {
 		return fmt.Errorf("process %d (%s): read its program %s: %w", t.PID, t.Command, t.Exe, err)
@@ -68,12 +73,10 @@ func (t *Target) openProgram() error {
 
 // findEntry has the place where a program begins as its only probe.
 func (o *Object) findEntry(f *elf.File) {
-	var st unix.Stat_t
 	segment := loaded(f).code(f.Entry)
-	if segment == nil || unix.Fstat(int(o.file.Fd()), &st) != nil {
+	if segment == nil {
 		return
 	}
-	o.ID = FileID{st.Dev, st.Ino}
 	o.Probes = []Probe{{
 		Function: Function{Name: "the entry point"}, Offset: f.Entry - segment.Vaddr + segment.Off,
 		code: probedCode(segment, elf.Symbol{Value: f.Entry}, 0),

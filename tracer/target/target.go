@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 )
 
 // Errors that a caller can act on. They are wrapped with the particulars.
@@ -111,6 +112,12 @@ func (t *Target) Entry() (path string, offset uint64, err error) {
 		return "", 0, err
 	}
 	return t.program.OpenPath(), t.program.Probes[0].Offset, t.checkPatched(t.program, maps)
+}
+
+// Runs reports whether the process still runs the program that it ran when it was found.
+func (t *Target) Runs() bool {
+	var st unix.Stat_t
+	return unix.Stat(fmt.Sprintf("/proc/%d/exe", t.PID), &st) == nil && t.program.ID == FileID{st.Dev, st.Ino}
 }
 
 // Find looks at a process. The error wraps one of the package's errors where
