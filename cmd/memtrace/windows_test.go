@@ -101,6 +101,9 @@ func watchChurn(t *testing.T, d time.Duration) (*report.Report, map[string]float
 	if r.Mode != report.ModeWindows || r.TracedFraction <= 0 || r.TracedFraction > 0.2 || r.Sampling == nil {
 		t.Fatalf("mode %q, traced %.3f of the time", r.Mode, r.TracedFraction)
 	}
+	if r.Sampling.Dropped > 0 {
+		t.Logf("%d windows were dropped: %s", r.Sampling.Dropped, m.stderr.String())
+	}
 	p.Say("end")
 	var pairs, ms int64
 	scanLine(t, p.Line(), "pairs %d", &pairs)
