@@ -23,9 +23,9 @@ type census struct {
 	eras    []era
 	tallies map[*account]*tally
 	// active and candidates are of all stacks: those of tallies' active survivors,
-	// and all candidates that there ever were; the second is for compare to find.
+	// and all candidates that there ever were.
 	active, candidates float64
-	// late is what of all stacks tells how old active candidates die, as of compare.
+	// late is what of all stacks tells how old active candidates die.
 	late hazard
 }
 
@@ -43,31 +43,36 @@ type tally struct {
 	oldest                   uint64
 }
 
-// newCensus begins to count at time now (ns) what is older than so much, ns.
-func newCensus(s *Set, now, maturity uint64) *census {
-	c := &census{set: s, now: now, tallies: make(map[*account]*tally)}
-	c.age(maturity)
-	return c
+// maturity returns how old windows must be to count, ns, where blocks get so old: not
+// more than the last third of the time is left out.
+func (s *Set) maturity(now, age uint64) uint64 {
+	if len(s.windows) == 0 {
+		return 0
+	}
+	run := now - min(s.windows[0].start, now)
+	return min(max(uint64(minMaturity), age), run/3)
 }
 
-// compare sums up what tells of all stacks how active candidates fare.
-func (c *census) compare() {
-	for _, a := range c.set.stacks {
+// census counts all candidates at time now (ns).
+func (s *Set) census(now, maturity uint64) *census {
+	c := &census{set: s, now: now, maturity: maturity, tallies: make(map[*account]*tally)}
+	c.age()
+	for _, b := range s.blocks {
+		if b.candidate {
+			c.count(b)
+		}
+	}
+	for _, a := range s.stacks {
 		c.candidates += float64(a.candidates)
 		h := c.activeHazard(a, c.tallies[a])
 		c.late = hazard{c.late.deaths + h.deaths, c.late.lived + h.lived}
 	}
+	return c
 }
 
-// age decides which windows count: those that are old enough. Not more than the last
-// third of the time is left out.
-func (c *census) age(maturity uint64) {
+// age finds the windows that are old enough.
+func (c *census) age() {
 	windows := c.set.windows
-	if len(windows) == 0 {
-		return
-	}
-	run := c.now - min(windows[0].start, c.now)
-	c.maturity = min(max(uint64(minMaturity), maturity), run/3)
 	for i := range windows {
 		if w := &windows[i]; c.counts(w) {
 			c.counted = append(c.counted, w)

@@ -105,52 +105,31 @@ type Snapshot struct {
 // some get many times as old before one is found free: to tell a leak of them takes
 // older windows, as it does where a stack's own blocks live long.
 func (s *Set) Snapshot(now uint64) Snapshot {
-	young := s.idleAges.within(mostIdle)
-	idle, all := newCensus(s, now, young), newCensus(s, now, max(young, s.ages.within(mostOfAll)))
-	for _, b := range s.blocks {
-		if b.candidate {
-			idle.count(b)
-			all.count(b)
+	taken := make(map[uint64]*census) // by maturity
+	at := func(age uint64) *census {
+		age = s.maturity(now, age)
+		if taken[age] == nil {
+			taken[age] = s.census(now, age)
 		}
+		return taken[age]
 	}
-	all.compare()
+	young := s.idleAges.within(mostIdle)
+	idle, all := at(young), at(max(young, s.ages.within(mostOfAll)))
 	n, traced := s.Traced()
 	snap := Snapshot{
 		Maturity: time.Duration(idle.maturity), Windows: n, Traced: time.Duration(traced), Counters: s.counters,
 	}
-	slow, byAge := make(map[*account]*census), make(map[uint64]*census)
 	for a, t := range idle.tallies {
-		switch old := all.tallies[a]; {
-		case t.mostlyActive() || old.mostlyActive():
-			snap.Estimates = append(snap.Estimates, all.judge(a, old, float64(traced)))
-		case a.ages.within(mostOfAll) > idle.maturity:
-			age := a.ages.within(mostOfAll)
-			if byAge[age] == nil {
-				byAge[age] = newCensus(s, now, age)
-			}
-			slow[a] = byAge[age]
-		default:
-			snap.Estimates = append(snap.Estimates, idle.judge(a, t, float64(traced)))
+		c := idle
+		if t.mostlyActive() || all.tallies[a].mostlyActive() {
+			c = all
+		} else if own := a.ages.within(mostOfAll); own > idle.maturity {
+			c = at(own)
 		}
-	}
-	s.countOf(slow)
-	for a, c := range slow {
 		snap.Estimates = append(snap.Estimates, c.judge(a, c.tallies[a], float64(traced)))
 	}
 	slices.SortFunc(snap.Estimates, func(a, b Estimate) int { return cmp.Compare(a.ID, b.ID) })
 	return snap
-}
-
-// countOf counts the candidates of stacks that have a census of their own.
-func (s *Set) countOf(own map[*account]*census) {
-	if len(own) == 0 {
-		return
-	}
-	for _, b := range s.blocks {
-		if c := own[b.stack]; c != nil && b.candidate {
-			c.count(b)
-		}
-	}
 }
 
 // Suspect reports whether the class is called a leak.

@@ -1,7 +1,9 @@
 package sample
 
 import (
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -210,6 +212,52 @@ func TestLeakAmongLongLived(t *testing.T) {
 	}
 }
 
+// Survivors that are active where they are older than the stack's own blocks get, though
+// not among those that count elsewhere, are judged as active ones are.
+func TestActiveWhenOld(t *testing.T) {
+	s := New(Config{})
+	addr := uint64(16)
+	// born has blocks born in a window that begins then, n of which stay.
+	born := func(at uint64, stack uint64, n int) (stay []uint64) {
+		s.Begin(at)
+		for range n {
+			addr += 16
+			apply(s, alloc(addr, 8, stack, at))
+			stay = append(stay, addr)
+		}
+		s.End(at+second/50, true)
+		return stay
+	}
+	var old []uint64
+	for at := uint64(10); at < 60; at += 10 {
+		old = append(old, born(at*second, 1, 1)...)
+	}
+	for _, a := range born(60*second, 1, 4) {
+		apply(s, free(a, 110*second)) // 50 s old
+	}
+	for _, a := range born(70*second, 2, 400) {
+		apply(s, free(a, 71*second))
+	}
+	for at := uint64(200); at < 230; at += 5 {
+		born(at*second, 1, 1)
+	}
+	for check := range uint64(2) {
+		for _, c := range s.Candidates(nil, true) {
+			if slices.Contains(old, c.Address) {
+				c.Print = check
+			}
+			s.Checked(&c, false, 239*second)
+		}
+	}
+	e := s.Snapshot(250 * second).Estimates[0]
+	if e.Active.Blocks != 5 || e.Survivors.Blocks != 5 || e.Maturity < 60*time.Second {
+		t.Fatalf("%+v, want 5 active survivors and no other", e)
+	}
+	if math.IsNaN(e.Confidence) || math.IsNaN(e.BytesPerSecond.Low) || e.Class != Undecided {
+		t.Errorf("%+v", e)
+	}
+}
+
 // A Set without windows and one whose only window is young have nothing to say.
 func TestTooEarly(t *testing.T) {
 	s := New(Config{})
@@ -237,7 +285,7 @@ func TestManyWindows(t *testing.T) {
 	if snap.Windows < 10*maxEras {
 		t.Fatalf("%d windows", snap.Windows)
 	}
-	c := newCensus(w.s, end, 0)
+	c := w.s.census(end, w.s.maturity(end, 0))
 	parts := 0.0
 	for _, e := range c.eras {
 		parts += e.part
