@@ -114,10 +114,12 @@ func (t *Target) Entry() (path string, offset uint64, err error) {
 	return t.program.OpenPath(), t.program.Probes[0].Offset, t.checkPatched(t.program, maps)
 }
 
-// Runs reports whether the process still runs the program that it ran when it was found.
+// Runs reports whether the process still runs the program that it ran when it was found,
+// as far as can be told: of one whose first thread has ended, /proc no longer says.
 func (t *Target) Runs() bool {
 	var st unix.Stat_t
-	return unix.Stat(fmt.Sprintf("/proc/%d/exe", t.PID), &st) == nil && t.program.ID == FileID{st.Dev, st.Ino}
+	err := unix.Stat(fmt.Sprintf("/proc/%d/exe", t.PID), &st)
+	return err != nil || t.program.ID == FileID{st.Dev, st.Ino}
 }
 
 // Find looks at a process. The error wraps one of the package's errors where
