@@ -61,9 +61,10 @@ func (c *census) confidence(a *account, t *tally) (confidence float64, deaths ui
 }
 
 // above is the confidence that there are more survivors than so many are to be
-// expected. What came together counts once.
+// expected, below 1. What came together counts once.
 func (t *tally) above(expected float64) float64 {
-	return 1 - poissonAtLeast(int(math.Round(float64(t.survivors.Blocks)/t.clump)), expected/t.clump)
+	confidence := 1 - poissonAtLeast(int(math.Round(float64(t.survivors.Blocks)/t.clump)), expected/t.clump)
+	return min(confidence, math.Nextafter(1, 0))
 }
 
 // discount allows for what active survivors may be: chunks that were freed while

@@ -133,6 +133,9 @@ func TestLeaksAreFound(t *testing.T) {
 			if e.ID >= 10 && (e.Class.Suspect() || e.Class == Possible) {
 				t.Errorf("run %d: stack %d is called a %s: %+v", seed, e.ID, e.Class, e)
 			}
+			if e.Confidence >= 1 {
+				t.Errorf("run %d: stack %d has a confidence of 1, which no sample gives", seed, e.ID)
+			}
 			if e.ID < 10 {
 				made++
 				if truth := leaks[e.ID-1].perMinute / 60; e.BlocksPerSecond.Low <= truth && truth <= e.BlocksPerSecond.High {
