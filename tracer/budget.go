@@ -48,6 +48,20 @@ type phase struct {
 	own time.Duration
 }
 
+// joined is all of some phases as one.
+func joined(phases []phase) (all phase) {
+	var busy float64
+	for _, p := range phases {
+		all.took += p.took
+		all.allocs += p.allocs
+		all.frees += p.frees
+		all.own += p.own
+		busy += p.busy * float64(p.took)
+	}
+	all.busy = busy / max(float64(all.took), 1)
+	return all
+}
+
 func (p *phase) threads() float64 { return max(p.busy, 1) }
 
 // stalled is for how long probes kept each working thread from its work.

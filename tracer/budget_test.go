@@ -102,3 +102,16 @@ func TestStalled(t *testing.T) {
 		t.Errorf("no time costs %v", got)
 	}
 }
+
+func TestJoined(t *testing.T) {
+	got := joined([]phase{
+		{took: time.Second, allocs: 1, frees: 2, busy: 2, own: 3},
+		{took: 3 * time.Second, allocs: 10, frees: 20, busy: 1, own: 30},
+	})
+	if want := (phase{took: 4 * time.Second, allocs: 11, frees: 22, busy: 1.25, own: 33}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := joined(make([]phase, 6)); got != (phase{}) {
+		t.Errorf("nothing is %+v", got)
+	}
+}

@@ -3,6 +3,7 @@ package tracer
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"time"
@@ -30,7 +31,11 @@ var _ = probedFree // it is called from assembly alone
 var usualCosts = probeCosts{alloc: 3 * time.Microsecond, free: 1200 * time.Nanosecond}
 
 const (
-	calibrationCalls = 200
+	// Calls are timed in rounds, which lie apart so that a moment in which the machine
+	// does something else does not make all of them slow.
+	calibrationRounds = 10
+	calibrationCalls  = 20 // in a round
+	calibrationPause  = 3 * time.Millisecond
 	// calibrationRing is the least ring that takes what calibration sends.
 	calibrationRing = 128 << 10
 )
@@ -90,7 +95,7 @@ func (t *Tracer) measureProbes() (probeCosts, error) {
 	if err := t.setLive(liveAllocs | liveFrees); err != nil {
 		return usualCosts, err
 	}
-	costs := probeCosts{alloc: timed(probedAlloc), free: timed(callProbedFree)}
+	costs := fastest(calibrationRounds)
 	err := t.setLive(0)
 	// With a state of its own the thread would pass for a traced one.
 	thread := uint64(os.Getpid())<<32 | uint64(unix.Gettid())
@@ -100,19 +105,25 @@ func (t *Tracer) measureProbes() (probeCosts, error) {
 	return costs, err
 }
 
-// timed returns how long a call takes: of several rounds the fastest, since
-// whatever else the machine does can only add.
-func timed(call func()) time.Duration {
-	const rounds = 5
-	best := time.Duration(1<<63 - 1)
+// fastest returns what the probes cost in the fastest of some rounds, since whatever else
+// the machine does can only add.
+func fastest(rounds int) probeCosts {
+	costs := probeCosts{alloc: math.MaxInt64, free: math.MaxInt64}
 	for range rounds {
-		start := time.Now()
-		for range calibrationCalls / rounds {
-			call()
-		}
-		best = min(best, time.Since(start)/(calibrationCalls/rounds))
+		costs.alloc = min(costs.alloc, timed(probedAlloc))
+		costs.free = min(costs.free, timed(callProbedFree))
+		time.Sleep(calibrationPause)
 	}
-	return best
+	return costs
+}
+
+// timed returns how long a call takes.
+func timed(call func()) time.Duration {
+	start := time.Now()
+	for range calibrationCalls {
+		call()
+	}
+	return time.Since(start) / calibrationCalls
 }
 
 // discard empties the ring and the counters of what calibration sent.

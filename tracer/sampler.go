@@ -64,8 +64,8 @@ func (s *sampler) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.done.Go(func() {
-		if s.outgrow(ctx) {
-			s.leaveExact()
+		if costly, ok := s.outgrow(ctx); ok {
+			s.leaveExact(costly)
 			s.sample(ctx)
 		}
 	})
@@ -84,12 +84,12 @@ func (s *sampler) finish() {
 	})
 }
 
-// outgrow waits, while every call is traced, until that costs more than it may. It
-// returns false when the trace ends first.
-func (s *sampler) outgrow(ctx context.Context) bool {
+// outgrow waits, while every call is traced, until that costs more than it may, and
+// returns the time in which it did. It returns false when the trace ends first.
+func (s *sampler) outgrow(ctx context.Context) (phase, bool) {
 	m := s.meter()
 	if !sleep(ctx, trialWindow) {
-		return false
+		return phase{}, false
 	}
 	s.t.sync(ctx, trialWindow)
 	trial := m.read()
@@ -97,29 +97,26 @@ func (s *sampler) outgrow(ctx context.Context) bool {
 	// So short a time says little of a process that works by fits and starts.
 	const beyondDoubt = 10
 	if s.budget.perCall(trial) > beyondDoubt*s.budget.max {
-		return true
+		return trial, true
 	}
 	const (
 		tick = 250 * time.Millisecond
 		over = 6 // ticks that the cost is averaged over
 	)
-	var costs, took [over]float64
+	var ticks [over]phase
 	for i := 0; ; i++ {
 		m = s.meter()
 		s.t.callWhen(s.budget.calls(over * tick))
 		if !sleepUntil(ctx, tick, s.t.alarm) {
-			return false
+			return phase{}, false
 		}
-		now := m.read()
-		s.account(now, phase{}, now.own)
-		took[i%over] = float64(now.took)
-		costs[i%over] = s.budget.perCall(now) * float64(now.took)
-		var cost, all float64
-		for j := range over {
-			cost, all = cost+costs[j], all+took[j]
-		}
-		if cost/max(all, float64(over*tick)) > s.budget.max {
-			return true
+		ticks[i%over] = m.read()
+		s.account(ticks[i%over], phase{}, ticks[i%over].own)
+		all := joined(ticks[:])
+		// So soon after the start the average is of less time.
+		all.took = max(all.took, over*tick)
+		if s.budget.perCall(all) > s.budget.max {
+			return all, true
 		}
 	}
 }
@@ -150,8 +147,9 @@ func (s *sampler) account(p, tail phase, own time.Duration) time.Duration {
 
 // leaveExact takes all probes on allocation functions away and begins anew: what
 // was known of blocks says nothing once their frees go unseen, and which system
-// calls are the allocator's is not known without its probes.
-func (s *sampler) leaveExact() {
+// calls are the allocator's is not known without its probes. costly is when
+// that took more than it may.
+func (s *sampler) leaveExact(costly phase) {
 	t := s.t
 	t.attaching.Lock()
 	defer t.attaching.Unlock()
@@ -173,7 +171,10 @@ func (s *sampler) leaveExact() {
 		p.links = nil
 	}
 	t.mu.Unlock()
-	t.cfg.Logf("tracing every call would cost more than %.3g %%: watching windows of time instead", 100*s.budget.max)
+	t.cfg.Logf("tracing every call would cost more than %.3g %%: watching windows of time instead "+
+		"(%.0f allocations and %.0f frees a second, at %v and %v each here)",
+		100*s.budget.max, float64(costly.allocs)/costly.took.Seconds(), float64(costly.frees)/costly.took.Seconds(),
+		s.budget.cost.alloc, s.budget.cost.free)
 	s.close(all)
 }
 

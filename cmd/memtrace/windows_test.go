@@ -183,7 +183,7 @@ func TestWindowsQuiet(t *testing.T) {
 	r := m.stop()
 	compare(t, r, ledger)
 	if r.Mode != report.ModeExact || r.TracedFraction != 1 || r.Sampling != nil {
-		t.Errorf("mode %q, traced %v", r.Mode, r.TracedFraction)
+		t.Errorf("mode %q, traced %v: %s", r.Mode, r.TracedFraction, m.stderr.String())
 	}
 }
 
