@@ -67,7 +67,7 @@ func (p *printer) suspects(r *Report) {
 }
 
 // estimateHead writes the figures of the i-th stack, which are estimates.
-func (p *printer) estimateHead(s *Stack, i int, opt TextOptions) {
+func (p *printer) estimateHead(r *Report, s *Stack, i int, opt TextOptions) {
 	e := s.Estimate
 	bytes, blocks := e.LeakBytesPerSecond, e.LeakBlocksPerSecond
 	p.flow(numbered("#", i), stackIndent, "  ",
@@ -75,9 +75,11 @@ func (p *printer) estimateHead(s *Stack, i int, opt TextOptions) {
 		span{fmt.Sprintf("~%s [%s - %s]", Rate(bytes.Value), Rate(bytes.Low), Rate(bytes.High)), bold},
 		span{text: fmt.Sprintf("~%s blocks/min [%s - %s]", perMinute(blocks.Value), perMinute(blocks.Low), perMinute(blocks.High))})
 	indent := span{text: pad("", stackIndent)}
-	items := texts(
-		"confidence "+percent(e.Confidence),
-		fmt.Sprintf("%s seen to survive in %s", counted(e.Survivors.Blocks, "block"), counted(uint64(max(e.SurvivorWindows, 0)), "window")))
+	survived := fmt.Sprintf("%s seen to survive in %s", counted(e.Survivors.Blocks, "block"), counted(uint64(max(e.SurvivorWindows, 0)), "window"))
+	if e.MaturitySeconds > r.Sampling.MaturitySeconds {
+		survived += " at least " + seconds(e.MaturitySeconds) + " old"
+	}
+	items := texts("confidence "+percent(e.Confidence), survived)
 	if e.Survivors.Blocks > 0 {
 		items = append(items, texts("the oldest for "+seconds(e.OldestSeconds))...)
 	}
