@@ -72,7 +72,7 @@ func (p *printer) estimateHead(r *Report, s *Stack, i int, opt TextOptions) {
 	bytes, blocks := e.LeakBytesPerSecond, e.LeakBlocksPerSecond
 	p.flow(numbered("#", i), stackIndent, "  ",
 		span{e.Class, bold},
-		span{fmt.Sprintf("~%s [%s - %s]", Rate(bytes.Value), Rate(bytes.Low), Rate(bytes.High)), bold},
+		span{rateWithin(bytes.Value, bytes.Low, bytes.High), bold},
 		span{text: fmt.Sprintf("~%s blocks/min [%s - %s]", perMinute(blocks.Value), perMinute(blocks.Low), perMinute(blocks.High))})
 	indent := span{text: pad("", stackIndent)}
 	survived := fmt.Sprintf("%s seen to survive in %s", counted(e.Survivors.Blocks, "block"), counted(uint64(max(e.SurvivorWindows, 0)), "window"))

@@ -37,21 +37,39 @@ func exactBytes(n uint64) string {
 // the point, with one decimal.
 func Size(n uint64) string { return humanBytes(float64(n)) }
 
-// humanBytes writes n with one decimal in the largest binary unit that leaves
-// at least 1 before the point.
+// humanBytes writes n with one decimal in the unit that fits it.
 func humanBytes(n float64) string {
-	const units = "KMGTPE"
-	if math.Round(n) < 1<<10 {
+	u := unitFor(n)
+	switch {
+	case u.size == 1:
 		return fmt.Sprintf("%.0f B", n)
+	case n/u.size >= 1<<10-0.05:
+		return ">1024 " + u.name
 	}
-	for i := range units {
-		n /= 1 << 10
+	return fmt.Sprintf("%.1f %s", n/u.size, u.name)
+}
+
+// unit is a binary unit of size bytes.
+type unit struct {
+	name string
+	size float64
+}
+
+// unitFor is the largest unit that leaves at least 1 before the point of n bytes.
+func unitFor(n float64) unit {
+	const prefixes = "KMGTPE"
+	u := unit{"B", 1}
+	if math.Round(n) < 1<<10 {
+		return u
+	}
+	for i := range prefixes {
+		u = unit{prefixes[i:i+1] + "iB", u.size * (1 << 10)}
 		// 1023.95 would round up to 1024.0 of this unit.
-		if n < 1<<10-0.05 {
-			return fmt.Sprintf("%.1f %ciB", n, units[i])
+		if n/u.size < 1<<10-0.05 {
+			break
 		}
 	}
-	return ">1024 EiB"
+	return u
 }
 
 // share writes part as a percentage of whole. Only the whole is 100 % and
@@ -135,17 +153,58 @@ func growth(rate float64, outstanding uint64, traced float64) string {
 // Rate writes bytes per second by the second, minute or hour, whichever makes
 // the figure readable.
 func Rate(rate float64) string {
-	switch {
+	switch p := periodFor(rate); {
 	case rate < 0:
 		return "-" + Rate(-rate)
 	case rate == 0:
 		return "0 B/s"
-	case rate >= 1<<10:
-		return humanBytes(rate) + "/s"
-	case rate*60 >= 1:
-		return humanBytes(rate*60) + "/min"
-	case rate*3600 >= 1:
-		return humanBytes(rate*3600) + "/h"
+	case rate*p.seconds < 1:
+		return "<1 B" + p.name
+	default:
+		return humanBytes(rate*p.seconds) + p.name
 	}
-	return "<1 B/h"
+}
+
+// period is what a rate is given by.
+type period struct {
+	name    string
+	seconds float64
+}
+
+func periodFor(rate float64) period {
+	switch {
+	case rate >= 1<<10:
+		return period{"/s", 1}
+	case rate*60 >= 1:
+		return period{"/min", 60}
+	}
+	return period{"/h", 3600}
+}
+
+// rateWithin writes an estimated rate and the bounds that hold the true one, in bytes
+// per second, all by the same unit, so that they compare at a glance.
+func rateWithin(value, low, high float64) string {
+	by := value
+	if !(by > 0) {
+		by = high
+	}
+	p := periodFor(by)
+	u := unitFor(by * p.seconds)
+	figure := func(rate float64) string {
+		switch n := rate * p.seconds / u.size; {
+		case !(n > 0):
+			return "0"
+		case n > math.MaxInt64:
+			return "very many"
+		case u.size == 1 && n < 0.5:
+			return "<1"
+		case u.size == 1 || n >= 1<<10-0.05:
+			return Count(uint64(math.Round(n)))
+		case n < 0.05:
+			return "<0.1"
+		default:
+			return fmt.Sprintf("%.1f", n)
+		}
+	}
+	return fmt.Sprintf("~%s %s%s [%s - %s]", figure(value), u.name, p.name, figure(low), figure(high))
 }

@@ -113,3 +113,24 @@ func TestGrowth(t *testing.T) {
 		}
 	}
 }
+
+func TestRateWithin(t *testing.T) {
+	for _, test := range []struct {
+		value, low, high float64
+		want             string
+	}{
+		{2048, 1024, 3072, "~2.0 KiB/s [1.0 - 3.0]"},
+		{38 << 10 / 60.0, 16 << 10 / 60.0, 1200, "~38.0 KiB/min [16.0 - 70.3]"},
+		{8.5, 2.25, 31, "~510 B/min [135 - 1,860]"},
+		{1 << 20, 0, 3 << 30, "~1.0 MiB/s [0 - 3,072]"},
+		{1 << 20, 1, 2 << 20, "~1.0 MiB/s [<0.1 - 2.0]"},
+		{1, 0.001, 2, "~60 B/min [<1 - 120]"},
+		{0, 0, 4096, "~0 KiB/s [0 - 4.0]"},
+		{0, 0, 0, "~0 B/h [0 - 0]"},
+		{math.NaN(), math.NaN(), math.Inf(1), "~0 EiB/s [0 - very many]"},
+	} {
+		if got := rateWithin(test.value, test.low, test.high); got != test.want {
+			t.Errorf("%v, %v to %v: %q, want %q", test.value, test.low, test.high, got, test.want)
+		}
+	}
+}
