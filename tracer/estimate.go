@@ -16,7 +16,7 @@ func (f *found) estimate(t *Tracer, p *process) {
 	f.sampling = t.sampling(p, &snap, f.end)
 	if pace := f.sampling.Pace; pace < 0.8 {
 		f.notes = append(f.notes, fmt.Sprintf(
-			"In windows the process had some %.0f %% of its pace: what it leaks by the work it does, not by time, may be up to %.0f times as much as estimated.",
+			"In windows the process had some %.0f %% of its pace: what it leaks by the work it does, not by time, may be up to %.1f times as much as estimated.",
 			100*pace, 1/max(pace, 0.001)))
 	}
 	if !f.sampling.Checked {

@@ -51,6 +51,19 @@ func name(symbols *symbolize.Process, bare []report.Frame) []report.Frame {
 	return frames
 }
 
+// unnamed are notes on what kept files from naming frames: one that was replaced since
+// the process mapped it, debug information of another build.
+func unnamed(problems []string) (notes []string) {
+	const most = 3
+	for _, p := range problems[:min(len(problems), most)] {
+		notes = append(notes, "Frames may lack names: "+p+".")
+	}
+	if more := len(problems) - most; more > 0 {
+		notes = append(notes, fmt.Sprintf("Frames may lack names for %d more reasons like these.", more))
+	}
+	return notes
+}
+
 // callers returns the innermost functions of a stack of bare frames, libc's
 // aside: whatever asks for memory does so through libc.
 func (f *found) callers(frames []report.Frame) string {

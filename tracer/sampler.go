@@ -174,7 +174,7 @@ func (s *sampler) leaveExact(costly phase) {
 	t.cfg.Logf("tracing every call would cost more than %.3g %%: watching windows of time instead "+
 		"(%.0f allocations and %.0f frees a second, at %v and %v each here)",
 		100*s.budget.max, float64(costly.allocs)/costly.took.Seconds(), float64(costly.frees)/costly.took.Seconds(),
-		s.budget.cost.alloc, s.budget.cost.free)
+		s.budget.cost.alloc.Round(100*time.Nanosecond), s.budget.cost.free.Round(100*time.Nanosecond))
 	s.close(all)
 }
 

@@ -3,8 +3,10 @@ package tracer
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"memtrace/bpf"
 	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/live"
@@ -196,9 +198,8 @@ func (f *found) judge(t *Tracer, p *process) {
 	if p.children > 0 {
 		note("The process forked %d times; its children are not traced (trace them with -p).", p.children)
 	}
-	if n := c.CutDepth + c.CutNoRule + c.CutBadRule + c.CutBadStack; n > 0 {
-		note("%d stacks were cut short: %d for their depth, %d in code without unwind rules, %d by rules that need a lost register, %d by an unreadable stack.",
-			n, c.CutDepth, c.CutNoRule, c.CutBadRule, c.CutBadStack)
+	if cut := cutShort(c); cut != "" {
+		note("Stacks were cut short: %s.", cut)
 	}
 	if t.missed > 0 {
 		note("The kernel left out %d system calls of all processes, since the program that looks at them was at work: mappings made by them are missing here.", t.missed)
@@ -217,6 +218,25 @@ func (f *found) judge(t *Tracer, p *process) {
 	if t.kernel.functions && t.missed > 0 {
 		f.complete = false // only calls that change an address space are looked at
 	}
+}
+
+// cutShort says how many stacks are not whole, and why.
+func cutShort(c *bpf.MemtraceCounters) string {
+	var why []string
+	for _, cut := range []struct {
+		n      uint64
+		reason string
+	}{
+		{c.CutDepth, "for their depth"},
+		{c.CutNoRule, "in code without unwind rules"},
+		{c.CutBadRule, "by rules that need a lost register"},
+		{c.CutBadStack, "by an unreadable stack"},
+	} {
+		if cut.n > 0 {
+			why = append(why, report.Count(cut.n)+" "+cut.reason)
+		}
+	}
+	return strings.Join(why, ", ")
 }
 
 // report sorts, cuts and names.
@@ -266,6 +286,7 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		}
 		s.InAllocator = f.growth != nil && byAllocator(s.Frames, f.traced)
 	}
+	r.Notes = append(slices.Clip(r.Notes), unnamed(f.process.symbols.Problems())...)
 	for _, m := range f.process.symbols.Mappings() {
 		r.Target.Modules = append(r.Target.Modules, report.Module{
 			Path: m.Path, BuildID: m.BuildID, Start: m.Start, End: m.End, Offset: m.Offset,

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"debug/elf"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"memtrace/tracer/report"
+	"memtrace/tracer/testprog"
+)
+
+// Debug information of another build is not used, and the report says so.
+func TestDebugFileOfAnotherBuild(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Start(t, "busy", "--leak-every", "100")
+	p.Say("go")
+	trace := func(debugDir string) *report.Report {
+		m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "--debug-dir", debugDir)
+		time.Sleep(200 * time.Millisecond)
+		return m.stop()
+	}
+	dir := t.TempDir()
+	r := trace(dir)
+	if len(r.Notes) != 0 {
+		t.Fatalf("notes %q before there is a debug file", r.Notes)
+	}
+	id := buildID(t, r.Target.Libc)
+	debug := filepath.Join(dir, ".build-id", id[:2], id[2:]+".debug")
+	other, err := os.ReadFile("/bin/true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(debug), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(debug, other, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r = trace(dir)
+	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], debug) {
+		t.Errorf("notes %q, want one that names %s", r.Notes, debug)
+	}
+}
+
+// buildID reads what .build-id directories name debug files by.
+func buildID(t *testing.T, path string) string {
+	t.Helper()
+	f, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const header = 16 // Elf64_Nhdr and "GNU\0"
+	note, err := f.Section(".note.gnu.build-id").Data()
+	if err != nil || len(note) <= header {
+		t.Fatalf("%s has no build ID: %v", path, err)
+	}
+	return hex.EncodeToString(note[header:])
+}
