@@ -45,25 +45,46 @@ func alternateRates(b *testing.B, pid int, work func() float64) {
 		n := work()
 		return rates{n / time.Since(start).Seconds(), n / (used(b, pid) - before).Seconds()}
 	}
-	var clock, own, bare []float64
-	for range b.N {
-		before := measure()
-		for range overheadRounds {
-			detach := attachBudget(b, pid)
-			traced := measure()
-			detach()
-			after := measure()
-			clock = append(clock, 2*traced.clock/(before.clock+after.clock))
-			own = append(own, 2*traced.own/(before.own+after.own))
-			bare = append(bare, after.clock)
-			before = after
+	traced, bare := alternateTraced(b, pid, measure)
+	var perSecond []float64
+	for _, r := range bare {
+		perSecond = append(perSecond, r.clock)
+	}
+	b.ReportMetric(quartile(perSecond, 2), "untraced/s")
+	reportRatios(b, traced, bare)
+}
+
+// alternateTraced measures a process untraced, then in each round traced and untraced again.
+func alternateTraced[T any](b *testing.B, pid int, measure func() T) (traced, bare []T) {
+	b.Helper()
+	bare = append(bare, measure())
+	for range b.N * overheadRounds {
+		detach := attachBudget(b, pid)
+		traced = append(traced, measure())
+		detach()
+		bare = append(bare, measure())
+	}
+	return traced, bare
+}
+
+// reportRatios reports the median of each traced rate's ratio to the untraced ones
+// around it, and what the machine makes of that by itself: noise is half of what lies
+// between the quartiles of the same ratio of rates none of which is traced.
+func reportRatios(b *testing.B, traced, bare []rates) {
+	b.Helper()
+	var byClock, byOwn, noise []float64
+	for i, r := range traced {
+		byClock = append(byClock, 2*r.clock/(bare[i].clock+bare[i+1].clock))
+		byOwn = append(byOwn, 2*r.own/(bare[i].own+bare[i+1].own))
+		if i > 0 {
+			noise = append(noise, 2*bare[i].own/(bare[i-1].own+bare[i+1].own))
 		}
 	}
-	b.ReportMetric(quartile(bare, 2), "untraced/s")
-	b.ReportMetric(quartile(clock, 2), "traced/untraced")
-	b.ReportMetric(quartile(own, 2), "by-processor-time")
-	b.ReportMetric(quartile(own, 1), "first-quartile")
-	b.ReportMetric(quartile(own, 3), "third-quartile")
+	b.ReportMetric(quartile(byClock, 2), "traced/untraced")
+	b.ReportMetric(quartile(byOwn, 2), "by-processor-time")
+	b.ReportMetric(quartile(byOwn, 1), "first-quartile")
+	b.ReportMetric(quartile(byOwn, 3), "third-quartile")
+	b.ReportMetric((quartile(noise, 3)-quartile(noise, 1))/2, "noise")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -196,34 +217,24 @@ func BenchmarkOverheadPostgres(b *testing.B) {
 		from, to time.Time
 		used     time.Duration
 	}
-	var traced, bare []span
-	measure := func() (s span) {
+	traced, bare := alternateTraced(b, load.backend, func() (s span) {
 		s.from, s.used = time.Now(), used(b, load.backend)
 		time.Sleep(overheadTime)
 		s.to, s.used = time.Now(), used(b, load.backend)-s.used
 		return s
-	}
-	for range b.N {
-		bare = append(bare, measure())
-		for range overheadRounds {
-			detach := attachBudget(b, load.backend)
-			traced = append(traced, measure())
-			detach()
-			bare = append(bare, measure())
-		}
-	}
-	var clock, own, tails []float64
+	})
+	p99 := func(s span) float64 { return load.percentile(s.from, s.to, 99) }
+	var tails []float64
 	for i, s := range traced {
-		ratio := func(f func(span) float64) float64 { return 2 * f(s) / (f(bare[i]) + f(bare[i+1])) }
-		n := func(s span) float64 { return float64(load.transactions(s.to) - load.transactions(s.from)) }
-		clock = append(clock, ratio(func(s span) float64 { return n(s) / s.to.Sub(s.from).Seconds() }))
-		own = append(own, ratio(func(s span) float64 { return n(s) / s.used.Seconds() }))
-		tails = append(tails, ratio(func(s span) float64 { return load.percentile(s.from, s.to, 99) }))
+		tails = append(tails, 2*p99(s)/(p99(bare[i])+p99(bare[i+1])))
 	}
-	b.ReportMetric(quartile(clock, 2), "traced/untraced")
-	b.ReportMetric(quartile(own, 2), "by-processor-time")
-	b.ReportMetric(quartile(own, 1), "first-quartile")
-	b.ReportMetric(quartile(own, 3), "third-quartile")
 	b.ReportMetric(quartile(tails, 2), "p99-traced/untraced")
-	b.ReportMetric(0, "ns/op")
+	all := func(spans []span) (all []rates) {
+		for _, s := range spans {
+			n := float64(load.transactions(s.to) - load.transactions(s.from))
+			all = append(all, rates{n / s.to.Sub(s.from).Seconds(), n / s.used.Seconds()})
+		}
+		return all
+	}
+	reportRatios(b, all(traced), all(bare))
 }
