@@ -12,9 +12,13 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// toolTime is how long a program is measured under each tool: in the default mode
-// there is a window every few seconds.
-const toolTime = 20 * time.Second
+const (
+	// toolTime is how long a program is measured under each tool: in the default mode
+	// there is a window every few seconds.
+	toolTime = 20 * time.Second
+	// toolRounds is how often.
+	toolRounds = 3
+)
 
 // tool is a way to look for a leak: a command that the program is started by, or what
 // is attached to it.
@@ -63,11 +67,12 @@ func number(b *testing.B, p *testprog.Program, word string) (n float64) {
 }
 
 // compareTools reports the rate that work does under each tool, and as a part of the
-// untraced one.
+// untraced one of the same round: medians of some rounds, since machines are shared.
 func compareTools(b *testing.B, env []string, work func(*testprog.Program) float64, argv ...string) {
 	b.Helper()
 	testprog.NeedRoot(b)
-	for range b.N {
+	rates, ratios := make(map[string][]float64), make(map[string][]float64)
+	for range b.N * toolRounds {
 		var untraced float64
 		for _, t := range tools(b) {
 			p := t.start(b, env, argv...)
@@ -78,9 +83,13 @@ func compareTools(b *testing.B, env []string, work func(*testprog.Program) float
 			if untraced == 0 {
 				untraced = rate // the first
 			}
-			b.ReportMetric(rate, t.name+"/s")
-			b.ReportMetric(rate/untraced, t.name)
+			rates[t.name] = append(rates[t.name], rate)
+			ratios[t.name] = append(ratios[t.name], rate/untraced)
 		}
+	}
+	for name := range rates {
+		b.ReportMetric(quartile(rates[name], 2), name+"/s")
+		b.ReportMetric(quartile(ratios[name], 2), name)
 	}
 	b.ReportMetric(0, "ns/op")
 }
