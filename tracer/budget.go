@@ -48,20 +48,6 @@ type phase struct {
 	own time.Duration
 }
 
-// joined is all of some phases as one.
-func joined(phases []phase) (all phase) {
-	var busy float64
-	for _, p := range phases {
-		all.took += p.took
-		all.allocs += p.allocs
-		all.frees += p.frees
-		all.own += p.own
-		busy += p.busy * float64(p.took)
-	}
-	all.busy = busy / max(float64(all.took), 1)
-	return all
-}
-
 func (p *phase) threads() float64 { return max(p.busy, 1) }
 
 // stalled is for how long probes kept each working thread from its work.
@@ -78,6 +64,20 @@ func (b *budget) perCall(p phase) float64 {
 	}
 	read := float64(p.allocs+p.frees) * float64(readCost)
 	return (float64(b.stalled(p)) + read/p.threads()) / float64(p.took)
+}
+
+// exceeded reports whether calls cost more than they may, on the average of some phases
+// and of least at any rate, and returns the calls of all of them. Each phase counts by
+// the threads that were at work in it.
+func (b *budget) exceeded(phases []phase, least time.Duration) (all phase, is bool) {
+	var cost float64
+	for _, p := range phases {
+		cost += b.perCall(p) * float64(p.took)
+		all.took += p.took
+		all.allocs += p.allocs
+		all.frees += p.frees
+	}
+	return all, cost/float64(max(all.took, least)) > b.max
 }
 
 // calls is how many pairs of calls use up what may be spent in so long, at one

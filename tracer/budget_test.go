@@ -103,15 +103,33 @@ func TestStalled(t *testing.T) {
 	}
 }
 
-func TestJoined(t *testing.T) {
-	got := joined([]phase{
-		{took: time.Second, allocs: 1, frees: 2, busy: 2, own: 3},
-		{took: 3 * time.Second, allocs: 10, frees: 20, busy: 1, own: 30},
-	})
-	if want := (phase{took: 4 * time.Second, allocs: 11, frees: 22, busy: 1.25, own: 33}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
+func TestExceeded(t *testing.T) {
+	b := testBudget() // a pair costs 3.5 µs, reading it 0.3 µs, of 3 %
+	const least = 1500 * time.Millisecond
+	idle := phase{took: 250 * time.Millisecond}
+	call := func(n uint64, busy float64) phase {
+		return phase{took: 250 * time.Millisecond, allocs: n, frees: n, busy: busy}
 	}
-	if got := joined(make([]phase, 6)); got != (phase{}) {
-		t.Errorf("nothing is %+v", got)
+	for name, test := range map[string]struct {
+		phases []phase
+		want   bool
+	}{
+		"nothing":          {nil, false},
+		"few":              {[]phase{call(1000, 1)}, false},
+		"many":             {[]phase{call(13000, 1)}, true},
+		"of one thread":    {[]phase{call(30000, 1), idle, idle, idle, idle, idle}, true},
+		"of eight at once": {[]phase{call(30000, 8), idle, idle, idle, idle, idle}, false},
+	} {
+		all, got := b.exceeded(test.phases, least)
+		if got != test.want {
+			t.Errorf("%s: %v, %+v", name, got, all)
+		}
+		if want := time.Duration(len(test.phases)) * idle.took; all.took != want {
+			t.Errorf("%s: took %v, want %v", name, all.took, want)
+		}
+	}
+	all, _ := b.exceeded([]phase{call(1000, 1), call(500, 8)}, least)
+	if all.allocs != 1500 || all.frees != 1500 {
+		t.Errorf("%+v, want 1500 of each", all)
 	}
 }

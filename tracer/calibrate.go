@@ -95,7 +95,7 @@ func (t *Tracer) measureProbes() (probeCosts, error) {
 	if err := t.setLive(liveAllocs | liveFrees); err != nil {
 		return usualCosts, err
 	}
-	costs := fastest(calibrationRounds)
+	costs := fastest()
 	err := t.setLive(0)
 	// With a state of its own the thread would pass for a traced one.
 	thread := uint64(os.Getpid())<<32 | uint64(unix.Gettid())
@@ -105,11 +105,11 @@ func (t *Tracer) measureProbes() (probeCosts, error) {
 	return costs, err
 }
 
-// fastest returns what the probes cost in the fastest of some rounds, since whatever else
+// fastest returns what the probes cost in the fastest of all rounds, since whatever else
 // the machine does can only add.
-func fastest(rounds int) probeCosts {
+func fastest() probeCosts {
 	costs := probeCosts{alloc: math.MaxInt64, free: math.MaxInt64}
-	for range rounds {
+	for range calibrationRounds {
 		costs.alloc = min(costs.alloc, timed(probedAlloc))
 		costs.free = min(costs.free, timed(callProbedFree))
 		time.Sleep(calibrationPause)

@@ -112,10 +112,7 @@ func (s *sampler) outgrow(ctx context.Context) (phase, bool) {
 		}
 		ticks[i%over] = m.read()
 		s.account(ticks[i%over], phase{}, ticks[i%over].own)
-		all := joined(ticks[:])
-		// So soon after the start the average is of less time.
-		all.took = max(all.took, over*tick)
-		if s.budget.perCall(all) > s.budget.max {
+		if all, is := s.budget.exceeded(ticks[:], over*tick); is {
 			return all, true
 		}
 	}

@@ -286,7 +286,7 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		}
 		s.InAllocator = f.growth != nil && byAllocator(s.Frames, f.traced)
 	}
-	r.Notes = append(slices.Clip(r.Notes), unnamed(f.process.symbols.Problems())...)
+	r.Notes = append(r.Notes, unnamed(f.process.symbols.Problems())...)
 	for _, m := range f.process.symbols.Mappings() {
 		r.Target.Modules = append(r.Target.Modules, report.Module{
 			Path: m.Path, BuildID: m.BuildID, Start: m.Start, End: m.End, Offset: m.Offset,
