@@ -67,7 +67,8 @@ func (p *printer) suspects(r *Report) {
 }
 
 // estimateHead writes the figures of the i-th stack, which are estimates.
-func (p *printer) estimateHead(r *Report, s *Stack, i int, opt TextOptions) {
+func (p *printer) estimateHead(r *Report, i int, opt TextOptions) {
+	s := &r.Stacks[i]
 	e := s.Estimate
 	bytes, blocks := e.LeakBytesPerSecond, e.LeakBlocksPerSecond
 	p.flow(numbered("#", i), stackIndent, "  ",

@@ -25,7 +25,7 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 		p.newline()
 		switch {
 		case shown[i].Estimate != nil:
-			p.estimateHead(r, &shown[i], i, opt)
+			p.estimateHead(r, i, opt)
 		case shown[i].Kind == Grown:
 			p.grownStack(r, i, opt)
 		default:

@@ -158,7 +158,7 @@ func Rate(rate float64) string {
 		return "-" + Rate(-rate)
 	case rate == 0:
 		return "0 B/s"
-	case rate*p.seconds < 1:
+	case !(rate*p.seconds >= 1): // NaN is none
 		return "<1 B" + p.name
 	default:
 		return humanBytes(rate*p.seconds) + p.name

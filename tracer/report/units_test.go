@@ -134,3 +134,24 @@ func TestRateWithin(t *testing.T) {
 		}
 	}
 }
+
+func TestRate(t *testing.T) {
+	for _, test := range []struct {
+		rate float64
+		want string
+	}{
+		{0, "0 B/s"},
+		{2048, "2.0 KiB/s"},
+		{1023, "59.9 KiB/min"},
+		{1.0 / 60, "1 B/min"},
+		{1.0 / 3600, "1 B/h"},
+		{1e-9, "<1 B/h"},
+		{-2048, "-2.0 KiB/s"},
+		{math.Inf(1), ">1024 EiB/s"},
+		{math.NaN(), "<1 B/h"},
+	} {
+		if got := Rate(test.rate); got != test.want {
+			t.Errorf("%v: %q, want %q", test.rate, got, test.want)
+		}
+	}
+}
