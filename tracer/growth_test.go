@@ -194,7 +194,12 @@ __attribute__((force_align_arg_pointer)) void _start(void)
 	call(231, 0, 0, 0, 0, 0);
 }
 `})
-	if f, err := elf.Open(dir + "/bare"); err != nil || f.Machine != elf.EM_X86_64 {
+	f, err := elf.Open(dir + "/bare")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if f.Machine != elf.EM_X86_64 {
 		t.Skip("written for x86-64")
 	}
 	p := testprog.Command(t, exec.Command(dir+"/bare"))
