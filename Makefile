@@ -17,7 +17,7 @@ TEST_PACKAGES  := gcc g++ libc6-dev xz-utils binutils python3 rustc qemu-system-
                   nginx-light postgresql default-jre-headless
 
 .PHONY: help setup setup-run setup-build setup-test generate check-generate build \
-        demo test test-unit test-kernels fuzz bench lint fmt install
+        demo test test-unit test-harm test-kernels fuzz bench lint fmt install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -54,6 +54,9 @@ test-unit:
 # Alone and without the race detector, which would slow the reader below the
 # pace of what it reads: these tests demand that nothing is lost.
 	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m ./cmd/...
+
+test-harm: setup-test ## run the tests of what must do no harm, a part of test-unit
+	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m -run '^TestHarm' ./...
 
 # Each target gets this long, and a processor.
 FUZZ_TIME ?= 1m

@@ -16,6 +16,7 @@ struct signal_struct {
 struct task_struct {
 	int pid;
 	int tgid;
+	int exit_code;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 } __attribute__((preserve_access_index));

@@ -54,7 +54,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	bpf_map_delete_elem(&resumes, &id);
 	if (task->signal->live.counter || !is_target(tgid))
 		return 0;
-	lifecycle(EV_EXIT, id, 0);
+	/* As wait(2) gives it: the number of the signal that ended it in the lower 7 bits. */
+	lifecycle(EV_EXIT, id, (__u32)task->exit_code);
 	/* The number may be used again, for a process that nobody asked about. */
 	bpf_map_delete_elem(&targets, &tgid);
 	return 0;

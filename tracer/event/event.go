@@ -51,7 +51,7 @@ const (
 	// Fork: the process forked; Addr is the child's pid. The child is not traced.
 	Fork
 	// Exit: the last thread of the process is exiting. What is live then was
-	// never given back.
+	// never given back. Addr is its status as wait(2) gives it.
 	Exit
 	// Stack: the frames behind a stack ID, sent once, before the first event
 	// that names it wherever the ring had room.
