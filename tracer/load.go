@@ -247,7 +247,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 	chooseStacks(spec, k)
 	p := &programs{tableSpec: spec.Maps["unwind_tables"].InnerMap, listSpec: spec.Maps["mappings"].InnerMap}
 	if err := p.objs.load(spec, cfg, k); err != nil {
-		return nil, explainLoad(err)
+		return nil, explainLoad(err, cfg.Logf)
 	}
 	p.enter = [target.Roles]*ebpf.Program{
 		target.Alloc:         p.objs.EnterAlloc,
@@ -277,8 +277,9 @@ func chooseStacks(spec *ebpf.CollectionSpec, k kernelFeatures) {
 
 const noPrealloc = 1 // BPF_F_NO_PREALLOC
 
-// explainLoad names the feature behind a refusal where there is one.
-func explainLoad(err error) error {
+// explainLoad names the feature behind a refusal where there is one. What the verifier
+// says in many lines goes to logf.
+func explainLoad(err error, logf func(format string, args ...any)) error {
 	if e := features.HaveMapType(ebpf.RingBuf); errors.Is(e, ebpf.ErrNotSupported) {
 		return &RequirementError{Needs: "BPF ring buffers", Remedy: "use Linux 5.8 or later", err: e}
 	}
@@ -287,7 +288,9 @@ func explainLoad(err error) error {
 	}
 	var verifier *ebpf.VerifierError
 	if errors.As(err, &verifier) {
-		return fmt.Errorf("load the BPF programs: %+v", verifier)
+		for _, line := range verifier.Log {
+			logf("verifier: %s", line)
+		}
 	}
 	return fmt.Errorf("load the BPF programs: %w", err)
 }

@@ -88,7 +88,11 @@ func (out *output) emit(f func(io.Writer) error) error {
 		fmt.Fprintln(w)
 	}
 	out.reports++
-	if err := errors.Join(f(w), w.Flush()); err != nil {
+	err := f(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
@@ -100,19 +104,6 @@ func (out *output) Close() error {
 		return nil
 	}
 	return out.file.Close()
-}
-
-// logger writes messages.
-type logger struct {
-	w     io.Writer
-	quiet bool
-}
-
-// message is for everyone, unless --quiet.
-func (l logger) message(format string, args ...any) {
-	if !l.quiet {
-		fmt.Fprintf(l.w, "memtrace: "+format+"\n", args...)
-	}
 }
 
 // progress is one line on the terminal while collecting.

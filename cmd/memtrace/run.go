@@ -24,7 +24,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	}
 	o, fs, err := parseFlags(args)
 	if err != nil {
-		fmt.Fprintf(stderr, "memtrace: %v\nTry memtrace --help.\n", err)
+		sayError(stderr, err)
+		fmt.Fprintln(stderr, "Try memtrace --help.")
 		return exitUsage
 	}
 	switch {
@@ -38,7 +39,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	s := &session{options: o, log: logger{w: stderr, quiet: o.quiet}}
 	code, err := s.run(ctx, stdout, stderr)
 	if err != nil {
-		fmt.Fprintf(stderr, "memtrace: %v\n", err)
+		sayError(stderr, err)
 		if errors.As(err, new(usageError)) {
 			return exitUsage
 		}

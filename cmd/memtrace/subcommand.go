@@ -40,7 +40,7 @@ func (c *subcommand) start(ctx context.Context, args []string, stdout, stderr io
 	if err == nil {
 		return code
 	}
-	fmt.Fprintf(stderr, "memtrace: %v\n", err)
+	sayError(stderr, err)
 	if errors.As(err, new(usageError)) {
 		fmt.Fprintf(stderr, "Try memtrace %s --help.\n", c.name)
 		return exitUsage

@@ -15,6 +15,10 @@ const maxNameBytes = 4 << 10
 // ellipsis stands for what was cut from a name.
 const ellipsis = "…"
 
+// Escape makes a text that may hold names from the traced process safe to show beside
+// the report: in a message.
+func Escape(s string) string { return escape(s) }
+
 // escape makes a name from the traced process safe to show. Whatever could
 // steer a terminal or reorder the text around it (control characters, bidi
 // controls, line separators, other invisible format characters) and whatever
