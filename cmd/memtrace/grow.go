@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/pflag"
@@ -48,7 +47,7 @@ func runGrow(ctx context.Context, args []string, stdout, stderr io.Writer) (exit
 		return exitUsage, err
 	}
 	if o.help {
-		fmt.Fprint(stdout, `memtrace grow shows which call stacks make the address space of a process grow,
+		return exitOK, printText(stdout, `memtrace grow shows which call stacks make the address space of a process grow,
 and which touch new memory first. It puts no probe into the process, which costs
 next to nothing. It needs root.
 
@@ -60,7 +59,6 @@ The report comes at Ctrl-C, after --duration, or when the process exits. Growth
 is what brk, mmap, mremap and mprotect added, in whole pages, and was not given
 back. What is in memory of it is an estimate, from a sample of the page faults.
 `)
-		return exitOK, nil
 	}
 	s := &session{options: o, log: logger{w: stderr, quiet: o.quiet}}
 	return s.run(ctx, stdout, stderr)

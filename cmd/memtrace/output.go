@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,10 +33,8 @@ func openOutput(o *options, stdout io.Writer) (*output, error) {
 			return nil, fmt.Errorf("open the output: %w", err)
 		}
 		out.w, out.file, terminal = file, file, false
-	} else if file, ok := stdout.(*os.File); ok {
-		if _, err := file.Stat(); err != nil {
-			return nil, errors.New("standard output is closed: use --output FILE")
-		}
+	} else if err := checkStdout(stdout); err != nil {
+		return nil, err
 	}
 	if terminal && o.format == formatPprof {
 		return nil, usagef("--format pprof is binary: use --output FILE, or redirect")

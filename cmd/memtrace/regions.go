@@ -87,7 +87,7 @@ func runRegions(ctx context.Context, args []string, stdout, stderr io.Writer) (e
 		return exitUsage, err
 	}
 	if o.help {
-		fmt.Fprint(stdout, `memtrace regions shows a process's address space by class, and what of it grows.
+		return exitOK, printText(stdout, `memtrace regions shows a process's address space by class, and what of it grows.
 It attaches nothing; without root it looks at your own processes.
 
 Usage:
@@ -98,7 +98,6 @@ The mappings are looked at every INTERVAL (1 s), COUNT times or until Ctrl-C,
 --duration or the end of the process; then the report comes. SIGUSR1 has one
 printed at once. To tell growth takes six looks at least.
 `)
-		return exitOK, nil
 	}
 	out, err := o.open(stdout)
 	if err != nil {

@@ -28,16 +28,16 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		fmt.Fprintln(stderr, "Try memtrace --help.")
 		return exitUsage
 	}
+	code := exitOK
 	switch {
 	case o.help:
-		printHelp(stdout, fs)
-		return exitOK
+		err = printHelp(stdout, fs)
 	case o.version:
-		fmt.Fprintln(stdout, "memtrace", version())
-		return exitOK
+		err = printText(stdout, "memtrace ", version(), "\n")
+	default:
+		s := &session{options: o, log: logger{w: stderr, quiet: o.quiet}}
+		code, err = s.run(ctx, stdout, stderr)
 	}
-	s := &session{options: o, log: logger{w: stderr, quiet: o.quiet}}
-	code, err := s.run(ctx, stdout, stderr)
 	if err != nil {
 		sayError(stderr, err)
 		if errors.As(err, new(usageError)) {
@@ -48,8 +48,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	return code
 }
 
-func printHelp(w io.Writer, fs *pflag.FlagSet) {
-	fmt.Fprint(w, `memtrace shows which call stacks of a running process allocate memory that is
+func printHelp(w io.Writer, fs *pflag.FlagSet) error {
+	return printText(w, `memtrace shows which call stacks of a running process allocate memory that is
 never freed. It needs root.
 
 Usage:

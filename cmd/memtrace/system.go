@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -20,14 +19,13 @@ func runSystem(_ context.Context, args []string, stdout, _ io.Writer) (exitCode,
 		return exitUsage, err
 	}
 	if c.help {
-		fmt.Fprint(stdout, `memtrace system shows the machine's memory: what is used by what, how much can
+		return exitOK, printText(stdout, `memtrace system shows the machine's memory: what is used by what, how much can
 be had, and why that is less than what is free or cached. It changes nothing.
 
 Usage:
   memtrace system [flags]
 
 `, fs.FlagUsagesWrapped(80))
-		return exitOK, nil
 	}
 	if fs.NArg() > 0 {
 		return exitUsage, usagef("system takes no arguments: %s", fs.Arg(0))
