@@ -132,6 +132,14 @@ func (a *uprobes) attach(prog *ebpf.Program, offsets []uint64, ret bool) error {
 	}
 	for _, offset := range offsets {
 		l, err := one("", prog, &link.UprobeOptions{Address: offset, PID: a.pid})
+		if errors.Is(err, os.ErrPermission) {
+			// Since ba677dbe77af, which stable kernels took over in 2025.
+			return &RequirementError{
+				Needs:  "CAP_SYS_ADMIN (to attach probes one by one, as before Linux 6.6)",
+				Remedy: "run memtrace as root (sudo memtrace …), or use Linux 6.6 or later",
+				err:    err,
+			}
+		}
 		if err != nil {
 			return err
 		}

@@ -120,6 +120,7 @@ func (f *follower) followModules(p *process) {
 	f.t.mu.Unlock()
 	f.t.attaching.Unlock()
 	_ = view.close() // it was only read
+	f.t.cfg.logDenied(p.target)
 	if err != nil && !processGone(p.target.PID) {
 		f.t.cfg.Logf("process %d: look for new allocators: %v", p.target.PID, err)
 	}

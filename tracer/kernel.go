@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -31,19 +30,11 @@ func (e *RequirementError) Error() string {
 
 func (e *RequirementError) Unwrap() error { return e.err }
 
-// capabilities that attaching takes, by their numbers in
-// include/uapi/linux/capability.h.
-var capabilities = []struct {
-	bit  uint
-	name string
-}{
-	{21, "CAP_SYS_ADMIN"},  // load BPF, open uprobes, read map_files
-	{19, "CAP_SYS_PTRACE"}, // read other users' /proc/PID/maps and root
-}
-
 // kernelFeatures is what differs between the kernels that are supported.
 type kernelFeatures struct {
 	version [3]int
+	// privileges are memtrace's own.
+	privileges privileges
 	// uprobeMulti: many uprobes by one link, since 6.6.
 	uprobeMulti bool
 	// cheapHash: a hash map that is allocated as it fills takes its memory from
@@ -76,14 +67,22 @@ func featuresFor(cfg Config) (kernelFeatures, error) {
 	}
 	k.uprobeMulti = k.uprobeMulti && !cfg.singleUprobes
 	k.unwindTables = k.unwindTables && !cfg.framePointers
+	k.privileges.remarks(cfg.GrowthOnly, cfg.Logf)
 	return k, k.findWays(cfg)
 }
+
+const kernelTypes = "/sys/kernel/btf/vmlinux"
 
 // checkKernel finds out what the kernel can do, and refuses where that is not
 // enough, with a *RequirementError.
 func checkKernel() (kernelFeatures, error) {
 	var k kernelFeatures
-	if err := checkCapabilities(); err != nil {
+	own, err := ownPrivileges()
+	if err == nil {
+		k.privileges = own
+		err = own.check()
+	}
+	if err != nil {
 		return k, err
 	}
 	var uts unix.Utsname
@@ -95,9 +94,9 @@ func checkKernel() (kernelFeatures, error) {
 	if !k.atLeast(5, 8) {
 		return k, &RequirementError{Needs: "Linux 5.8 or later", Remedy: "this is " + release}
 	}
-	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
+	if _, err := os.Stat(kernelTypes); err != nil {
 		return k, &RequirementError{
-			Needs:  "the kernel's type information, /sys/kernel/btf/vmlinux",
+			Needs:  "the kernel's type information, " + kernelTypes,
 			Remedy: "use a kernel built with CONFIG_DEBUG_INFO_BTF, or mount /sys",
 			err:    errors.Unwrap(err),
 		}
@@ -116,7 +115,11 @@ func checkKernel() (kernelFeatures, error) {
 func (k *kernelFeatures) findWays(cfg Config) error {
 	types, err := btf.LoadKernelSpec()
 	if err != nil {
-		return fmt.Errorf("read the kernel's type information: %w", err)
+		return &RequirementError{
+			Needs:  "the kernel's type information, " + kernelTypes,
+			Remedy: "it cannot be read: mount /sys anew",
+			err:    err,
+		}
 	}
 	k.lockTracepoint = !cfg.entryTracepoint && k.atLeast(5, 15) && parameters(types, "mmap_lock_acquire_returned") == 3
 	if k.lockTracepoint && k.unwindTables && !cfg.exitTracepoint {
@@ -194,24 +197,6 @@ func parseRelease(release string) (v [3]int) {
 	// What does not parse stays 0: "6.18-rc1" is 6.18.0.
 	fmt.Sscanf(release, "%d.%d.%d", &v[0], &v[1], &v[2])
 	return v
-}
-
-func checkCapabilities() error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return fmt.Errorf("read own capabilities: %w", err)
-	}
-	var missing []string
-	for _, c := range capabilities {
-		if data[c.bit/32].Effective&(1<<(c.bit%32)) == 0 {
-			missing = append(missing, c.name)
-		}
-	}
-	if len(missing) > 0 {
-		return &RequirementError{Needs: strings.Join(missing, " and "), Remedy: "run memtrace as root (sudo memtrace …)"}
-	}
-	return nil
 }
 
 // checkPIDNamespace refuses to run where the pids that the user types are not

@@ -9,7 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
-	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
 
 	"memtrace/bpf"
 	"memtrace/tracer/target"
@@ -203,9 +203,8 @@ func wakeMask(ringSize int) uint64 {
 
 // load puts the programs and maps into the kernel.
 func load(cfg Config, k kernelFeatures) (*programs, error) {
-	// Before 5.11 maps count against the locked memory limit.
-	if err := rlimit.RemoveMemlock(); err != nil {
-		return nil, fmt.Errorf("raise the locked memory limit: %w", err)
+	if err := k.allowLockedMemory(); err != nil {
+		return nil, err
 	}
 	spec, err := bpf.LoadMemtrace()
 	if err != nil {
@@ -280,6 +279,10 @@ const noPrealloc = 1 // BPF_F_NO_PREALLOC
 // explainLoad names the feature behind a refusal where there is one. What the verifier
 // says in many lines goes to logf.
 func explainLoad(err error, logf func(format string, args ...any)) error {
+	if errors.Is(err, unix.EMFILE) {
+		// Without descriptors no feature can be tried.
+		return fmt.Errorf("load the BPF programs: %w", err)
+	}
 	if e := features.HaveMapType(ebpf.RingBuf); errors.Is(e, ebpf.ErrNotSupported) {
 		return &RequirementError{Needs: "BPF ring buffers", Remedy: "use Linux 5.8 or later", err: e}
 	}

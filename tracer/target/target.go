@@ -43,6 +43,7 @@ type Target struct {
 	Objects []*Object
 
 	looked  map[FileID]bool
+	denied  []string
 	program *Object // with its entry point as the only probe
 }
 
@@ -180,7 +181,8 @@ func (t *Target) Update() ([]*Object, error) {
 func (t *Target) look(m *procfs.ProcMap, id FileID) error {
 	file, err := openMapped(t.PID, m)
 	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("open %s of process %d: %w: run memtrace as root", m.Pathname, t.PID, ErrNotPermitted)
+		t.denied = append(t.denied, m.Pathname)
+		return nil
 	}
 	if err != nil {
 		// A file that cannot be opened cannot be probed either; if it held the
@@ -195,6 +197,14 @@ func (t *Target) look(m *procfs.ProcMap, id FileID) error {
 	object.ID, object.Path = id, strings.TrimSuffix(m.Pathname, " (deleted)")
 	t.Objects = append(t.Objects, object)
 	return nil
+}
+
+// Denied returns the mapped files that memtrace may not read, each once. Allocators in
+// them were not found.
+func (t *Target) Denied() []string {
+	denied := t.denied
+	t.denied = nil
+	return denied
 }
 
 // noAllocator says what was looked for and where.
@@ -215,6 +225,10 @@ func (t *Target) noAllocator() error {
 	more := ""
 	if len(paths) > shown {
 		paths, more = paths[:shown], fmt.Sprintf(" and %d more", len(paths)-shown)
+	}
+	if len(t.denied) > 0 {
+		return fmt.Errorf("process %d (%s): %w: to read %s is %w: run memtrace as root, or with CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE",
+			t.PID, t.Command, ErrNoAllocator, strings.Join(t.denied, ", "), ErrNotPermitted)
 	}
 	return fmt.Errorf("process %d (%s): %w: no mapped program or library defines malloc (looked in %s%s)",
 		t.PID, t.Command, ErrNoAllocator, strings.Join(paths, ", "), more)

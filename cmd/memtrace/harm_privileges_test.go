@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/report"
+	"memtrace/tracer/testprog"
+)
+
+// leastCapabilities are those that a trace of another user's process takes.
+var leastCapabilities = []uintptr{unix.CAP_BPF, unix.CAP_PERFMON, unix.CAP_SYS_PTRACE}
+
+const nobody = 65534
+
+// privileged is memtrace's program, run by a user who has some capabilities alone.
+type privileged struct {
+	*exec.Cmd
+	stdout, stderr bytes.Buffer
+}
+
+func startPrivileged(t *testing.T, capabilities []uintptr, binary string, args ...string) *privileged {
+	t.Helper()
+	p := &privileged{Cmd: exec.Command(binary, args...)}
+	p.Stdout, p.Cmd.Stderr = &p.stdout, &p.stderr
+	p.SysProcAttr = &syscall.SysProcAttr{
+		Credential:  &syscall.Credential{Uid: nobody, Gid: nobody},
+		AmbientCaps: capabilities,
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if p.ProcessState == nil {
+			_ = p.Process.Kill()
+			_ = p.Wait()
+		}
+	})
+	return p
+}
+
+// end waits for the program and returns its exit code.
+func (p *privileged) end() int {
+	_ = p.Wait() // the state tells
+	return p.ProcessState.ExitCode()
+}
+
+// openDir returns a folder that every user can look into.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "memtrace-open-")
+	if err == nil {
+		err = os.Chmod(dir, 0o777)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// With three capabilities, or five where files were replaced, a trace is what it is as
+// root; each that is missing is named.
+func TestHarmPrivileges(t *testing.T) {
+	testprog.NeedRoot(t)
+	dir := openDir(t)
+	binary := buildMemtrace(t, dir)
+	program := filepath.Join(dir, "ways")
+	copyFile(t, testprog.Path(t, "ways"), program)
+
+	t.Run("least", func(t *testing.T) {
+		stderr := traceAsUser(t, dir, binary, program, leastCapabilities)
+		for _, name := range []string{"CAP_CHECKPOINT_RESTORE", "CAP_DAC_READ_SEARCH"} {
+			if strings.Count(stderr, name) != 1 {
+				t.Errorf("what is amiss without %s is to be said once:\n%s", name, stderr)
+			}
+		}
+	})
+	t.Run("replaced", func(t *testing.T) {
+		replaced := filepath.Join(dir, "replaced")
+		copyFile(t, program, replaced)
+		stderr := traceAsUser(t, dir, binary, replaced, append(slices.Clone(leastCapabilities), unix.CAP_CHECKPOINT_RESTORE, unix.CAP_DAC_READ_SEARCH))
+		if strings.Contains(stderr, "CAP_") || strings.Contains(stderr, "not permitted") {
+			t.Errorf("with all capabilities: %s", stderr)
+		}
+	})
+	t.Run("replaced, not to be read", func(t *testing.T) {
+		replaced := filepath.Join(dir, "replaced")
+		copyFile(t, program, replaced)
+		p := startReplaced(t, replaced)
+		m := startPrivileged(t, leastCapabilities, binary, "-d", "0.1", "-p", strconv.Itoa(p.PID()))
+		if code := m.end(); code != 0 || strings.Count(m.stderr.String(), replaced+" (deleted) is not permitted") != 1 {
+			t.Errorf("%d, said %q", code, m.stderr.String())
+		}
+	})
+	p := testprog.Command(t, exec.Command(program))
+	pid := strconv.Itoa(p.PID())
+	for i, name := range []string{"CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE"} {
+		for _, args := range [][]string{{"-p", pid}, {"grow", "-p", pid}} {
+			without := slices.Delete(slices.Clone(leastCapabilities), i, i+1)
+			m := startPrivileged(t, without, binary, append(args, "-d", "0.1")...)
+			if code := m.end(); code != int(exitError) || m.stdout.Len() > 0 ||
+				!strings.HasPrefix(m.stderr.String(), "memtrace: needs "+name+" (") || strings.Count(m.stderr.String(), "\n") != 1 {
+				t.Errorf("memtrace %v without %s: %d, said %q", args, name, code, m.stderr.String())
+			}
+		}
+	}
+	for _, tc := range []struct {
+		args         []string
+		capabilities []uintptr
+		fails        bool
+	}{
+		{[]string{"grow", "-d", "0.1", "-p", pid}, leastCapabilities, false},
+		{[]string{"regions", "-d", "0.1", "-p", pid}, []uintptr{unix.CAP_SYS_PTRACE}, false},
+		{[]string{"regions", "-d", "0.1", "-p", pid}, nil, true},
+		{[]string{"system"}, nil, false},
+	} {
+		m := startPrivileged(t, tc.capabilities, binary, tc.args...)
+		code := m.end()
+		if tc.fails && (code != int(exitError) || !strings.Contains(m.stderr.String(), "CAP_SYS_PTRACE")) {
+			t.Errorf("memtrace %v: %d, said %q", tc.args, code, m.stderr.String())
+		}
+		if !tc.fails && (code != 0 || m.stdout.Len() == 0) {
+			t.Errorf("memtrace %v: %d, said %q", tc.args, code, m.stderr.String())
+		}
+	}
+}
+
+// startReplaced starts a program and, where it is called so, replaces its file then.
+func startReplaced(t *testing.T, program string) *testprog.Program {
+	t.Helper()
+	p := testprog.Command(t, exec.Command(program))
+	if filepath.Base(program) == "replaced" {
+		if err := os.Remove(program); err != nil {
+			t.Fatal(err)
+		}
+		copyFile(t, "/bin/true", program)
+	}
+	return p
+}
+
+// traceAsUser compares what a user with some capabilities alone sees of a program with
+// the program's own ledger. It returns memtrace's messages.
+func traceAsUser(t *testing.T, dir, binary, program string, capabilities []uintptr) string {
+	t.Helper()
+	p := startReplaced(t, program)
+	ready := filepath.Join(dir, "ready")
+	_ = os.Remove(ready)
+	m := startPrivileged(t, capabilities, binary,
+		"--exact", "-f", "json", "-T", "0", "--older", "0", "--ready-file", ready, "-p", strconv.Itoa(p.PID()))
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(ready); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("memtrace is not ready")
+		}
+	}
+	ledger := p.Work()
+	_ = m.Process.Signal(os.Interrupt)
+	if code := m.end(); code != 0 {
+		t.Fatalf("memtrace ended with %d: %s", code, m.stderr.String())
+	}
+	var r report.Report
+	if err := json.Unmarshal(m.stdout.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, &r, ledger)
+	return m.stderr.String()
+}

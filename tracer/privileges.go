@@ -1,0 +1,111 @@
+package tracer
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/target"
+)
+
+// capability is one that memtrace makes use of.
+type capability struct {
+	bit  uint // its number in include/uapi/linux/capability.h
+	name string
+	// inAdmin: CAP_SYS_ADMIN stands for it, as it did before there was one of its own.
+	inAdmin bool
+	// what it is for, or what is wanting without it.
+	what string
+}
+
+const (
+	sysAdmin = 21 // CAP_SYS_ADMIN
+	// inGrowth is the number of those of usefulCapabilities that bear on a trace of
+	// growth alone.
+	inGrowth = 1
+)
+
+// neededCapabilities are those without which there is no trace.
+var neededCapabilities = []capability{
+	{39, "CAP_BPF", true, "to load BPF programs"},
+	{38, "CAP_PERFMON", true, "to attach them"},
+	{19, "CAP_SYS_PTRACE", false, "to read what processes map and hold"},
+}
+
+// usefulCapabilities are those without which a trace shows less.
+var usefulCapabilities = []capability{
+	{sysAdmin, "CAP_SYS_ADMIN", false, "huge pages count as small ones where it is said what is in memory"},
+	{40, "CAP_CHECKPOINT_RESTORE", true, "files that were replaced since a process mapped them cannot be read"},
+	{2, "CAP_DAC_READ_SEARCH", false, "files of others that are not for everyone cannot be read"},
+}
+
+// privileges are the capabilities in force.
+type privileges uint64
+
+// ownPrivileges are memtrace's.
+func ownPrivileges() (privileges, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, fmt.Errorf("read own capabilities: %w", err)
+	}
+	return privileges(data[1].Effective)<<32 | privileges(data[0].Effective), nil
+}
+
+func (p privileges) has(c capability) bool {
+	return p&(1<<c.bit) != 0 || c.inAdmin && p&(1<<sysAdmin) != 0
+}
+
+// check returns a *RequirementError that names what is wanting of what is needed.
+func (p privileges) check() error {
+	var missing []string
+	for _, c := range neededCapabilities {
+		if !p.has(c) {
+			missing = append(missing, fmt.Sprintf("%s (%s)", c.name, c.what))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return &RequirementError{
+		Needs:  strings.Join(missing, " and "),
+		Remedy: "run memtrace as root (sudo memtrace …), or with these capabilities",
+	}
+}
+
+// remarks says what a trace, of growth alone or not, does without.
+func (p privileges) remarks(growth bool, logf func(format string, args ...any)) {
+	list := usefulCapabilities
+	if !growth {
+		list = list[inGrowth:]
+	}
+	for _, c := range list {
+		if !p.has(c) {
+			logf("without %s %s", c.name, c.what)
+		}
+	}
+}
+
+// allowLockedMemory raises the limit against which BPF maps count before Linux 5.11.
+func (k kernelFeatures) allowLockedMemory() error {
+	if k.atLeast(5, 11) {
+		return nil
+	}
+	unlimited := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unlimited); err != nil {
+		return &RequirementError{
+			Needs:  "CAP_SYS_RESOURCE before Linux 5.11 (to lock memory for BPF maps)",
+			Remedy: "run memtrace as root (sudo memtrace …), or raise the limit (ulimit -l unlimited)",
+			err:    err,
+		}
+	}
+	return nil
+}
+
+// logDenied says which files of a process may not be read, each once.
+func (c *Config) logDenied(t *target.Target) {
+	for _, path := range t.Denied() {
+		c.Logf("process %d: to read %s is not permitted; should an allocator be in it, its allocations are not traced", t.PID, path)
+	}
+}
