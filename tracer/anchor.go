@@ -3,7 +3,6 @@ package tracer
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
@@ -34,9 +33,10 @@ type anchor struct {
 
 // newAnchor is called before any probe is there.
 func newAnchor() (*anchor, error) {
-	fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	// Of a kind that takes no file.
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("reserve a descriptor in %s: %w", os.DevNull, err)
+		return nil, fmt.Errorf("reserve a descriptor: %w", err)
 	}
 	return &anchor{fd: fd}, nil
 }

@@ -23,9 +23,10 @@ const (
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
-	// A closed pipe is reported as any other error of writing is. The signal is
-	// caught, not ignored: a launched command would inherit that.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// A closed pipe, and a file that may not grow, are reported as any other error of
+	// writing is. The signals are caught, not ignored: a launched command would inherit
+	// that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		<-signals

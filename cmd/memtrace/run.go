@@ -19,6 +19,11 @@ import (
 // run is memtrace. Reports go to stdout, everything else to stderr. It ends
 // with a final report when ctx is done.
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) exitCode {
+	// Before anything that takes a descriptor or a thread.
+	if err := checkSurroundings(fewFiles); err != nil {
+		sayError(stderr, err)
+		return exitError
+	}
 	if c := findSubcommand(args); c != nil {
 		return c.start(ctx, args[1:], stdout, stderr)
 	}
@@ -84,6 +89,9 @@ type session struct {
 }
 
 func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitCode, err error) {
+	if err := checkSurroundings(traceFiles); err != nil {
+		return exitError, err
+	}
 	out, err := openOutput(s.options, stdout)
 	if err != nil {
 		return exitError, err
@@ -95,7 +103,7 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 	}()
 	s.out = out
 	if err := s.open(); err != nil {
-		return exitError, err
+		return exitError, explainLimit(err)
 	}
 	defer func() { _ = s.tracer.Close() }()
 	if err := s.announce(); err != nil {
