@@ -35,8 +35,10 @@ type process struct {
 	pidfd int
 	// exited: its last thread has passed the exit tracepoint, at time endMono
 	// (ns of CLOCK_MONOTONIC).
-	exited   bool
-	endMono  uint64
+	exited  bool
+	endMono uint64
+	// status is what it ended with, as far as an event told; 0 is also what exit(0) is.
+	status   unix.WaitStatus
 	children uint64
 }
 

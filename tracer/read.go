@@ -307,6 +307,7 @@ func (r *ringReader) applyLifecycle(ev *event.Event) {
 		p.faults.reset(int(ev.PID))
 	case event.Exit:
 		p.exited, p.endMono = true, ev.Time
+		p.status = unix.WaitStatus(ev.Addr)
 	}
 	if r.windowed {
 		p.sample.Apply(ev)

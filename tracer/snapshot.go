@@ -149,6 +149,9 @@ func (p *process) describe() report.Target {
 	if o := p.target.Allocator(); o != nil {
 		r.Allocator, r.Libc = string(o.Family), o.Path
 	}
+	if p.exited {
+		r.ExitSignal, r.ExitStatus = describeEnd(p.status)
+	}
 	return r
 }
 
@@ -194,6 +197,9 @@ func (f *found) judge(t *Tracer, p *process) {
 	}
 	if h.Evicted > 0 {
 		note("%d blocks were handed out again although no free of them was seen.", h.Evicted)
+	}
+	if p.exited && trapped(p.status) && f.growth == nil {
+		f.notes = append(f.notes, whyTrapped)
 	}
 	if p.children > 0 {
 		note("The process forked %d times; its children are not traced (trace them with -p).", p.children)

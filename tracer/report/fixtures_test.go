@@ -112,7 +112,7 @@ func incomplete() *Report {
 
 func exited() *Report {
 	r := typical()
-	r.Target.Exited = true
+	r.Target.Exited, r.Target.ExitSignal = true, "SIGABRT"
 	r.OlderSeconds = 0
 	r.Young = Sum{}
 	r.Stacks = r.Stacks[3:]

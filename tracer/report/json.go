@@ -60,7 +60,7 @@ func representableFrames(frames []Frame) []Frame {
 
 // representable returns a copy of t whose strings fit into JSON.
 func (t Target) representable() Target {
-	for _, s := range []*string{&t.Command, &t.Exe, &t.Allocator, &t.Libc} {
+	for _, s := range []*string{&t.Command, &t.Exe, &t.Allocator, &t.Libc, &t.ExitSignal} {
 		*s = bounded(*s)
 	}
 	return t

@@ -59,6 +59,10 @@ type Target struct {
 	Allocator string `json:"allocator"`
 	Libc      string `json:"libc"`
 	Exited    bool   `json:"exited"`
+	// ExitSignal is the name of the signal that ended the process, empty if none did.
+	// ExitStatus is what it gave to exit, 0 to 255.
+	ExitSignal string `json:"exit_signal,omitempty"`
+	ExitStatus int    `json:"exit_status,omitempty"`
 	// Modules are the mapped files that Stacks refer to, for the pprof form.
 	Modules []Module `json:"-"`
 }

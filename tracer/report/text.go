@@ -145,7 +145,7 @@ func (p *printer) events(r *Report, opt TextOptions) {
 // trouble writes what limits the figures below, if anything does.
 func (p *printer) trouble(r *Report) {
 	if r.Target.Exited {
-		text := "process exited"
+		text := r.Target.ended()
 		if r.Young.Blocks == 0 {
 			text += ": everything allocated while traced and never freed is shown"
 		}

@@ -58,7 +58,7 @@ func (p *printer) watched(r *Report) {
 	}
 	p.flow(span{}, 0, " ", joined(",", items)...)
 	if r.Target.Exited {
-		p.paragraph(span{}, "process exited", plain)
+		p.paragraph(span{}, r.Target.ended(), plain)
 	}
 }
 

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"memtrace/tracer/testprog"
+)
+
+// A report says how the process ended: by which signal above all, since probes and a
+// debugger beside them can be what sent it.
+func TestHarmEnd(t *testing.T) {
+	testprog.NeedRoot(t)
+	for _, tc := range []struct {
+		how, signal string
+		status      int
+		more        []string
+	}{
+		{how: "exit 0"},
+		{how: "exit 3", status: 3},
+		{how: "signal 5", signal: "SIGTRAP"},
+		{how: "signal 4", signal: "SIGILL", more: budget},
+		{how: "signal 6", signal: "SIGABRT"},
+		{how: "signal 40", signal: "signal 40"},
+	} {
+		t.Run(tc.how, func(t *testing.T) {
+			p := testprog.Command(t, exec.Command(harmProgram(t, "ends")))
+			m := startMemtrace(t, append(tc.more, "-p", strconv.Itoa(p.PID()))...)
+			p.Say(tc.how)
+			if code := m.wait(); code != exitOK {
+				t.Fatalf("memtrace ended with %d: %s", code, m.stderr.String())
+			}
+			target := m.reports()[0].Target
+			if !target.Exited || target.ExitSignal != tc.signal || target.ExitStatus != tc.status {
+				t.Errorf("%+v, want signal %q and status %d", target, tc.signal, tc.status)
+			}
+		})
+	}
+}
