@@ -1,8 +1,10 @@
 // Package procmem reads the memory of a running process from outside, many small
-// pieces at a time. Nothing is stopped and nothing is changed: pages that are not
-// there are not read, since that would map zero pages into the process, or wait
-// for a user space that answers page faults (userfaultfd, FUSE) and may choose not
-// to.
+// pieces at a time. Nothing is stopped and nothing is changed.
+//
+// It reads by /proc/PID/mem: process_vm_readv has the kernel copy every page that
+// the process still shares with a parent or child that forked, for good. And it reads
+// no page that is not there, since that would map zero pages into the process, or wait
+// for a user space that answers page faults (userfaultfd, FUSE) and may choose not to.
 package procmem
 
 import (
@@ -15,12 +17,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Span is a piece of memory to read.
+// Span is a piece of memory to read. It is read only where all its pages are there.
 type Span struct {
 	Addr uint64
 	Buf  []byte
-	// Own: the address is that of a module's data. Others come from the process's
-	// memory, and are read only where a page is there.
+	// Own: it is data of a module that the process has written to, and is to be read
+	// only where that shows. A file that was mapped over it does not pass for it.
 	Own bool
 	// OK is set where all of it was read, Absent where it was not because there
 	// is no page.
@@ -30,55 +32,84 @@ type Span struct {
 // Word returns the little-endian word at an offset.
 func (s *Span) Word(off uint64) uint64 { return binary.LittleEndian.Uint64(s.Buf[off:]) }
 
-// Memory is the address space of a process. It is not safe for concurrent use.
+// Memory is an address space: that which the process has when it is opened. After an
+// exec nothing of it can be read any more. It is not safe for concurrent use.
 type Memory struct {
-	process *os.Process // a pidfd: tells when the pid is another's
-	pagemap *os.File
-	// there is which pages are there, 64 to a word, of those asked for in this
-	// snapshot.
-	there map[uint64]uint64
+	process      *os.Process // a pidfd: tells that the process has ended
+	mem, pagemap int
+	// groups is what is known of pages in this snapshot, by the number of the first
+	// over 64.
+	groups map[uint64]group
 
 	// Kept from one reading to the next.
 	ready   []*Span
-	local   []unix.Iovec
-	remote  []unix.RemoteIovec
-	gaps    []int
 	entries [64 * 8]byte
-	dropped [maxGap]byte
+	buf     [bufSize]byte
 }
 
-// Open needs the permissions of ptrace to be of use.
+// group is which of 64 pages are there, and which are the process's own: not a file's
+// and not shared memory.
+type group struct{ there, own uint64 }
+
+// bufSize is the most that is read at once for several spans.
+const bufSize = 64 << 10
+
+// Open needs the permissions of ptrace.
 func Open(pid int) (*Memory, error) {
 	process, err := os.FindProcess(pid)
 	if err != nil {
 		return nil, err
 	}
-	pagemap, err := os.Open(fmt.Sprintf("/proc/%d/pagemap", pid))
+	m, err := openIn(unix.AT_FDCWD, fmt.Sprintf("/proc/%d/", pid))
+	if err == nil {
+		m.process = process
+		err = m.Alive() // the number had not passed to another process
+	}
 	if err != nil {
 		_ = process.Release() // the first error tells
-		return nil, fmt.Errorf("read the pages of process %d: %w", pid, err)
+		return nil, fmt.Errorf("read the memory of process %d: %w", pid, err)
 	}
-	return &Memory{process: process, pagemap: pagemap, there: make(map[uint64]uint64)}, nil
+	return m, nil
+}
+
+// OpenIn opens the address space of the process whose folder in /proc is open. Its
+// Alive tells nothing.
+func OpenIn(folder int) (*Memory, error) { return openIn(folder, "") }
+
+func openIn(folder int, prefix string) (*Memory, error) {
+	mem, err := unix.Openat(folder, prefix+"mem", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	pagemap, err := unix.Openat(folder, prefix+"pagemap", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		_ = unix.Close(mem) // the first error tells
+		return nil, err
+	}
+	return &Memory{mem: mem, pagemap: pagemap, groups: make(map[uint64]group)}, nil
 }
 
 // Close releases what Open took.
 func (m *Memory) Close() error {
-	return errors.Join(m.process.Release(), m.pagemap.Close())
+	err := errors.Join(unix.Close(m.mem), unix.Close(m.pagemap))
+	if m.process != nil {
+		err = errors.Join(err, m.process.Release())
+	}
+	return err
 }
 
-// Alive ends a snapshot. It returns an error where the process has ended: what
-// was read before is of this process if it has not, and of no other with the
-// same pid.
+// Alive ends a snapshot: what is known of pages is forgotten. It returns an error where
+// the process has ended.
 func (m *Memory) Alive() error {
-	clear(m.there)
+	clear(m.groups)
+	if m.process == nil {
+		return nil
+	}
 	if err := m.process.Signal(syscall.Signal(0)); err != nil {
 		return fmt.Errorf("process %d: %w", m.process.Pid, err)
 	}
 	return nil
 }
-
-// maxVectors is the most that process_vm_readv takes at once (UIO_MAXIOV).
-const maxVectors = 1024
 
 // Read fills the spans that can be read and marks them.
 func (m *Memory) Read(spans []Span) {
@@ -89,83 +120,82 @@ func (m *Memory) Read(spans []Span) {
 		if len(s.Buf) == 0 || s.Addr+uint64(len(s.Buf)) < s.Addr {
 			continue
 		}
-		if s.Absent = !s.Own && !m.present(s); !s.Absent {
+		if s.Absent = !m.present(s); !s.Absent {
 			m.ready = append(m.ready, s)
 		}
 	}
 	for ready := m.ready; len(ready) > 0; {
-		ready = ready[m.readSome(ready):]
+		n := joined(ready)
+		if n == 1 {
+			ready[0].OK = m.readAt(ready[0].Buf, ready[0].Addr) == len(ready[0].Buf)
+		} else {
+			m.readTogether(ready[:n])
+		}
+		ready = ready[n:]
 	}
 }
 
-// maxGap is how many bytes between two spans are read and dropped rather than
-// start anew for the second: finding a page costs the kernel more.
-const maxGap = 1024
-
-// readSome reads the first spans, as many as one call takes and as can be read,
-// and returns how many it is done with.
-func (m *Memory) readSome(ready []*Span) (done int) {
+// joined returns how many of the first spans are worth reading at once: as long as each
+// begins behind the one before, in the page that this ends in or in the next. A call costs
+// the kernel more than to copy a page, and between the spans there are no other pages.
+func joined(ready []*Span) (n int) {
 	page := uint64(os.Getpagesize())
-	m.local, m.remote, m.gaps = m.local[:0], m.remote[:0], m.gaps[:0]
-	var end uint64
-	for _, s := range ready {
-		if len(m.local)+2 > maxVectors {
+	start := ready[0].Addr
+	for end := start; n < len(ready); n++ {
+		s := ready[n]
+		if n > 0 && (s.Addr < end || s.Addr/page > (end-1)/page+1) {
 			break
 		}
-		gap := 0
-		if s.Addr >= end && s.Addr-end <= maxGap && end > 0 && (end-1)/page == s.Addr/page {
-			gap = int(s.Addr - end)
-			m.remote[len(m.remote)-1].Len += gap + len(s.Buf)
-		} else {
-			m.remote = append(m.remote, unix.RemoteIovec{Base: uintptr(s.Addr), Len: len(s.Buf)})
+		if end = s.Addr + uint64(len(s.Buf)); end-start > bufSize {
+			break
 		}
-		if gap > 0 {
-			m.local = append(m.local, vector(m.dropped[:gap]))
-		}
-		m.local = append(m.local, vector(s.Buf))
-		m.gaps = append(m.gaps, gap)
-		end = s.Addr + uint64(len(s.Buf))
 	}
-	n, err := unix.ProcessVMReadv(m.process.Pid, m.local, m.remote, 0)
-	if err != nil {
-		n = 0
-	}
-	for i, gap := range m.gaps {
-		if n -= gap + len(ready[i].Buf); n < 0 {
-			return i + 1 // the call ends at the first span that it cannot read
-		}
-		ready[i].OK = true
-	}
-	return len(m.gaps)
+	return max(n, 1)
 }
 
-func vector(buf []byte) unix.Iovec {
-	v := unix.Iovec{Base: &buf[0]}
-	v.SetLen(len(buf))
-	return v
+// readTogether reads what spans lie in.
+func (m *Memory) readTogether(spans []*Span) {
+	start, last := spans[0].Addr, spans[len(spans)-1]
+	n := m.readAt(m.buf[:last.Addr+uint64(len(last.Buf))-start], start)
+	for _, s := range spans {
+		off := int(s.Addr - start)
+		if s.OK = off+len(s.Buf) <= n; s.OK {
+			copy(s.Buf, m.buf[off:])
+		}
+	}
 }
 
-const (
-	// Bits of a word of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
-	pagePresent, pageSwapped = 1 << 63, 1 << 62
-	// pageGuard (from 6.15) says that a page is none: glibc 2.42 guards stacks so.
-	pageGuard = 1 << 58
-)
+// readAt returns how much it read.
+func (m *Memory) readAt(buf []byte, addr uint64) (n int) {
+	for n < len(buf) {
+		got, err := unix.Pread(m.mem, buf[n:], int64(addr)+int64(n))
+		if err == unix.EINTR {
+			continue
+		}
+		if got <= 0 {
+			break
+		}
+		n += got
+	}
+	return n
+}
 
-// present reports whether all pages of a span are in memory or swapped out.
-// Reading others would make the kernel map zero pages into the process, or
-// wait for a user space that answers page faults (userfaultfd, FUSE) and may
-// choose not to.
+// present reports whether all pages of a span are there, and if need be are the
+// process's own.
 func (m *Memory) present(s *Span) bool {
 	page := uint64(os.Getpagesize())
 	first, last := s.Addr/page, (s.Addr+uint64(len(s.Buf))-1)/page
 	for ; first <= last; first++ {
-		group, asked := m.there[first/64]
-		if !asked {
-			group = m.readGroup(first / 64)
-			m.there[first/64] = group
+		g, known := m.groups[first/64]
+		if !known {
+			g = m.readGroup(first / 64)
+			m.groups[first/64] = g
 		}
-		if group>>(first%64)&1 == 0 {
+		pages := g.there
+		if s.Own {
+			pages = g.own
+		}
+		if pages>>(first%64)&1 == 0 {
 			return false
 		}
 	}
@@ -173,14 +203,16 @@ func (m *Memory) present(s *Span) bool {
 }
 
 // readGroup asks for 64 pages at once: it costs about as much as for one.
-func (m *Memory) readGroup(group uint64) (there uint64) {
-	entries := &m.entries
-	n, _ := m.pagemap.ReadAt(entries[:], int64(group*uint64(len(entries)))) // what is there serves
-	for i := 0; i+8 <= n; i += 8 {
-		entry := binary.LittleEndian.Uint64(entries[i:])
-		if entry&(pagePresent|pageSwapped) != 0 && entry&pageGuard == 0 {
-			there |= 1 << (i / 8)
+func (m *Memory) readGroup(number uint64) (g group) {
+	n := m.Pages(number*64*uint64(os.Getpagesize()), m.entries[:])
+	for i := range n {
+		entry := Page(binary.LittleEndian.Uint64(m.entries[8*i:]))
+		if entry.There() {
+			g.there |= 1 << i
+			if entry&pageOfFile == 0 {
+				g.own |= 1 << i
+			}
 		}
 	}
-	return there
+	return g
 }

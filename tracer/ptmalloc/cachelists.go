@@ -255,10 +255,16 @@ func (c *Checker) learnKey() {
 	binary.LittleEndian.PutUint64(want[:], key)
 	for _, d := range c.h.Layout.tls.data {
 		const most = 1 << 20
-		buf := make([]byte, min(d.size, most))
-		r := reader{mem: c.rd.mem}
-		r.spans = append(r.spans, span{Addr: c.h.bias + d.start, Buf: buf, Own: true})
-		if r.read(); r.spans[0].OK && bytes.Contains(buf, want[:]) {
+		c.rd.reset()
+		start := c.h.bias + d.start
+		for end := start + min(d.size, most); start < end; {
+			// Pages without anything written to them are left out.
+			n := min(end, start&^(pageSize-1)+pageSize) - start
+			c.rd.askOwn(start, int(n))
+			start += n
+		}
+		c.rd.read()
+		if slices.ContainsFunc(c.rd.spans, func(s span) bool { return s.OK && bytes.Contains(s.Buf, want[:]) }) {
 			k.key = key
 			return
 		}

@@ -1,6 +1,6 @@
 // Package ptmalloc knows glibc's malloc: how it marks a chunk, when it serves
 // a request by a mapping of its own, and where a process keeps the state of
-// its allocator. It reads that state from outside, by process_vm_readv, while
+// its allocator. It reads that state from outside, by /proc/PID/mem, while
 // the process runs: nothing is stopped, nothing is written.
 //
 //   - Header, ChunkSize, OverThreshold and Serve are the rules for one block.

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/procmem"
 )
 
 // Flags of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h).
@@ -57,7 +59,7 @@ func (f *Folios) word(fd int, index uint64) uint64 {
 
 // Present reports whether the page of addr is in memory.
 func (f *Folios) Present(addr uint64) bool {
-	return f.word(f.pagemap, addr/uint64(os.Getpagesize()))&pagePresent != 0
+	return procmem.Page(f.word(f.pagemap, addr/uint64(os.Getpagesize()))).Resident()
 }
 
 // Size is the bytes of the page of addr as the kernel has allocated it: more than a
@@ -66,7 +68,7 @@ func (f *Folios) Size(addr uint64) uint64 {
 	page := uint64(os.Getpagesize())
 	word := f.word(f.pagemap, addr/page)
 	frame := word & frameMask
-	if word&pagePresent == 0 || frame == 0 || f.flags < 0 || f.word(f.flags, frame)&thpPage == 0 {
+	if !procmem.Page(word).Resident() || frame == 0 || f.flags < 0 || f.word(f.flags, frame)&thpPage == 0 {
 		return page
 	}
 	first := frame &^ (mostPages - 1)

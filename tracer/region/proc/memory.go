@@ -4,63 +4,55 @@ import (
 	"encoding/binary"
 	"os"
 
-	"golang.org/x/sys/unix"
+	"memtrace/tracer/procmem"
 )
 
-const (
-	pagePresent = 1 << 63 // of a word of pagemap: in memory
-	pageSwapped = 1 << 62
-	// pagesAtOnce is how many words of pagemap are read at a time.
-	pagesAtOnce = 4096
-)
+// pagesAtOnce is how many words of pagemap are read at a time.
+const pagesAtOnce = 4096
 
-// pages fills words with pagemap's, from the page of addr on.
-func (p *Process) pages(addr uint64, words []byte) int {
-	if p.pagemap < 0 {
-		fd, err := p.open("pagemap")
-		if err != nil {
-			return 0
-		}
-		p.pagemap = fd
+// space returns the address space that the process has had since the last look at its
+// mappings, nil if it cannot be opened.
+func (p *Process) space() *procmem.Memory {
+	if p.memory == nil {
+		p.memory, _ = procmem.OpenIn(p.dir) // the process may have gone
 	}
-	n, err := unix.Pread(p.pagemap, words, int64(addr/uint64(os.Getpagesize())*8))
-	if err != nil {
-		return 0
-	}
-	return n / 8
+	return p.memory
 }
 
-func (p *Process) closePagemap() {
-	if p.pagemap >= 0 {
-		_ = unix.Close(p.pagemap)
-		p.pagemap = -1
+func (p *Process) closeMemory() {
+	if p.memory != nil {
+		_ = p.memory.Close() // it was only read
+		p.memory = nil
 	}
 }
 
 // Read implements region.Source. Memory that was never touched is left alone:
 // reading it would give the process page tables, and holds nothing.
 func (p *Process) Read(addr uint64, b []byte) bool {
-	var word [8]byte
-	if p.pages(addr, word[:]) == 1 && binary.LittleEndian.Uint64(word[:])&(pagePresent|pageSwapped) == 0 {
+	m := p.space()
+	if m == nil {
 		return false
 	}
-	local := []unix.Iovec{{Base: &b[0], Len: uint64(len(b))}}
-	remote := []unix.RemoteIovec{{Base: uintptr(addr), Len: len(b)}}
-	n, err := unix.ProcessVMReadv(p.PID, local, remote, 0)
-	return err == nil && n == len(b)
+	spans := []procmem.Span{{Addr: addr, Buf: b}}
+	m.Read(spans)
+	return spans[0].OK
 }
 
 // Present implements region.Source.
 func (p *Process) Present(start, end uint64) (bytes uint64, ok bool) {
+	m := p.space()
+	if m == nil {
+		return 0, false
+	}
 	size := uint64(os.Getpagesize())
 	buf := make([]byte, 8*min(pagesAtOnce, (end-start)/size))
 	for addr := start; addr < end; {
-		n := p.pages(addr, buf[:8*min(pagesAtOnce, (end-addr)/size)])
+		n := m.Pages(addr, buf[:8*min(pagesAtOnce, (end-addr)/size)])
 		if n == 0 {
 			return 0, false
 		}
 		for i := range n {
-			if binary.LittleEndian.Uint64(buf[8*i:])&pagePresent != 0 {
+			if procmem.Page(binary.LittleEndian.Uint64(buf[8*i:])).Resident() {
 				bytes += size
 			}
 		}

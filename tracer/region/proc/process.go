@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/procmaps"
+	"memtrace/tracer/procmem"
 	"memtrace/tracer/region"
 )
 
@@ -36,7 +37,7 @@ type Process struct {
 	pidText string
 	scanner procmaps.Scanner
 	buf     []byte
-	pagemap int // -1 if not open
+	memory  *procmem.Memory // nil if not open
 	threads map[int]thread
 	seen    uint64
 	facts   region.Facts
@@ -48,7 +49,7 @@ var _ region.Source = (*Process)(nil)
 // not be looked at, and with ErrNoProcess, ErrKernelThread, ErrThread or
 // ErrExiting.
 func Open(pid int) (_ *Process, err error) {
-	p := &Process{PID: pid, pidText: strconv.Itoa(pid), pagemap: -1, threads: make(map[int]thread)}
+	p := &Process{PID: pid, pidText: strconv.Itoa(pid), threads: make(map[int]thread)}
 	p.dir, err = unix.Open("/proc/"+p.pidText, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOENT):
@@ -65,7 +66,7 @@ func Open(pid int) (_ *Process, err error) {
 
 // Close closes what is open.
 func (p *Process) Close() error {
-	p.closePagemap()
+	p.closeMemory()
 	return unix.Close(p.dir)
 }
 

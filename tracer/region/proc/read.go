@@ -100,7 +100,7 @@ func (p *Process) Maps(f func(*procmaps.Mapping)) error { return p.scan("maps", 
 func (p *Process) Smaps(f func(*procmaps.Mapping)) error { return p.scan("smaps", f) }
 
 func (p *Process) scan(name string, f func(*procmaps.Mapping)) error {
-	p.closePagemap() // of the program before, perhaps
+	p.closeMemory() // of the program before, perhaps
 	fd, err := p.open(name)
 	if err != nil {
 		return err

@@ -1,0 +1,36 @@
+package procmem
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Page is what the kernel tells of a page: a word of /proc/PID/pagemap
+// (Documentation/admin-guide/mm/pagemap.rst).
+type Page uint64
+
+const (
+	pagePresent, pageSwapped = 1 << 63, 1 << 62
+	// pageOfFile: it is a file's, or shared memory.
+	pageOfFile = 1 << 61
+	// pageGuard (from 6.15) says that a page is none: glibc 2.42 guards stacks so.
+	pageGuard = 1 << 58
+)
+
+// Resident reports whether a page is in memory.
+func (p Page) Resident() bool { return p&pagePresent != 0 }
+
+// There reports whether a page has content: in memory, or swapped out. To read another
+// one has the kernel fill it.
+func (p Page) There() bool { return p&(pagePresent|pageSwapped) != 0 && p&pageGuard == 0 }
+
+// Pages fills words, 8 bytes each, with the Pages from that of addr on, little-endian,
+// and returns how many there are.
+func (m *Memory) Pages(addr uint64, words []byte) int {
+	n, err := unix.Pread(m.pagemap, words, int64(addr/uint64(os.Getpagesize())*8))
+	if err != nil {
+		return 0
+	}
+	return n / 8
+}
