@@ -112,6 +112,8 @@ struct counters {
 	__u64 cut_bad_stack;
 	__u64 cut_depth;
 	__u64 lost_fault; /* faults that samples without room stood for */
+	/* Threads first seen with a signal stack above their own, see look_for_signal_stack. */
+	__u64 high_signal_stack;
 };
 
 #endif

@@ -3,8 +3,28 @@
 #ifndef MEMTRACE_KERNEL_H
 #define MEMTRACE_KERNEL_H
 
+/* Where uprobes have their code in a process; return probes return to its beginning. */
+struct xol_area {
+	unsigned long vaddr;
+} __attribute__((preserve_access_index));
+
+struct uprobes_state {
+	struct xol_area *xol_area;
+} __attribute__((preserve_access_index));
+
 struct mm_struct {
 	unsigned long start_brk, brk;
+	struct uprobes_state uprobes_state;
+} __attribute__((preserve_access_index));
+
+/* A return probe that waits for its call to return; stack is where that is to return to. */
+struct return_instance {
+	unsigned long stack;
+	struct return_instance *next;
+} __attribute__((preserve_access_index));
+
+struct uprobe_task {
+	struct return_instance *return_instances;
 } __attribute__((preserve_access_index));
 
 struct signal_struct {
@@ -19,6 +39,9 @@ struct task_struct {
 	int exit_code;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
+	struct uprobe_task *utask;
+	unsigned long sas_ss_sp, sas_ss_size; /* the stack of sigaltstack(2) */
+	unsigned int sas_ss_flags;
 } __attribute__((preserve_access_index));
 
 /* Work that a task does on its way back to user mode, of a map's value. */

@@ -14,21 +14,22 @@ import (
 )
 
 type MemtraceCounters struct {
-	_              structs.HostLayout
-	LostAlloc      uint64
-	LostAllocBytes uint64
-	LostFree       uint64
-	LostStack      uint64
-	LostMmap       uint64
-	LostThread     uint64
-	Stale          uint64
-	GapTime        uint64
-	Spilled        uint64
-	CutNoRule      uint64
-	CutBadRule     uint64
-	CutBadStack    uint64
-	CutDepth       uint64
-	LostFault      uint64
+	_               structs.HostLayout
+	LostAlloc       uint64
+	LostAllocBytes  uint64
+	LostFree        uint64
+	LostStack       uint64
+	LostMmap        uint64
+	LostThread      uint64
+	Stale           uint64
+	GapTime         uint64
+	Spilled         uint64
+	CutNoRule       uint64
+	CutBadRule      uint64
+	CutBadStack     uint64
+	CutDepth        uint64
+	LostFault       uint64
+	HighSignalStack uint64
 }
 
 type MemtraceEventHeader struct {
@@ -127,6 +128,7 @@ type MemtraceThread struct {
 	Old          uint64
 	Out          uint64
 	Freed        uint64
+	ReturnTo     uint64
 	Function     uint32
 	Spilled      uint32
 	Slot         uint32
@@ -134,6 +136,8 @@ type MemtraceThread struct {
 	Generation   uint32
 	Walking      uint32
 	HeapsVersion uint32
+	Nested       uint32
+	Autodisarm   uint32
 	Pad          uint32
 	BrkStart     uint64
 	BrkEnd       uint64
@@ -196,6 +200,7 @@ const (
 	MemtraceMapMemos                = "memos"
 	MemtraceMapNewThread            = "new_thread"
 	MemtraceMapNoPrograms           = "no_programs"
+	MemtraceMapNoSessions           = "no_sessions"
 	MemtraceMapResumes              = "resumes"
 	MemtraceMapRuleCache            = "rule_cache"
 	MemtraceMapSentStacks           = "sent_stacks"
@@ -205,12 +210,15 @@ const (
 	MemtraceMapUnwindRules          = "unwind_rules"
 	MemtraceMapUnwindTables         = "unwind_tables"
 	MemtraceProgAnchor              = "anchor"
+	MemtraceProgCallAlloc           = "call_alloc"
+	MemtraceProgCallAllocFp         = "call_alloc_fp"
 	MemtraceProgEnterAlloc          = "enter_alloc"
 	MemtraceProgEnterCalloc         = "enter_calloc"
 	MemtraceProgEnterFree           = "enter_free"
 	MemtraceProgEnterMemalign       = "enter_memalign"
 	MemtraceProgEnterMremap         = "enter_mremap"
 	MemtraceProgEnterMunmap         = "enter_munmap"
+	MemtraceProgEnterNew            = "enter_new"
 	MemtraceProgEnterPosixMemalign  = "enter_posix_memalign"
 	MemtraceProgEnterRealloc        = "enter_realloc"
 	MemtraceProgEnterSyscall        = "enter_syscall"
@@ -238,6 +246,7 @@ const (
 	MemtraceVarMaxSize              = "max_size"
 	MemtraceVarMinSize              = "min_size"
 	MemtraceVarNever                = "never"
+	MemtraceVarSessions             = "sessions"
 	MemtraceVarSlotsVersion         = "slots_version"
 	MemtraceVarStackDepth           = "stack_depth"
 	MemtraceVarUnusedEventLong      = "unused_event_long"
@@ -293,12 +302,15 @@ type MemtraceSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type MemtraceProgramSpecs struct {
 	Anchor              *ebpf.ProgramSpec `ebpf:"anchor"`
+	CallAlloc           *ebpf.ProgramSpec `ebpf:"call_alloc"`
+	CallAllocFp         *ebpf.ProgramSpec `ebpf:"call_alloc_fp"`
 	EnterAlloc          *ebpf.ProgramSpec `ebpf:"enter_alloc"`
 	EnterCalloc         *ebpf.ProgramSpec `ebpf:"enter_calloc"`
 	EnterFree           *ebpf.ProgramSpec `ebpf:"enter_free"`
 	EnterMemalign       *ebpf.ProgramSpec `ebpf:"enter_memalign"`
 	EnterMremap         *ebpf.ProgramSpec `ebpf:"enter_mremap"`
 	EnterMunmap         *ebpf.ProgramSpec `ebpf:"enter_munmap"`
+	EnterNew            *ebpf.ProgramSpec `ebpf:"enter_new"`
 	EnterPosixMemalign  *ebpf.ProgramSpec `ebpf:"enter_posix_memalign"`
 	EnterRealloc        *ebpf.ProgramSpec `ebpf:"enter_realloc"`
 	EnterSyscall        *ebpf.ProgramSpec `ebpf:"enter_syscall"`
@@ -332,6 +344,7 @@ type MemtraceMapSpecs struct {
 	Memos        *ebpf.MapSpec `ebpf:"memos"`
 	NewThread    *ebpf.MapSpec `ebpf:"new_thread"`
 	NoPrograms   *ebpf.MapSpec `ebpf:"no_programs"`
+	NoSessions   *ebpf.MapSpec `ebpf:"no_sessions"`
 	Resumes      *ebpf.MapSpec `ebpf:"resumes"`
 	RuleCache    *ebpf.MapSpec `ebpf:"rule_cache"`
 	SentStacks   *ebpf.MapSpec `ebpf:"sent_stacks"`
@@ -353,6 +366,7 @@ type MemtraceVariableSpecs struct {
 	MaxSize           *ebpf.VariableSpec `ebpf:"max_size"`
 	MinSize           *ebpf.VariableSpec `ebpf:"min_size"`
 	Never             *ebpf.VariableSpec `ebpf:"never"`
+	Sessions          *ebpf.VariableSpec `ebpf:"sessions"`
 	SlotsVersion      *ebpf.VariableSpec `ebpf:"slots_version"`
 	StackDepth        *ebpf.VariableSpec `ebpf:"stack_depth"`
 	UnusedEventLong   *ebpf.VariableSpec `ebpf:"unused_event_long"`
@@ -392,6 +406,7 @@ type MemtraceMaps struct {
 	Memos        *ebpf.Map `ebpf:"memos"`
 	NewThread    *ebpf.Map `ebpf:"new_thread"`
 	NoPrograms   *ebpf.Map `ebpf:"no_programs"`
+	NoSessions   *ebpf.Map `ebpf:"no_sessions"`
 	Resumes      *ebpf.Map `ebpf:"resumes"`
 	RuleCache    *ebpf.Map `ebpf:"rule_cache"`
 	SentStacks   *ebpf.Map `ebpf:"sent_stacks"`
@@ -411,6 +426,7 @@ func (m *MemtraceMaps) Close() error {
 		m.Memos,
 		m.NewThread,
 		m.NoPrograms,
+		m.NoSessions,
 		m.Resumes,
 		m.RuleCache,
 		m.SentStacks,
@@ -433,6 +449,7 @@ type MemtraceVariables struct {
 	MaxSize           *ebpf.Variable `ebpf:"max_size"`
 	MinSize           *ebpf.Variable `ebpf:"min_size"`
 	Never             *ebpf.Variable `ebpf:"never"`
+	Sessions          *ebpf.Variable `ebpf:"sessions"`
 	SlotsVersion      *ebpf.Variable `ebpf:"slots_version"`
 	StackDepth        *ebpf.Variable `ebpf:"stack_depth"`
 	UnusedEventLong   *ebpf.Variable `ebpf:"unused_event_long"`
@@ -450,12 +467,15 @@ type MemtraceVariables struct {
 // It can be passed to LoadMemtraceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type MemtracePrograms struct {
 	Anchor              *ebpf.Program `ebpf:"anchor"`
+	CallAlloc           *ebpf.Program `ebpf:"call_alloc"`
+	CallAllocFp         *ebpf.Program `ebpf:"call_alloc_fp"`
 	EnterAlloc          *ebpf.Program `ebpf:"enter_alloc"`
 	EnterCalloc         *ebpf.Program `ebpf:"enter_calloc"`
 	EnterFree           *ebpf.Program `ebpf:"enter_free"`
 	EnterMemalign       *ebpf.Program `ebpf:"enter_memalign"`
 	EnterMremap         *ebpf.Program `ebpf:"enter_mremap"`
 	EnterMunmap         *ebpf.Program `ebpf:"enter_munmap"`
+	EnterNew            *ebpf.Program `ebpf:"enter_new"`
 	EnterPosixMemalign  *ebpf.Program `ebpf:"enter_posix_memalign"`
 	EnterRealloc        *ebpf.Program `ebpf:"enter_realloc"`
 	EnterSyscall        *ebpf.Program `ebpf:"enter_syscall"`
@@ -481,12 +501,15 @@ type MemtracePrograms struct {
 func (p *MemtracePrograms) Close() error {
 	return _MemtraceClose(
 		p.Anchor,
+		p.CallAlloc,
+		p.CallAllocFp,
 		p.EnterAlloc,
 		p.EnterCalloc,
 		p.EnterFree,
 		p.EnterMemalign,
 		p.EnterMremap,
 		p.EnterMunmap,
+		p.EnterNew,
 		p.EnterPosixMemalign,
 		p.EnterRealloc,
 		p.EnterSyscall,

@@ -13,6 +13,8 @@ const volatile __u64 max_size = ~0ULL;
  * and every call that adds memory is told with its stack.
  */
 const volatile bool growth = false;
+/* Allocation functions have one program for entry and return, see call_alloc. */
+const volatile bool sessions = false;
 /* The reader is woken when this many bytes wait for it; below, it polls. */
 const volatile __u64 wake_bytes = 1 << 20;
 /* One less than a power of two: of that many records one looks at the ring. */
@@ -64,10 +66,20 @@ __u32 slots_version SEC(".data.control");
 /* Raised where heaps come or go: threads keep a copy of where theirs is, see chunk.h. */
 __u32 heaps_version SEC(".data.control") = 1;
 
+/* What a function that call_alloc is on is: target.Role. */
+enum role {
+	ROLE_ALLOC,
+	ROLE_CALLOC,
+	ROLE_REALLOC,
+	ROLE_MEMALIGN,
+	ROLE_POSIX_MEMALIGN,
+};
+
 enum function {
 	FN_ALLOC = 1,
 	FN_REALLOC,
 	FN_POSIX_MEMALIGN,
+	FN_NEW, /* has no return probe: see enter_new */
 };
 
 /* Where a walk is: a frame's registers, and what of the stack is copied. */
@@ -114,16 +126,16 @@ struct bounds {
 struct thread {
 	/*
 	 * Stack pointer at the call's entry, 0 when no call is in flight. It tells
-	 * calls apart where a counter could not: an inner call has a lower one,
-	 * the matching return one higher by exactly CALL_PUSHES, and an entry at
-	 * the same one or above proves that the remembered call is gone (its
-	 * return was never seen) or has jumped here.
+	 * calls apart where a counter could not: an inner call has a lower one, the
+	 * matching return one higher by exactly CALL_PUSHES. See standing() for what
+	 * else there can be.
 	 */
 	__u64 sp;
 	__u64 size; /* bytes asked for */
 	__u64 old;  /* realloc's old block, 0 if none */
 	__u64 out;  /* where posix_memalign puts its result */
 	__u64 freed; /* the block that realloc(block, 0) frees inside */
+	__u64 return_to; /* of FN_NEW: the return address */
 	__u32 function;
 	__u32 spilled; /* EV_REALLOC_ENTER went to the spill map */
 	__u32 slot; /* of the process, see targets, as of slots_version */
@@ -131,6 +143,8 @@ struct thread {
 	__u32 generation; /* of the call in flight; of another one, there is none */
 	__u32 walking; /* while its stack is read, see capture_stack */
 	__u32 heaps_version; /* of the four below */
+	__u32 nested; /* calls that came while this one was in flight */
+	__u32 autodisarm; /* has, or had, a signal stack with SS_AUTODISARM */
 	__u32 pad;
 	__u64 brk_start, brk_end; /* the process's brk heap */
 	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */
@@ -253,6 +267,20 @@ static __always_inline void own_stack(void *ctx)
 {
 	if (never)
 		bpf_tail_call(ctx, &no_programs, 0);
+}
+
+/* Always empty, too. Programs that are attached in different ways must not share one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} no_sessions SEC(".maps");
+
+static __always_inline void own_session_stack(void *ctx)
+{
+	if (never)
+		bpf_tail_call(ctx, &no_sessions, 0);
 }
 
 /*

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/target"
@@ -55,11 +54,10 @@ func probeEntry(p *programs, k kernelFeatures, t *target.Target) (links, error) 
 	if err != nil {
 		return nil, err
 	}
-	exe, err := link.OpenExecutable(path)
+	u, err := openUprobes(path, t.PID, k)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", t.Exe, err)
 	}
-	u := uprobes{exe: exe, pid: t.PID, multi: k.uprobeMulti}
 	if err := u.attach(p.objs.Anchor, []uint64{offset}, false); err != nil {
 		return nil, fmt.Errorf("probe the beginning of %s: %w", t.Exe, err)
 	}

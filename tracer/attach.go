@@ -68,34 +68,20 @@ func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object, set 
 			attached = nil
 		}
 	}()
-	exe, err := link.OpenExecutable(o.OpenPath())
+	a, err := openUprobes(o.OpenPath(), pid, k)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", o.Path, err)
 	}
-	a := uprobes{exe: exe, pid: pid, multi: k.uprobeMulti}
-	var returning []uint64
 	offsets := make([][]uint64, target.Roles)
 	for _, probe := range o.Probes {
 		offsets[probe.Role] = append(offsets[probe.Role], probe.Offset)
-		if probe.Role != target.Free {
-			returning = append(returning, probe.Offset)
-		}
 	}
 	entry := func(role target.Role) error { return a.attach(p.enter[role], offsets[role], false) }
 	if set&endProbes != 0 {
-		err = entry(target.Free)
+		err = errors.Join(entry(target.Free), entry(target.Realloc))
 	}
 	if set&birthProbes != 0 && err == nil {
-		err = a.attach(p.objs.LeaveAlloc, returning, true)
-	}
-	for role := target.Alloc; role < target.Free && err == nil; role++ {
-		part := birthProbes
-		if role == target.Realloc {
-			part = endProbes
-		}
-		if set&part != 0 {
-			err = entry(role)
-		}
+		err = errors.Join(entry(target.NewReturn), a.attachCalls(p, offsets, k.sessions), entry(target.New))
 	}
 	if err != nil {
 		return a.links, explainAttach(err, pid, o)
@@ -103,12 +89,39 @@ func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object, set 
 	return a.links, nil
 }
 
+// attachCalls attaches what sees allocation functions called and returning, but for the
+// entry of realloc and what throws.
+func (a *uprobes) attachCalls(p *programs, offsets [][]uint64, sessions bool) error {
+	var all, roles []uint64
+	for role := target.Alloc; role <= target.PosixMemalign; role++ {
+		for _, offset := range offsets[role] {
+			all, roles = append(all, offset), append(roles, uint64(role))
+		}
+	}
+	if sessions {
+		return a.attachSession(p.objs.CallAlloc, all, roles)
+	}
+	err := a.attach(p.objs.LeaveAlloc, all, true)
+	for role := target.Alloc; role <= target.PosixMemalign && err == nil; role++ {
+		if role != target.Realloc {
+			err = a.attach(p.enter[role], offsets[role], false)
+		}
+	}
+	return err
+}
+
 // uprobes attaches programs to places in one file for one process.
 type uprobes struct {
+	path  string
 	exe   *link.Executable
 	pid   int
 	multi bool
 	links links
+}
+
+func openUprobes(path string, pid int, k kernelFeatures) (uprobes, error) {
+	exe, err := link.OpenExecutable(path)
+	return uprobes{path: path, exe: exe, pid: pid, multi: k.uprobeMulti}, err
 }
 
 func (a *uprobes) attach(prog *ebpf.Program, offsets []uint64, ret bool) error {

@@ -92,6 +92,7 @@ func attachEmpty(b *testing.B) attacher {
 		if err != nil {
 			b.Fatal(err)
 		}
+		k.sessions = false // the cost of the usual probes is what others are compared with
 		p := &process{target: found}
 		if err := p.attach(emptyPrograms(b, k), k); err != nil {
 			b.Fatal(err)
@@ -181,7 +182,7 @@ func BenchmarkWalk(b *testing.B) {
 	defer stats.Close()
 	perStack := func(depth int, framePointers bool) float64 {
 		p := testprog.Start(b, "busy", "--depth", strconv.Itoa(depth-busyFrames), "--seconds", "1")
-		tr := traceWhile(b, Config{framePointers: framePointers}, p, func() {
+		tr := traceWhile(b, Config{framePointers: framePointers, separateReturns: true}, p, func() {
 			p.Say("go")
 			p.Line()
 		})

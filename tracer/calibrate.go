@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
@@ -64,11 +63,10 @@ func (t *Tracer) calibrate() (probeCosts, error) {
 
 // attachSelf puts the probes of malloc and free on functions of memtrace.
 func (t *Tracer) attachSelf() (links, error) {
-	exe, err := link.OpenExecutable("/proc/self/exe")
+	a, err := openUprobes("/proc/self/exe", os.Getpid(), t.kernel)
 	if err != nil {
 		return nil, fmt.Errorf("open memtrace's own program: %w", err)
 	}
-	a := uprobes{exe: exe, pid: os.Getpid(), multi: t.kernel.uprobeMulti}
 	allocAt, freeAt := probedAddresses()
 	alloc, err := fileOffset(allocAt)
 	if err != nil {
@@ -78,10 +76,11 @@ func (t *Tracer) attachSelf() (links, error) {
 	if err != nil {
 		return nil, err
 	}
+	offsets := make([][]uint64, target.Roles)
+	offsets[target.Alloc] = []uint64{alloc}
 	err = errors.Join(
 		a.attach(t.progs.objs.EnterFree, []uint64{free}, false),
-		a.attach(t.progs.objs.LeaveAlloc, []uint64{alloc}, true),
-		a.attach(t.progs.enter[target.Alloc], []uint64{alloc}, false))
+		a.attachCalls(t.progs, offsets, t.kernel.sessions))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("probe memtrace itself: %w", err), a.links.Close())
 	}

@@ -41,6 +41,8 @@ type Config struct {
 	// singleUprobes attaches every uprobe by a perf event of its own, as on
 	// kernels before 6.6.
 	singleUprobes bool
+	// separateReturns has return probes beside those on entries, as before 6.13.
+	separateReturns bool
 	// framePointers walks stacks as kernels before 5.13 have to.
 	framePointers bool
 	// exitTracepoint sees the exit of system calls as kernels have to

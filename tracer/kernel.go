@@ -37,6 +37,9 @@ type kernelFeatures struct {
 	privileges privileges
 	// uprobeMulti: many uprobes by one link, since 6.6.
 	uprobeMulti bool
+	// sessions: one program on a function's entry and return, which at the entry can do
+	// without the return, since 6.13.
+	sessions bool
 	// cheapHash: a hash map that is allocated as it fills takes its memory from
 	// BPF's own allocator, since 6.1. Before, the kernel warns in its log of
 	// such a map in a tracing program.
@@ -66,6 +69,7 @@ func featuresFor(cfg Config) (kernelFeatures, error) {
 		return k, err
 	}
 	k.uprobeMulti = k.uprobeMulti && !cfg.singleUprobes
+	k.sessions = k.sessions && k.uprobeMulti && !cfg.separateReturns
 	k.unwindTables = k.unwindTables && !cfg.framePointers
 	k.privileges.remarks(cfg.GrowthOnly, cfg.Logf)
 	return k, k.findWays(cfg)
@@ -105,6 +109,7 @@ func checkKernel() (kernelFeatures, error) {
 		return k, err
 	}
 	k.uprobeMulti = k.atLeast(6, 6)
+	k.sessions = k.atLeast(6, 13)
 	k.cheapHash = k.atLeast(6, 1)
 	k.unwindTables = runtime.GOARCH == "amd64" && k.atLeast(5, 13)
 	return k, nil

@@ -27,6 +27,8 @@ const (
 // for are nil.
 type objects struct {
 	allocPrograms
+	enterPrograms
+	sessionProgram
 	kernelPrograms
 	growthPrograms
 	bpf.MemtraceMaps
@@ -35,14 +37,25 @@ type objects struct {
 
 // allocPrograms go on allocation functions.
 type allocPrograms struct {
+	EnterRealloc *ebpf.Program `ebpf:"enter_realloc"`
+	EnterNew     *ebpf.Program `ebpf:"enter_new"`
+	EnterFree    *ebpf.Program `ebpf:"enter_free"`
+	LeaveAlloc   *ebpf.Program `ebpf:"leave_alloc"`
+	Anchor       *ebpf.Program `ebpf:"anchor"`
+}
+
+// enterPrograms go on the entries of allocation functions. Where the kernel allows,
+// sessionProgram takes their place.
+type enterPrograms struct {
 	EnterAlloc         *ebpf.Program `ebpf:"enter_alloc"`
 	EnterCalloc        *ebpf.Program `ebpf:"enter_calloc"`
-	EnterRealloc       *ebpf.Program `ebpf:"enter_realloc"`
 	EnterMemalign      *ebpf.Program `ebpf:"enter_memalign"`
 	EnterPosixMemalign *ebpf.Program `ebpf:"enter_posix_memalign"`
-	EnterFree          *ebpf.Program `ebpf:"enter_free"`
-	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
-	Anchor             *ebpf.Program `ebpf:"anchor"`
+}
+
+// sessionProgram goes on entry and return alike (bpf/malloc.h, call_alloc).
+type sessionProgram struct {
+	CallAlloc *ebpf.Program `ebpf:"call_alloc"`
 }
 
 // kernelPrograms go on the lives of processes, in every mode.
@@ -105,6 +118,11 @@ func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) 
 	groups := []any{&o.kernelPrograms}
 	if !cfg.GrowthOnly {
 		groups = append(groups, &o.allocPrograms)
+		if k.sessions {
+			groups = append(groups, &o.sessionProgram)
+		} else {
+			groups = append(groups, &o.enterPrograms)
+		}
 	}
 	switch {
 	case k.functions:
@@ -163,8 +181,8 @@ func loaded(programs ...*ebpf.Program) []*ebpf.Program {
 // may be closed as well.
 func (o *objects) Close() error {
 	var errs []error
-	for _, p := range append(o.kernel(),
-		o.EnterAlloc, o.EnterCalloc, o.EnterRealloc, o.EnterMemalign, o.EnterPosixMemalign, o.EnterFree, o.LeaveAlloc, o.Anchor) {
+	for _, p := range append(o.kernel(), o.EnterAlloc, o.EnterCalloc, o.EnterRealloc, o.EnterMemalign,
+		o.EnterPosixMemalign, o.EnterNew, o.EnterFree, o.LeaveAlloc, o.CallAlloc, o.Anchor) {
 		errs = append(errs, p.Close())
 	}
 	return errors.Join(append(errs, o.MemtraceMaps.Close())...)
@@ -231,6 +249,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 		"wake_bytes":  uint64(cfg.RingSize / 4),
 		"wake_mask":   wakeMask(cfg.RingSize),
 		"growth":      cfg.GrowthOnly,
+		"sessions":    k.sessions,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return nil, fmt.Errorf("set %s: %w", name, err)
@@ -238,7 +257,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 	}
 	if k.uprobeMulti {
 		for _, p := range spec.Programs {
-			if p.Type == ebpf.Kprobe {
+			if p.Type == ebpf.Kprobe && p.AttachType != attachSession {
 				p.AttachType = ebpf.AttachTraceUprobeMulti
 			}
 		}
@@ -254,6 +273,8 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 		target.Realloc:       p.objs.EnterRealloc,
 		target.Memalign:      p.objs.EnterMemalign,
 		target.PosixMemalign: p.objs.EnterPosixMemalign,
+		target.New:           p.objs.EnterNew,
+		target.NewReturn:     p.objs.LeaveAlloc,
 		target.Free:          p.objs.EnterFree,
 	}
 	return p, nil
@@ -261,7 +282,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 
 // chooseStacks keeps, of the programs that walk stacks, those for this kernel.
 func chooseStacks(spec *ebpf.CollectionSpec, k kernelFeatures) {
-	for _, name := range []string{"leave_alloc", "exit_syscall"} {
+	for _, name := range []string{"leave_alloc", "call_alloc", "exit_syscall"} {
 		if !k.unwindTables {
 			spec.Programs[name] = spec.Programs[name+"_fp"]
 		}

@@ -190,7 +190,7 @@ func (f *found) judge(t *Tracer, p *process) {
 		Mmap:       c.LostMmap,
 	}
 	note := func(format string, args ...any) { f.notes = append(f.notes, fmt.Sprintf(format, args...)) }
-	dropped := sum(h.Dropped, f.vm.Counters.Dropped)
+	dropped, unseen := sum(h.Dropped, f.vm.Counters.Dropped), false
 	if dropped.Blocks > 0 {
 		note("%d blocks (%d bytes) are left out because frees were lost, theirs perhaps among them.",
 			dropped.Blocks, dropped.Bytes)
@@ -213,6 +213,15 @@ func (f *found) judge(t *Tracer, p *process) {
 	if len(p.target.Objects) > 1 && f.growth == nil {
 		note("Allocations of %d mapped allocators are counted together.", len(p.target.Objects))
 	}
+	for _, o := range p.target.Objects {
+		if len(o.Unseen) > 0 && f.growth == nil {
+			note("What %s of %s allocates is missing: a probe on it would harm the process.", strings.Join(o.Unseen, ", "), o.Path)
+			unseen = true
+		}
+	}
+	if c.HighSignalStack > 0 {
+		note("%d threads have a signal stack above their own. Before Linux 6.13, a signal handler that allocates there while the thread is in malloc ends the process while it is traced.", c.HighSignalStack)
+	}
 	if f.growth != nil && c.LostFault > 0 {
 		note("Samples of %d page faults found no room: estimates are lower bounds.", c.LostFault)
 	}
@@ -220,7 +229,7 @@ func (f *found) judge(t *Tracer, p *process) {
 		// What was lost of blocks is what windows were dropped for.
 		f.lost.Alloc, f.lost.AllocBytes = 0, 0
 	}
-	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0
+	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0 && !unseen
 	if t.kernel.functions && t.missed > 0 {
 		f.complete = false // only calls that change an address space are looked at
 	}

@@ -100,6 +100,7 @@ func readCounters(m *ebpf.Map) (bpf.MemtraceCounters, error) {
 		sum.CutBadStack += c.CutBadStack
 		sum.CutDepth += c.CutDepth
 		sum.LostFault += c.LostFault
+		sum.HighSignalStack += c.HighSignalStack
 		sum.GapTime = max(sum.GapTime, c.GapTime)
 	}
 	return sum, nil

@@ -134,8 +134,8 @@ func TestAllocators(t *testing.T) {
 		"libjemalloc.so.2": "jemalloc", "libtcmalloc_minimal.so.4": "tcmalloc", "libmimalloc.so.2": "mimalloc",
 	} {
 		t.Run(library, func(t *testing.T) {
-			// The C++ library finds no way through a function that has a return probe,
-			// so an exception that leaves such an operator ends the program.
+			// An operator that throws allocates the exception, whose free is that of an
+			// unknown block: TestHarmExceptions has those.
 			cmd := exec.Command(testprog.Path(t, "ledger_cpp"), "--seed", "3", "--calls", "50021", "--no-throw")
 			if family == "tcmalloc" {
 				// A child inherits the lock of its new-handler, held by another thread now

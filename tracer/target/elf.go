@@ -99,8 +99,9 @@ func readObject(file *os.File) (*Object, error) {
 	o := &Object{file: file, Family: familyOf(defined)}
 	seen := make(map[uint64]bool)
 	image := loaded(f)
-	frees := &jumps{f: f, image: image}
+	ways := &jumps{f: f, image: image}
 	var symbols []elf.Symbol
+	var returns []Probe
 	for _, fn := range functions {
 		sym, ok := defined[fn.Name]
 		if !ok || !isFunction(sym) {
@@ -112,8 +113,19 @@ func readObject(file *os.File) (*Object, error) {
 			continue
 		}
 		seen[sym.Value] = true
-		if fn.Role == Free && frees.reaches(sym.Value, otherFree(defined, sym.Value)) {
+		if fn.Role == Free && ways.reaches(sym.Value, otherFree(defined, sym.Value)) {
 			continue
+		}
+		if fn.Role == New {
+			found, ok := ways.returnProbes(fn, sym, defined)
+			if !ok {
+				o.Unseen = append(o.Unseen, fn.Name)
+				continue
+			}
+			if len(found) == 0 {
+				continue // it is a jump to one that is probed
+			}
+			returns = append(returns, found...)
 		}
 		o.Probes = append(o.Probes, Probe{Function: fn, Offset: sym.Value - segment.Vaddr + segment.Off})
 		symbols = append(symbols, sym)
@@ -124,6 +136,7 @@ func readObject(file *os.File) (*Object, error) {
 		probe.Offset += inside
 		probe.code = probedCode(image.code(sym.Value), sym, inside)
 	}
+	o.addReturns(returns)
 	return o, nil
 }
 

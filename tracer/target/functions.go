@@ -10,7 +10,8 @@ import (
 type Role uint8
 
 const (
-	// Alloc is malloc(size) and its like, operator new among them.
+	// Alloc is malloc(size) and its like, an operator new that does not throw among
+	// them. It and those up to PosixMemalign are bpf/state.h's enum role.
 	Alloc Role = iota
 	// Calloc is calloc(count, size).
 	Calloc
@@ -20,6 +21,10 @@ const (
 	Memalign
 	// PosixMemalign is posix_memalign(&out, alignment, size).
 	PosixMemalign
+	// New is operator new(size) and its like where it throws, which must not have a
+	// return probe. Its return instructions are probed instead, as NewReturn.
+	New
+	NewReturn
 	// Free is free(block) and its like, operator delete among them.
 	Free
 
@@ -52,12 +57,12 @@ var functions = []Function{
 	// jemalloc, tcmalloc and mimalloc serve C++ by bodies of their own; the
 	// operators of libstdc++ and libc++ call malloc and have no malloc beside
 	// them, so they are never probed.
-	{"_Znwm", Alloc},
-	{"_Znam", Alloc},
+	{"_Znwm", New},
+	{"_Znam", New},
 	{"_ZnwmRKSt9nothrow_t", Alloc},
 	{"_ZnamRKSt9nothrow_t", Alloc},
-	{"_ZnwmSt11align_val_t", Alloc},
-	{"_ZnamSt11align_val_t", Alloc},
+	{"_ZnwmSt11align_val_t", New},
+	{"_ZnamSt11align_val_t", New},
 	{"_ZnwmSt11align_val_tRKSt9nothrow_t", Alloc},
 	{"_ZnamSt11align_val_tRKSt9nothrow_t", Alloc},
 	{"_ZdlPv", Free},

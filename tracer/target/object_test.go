@@ -75,6 +75,10 @@ func checkProbes(t *testing.T, path string, o *Object) map[string]Probe {
 	}
 	probes, names := make(map[string]Probe), make(map[uint64]string)
 	for _, p := range o.Probes {
+		if p.Role == NewReturn {
+			probes[p.Name] = p
+			continue
+		}
 		entry, ok := entries[p.Name]
 		if !ok || p.Offset-p.Inside != entry {
 			t.Errorf("%s: probe at %#x+%d, the symbol is at %#x", p.Name, p.Offset-p.Inside, p.Inside, entry)

@@ -85,6 +85,7 @@ func TestPlacements(t *testing.T) {
 				for _, problem := range checkReached(t, path, probes) {
 					t.Error(problem)
 				}
+				checkReturns(t, path, probes)
 				key := p.Name + " " + p.Version
 				got := describe(t, path, probes)
 				if want, ok := table[key]; !ok {
@@ -103,7 +104,7 @@ func TestPlacements(t *testing.T) {
 	}
 }
 
-var roleNames = [Roles]string{"alloc", "calloc", "realloc", "memalign", "posix_memalign", "free"}
+var roleNames = [Roles]string{"alloc", "calloc", "realloc", "memalign", "posix_memalign", "new", "new_return", "free"}
 
 // describe tells of each function its role, where its probe is and whether the
 // kernel emulates the instruction there.

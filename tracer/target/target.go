@@ -55,6 +55,9 @@ type Object struct {
 	// ID tells files apart, whatever they are called.
 	ID     FileID
 	Probes []Probe
+	// Unseen are allocation functions that cannot be probed without harm: what they
+	// allocate is not seen.
+	Unseen []string
 	file   *os.File
 }
 

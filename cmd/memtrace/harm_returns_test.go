@@ -1,0 +1,109 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"memtrace/tracer/testprog"
+)
+
+// An exception passes an operator new that is traced: its return is seen without a
+// return probe.
+func TestHarmExceptions(t *testing.T) {
+	testprog.NeedRoot(t)
+	for _, library := range []string{"libjemalloc.so.2", "libtcmalloc_minimal.so.4"} {
+		t.Run(library, func(t *testing.T) {
+			cmd := exec.Command(harmProgram(t, "throws"))
+			cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, library))
+			p := testprog.Command(t, cmd)
+			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+			ledger := p.Work()
+			if ledger.Calls != 4200 {
+				t.Errorf("%d exceptions were caught, want 4,200", ledger.Calls)
+			}
+			r := m.stop()
+			compare(t, r, ledger)
+			for _, s := range r.Stacks {
+				if last := s.Frames[len(s.Frames)-1].Function; s.Truncated || last != "_start" {
+					t.Errorf("a stack of %d frames ends at %s", len(s.Frames), last)
+				}
+			}
+			if code := p.End(); code != 0 {
+				t.Errorf("the program ended with %d", code)
+			}
+
+			// Its child would inherit tcmalloc's locks, held by another thread now and then.
+			cmd = exec.Command(testprog.Path(t, "ledger_cpp"), "--seed", "5", "--calls", "20011", "--no-fork")
+			cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, library))
+			p = testprog.Command(t, cmd)
+			m = startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+			ledger = p.Work()
+			compare(t, m.stop(), ledger)
+		})
+	}
+}
+
+// A signal handler may allocate on a stack above that of the malloc which it interrupts:
+// the kernel would take that one's return probe for dead, and kill the thread.
+func TestHarmSignalStack(t *testing.T) {
+	testprog.NeedRoot(t)
+	for _, way := range []string{"plain", "autodisarm"} {
+		t.Run(way, func(t *testing.T) {
+			cmd := exec.Command(harmProgram(t, "altstack"), way)
+			// The kernel puts return probes on calls of all processes that have one for
+			// another tool in the same file.
+			cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+copyOfLibc(t))
+			p := testprog.Command(t, cmd)
+			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+			ledger := p.Work()
+			r := m.stop()
+			compareSites(t, r, ledger)
+			if lost := r.Events.Lost.Alloc; lost == 0 || r.Complete {
+				t.Errorf("%d of the handler's allocations are said to be lost; complete %v", lost, r.Complete)
+			}
+			if code := p.End(); code != 0 {
+				t.Errorf("the program ended with %d", code)
+			}
+		})
+	}
+}
+
+// copyOfLibc returns a folder with a libc of its own in it.
+func copyOfLibc(t *testing.T) string {
+	t.Helper()
+	libc, err := os.ReadFile(installed(t, "libc.so.6"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "libc.so.6"), libc, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// A thread that leaves malloc by siglongjmp is seen again at its next call, or soon after
+// where nothing tells that it has left. What was missed is said.
+func TestHarmJumpOut(t *testing.T) {
+	testprog.NeedRoot(t)
+	const soon = 32 // calls
+	for way, most := range map[string]int64{"over": 0, "below": soon, "above": 0} {
+		t.Run(way, func(t *testing.T) {
+			p := testprog.Command(t, exec.Command(harmProgram(t, "jumpout"), way))
+			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+			ledger := p.Work()
+			r := m.stop()
+			want, got := ledger.Sites["site_after"], bySite(r)["site_after"]
+			if missed := want.Blocks - got.Blocks; missed < 0 || missed > most {
+				t.Errorf("%d blocks of %d are outstanding", got.Blocks, want.Blocks)
+			}
+			// The call that was left, and those that were taken for calls of its own.
+			if lost := int64(r.Events.Lost.Alloc); lost < 1 || lost > 1+2*most || r.Complete {
+				t.Errorf("lost %+v, complete %v", r.Events.Lost, r.Complete)
+			}
+		})
+	}
+}
