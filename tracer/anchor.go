@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/target"
@@ -43,10 +44,29 @@ func newAnchor() (*anchor, error) {
 // dropAnchor puts a probe into a process's program for an anchor to hold.
 func (t *Tracer) dropAnchor(p *target.Target) links {
 	l, err := probeEntry(t.progs, t.kernel, p)
+	if err == nil && !anchored(p) {
+		for _, layer := range p.Layers(p.Program()) {
+			// What does not reach the process is of no use, whether or not it goes.
+			_ = l.Close()
+			p.Program().Replace(layer)
+			if l, err = probeEntry(t.progs, t.kernel, p); err == nil && anchored(p) {
+				break
+			}
+		}
+	}
+	if err == nil && !anchored(p) {
+		err = fmt.Errorf("no probe reaches the beginning of %s", p.Exe)
+	}
 	if err != nil && !processGone(p.PID) {
 		t.cfg.Logf("to take probes away is less safe than it should be: %v", err)
 	}
 	return l
+}
+
+// anchored reports whether the probe is in the process's memory, as far as can be told.
+func anchored(p *target.Target) bool {
+	places, err := p.Places(p.Program())
+	return err != nil || len(notProbed(p.PID, places, allProbes)) == 0
 }
 
 func probeEntry(p *programs, k kernelFeatures, t *target.Target) (links, error) {
@@ -54,12 +74,22 @@ func probeEntry(p *programs, k kernelFeatures, t *target.Target) (links, error) 
 	if err != nil {
 		return nil, err
 	}
-	u, err := openUprobes(path, t.PID, k)
+	l, err := probeWith(p.objs.Anchor, k, t.PID, path, []uint64{offset})
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", t.Exe, err)
-	}
-	if err := u.attach(p.objs.Anchor, []uint64{offset}, false); err != nil {
 		return nil, fmt.Errorf("probe the beginning of %s: %w", t.Exe, err)
+	}
+	return l, nil
+}
+
+// probeWith puts a program at places in a file for one process. On an error nothing
+// stays attached.
+func probeWith(prog *ebpf.Program, k kernelFeatures, pid int, path string, offsets []uint64) (links, error) {
+	u, err := openUprobes(path, pid, k)
+	if err != nil {
+		return nil, err
+	}
+	if err := u.attach(prog, offsets, false); err != nil {
+		return nil, errors.Join(err, u.links.Close())
 	}
 	return u.links, nil
 }

@@ -93,8 +93,9 @@ func attachEmpty(b *testing.B) attacher {
 			b.Fatal(err)
 		}
 		k.sessions = false // the cost of the usual probes is what others are compared with
-		p := &process{target: found}
-		if err := p.attach(emptyPrograms(b, k), k); err != nil {
+		t := &Tracer{cfg: Config{}.withDefaults(), progs: emptyPrograms(b, k), kernel: k}
+		p := &process{target: found, pidfd: -1}
+		if err := t.attach(p); err != nil {
 			b.Fatal(err)
 		}
 		return func() {

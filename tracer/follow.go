@@ -2,6 +2,7 @@ package tracer
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -140,7 +141,7 @@ func (f *follower) attach(p *process, objects []*target.Object) {
 		return // the next window has them
 	}
 	for _, o := range objects {
-		attached, err := attachObject(f.t.progs, f.t.kernel, p.target.PID, o, allProbes)
+		attached, lacks, err := f.t.attachReaching(p, o, allProbes)
 		if err != nil {
 			if !errors.Is(err, target.ErrNoProcess) {
 				f.t.cfg.Logf("%v; its allocations are not traced", err)
@@ -148,6 +149,11 @@ func (f *follower) attach(p *process, objects []*target.Object) {
 			continue
 		}
 		p.links = append(p.links, attached...)
+		p.probed.Store(true)
+		if len(lacks) > 0 {
+			f.t.lack(p, describeLacks(lacks, otherFile))
+			continue
+		}
 		f.t.cfg.Logf("process %d mapped %s: its allocations are traced from now on", p.target.PID, o.Path)
 	}
 }
@@ -193,12 +199,13 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 		return
 	}
 	if kind == execByLeader {
-		f.attach(p, newObjects(old, fresh))
+		f.attach(p, f.unprobed(p, newObjects(old, fresh)))
 		return
 	}
 	f.t.attaching.Lock()
 	closing := p.links
 	p.links = nil
+	p.probed.Store(false)
 	f.t.attaching.Unlock()
 	_ = closing.Close()
 	f.attach(p, fresh.Objects)
@@ -230,6 +237,22 @@ func (f *follower) findAfterExec(p *process) (*target.Target, error) {
 		case <-time.After(time.Millisecond):
 		}
 	}
+}
+
+// unprobed adds to the objects of a new program that its old one had not those that the
+// old one's probes do not reach: on overlayfs the file may be another one by now.
+func (f *follower) unprobed(p *process, objects []*target.Object) []*target.Object {
+	f.t.attaching.Lock()
+	defer f.t.attaching.Unlock()
+	if f.t.windowed {
+		return nil // the next window has them
+	}
+	for _, o := range p.target.Objects {
+		if !slices.Contains(objects, o) && len(p.lacking(o, allProbes)) > 0 {
+			objects = append(objects, o)
+		}
+	}
+	return objects
 }
 
 // newObjects returns those objects of fresh that old had not.

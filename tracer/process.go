@@ -3,6 +3,7 @@ package tracer
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,11 @@ type process struct {
 	symbols *symbolize.Process
 	links   links
 	anchor  *anchor
+	reach   reach
+	// probed: every call of allocation functions should meet a probe now.
+	probed atomic.Bool
+	// unprobed is what no probe reached, and why. Tracer.mu guards it.
+	unprobed []string
 	// modules are what unwind tables are loaded for.
 	modules []target.Module
 	// malloc is nil where the process does not use glibc's.
@@ -86,18 +92,6 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 	}
 	p.memory = &memoryWatch{pid: pid, open: openAddressSpace}
 	return p, nil
-}
-
-// attach puts probes on every object that serves allocations.
-func (p *process) attach(progs *programs, k kernelFeatures) error {
-	for _, o := range p.target.Objects {
-		attached, err := attachObject(progs, k, p.target.PID, o, allProbes)
-		if err != nil {
-			return err
-		}
-		p.links = append(p.links, attached...)
-	}
-	return nil
 }
 
 // gone reports whether the process has ended, by its pidfd.

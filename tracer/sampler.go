@@ -164,6 +164,7 @@ func (s *sampler) leaveExact(costly phase) {
 			t.cfg.Logf("%v: growth that was there before counts as new", err)
 		}
 		p.sample = sample.New(sample.Config{SkipMapped: p.malloc != nil})
+		p.probed.Store(false)
 		all = append(all, p.links...)
 		p.links = nil
 	}

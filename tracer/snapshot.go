@@ -46,6 +46,7 @@ type found struct {
 	sampling *report.Sampling
 	notes    []string
 	lost     report.Lost
+	unprobed []string
 	complete bool
 	growth   *growthFound // nil but in growth mode
 	traced   *target.Target
@@ -229,7 +230,8 @@ func (f *found) judge(t *Tracer, p *process) {
 		// What was lost of blocks is what windows were dropped for.
 		f.lost.Alloc, f.lost.AllocBytes = 0, 0
 	}
-	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0 && !unseen
+	f.unprobed = slices.Clone(p.unprobed)
+	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0 && !unseen && len(f.unprobed) == 0
 	if t.kernel.functions && t.missed > 0 {
 		f.complete = false // only calls that change an address space are looked at
 	}
@@ -273,6 +275,7 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		Mode:            report.ModeExact,
 		TracedFraction:  1,
 		Complete:        f.complete,
+		Unprobed:        f.unprobed,
 		Events:          f.events(),
 		OlderSeconds:    f.older.Seconds(),
 		Outstanding:     sum(f.heap.Outstanding, f.vm.Outstanding),

@@ -33,6 +33,8 @@ type Tracer struct {
 	follower *follower
 	// stopMemory ends the watch of the address spaces.
 	stopMemory func()
+	// stopGuard ends the watch over the probes.
+	stopGuard func()
 	// sampler is nil where every call is to be traced, whatever it costs.
 	sampler *sampler
 	// generation is that of the probes, see bpf/state.h.
@@ -159,6 +161,9 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		watches = append(watches, p.memory)
 	}
 	t.stopMemory = watchMemory(watches)
+	if !cfg.GrowthOnly {
+		t.stopGuard = t.guardProbes()
+	}
 	return t, nil
 }
 
@@ -177,7 +182,7 @@ func (t *Tracer) attachProcesses() error {
 		if err := p.anchor.hold(t.dropAnchor(p.target)); err != nil {
 			return err
 		}
-		if err := p.attach(t.progs, t.kernel); err != nil {
+		if err := t.attach(p); err != nil {
 			return err
 		}
 	}
@@ -247,6 +252,7 @@ func (t *Tracer) stop(r *ringReader) error {
 	t.mu.Unlock()
 	// Who mapped what is known of what was read.
 	err = errors.Join(err, r.catchUp())
+	t.checkAtEnd()
 	for _, p := range t.procs {
 		p.memory.settle(time.Now())
 	}
@@ -272,10 +278,14 @@ func (t *Tracer) detach() error {
 	all := t.kernelLinks
 	t.kernelLinks = nil
 	for _, p := range t.procs {
+		p.probed.Store(false)
 		all = append(all, p.links...)
 		p.links = nil
 	}
 	err := all.Close()
+	if t.stopGuard != nil {
+		t.stopGuard()
+	}
 	for _, p := range t.procs {
 		err = errors.Join(err, p.anchor.Close())
 	}

@@ -107,21 +107,26 @@ func (s *sampler) attach() (births, ends links, err error) {
 	if err := t.progs.objs.Generation.Set(t.generation); err != nil {
 		return nil, nil, err
 	}
-	for pid, p := range t.procs {
+	for _, p := range t.procs {
 		// What a new program maps is not known yet, and its anchor is not there.
 		p.unwatched = p.gone() || !p.target.Runs()
 		if p.unwatched {
 			continue
 		}
 		for _, o := range p.target.Objects {
-			l, attachErr := attachObject(t.progs, t.kernel, int(pid), o, endProbes)
+			l, lacks, attachErr := t.attachReaching(p, o, endProbes)
 			ends = append(ends, l...)
 			if attachErr == nil {
-				l, attachErr = attachObject(t.progs, t.kernel, int(pid), o, birthProbes)
-				births = append(births, l...)
+				var more []target.Place
+				l, more, attachErr = t.attachReaching(p, o, birthProbes)
+				births, lacks = append(births, l...), append(lacks, more...)
 			}
 			if attachErr != nil && !errors.Is(attachErr, target.ErrNoProcess) {
 				err = errors.Join(err, attachErr)
+			}
+			if len(lacks) > 0 {
+				t.lack(p, describeLacks(lacks, otherFile))
+				p.unwatched = true // what was seen of it would be no evidence
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func writeJSON(w io.Writer, doc any) error {
 func representable(r *Report) *Report {
 	c := *r
 	c.Target = r.Target.representable()
-	c.Notes = boundedAll(r.Notes)
+	c.Notes, c.Unprobed = boundedAll(r.Notes), boundedAll(r.Unprobed)
 	c.Stacks = make([]Stack, len(r.Stacks))
 	for i, s := range r.Stacks {
 		s.Frames = representableFrames(s.Frames)

@@ -25,8 +25,11 @@ type Report struct {
 	// Sampling is there in ModeWindows.
 	Sampling *Sampling `json:"sampling,omitempty"`
 	// Complete is false where anything was lost: figures are then lower bounds.
-	Complete bool   `json:"complete"`
-	Events   Events `json:"events"`
+	Complete bool `json:"complete"`
+	// Unprobed says, in words, which allocation functions no probe reached for a time
+	// and why: figures may then be too high as well.
+	Unprobed []string `json:"unprobed,omitempty"`
+	Events   Events   `json:"events"`
 	// OlderSeconds is the age below which a block is not counted in
 	// Outstanding and Stacks; such blocks are summed in Young.
 	OlderSeconds float64 `json:"older_seconds"`

@@ -185,6 +185,9 @@ func losses(r *Report) string {
 			lost = append(lost, texts(counted(c.n, c.noun)+" "+c.state)...)
 		}
 	}
+	for _, u := range r.Unprobed {
+		lost = append(lost, texts(escape(u))...)
+	}
 	if len(lost) == 0 {
 		lost = texts("not everything was recorded")
 	}
@@ -196,6 +199,9 @@ func losses(r *Report) string {
 		text += s.text
 	}
 	// A block whose free was lost still counts as outstanding.
+	if len(r.Unprobed) > 0 {
+		return text + "; figures may be too high or too low"
+	}
 	if l.Free > 0 {
 		return text + ": figures may be too high or too low"
 	}

@@ -90,7 +90,6 @@ func (t *Target) stillMaps(m *procfs.ProcMap) bool {
 // calls where the code has a NOP of five bytes.
 func sameCode(file, memory []byte) bool {
 	const breakpoint, call = 0xcc, 0xe8
-	nop := []byte{0x0f, 0x1f, 0x44, 0, 0}
 	for i := 0; i < len(file); i++ {
 		switch {
 		case file[i] == memory[i], memory[i] == breakpoint:

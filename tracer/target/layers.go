@@ -1,0 +1,218 @@
+package target
+
+import (
+	"debug/elf"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+)
+
+// On overlayfs a process maps the file of a layer, which is what the kernel knows probes
+// by. Once the file is written to, or its owner or times are changed, every path of the
+// overlay leads to a copy in the upper layer, even those of /proc/PID/map_files; the
+// process has mapped the old one all the same.
+
+// Layers opens an object's file as it is in the layers of the overlay that it is mapped
+// from; none if that is of another kind. They have the code that is in memory. The
+// caller has each of them Replace the object, or closes it.
+func (t *Target) Layers(o *Object) []*Object {
+	maps, err := readMaps(t.PID)
+	if err != nil {
+		return nil
+	}
+	var layers []*Object
+	for _, path := range t.layerPaths(o, maps) {
+		file, err := openBeneath(path)
+		if err != nil {
+			continue
+		}
+		layer, err := o.as(file)
+		if err != nil || layer == nil || t.checkPatched(layer, maps) != nil {
+			file.Close()
+			continue
+		}
+		layers = append(layers, layer)
+	}
+	return layers
+}
+
+// as is the object with the file of another path.
+func (o *Object) as(file *os.File) (*Object, error) {
+	layer := &Object{file: file}
+	if o.Family == "" { // the program
+		f, err := elf.NewFile(file)
+		if err != nil {
+			return nil, err
+		}
+		layer.findEntry(f)
+	} else {
+		var err error
+		if layer, err = readObject(file); layer == nil || err != nil {
+			return nil, err
+		}
+	}
+	layer.ID, layer.Path = o.ID, o.Path
+	return layer, nil
+}
+
+// Replace has the object be another one, whose file it takes over.
+func (o *Object) Replace(by *Object) {
+	o.file.Close()
+	*o = *by
+}
+
+// Close closes the file of an object that is none of a target's.
+func (o *Object) Close() { o.file.Close() }
+
+// layerPath is a file of a layer: its path from the folder of the layer on.
+type layerPath struct{ dir, rel string }
+
+// layerPaths lists where a mapped file may be in the layers of its overlay, the one that
+// is most likely mapped first. Layers are named as seen by who mounted them: that may be
+// somebody of memtrace's mount namespace, or of the process's.
+func (t *Target) layerPaths(o *Object, maps []*procfs.ProcMap) []layerPath {
+	var mapped *procfs.ProcMap
+	for _, m := range maps {
+		if m.Inode != 0 && o.ID == (FileID{m.Dev, m.Inode}) {
+			mapped = m
+			break
+		}
+	}
+	if mapped == nil {
+		return nil
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", t.PID))
+	if err != nil {
+		return nil
+	}
+	path := strings.TrimSuffix(mapped.Pathname, " (deleted)")
+	var paths []layerPath
+	for line := range strings.Lines(string(text)) {
+		m, ok := parseOverlay(line)
+		if !ok {
+			continue
+		}
+		rel, ok := under(path, m.point)
+		if !ok {
+			continue
+		}
+		rel = strings.TrimPrefix(filepath.Join(m.root, rel), "/")
+		for _, root := range []string{"", fmt.Sprintf("/proc/%d/root", t.PID)} {
+			for _, layer := range m.layers {
+				paths = append(paths, layerPath{root + layer, rel})
+			}
+		}
+	}
+	return paths
+}
+
+// under returns what of a path is below a folder.
+func under(path, dir string) (string, bool) {
+	rel, ok := strings.CutPrefix(path, strings.TrimSuffix(dir, "/"))
+	return strings.TrimPrefix(rel, "/"), ok && strings.HasPrefix(rel, "/")
+}
+
+// overlay is a mount of an overlay.
+type overlay struct {
+	root, point string
+	// layers are folders, from the uppermost read-only one down, then the upper one.
+	layers []string
+}
+
+// parseOverlay reads a line of /proc/PID/mountinfo (Documentation/filesystems/proc.rst),
+// with the options that fs/overlayfs/params.c writes. Layers with a relative path are
+// left out: what they are relative to is not known.
+func parseOverlay(line string) (m overlay, ok bool) {
+	mount, super, ok := strings.Cut(line, " - ")
+	fields, of := strings.Fields(mount), strings.Fields(super)
+	if !ok || len(fields) < 5 || len(of) < 3 || of[0] != "overlay" {
+		return m, false
+	}
+	m.root, m.point = unescape(fields[3]), unescape(fields[4])
+	var upper []string
+	for _, option := range splitEscaped(of[2], ',') {
+		name, value, _ := strings.Cut(unescape(option), "=")
+		switch name {
+		case "lowerdir":
+			m.layers = append(m.layers, splitEscaped(value, ':')...)
+		case "lowerdir+", "datadir+":
+			m.layers = append(m.layers, value)
+		case "upperdir":
+			upper = append(upper, value)
+		}
+	}
+	var absolute []string
+	for _, layer := range append(m.layers, upper...) {
+		if layer = unquote(layer); filepath.IsAbs(layer) {
+			absolute = append(absolute, layer)
+		}
+	}
+	m.layers = absolute
+	return m, len(absolute) > 0
+}
+
+// unescape undoes the \ooo by which the kernel writes spaces and the like.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// unquote takes away the backslashes that overlayfs wants before some characters.
+func unquote(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// splitEscaped splits at a separator that no backslash is before.
+func splitEscaped(s string, separator byte) (parts []string) {
+	start := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case separator:
+			parts = append(parts, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, s[start:])
+}
+
+// openBeneath opens a regular file of a layer, without following a link on the way.
+func openBeneath(path layerPath) (*os.File, error) {
+	dir, err := unix.Open(path.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(dir)
+	fd, err := unix.Openat2(dir, path.rel, &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	return openRegular(fmt.Sprintf("/proc/self/fd/%d", fd))
+}
