@@ -8,61 +8,37 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-var errNotRegular = errors.New("not a regular file")
+	"memtrace/symbolize/patience"
+)
 
 // fileID tells files apart, and one file from itself after a change.
 type fileID struct {
 	dev, inode uint64
 	size       int64
-	mtime      unix.Timespec
+	mtime      time.Time
 }
 
 // regular is an open regular file.
 type regular struct {
-	*os.File
-	id    fileID
-	uid   uint32
-	links uint64
+	*patience.File
+	id fileID
 }
 
 // modified is when the file was written to last.
-func (r *regular) modified() time.Time { return time.Unix(r.id.mtime.Unix()) }
+func (r *regular) modified() time.Time { return r.id.mtime }
 
-// openRegular opens for reading what an O_PATH descriptor refers to, if it is
-// a regular file. It takes over the descriptor. In two steps, because opening
-// a FIFO may wait and opening a device may do anything.
-func openRegular(path int) (*regular, error) {
-	defer unix.Close(path)
-	var st unix.Stat_t
-	if err := unix.Fstat(path, &st); err != nil {
-		return nil, err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, errNotRegular
-	}
-	name := fmt.Sprintf("/proc/self/fd/%d", path)
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+func asRegular(f *patience.File, err error) (*regular, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &regular{
-		File:  os.NewFile(uintptr(fd), name),
-		id:    fileID{dev: st.Dev, inode: st.Ino, size: st.Size, mtime: st.Mtim},
-		uid:   st.Uid,
-		links: uint64(st.Nlink),
-	}, nil
+	return &regular{File: f, id: fileID{
+		dev: f.Dev, inode: f.Inode, size: f.Size, mtime: time.Unix(f.Seconds, f.Nanoseconds),
+	}}, nil
 }
 
 // openHost opens a path of the tool's own mount namespace.
-func openHost(path string) (*regular, error) {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	return openRegular(fd)
-}
+func openHost(path string) (*regular, error) { return asRegular(patience.OpenHost(path)) }
 
 // openInRoot opens a path below a directory as if that were the root: neither
 // ".." nor symbolic links lead out of it. Flags such as RESOLVE_NO_SYMLINKS
@@ -71,20 +47,14 @@ func openInRoot(root *os.File, path string, resolve uint64) (*regular, error) {
 	if root == nil {
 		return nil, os.ErrNotExist
 	}
-	how := unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS | resolve,
-	}
+	resolve |= unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
 	path = strings.TrimLeft(path, "/")
 	for range 3 {
-		fd, err := unix.Openat2(int(root.Fd()), path, &how)
+		file, err := asRegular(patience.OpenBelow(root, path, resolve))
 		if errors.Is(err, unix.EAGAIN) { // the kernel could not rule out an escape by a rename
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		return openRegular(fd)
+		return file, err
 	}
 	return nil, unix.EAGAIN
 }
@@ -106,7 +76,7 @@ func openMapped(proc, root *os.File, e *mapsEntry) (*regular, error) {
 		target := make([]byte, unix.PathMax)
 		n, linkErr := unix.Readlinkat(int(proc.Fd()), link, target)
 		if linkErr == nil && string(target[:n]) == e.path {
-			return openRegular(fd)
+			return asRegular(patience.OpenHandle(fd, e.name()))
 		}
 		unix.Close(fd)
 	}

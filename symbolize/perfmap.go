@@ -106,13 +106,13 @@ func openPerfMap(root *os.File, status *procStatus) (*regular, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", err)
 	}
-	owner := strconv.FormatUint(uint64(file.uid), 10)
+	owner := strconv.FormatUint(file.UID, 10)
 	switch {
 	case owner != status.uid && owner != "0":
 		err = fmt.Errorf("refused: it belongs to user %s, the process to user %s", owner, status.uid)
 	case file.modified().Before(status.started.Add(-clockSlack)):
 		err = errors.New("refused: it is older than the process, of another one with the same number")
-	case file.links > 1:
+	case file.Links > 1:
 		err = errors.New("refused: it is another file's hard link")
 	}
 	if err != nil {

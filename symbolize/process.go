@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/patience"
 	"memtrace/symbolize/procmaps"
 )
 
@@ -81,6 +82,8 @@ type Process struct {
 	perf     perfMap
 	open     int // files held
 	problems []string
+	// unanswered are the files that were waited for in vain.
+	unanswered []string
 }
 
 // NewProcess reads the mappings of a process and opens its modules. It returns
@@ -265,8 +268,24 @@ func (p *Process) openRoot() {
 	p.root = os.NewFile(uintptr(fd), "root")
 }
 
+// Unanswered lists the files that were waited for in vain, each once, by names that the
+// target controls. They are not among the Problems.
+func (p *Process) Unanswered() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.unanswered)
+}
+
 // problem notes what kept a file from being used, once.
 func (p *Process) problem(what string, err error) {
+	var silent *patience.NoAnswerError
+	if errors.As(err, &silent) {
+		name := limitName(silent.What)
+		if len(p.unanswered) < maxProblems && !slices.Contains(p.unanswered, name) {
+			p.unanswered = append(p.unanswered, name)
+		}
+		return
+	}
 	s := fmt.Sprintf("%s: %v", limitName(what), err)
 	if len(p.problems) < maxProblems && !slices.Contains(p.problems, s) {
 		p.problems = append(p.problems, s)

@@ -3,6 +3,7 @@ package tracer
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -26,7 +27,8 @@ import (
 // their descriptors (close_files of fs/file.c and task_work_run of kernel/task_work.c),
 // so that of an anchor is reserved before there are others.
 type anchor struct {
-	fd int
+	mu sync.Mutex
+	fd int // -1 once it is closed
 	// links has those that have no descriptor of their own, before Linux 5.15.
 	links links
 }
@@ -96,6 +98,11 @@ func probeWith(prog *ebpf.Program, k kernelFeatures, pid int, path string, offse
 
 // hold takes a probe, in place of the one that it held.
 func (a *anchor) hold(probe links) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fd < 0 {
+		return probe.Close()
+	}
 	var errs []error
 	old := a.links
 	a.links = nil
@@ -117,7 +124,12 @@ func (a *anchor) hold(probe links) error {
 
 // Close is for when all other probes are gone.
 func (a *anchor) Close() error {
-	if a == nil || a.fd < 0 {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fd < 0 {
 		return nil
 	}
 	err := errors.Join(unix.Close(a.fd), a.links.Close())

@@ -1,6 +1,7 @@
 package tracer
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -14,7 +15,7 @@ import (
 func TestAnchorIsLowest(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "busy")
-	tr, err := Open(Config{PIDs: []int{p.PID()}})
+	tr, err := Open(context.Background(), Config{PIDs: []int{p.PID()}})
 	if err != nil {
 		t.Fatal(err)
 	}

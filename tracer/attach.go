@@ -29,21 +29,24 @@ func (l links) Close() error {
 
 // attachKernel attaches what is not tied to one process: system calls, the
 // life of processes and page faults. On an error nothing stays attached.
-func attachKernel(p *programs) (attached links, err error) {
+func attachKernel(p *programs) (err error) {
+	var attached links
 	defer func() {
 		if err != nil {
-			_ = attached.Close()
-			attached = nil
+			_ = p.attached.close(attached)
 		}
 	}()
 	for _, prog := range p.objs.kernel() {
 		l, err := link.AttachTracing(link.TracingOptions{Program: prog})
 		if err != nil {
-			return attached, fmt.Errorf("attach %s: %w", prog, err)
+			return fmt.Errorf("attach %s: %w", prog, err)
+		}
+		if err := p.attached.add(l); err != nil {
+			return err
 		}
 		attached = append(attached, l)
 	}
-	return attached, nil
+	return nil
 }
 
 // probeSet says which of an object's probes to attach.
@@ -64,7 +67,7 @@ const (
 func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object, set probeSet) (attached links, err error) {
 	defer func() {
 		if err != nil {
-			_ = attached.Close()
+			_ = p.attached.close(attached)
 			attached = nil
 		}
 	}()
@@ -72,6 +75,7 @@ func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object, set 
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", o.Path, err)
 	}
+	a.all = p.attached
 	offsets := make([][]uint64, target.Roles)
 	for _, probe := range o.Probes {
 		offsets[probe.Role] = append(offsets[probe.Role], probe.Offset)
@@ -117,6 +121,18 @@ type uprobes struct {
 	pid   int
 	multi bool
 	links links
+	// all is told of every probe, unless it is nil.
+	all *attached
+}
+
+func (a *uprobes) keep(l link.Link) error {
+	if a.all != nil {
+		if err := a.all.add(l); err != nil {
+			return err
+		}
+	}
+	a.links = append(a.links, l)
+	return nil
 }
 
 func openUprobes(path string, pid int, k kernelFeatures) (uprobes, error) {
@@ -134,10 +150,10 @@ func (a *uprobes) attach(prog *ebpf.Program, offsets []uint64, ret bool) error {
 			one = a.exe.UretprobeMulti
 		}
 		l, err := one(nil, prog, &link.UprobeMultiOptions{Addresses: offsets, PID: uint32(a.pid)})
-		if err == nil {
-			a.links = append(a.links, l)
+		if err != nil {
+			return err
 		}
-		return err
+		return a.keep(l)
 	}
 	one := a.exe.Uprobe
 	if ret {
@@ -156,7 +172,9 @@ func (a *uprobes) attach(prog *ebpf.Program, offsets []uint64, ret bool) error {
 		if err != nil {
 			return err
 		}
-		a.links = append(a.links, l)
+		if err := a.keep(l); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -169,7 +187,7 @@ func explainAttach(err error, pid int, o *target.Object) error {
 }
 
 func processGone(pid int) bool {
-	_, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
-	_, linkErr := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	return err != nil && linkErr != nil
+	// The file behind the link is left alone: its server may not answer.
+	_, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	return err != nil
 }

@@ -118,7 +118,7 @@ func attachTracer(b *testing.B) attacher {
 // startTrace traces until it is told to detach; look is called when the trace is over.
 func startTrace(b *testing.B, cfg Config, look func(*Tracer)) (detach func()) {
 	b.Helper()
-	t, err := Open(cfg)
+	t, err := Open(context.Background(), cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func BenchmarkAttach(b *testing.B) {
 	p := testprog.Command(b, cmd)
 	defer p.Kill()
 	for b.Loop() {
-		tr, err := Open(Config{PIDs: []int{p.PID()}})
+		tr, err := Open(context.Background(), Config{PIDs: []int{p.PID()}})
 		if err != nil {
 			b.Fatal(err)
 		}

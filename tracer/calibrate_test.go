@@ -1,6 +1,7 @@
 package tracer
 
 import (
+	"context"
 	"os"
 	"strconv"
 	"testing"
@@ -17,7 +18,7 @@ import (
 func TestCalibrate(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "busy")
-	tr, err := Open(Config{PIDs: []int{p.PID()}, MaxOverhead: 1})
+	tr, err := Open(context.Background(), Config{PIDs: []int{p.PID()}, MaxOverhead: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestCalibrate(t *testing.T) {
 func TestCalibrateSmallRing(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "busy")
-	tr, err := Open(Config{PIDs: []int{p.PID()}, MaxOverhead: 1, RingSize: 4096})
+	tr, err := Open(context.Background(), Config{PIDs: []int{p.PID()}, MaxOverhead: 1, RingSize: 4096})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,11 +59,11 @@ func (f *follower) run() {
 	})
 }
 
-// stop waits for what is under way. It is safe to call again, and before run.
-func (f *follower) stop() {
-	f.once.Do(func() { close(f.quit) })
-	f.done.Wait()
-}
+// stop has it come to an end, and wait waits for that. Both are safe to call again, and
+// before run.
+func (f *follower) stop() { f.once.Do(func() { close(f.quit) }) }
+
+func (f *follower) wait() { f.done.Wait() }
 
 // modulesChanged is told of an executable mapping.
 func (f *follower) modulesChanged(pid uint32) {
@@ -110,9 +110,10 @@ func (f *follower) followModules(p *process) {
 	if f.t.cfg.GrowthOnly {
 		return
 	}
+	found, err := p.target.Discover()
 	f.t.attaching.Lock()
 	f.t.mu.Lock()
-	found, err := p.target.Update()
+	p.target.Add(found)
 	var view *mallocView
 	if o := p.target.Allocator(); p.malloc != nil && o != nil && o.Family != target.Glibc {
 		// Which blocks are glibc's is no longer known.
@@ -207,7 +208,7 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	p.links = nil
 	p.probed.Store(false)
 	f.t.attaching.Unlock()
-	_ = closing.Close()
+	_ = f.t.attached.close(closing)
 	f.attach(p, fresh.Objects)
 	// Frees may have gone unseen: what was born before now is not evidence.
 	f.t.mu.Lock()

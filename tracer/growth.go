@@ -28,34 +28,41 @@ func (t *Tracer) beginGrowth(pid uint32, p *process) error {
 		p.faults = &faultWatch{book: faults.New(0)}
 		p.faults.reset(int(pid))
 	}
-	return t.beginLedger(pid)
+	initial, err := readMappedNow(pid)
+	if err == nil {
+		t.vm.Begin(pid, initial.brk, initial.list)
+	}
+	return err
 }
 
-// beginLedger tells a growth ledger what a process has mapped. What comes to it
-// between that and the moment when its events are taken up, some milliseconds at
-// most, is missed.
-func (t *Tracer) beginLedger(pid uint32) error {
+// mappedNow is what a growth ledger begins with. What a process maps between the reading
+// of that and the moment when its events are taken up, some milliseconds at most, is missed.
+type mappedNow struct {
+	brk  uint64
+	list []vm.Initial
+}
+
+func readMappedNow(pid uint32) (initial mappedNow, err error) {
 	source, err := proc.Open(int(pid))
 	if err != nil {
-		return err
+		return mappedNow{}, err
 	}
 	defer func() { _ = source.Close() }()
-	var initial []vm.Initial
 	err = source.Maps(func(m *procmaps.Mapping) {
 		if m.Inode == 0 && (m.Path == "" || m.Path == "[heap]" || strings.HasPrefix(m.Path, "[anon")) {
-			initial = append(initial, vm.Initial{Start: m.Start, End: m.End, Reserved: m.Perms.None()})
+			initial.list = append(initial.list, vm.Initial{Start: m.Start, End: m.End, Reserved: m.Perms.None()})
 		}
 	})
 	if errors.Is(err, region.ErrGone) {
-		return fmt.Errorf("process %d: %w", pid, target.ErrNoProcess)
+		return mappedNow{}, fmt.Errorf("process %d: %w", pid, target.ErrNoProcess)
 	}
 	if err != nil {
-		return fmt.Errorf("read the mappings of process %d: %w", pid, err)
+		return mappedNow{}, fmt.Errorf("read the mappings of process %d: %w", pid, err)
 	}
 	// Without a break its first change tells where it was.
 	r, _ := ptmalloc.ReadBrkRange(int(pid))
-	t.vm.Begin(pid, r.End, initial)
-	return nil
+	initial.brk = r.End
+	return initial, nil
 }
 
 // faultWatch keeps the sampled page faults of a process, under the Tracer's lock.

@@ -34,7 +34,7 @@ func growProgram(t *testing.T, mode string) *testprog.Program {
 func watchGrowth(t *testing.T, cfg Config, p *testprog.Program, steps int, meanwhile func(*Tracer)) *report.Report {
 	t.Helper()
 	cfg.PIDs, cfg.GrowthOnly = []int{p.PID()}, true
-	tr, err := Open(cfg)
+	tr, err := Open(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,9 @@ import (
 // guardInterval is how often the probes of a process are looked at.
 const guardInterval = time.Second
 
-// guardProbes looks at the probes of all processes until stop is called, which waits for
-// that.
-func (t *Tracer) guardProbes() (stop func()) {
+// guardProbes looks at the probes of all processes until stop is called; wait waits for the
+// end of that.
+func (t *Tracer) guardProbes() (stop, wait func()) {
 	quit := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -31,10 +31,7 @@ func (t *Tracer) guardProbes() (stop func()) {
 			}
 		}
 	})
-	return sync.OnceFunc(func() {
-		close(quit)
-		done.Wait()
-	})
+	return sync.OnceFunc(func() { close(quit) }), done.Wait
 }
 
 // lookAtProbes sees whether the probes of a process whose every call is to be traced are
@@ -102,24 +99,14 @@ func (t *Tracer) putBack(p *process, lacks []target.Place) (back moment, err err
 	return back, errors.Join(err, more.Close())
 }
 
-// checkAtEnd is the last look, before the probes go. They go without it where it hangs.
+// checkAtEnd is the last look, before the probes go.
 func (t *Tracer) checkAtEnd() {
-	const patience = 5 * time.Second
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		t.attaching.Lock()
-		defer t.attaching.Unlock()
-		for _, p := range t.procs {
-			p.reach.places = nil // what is mapped by now
-			if lacks := t.lackingNow(p); len(lacks) > 0 {
-				t.lack(p, describeLacks(lacks, takenAway))
-			}
+	t.attaching.Lock()
+	defer t.attaching.Unlock()
+	for _, p := range t.procs {
+		p.reach.places = nil // what is mapped by now
+		if lacks := t.lackingNow(p); len(lacks) > 0 {
+			t.lack(p, describeLacks(lacks, takenAway))
 		}
-	}()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		t.cfg.Logf("whether all probes still were in place at the end could not be seen in %v", patience)
 	}
 }

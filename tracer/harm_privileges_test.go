@@ -1,6 +1,7 @@
 package tracer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -21,7 +22,7 @@ import (
 func TestHarmSingleProbesNeedAdmin(t *testing.T) {
 	const variable = "MEMTRACE_TEST_TRACE"
 	if pid, err := strconv.Atoi(os.Getenv(variable)); err == nil {
-		tracer, err := Open(Config{PIDs: []int{pid}, singleUprobes: true})
+		tracer, err := Open(context.Background(), Config{PIDs: []int{pid}, singleUprobes: true})
 		if err != nil {
 			var missing *RequirementError
 			fmt.Printf("typed %v: %v\n", errors.As(err, &missing), err)

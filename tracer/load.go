@@ -206,6 +206,8 @@ func (o *objects) missed() (total uint64, err error) {
 type programs struct {
 	objs  objects
 	enter [target.Roles]*ebpf.Program
+	// attached is where they are attached.
+	attached *attached
 	// tableSpec and listSpec describe the maps inside unwind_tables and mappings.
 	tableSpec, listSpec *ebpf.MapSpec
 }
@@ -263,7 +265,7 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 		}
 	}
 	chooseStacks(spec, k)
-	p := &programs{tableSpec: spec.Maps["unwind_tables"].InnerMap, listSpec: spec.Maps["mappings"].InnerMap}
+	p := &programs{attached: new(attached), tableSpec: spec.Maps["unwind_tables"].InnerMap, listSpec: spec.Maps["mappings"].InnerMap}
 	if err := p.objs.load(spec, cfg, k); err != nil {
 		return nil, explainLoad(err, cfg.Logf)
 	}

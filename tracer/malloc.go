@@ -15,7 +15,7 @@ import (
 )
 
 // mallocView is what is known of the malloc of a process, where it is glibc's.
-// The reader keeps it up; Snapshot reads it under the lock.
+// watchMalloc keeps it up; Snapshot reads it under the lock.
 type mallocView struct {
 	// using guards heap and what reads it, for long and without the lock.
 	using    sync.Mutex
@@ -25,7 +25,8 @@ type mallocView struct {
 	verdicts []ptmalloc.Verdict
 	old      []int // indices of the candidates that findInside is about
 	// err is why heap is nil.
-	err    error
+	err error
+	// What follows is guarded by the Tracer's lock.
 	brk    ptmalloc.BrkRange
 	params ptmalloc.Params
 	known  bool // params were read
@@ -49,7 +50,7 @@ func openMalloc(t *target.Target) *mallocView {
 		return v
 	}
 	if v.heap, v.err = ptmalloc.Open(t); v.err == nil {
-		v.poll(0)
+		v.poll(new(sync.Mutex), 0)
 	}
 	return v
 }
@@ -68,10 +69,10 @@ func (v *mallocView) close() error {
 	return h.Close()
 }
 
-// poll reads the parameters again, at time now (ns). What cannot be read stays as
-// it was: the process may be about to end.
-func (v *mallocView) poll(now uint64) {
-	// The reader cannot wait for kept; it comes again soon.
+// poll reads the parameters again, at time now (ns), without lock, the Tracer's. What
+// cannot be read stays as it was: the process may be about to end.
+func (v *mallocView) poll(lock sync.Locker, now uint64) {
+	// Who cannot wait for kept comes again soon.
 	if v == nil || !v.using.TryLock() {
 		return
 	}
@@ -83,6 +84,8 @@ func (v *mallocView) poll(now uint64) {
 	if err != nil {
 		return
 	}
+	lock.Lock()
+	defer lock.Unlock()
 	if v.known && p.MmapThreshold != v.params.MmapThreshold && len(v.changes) < maxChanges {
 		v.changes = append(v.changes, thresholdChange{now, v.params.MmapThreshold, p.MmapThreshold})
 	}
@@ -161,8 +164,10 @@ func (v *mallocView) grown(end uint64) {
 }
 
 // findRange reads the brk heap's range again, as long as there is one.
-func (v *mallocView) findRange(pid int) {
+func (v *mallocView) findRange(lock sync.Locker, pid int) {
 	if r, err := ptmalloc.ReadBrkRange(pid); err == nil && r.End > r.Start {
+		lock.Lock()
+		defer lock.Unlock()
 		v.brk = r
 	}
 }

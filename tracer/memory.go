@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"memtrace/symbolize/patience"
 	"memtrace/tracer/event"
 	"memtrace/tracer/ptmalloc"
 	"memtrace/tracer/region"
@@ -96,6 +97,11 @@ func (f *found) nameOrigins(m *report.Memory, s *region.Snapshot) {
 
 // kept says how much of its memory malloc keeps free, "" where that is unknown.
 func (v *mallocView) kept() string {
+	text, _ := patience.Do(patience.Limit, "malloc", func() (string, error) { return v.readKept(), nil }, nil)
+	return text
+}
+
+func (v *mallocView) readKept() string {
 	v.using.Lock()
 	defer v.using.Unlock()
 	if v.heap == nil {

@@ -1,6 +1,7 @@
 package tracer
 
 import (
+	"context"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -18,7 +19,7 @@ func TestSnapshotsOfGrowth(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := testprog.Command(t, exec.Command(filepath.Join(dir, "grow"), "brk"))
-	tr, err := Open(Config{PIDs: []int{p.PID()}})
+	tr, err := Open(context.Background(), Config{PIDs: []int{p.PID()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -129,7 +129,7 @@ func TestNothingIsLeftInTheRing(t *testing.T) {
 	p := testprog.Start(t, "busy", "--threads", "2")
 	p.Say("go")
 	for range 5 {
-		tr, err := Open(Config{PIDs: []int{p.PID()}})
+		tr, err := Open(context.Background(), Config{PIDs: []int{p.PID()}})
 		if err != nil {
 			t.Fatal(err)
 		}

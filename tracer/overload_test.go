@@ -22,7 +22,7 @@ func trace(t *testing.T, cfg Config, p *testprog.Program) (tr *Tracer, ledger te
 func traceWhile(t testing.TB, cfg Config, p *testprog.Program, happens func()) *Tracer {
 	t.Helper()
 	cfg.PIDs = []int{p.PID()}
-	tr, err := Open(cfg)
+	tr, err := Open(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestOverloadOfSpills(t *testing.T) {
 func TestOverloadUnread(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "lost")
-	tr, err := Open(Config{PIDs: []int{p.PID()}, RingSize: 4096})
+	tr, err := Open(context.Background(), Config{PIDs: []int{p.PID()}, RingSize: 4096})
 	if err != nil {
 		t.Fatal(err)
 	}

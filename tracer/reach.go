@@ -119,7 +119,7 @@ func (t *Tracer) attachReaching(p *process, o *target.Object, set probeSet) (lin
 		} else {
 			layer.Close()
 		}
-		if err := useless.Close(); err != nil {
+		if err := t.attached.close(useless); err != nil {
 			t.cfg.Logf("take probes away that do not reach process %d: %v", p.target.PID, err)
 		}
 	}

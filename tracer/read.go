@@ -332,9 +332,6 @@ func (r *ringReader) lookAtProcesses() error {
 	defer r.mu.Unlock()
 	r.missed = missed
 	for _, p := range r.procs {
-		if !p.exited {
-			p.malloc.poll(now().mono)
-		}
 		if !p.exited && p.gone() {
 			p.exited, p.endMono = true, now().mono
 		}

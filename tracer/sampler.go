@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"memtrace/symbolize/patience"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/sample"
 	"memtrace/tracer/vm"
@@ -71,16 +72,24 @@ func (s *sampler) start() {
 	})
 }
 
-// finish ends the work. The gate is shut and no probe of a window is left.
+// finish ends the work. The gate is shut and no probe of a window is left, unless the
+// work hangs: it is not waited for then.
 func (s *sampler) finish() {
 	s.finished.Do(func() {
 		s.stop()
-		s.done.Wait()
-		s.closing.Wait()
-		if s.t.windowed {
-			s.checker.check(s.t, true)
+		ended := patience.Wait(patience.Limit, func() {
+			s.done.Wait()
+			s.closing.Wait()
+		})
+		ended = ended && patience.Wait(patience.Limit, func() {
+			if s.t.windowed {
+				s.checker.check(s.t, true)
+			}
+			s.checker.close()
+		})
+		if !ended {
+			s.t.giveUp("the last look at blocks")
 		}
-		s.checker.close()
 	})
 }
 
@@ -150,6 +159,14 @@ func (s *sampler) leaveExact(costly phase) {
 	t := s.t
 	t.attaching.Lock()
 	defer t.attaching.Unlock()
+	mapped := make(map[uint32]mappedNow)
+	for pid, p := range t.procs {
+		initial, err := readMappedNow(pid)
+		if err != nil && !p.gone() {
+			t.cfg.Logf("%v: growth that was there before counts as new", err)
+		}
+		mapped[pid] = initial
+	}
 	if err := errors.Join(t.setLive(liveCalls), t.progs.objs.Windowed.Set(uint32(1))); err != nil {
 		t.cfg.Logf("the stacks behind growth are not all known: %v", err)
 	}
@@ -160,9 +177,7 @@ func (s *sampler) leaveExact(costly phase) {
 	t.vm = vm.NewGrowthLedger()
 	var all links
 	for pid, p := range t.procs {
-		if err := t.beginLedger(pid); err != nil && !p.gone() {
-			t.cfg.Logf("%v: growth that was there before counts as new", err)
-		}
+		t.vm.Begin(pid, mapped[pid].brk, mapped[pid].list)
 		p.sample = sample.New(sample.Config{SkipMapped: p.malloc != nil})
 		p.probed.Store(false)
 		all = append(all, p.links...)
@@ -180,7 +195,7 @@ func (s *sampler) leaveExact(costly phase) {
 // runs on.
 func (s *sampler) close(l links) {
 	s.closing.Go(func() {
-		if err := l.Close(); err != nil {
+		if err := s.t.attached.close(l); err != nil {
 			s.t.cfg.Logf("take probes away: %v", err)
 		}
 	})

@@ -59,6 +59,5 @@ func (a *uprobes) attachSession(prog *ebpf.Program, offsets, cookies []uint64) e
 	if err != nil {
 		return err
 	}
-	a.links = append(a.links, l)
-	return nil
+	return a.keep(l)
 }

@@ -54,7 +54,9 @@ type found struct {
 	// the last look failed.
 	space    *region.Snapshot
 	spaceErr error
-	system   *report.System
+	// unanswered is what was waited for in vain, but for files.
+	unanswered []string
+	system     *report.System
 }
 
 // Snapshot returns what every process holds now or, after Run, held when the
@@ -81,9 +83,10 @@ func (t *Tracer) pids() []uint32 {
 // collect copies what concerns one process. Naming frames takes long and is
 // done without the lock, and only for what is shown.
 func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
+	p := t.procs[pid]
+	t.lookAtMalloc(p)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := t.procs[pid]
 	f := &found{
 		process: p, frames: t.frames, start: t.start, end: t.end, older: opt.Older,
 		target: p.describe(), traced: p.target,
@@ -110,13 +113,10 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 	f.vm = t.vm.Snapshot(asked)
 	if p.malloc != nil {
 		f.splitter = &splitter{view: p.malloc}
-		if !p.exited {
-			p.malloc.poll(f.end.mono)
-			p.malloc.findRange(p.target.PID)
-		}
 		asked.Way = f.splitter.way
 	}
 	f.heap = t.heap.Snapshot(asked)
+	f.unanswered = slices.Clone(t.unanswered)
 	// classify counts on these to come first.
 	kind := report.Mmap
 	if t.cfg.GrowthOnly || t.windowed {
@@ -304,6 +304,7 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		}
 		s.InAllocator = f.growth != nil && byAllocator(s.Frames, f.traced)
 	}
+	r.Notes = append(r.Notes, unread(f.process.symbols.Unanswered(), f.unanswered)...)
 	r.Notes = append(r.Notes, unnamed(f.process.symbols.Problems())...)
 	for _, m := range f.process.symbols.Mappings() {
 		r.Target.Modules = append(r.Target.Modules, report.Module{

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/bpf"
+	"memtrace/symbolize/patience"
 	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/region"
@@ -22,19 +23,21 @@ import (
 // Tracer traces processes. Open attaches it, Run feeds it, Snapshot may be
 // called at any time in between and after, Close gives everything back.
 type Tracer struct {
-	cfg         Config
-	kernel      kernelFeatures
-	progs       *programs
-	kernelLinks links
-	reader      *ringbuf.Reader
-	waker       *waker
+	cfg      Config
+	kernel   kernelFeatures
+	progs    *programs
+	attached *attached
+	reader   *ringbuf.Reader
+	waker    *waker
 	// watching: a window is open, and the reader has to keep up with it.
 	watching atomic.Bool
 	follower *follower
-	// stopMemory ends the watch of the address spaces.
-	stopMemory func()
-	// stopGuard ends the watch over the probes.
-	stopGuard func()
+	// stopMemory ends the watch of the address spaces, stopGuard that over the probes, and
+	// the others wait for that.
+	stopMemory, waitMemory func()
+	stopGuard, waitGuard   func()
+	// stopMalloc ends that of the parameters of malloc.
+	stopMalloc func()
 	// sampler is nil where every call is to be traced, whatever it costs.
 	sampler *sampler
 	// generation is that of the probes, see bpf/state.h.
@@ -62,6 +65,8 @@ type Tracer struct {
 	// windowed: since windowsSince only windows of time are watched.
 	windowed     bool
 	windowsSince moment
+	// unanswered is what was waited for in vain.
+	unanswered []string
 	// start and end bound the time in which every call was seen. end is zero
 	// while tracing.
 	start, end moment
@@ -87,72 +92,102 @@ func now() moment {
 }
 
 // Open attaches to the processes of cfg. When it returns, every call of theirs
-// is seen. On an error nothing is left attached; a *RequirementError says that
-// the kernel or the privileges do not suffice, the errors of package target
-// that a process cannot be traced.
-func Open(cfg Config) (_ *Tracer, err error) {
+// is seen. On an error, which is that of ctx where that is done first, nothing is
+// left attached; a *RequirementError says that the kernel or the privileges do not
+// suffice, the errors of package target that a process cannot be traced.
+func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 	cfg = cfg.withDefaults()
 	kernel, err := featuresFor(cfg)
 	if err != nil {
 		return nil, err
 	}
 	t := &Tracer{
-		cfg:    cfg,
-		kernel: kernel,
-		heap:   heap.New(heap.Config{Older: cfg.Older}),
-		vm:     newLedger(cfg),
-		stacks: make(map[event.StackID]stack),
-		procs:  make(map[uint32]*process),
-		seen:   seen{tail: math.MaxUint64, alarm: math.MaxUint64},
-		alarm:  make(chan struct{}, 1),
-		syncs:  make(chan chan struct{}),
+		cfg:      cfg,
+		kernel:   kernel,
+		attached: new(attached),
+		heap:     heap.New(heap.Config{Older: cfg.Older}),
+		vm:       newLedger(cfg),
+		stacks:   make(map[event.StackID]stack),
+		procs:    make(map[uint32]*process),
+		seen:     seen{tail: math.MaxUint64, alarm: math.MaxUint64},
+		alarm:    make(chan struct{}, 1),
+		syncs:    make(chan chan struct{}),
 	}
 	t.follower = newFollower(t)
-	defer func() {
+	opened := make(chan error, 1)
+	go func() {
+		err := t.open(ctx)
 		if err != nil {
-			_ = t.Close()
+			_ = t.Close() // the first error tells
 		}
+		opened <- err
 	}()
+	select {
+	case err := <-opened:
+		if err != nil {
+			return nil, err
+		}
+		return t, nil
+	case <-ctx.Done():
+	}
+	// Whoever attaches may hang: the probes go first, and no more come.
+	err = errors.Join(t.attached.closeProbes(), t.attached.closeAnchors())
+	patience.Wait(patience.Limit, func() {
+		if <-opened == nil {
+			_ = t.Close() // the context's error tells
+		}
+	})
+	return nil, errors.Join(ctx.Err(), err)
+}
+
+// open does what Open does, and leaves to its caller to close on an error.
+func (t *Tracer) open(ctx context.Context) (err error) {
+	cfg, kernel := t.cfg, t.kernel
 	for _, pid := range cfg.PIDs {
 		if t.procs[uint32(pid)] != nil {
 			continue
 		}
 		p, err := openProcess(pid, cfg, kernel)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		t.procs[uint32(pid)] = p
+		t.attached.anchor(p.anchor)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
 	if t.progs, err = load(cfg, kernel); err != nil {
-		return nil, err
+		return err
 	}
+	t.progs.attached = t.attached
 	if t.reader, err = ringbuf.NewReader(t.progs.objs.Events); err != nil {
-		return nil, fmt.Errorf("open the ring buffer: %w", err)
+		return fmt.Errorf("open the ring buffer: %w", err)
 	}
 	if t.waker, err = newWaker(t.progs.objs.Events); err != nil {
-		return nil, err
+		return err
 	}
 	if cfg.MaxOverhead > 0 {
 		costs, err := t.calibrate()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		t.sampler = newSampler(t, costs)
 	}
-	if t.kernelLinks, err = attachKernel(t.progs); err != nil {
-		return nil, err
+	if err := attachKernel(t.progs); err != nil {
+		return err
 	}
 	if kernel.unwindTables {
 		t.tables = newTables(t.progs)
 	} else {
 		cfg.Logf("stacks are walked by frame pointers here (by unwind tables from Linux 5.13 on, on x86-64)")
 	}
-	if err := t.attachProcesses(); err != nil {
-		return nil, err
+	if err := t.attachProcesses(ctx); err != nil {
+		return err
 	}
 	t.start = now()
 	if err := t.setLive(liveAll); err != nil {
-		return nil, err
+		return err
 	}
 	t.follower.run()
 	var watches []*memoryWatch
@@ -160,16 +195,20 @@ func Open(cfg Config) (_ *Tracer, err error) {
 		p.memory.known = func() []region.Range { return t.mapped(pid) }
 		watches = append(watches, p.memory)
 	}
-	t.stopMemory = watchMemory(watches)
+	t.stopMemory, t.waitMemory = watchMemory(watches)
+	t.stopMalloc = t.watchMalloc()
 	if !cfg.GrowthOnly {
-		t.stopGuard = t.guardProbes()
+		t.stopGuard, t.waitGuard = t.guardProbes()
 	}
-	return t, nil
+	return nil
 }
 
 // attachProcesses makes everything ready for the processes, short of going live.
-func (t *Tracer) attachProcesses() error {
+func (t *Tracer) attachProcesses(ctx context.Context) error {
 	for pid, p := range t.procs {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err := t.progs.objs.Targets.Put(pid, uint32(0)); err != nil {
 			return fmt.Errorf("tell the probes of process %d: %w", pid, err)
 		}
@@ -252,44 +291,69 @@ func (t *Tracer) stop(r *ringReader) error {
 	t.mu.Unlock()
 	// Who mapped what is known of what was read.
 	err = errors.Join(err, r.catchUp())
-	t.checkAtEnd()
-	for _, p := range t.procs {
-		p.memory.settle(time.Now())
-	}
+	t.beside("the last look at the probes", patience.Limit, t.checkAtEnd)()
+	settled := t.beside("the address space", lookPatience, func() {
+		for _, p := range t.procs {
+			p.memory.settle(time.Now())
+		}
+	})
 	// Calls in flight at the gate's closing still report their return.
 	err = errors.Join(err, t.detach())
+	settled()
 	return errors.Join(err, r.drain())
 }
 
-// detach closes every link. It is safe to call again.
+// detach takes every probe away, whoever hangs, and then ends all who work beside the
+// reader. It is safe to call again.
 func (t *Tracer) detach() error {
 	t.follower.stop()
 	if t.sampler != nil {
 		t.sampler.finish()
 	}
-	if t.stopMemory != nil {
-		t.stopMemory()
-	}
-	for _, p := range t.procs {
-		if p.symbols != nil {
-			p.refreshSymbols()
-		}
-	}
-	all := t.kernelLinks
-	t.kernelLinks = nil
 	for _, p := range t.procs {
 		p.probed.Store(false)
-		all = append(all, p.links...)
-		p.links = nil
 	}
-	err := all.Close()
-	if t.stopGuard != nil {
-		t.stopGuard()
+	for _, stop := range []func(){t.stopGuard, t.stopMemory, t.stopMalloc} {
+		if stop != nil {
+			stop()
+		}
 	}
-	for _, p := range t.procs {
-		err = errors.Join(err, p.anchor.Close())
+	refreshed := t.beside("the last modules", patience.Limit, func() {
+		for _, p := range t.procs {
+			if p.symbols != nil {
+				p.refreshSymbols()
+			}
+		}
+	})
+	err := t.attached.closeProbes()
+	if t.waitGuard != nil {
+		t.beside("what the probes were last", patience.Limit, t.waitGuard)() // it may hold one
+	}
+	err = errors.Join(err, t.attached.closeAnchors())
+	refreshed()
+	t.beside("what was mapped late", patience.Limit, t.follower.wait)()
+	if t.waitMemory != nil {
+		t.beside("the address space", lookPatience, t.waitMemory)()
 	}
 	return err
+}
+
+// beside calls f beside the caller. The function that it returns waits for that, but no
+// longer than limit.
+func (t *Tracer) beside(what string, limit time.Duration, f func()) (wait func()) {
+	if t.gaveUp(what) {
+		return func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		f()
+		close(done)
+	}()
+	return func() {
+		if !patience.Wait(limit, func() { <-done }) {
+			t.giveUp(what)
+		}
+	}
 }
 
 // Close detaches what still is attached and frees everything. Snapshot cannot
@@ -305,10 +369,15 @@ func (t *Tracer) Close() error {
 	if t.progs != nil {
 		err = errors.Join(err, t.progs.objs.Close())
 	}
-	for _, p := range t.procs {
-		err = errors.Join(err, p.close())
-	}
-	return err
+	// To close a file may take an answer, too.
+	_, closeErr := patience.Do(patience.Limit, "a file", func() (struct{}, error) {
+		var err error
+		for _, p := range t.procs {
+			err = errors.Join(err, p.close())
+		}
+		return struct{}{}, err
+	}, nil)
+	return errors.Join(err, closeErr)
 }
 
 func (t *Tracer) allExited() bool {

@@ -2,9 +2,12 @@ package tracer
 
 import (
 	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"memtrace/symbolize/patience"
 	"memtrace/tracer/region"
 	"memtrace/tracer/region/proc"
 )
@@ -28,6 +31,8 @@ type memoryWatch struct {
 	// known says who mapped what; nil where nobody knows.
 	known func() []region.Range
 
+	// hangs: a look has been waited for in vain, and no further one is tried.
+	hangs   atomic.Bool
 	mu      sync.Mutex
 	space   addressSpace
 	sampler *region.Sampler
@@ -71,9 +76,25 @@ func (w *memoryWatch) failed(err error) {
 	}
 }
 
+// lookPatience is how long to wait for a look: of a large process it takes seconds.
+const lookPatience = 10 * time.Second
+
 // snapshot looks once more and says what is known by then. The error is why the
-// look failed: what is known is then of the last that succeeded, nil if none did.
+// look failed: what is known is then of the last that succeeded, nil if none did or if
+// the look hangs.
 func (w *memoryWatch) snapshot(now time.Time) (*region.Snapshot, error) {
+	limit, what := lookPatience, fmt.Sprintf("the address space of process %d", w.pid)
+	if w.hangs.Load() {
+		return nil, &patience.NoAnswerError{What: what, After: limit}
+	}
+	s, err := patience.Do(limit, what, func() (*region.Snapshot, error) { return w.lookNow(now) }, nil)
+	if errors.As(err, new(*patience.NoAnswerError)) {
+		w.hangs.Store(true)
+	}
+	return s, err
+}
+
+func (w *memoryWatch) lookNow(now time.Time) (*region.Snapshot, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var s *region.Snapshot
@@ -108,6 +129,9 @@ func (w *memoryWatch) settle(now time.Time) {
 // classAt is the class of an address at the last look, Other if there was nothing
 // then.
 func (w *memoryWatch) classAt(addr uint64) region.Class {
+	if w.hangs.Load() {
+		return region.Other
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.sampler == nil {
@@ -129,8 +153,8 @@ func (w *memoryWatch) close() error {
 	return s.Close()
 }
 
-// watchMemory polls all processes until stop is called, which waits for that.
-func watchMemory(watches []*memoryWatch) (stop func()) {
+// watchMemory polls all processes until stop is called; wait waits for the end of that.
+func watchMemory(watches []*memoryWatch) (stop, wait func()) {
 	quit := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -147,8 +171,5 @@ func watchMemory(watches []*memoryWatch) (stop func()) {
 			}
 		}
 	})
-	return sync.OnceFunc(func() {
-		close(quit)
-		done.Wait()
-	})
+	return sync.OnceFunc(func() { close(quit) }), done.Wait
 }

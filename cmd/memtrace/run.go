@@ -102,7 +102,7 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 		}
 	}()
 	s.out = out
-	if err := s.open(); err != nil {
+	if err := s.open(ctx); err != nil {
 		return exitError, explainLimit(err)
 	}
 	defer func() { _ = s.tracer.Close() }()
@@ -125,7 +125,7 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 }
 
 // open attaches, to a command once it is held. Nothing stays behind on errors.
-func (s *session) open() error {
+func (s *session) open(ctx context.Context) error {
 	pids := s.pids
 	if len(s.options.command) > 0 {
 		c, err := launch.Start(s.options.command)
@@ -139,7 +139,7 @@ func (s *session) open() error {
 	if s.exact {
 		overhead = 0
 	}
-	t, err := tracer.Open(tracer.Config{
+	t, err := tracer.Open(ctx, tracer.Config{
 		PIDs:        pids,
 		GrowthOnly:  s.growth,
 		MaxOverhead: overhead,

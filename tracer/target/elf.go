@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"memtrace/symbolize/patience"
 )
 
 // machines are the ELF machine numbers by GOARCH.
@@ -17,47 +19,37 @@ var machines = map[string]elf.Machine{
 	"arm64": elf.EM_AARCH64,
 }
 
-// openRegular opens a file for reading, without waiting should it be a FIFO.
-func openRegular(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+// openRegular opens a file for reading, if it is a regular one. The path leads through
+// links of /proc alone, which answer. In messages the file has a name.
+func openRegular(path, name string) (*patience.File, error) {
+	handle, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s: %w", path, errNotRegular)
-	}
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return file, nil
+	return patience.OpenHandle(handle, name)
 }
 
 // sameFile reports whether an open file is the one that is mapped. On btrfs
 // and overlayfs maps and stat can disagree on the device, so that a match
 // proves it but a mismatch may be false; then the file is not used.
-func sameFile(file *os.File, m *procfs.ProcMap) bool {
-	var st unix.Stat_t
-	return unix.Fstat(int(file.Fd()), &st) == nil && st.Ino == m.Inode && st.Dev == m.Dev
+func sameFile(file *patience.File, m *procfs.ProcMap) bool {
+	return file.Inode == m.Inode && file.Dev == m.Dev
 }
 
 // openProgram opens the process's program. It refuses those whose registers and
 // structures the probes would misread.
 func (t *Target) openProgram() error {
-	file, err := openRegular(fmt.Sprintf("/proc/%d/exe", t.PID))
+	file, err := openRegular(fmt.Sprintf("/proc/%d/exe", t.PID), t.Exe)
 	if err != nil {
+		if errors.As(err, new(*patience.NoAnswerError)) {
+			return fmt.Errorf("process %d (%s): read its program: %w", t.PID, t.Command, err)
+		}
 		if errors.Is(err, os.ErrPermission) {
 			return fmt.Errorf("look at process %d (%s): %w: run memtrace as root", t.PID, t.Command, ErrNotPermitted)
 		}
 		return fmt.Errorf("process %d (%s) %w", t.PID, t.Command, ErrExiting)
 	}
-	t.program = &Object{Path: t.Exe, file: file}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
-		return fmt.Errorf("process %d (%s): look at its program %s: %w", t.PID, t.Command, t.Exe, err)
-	}
-	t.program.ID = FileID{st.Dev, st.Ino}
+	t.program = &Object{Path: t.Exe, file: file, ID: FileID{file.Dev, file.Inode}}
 	f, err := elf.NewFile(file)
 	if err != nil {
 		return fmt.Errorf("process %d (%s): read its program %s: %w", t.PID, t.Command, t.Exe, err)
@@ -84,7 +76,7 @@ func (o *Object) findEntry(f *elf.File) {
 }
 
 // readObject returns nil without an error where the file defines no malloc.
-func readObject(file *os.File) (*Object, error) {
+func readObject(file *patience.File) (*Object, error) {
 	f, err := elf.NewFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("parse ELF file: %w", err)

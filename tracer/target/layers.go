@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"memtrace/symbolize/patience"
 )
 
 // On overlayfs a process maps the file of a layer, which is what the kernel knows probes
@@ -42,7 +44,7 @@ func (t *Target) Layers(o *Object) []*Object {
 }
 
 // as is the object with the file of another path.
-func (o *Object) as(file *os.File) (*Object, error) {
+func (o *Object) as(file *patience.File) (*Object, error) {
 	layer := &Object{file: file}
 	if o.Family == "" { // the program
 		f, err := elf.NewFile(file)
@@ -200,19 +202,12 @@ func splitEscaped(s string, separator byte) (parts []string) {
 }
 
 // openBeneath opens a regular file of a layer, without following a link on the way.
-func openBeneath(path layerPath) (*os.File, error) {
-	dir, err := unix.Open(path.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func openBeneath(path layerPath) (*patience.File, error) {
+	fd, err := unix.Open(path.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(dir)
-	fd, err := unix.Openat2(dir, path.rel, &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	return openRegular(fmt.Sprintf("/proc/self/fd/%d", fd))
+	dir := os.NewFile(uintptr(fd), path.dir)
+	defer dir.Close()
+	return patience.OpenBelow(dir, path.rel, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_MAGICLINKS)
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"github.com/prometheus/procfs"
+
+	"memtrace/symbolize/patience"
 )
 
 // Module is an executable mapping: of a file, or the vDSO.
@@ -46,7 +48,7 @@ func (t *Target) Modules() ([]Module, error) {
 type Image struct {
 	io.ReaderAt
 	Size int64
-	file *os.File
+	file *patience.File
 }
 
 // Close closes the file.
@@ -67,12 +69,7 @@ func (t *Target) OpenModule(m *Module) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", m.Path, err)
 	}
-	info, err := file.Stat()
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return &Image{ReaderAt: file, Size: info.Size(), file: file}, nil
+	return &Image{ReaderAt: file, Size: file.Size, file: file}, nil
 }
 
 func (t *Target) readVDSO(m *Module) (*Image, error) {

@@ -54,7 +54,7 @@ func TestMountNamespace(t *testing.T) {
 		file.Close()
 		m.Inode++
 		if file, err := openMapped(pid, m); err == nil {
-			t.Errorf("opened %s, which is another file", file.Name())
+			t.Errorf("opened %s, which is another file", file.OpenPath())
 			file.Close()
 		}
 		return

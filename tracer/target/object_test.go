@@ -3,6 +3,7 @@ package target
 import (
 	"bytes"
 	"debug/elf"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +34,7 @@ func installed(t testing.TB, name string) string {
 // object reads a file, nil if it is no allocator.
 func object(t testing.TB, path string) *Object {
 	t.Helper()
-	file, err := openRegular(path)
+	file, err := openRegular(path, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +292,13 @@ func FuzzReadObject(f *testing.F) {
 		if _, err := file.Write(image); err != nil {
 			t.Fatal(err)
 		}
-		o, err := readObject(file)
+		path := fmt.Sprintf("/proc/self/fd/%d", fd)
+		opened, err := openRegular(path, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer opened.Close()
+		o, err := readObject(opened)
 		if err != nil || o == nil {
 			return
 		}

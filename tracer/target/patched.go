@@ -27,12 +27,11 @@ func probedCode(segment *elf.Prog, sym elf.Symbol, inside uint64) string {
 	return string(code)
 }
 
-// dropPatched leaves out the objects from one on that must not be probed, and
-// returns an error for them.
-func (t *Target) dropPatched(from int, maps []*procfs.ProcMap) error {
+// dropPatched leaves out the objects that must not be probed, and returns an error for
+// them.
+func (t *Target) dropPatched(objects []*Object, maps []*procfs.ProcMap) (kept []*Object, err error) {
 	var errs []error
-	kept := t.Objects[:from:from]
-	for _, o := range t.Objects[from:] {
+	for _, o := range objects {
 		if err := t.checkPatched(o, maps); err != nil {
 			errs = append(errs, err)
 			o.file.Close()
@@ -40,8 +39,7 @@ func (t *Target) dropPatched(from int, maps []*procfs.ProcMap) error {
 		}
 		kept = append(kept, o)
 	}
-	t.Objects = kept
-	return errors.Join(errs...)
+	return kept, errors.Join(errs...)
 }
 
 // checkPatched returns an error that wraps ErrPatched where a process's memory

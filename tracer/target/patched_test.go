@@ -82,15 +82,12 @@ func TestDropPatched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := found.dropPatched(0, maps); err != nil || len(found.Objects) != 1 {
-		t.Fatalf("%v, %d objects, want one", err, len(found.Objects))
+	if kept, err := found.dropPatched(found.Objects, maps); err != nil || len(kept) != 1 {
+		t.Fatalf("%v, %d objects, want one", err, len(kept))
 	}
 	p := &found.Objects[0].Probes[0]
 	p.code = string(make([]byte, len(p.code)))
-	if err := found.dropPatched(1, maps); err != nil || len(found.Objects) != 1 {
-		t.Errorf("%v, %d objects, want one: it is not asked about", err, len(found.Objects))
-	}
-	if err := found.dropPatched(0, maps); !errors.Is(err, ErrPatched) || len(found.Objects) != 0 {
-		t.Errorf("%v, %d objects, want %q and none", err, len(found.Objects), ErrPatched)
+	if kept, err := found.dropPatched(found.Objects, maps); !errors.Is(err, ErrPatched) || len(kept) != 0 {
+		t.Errorf("%v, %d objects, want %q and none", err, len(kept), ErrPatched)
 	}
 }

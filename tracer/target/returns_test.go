@@ -3,7 +3,6 @@ package target
 import (
 	"debug/elf"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -70,7 +69,7 @@ func (s segments) address(offset uint64) uint64 {
 func TestReturns(t *testing.T) {
 	needAMD64(t)
 	dir := testprog.BuildText(t, map[string]string{"returns.c": returnsSource})
-	file, err := os.Open(filepath.Join(dir, "returns"))
+	file, err := openRegular(filepath.Join(dir, "returns"), "returns")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +96,7 @@ func TestReturns(t *testing.T) {
 	if want := []string{"_ZnwmSt11align_val_t"}; !slices.Equal(o.Unseen, want) {
 		t.Errorf("unseen %v, want %v", o.Unseen, want)
 	}
-	checkReturns(t, file.Name(), checkProbes(t, file.Name(), o))
+	checkReturns(t, filepath.Join(dir, "returns"), checkProbes(t, filepath.Join(dir, "returns"), o))
 }
 
 const returnsSource = `// build: gcc -O1 -nostdlib -static -Wl,--eh-frame-hdr

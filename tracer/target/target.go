@@ -16,6 +16,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"memtrace/symbolize/patience"
 )
 
 // Errors that a caller can act on. They are wrapped with the particulars.
@@ -28,7 +30,6 @@ var (
 	ErrNoAllocator   = errors.New("no allocator found")
 	ErrPatched       = errors.New("has code in memory that is not its file's: another tool hooks it, and probes would crash the process")
 	ErrNotPermitted  = errors.New("not permitted")
-	errNotRegular    = errors.New("not a regular file")
 	errChangedOnDisk = errors.New("the file at its path is another one by now")
 )
 
@@ -58,7 +59,7 @@ type Object struct {
 	// Unseen are allocation functions that cannot be probed without harm: what they
 	// allocate is not seen.
 	Unseen []string
-	file   *os.File
+	file   *patience.File
 }
 
 // FileID identifies a mapped file.
@@ -78,7 +79,7 @@ type Probe struct {
 
 // OpenPath is a path by which the very file that the process has mapped can be
 // opened, valid until Close.
-func (o *Object) OpenPath() string { return fmt.Sprintf("/proc/self/fd/%d", o.file.Fd()) }
+func (o *Object) OpenPath() string { return o.file.OpenPath() }
 
 // Allocator is the object whose functions serve the process, nil if there is none:
 // an allocator that is mapped beside libc's has taken its place.
@@ -121,9 +122,10 @@ func (t *Target) Entry() (path string, offset uint64, err error) {
 // Runs reports whether the process still runs the program that it ran when it was found,
 // as far as can be told: of one whose first thread has ended, /proc no longer says.
 func (t *Target) Runs() bool {
-	var st unix.Stat_t
-	err := unix.Stat(fmt.Sprintf("/proc/%d/exe", t.PID), &st)
-	return err != nil || t.program.ID == FileID{st.Dev, st.Ino}
+	var st unix.Statx_t
+	// As the kernel knows it: the file's server, if there is one, may not answer.
+	err := unix.Statx(unix.AT_FDCWD, fmt.Sprintf("/proc/%d/exe", t.PID), unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st)
+	return err != nil || t.program.ID == FileID{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino}
 }
 
 // Find looks at a process. The error wraps one of the package's errors where
@@ -161,27 +163,35 @@ func Look(pid int) (*Target, error) {
 // Update looks at what was mapped since the last look and returns the objects
 // that are new. They are in t.Objects as well.
 func (t *Target) Update() ([]*Object, error) {
+	found, err := t.Discover()
+	t.Add(found)
+	return found, err
+}
+
+// Add adds what Discover has found.
+func (t *Target) Add(found []*Object) { t.Objects = append(t.Objects, found...) }
+
+// Discover is Update in two steps: it takes long, and others may use t meanwhile.
+func (t *Target) Discover() (found []*Object, err error) {
 	maps, err := readMaps(t.PID)
 	if err != nil {
 		return nil, err
 	}
-	known := len(t.Objects)
 	for _, m := range maps {
 		id := FileID{m.Dev, m.Inode}
 		if !m.Perms.Execute || m.Inode == 0 || t.looked[id] {
 			continue
 		}
 		t.looked[id] = true
-		if err := t.look(m, id); err != nil {
-			return t.Objects[known:], err
+		if object := t.look(m, id); object != nil {
+			found = append(found, object)
 		}
 	}
-	err = t.dropPatched(known, maps)
-	return t.Objects[known:], err
+	return t.dropPatched(found, maps)
 }
 
-// look opens a mapped file and keeps it if it defines malloc.
-func (t *Target) look(m *procfs.ProcMap, id FileID) error {
+// look opens a mapped file and returns it if it defines malloc.
+func (t *Target) look(m *procfs.ProcMap, id FileID) *Object {
 	file, err := openMapped(t.PID, m)
 	if errors.Is(err, os.ErrPermission) {
 		t.denied = append(t.denied, m.Pathname)
@@ -198,8 +208,7 @@ func (t *Target) look(m *procfs.ProcMap, id FileID) error {
 		return nil
 	}
 	object.ID, object.Path = id, strings.TrimSuffix(m.Pathname, " (deleted)")
-	t.Objects = append(t.Objects, object)
-	return nil
+	return object
 }
 
 // Denied returns the mapped files that memtrace may not read, each once. Allocators in
@@ -311,14 +320,14 @@ func readMaps(pid int) ([]*procfs.ProcMap, error) {
 
 // openMapped opens the inode behind a mapping, also where the file was replaced
 // on disk or lives in another mount namespace.
-func openMapped(pid int, m *procfs.ProcMap) (*os.File, error) {
-	file, err := openRegular(fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, m.StartAddr, m.EndAddr))
-	if err == nil {
-		return file, nil
+func openMapped(pid int, m *procfs.ProcMap) (*patience.File, error) {
+	file, err := openRegular(fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, m.StartAddr, m.EndAddr), m.Pathname)
+	if err == nil || errors.As(err, new(*patience.NoAnswerError)) {
+		return file, err
 	}
 	// map_files needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the initial
 	// user namespace; by its name the file is good as well if it is the same.
-	byName, nameErr := openRegular(fmt.Sprintf("/proc/%d/root%s", pid, m.Pathname))
+	byName, nameErr := patience.OpenHost(fmt.Sprintf("/proc/%d/root%s", pid, m.Pathname))
 	if nameErr != nil {
 		return nil, err
 	}

@@ -185,9 +185,10 @@ func (p *Process) Facts() (region.Facts, error) {
 		p.Exe, p.Command = exe, commandOf(text)
 		p.facts.Exe, p.facts.Program = exe, program
 		p.facts.Dev, p.facts.Inode = 0, 0
-		var st unix.Stat_t
-		if unix.Fstatat(p.dir, "exe", &st, 0) == nil {
-			p.facts.Dev, p.facts.Inode = st.Dev, st.Ino
+		var st unix.Statx_t
+		// As the kernel knows it: the file's server, if there is one, may not answer.
+		if unix.Statx(p.dir, "exe", unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st) == nil {
+			p.facts.Dev, p.facts.Inode = unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino
 		}
 		clear(p.threads)
 		p.facts.Tmpfs = p.tmpfs()

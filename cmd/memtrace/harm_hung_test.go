@@ -1,0 +1,219 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/report"
+	"memtrace/tracer/testprog"
+)
+
+// hungTarget is a program beside a file system that stops answering.
+type hungTarget struct {
+	*testprog.Program // the file system's server
+	pid               int
+	folder            string
+}
+
+// startHung runs mapper beside a file system whose one file has the contents of a
+// library. Of args "FILE" stands for that file.
+func startHung(t *testing.T, contents, program string, args ...string) *hungTarget {
+	t.Helper()
+	testprog.NeedRoot(t)
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		testprog.Missing(t, err.Error())
+	}
+	h := &hungTarget{folder: t.TempDir()}
+	list := []string{h.folder, contents}
+	for _, arg := range append([]string{program}, args...) {
+		list = append(list, strings.ReplaceAll(arg, "FILE", h.file()))
+	}
+	h.Program = testprog.CommandUnder(t, exec.Command(harmProgram(t, "hungfs"), list...))
+	h.pid = childOf(t, h.PID())
+	return h
+}
+
+func (h *hungTarget) file() string { return filepath.Join(h.folder, "file") }
+
+// builtRun is memtrace as a program of its own: what hangs in the kernel cannot be ended
+// within the test.
+type builtRun struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	ended chan error
+}
+
+func startBuilt(t *testing.T, binary string, args ...string) *builtRun {
+	t.Helper()
+	r := &builtRun{t: t, ended: make(chan error, 1)}
+	r.cmd = exec.Command(binary, args...)
+	// Files, not pipes: whoever keeps one open must not keep the test waiting.
+	out, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	errors, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.cmd.Stdout, r.cmd.Stderr = out, errors
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { r.ended <- r.cmd.Wait() }()
+	t.Cleanup(func() { _ = r.cmd.Process.Kill() })
+	return r
+}
+
+// output is what it has written so far.
+func (r *builtRun) output() (stdout, stderr string) {
+	read := func(f any) string {
+		text, err := os.ReadFile(f.(*os.File).Name())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		return string(text)
+	}
+	return read(r.cmd.Stdout), read(r.cmd.Stderr)
+}
+
+// waitReady waits until every probe is live.
+func (r *builtRun) waitReady(ready string) {
+	r.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(ready); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			_, stderr := r.output()
+			r.t.Fatalf("memtrace is not ready: %s", stderr)
+		}
+	}
+}
+
+// interrupt is Ctrl-C, after which memtrace has to end.
+func (r *builtRun) interrupt() {
+	r.t.Helper()
+	if err := r.cmd.Process.Signal(unix.SIGINT); err != nil {
+		r.t.Fatal(err)
+	}
+	select {
+	case err := <-r.ended:
+		if err != nil {
+			_, stderr := r.output()
+			r.t.Errorf("memtrace ends: %v: %s", err, stderr)
+		}
+	case <-time.After(20 * time.Second):
+		_, stderr := r.output()
+		wchan, _ := exec.Command("sh", "-c", "cat /proc/"+strconv.Itoa(r.cmd.Process.Pid)+"/task/*/wchan").Output()
+		r.t.Errorf("memtrace does not end, in %s: %s", wchan, stderr)
+	}
+}
+
+// report decodes the last report.
+func (r *builtRun) report() *report.Report {
+	r.t.Helper()
+	stdout, stderr := r.output()
+	var last *report.Report
+	for d := json.NewDecoder(strings.NewReader(stdout)); ; {
+		one := new(report.Report)
+		if d.Decode(one) != nil {
+			break
+		}
+		last = one
+	}
+	if last == nil {
+		r.t.Fatalf("no report: %s %s", stdout, stderr)
+	}
+	return last
+}
+
+// A file system stops answering, and then a process maps a file of it. memtrace has to
+// leave, nothing of it behind, and to report what it saw.
+func TestHarmHung(t *testing.T) {
+	libc, binary := libcOf(t), buildMemtrace(t, t.TempDir())
+	for _, tc := range []struct {
+		name, mode string
+		args       []string
+	}{
+		{"code", "code", []string{"--exact"}},
+		{"code in windows", "code", budget},
+		{"data", "data", []string{"--exact"}},
+		{"grow", "code", []string{"grow"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			h := startHung(t, libc, harmProgram(t, "mapper"), tc.mode, "FILE")
+			ready := filepath.Join(t.TempDir(), "ready")
+			args := append(tc.args, "-p", strconv.Itoa(h.pid), "-f", "json", "--ready-file", ready)
+			m := startBuilt(t, binary, args...)
+			m.waitReady(ready)
+			h.Say("hang")
+			time.Sleep(200 * time.Millisecond) // so that it does
+			h.Say("map")
+			time.Sleep(time.Second)
+			m.interrupt()
+			checkUnprobed(t, h.pid)
+			notes := strings.Join(m.report().Notes, " ")
+			if said := strings.Contains(notes, h.file()+" did not answer within 2s"); said == (tc.mode == "data") {
+				t.Errorf("notes %q", notes)
+			}
+		})
+	}
+}
+
+// checkUnprobed fails the test where the code of a process's libc is not that of the file.
+func checkUnprobed(t *testing.T, pid int) {
+	t.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	compared := 0
+	for _, m := range regexp.MustCompile(`(?m)^(\w+)-(\w+) r-xp (\w+) .* (/\S*/libc\.so\.6)$`).FindAllStringSubmatch(string(maps), -1) {
+		var start, end, offset int64
+		scanLine(t, m[1]+" "+m[2]+" "+m[3], "%x %x %x", &start, &end, &offset)
+		now, file := make([]byte, end-start), make([]byte, end-start)
+		if _, err := memory.ReadAt(now, start); err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(m[4])
+		if err != nil {
+			t.Fatal(err)
+		}
+		compared += copy(file, content[offset:])
+		for i := range now {
+			if now[i] != file[i] {
+				t.Errorf("at %#x of %s is %#x instead of %#x: a probe was left", offset+int64(i), m[4], now[i], file[i])
+			}
+		}
+	}
+	if compared == 0 {
+		t.Errorf("no code of libc in %s", maps)
+	}
+}
+
+// libcOf is the path of this machine's libc.
+func libcOf(t *testing.T) string {
+	t.Helper()
+	found, err := filepath.Glob("/lib/*-linux-gnu/libc.so.6")
+	if err != nil || len(found) == 0 {
+		testprog.Missing(t, "no libc.so.6 below /lib")
+	}
+	return found[0]
+}

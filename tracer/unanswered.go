@@ -1,0 +1,39 @@
+package tracer
+
+import (
+	"fmt"
+	"slices"
+
+	"memtrace/symbolize/patience"
+	"memtrace/tracer/report"
+)
+
+// giveUp notes what was waited for in vain. Whoever still waits for it is left behind.
+func (t *Tracer) giveUp(what string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !slices.Contains(t.unanswered, what) {
+		t.unanswered = append(t.unanswered, what)
+	}
+}
+
+func (t *Tracer) gaveUp(what string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Contains(t.unanswered, what)
+}
+
+// unread are notes on files, and on other things, that were waited for in vain.
+func unread(files, others []string) (notes []string) {
+	const most = 5
+	for _, file := range files[:min(len(files), most)] {
+		notes = append(notes, fmt.Sprintf("%s did not answer within %v: frames through it lack names or are cut, and an allocator in it is not traced.", file, patience.Limit))
+	}
+	if more := len(files) - most; more > 0 {
+		notes = append(notes, fmt.Sprintf("%s more files did not answer either.", report.Count(uint64(more))))
+	}
+	for _, what := range others {
+		notes = append(notes, fmt.Sprintf("The process, or a file of its, did not answer: %s is missing.", what))
+	}
+	return notes
+}
