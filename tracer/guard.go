@@ -26,6 +26,7 @@ func (t *Tracer) guardProbes() (stop, wait func()) {
 				return
 			case <-tick.C:
 			}
+			t.debugged() // says who comes and goes
 			for _, p := range t.procs {
 				t.lookAtProbes(p)
 			}
@@ -45,6 +46,9 @@ func (t *Tracer) lookAtProbes(p *process) {
 		return
 	}
 	t.lack(p, describeLacks(lacks, takenAway))
+	if d, _ := debuggerOf(p.target.PID); d.writesCode() {
+		return // it may be about to save what it finds
+	}
 	back, err := t.putBack(p, lacks)
 	if err != nil && !p.gone() {
 		t.cfg.Logf("process %d: put probes back: %v", p.target.PID, err)

@@ -22,6 +22,9 @@ type process struct {
 	reach   reach
 	// probed: every call of allocation functions should meet a probe now.
 	probed atomic.Bool
+	// debugger has the process under ptrace, debuggers have had. Tracer.mu guards both.
+	debugger  debugger
+	debuggers []debugger
 	// unprobed is what no probe reached, and why. Tracer.mu guards it.
 	unprobed []string
 	// modules are what unwind tables are loaded for.

@@ -195,6 +195,11 @@ func (t *Tracer) lack(p *process, why string) {
 // attach puts probes on every object that serves allocations. It is an error where
 // those of the allocator that serves the process do not get there at all.
 func (t *Tracer) attach(p *process) error {
+	if p.debugger.writesCode() {
+		if names := foreignBreakpoints(p); len(names) > 0 {
+			t.lack(p, fmt.Sprintf("breakpoints of %v were at %s when tracing began: it takes probes away with them", p.debugger, list(names)))
+		}
+	}
 	var lacks []target.Place
 	for _, o := range p.target.Objects {
 		attached, missing, err := t.attachReaching(p, o, allProbes)

@@ -195,7 +195,7 @@ func (s *sampler) leaveExact(costly phase) {
 // runs on.
 func (s *sampler) close(l links) {
 	s.closing.Go(func() {
-		if err := s.t.attached.close(l); err != nil {
+		if err := s.t.closeProbes(l); err != nil {
 			s.t.cfg.Logf("take probes away: %v", err)
 		}
 	})
@@ -204,7 +204,7 @@ func (s *sampler) close(l links) {
 // sample watches one window after the other until ctx is done.
 func (s *sampler) sample(ctx context.Context) {
 	own := ownTime()
-	for ctx.Err() == nil {
+	for s.leftAlone(ctx) {
 		window, tail := s.window(ctx)
 		s.closing.Wait()
 		now := ownTime()
@@ -214,6 +214,19 @@ func (s *sampler) sample(ctx context.Context) {
 		own = now
 		s.pause(ctx)
 	}
+}
+
+// leftAlone waits until no debugger is attached; false when ctx is done first.
+func (s *sampler) leftAlone(ctx context.Context) bool {
+	for s.t.debugged() {
+		if !sleep(ctx, debuggerInterval) {
+			return false
+		}
+	}
+	if err := s.t.closeKept(); err != nil {
+		s.t.cfg.Logf("take probes away: %v", err)
+	}
+	return ctx.Err() == nil
 }
 
 // pause lets the target run for a time that cannot be foretold, in which only

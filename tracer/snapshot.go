@@ -202,6 +202,9 @@ func (f *found) judge(t *Tracer, p *process) {
 	if p.exited && trapped(p.status) && f.growth == nil {
 		f.notes = append(f.notes, whyTrapped)
 	}
+	if text := p.debuggerNote(t.windowed); text != "" {
+		f.notes = append(f.notes, text)
+	}
 	if p.children > 0 {
 		note("The process forked %d times; its children are not traced (trace them with -p).", p.children)
 	}

@@ -38,6 +38,10 @@ type Tracer struct {
 	stopGuard, waitGuard   func()
 	// stopMalloc ends that of the parameters of malloc.
 	stopMalloc func()
+	// kept are probes that stay until a debugger has left, see debugger.go; mu guards
+	// them. lingers: so do all that were there at the end of the trace.
+	kept    links
+	lingers bool
 	// sampler is nil where every call is to be traced, whatever it costs.
 	sampler *sampler
 	// generation is that of the probes, see bpf/state.h.
@@ -153,6 +157,7 @@ func (t *Tracer) open(ctx context.Context) (err error) {
 		}
 		t.procs[uint32(pid)] = p
 		t.attached.anchor(p.anchor)
+		t.greetDebugger(p)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -298,6 +303,14 @@ func (t *Tracer) stop(r *ringReader) error {
 		}
 	})
 	// Calls in flight at the gate's closing still report their return.
+	if t.lingers = !t.cfg.GrowthOnly && t.debugged(); t.lingers {
+		// Close takes them away: the report need not wait.
+		for _, p := range t.procs {
+			p.probed.Store(false)
+		}
+		settled()
+		return errors.Join(err, r.drain())
+	}
 	err = errors.Join(err, t.detach())
 	settled()
 	return errors.Join(err, r.drain())
@@ -359,7 +372,11 @@ func (t *Tracer) beside(what string, limit time.Duration, f func()) (wait func()
 // Close detaches what still is attached and frees everything. Snapshot cannot
 // be called after it.
 func (t *Tracer) Close() error {
+	if t.lingers {
+		t.outstay()
+	}
 	err := t.detach()
+	t.checkLeft()
 	if t.waker != nil {
 		err = errors.Join(err, t.waker.Close())
 	}

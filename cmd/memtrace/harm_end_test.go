@@ -3,6 +3,7 @@ package main
 import (
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"memtrace/tracer/testprog"
@@ -36,5 +37,24 @@ func TestHarmEnd(t *testing.T) {
 				t.Errorf("%+v, want signal %q and status %d", target, tc.signal, tc.status)
 			}
 		})
+	}
+}
+
+// A process that copies its code takes the probes along, which nobody can help. The
+// report says what happened.
+func TestHarmCopiedProbes(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Command(t, exec.Command(harmProgram(t, "text"), "plain"))
+	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
+	leak(p, 5)
+	p.Say("huge")
+	p.Line()
+	p.Say("leak 1")
+	if code := m.wait(); code != exitOK {
+		t.Fatalf("memtrace ended with %d: %s", code, m.stderr.String())
+	}
+	r := m.reports()[0]
+	if r.Target.ExitSignal != "SIGTRAP" || !strings.Contains(strings.Join(r.Notes, " "), "copied with the probes") {
+		t.Errorf("%+v, notes %q", r.Target, r.Notes)
 	}
 }

@@ -32,7 +32,7 @@ func main() {
 		<-signals
 		cancel()
 		<-signals
-		fmt.Fprintln(os.Stderr, "memtrace: stopped without a report")
+		fmt.Fprintln(os.Stderr, "memtrace: stopped at once, without another report")
 		// The kernel detaches what a process leaves behind.
 		os.Exit(int(exitError))
 	}()
