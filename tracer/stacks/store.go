@@ -1,0 +1,155 @@
+package stacks
+
+import (
+	"encoding/binary"
+	"maps"
+	"math"
+	"slices"
+
+	"memtrace/tracer/event"
+)
+
+const (
+	// chunkBytes is how much text is allocated at a time, and what a stack's text must
+	// fit into: event.MaxFrames numbers of 5 bytes at most, and what is before them.
+	chunkBytes = 64 << 10
+	// What an entry of a map takes beside its key and value, on average, and what each
+	// of the two entries of a Store takes in all.
+	mapOverhead  = 12
+	stackBytes   = 8 + 8 + mapOverhead
+	addressBytes = 8 + 4 + mapOverhead + 8
+)
+
+// Store is a set of stacks by their IDs. It is not safe for concurrent use.
+type Store struct {
+	// places say where the text of a stack begins, as chunk<<16 | byte.
+	places map[event.StackID]uint64
+	chunks [][]byte
+	// addresses are the numbered ones, numbers the way back.
+	addresses []uint64
+	numbers   map[uint64]uint32
+	scratch   []byte
+}
+
+// New returns an empty Store.
+func New() *Store {
+	return &Store{places: make(map[event.StackID]uint64), numbers: make(map[uint64]uint32)}
+}
+
+// Add keeps a stack, innermost frame first. One that is there stays as it is.
+func (s *Store) Add(id event.StackID, frames []uint64, truncated bool) {
+	if _, ok := s.places[id]; ok {
+		return
+	}
+	// One number is of the frames and of whether they are all.
+	head := uint64(len(frames)) << 1
+	if truncated {
+		head |= 1
+	}
+	text := binary.AppendUvarint(s.scratch[:0], head)
+	for _, address := range frames {
+		text = binary.AppendUvarint(text, uint64(s.number(address)))
+	}
+	s.scratch = text
+	s.places[id] = s.write(text)
+}
+
+// number returns the number of an address, which is new perhaps.
+func (s *Store) number(address uint64) uint32 {
+	n, ok := s.numbers[address]
+	if !ok {
+		n = uint32(len(s.addresses))
+		s.addresses = append(s.addresses, address)
+		s.numbers[address] = n
+	}
+	return n
+}
+
+// write appends text and returns its place.
+func (s *Store) write(text []byte) uint64 {
+	last := len(s.chunks) - 1
+	if last < 0 || len(s.chunks[last])+len(text) > chunkBytes {
+		s.chunks = append(s.chunks, make([]byte, 0, chunkBytes))
+		last++
+	}
+	place := uint64(last)<<16 | uint64(len(s.chunks[last]))
+	s.chunks[last] = append(s.chunks[last], text...)
+	return place
+}
+
+// Frames returns the addresses of a stack, innermost first, and whether there are more
+// callers than these. Of one that is not there it returns nil.
+func (s *Store) Frames(id event.StackID) (frames []uint64, truncated bool) {
+	place, ok := s.places[id]
+	if !ok {
+		return nil, false
+	}
+	text := s.chunks[place>>16][place&math.MaxUint16:]
+	head, n := binary.Uvarint(text)
+	frames = make([]uint64, head>>1)
+	for i := range frames {
+		text = text[n:]
+		var number uint64
+		number, n = binary.Uvarint(text)
+		frames[i] = s.addresses[number]
+	}
+	return frames, head&1 != 0
+}
+
+// Has reports whether a stack is there.
+func (s *Store) Has(id event.StackID) bool {
+	_, ok := s.places[id]
+	return ok
+}
+
+// Each calls f with the ID of every stack, in no order.
+func (s *Store) Each(f func(event.StackID)) {
+	for id := range s.places {
+		f(id)
+	}
+}
+
+// Len returns the number of stacks.
+func (s *Store) Len() int { return len(s.places) }
+
+// MemoryBytes returns about how much memory the Store takes.
+func (s *Store) MemoryBytes() uint64 {
+	return uint64(len(s.places))*stackBytes + uint64(len(s.addresses))*addressBytes + uint64(len(s.chunks))*chunkBytes
+}
+
+// Without returns a Store of the stacks that are not in gone. s itself stays as it is.
+func (s *Store) Without(gone map[event.StackID]struct{}) *Store {
+	kept := &Store{places: make(map[event.StackID]uint64, max(len(s.places)-len(gone), 0))}
+	// Where addresses take much, those are to go that are in no other stacks.
+	renumber := uint64(len(s.addresses))*addressBytes > s.MemoryBytes()/4
+	if renumber {
+		kept.numbers = make(map[uint64]uint32)
+	} else {
+		kept.addresses, kept.numbers = slices.Clone(s.addresses), maps.Clone(s.numbers)
+	}
+	for id, place := range s.places {
+		if _, ok := gone[id]; ok {
+			continue
+		}
+		if renumber {
+			frames, truncated := s.Frames(id)
+			kept.Add(id, frames, truncated)
+		} else {
+			kept.places[id] = kept.write(s.text(place))
+		}
+	}
+	return kept
+}
+
+// text returns the text of the stack that begins at a place.
+func (s *Store) text(place uint64) []byte {
+	text := s.chunks[place>>16][place&math.MaxUint16:]
+	head, n := binary.Uvarint(text)
+	for range head >> 1 {
+		for text[n] >= 0x80 {
+			n++
+		}
+		n++
+	}
+	return text[:n]
+}
