@@ -1,6 +1,7 @@
 package heap
 
 import (
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -67,8 +68,22 @@ func (p *pair) step(op, who, what, when byte) {
 		}
 		p.heap.Gap(pid, p.now-uint64(when))
 		p.model.lost(pid, p.now-uint64(when))
+	case what&7 == 3:
+		p.giveUp()
 	}
 	p.now = max(p.now, t)
+}
+
+// giveUp has the model sum up the stacks that the heap has chosen. Which these are
+// live.TestChooseGivenUp checks.
+func (p *pair) giveUp() {
+	known := maps.Clone(p.heap.stacks.byKey)
+	p.heap.GiveUp()
+	for key := range known {
+		if _, ok := p.heap.stacks.byKey[key]; !ok {
+			p.model.giveUp(key)
+		}
+	}
 }
 
 // compare checks that both give the same snapshot, and the invariants.
@@ -102,6 +117,9 @@ func (p *pair) compare(t *testing.T) {
 		}
 	}
 	for i, s := range p.heap.stacks.all {
+		if s == nil {
+			continue
+		}
 		if s.AllocatedBlocks != s.Blocks+s.freedBlocks+s.DroppedBlocks+inside[uint32(i)] {
 			t.Fatalf("stack %d does not add up: %+v, %d inside", i, *s, inside[uint32(i)])
 		}

@@ -1,6 +1,7 @@
 package heap
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -69,13 +70,7 @@ func (m *model) snapshot(pid uint32, older time.Duration) Snapshot {
 		snap.Stacks = append(snap.Stacks, st)
 	}
 	slices.SortFunc(snap.Stacks, func(a, b live.Stack) int {
-		if a.Bytes != b.Bytes {
-			return int(b.Bytes) - int(a.Bytes)
-		}
-		if a.ID != b.ID {
-			return int(a.ID) - int(b.ID)
-		}
-		return int(a.PID) - int(b.PID)
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID), cmp.Compare(a.PID, b.PID))
 	})
 	return snap
 }

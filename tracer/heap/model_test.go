@@ -1,6 +1,9 @@
 package heap
 
-import "memtrace/tracer/event"
+import (
+	"memtrace/tracer/event"
+	"memtrace/tracer/live"
+)
 
 // model is the Heap as one would write it without regard to cost: every
 // allocation ever made is kept, with its state.
@@ -302,4 +305,21 @@ func (m *model) lost(pid uint32, time uint64) {
 			m.drop(b)
 		}
 	}
+}
+
+// giveUp sums a stack up with others that were given up.
+func (m *model) giveUp(key live.Key) {
+	given := &m.proc(key.PID).GivenUp
+	holding := uint64(0)
+	for _, b := range m.blocks {
+		if b.pid != key.PID || b.stack != key.ID {
+			continue
+		}
+		b.stack = live.GivenUp
+		if b.state == isLive {
+			holding = 1
+		}
+	}
+	given.Holding += holding
+	given.Empty += 1 - holding
 }

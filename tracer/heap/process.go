@@ -16,6 +16,8 @@ type Counters struct {
 	Evicted uint64
 	// Dropped is the blocks that a Gap made untrustworthy.
 	Dropped live.Sum
+	// GivenUp counts the stacks that GiveUp has summed up.
+	GivenUp live.GiveUps
 }
 
 func (c *Counters) add(o *Counters) {
@@ -25,6 +27,7 @@ func (c *Counters) add(o *Counters) {
 	c.UnknownFree += o.UnknownFree
 	c.Evicted += o.Evicted
 	c.Dropped = c.Dropped.Plus(o.Dropped)
+	c.GivenUp = c.GivenUp.Plus(o.GivenUp)
 }
 
 // process is what is kept of a process besides its blocks.

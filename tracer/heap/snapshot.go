@@ -23,6 +23,9 @@ func (h *Heap) Snapshot(opt live.Options) Snapshot {
 		}
 	})
 	for i, s := range h.stacks.all {
+		if s == nil {
+			continue
+		}
 		key := h.stacks.keys[i]
 		census.Report(key, &s.Account, s.freedBlocks, h.process(key.PID).start, &tallies[i])
 	}

@@ -31,10 +31,15 @@ func (s *stack) leave(now, size uint64) {
 // of two: 32 KiB spare most lookups the map.
 const cachedStacks = 1024
 
+// stackBytes is what a stack takes, in all that stacks has of it.
+const stackBytes = 256 + 8 + 16 + 36
+
 // stacks finds stacks by key and by index, and their keys by index.
 type stacks struct {
+	// all has nil where stacks were given up, at the indices that are free.
 	all   []*stack
 	keys  []live.Key
+	free  []uint32
 	byKey map[live.Key]uint32
 	cache [cachedStacks]cachedStack
 }
@@ -60,11 +65,29 @@ func (ss *stacks) get(pid uint32, id event.StackID) (uint32, *stack) {
 	}
 	index, ok := ss.byKey[key]
 	if !ok {
-		index = uint32(len(ss.all))
-		ss.all = append(ss.all, new(stack))
-		ss.keys = append(ss.keys, key)
-		ss.byKey[key] = index
+		index = ss.add(key)
 	}
 	*c = cachedStack{key, index, ss.all[index]}
 	return index, c.stack
+}
+
+// add makes a new stack.
+func (ss *stacks) add(key live.Key) uint32 {
+	var index uint32
+	if n := len(ss.free); n > 0 {
+		index, ss.free = ss.free[n-1], ss.free[:n-1]
+	} else {
+		index = uint32(len(ss.all))
+		ss.all, ss.keys = append(ss.all, nil), append(ss.keys, key)
+	}
+	ss.all[index], ss.keys[index] = new(stack), key
+	ss.byKey[key] = index
+	return index
+}
+
+// remove forgets a stack. The cache is not to know of it any more.
+func (ss *stacks) remove(index uint32) {
+	delete(ss.byKey, ss.keys[index])
+	ss.all[index] = nil
+	ss.free = append(ss.free, index)
 }

@@ -29,7 +29,7 @@ type Tally struct {
 	// settled counts the allocations, of any age, before the boundary.
 	settled uint64
 	served  Served
-	list    largest
+	list    *largest // nil while there are none
 }
 
 // NewCensus begins a census by a ledger whose latest event was at the time
@@ -70,6 +70,9 @@ func (c *Census) Count(t *Tally, addr, size, time uint64) {
 	t.oldest = min(t.oldest, time)
 	t.youngest = max(t.youngest, time)
 	if c.opt.Blocks {
+		if t.list == nil {
+			t.list = new(largest)
+		}
 		t.list.add(Block{Address: addr, Bytes: size, Age: c.age(time)}, c.opt.MaxBlocks)
 	}
 }

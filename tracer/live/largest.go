@@ -34,6 +34,9 @@ func (l *largest) add(b Block, limit int) {
 // cut sorts the list, drops what is beyond limit, if that is not 0, and returns
 // what is left.
 func (l *largest) cut(limit int) []Block {
+	if l == nil {
+		return nil
+	}
 	slices.SortFunc(l.list, order)
 	if limit > 0 && len(l.list) > limit {
 		l.list = l.list[:limit]

@@ -2,7 +2,8 @@ package sample
 
 import "math/bits"
 
-// ages counts deaths by the age at which they came, in octaves.
+// ages counts deaths by the age at which they came, in octaves. A nil one, which nothing
+// can be added to, has none.
 type ages struct {
 	octaves [ageOctaves]octave
 }
@@ -38,9 +39,20 @@ func (a *ages) take(age uint64) {
 	o.age -= float64(age)
 }
 
+// absorb adds what another one has counted.
+func (a *ages) absorb(o *ages) {
+	for i := range o.octaves {
+		a.octaves[i].deaths += o.octaves[i].deaths
+		a.octaves[i].age += o.octaves[i].age
+	}
+}
+
 // within returns the age at whose octave's end so many of 100 have died, 0 where none
 // has.
 func (a *ages) within(percent uint64) uint64 {
+	if a == nil {
+		return 0
+	}
 	var all, sum uint64
 	for i := range a.octaves {
 		all += a.octaves[i].deaths
@@ -58,6 +70,9 @@ func (a *ages) within(percent uint64) uint64 {
 
 // last returns the end of the last octave with deaths, 0 where there are none.
 func (a *ages) last() uint64 {
+	if a == nil {
+		return 0
+	}
 	for i := ageOctaves - 1; i >= 0; i-- {
 		if a.octaves[i].deaths > 0 {
 			return a.end(i)
@@ -72,6 +87,9 @@ func (a *ages) late(from uint64) (deaths uint64, lived float64, begin uint64) {
 	first := octaveOf(from)
 	if first > 0 {
 		begin = a.end(first - 1)
+	}
+	if a == nil {
+		return 0, 0, begin
 	}
 	for i := first; i < ageOctaves; i++ {
 		o := &a.octaves[i]

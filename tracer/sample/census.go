@@ -36,11 +36,44 @@ func (t *tally) mostlyActive() bool { return 2*t.active.Blocks > t.survivors.Blo
 type tally struct {
 	survivors, active, young live.Sum
 	squares                  float64 // of sizes
-	windows                  map[int]int
+	windows                  perWindow
 	early                    int
 	clump                    float64
 	ages, activeAges         float64 // ns, summed
 	oldest                   uint64
+}
+
+// perWindow counts by windows. Most stacks of a program that has many have blocks of one
+// window only.
+type perWindow struct {
+	first, n int
+	others   map[int]int
+}
+
+func (p *perWindow) add(window int) {
+	switch {
+	case p.n == 0 || window == p.first:
+		p.first = window
+		p.n++
+	default:
+		if p.others == nil {
+			p.others = make(map[int]int)
+		}
+		p.others[window]++
+	}
+}
+
+// len returns how many windows there are.
+func (p *perWindow) len() int { return min(p.n, 1) + len(p.others) }
+
+// each calls f with every window and its count.
+func (p *perWindow) each(f func(window, n int)) {
+	if p.n > 0 {
+		f(p.first, p.n)
+	}
+	for window, n := range p.others {
+		f(window, n)
+	}
 }
 
 // maturity returns how old windows must be to count, ns, where blocks get so old: not
@@ -130,7 +163,7 @@ func (c *census) counts(w *window) bool {
 func (c *census) count(b *block) {
 	t := c.tallies[b.stack]
 	if t == nil {
-		t = &tally{windows: make(map[int]int), oldest: c.now}
+		t = &tally{oldest: c.now}
 		c.tallies[b.stack] = t
 	}
 	if !c.counts(&c.set.windows[b.window]) {
@@ -144,7 +177,7 @@ func (c *census) count(b *block) {
 		c.active++
 	}
 	t.squares += float64(b.size) * float64(b.size)
-	t.windows[b.window]++
+	t.windows.add(b.window)
 	if b.window < c.half {
 		t.early++
 	}

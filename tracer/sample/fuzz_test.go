@@ -12,6 +12,7 @@ import (
 func FuzzSet(f *testing.F) {
 	f.Add([]byte{0, 1, 17, 2, 1, 4, 3, 1, 0, 33, 5})
 	f.Add([]byte{0, 17, 33, 1, 0, 18, 65, 2, 49, 1})
+	f.Add([]byte{0, 24, 41, 58, 1, 0x97, 0, 72, 19, 1, 0x97, 35, 0x97, 0, 24, 1})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		s := New(Config{})
 		born := make(map[uint64]int) // by address: the window, 0 for none that counts
@@ -50,6 +51,10 @@ func FuzzSet(f *testing.F) {
 					}
 				}
 			case 7:
+				if addr >= 128 {
+					s.GiveUp()
+					break
+				}
 				s.Apply(&event.Event{Kind: event.Exec, Time: now})
 				clear(born)
 				clear(young)

@@ -105,16 +105,14 @@ type Snapshot struct {
 // some get many times as old before one is found free: to tell a leak of them takes
 // older windows, as it does where a stack's own blocks live long.
 func (s *Set) Snapshot(now uint64) Snapshot {
-	taken := make(map[uint64]*census) // by maturity
-	at := func(age uint64) *census {
-		age = s.maturity(now, age)
-		if taken[age] == nil {
-			taken[age] = s.census(now, age)
-		}
-		return taken[age]
-	}
 	young := s.idleAges.within(mostIdle)
-	idle, all := at(young), at(max(young, s.ages.within(mostOfAll)))
+	idle := s.census(now, s.maturity(now, young))
+	all := idle
+	if age := s.maturity(now, max(young, s.ages.within(mostOfAll))); age != idle.maturity {
+		all = s.census(now, age)
+	}
+	// Each of the other maturities takes a census of its own: one at a time.
+	older := make(map[uint64][]*account)
 	n, traced := s.Traced()
 	snap := Snapshot{
 		Maturity: time.Duration(idle.maturity), Windows: n, Traced: time.Duration(traced), Counters: s.counters,
@@ -124,9 +122,17 @@ func (s *Set) Snapshot(now uint64) Snapshot {
 		if t.mostlyActive() || all.tallies[a].mostlyActive() {
 			c = all
 		} else if own := a.ages.within(mostOfAll); own > idle.maturity {
-			c = at(own)
+			age := s.maturity(now, own)
+			older[age] = append(older[age], a)
+			continue
 		}
 		snap.Estimates = append(snap.Estimates, c.judge(a, c.tallies[a], float64(traced)))
+	}
+	for age, accounts := range older {
+		c := s.census(now, age)
+		for _, a := range accounts {
+			snap.Estimates = append(snap.Estimates, c.judge(a, c.tallies[a], float64(traced)))
+		}
 	}
 	slices.SortFunc(snap.Estimates, func(a, b Estimate) int { return cmp.Compare(a.ID, b.ID) })
 	return snap
@@ -137,7 +143,7 @@ func (c Class) Suspect() bool { return c == Leak || c == Active }
 
 func (c *census) judge(a *account, t *tally, traced float64) Estimate {
 	e := Estimate{
-		ID: a.id, Maturity: time.Duration(c.maturity), Survivors: t.survivors, Active: t.active, Young: t.young, Windows: len(t.windows),
+		ID: a.id, Maturity: time.Duration(c.maturity), Survivors: t.survivors, Active: t.active, Young: t.young, Windows: t.windows.len(),
 		AllocatedPerSecond: float64(a.allocated.Blocks) * 1e9 / max(traced, 1),
 		Oldest:             time.Duration(c.now - t.oldest),
 	}
@@ -184,11 +190,11 @@ func (c *census) clump(t *tally) float64 {
 	n := float64(t.survivors.Blocks)
 	// As if there were none in any, then right where there are.
 	variance := n * n * c.squares
-	for window, k := range t.windows {
+	t.windows.each(func(window, k int) {
 		expected := n * float64(c.set.windows[window].length()) / float64(c.matured)
 		d := float64(k) - expected
 		variance += d*d - expected*expected
-	}
+	})
 	return max(variance/(windows-1)/(n/windows), 1)
 }
 
@@ -199,7 +205,7 @@ func (c *census) classify(e *Estimate, t *tally) Class {
 	if e.deaths > 0 {
 		confidence, least = minConfidenceDying, minConfidenceDying
 	}
-	if n < minSurvivors || len(t.windows) < minWindows || e.Confidence < least {
+	if n < minSurvivors || t.windows.len() < minWindows || e.Confidence < least {
 		return Undecided
 	}
 	p := float64(c.early) / float64(c.matured)
@@ -213,7 +219,7 @@ func (c *census) classify(e *Estimate, t *tally) Class {
 		}
 	}
 	switch idle := t.survivors.Blocks - t.active.Blocks; {
-	case idle < t.active.Blocks && (e.Confidence < confidence || e.deaths*minOutlived > t.survivors.Blocks || len(t.windows) < minActiveWindows):
+	case idle < t.active.Blocks && (e.Confidence < confidence || e.deaths*minOutlived > t.survivors.Blocks || t.windows.len() < minActiveWindows):
 		return Undecided
 	case idle < t.active.Blocks:
 		return Active

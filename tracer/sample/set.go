@@ -22,9 +22,11 @@ type Set struct {
 	stacks map[event.StackID]*account
 	// young are the blocks born in the open window; touched are the stacks that
 	// allocated in it.
-	young      []*block
-	touched    []*account
-	open       bool
+	young   []*block
+	touched []*account
+	open    bool
+	// full: there was no room for all blocks of the open window.
+	full       bool
 	windows    []window
 	reallocs   map[uint32]*block
 	candidates int
@@ -43,6 +45,8 @@ type Counters struct {
 	Freed, Reused, FoundFree uint64
 	// Dropped counts windows whose evidence is worth nothing.
 	Dropped uint64
+	// GivenUp counts the stacks that GiveUp has summed up.
+	GivenUp live.GiveUps
 }
 
 // window is one window of the process. Times are ns of CLOCK_MONOTONIC.
@@ -76,7 +80,18 @@ type account struct {
 	allocated, now live.Sum
 	// candidates is how many there were, deaths how many of them ended.
 	candidates, deaths uint64
-	ages               ages
+	ages               *ages // nil where none has ended
+	// used is the number of windows at the stack's last allocation in one.
+	used int
+}
+
+// died counts the end of a candidate at an age (ns).
+func (a *account) died(age uint64) {
+	if a.ages == nil {
+		a.ages = new(ages)
+	}
+	a.ages.add(age)
+	a.deaths++
 }
 
 // New returns an empty Set.
@@ -102,7 +117,7 @@ func (s *Set) forget() {
 func (s *Set) Begin(start uint64) {
 	clear(s.reallocs)
 	s.windows = append(s.windows, window{start: start})
-	s.open = true
+	s.open, s.full = true, false
 }
 
 // End closes the window that is open. Allocations were seen until allocs, frees
@@ -113,7 +128,7 @@ func (s *Set) End(allocs uint64, valid bool) {
 		return
 	}
 	s.open = false
-	valid = valid && s.candidates+len(s.young) <= s.cfg.MaxCandidates
+	valid = valid && !s.full
 	w := &s.windows[len(s.windows)-1]
 	w.end, w.valid = max(allocs, w.start), valid
 	if !valid {
@@ -189,11 +204,11 @@ func (s *Set) add(ev *event.Event) {
 	if !s.open || ev.Time < s.windows[len(s.windows)-1].start || s.cfg.SkipMapped && ev.Flags&event.ChunkMmapped != 0 {
 		return
 	}
-	a := s.stacks[ev.Stack]
-	if a == nil {
-		a = &account{id: ev.Stack}
-		s.stacks[ev.Stack] = a
+	if s.full = s.full || s.candidates+len(s.young) >= s.cfg.MaxCandidates; s.full {
+		return
 	}
+	a := s.account(ev.Stack)
+	a.used = len(s.windows)
 	if a.now.Blocks == 0 {
 		s.touched = append(s.touched, a)
 	}
@@ -201,6 +216,16 @@ func (s *Set) add(ev *event.Event) {
 	b := &block{addr: ev.Addr, size: ev.Size, born: ev.Time, stack: a, window: len(s.windows) - 1}
 	s.blocks[ev.Addr] = b
 	s.young = append(s.young, b)
+}
+
+// account returns the account of a stack, which is new perhaps.
+func (s *Set) account(id event.StackID) *account {
+	a := s.stacks[id]
+	if a == nil {
+		a = &account{id: id}
+		s.stacks[id] = a
+	}
+	return a
 }
 
 // end takes a block away at time (ns).
@@ -217,8 +242,7 @@ func (s *Set) end(b *block, time uint64, how *uint64) {
 	if !b.active {
 		s.idleAges.add(age)
 	}
-	b.stack.ages.add(age)
-	b.stack.deaths++
+	b.stack.died(age)
 }
 
 // restore puts the block back that a failed realloc had ended. One that was young

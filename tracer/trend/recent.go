@@ -86,6 +86,23 @@ func (r *Recent) Since(bucket uint64) uint64 {
 	return sum
 }
 
+// Newest is the newest bucket that something was added to.
+func (r *Recent) Newest() uint64 { return r.newest }
+
+// Merge adds what another Recent has counted.
+func (r *Recent) Merge(o *Recent) {
+	if o.newest > r.newest {
+		r.turn(o.newest)
+	}
+	for back := range uint64(recentBuckets) {
+		bucket := o.newest - back
+		if back > o.newest || r.newest-bucket >= recentBuckets {
+			break
+		}
+		r.counts[bucket%recentBuckets] += o.counts[bucket%recentBuckets]
+	}
+}
+
 // turn makes bucket the newest and clears those that were passed.
 func (r *Recent) turn(bucket uint64) {
 	if bucket-r.newest >= recentBuckets {

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -50,6 +51,9 @@ func (p *pair) step(op, who, where, size byte) {
 		p.ledger.Gap(ev.PID, p.now-uint64(where))
 		p.model.lost(ev.PID, p.now-uint64(where))
 		return
+	case op == 15 && size&7 == 7:
+		p.giveUp()
+		return
 	case op == 19:
 		p.ledger.CaughtUp(p.now - uint64(where&15))
 		p.model.caughtUp(p.now - uint64(where&15))
@@ -92,6 +96,17 @@ func (p *pair) step(op, who, where, size byte) {
 	}
 	p.ledger.Apply(&ev)
 	p.model.apply(&ev)
+}
+
+// giveUp has the model sum up the stacks that the ledger has chosen.
+func (p *pair) giveUp() {
+	known := maps.Clone(p.ledger.byKey)
+	p.ledger.GiveUp()
+	for key := range known {
+		if _, ok := p.ledger.byKey[key]; !ok {
+			p.model.giveUp(key)
+		}
+	}
 }
 
 func (p *pair) compare(t *testing.T) {

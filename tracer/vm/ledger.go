@@ -26,7 +26,9 @@ const (
 type Ledger struct {
 	clock  trend.Clock
 	spaces map[uint32]*space
+	// stacks has nil where stacks were given up, at the indices that are free.
 	stacks []*stack
+	free   []int
 	byKey  map[live.Key]*stack
 	// total is the sum of the regions.
 	total live.Sum

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -63,13 +64,7 @@ func (m *model) snapshot(older time.Duration) Snapshot {
 		snap.Stacks = append(snap.Stacks, *st)
 	}
 	slices.SortFunc(snap.Stacks, func(a, b live.Stack) int {
-		if a.Bytes != b.Bytes {
-			return int(b.Bytes) - int(a.Bytes)
-		}
-		if a.ID != b.ID {
-			return int(a.ID) - int(b.ID)
-		}
-		return int(a.PID) - int(b.PID)
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID), cmp.Compare(a.PID, b.PID))
 	})
 	return snap
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"memtrace/tracer/event"
+	"memtrace/tracer/live"
 )
 
 // model is a Ledger as one would write it without regard to cost: an address
@@ -330,4 +331,22 @@ func (sp *modelSpace) runs() (runs []run) {
 		last = mm
 	}
 	return runs
+}
+
+// giveUp sums a stack up with others that were given up.
+func (m *model) giveUp(key live.Key) {
+	sp := m.space(key.PID)
+	holding := uint64(0)
+	for _, r := range sp.runs() {
+		if r.of.stack == key.ID {
+			holding = 1
+		}
+	}
+	for _, mm := range m.mappings {
+		if mm.pid == key.PID && mm.stack == key.ID {
+			mm.stack = live.GivenUp
+		}
+	}
+	sp.GivenUp.Holding += holding
+	sp.GivenUp.Empty += 1 - holding
 }

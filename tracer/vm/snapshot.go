@@ -12,6 +12,8 @@ type Counters struct {
 	Mmap, Munmap, Mremap, Brk, Mprotect uint64
 	// Dropped is the regions that a Gap made untrustworthy.
 	Dropped live.Sum
+	// GivenUp counts the stacks that GiveUp has summed up.
+	GivenUp live.GiveUps
 }
 
 func (c *Counters) add(o *Counters) {
@@ -21,6 +23,7 @@ func (c *Counters) add(o *Counters) {
 	c.Brk += o.Brk
 	c.Mprotect += o.Mprotect
 	c.Dropped = c.Dropped.Plus(o.Dropped)
+	c.GivenUp = c.GivenUp.Plus(o.GivenUp)
 }
 
 // Snapshot is what is known of the outstanding mappings at one moment. A block
@@ -55,6 +58,9 @@ func (l *Ledger) Snapshot(opt live.Options) Snapshot {
 		})
 	}
 	for i, s := range l.stacks {
+		if s == nil {
+			continue
+		}
 		census.Report(s.key, &s.Account, s.unmapped(), l.spaces[s.key.PID].start, &tallies[i])
 	}
 	counters, exited := l.counters(opt.PID)

@@ -10,6 +10,8 @@ type stack struct {
 	key live.Key
 	// index is its place in Ledger.stacks, -1 if it is a background.
 	index int
+	// into is what GiveUp sums it up in, while it does so.
+	into *stack
 }
 
 // unmapped returns the number of the mappings of which nothing is left.
@@ -20,7 +22,12 @@ func (l *Ledger) stack(key live.Key) *stack {
 	s, ok := l.byKey[key]
 	if !ok {
 		s = &stack{key: key, index: len(l.stacks)}
-		l.stacks = append(l.stacks, s)
+		if n := len(l.free); n > 0 {
+			s.index, l.free = l.free[n-1], l.free[:n-1]
+			l.stacks[s.index] = s
+		} else {
+			l.stacks = append(l.stacks, s)
+		}
 		l.byKey[key] = s
 	}
 	return s
