@@ -1,7 +1,7 @@
 package report
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"strings"
@@ -12,6 +12,7 @@ import (
 const (
 	unknownFrame   = "[unknown]"
 	truncatedFrame = "[truncated]"
+	givenUpFrame   = "[given up]"
 	estimatedFrame = "[estimated leak, bytes a minute]"
 )
 
@@ -20,30 +21,58 @@ const (
 // the caller of the allocation function; the number is the bytes outstanding.
 // Estimates are bytes a minute, below a root that says so. A stack that is deeper than what is known of it starts with [truncated].
 func Folded(w io.Writer, r *Report) error {
-	var order []string
-	sums := make(map[string]uint64)
+	// Lines of many stacks take much memory: their hashes stand for them until they
+	// are written.
+	type sum struct {
+		first int // the stack that has the line first
+		bytes uint64
+	}
+	var order [][sha256.Size]byte
+	sums := make(map[[sha256.Size]byte]sum)
 	for i := range r.Stacks {
-		line, bytes := foldedStack(&r.Stacks[i]), r.Stacks[i].Bytes
-		if e := r.Stacks[i].Estimate; e != nil {
-			// A root of its own keeps estimates and counts apart.
-			if bytes = e.leakRate(); bytes == 0 {
-				continue
-			}
-			line = estimatedFrame + ";" + line
+		line, bytes := foldedLine(r, i)
+		if line == "" {
+			continue
 		}
-		if _, ok := sums[line]; !ok {
-			order = append(order, line)
+		hash := sha256.Sum256([]byte(line))
+		s, ok := sums[hash]
+		if !ok {
+			s.first = i
+			order = append(order, hash)
 		}
-		sums[line] = addClamped(sums[line], bytes)
+		s.bytes = addClamped(s.bytes, bytes)
+		sums[hash] = s
 	}
-	var buf bytes.Buffer
-	for _, line := range order {
-		fmt.Fprintf(&buf, "%s %d\n", line, sums[line])
-	}
-	if _, err := w.Write(buf.Bytes()); err != nil {
-		return fmt.Errorf("write folded stacks: %w", err)
+	for _, hash := range order {
+		line, _ := foldedLine(r, sums[hash].first)
+		if _, err := fmt.Fprintf(w, "%s %d\n", line, sums[hash].bytes); err != nil {
+			return fmt.Errorf("write folded stacks: %w", err)
+		}
 	}
 	return nil
+}
+
+// foldedLine returns what stands for the i-th stack, and its bytes; of an estimate that
+// none leak nothing stands.
+func foldedLine(r *Report, i int) (line string, bytes uint64) {
+	s := r.named(&r.Stacks[i])
+	line, bytes = foldedStack(&s), s.Bytes
+	if s.Estimate != nil {
+		// A root of its own keeps estimates and counts apart.
+		if bytes = s.Estimate.leakRate(); bytes == 0 {
+			return "", 0
+		}
+		line = estimatedFrame + ";" + line
+	}
+	return line, bytes
+}
+
+// frameless is the frame of a stack that has none.
+func (s *Stack) frameless() string {
+	if s.GivenUpStacks > 0 {
+		return givenUpFrame
+	}
+	return unknownFrame
 }
 
 // foldedStack joins the names of a stack's frames, outermost first.
@@ -56,7 +85,7 @@ func foldedStack(s *Stack) string {
 		names = append(names, foldedName(&s.Frames[i]))
 	}
 	if len(s.Frames) == 0 {
-		names = append(names, unknownFrame)
+		names = append(names, s.frameless())
 	}
 	// "name 12 345" would be read as a differential profile with two counts.
 	last := &names[len(names)-1]

@@ -56,18 +56,29 @@ type ClassBytes struct {
 	Bytes uint64 `json:"bytes"`
 }
 
-// representable returns a copy of g whose strings fit into JSON and whose lists are
-// not nil.
+// representable returns a copy of g, without stacks, whose strings fit into JSON and
+// whose lists are not nil.
 func (g *Growth) representable() *Growth {
 	if g == nil {
 		return nil
 	}
 	c := *g
-	c.FaultStacks = make([]FaultStack, len(g.FaultStacks))
-	for i, s := range g.FaultStacks {
-		s.Frames = representableFrames(s.Frames)
-		s.Classes = append([]ClassBytes{}, s.Classes...)
-		c.FaultStacks[i] = s
-	}
+	c.FaultStacks = []FaultStack{}
 	return &c
+}
+
+// faultStacks returns how many FaultStacks there are; g may be nil.
+func (g *Growth) faultStacks() int {
+	if g == nil {
+		return 0
+	}
+	return len(g.FaultStacks)
+}
+
+// representable returns a copy of s whose strings fit into JSON and whose lists are not
+// nil.
+func (s FaultStack) representable() FaultStack {
+	s.Frames = representableFrames(s.Frames)
+	s.Classes = append([]ClassBytes{}, s.Classes...)
+	return s
 }

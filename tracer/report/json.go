@@ -16,34 +16,92 @@ import (
 // A decoder gets every name back as it was, two cases aside: bytes that are not
 // UTF-8, which JSON cannot carry, are written as \xNN, and names longer than
 // 4 KiB are cut. It is an error if a number is not finite.
-func JSON(w io.Writer, r *Report) error { return writeJSON(w, representable(r)) }
+func JSON(w io.Writer, r *Report) error {
+	doc, err := encodeJSON(representable(r), "")
+	if err != nil {
+		return err
+	}
+	// The lists of stacks go where they are empty in it. Nothing else begins like
+	// that, since in strings there are no ends of lines.
+	lists := []struct {
+		key, indent string
+		n           int
+		at          func(int) any
+	}{
+		{"stacks", "  ", len(r.Stacks), func(i int) any {
+			s := r.named(&r.Stacks[i])
+			s.Frames = representableFrames(s.Frames)
+			return s
+		}},
+		{"fault_stacks", "    ", r.Growth.faultStacks(), func(i int) any { return r.namedFaults(&r.Growth.FaultStacks[i]).representable() }},
+	}
+	for _, l := range lists {
+		head, tail, _ := bytes.Cut(doc, []byte("\n"+l.indent+`"`+l.key+`": [`))
+		if l.n == 0 {
+			continue
+		}
+		doc = tail
+		if err := writeAll(w, head, []byte("\n"+l.indent+`"`+l.key+`": [`)); err != nil {
+			return err
+		}
+		for i := range l.n {
+			one, err := encodeJSON(l.at(i), l.indent+"  ")
+			if err != nil {
+				return err
+			}
+			lead := "\n" + l.indent + "  "
+			if i > 0 {
+				lead = "," + lead
+			}
+			if err := writeAll(w, []byte(lead), bytes.TrimSuffix(one, []byte("\n"))); err != nil {
+				return err
+			}
+		}
+		if err := writeAll(w, []byte("\n"+l.indent)); err != nil {
+			return err
+		}
+	}
+	return writeAll(w, doc)
+}
 
-// writeJSON writes a document that is representable.
-func writeJSON(w io.Writer, doc any) error {
+// encodeJSON writes a document that is representable, each line but the first after
+// indent.
+func encodeJSON(doc any, indent string) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false) // operator<, std::vector<int> and the like stay readable
-	enc.SetIndent("", "  ")
+	enc.SetIndent(indent, "  ")
 	if err := enc.Encode(doc); err != nil {
-		return fmt.Errorf("encode report: %w", err)
+		return nil, fmt.Errorf("encode report: %w", err)
 	}
-	if _, err := w.Write(escapeInvisible(buf.Bytes())); err != nil {
-		return fmt.Errorf("write JSON report: %w", err)
+	return escapeInvisible(buf.Bytes()), nil
+}
+
+func writeAll(w io.Writer, texts ...[]byte) error {
+	for _, text := range texts {
+		if _, err := w.Write(text); err != nil {
+			return fmt.Errorf("write JSON report: %w", err)
+		}
 	}
 	return nil
 }
 
-// representable returns a copy of r in which every string that comes from the
-// traced process fits into JSON and no list is nil.
+// writeJSON writes a document that is representable.
+func writeJSON(w io.Writer, doc any) error {
+	text, err := encodeJSON(doc, "")
+	if err != nil {
+		return err
+	}
+	return writeAll(w, text)
+}
+
+// representable returns a copy of r, without stacks, in which every string that comes
+// from the traced process fits into JSON and no list is nil.
 func representable(r *Report) *Report {
 	c := *r
 	c.Target = r.Target.representable()
 	c.Notes, c.Unprobed = boundedAll(r.Notes), boundedAll(r.Unprobed)
-	c.Stacks = make([]Stack, len(r.Stacks))
-	for i, s := range r.Stacks {
-		s.Frames = representableFrames(s.Frames)
-		c.Stacks[i] = s
-	}
+	c.Stacks = []Stack{}
 	c.Growth = r.Growth.representable()
 	return &c
 }

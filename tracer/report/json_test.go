@@ -35,6 +35,13 @@ func TestJSONDecodesBack(t *testing.T) {
 			}
 			// representable makes the two changes that JSON documents.
 			want := representable(r)
+			for _, s := range r.Stacks {
+				s.Frames = representableFrames(s.Frames)
+				want.Stacks = append(want.Stacks, s)
+			}
+			for i := range r.Growth.faultStacks() {
+				want.Growth.FaultStacks = append(want.Growth.FaultStacks, r.Growth.FaultStacks[i].representable())
+			}
 			opts := cmp.Options{cmpopts.IgnoreFields(Target{}, "Modules"), cmpopts.EquateEmpty()}
 			if diff := cmp.Diff(want, &got, opts); diff != "" {
 				t.Errorf("decoded report differs (-want +got):\n%s", diff)

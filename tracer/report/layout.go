@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"io"
 	"strings"
 )
 
@@ -34,7 +35,10 @@ func texts(ss ...string) []span {
 
 // printer collects lines of at most width columns.
 type printer struct {
-	buf     bytes.Buffer
+	buf bytes.Buffer
+	// w is where spill writes to, nil where it is not to; err is its error.
+	w       io.Writer
+	err     error
 	width   int
 	color   bool
 	current style // switched on at the end of buf

@@ -23,7 +23,8 @@ import (
 func Pprof(w io.Writer, r *Report) error {
 	b := newProfileBuilder(r)
 	for i := range r.Stacks {
-		b.sample(&r.Stacks[i])
+		s := r.named(&r.Stacks[i])
+		b.sample(&s)
 	}
 	if err := b.prof.CheckValid(); err != nil {
 		return fmt.Errorf("build profile: %w", err)
@@ -41,6 +42,7 @@ type profileBuilder struct {
 	estimates bool // there is a value for them
 	functions map[[2]string]*profile.Function
 	locations map[string]*profile.Location
+	kinds     map[StackKind]map[string][]string
 }
 
 func newProfileBuilder(r *Report) *profileBuilder {
@@ -85,6 +87,7 @@ func newProfileBuilder(r *Report) *profileBuilder {
 		estimates: r.Mode == ModeWindows,
 		functions: make(map[[2]string]*profile.Function),
 		locations: make(map[string]*profile.Location),
+		kinds:     make(map[StackKind]map[string][]string),
 	}
 }
 
@@ -127,7 +130,7 @@ func (b *profileBuilder) sample(s *Stack) {
 		sample.Value = append(sample.Value, clampInt64(rate))
 	}
 	if s.Kind != "" {
-		sample.Label = map[string][]string{"kind": {escape(string(s.Kind))}}
+		sample.Label = b.kind(s.Kind)
 	}
 	for frames := s.Frames; len(frames) > 0; {
 		n := inlineGroup(frames)
@@ -135,12 +138,22 @@ func (b *profileBuilder) sample(s *Stack) {
 		frames = frames[n:]
 	}
 	if len(s.Frames) == 0 {
-		sample.Location = append(sample.Location, b.location([]Frame{{Function: unknownFrame}}))
+		sample.Location = append(sample.Location, b.location([]Frame{{Function: s.frameless()}}))
 	}
 	if s.Truncated {
 		sample.Location = append(sample.Location, b.location([]Frame{{Function: truncatedFrame}}))
 	}
 	b.prof.Sample = append(b.prof.Sample, sample)
+}
+
+// kind returns the labels of samples of a kind, which they share.
+func (b *profileBuilder) kind(k StackKind) map[string][]string {
+	labels := b.kinds[k]
+	if labels == nil {
+		labels = map[string][]string{"kind": {escape(string(k))}}
+		b.kinds[k] = labels
+	}
+	return labels
 }
 
 // inlineGroup returns how many frames at the start of frames are one location:

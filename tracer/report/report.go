@@ -40,6 +40,11 @@ type Report struct {
 	// before the list was cut to the number asked for.
 	Stacks      []Stack `json:"stacks"`
 	StacksTotal int     `json:"stacks_total"`
+	// Name, unless it is nil, finds out the Frames of a stack, whether it is
+	// Truncated and whether it is InAllocator, which those of Stacks and
+	// Growth.FaultStacks that have no Frames do not tell: of very many stacks that would
+	// take much memory at a time. Whatever writes a report calls it for one after the other.
+	Name func(*Stack) `json:"-"`
 	// MallocSplit is there where the process uses glibc's malloc.
 	MallocSplit *MallocSplit `json:"malloc_split,omitempty"`
 	// Growth is there in ModeGrowth.
@@ -98,7 +103,10 @@ type Events struct {
 	// Evicted counts blocks whose address was handed out again although no
 	// free of them was seen.
 	Evicted uint64 `json:"evicted"`
-	Lost    Lost   `json:"lost"`
+	// GivenUpStacks counts the stacks that held something and were summed up with
+	// others, for want of memory.
+	GivenUpStacks uint64 `json:"given_up_stacks,omitempty"`
+	Lost          Lost   `json:"lost"`
 }
 
 // Lost counts what could not be recorded.
@@ -155,6 +163,9 @@ type Stack struct {
 	// InAllocator: the system call came from inside of an allocation function. It is
 	// known in ModeGrowth.
 	InAllocator bool `json:"in_allocator,omitempty"`
+	// GivenUpStacks is how many stacks this is the sum of. They were given up, for
+	// want of memory, those first that held least, so that it has no frames.
+	GivenUpStacks uint64 `json:"given_up_stacks,omitempty"`
 	// Truncated: the stack is deeper than the frames below.
 	Truncated bool `json:"truncated"`
 	// Frames run innermost first; the first is the caller of the allocation

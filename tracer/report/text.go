@@ -35,6 +35,7 @@ type TextOptions struct {
 // are cut; the other forms have them whole. The only errors are those of w.
 func Text(w io.Writer, r *Report, opt TextOptions) error {
 	p := newPrinter(opt)
+	p.w = w
 	if r.Growth != nil {
 		p.growthText(r, opt)
 		return p.flush(w)
@@ -61,8 +62,21 @@ func newPrinter(opt TextOptions) *printer {
 	return p
 }
 
-// flush writes what was printed.
+// spill writes what was printed so far, if that is much.
+func (p *printer) spill() {
+	const much = 64 << 10
+	if p.w == nil || p.buf.Len() < much || p.err != nil {
+		return
+	}
+	_, p.err = p.w.Write(p.buf.Bytes())
+	p.buf.Reset()
+}
+
+// flush writes what was printed and not written yet.
 func (p *printer) flush(w io.Writer) error {
+	if p.err != nil {
+		return fmt.Errorf("write text report: %w", p.err)
+	}
 	if _, err := w.Write(p.buf.Bytes()); err != nil {
 		return fmt.Errorf("write text report: %w", err)
 	}
@@ -187,6 +201,9 @@ func losses(r *Report) string {
 	}
 	for _, u := range r.Unprobed {
 		lost = append(lost, texts(escape(u))...)
+	}
+	if n := r.Events.GivenUpStacks; n > 0 {
+		lost = append(lost, texts(counted(n, "stack")+" given up")...)
 	}
 	if len(lost) == 0 {
 		lost = texts("not everything was recorded")

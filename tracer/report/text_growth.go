@@ -16,12 +16,14 @@ func (p *printer) growthText(r *Report, opt TextOptions) {
 	p.grownTotals(r)
 	p.verdict(r)
 	shown := shownStacks(r, opt)
-	columns := p.frameColumns(shown)
+	columns := p.frameColumns(len(shown), func(i int) []Frame { return r.named(&shown[i]).Frames })
 	var sum Sum
 	for i := range shown {
 		p.newline()
-		p.grownStack(r, i, opt)
-		p.frames(&shown[i], columns, opt)
+		s := r.named(&shown[i])
+		p.grownStack(r, i, &s, opt)
+		p.frames(&s, columns, opt)
+		p.spill()
 		sum.Bytes = addClamped(sum.Bytes, shown[i].Bytes)
 		sum.Blocks = addClamped(sum.Blocks, shown[i].Blocks)
 	}
@@ -94,8 +96,7 @@ func classes(list []ClassBytes) string {
 }
 
 // grownStack writes the figures of the i-th stack.
-func (p *printer) grownStack(r *Report, i int, opt TextOptions) {
-	s := &r.Stacks[i]
+func (p *printer) grownStack(r *Report, i int, s *Stack, opt TextOptions) {
 	lead, items := headOf(r, i)
 	what := classes(s.Grown)
 	if s.InAllocator && len(s.Grown) == 1 && s.Grown[0].Class == "mmap" {
@@ -148,17 +149,14 @@ func (p *printer) faultStacks(r *Report, opt TextOptions) {
 	}
 	p.newline()
 	p.paragraph(span{}, "Faulted in by (estimates, of what is still in memory)", bold)
-	stacks := make([]Stack, len(shown))
-	for i, s := range shown {
-		stacks[i] = Stack{Frames: s.Frames, Truncated: s.Truncated}
-	}
-	columns := p.frameColumns(stacks)
+	columns := p.frameColumns(len(shown), func(i int) []Frame { return r.namedFaults(&shown[i]).Frames })
 	for i := range shown {
-		s := &shown[i]
+		s := r.namedFaults(&shown[i])
 		p.newline()
 		p.flow(numbered("F", i), stackIndent, "  ", span{"about " + Size(s.Bytes), bold}, span{text: share(s.Bytes, g.Faults.Bytes)},
 			span{text: classes(s.Classes)}, span{text: counted(s.Samples, "sample")})
-		p.frames(&stacks[i], columns, opt)
+		p.frames(&Stack{Frames: s.Frames, Truncated: s.Truncated}, columns, opt)
+		p.spill()
 	}
 	if hidden := max(g.FaultStacksTotal, len(g.FaultStacks)) - len(shown); hidden > 0 {
 		p.newline()

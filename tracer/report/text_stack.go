@@ -16,23 +16,25 @@ const (
 // stacks writes the stacks, worst first, and what the rest of them amount to.
 func (p *printer) stacks(r *Report, opt TextOptions) {
 	shown := shownStacks(r, opt)
-	layout := p.frameColumns(shown)
+	layout := p.frameColumns(len(shown), func(i int) []Frame { return r.named(&shown[i]).Frames })
 	var sum Sum
 	for i := range shown {
 		if e := shown[i].Estimate; e != nil && !e.listed() && !opt.Verbose {
 			continue
 		}
 		p.newline()
+		s := r.named(&shown[i])
 		switch {
 		case shown[i].Estimate != nil:
 			p.estimateHead(r, i, opt)
 		case shown[i].Kind == Grown:
-			p.grownStack(r, i, opt)
+			p.grownStack(r, i, &s, opt)
 		default:
 			p.stackHead(r, i, opt)
 		}
-		p.frames(&shown[i], layout, opt)
-		p.blocks(&shown[i])
+		p.frames(&s, layout, opt)
+		p.blocks(&s)
+		p.spill()
 		sum.Bytes = addClamped(sum.Bytes, shown[i].Bytes)
 		sum.Blocks = addClamped(sum.Blocks, shown[i].Blocks)
 	}
@@ -196,23 +198,29 @@ func runLength(frames []Frame) int {
 
 // frameColumns returns how wide the column of function names is: as wide as
 // the longest asks for, except that locations get their share of the line.
-func (p *printer) frameColumns(stacks []Stack) int {
+func (p *printer) frameColumns(stacks int, frames func(int) []Frame) int {
+	room := p.width - frameIndent - columnGap
+	most := max(room-minLocation, room/2)
 	n := 0
-	for _, s := range stacks {
-		for i := 0; i < len(s.Frames); {
-			run := runLength(s.Frames[i:])
-			r := rowOf(&s.Frames[i], run)
+	for s := 0; s < stacks && n < most; s++ {
+		frames := frames(s)
+		for i := 0; i < len(frames); {
+			run := runLength(frames[i:])
+			r := rowOf(&frames[i], run)
 			n = max(n, columns(r.name+r.suffix))
 			i += run
 		}
 	}
-	room := p.width - frameIndent - columnGap
-	return min(n, max(room-minLocation, room/2))
+	return min(n, most)
 }
 
 // frames writes the call stack of s, names in a column of nameColumns.
 func (p *printer) frames(s *Stack, nameColumns int, opt TextOptions) {
 	indent := span{text: pad("", frameIndent)}
+	if n := s.GivenUpStacks; n > 0 {
+		p.paragraph(indent, "(the sum of "+counted(n, "stack")+" given up for want of memory, those first that held least)", dim)
+		return
+	}
 	if len(s.Frames) == 0 {
 		p.line(indent, span{"(no call stack)", dim})
 		return
