@@ -215,7 +215,7 @@ func BenchmarkWalk(b *testing.B) {
 // lengths counts the stacks by their frames.
 func lengths(tr *Tracer) map[int]int {
 	counts := make(map[int]int)
-	for _, s := range tr.stacks {
+	for _, s := range allStacks(tr) {
 		counts[len(s.frames)]++
 	}
 	return counts

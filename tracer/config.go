@@ -29,6 +29,13 @@ type Config struct {
 	// MaxStall is the most that a window may keep a thread from its work (default
 	// 50 ms).
 	MaxStall time.Duration
+	// MaxMemory is how many bytes memtrace may take, beside 64 bytes for each live
+	// block (default 512 MiB, at least 256; what a ring buffer takes beyond a quarter
+	// of it is beside it, too). Where call stacks get too
+	// many for that, those are given up that hold least, of equal ones those that
+	// have not allocated for longest: what they hold is summed up, and counted in
+	// the report. Blocks and mappings are never given up.
+	MaxMemory uint64
 	// DebugDirs are searched for separate debug files, as in gdb's
 	// debug-file-directory (default /usr/lib/debug).
 	DebugDirs []string
@@ -49,6 +56,8 @@ type Config struct {
 	// that allow no attaching to functions, entryTracepoint their entry as such
 	// kernels before 6.14 have to.
 	exitTracepoint, entryTracepoint bool
+	// stackMemory overrides how many bytes of MaxMemory are for stacks.
+	stackMemory uint64
 	// spills overrides the size of the map for frees that the ring cannot take.
 	spills uint32
 }
@@ -57,6 +66,8 @@ const (
 	defaultRingSize = 32 << 20
 	growthRingSize  = 4 << 20
 	maxStackDepth   = 127
+	defaultMemory   = 512 << 20
+	leastMemory     = 256 << 20
 	defaultMaxStall = 50 * time.Millisecond
 )
 
@@ -76,6 +87,10 @@ func (c Config) withDefaults() Config {
 	if c.GrowthOnly {
 		c.MaxOverhead = 0
 	}
+	if c.MaxMemory == 0 {
+		c.MaxMemory = defaultMemory
+	}
+	c.MaxMemory = max(c.MaxMemory, leastMemory)
 	if c.MaxStall == 0 {
 		c.MaxStall = defaultMaxStall
 	}

@@ -22,12 +22,7 @@ func (f *found) estimate(t *Tracer, p *process) {
 	if !f.sampling.Checked {
 		f.notes = append(f.notes, "The allocator's own bookkeeping cannot be read: blocks count as kept until a window sees them freed or handed out again.")
 	}
-	for i := range snap.Estimates {
-		e := &snap.Estimates[i]
-		r := t.reportStack(report.Heap, live.Stack{ID: e.ID})
-		r.Estimate = reportEstimate(e)
-		f.stacks = append(f.stacks, r)
-	}
+	f.estimates, f.sampleGivenUp = snap.Estimates, snap.Counters.GivenUp
 }
 
 func reportEstimate(e *sample.Estimate) *report.Estimate {

@@ -3,6 +3,7 @@ package tracer
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"memtrace/symbolize"
@@ -16,38 +17,66 @@ const maxCallers = 3
 // stackName is how reports name a stack.
 func stackName(id event.StackID) string { return fmt.Sprintf("%016x", uint64(id)) }
 
-// bare returns frames that are still to be named.
-func bare(addresses []uint64) (frames []report.Frame) {
+// stackOf is the way back from its name, 0 where there is none.
+func stackOf(name string) event.StackID {
+	id, _ := strconv.ParseUint(name, 16, 64) // names are made by stackName
+	return event.StackID(id)
+}
+
+// addresses returns what finds the return addresses of the stacks that are known now, and
+// whether there are more. It takes the lock.
+func (t *Tracer) addresses() func(event.StackID) ([]uint64, bool) {
+	store := t.stacks
+	return func(id event.StackID) ([]uint64, bool) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return store.Frames(id)
+	}
+}
+
+// frames returns the named frames of a stack, and whether there are more callers.
+func (f *found) frames(id event.StackID) ([]report.Frame, bool) {
+	addresses, truncated := f.addresses(id)
+	return f.namer.name(addresses), truncated
+}
+
+// namer names frames. What is at one address it finds out once, as long as these are not
+// too many to remember.
+type namer struct {
+	symbols *symbolize.Process
+	known   map[uint64][]report.Frame
+}
+
+// name returns the frames of a stack. Every address of it is behind the call that it
+// comes from.
+func (n *namer) name(addresses []uint64) []report.Frame {
+	frames := make([]report.Frame, 0, len(addresses))
 	for _, address := range addresses {
-		frames = append(frames, report.Frame{Address: address})
+		frames = append(frames, n.at(address)...)
 	}
 	return frames
 }
 
-// frames returns the return addresses of a stack. It takes the lock.
-func (t *Tracer) frames(id event.StackID) []uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.stacks[id].frames
-}
-
-// name resolves bare frames. Every address of a stack is behind the call that
-// it comes from.
-func name(symbols *symbolize.Process, bare []report.Frame) []report.Frame {
-	frames := make([]report.Frame, 0, len(bare))
-	for _, b := range bare {
-		for _, s := range symbols.Resolve(b.Address, true) {
-			frames = append(frames, report.Frame{
-				Address:  s.Address,
-				Function: s.Function,
-				Module:   s.Module,
-				Offset:   s.Offset,
-				File:     s.File,
-				Line:     s.Line,
-				Inline:   s.Inline,
-			})
-		}
+func (n *namer) at(address uint64) (frames []report.Frame) {
+	if frames, ok := n.known[address]; ok {
+		return frames
 	}
+	for _, s := range n.symbols.Resolve(address, true) {
+		frames = append(frames, report.Frame{
+			Address:  s.Address,
+			Function: s.Function,
+			Module:   s.Module,
+			Offset:   s.Offset,
+			File:     s.File,
+			Line:     s.Line,
+			Inline:   s.Inline,
+		})
+	}
+	const most = 1 << 14
+	if n.known == nil || len(n.known) >= most {
+		n.known = make(map[uint64][]report.Frame)
+	}
+	n.known[address] = frames
 	return frames
 }
 
@@ -64,10 +93,13 @@ func unnamed(problems []string) (notes []string) {
 	return notes
 }
 
-// callers returns the innermost functions of a stack of bare frames, libc's
-// aside: whatever asks for memory does so through libc.
-func (f *found) callers(frames []report.Frame) string {
-	named := name(f.process.symbols, frames)
+// callers returns the innermost functions of a stack, libc's aside: whatever asks for
+// memory does so through libc.
+func (f *found) callers(s *report.Stack) string {
+	if s.GivenUpStacks > 0 {
+		return "the sum of those that were given up"
+	}
+	named, _ := f.frames(stackOf(s.ID))
 	for i := range named {
 		if named[i].Module != f.target.Libc {
 			named = named[i:]

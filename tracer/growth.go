@@ -87,6 +87,16 @@ func (w *faultWatch) reset(pid int) {
 	w.folios, _ = proc.OpenFolios(pid) // else pages are taken for small ones
 }
 
+// eachStack calls f with the stack of every page.
+func (w *faultWatch) eachStack(f func(event.StackID)) {
+	if w == nil {
+		return
+	}
+	for _, p := range w.book.Pages() {
+		f(p.Stack)
+	}
+}
+
 func (w *faultWatch) close() error {
 	if w == nil || w.folios == nil {
 		return nil

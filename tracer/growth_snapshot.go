@@ -17,23 +17,17 @@ import (
 type growthFound struct {
 	pages  []faults.Page
 	faults report.Faults
-	// stacks are the frames of the stacks in pages.
-	stacks map[event.StackID]stack
 }
 
 // collectGrowth copies what concerns one process. The caller holds the lock.
 func (t *Tracer) collectGrowth(p *process) *growthFound {
-	g := &growthFound{stacks: make(map[event.StackID]stack)}
+	g := new(growthFound)
 	if p.faults == nil {
 		return g
 	}
 	g.faults.Sampled, g.faults.Estimated, g.faults.Lost = true, true, t.counters.LostFault
 	g.faults.Count, _ = p.faults.book.Seen()
 	g.pages = p.faults.present(p.exited)
-	for i := range g.pages {
-		id := g.pages[i].Stack
-		g.stacks[id] = t.stacks[id]
-	}
 	return g
 }
 
@@ -92,7 +86,7 @@ func ofFile(c region.Class) bool {
 	return c == region.Text || c == region.File || c == region.Library || c == region.VDSO
 }
 
-// growthReport is the section on page faults, top (0: all) stacks of it.
+// growthReport is the section on page faults.
 func (f *found) growthReport(top int) *report.Growth {
 	g := &report.Growth{Faults: f.growth.faults}
 	type touched struct {
@@ -115,10 +109,8 @@ func (f *found) growthReport(top int) *report.Growth {
 		g.Faults.Add(page.Bytes)
 	}
 	for id, s := range byStack {
-		known := f.growth.stacks[id]
 		g.FaultStacks = append(g.FaultStacks, report.FaultStack{
 			ID: stackName(id), FaultEstimate: s.FaultEstimate, Classes: classBytes(s.sums),
-			Truncated: known.truncated, Frames: bare(known.frames),
 		})
 	}
 	slices.SortFunc(g.FaultStacks, func(a, b report.FaultStack) int {
@@ -126,10 +118,11 @@ func (f *found) growthReport(top int) *report.Growth {
 	})
 	g.FaultStacksTotal = len(g.FaultStacks)
 	if top > 0 && len(g.FaultStacks) > top {
-		g.FaultStacks = g.FaultStacks[:top]
+		g.FaultStacks = slices.Clone(g.FaultStacks[:top])
 	}
-	for i := range g.FaultStacks {
-		g.FaultStacks[i].Frames = name(f.process.symbols, g.FaultStacks[i].Frames)
+	for i := range g.FaultStacks[:min(len(g.FaultStacks), namedAtOnce)] {
+		s := &g.FaultStacks[i]
+		s.Frames, s.Truncated = f.frames(stackOf(s.ID))
 	}
 	return g
 }

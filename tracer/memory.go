@@ -62,7 +62,7 @@ func (f *found) remember(r *report.Report, top int) {
 	e := explainer{
 		memory: m, stacks: r.Stacks, shown: shown, seconds: r.DurationSeconds,
 		growth: r.Growth, estimated: f.sampling != nil,
-		name:   func(s *report.Stack) string { return f.callers(s.Frames) },
+		name:   func(s *report.Stack) string { return f.callers(s) },
 		mapped: make(map[mappedBy]uint64),
 	}
 	for m, bytes := range f.space.Mapped {
@@ -89,7 +89,7 @@ func (f *found) nameOrigins(m *report.Memory, s *region.Snapshot) {
 			continue
 		}
 		if _, ok := names[origin]; !ok {
-			names[origin] = f.callers(bare(f.frames(event.StackID(origin))))
+			names[origin] = f.callers(&report.Stack{ID: stackName(event.StackID(origin))})
 		}
 		m.Segments[i].Stack, m.Segments[i].Origin = stackName(event.StackID(origin)), names[origin]
 	}

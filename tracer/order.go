@@ -57,6 +57,9 @@ func (f *found) sort(order Order) {
 
 // rank orders stacks by what is said of them.
 func rank(s *report.Stack) int {
+	if s.Estimate == nil && s.GivenUpStacks > 0 {
+		return 5
+	}
 	if s.Estimate == nil {
 		return 3
 	}

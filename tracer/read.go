@@ -52,6 +52,9 @@ type ringReader struct {
 	// drained and are still to be read; spillTime is when that was.
 	behind    int
 	spillTime uint64
+	// consumed is how many bytes of the ring were read since the trace began.
+	consumed   uint64
+	forgetting forgetting
 }
 
 // readUntil reads until over says so or the ring fails.
@@ -66,6 +69,9 @@ func (r *ringReader) readUntil(over func() bool) error {
 			return err
 		}
 		if err := r.drainSpills(); err != nil {
+			return err
+		}
+		if err := r.keepWithin(caughtUp); err != nil {
 			return err
 		}
 		if caughtUp && waiting != nil {
@@ -215,9 +221,8 @@ func (r *ringReader) apply() error {
 	}
 	switch ev.Kind {
 	case event.Stack:
-		if _, ok := r.stacks[ev.Stack]; !ok {
-			r.stacks[ev.Stack] = stack{slices.Clone(ev.Frames), ev.Flags&event.Truncated != 0}
-		}
+		r.stacks.Add(ev.Stack, ev.Frames, ev.Flags&event.Truncated != 0)
+		r.forgetting.sentAgain(ev.Stack)
 	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap, event.MremapFail, event.Brk, event.Mprotect:
 		r.vm.Apply(ev)
 		if p := r.procs[ev.PID]; p != nil {

@@ -178,7 +178,7 @@ func (s *sampler) leaveExact(costly phase) {
 	var all links
 	for pid, p := range t.procs {
 		t.vm.Begin(pid, mapped[pid].brk, mapped[pid].list)
-		p.sample = sample.New(sample.Config{SkipMapped: p.malloc != nil})
+		p.sample = sample.New(t.sampleConfig(p))
 		p.probed.Store(false)
 		all = append(all, p.links...)
 		p.links = nil

@@ -12,6 +12,7 @@ import (
 	"memtrace/tracer/live"
 	"memtrace/tracer/region"
 	"memtrace/tracer/report"
+	"memtrace/tracer/sample"
 	"memtrace/tracer/target"
 	"memtrace/tracer/vm"
 )
@@ -32,24 +33,30 @@ type SnapshotOptions struct {
 
 // found is what one process's snapshot is made of, copied under the lock.
 type found struct {
-	process  *process
-	frames   func(event.StackID) []uint64
-	target   report.Target
-	heap     heap.Snapshot
-	vm       vm.Snapshot
-	start    moment
-	end      moment
-	older    time.Duration
-	stacks   []report.Stack
-	splitter *splitter // nil where malloc is not glibc's
-	split    *report.MallocSplit
-	sampling *report.Sampling
-	notes    []string
-	lost     report.Lost
-	unprobed []string
-	complete bool
-	growth   *growthFound // nil but in growth mode
-	traced   *target.Target
+	process *process
+	// addresses returns the return addresses of a stack and whether they are cut short.
+	addresses func(event.StackID) ([]uint64, bool)
+	namer     namer
+	target    report.Target
+	heap      heap.Snapshot
+	vm        vm.Snapshot
+	estimates []sample.Estimate
+	exact     bool // every call was traced
+	start     moment
+	end       moment
+	older     time.Duration
+	stacks    []report.Stack
+	splitter  *splitter // nil where malloc is not glibc's
+	split     *report.MallocSplit
+	sampling  *report.Sampling
+	notes     []string
+	lost      report.Lost
+	unprobed  []string
+	complete  bool
+	growth    *growthFound // nil but in growth mode
+	// sampleGivenUp is what was given up of what windows showed.
+	sampleGivenUp live.GiveUps
+	traced        *target.Target
 	// space is the address space, nil where it cannot be looked at; spaceErr is why
 	// the last look failed.
 	space    *region.Snapshot
@@ -59,9 +66,13 @@ type found struct {
 	system     *report.System
 }
 
+// namedAtOnce is how many stacks of a report have their frames when Snapshot returns.
+const namedAtOnce = 2048
+
 // Snapshot returns what every process holds now or, after Run, held when the
 // trace ended; one report for each, in the order of their pids. It may be
-// called from any goroutine.
+// called from any goroutine. Where there are very many stacks a report names the frames
+// of most as it is written (Report.Name), which has to be before Close.
 func (t *Tracer) Snapshot(opt SnapshotOptions) []*report.Report {
 	var reports []*report.Report
 	for _, pid := range t.pids() {
@@ -88,7 +99,7 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := &found{
-		process: p, frames: t.frames, start: t.start, end: t.end, older: opt.Older,
+		process: p, addresses: t.addresses(), namer: namer{symbols: p.symbols}, start: t.start, end: t.end, older: opt.Older,
 		target: p.describe(), traced: p.target,
 	}
 	if f.end.mono == 0 {
@@ -117,22 +128,7 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 	}
 	f.heap = t.heap.Snapshot(asked)
 	f.unanswered = slices.Clone(t.unanswered)
-	// classify counts on these to come first.
-	kind := report.Mmap
-	if t.cfg.GrowthOnly || t.windowed {
-		kind = report.Grown
-	}
-	for _, s := range f.vm.Stacks {
-		f.stacks = append(f.stacks, t.reportStack(kind, s))
-	}
-	for _, s := range f.heap.Stacks {
-		r := t.reportStack(report.Heap, s)
-		if f.splitter != nil {
-			ways := served(s.Served)
-			r.Served = &ways
-		}
-		f.stacks = append(f.stacks, r)
-	}
+	f.exact = !t.cfg.GrowthOnly && !t.windowed
 	if f.splitter != nil {
 		f.split = f.splitter.split(f.heap.Served, f.start.mono)
 		f.notes = f.splitter.remarks()
@@ -152,30 +148,6 @@ func (p *process) describe() report.Target {
 	}
 	if p.exited {
 		r.ExitSignal, r.ExitStatus = describeEnd(p.status)
-	}
-	return r
-}
-
-// reportStack converts a stack, its frames still bare addresses.
-func (t *Tracer) reportStack(kind report.StackKind, s live.Stack) report.Stack {
-	st := t.stacks[s.ID]
-	r := report.Stack{
-		ID:                   stackName(s.ID),
-		Kind:                 kind,
-		Bytes:                s.Bytes,
-		Blocks:               s.Blocks,
-		AllocatedBytes:       s.AllocatedBytes,
-		AllocatedBlocks:      s.AllocatedBlocks,
-		FreedBlocks:          s.FreedBlocks,
-		GrowthBytesPerSecond: s.GrowthBytesPerSecond,
-		Survival:             s.Survival,
-		OldestSeconds:        s.Oldest.Seconds(),
-		YoungestSeconds:      s.Youngest.Seconds(),
-		Truncated:            st.truncated,
-	}
-	r.Frames = bare(st.frames)
-	for _, b := range s.BlockList {
-		r.BlockList = append(r.BlockList, report.Block{Address: b.Address, Bytes: b.Bytes, AgeSeconds: b.Age.Seconds()})
 	}
 	return r
 }
@@ -229,12 +201,13 @@ func (f *found) judge(t *Tracer, p *process) {
 	if f.growth != nil && c.LostFault > 0 {
 		note("Samples of %d page faults found no room: estimates are lower bounds.", c.LostFault)
 	}
+	f.noteGivenUp(t.cfg.MaxMemory)
 	if t.windowed {
 		// What was lost of blocks is what windows were dropped for.
 		f.lost.Alloc, f.lost.AllocBytes = 0, 0
 	}
 	f.unprobed = slices.Clone(p.unprobed)
-	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0 && !unseen && len(f.unprobed) == 0
+	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0 && f.givenUp().Holding == 0 && !unseen && len(f.unprobed) == 0
 	if t.kernel.functions && t.missed > 0 {
 		f.complete = false // only calls that change an address space are looked at
 	}
@@ -262,6 +235,7 @@ func cutShort(c *bpf.MemtraceCounters) string {
 // report sorts, cuts and names.
 func (f *found) report(opt SnapshotOptions) *report.Report {
 	f.lookAround()
+	f.list()
 	if f.growth != nil {
 		f.classify(f.vm.Stacks)
 	}
@@ -297,15 +271,14 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 	}
 	f.remember(r, opt.Top)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
-		r.Stacks = r.Stacks[:opt.Top]
+		r.Stacks = slices.Clone(r.Stacks[:opt.Top])
 	}
-	for i := range r.Stacks {
-		s := &r.Stacks[i]
-		s.Frames = name(f.process.symbols, s.Frames)
-		if s.Served != nil && s.Estimate == nil && f.sampling != nil {
-			s.Frames = callerOfMalloc(s.Frames)
-		}
-		s.InAllocator = f.growth != nil && byAllocator(s.Frames, f.traced)
+	f.stacks, f.vm.Stacks = nil, nil // names take memory, too
+	for i := range r.Stacks[:min(len(r.Stacks), namedAtOnce)] {
+		f.name(&r.Stacks[i])
+	}
+	if len(r.Stacks) > namedAtOnce || r.Growth != nil && len(r.Growth.FaultStacks) > namedAtOnce {
+		r.Name = f.name
 	}
 	r.Notes = append(r.Notes, unread(f.process.symbols.Unanswered(), f.unanswered)...)
 	r.Notes = append(r.Notes, unnamed(f.process.symbols.Problems())...)
@@ -325,12 +298,14 @@ func (f *found) events() report.Events {
 		Realloc:     h.Realloc,
 		UnknownFree: h.UnknownFree,
 		Evicted:     h.Evicted,
-		Mmap:        v.Mmap,
-		Munmap:      v.Munmap,
-		Mremap:      v.Mremap,
-		Brk:         v.Brk,
-		Mprotect:    v.Mprotect,
-		Lost:        f.lost,
+
+		GivenUpStacks: f.givenUp().Holding,
+		Mmap:          v.Mmap,
+		Munmap:        v.Munmap,
+		Mremap:        v.Mremap,
+		Brk:           v.Brk,
+		Mprotect:      v.Mprotect,
+		Lost:          f.lost,
 	}
 }
 

@@ -108,14 +108,16 @@ func readCounters(m *ebpf.Map) (bpf.MemtraceCounters, error) {
 
 const errNoSpace = unix.ENOSPC
 
-// advance notes that the reader has come closer to where the ring stood when
-// spills were drained.
+// advance notes that the reader has read another record, and come closer to where the
+// ring stood when spills were drained.
 func (r *ringReader) advance() {
+	const ringHeader = 8 // BPF_RINGBUF_HDR_SZ; records are padded to 8 bytes
+	size := ringHeader + (len(r.record.RawSample)+7)&^7
+	r.consumed += uint64(size)
 	if r.behind <= 0 {
 		return
 	}
-	const ringHeader = 8 // BPF_RINGBUF_HDR_SZ; records are padded to 8 bytes
-	r.behind -= ringHeader + (len(r.record.RawSample)+7)&^7
+	r.behind -= size
 	if r.behind <= 0 {
 		r.caughtUp()
 	}

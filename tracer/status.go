@@ -6,6 +6,8 @@ type Status struct {
 	Events, Lost uint64
 	// Bytes and Blocks are outstanding, of all processes and any age.
 	Bytes, Blocks uint64
+	// Room is how many bytes Config.MaxMemory and the blocks leave for memtrace's data.
+	Room uint64
 }
 
 // Status returns a few figures, cheaply. It may be called from any goroutine.
@@ -20,5 +22,6 @@ func (t *Tracer) Status() Status {
 		Lost:   c.LostAlloc + c.LostFree + c.LostMmap + c.LostThread + c.Stale,
 		Bytes:  live.Bytes,
 		Blocks: live.Blocks,
+		Room:   t.cfg.room() + blockMemory*live.Blocks,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"memtrace/bpf"
 	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
+	"memtrace/tracer/stacks"
 	"memtrace/tracer/vm"
 )
 
@@ -56,7 +57,7 @@ func BenchmarkStream(b *testing.B) {
 	fill, churn := recordStream(b, 100_000, 500_000)
 	for b.Loop() {
 		b.StopTimer()
-		r := ringReader{Tracer: &Tracer{heap: heap.New(heap.Config{}), vm: vm.NewLedger()}}
+		r := ringReader{Tracer: &Tracer{heap: heap.New(heap.Config{}), vm: vm.NewLedger(), stacks: stacks.New()}}
 		replay(b, &r, fill)
 		b.StartTimer()
 		replay(b, &r, churn)

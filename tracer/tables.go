@@ -24,6 +24,8 @@ type tables struct {
 	sent int
 	// next is the number of the next table, slot the last slot given out.
 	next, slot uint32
+	// announcing guards version, see announce.
+	announcing sync.Mutex
 	version    uint32
 	// processes are the lists and slots in force.
 	processes map[uint32]processMappings
@@ -265,6 +267,14 @@ func (t *tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("renew the slot of process %d: %w", pid, err)
 	}
+	return t.announce()
+}
+
+// announce has all threads look up their slots anew, and forget which walks were made
+// before: a walk is remembered by the version, too.
+func (t *tables) announce() error {
+	t.announcing.Lock()
+	defer t.announcing.Unlock()
 	t.version++
 	if err := t.progs.objs.SlotsVersion.Set(t.version); err != nil {
 		return fmt.Errorf("announce new mappings: %w", err)

@@ -14,9 +14,9 @@ import (
 
 	"memtrace/bpf"
 	"memtrace/symbolize/patience"
-	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/region"
+	"memtrace/tracer/stacks"
 	"memtrace/tracer/vm"
 )
 
@@ -59,7 +59,7 @@ type Tracer struct {
 	mu       sync.Mutex
 	heap     *heap.Heap
 	vm       *vm.Ledger
-	stacks   map[event.StackID]stack
+	stacks   *stacks.Store
 	procs    map[uint32]*process
 	counters bpf.MemtraceCounters
 	// missed is how often the kernel left out a program on system calls: of any
@@ -74,12 +74,6 @@ type Tracer struct {
 	// start and end bound the time in which every call was seen. end is zero
 	// while tracing.
 	start, end moment
-}
-
-// stack is what the probes sent of a call stack.
-type stack struct {
-	frames    []uint64
-	truncated bool
 }
 
 // moment is one point in time on both clocks.
@@ -111,7 +105,7 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 		attached: new(attached),
 		heap:     heap.New(heap.Config{Older: cfg.Older}),
 		vm:       newLedger(cfg),
-		stacks:   make(map[event.StackID]stack),
+		stacks:   stacks.New(),
 		procs:    make(map[uint32]*process),
 		seen:     seen{tail: math.MaxUint64, alarm: math.MaxUint64},
 		alarm:    make(chan struct{}, 1),

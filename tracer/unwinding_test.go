@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"memtrace/tracer/event"
 	"memtrace/tracer/testprog"
 )
 
@@ -71,13 +72,13 @@ func TestWholeStacks(t *testing.T) {
 			p := startUnwinding(t, programs[name])
 			tr := stacksOf(t, p, "go")
 			cut, deepest := 0, 0
-			for _, s := range tr.stacks {
+			for _, s := range allStacks(tr) {
 				if s.truncated {
 					cut++
 				}
 				deepest = max(deepest, len(s.frames))
 			}
-			all := len(tr.stacks)
+			all := tr.stacks.Len()
 			t.Logf("%d of %d stacks are cut, the deepest has %d frames; %+v", cut, all, deepest, tr.counters)
 			if all < 50 || cut*1000 > all {
 				t.Errorf("%d of %d stacks are cut", cut, all)
@@ -101,7 +102,7 @@ func TestStacksEqualDebugger(t *testing.T) {
 			want := debuggerStacks(t, p)
 			tr := stacksOf(t, p, "once")
 			var all [][]uint64
-			for _, s := range tr.stacks {
+			for _, s := range allStacks(tr) {
 				all = append(all, s.frames)
 			}
 			for text, frames := range want {
@@ -203,4 +204,19 @@ func debuggerFrames(t *testing.T, frames []string) (addresses []uint64) {
 		addresses = append(addresses, pc)
 	}
 	return addresses
+}
+
+// stack is what a tracer knows of a call stack.
+type stack struct {
+	frames    []uint64
+	truncated bool
+}
+
+// allStacks returns what tr knows.
+func allStacks(tr *Tracer) (all []stack) {
+	tr.stacks.Each(func(id event.StackID) {
+		frames, truncated := tr.stacks.Frames(id)
+		all = append(all, stack{frames, truncated})
+	})
+	return all
 }

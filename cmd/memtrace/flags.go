@@ -36,6 +36,7 @@ type options struct {
 	output      string
 	depth       int
 	ringSize    uint64
+	maxMemory   uint64
 	debugDir    []string
 	color       string
 	ready       string
@@ -115,6 +116,8 @@ func (o *options) flagSet() *pflag.FlagSet {
 func (o *options) addReportFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.format, "format", "f", formatText, "text|json|folded|pprof")
 	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
+	o.maxMemory = 512 << 20
+	fs.Var((*sizeValue)(&o.maxMemory), "max-memory", "the most that memtrace may take, `BYTES`, beside 64 for each live block; the stacks that hold least are summed up where there are too many")
 	fs.IntVar(&o.depth, "stack-depth", 127, "frames kept of a stack, 1 to 127")
 	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{"/usr/lib/debug"}, "where separate debug files are (repeatable)")
 	fs.StringVar(&o.color, "color", "auto", "auto|always|never")
@@ -180,6 +183,8 @@ func (o *options) checkCommon() error {
 		return usagef("--format %s: give text, json, folded or pprof", o.format)
 	case !slices.Contains([]string{"auto", "always", "never"}, o.color):
 		return usagef("--color %s: give auto, always or never", o.color)
+	case o.maxMemory < leastMemory || o.maxMemory > 1<<50:
+		return usagef("--max-memory %d: give 256M or more", o.maxMemory)
 	case o.top < 0:
 		return usagef("--top %d: give 0 for all stacks, or how many", o.top)
 	case o.depth < 1 || o.depth > 127:

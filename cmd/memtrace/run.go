@@ -106,6 +106,7 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 		return exitError, explainLimit(err)
 	}
 	defer func() { _ = s.tracer.Close() }()
+	defer keepMemoryLimit()()
 	if err := s.announce(); err != nil {
 		return exitError, err
 	}
@@ -148,6 +149,7 @@ func (s *session) open(ctx context.Context) error {
 		MinSize:     s.minSize,
 		MaxSize:     s.maxSize,
 		RingSize:    int(s.ringSize),
+		MaxMemory:   s.maxMemory,
 		Older:       s.older,
 		DebugDirs:   s.debugDir,
 		Logf:        s.log.message,
@@ -214,7 +216,9 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 		case err := <-done:
 			return errors.Join(reportErr, err)
 		case <-tick.C:
-			progress.show(s.tracer.Status())
+			status := s.tracer.Status()
+			limitMemory(status)
+			progress.show(status)
 		case <-interval:
 			// The last of COUNT reports is the final one.
 			if ctx.Err() != nil || reportErr != nil || s.count > 0 && s.out.reports+1 >= s.count {
@@ -231,6 +235,7 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 
 func (s *session) report() error {
 	const allBlocks = 0
+	limitMemory(s.tracer.Status())
 	reports := s.tracer.Snapshot(tracer.SnapshotOptions{
 		Older:     s.older,
 		Top:       s.top,

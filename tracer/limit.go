@@ -1,0 +1,218 @@
+package tracer
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"memtrace/tracer/event"
+	"memtrace/tracer/live"
+	"memtrace/tracer/report"
+	"memtrace/tracer/sample"
+)
+
+// Memory is held within Config.MaxMemory by what may be remembered of call stacks, of
+// which programs can have any number: a quarter of what there is room for, since a report
+// takes some more for each of them. What is counted by stack is given up first, as live.ChooseGivenUp says.
+// The addresses of stacks that nothing counts any more are forgotten when there are
+// enough of them, in two steps: the probes are made to send these stacks again, and those
+// that were not sent, nor counted, until everything was read that was on its way are
+// dropped. That costs each thread a walk of every stack once, so that it is done rarely.
+const (
+	stackShare  = 4 // one part in so many is for stacks
+	sampleShare = 2 // and one in so many for the candidates of windows of time
+	// programMemory is what memtrace takes that is no data: its text above all.
+	programMemory = 24 << 20
+	// blockMemory is what a live block may take besides.
+	blockMemory = 64
+	// forgetGrace is how long a thread may be on its way with a stack that it takes for
+	// known.
+	forgetGrace = 500 * time.Millisecond
+)
+
+// room is what Config.MaxMemory leaves for data. The ring buffer is mapped twice; a large
+// one does not leave less than nothing.
+func (c *Config) room() uint64 {
+	return c.MaxMemory - programMemory - min(2*uint64(c.RingSize), c.MaxMemory/2)
+}
+
+// stackRoom is what may be remembered of stacks, in bytes.
+func (c *Config) stackRoom() uint64 {
+	if c.stackMemory > 0 {
+		return c.stackMemory
+	}
+	return c.room() / stackShare
+}
+
+// forgetting is stacks that the probes will send again and that are to be dropped.
+type forgetting struct {
+	ids   map[event.StackID]struct{} // nil: there are none
+	begun time.Time
+	// until is what the reader must have consumed, 0 while that is not known.
+	until uint64
+}
+
+// sentAgain keeps a stack.
+func (f *forgetting) sentAgain(id event.StackID) { delete(f.ids, id) }
+
+// sampleConfig bounds what is kept of a process's windows.
+func (t *Tracer) sampleConfig(p *process) sample.Config {
+	const most = 1 << 20
+	room := t.cfg.room() / sampleShare / uint64(len(t.procs)) / sample.CandidateBytes
+	return sample.Config{SkipMapped: p.malloc != nil, MaxCandidates: int(min(room, most))}
+}
+
+// countedBytes is the memory of what is counted by stack.
+func (t *Tracer) countedBytes() uint64 {
+	bytes := t.heap.StackBytes() + t.vm.StackBytes()
+	for _, p := range t.procs {
+		bytes += p.sample.StackBytes()
+	}
+	return bytes
+}
+
+// giveUpStacks has all who count by stack give some up.
+func (t *Tracer) giveUpStacks() {
+	t.heap.GiveUp()
+	t.vm.GiveUp()
+	for _, p := range t.procs {
+		p.sample.GiveUp()
+	}
+}
+
+// uncounted returns the stacks that nothing counts.
+func (t *Tracer) uncounted() map[event.StackID]struct{} {
+	ids := make(map[event.StackID]struct{}, t.stacks.Len())
+	t.stacks.Each(func(id event.StackID) { ids[id] = struct{}{} })
+	t.removeCounted(ids)
+	return ids
+}
+
+// removeCounted leaves the stacks in ids that nothing counts.
+func (t *Tracer) removeCounted(ids map[event.StackID]struct{}) {
+	counted := func(id event.StackID) { delete(ids, id) }
+	t.heap.EachStack(counted)
+	t.vm.EachStack(counted)
+	for _, p := range t.procs {
+		p.sample.EachStack(counted)
+		p.faults.eachStack(counted)
+	}
+}
+
+// keepWithin gives up what is too much. caughtUp says that the ring has just been read to
+// its end.
+func (r *ringReader) keepWithin(caughtUp bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	share := r.cfg.stackRoom()
+	if r.countedBytes() > share/4*3 {
+		r.giveUpStacks()
+	}
+	if r.forgetting.ids != nil {
+		r.finishForgetting(caughtUp)
+		return nil
+	}
+	if r.countedBytes()+r.stacks.MemoryBytes() <= share {
+		return nil
+	}
+	ids := r.uncounted()
+	if len(ids) < r.stacks.Len()/8 {
+		r.giveUpStacks()
+		ids = r.uncounted()
+	}
+	return r.forget(ids)
+}
+
+// forget makes the probes send stacks again. The caller holds the lock.
+func (r *ringReader) forget(ids map[event.StackID]struct{}) error {
+	if err := unsend(r.progs.objs.SentStacks, ids); err != nil {
+		return err
+	}
+	// After that, or else a walk that finds one of them sent would be remembered.
+	if r.tables != nil {
+		if err := r.tables.announce(); err != nil {
+			return err
+		}
+	}
+	r.forgetting = forgetting{ids: ids, begun: time.Now()}
+	return nil
+}
+
+// finishForgetting drops, once it is time, what is neither counted nor sent again. The
+// caller holds the lock.
+func (r *ringReader) finishForgetting(caughtUp bool) {
+	f := &r.forgetting
+	if time.Since(f.begun) < forgetGrace {
+		return
+	}
+	if f.until == 0 {
+		f.until = r.consumed + uint64(r.reader.AvailableBytes())
+		return
+	}
+	if !caughtUp && r.consumed < f.until {
+		return
+	}
+	r.removeCounted(f.ids)
+	r.stacks = r.stacks.Without(f.ids)
+	r.forgetting = forgetting{}
+}
+
+// unsend deletes, of the map of stacks that were sent, those in ids.
+func unsend(sent *ebpf.Map, ids map[event.StackID]struct{}) error {
+	var cursor ebpf.MapBatchCursor
+	var found []uint64
+	keys, values := make([]uint64, 4096), make([]uint8, 4096)
+	for done := false; !done; {
+		n, err := sent.BatchLookup(&cursor, keys, values, nil)
+		switch {
+		case errors.Is(err, errNoSpace): // one bucket holds more than fits
+			keys, values = make([]uint64, 2*len(keys)), make([]uint8, 2*len(keys))
+			continue
+		case errors.Is(err, ebpf.ErrKeyNotExist):
+			done = true
+		case err != nil:
+			return fmt.Errorf("read which stacks were sent: %w", err)
+		}
+		for _, key := range keys[:n] {
+			if _, ok := ids[event.StackID(key)]; ok {
+				found = append(found, key)
+			}
+		}
+	}
+	for len(found) > 0 {
+		n, err := sent.BatchDelete(found, nil)
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			n++ // it has fallen out meanwhile
+		} else if err != nil {
+			return fmt.Errorf("forget which stacks were sent: %w", err)
+		}
+		found = found[min(n, len(found)):]
+	}
+	return nil
+}
+
+// givenUp is how many stacks of a process were given up.
+func (f *found) givenUp() live.GiveUps {
+	return f.heap.Counters.GivenUp.Plus(f.vm.Counters.GivenUp).Plus(f.sampleGivenUp)
+}
+
+// noteGivenUp says what was given up, if anything was.
+func (f *found) noteGivenUp(limit uint64) {
+	given := f.givenUp()
+	if given == (live.GiveUps{}) {
+		return
+	}
+	var held live.Sum
+	for _, stacks := range [][]live.Stack{f.heap.Stacks, f.vm.Stacks} {
+		for i := range stacks {
+			if stacks[i].ID == live.GivenUp {
+				held = held.Plus(stacks[i].Sum)
+			}
+		}
+	}
+	f.notes = append(f.notes, fmt.Sprintf("To keep within %s (--max-memory) %s stacks were given up, of which %s held something, and not more than those that are told apart: "+
+		"%d bytes in %d blocks of what they held are outstanding, in a sum of their own. Sums are exact; of a stack that came back only what it did since then is told apart.",
+		report.Size(limit), report.Count(given.Holding+given.Empty), report.Count(given.Holding), held.Bytes, held.Blocks))
+}
