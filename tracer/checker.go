@@ -9,6 +9,7 @@ import (
 	"memtrace/tracer/procmem"
 	"memtrace/tracer/ptmalloc"
 	"memtrace/tracer/sample"
+	"memtrace/tracer/target"
 )
 
 // checkInterval is how often all candidates are looked at, on average, and
@@ -38,26 +39,36 @@ type checker struct {
 	buf   []byte
 	free  []bool
 	seed  maphash.Seed
-	// memory is the processes' address spaces, by pid; nil where they could not be
-	// read so far.
-	memory map[uint32]*procmem.Memory
+	// memory is the processes' address spaces, by pid.
+	memory map[uint32]openMemory
 	// verified is when the heaps were last walked over, verifyPause for how long
 	// they are left alone after that.
 	verified    time.Time
 	verifyPause time.Duration
 }
 
+// openMemory is the address space that a process had with a program: nil where it could not
+// be opened so far.
+type openMemory struct {
+	*procmem.Memory
+	of *target.Target
+}
+
 func newChecker() checker {
-	return checker{seed: maphash.MakeSeed(), memory: make(map[uint32]*procmem.Memory)}
+	return checker{seed: maphash.MakeSeed(), memory: make(map[uint32]openMemory)}
 }
 
 func (c *checker) close() {
 	for _, m := range c.memory {
-		if m != nil {
-			_ = m.Close() // it was only read
-		}
+		m.close()
 	}
 	clear(c.memory)
+}
+
+func (m openMemory) close() {
+	if m.Memory != nil {
+		_ = m.Close() // it was only read
+	}
 }
 
 // check looks at the candidates of the last window, or at all. It returns how long
@@ -66,15 +77,15 @@ func (c *checker) check(t *Tracer, all bool) time.Duration {
 	start := time.Now()
 	verify := all && start.Sub(c.verified) >= c.verifyPause
 	var verifying time.Duration
-	for pid, p := range t.procs {
+	for _, p := range t.procs {
 		t.mu.Lock()
-		exited, view := p.exited, p.malloc
+		exited, view, program := p.exited, p.malloc, p.target
 		c.list = p.sample.Candidates(c.list[:0], all)
 		t.mu.Unlock()
 		if exited || len(c.list) == 0 {
 			continue
 		}
-		c.look(pid, view)
+		c.look(program, view)
 		time := now().mono
 		if verify {
 			verifying += view.findInside(c.list, c.free, time-min(time, uint64(settledAge)))
@@ -94,26 +105,26 @@ func (c *checker) check(t *Tracer, all bool) time.Duration {
 // the leak of the stack that had it first.
 func (c *checker) fingerprint(t *Tracer) {
 	const most = 4096 // reading so many takes some ms, in which frees cost the target
-	for pid, p := range t.procs {
+	for _, p := range t.procs {
 		t.mu.Lock()
 		c.list = c.list[:0]
 		if !p.exited && p.sample.Young() <= most {
 			c.list = p.sample.Candidates(c.list, false)
 		}
-		view := p.malloc
+		view, program := p.malloc, p.target
 		t.mu.Unlock()
 		if len(c.list) == 0 {
 			continue
 		}
-		c.print(pid, view)
+		c.print(program, view)
 		c.tell(t, p.sample, now().mono)
 	}
 }
 
 // look reads the headers and the contents of the candidates in the list, and finds
 // out which chunks are free.
-func (c *checker) look(pid uint32, view *mallocView) {
-	c.print(pid, view)
+func (c *checker) look(program *target.Target, view *mallocView) {
+	c.print(program, view)
 	if !view.findFree(c.list, c.free) {
 		return
 	}
@@ -126,13 +137,13 @@ func (c *checker) look(pid uint32, view *mallocView) {
 
 // print reads the headers and the contents of the candidates in the list, of which
 // none is known to be free then.
-func (c *checker) print(pid uint32, view *mallocView) {
+func (c *checker) print(program *target.Target, view *mallocView) {
 	c.free = append(c.free[:0], make([]bool, len(c.list))...)
 	header := 0 // of other allocators what is before a block is not known
 	if view != nil {
 		header = ptmalloc.HeaderOffset
 	}
-	c.read(pid, header)
+	c.read(program, header)
 	for i := range c.list {
 		l, s := &c.list[i], &c.spans[i]
 		if l.Active || !s.OK {
@@ -146,10 +157,13 @@ func (c *checker) print(pid uint32, view *mallocView) {
 }
 
 // read fills the spans, each with so many bytes before a block and its first ones.
-func (c *checker) read(pid uint32, header int) {
+func (c *checker) read(program *target.Target, header int) {
+	pid := uint32(program.PID)
 	m := c.memory[pid]
-	if m == nil {
-		m, _ = procmem.Open(int(pid)) // it may be gone: then nothing is known
+	if m.Memory == nil || m.of != program {
+		m.close()
+		opened, _ := procmem.Open(program.PID) // it may be gone: then nothing is known
+		m = openMemory{opened, program}
 		c.memory[pid] = m
 	}
 	const most = ptmalloc.HeaderOffset + printBytes
@@ -166,7 +180,7 @@ func (c *checker) read(pid uint32, header int) {
 		buf := c.buf[i*most:][:uint64(header)+min(l.Size, printBytes)]
 		c.spans = append(c.spans, procmem.Span{Addr: l.Address - uint64(header), Buf: buf})
 	}
-	if m != nil {
+	if m.Memory != nil {
 		m.Read(c.spans)
 		_ = m.Alive() // ends the snapshot; of a process that is gone nothing is read
 	}

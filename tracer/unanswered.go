@@ -27,7 +27,7 @@ func (t *Tracer) gaveUp(what string) bool {
 func unread(files, others []string) (notes []string) {
 	const most = 5
 	for _, file := range files[:min(len(files), most)] {
-		notes = append(notes, fmt.Sprintf("%s did not answer within %v: frames through it lack names or are cut, and an allocator in it is not traced.", file, patience.Limit))
+		notes = append(notes, fmt.Sprintf("%s did not answer within %v: frames may lack names or be cut, and an allocator in it is not traced.", file, patience.Limit))
 	}
 	if more := len(files) - most; more > 0 {
 		notes = append(notes, fmt.Sprintf("%s more files did not answer either.", report.Count(uint64(more))))

@@ -43,6 +43,16 @@ func startHung(t *testing.T, contents, program string, args ...string) *hungTarg
 	return h
 }
 
+// hang has the file system answer no more.
+func (h *hungTarget) hang(stop bool) {
+	if stop {
+		_ = unix.Kill(h.PID(), unix.SIGSTOP) // it is there
+		return
+	}
+	h.Say("hang")
+	time.Sleep(200 * time.Millisecond) // so that it does
+}
+
 func (h *hungTarget) file() string { return filepath.Join(h.folder, "file") }
 
 // builtRun is memtrace as a program of its own: what hangs in the kernel cannot be ended
@@ -102,16 +112,22 @@ func (r *builtRun) waitReady(ready string) {
 }
 
 // interrupt is Ctrl-C, after which memtrace has to end.
-func (r *builtRun) interrupt() {
+func (r *builtRun) interrupt(want exitCode) {
 	r.t.Helper()
 	if err := r.cmd.Process.Signal(unix.SIGINT); err != nil {
 		r.t.Fatal(err)
 	}
+	r.waitEnd(want)
+}
+
+// waitEnd waits until memtrace ends.
+func (r *builtRun) waitEnd(want exitCode) {
+	r.t.Helper()
 	select {
-	case err := <-r.ended:
-		if err != nil {
+	case <-r.ended:
+		if code := exitCode(r.cmd.ProcessState.ExitCode()); code != want {
 			_, stderr := r.output()
-			r.t.Errorf("memtrace ends: %v: %s", err, stderr)
+			r.t.Errorf("memtrace ends with %d, want %d: %s", code, want, stderr)
 		}
 	case <-time.After(20 * time.Second):
 		_, stderr := r.output()
@@ -145,29 +161,74 @@ func TestHarmHung(t *testing.T) {
 	for _, tc := range []struct {
 		name, mode string
 		args       []string
+		stop       bool // the server is stopped, and does not even take requests
 	}{
-		{"code", "code", []string{"--exact"}},
-		{"code in windows", "code", budget},
-		{"data", "data", []string{"--exact"}},
-		{"grow", "code", []string{"grow"}},
+		{"code", "code", []string{"--exact"}, false},
+		{"code, stopped", "code", []string{"--exact"}, true},
+		{"code in windows", "code", budget, false},
+		{"data", "data", []string{"--exact"}, false},
+		{"grow", "code", []string{"grow"}, false},
+		{"debug files", "none", []string{"--exact", "--debug-dir", "FOLDER"}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			h := startHung(t, libc, harmProgram(t, "mapper"), tc.mode, "FILE")
 			ready := filepath.Join(t.TempDir(), "ready")
-			args := append(tc.args, "-p", strconv.Itoa(h.pid), "-f", "json", "--ready-file", ready)
+			var args []string
+			for _, arg := range tc.args {
+				args = append(args, strings.ReplaceAll(arg, "FOLDER", h.folder))
+			}
+			args = append(args, "-p", strconv.Itoa(h.pid), "-f", "json", "--ready-file", ready)
 			m := startBuilt(t, binary, args...)
 			m.waitReady(ready)
-			h.Say("hang")
-			time.Sleep(200 * time.Millisecond) // so that it does
-			h.Say("map")
+			h.hang(tc.stop)
+			if tc.mode != "none" {
+				_ = unix.Kill(h.pid, unix.SIGUSR1) // it is there
+			}
 			time.Sleep(time.Second)
-			m.interrupt()
+			m.interrupt(exitOK)
 			checkUnprobed(t, h.pid)
 			notes := strings.Join(m.report().Notes, " ")
-			if said := strings.Contains(notes, h.file()+" did not answer within 2s"); said == (tc.mode == "data") {
+			silent := map[string]string{"code": h.file(), "none": h.folder + "/.build-id/"}[tc.mode]
+			if !strings.Contains(notes, silent) || strings.Contains(notes, "did not answer within 2s") != (silent != "") {
 				t.Errorf("notes %q", notes)
 			}
+		})
+	}
+}
+
+// A process whose program is on a file system that does not answer is not traced, and not
+// waited for; its address space can be looked at all the same.
+func TestHarmHungProgram(t *testing.T) {
+	binary := buildMemtrace(t, t.TempDir())
+	for _, tc := range []struct {
+		name string
+		args []string
+		// interrupted: Ctrl-C comes while memtrace attaches.
+		interrupted bool
+		want        exitCode
+		says        string
+	}{
+		{"trace", nil, false, exitError, "did not answer within 2s"},
+		{"grow", []string{"grow"}, false, exitError, "did not answer within 2s"},
+		{"interrupted", nil, true, exitError, "stopped while attaching"},
+		{"regions", []string{"regions", "-d", "1"}, false, exitOK, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			h := startHung(t, harmProgram(t, "mapper"), "FILE", "code")
+			h.hang(false)
+			m := startBuilt(t, binary, append(tc.args, "-p", strconv.Itoa(h.pid))...)
+			if tc.interrupted {
+				time.Sleep(time.Second)
+				m.interrupt(tc.want)
+			} else {
+				m.waitEnd(tc.want)
+			}
+			if _, stderr := m.output(); !strings.Contains(stderr, tc.says) {
+				t.Errorf("memtrace says %q, want %q", stderr, tc.says)
+			}
+			checkUnprobed(t, h.pid)
 		})
 	}
 }

@@ -158,6 +158,9 @@ func (s *session) open(ctx context.Context) error {
 		if s.command != nil {
 			s.command.Kill()
 		}
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return errors.New("stopped while attaching; no probe is left behind")
+		}
 		return err
 	}
 	s.tracer = t

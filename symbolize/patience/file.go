@@ -148,18 +148,18 @@ func (f *File) ReadAt(b []byte, off int64) (n int, err error) {
 }
 
 // OpenHost opens a file of this process's file system.
-func OpenHost(path string) (*File, error) { return openBy("", -1, path, 0) }
+func OpenHost(path string) (*File, error) { return openBy("", -1, path, 0, path) }
 
 // OpenBelow opens a file by its path below a folder, by RESOLVE flags of openat2(2), of which
 // there has to be one.
 func OpenBelow(root *os.File, path string, resolve uint64) (*File, error) {
-	return openBy(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), root.Fd()), int(root.Fd()), path, resolve)
+	return openBy(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), root.Fd()), int(root.Fd()), path, resolve, "/"+path)
 }
 
 // openBy has the child look the path up first.
-func openBy(root string, fd int, path string, resolve uint64) (*File, error) {
+func openBy(root string, fd int, path string, resolve uint64, name string) (*File, error) {
 	q := question{Root: root, Resolve: resolve, Path: path, ID: lastID.Add(1)}
-	if _, _, err := shared.ask(&q, 0, path, Limit); err != nil && !errors.Is(err, errNoChild) {
+	if _, _, err := shared.ask(&q, 0, name, Limit); err != nil && !errors.Is(err, errNoChild) {
 		return nil, err
 	}
 	var handle int
@@ -172,5 +172,5 @@ func openBy(root string, fd int, path string, resolve uint64) (*File, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	return OpenHandle(handle, path)
+	return OpenHandle(handle, name)
 }

@@ -1,9 +1,9 @@
 // build: gcc -g -O2 -Wall
 // hungfs FOLDER FILE PROGRAM ARGS...: runs a program in a mount namespace of its own, with a
-// file system (FUSE) on FOLDER that has one file, "file", with FILE's contents. Of the lines
-// on standard input "hang" makes it take requests and answer none of them from then on, and
-// "map" sends the program SIGUSR1. The end of standard input ends the program, and with the
-// server's end the kernel lets go of whoever waits for it.
+// file system (FUSE) on FOLDER that has one file, "file", with FILE's contents. The line
+// "hang" on standard input makes it take requests and answer none of them from then on. The
+// end of standard input ends the program, and with the server's end the kernel lets go of
+// whoever waits for it.
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
@@ -119,8 +119,6 @@ static void serve(pid_t program)
 			if (n <= 0)
 				break;
 			hanging |= line[0] == 'h';
-			if (line[0] == 'm')
-				kill(program, SIGUSR1);
 		}
 		if (ready[0].revents && read(device, request, sizeof(request)) > 0 && !hanging)
 			answer();
