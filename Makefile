@@ -14,10 +14,10 @@ RUN_PACKAGES   := gcc libc6-dev
 BUILD_PACKAGES := $(CLANG) $(subst clang,llvm,$(CLANG)) libbpf-dev linux-libc-dev
 TEST_PACKAGES  := gcc g++ libc6-dev xz-utils binutils python3 rustc qemu-system-x86 nodejs \
                   libssl3 libllvm16 musl-tools libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 gdb \
-                  nginx-light postgresql default-jre-headless
+                  nginx-light postgresql default-jre-headless strace
 
 .PHONY: help setup setup-run setup-build setup-test generate check-generate build \
-        demo test test-unit test-harm test-kernels fuzz bench lint fmt install
+        demo test test-unit test-harm test-attack test-kernels attack fuzz bench lint fmt install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -57,6 +57,16 @@ test-unit:
 
 test-harm: setup-test ## run the tests of what must do no harm, a part of test-unit
 	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m -run '^TestHarm' ./...
+
+test-attack: ATTACK_TIME = 30s
+test-attack: attack ## run each attack for some seconds
+
+# All attacks together get this long. ATTACK_SEED repeats a run.
+ATTACK_TIME ?= 10m
+
+attack: setup-test ## attack memtrace and what it traces for ATTACK_TIME, and print what held
+	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -tags attack -timeout 60m -run '^TestAttack$$' -v ./tracer/attack \
+		-args -attack.time $(ATTACK_TIME) $(if $(ATTACK_SEED),-attack.seed $(ATTACK_SEED))
 
 # Each target gets this long, and a processor.
 FUZZ_TIME ?= 1m

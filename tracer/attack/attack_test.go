@@ -1,0 +1,122 @@
+//go:build attack
+
+package attack
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"memtrace/tracer/testprog"
+)
+
+var (
+	total = flag.Duration("attack.time", 30*time.Second, "what all attacks together may take")
+	seed  = flag.Uint64("attack.seed", uint64(time.Now().UnixNano()), "what every random choice follows from")
+	first = flag.Int("attack.round", 0, "the round to begin with")
+	// Most of what an attack does is to wait for the kernel, so more of them than
+	// processors run at a time.
+	lanes = flag.Int("attack.lanes", 4, "attacks that run at a time")
+)
+
+// attack is one way of doing harm.
+type attack struct {
+	name string
+	does string // what is done
+	hold string // what must hold
+	// run goes on while scene.next says so.
+	run func(*scene)
+}
+
+// attacks are in the order of the table.
+var attacks = []attack{
+	{"cycles", "attaches and detaches in random modes, with random options, on six busy threads", "every block keeps its contents, the target works on", attachAndDetach},
+	{"tool-killed", "kills memtrace (SIGKILL, SIGTERM, SIGINT once and twice) at random moments", "the target works on, nothing is left in it", killTool},
+	{"target-killed", "kills the target (SIGKILL, SIGTERM, SIGSEGV) at random moments", "memtrace ends by itself, with a report or one clear line", killTarget},
+	{"stopped", "stops and continues the target while memtrace comes, traces and goes", "the target works on, memtrace ends in time", stopAndContinue},
+	{"elf-run", "damages section headers, symbols, tables, notes, debug data and debug files of a program, runs and traces it", "exact figures, no refusal, memory bounded", runDamaged},
+	{"elf-mapped", "has a traced process map and load damaged libraries", "exact figures, memory bounded", mapDamaged},
+	{"names", "gives the program, its path, its libraries, its cgroup and its perf map hostile names", "no control byte and no forged line in any output", hostileNames},
+	{"strace", "strace attaches and leaves while memtrace comes, traces and goes", "the target works on", besideStrace},
+	{"gdb", "gdb sets a breakpoint on malloc, attaches and leaves while memtrace comes, traces and goes", "the target works on", besideGDB},
+	{"uprobes", "other uprobes come and go on the same instructions", "the target works on, the others' count goes on", besideUprobes},
+	{"second", "two memtraces trace one process, and come and go", "the target works on", besideAnother},
+	{"fork", "the target forks, vforks and spawns all the time", "exact figures, the children's blocks are as they were", storm("fork", nothingLost)},
+	{"exec", "the target executes itself every few milliseconds", "the target works on", storm("exec", noLedger)},
+	{"threads", "eight threads at a time come, allocate and end", "exact figures", storm("threads", nothingLost)},
+	{"dlopen", "a library is loaded, allocates and is unloaded, all the time", "exact figures", storm("dlopen", nothingLost)},
+	{"signals-below", "a handler allocates inside malloc, on an alternate stack below", "exact figures", storm("signals-below", nothingLost)},
+	{"signals-above", "a handler allocates inside malloc, on an alternate stack above", "exact figures or a refusal, the target works on", storm("signals-above", figures)},
+	{"jumps", "siglongjmp leaves malloc, again and again", "the allocations after it are all there", storm("jumps", figures)},
+	{"coroutines", "64 coroutines allocate, each on its own stack (swapcontext)", "exact figures", storm("coroutines", nothingLost)},
+	{"deep", "stacks of 50,000 frames", "exact figures", storm("deep", nothingLost)},
+	{"maps", "3,000 mappings, and one that turns executable every millisecond", "exact figures", storm("maps", nothingLost)},
+	{"exceptions", "exceptions pass allocations, and bad_alloc leaves operator new (glibc, jemalloc, tcmalloc)", "exact figures or a refusal, the target works on", throwExceptions},
+	{"limits", "memtrace and the target under small rlimits", "a report, or one clear line", underLimits},
+}
+
+// Every attack for a share of the time, and then the table of what they did.
+func TestAttack(t *testing.T) {
+	testprog.NeedRoot(t)
+	c := newCamp(t)
+	turns := make(chan struct{}, *lanes)
+	share := *total * time.Duration(*lanes) / time.Duration(len(attacks))
+	fmt.Printf("seed %d\n", *seed)
+	t.Run("all", func(t *testing.T) {
+		for i := range attacks {
+			a := &attacks[i]
+			t.Run(a.name, func(t *testing.T) {
+				t.Parallel()
+				turns <- struct{}{}
+				defer func() { <-turns }()
+				c.attack(t, a, share)
+			})
+		}
+	})
+	c.checkOwn(t)
+	fmt.Print(c.table())
+}
+
+// camp is what all attacks share.
+type camp struct {
+	dir      string // of the programs
+	memtrace string
+	before   ownState
+	results
+}
+
+func newCamp(t *testing.T) *camp {
+	t.Helper()
+	c := &camp{dir: t.TempDir(), results: results{all: make(map[string]*result)}}
+	if err := testprog.Build(t.Context(), "testdata", c.dir); err != nil {
+		t.Fatal(err)
+	}
+	c.memtrace = filepath.Join(c.dir, "memtrace")
+	cmd := exec.Command("go", "build", "-o", c.memtrace, "memtrace/cmd/memtrace")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build memtrace: %v\n%s", err, out)
+	}
+	// Programs read by others than root have to be reachable.
+	if err := os.Chmod(c.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c.before = takeOwnState(t)
+	return c
+}
+
+// attack runs one attack and fails the test with what did not hold.
+func (c *camp) attack(t *testing.T, a *attack, share time.Duration) {
+	s := &scene{camp: c, t: t, attack: a, deadline: time.Now().Add(share), round: *first - 1, result: c.begin(a.name)}
+	a.run(s)
+	s.endRound()
+	for _, text := range s.result.faults {
+		t.Error(text)
+	}
+	if n := s.result.failed - len(s.result.faults); n > 0 {
+		t.Errorf("and %d more", n)
+	}
+}

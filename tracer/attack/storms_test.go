@@ -1,0 +1,137 @@
+//go:build attack
+
+package attack
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What must hold of a storm's report.
+const (
+	noLedger    = iota // there is one
+	figures            // the sites' figures are the ledger's
+	nothingLost        // and nothing was lost
+)
+
+// storm returns the attack of a mode of storm.c.
+func storm(mode string, want int) func(*scene) {
+	return func(s *scene) {
+		for s.next() {
+			s.storm(want, exec.Command(filepath.Join(s.camp.dir, "storm"), mode, s.stormTime(),
+				filepath.Join(s.camp.dir, "plugin.so")))
+		}
+	}
+}
+
+// stormTime is how long a program works, in milliseconds.
+func (s *scene) stormTime() string { return strconv.Itoa(300 + s.rng.IntN(1700)) }
+
+// storm traces a program from its start to its end and compares.
+func (s *scene) storm(want int, cmd *exec.Cmd) {
+	p := s.startCommand(cmd)
+	if p == nil {
+		return
+	}
+	m := s.startTool(exact(p.pid())...)
+	if !m.waitReady() {
+		m.wait()
+		if m.code() != 1 || want == nothingLost {
+			s.failf("memtrace refuses: %s", m.refusal())
+		}
+		s.count("refusals", 1)
+		return
+	}
+	l := p.work()
+	m.stop()
+	if l == nil {
+		return
+	}
+	s.checkText(p.pid())
+	r := m.report()
+	if r == nil || want == noLedger {
+		return
+	}
+	s.compare(r, l)
+	if want == nothingLost {
+		s.checkComplete(r)
+	} else if !r.Complete {
+		s.count("reports incomplete", 1)
+	}
+}
+
+func throwExceptions(s *scene) {
+	// mimalloc's operators, in C, cannot throw.
+	libraries := []string{"", "libjemalloc.so.2", "libtcmalloc_minimal.so.4"}
+	for s.next() {
+		library := pick(s.rng, libraries...)
+		cmd := exec.Command(filepath.Join(s.camp.dir, "throws"), s.stormTime())
+		if library != "" {
+			path, err := exec.Command("gcc", "-print-file-name="+library).Output()
+			if err != nil || !filepath.IsAbs(strings.TrimSpace(string(path))) {
+				s.failf("%s is not installed", library)
+				return
+			}
+			cmd.Env = append(os.Environ(), "LD_PRELOAD="+strings.TrimSpace(string(path)))
+		}
+		if library == "" {
+			s.storm(nothingLost, cmd)
+		} else {
+			s.storm(figures, cmd)
+		}
+	}
+}
+
+// underLimits runs memtrace, or the target, under a small limit.
+func underLimits(s *scene) {
+	// Below some 100 MB of data the Go runtime ends before memtrace begins.
+	limits := []string{
+		"-n 8", "-n 16", "-n 32", "-n 64", "-n 256", "-v 100000", "-v 400000", "-v 1000000", "-d 400000", "-l 0", "-l 64",
+		"-f 0", "-f 1", "-s 100", "-c 0", "-u 1", "-t 5",
+	}
+	for s.next() {
+		limit := pick(s.rng, limits...)
+		onTarget := s.chance(4)
+		wrap := func(cmd *exec.Cmd) {
+			// Limits of the shell would be those of this process, too, if set here.
+			cmd.Args = append([]string{"sh", "-c", "ulimit " + limit + ` && exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+			cmd.Path = "/bin/sh"
+		}
+		victim := exec.Command(filepath.Join(s.camp.dir, "victim"))
+		if onTarget {
+			wrap(victim)
+		}
+		p := s.tryCommand(victim)
+		if p == nil {
+			s.count("targets that do not start", 1)
+			continue
+		}
+		p.expendable = onTarget
+		alter := wrap
+		if onTarget {
+			alter = func(*exec.Cmd) {}
+		}
+		m := s.startToolAs(alter, exact(p.pid())...)
+		if m.waitReady() {
+			if p.tell("go", "did") && p.tell("leak", "did") {
+				time.Sleep(s.within(100 * time.Millisecond))
+			}
+			m.stop()
+		} else {
+			m.wait()
+		}
+		if m.code() == 0 {
+			s.count("reports", 1)
+		} else {
+			s.count("refusals", 1)
+			if n := strings.Count(strings.TrimSpace(m.stderr.String()), "\n"); n > 0 {
+				s.failf("ulimit %s: %d lines instead of one: %s", limit, n+1, m.stderr.String())
+			}
+		}
+		s.checkText(p.pid())
+	}
+}
