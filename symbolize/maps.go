@@ -18,6 +18,10 @@ type mapsEntry struct {
 	path string
 }
 
+func entryOf(m *procmaps.Mapping) mapsEntry {
+	return mapsEntry{m.Start, m.End, m.Offset, m.Dev, m.Inode, m.Path}
+}
+
 // fileBacked reports whether the mapping is of a file, or of something like
 // one: shared memory and memfds have inodes as well.
 func (e *mapsEntry) fileBacked() bool { return e.inode != 0 && strings.HasPrefix(e.path, "/") }
@@ -34,7 +38,7 @@ func parseMaps(r io.Reader) (executable []mapsEntry, total int, err error) {
 	var s procmaps.Scanner
 	total, err = s.Scan(r, func(m *procmaps.Mapping) {
 		if m.Perms&procmaps.Exec != 0 && len(executable) < maxExecutable {
-			executable = append(executable, mapsEntry{m.Start, m.End, m.Offset, m.Dev, m.Inode, m.Path})
+			executable = append(executable, entryOf(m))
 		}
 	})
 	return executable, total, err

@@ -131,6 +131,18 @@ func (p *Process) Refresh() error {
 	return p.refresh()
 }
 
+// RefreshFrom is Refresh by a list of the executable mappings, in the order of their
+// addresses, which are not read again.
+func (p *Process) RefreshFrom(list []procmaps.Mapping) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	entries := make([]mapsEntry, 0, min(len(list), maxExecutable))
+	for i := range list[:min(len(list), maxExecutable)] {
+		entries = append(entries, entryOf(&list[i]))
+	}
+	p.take(entries)
+}
+
 // Exec is for a process that has executed another program. The old mappings are
 // forgotten: their addresses mean other things now. The new ones are read as
 // by Refresh, and an error leaves none.
@@ -203,6 +215,12 @@ func (p *Process) refresh() error {
 	if err != nil {
 		return fmt.Errorf("read mappings of process %d: %w", p.pid, err)
 	}
+	p.take(entries)
+	return nil
+}
+
+// take takes entries for what is mapped now.
+func (p *Process) take(entries []mapsEntry) {
 	p.openRoot()
 	p.status.read(p.proc)
 
@@ -222,7 +240,6 @@ func (p *Process) refresh() error {
 	p.live = live
 	p.remember(known)
 	p.dropUnused()
-	return nil
 }
 
 func (p *Process) readMaps() ([]mapsEntry, error) {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"memtrace/tracer/target"
 )
 
@@ -15,15 +17,18 @@ import (
 // must not wait for /proc.
 type follower struct {
 	t *Tracer
-	// mu guards changed and execed: pids whose modules may be new, and those
+	// mu guards changed and execed: pids whose modules may be new, and where, and those
 	// whose address space is.
 	mu      sync.Mutex
-	changed map[uint32]bool
+	changed map[uint32]*codeChange
 	execed  map[uint32]execKind
 	wake    chan struct{}
 	quit    chan struct{}
 	done    sync.WaitGroup
 	once    sync.Once
+	// What may still be spent: on what changed in ranges, on listings of everything, on
+	// new programs.
+	ranges, listings, programs *allowance
 }
 
 // execKind is by which of a process's threads exec was called. A new program
@@ -37,23 +42,29 @@ const (
 )
 
 func newFollower(t *Tracer) *follower {
-	return &follower{
+	f := &follower{
 		t:       t,
-		changed: make(map[uint32]bool),
+		changed: make(map[uint32]*codeChange),
 		execed:  make(map[uint32]execKind),
 		wake:    make(chan struct{}, 1),
 		quit:    make(chan struct{}),
 	}
+	f.ranges, f.listings, f.programs = followAllowances(t.cfg.MaxOverhead)
+	return f
 }
 
 func (f *follower) run() {
 	f.done.Go(func() {
 		for {
+			var later <-chan time.Time
+			if wait := f.catchUp(); wait > 0 {
+				later = time.After(wait)
+			}
 			select {
 			case <-f.quit:
 				return
 			case <-f.wake:
-				f.catchUp()
+			case <-later:
 			}
 		}
 	})
@@ -65,10 +76,22 @@ func (f *follower) stop() { f.once.Do(func() { close(f.quit) }) }
 
 func (f *follower) wait() { f.done.Wait() }
 
-// modulesChanged is told of an executable mapping.
+// modulesChanged is told that executable mappings may have changed anywhere.
 func (f *follower) modulesChanged(pid uint32) {
+	f.change(pid, func(c *codeChange) { c.all = true })
+}
+
+// mappingsChanged is told that they may have changed in a range.
+func (f *follower) mappingsChanged(pid uint32, r addresses) {
+	f.change(pid, func(c *codeChange) { c.add(r) })
+}
+
+func (f *follower) change(pid uint32, note func(*codeChange)) {
 	f.mu.Lock()
-	f.changed[pid] = true
+	if f.changed[pid] == nil {
+		f.changed[pid] = new(codeChange)
+	}
+	note(f.changed[pid])
 	f.mu.Unlock()
 	f.poke()
 }
@@ -88,29 +111,110 @@ func (f *follower) poke() {
 	}
 }
 
-func (f *follower) catchUp() {
-	f.mu.Lock()
-	changed, execed := f.changed, f.execed
-	f.changed, f.execed = make(map[uint32]bool), make(map[uint32]execKind)
-	f.mu.Unlock()
-
-	for pid, kind := range execed {
-		f.followExec(pid, kind)
-		delete(changed, pid)
+// catchUp looks at what has changed, as far as may be spent on that. It returns when the
+// rest may be looked at, 0 if there is none.
+func (f *follower) catchUp() time.Duration {
+	var later []time.Duration
+	try := func(a *allowance, work func()) {
+		if wait := a.wait(time.Now()); wait > 0 {
+			later = append(later, wait)
+			return
+		}
+		a.spend(work)
 	}
-	for pid := range changed {
-		f.followModules(f.t.procs[pid])
+	try(f.programs, func() {
+		for pid, kind := range f.takeExeced() {
+			f.followExec(pid, kind)
+		}
+	})
+	try(f.listings, func() { f.followAll(f.takeListings()) })
+	try(f.ranges, func() { f.followAll(f.takeRanges()) })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(later) == 0 || len(f.changed)+len(f.execed) == 0 {
+		return 0
+	}
+	return slices.Min(later)
+}
+
+// takeExeced returns the processes that run new programs, whose mappings are looked at
+// with these.
+func (f *follower) takeExeced() map[uint32]execKind {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	execed := f.execed
+	f.execed = make(map[uint32]execKind)
+	for pid := range execed {
+		delete(f.changed, pid)
+	}
+	return execed
+}
+
+// takeListings returns the processes of which everything is to be listed.
+func (f *follower) takeListings() map[uint32]*codeChange {
+	return f.take(func(p *process, change *codeChange) (taken, left *codeChange) {
+		if change.all || p.code.query == nil {
+			return &codeChange{all: true}, nil
+		}
+		return nil, change
+	})
+}
+
+// takeRanges returns the ranges to look at, also where a listing has to wait.
+func (f *follower) takeRanges() map[uint32]*codeChange {
+	return f.take(func(p *process, change *codeChange) (taken, left *codeChange) {
+		switch {
+		case p.code.query == nil:
+			return nil, change
+		case change.all:
+			return &codeChange{ranges: change.ranges}, &codeChange{all: true}
+		}
+		return change, nil
+	})
+}
+
+// take splits what may have changed in each process into what is taken and what is left,
+// but for those that run new programs.
+func (f *follower) take(split func(*process, *codeChange) (taken, left *codeChange)) map[uint32]*codeChange {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make(map[uint32]*codeChange)
+	for pid, change := range f.changed {
+		if _, execed := f.execed[pid]; execed {
+			continue
+		}
+		taken, left := split(f.t.procs[pid], change)
+		if taken != nil {
+			all[pid] = taken
+		}
+		if left == nil {
+			delete(f.changed, pid)
+		} else {
+			f.changed[pid] = left
+		}
+	}
+	return all
+}
+
+func (f *follower) followAll(changed map[uint32]*codeChange) {
+	for pid, change := range changed {
+		f.followModules(f.t.procs[pid], change)
 	}
 }
 
 // followModules attaches to allocators that were mapped since the last look.
-func (f *follower) followModules(p *process) {
-	p.refreshSymbols()
+func (f *follower) followModules(p *process, change *codeChange) {
+	changed, err := p.code.update(change)
+	f.logCode(uint32(p.target.PID), err)
+	if !changed {
+		return
+	}
+	p.symbols.RefreshFrom(p.code.list)
 	f.loadTables(p)
 	if f.t.cfg.GrowthOnly {
 		return
 	}
-	found, err := p.target.Discover()
+	found, err := p.target.DiscoverIn(p.code.list)
 	f.t.attaching.Lock()
 	f.t.mu.Lock()
 	p.target.Add(found)
@@ -127,6 +231,14 @@ func (f *follower) followModules(p *process) {
 		f.t.cfg.Logf("process %d: look for new allocators: %v", p.target.PID, err)
 	}
 	f.attach(p, found)
+}
+
+// logCode tells why a process's mappings are not known. ESRCH is that of one that has
+// ended, or runs another program by now.
+func (f *follower) logCode(pid uint32, err error) {
+	if err != nil && !errors.Is(err, unix.ESRCH) && !processGone(int(pid)) {
+		f.t.cfg.Logf("process %d: look for new modules: %v", pid, err)
+	}
 }
 
 func (f *follower) loadTables(p *process) {
@@ -157,118 +269,6 @@ func (f *follower) attach(p *process, objects []*target.Object) {
 		}
 		f.t.cfg.Logf("process %d mapped %s: its allocations are traced from now on", p.target.PID, o.Path)
 	}
-}
-
-// followExec finds the allocator of a process's new program. Where the old
-// program's libc is mapped again its probes are in place already.
-func (f *follower) followExec(pid uint32, kind execKind) {
-	p := f.t.procs[pid]
-	if err := p.symbols.Exec(); err != nil && !processGone(int(pid)) {
-		f.t.cfg.Logf("process %d runs another program: %v", pid, err)
-	}
-	fresh, err := f.findAfterExec(p)
-	if err != nil {
-		if !errors.Is(err, errStopped) && !processGone(int(pid)) {
-			f.t.cfg.Logf("process %d runs another program: %v", pid, err)
-		}
-		return
-	}
-	var view *mallocView
-	if !f.t.cfg.GrowthOnly {
-		view = openMalloc(fresh)
-		entry := f.t.dropAnchor(fresh)
-		// The old program's is taken away last, since that takes a while.
-		defer func() {
-			if err := p.anchor.hold(entry); err != nil {
-				f.t.cfg.Logf("process %d: %v", pid, err)
-			}
-		}()
-	}
-	f.t.attaching.Lock()
-	f.t.mu.Lock()
-	old, oldView := p.target, p.malloc
-	p.target, p.malloc = fresh, view
-	f.t.mu.Unlock()
-	f.t.attaching.Unlock()
-	defer old.Close()
-	defer func() { _ = oldView.close() }()
-	p.refreshSymbols()
-	f.loadTables(p)
-	f.t.cfg.Logf("process %d runs another program, %s: what the old one held is gone", pid, fresh.Exe)
-
-	if f.t.cfg.GrowthOnly {
-		return
-	}
-	if kind == execByLeader {
-		f.attach(p, f.unprobed(p, newObjects(old, fresh)))
-		return
-	}
-	f.t.attaching.Lock()
-	closing := p.links
-	p.links = nil
-	p.probed.Store(false)
-	f.t.attaching.Unlock()
-	_ = f.t.attached.close(closing)
-	f.attach(p, fresh.Objects)
-	// Frees may have gone unseen: what was born before now is not evidence.
-	f.t.mu.Lock()
-	f.t.heap.Gap(pid, now().mono)
-	f.t.mu.Unlock()
-	f.t.cfg.Logf("process %d is traced again", pid)
-}
-
-var errStopped = errors.New("the trace is over")
-
-// findAfterExec waits for the dynamic loader to map the new program's libc.
-func (f *follower) findAfterExec(p *process) (*target.Target, error) {
-	const patience = 2 * time.Second
-	deadline := time.Now().Add(patience)
-	for {
-		// A new program without an allocator has to be waited for in vain.
-		fresh, err := target.Find(p.target.PID)
-		if f.t.cfg.GrowthOnly && (errors.Is(err, target.ErrPatched) || errors.Is(err, target.ErrNoAllocator) && time.Now().After(deadline)) {
-			return target.Look(p.target.PID)
-		}
-		if err == nil || !errors.Is(err, target.ErrNoAllocator) || time.Now().After(deadline) {
-			return fresh, err
-		}
-		select {
-		case <-f.quit:
-			return nil, errStopped
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
-// unprobed adds to the objects of a new program that its old one had not those that the
-// old one's probes do not reach: on overlayfs the file may be another one by now.
-func (f *follower) unprobed(p *process, objects []*target.Object) []*target.Object {
-	f.t.attaching.Lock()
-	defer f.t.attaching.Unlock()
-	if f.t.windowed {
-		return nil // the next window has them
-	}
-	for _, o := range p.target.Objects {
-		if !slices.Contains(objects, o) && len(p.lacking(o, allProbes)) > 0 {
-			objects = append(objects, o)
-		}
-	}
-	return objects
-}
-
-// newObjects returns those objects of fresh that old had not.
-func newObjects(old, fresh *target.Target) []*target.Object {
-	had := make(map[target.FileID]bool)
-	for _, o := range old.Objects {
-		had[o.ID] = true
-	}
-	var objects []*target.Object
-	for _, o := range fresh.Objects {
-		if !had[o.ID] {
-			objects = append(objects, o)
-		}
-	}
-	return objects
 }
 
 // refreshSymbols remembers what is mapped now. A process that is gone keeps

@@ -27,6 +27,8 @@ type process struct {
 	debuggers []debugger
 	// unprobed is what no probe reached, and why. Tracer.mu guards it.
 	unprobed []string
+	// code is what it has mapped executably; it is the follower's.
+	code *codeMap
 	// modules are what unwind tables are loaded for.
 	modules []target.Module
 	// malloc is nil where the process does not use glibc's.
@@ -83,6 +85,9 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 			Remedy: "update the kernel",
 		})
 	}
+	if p.code, err = newCodeMap(pid); err != nil {
+		return nil, err
+	}
 	p.symbols, err = symbolize.NewProcess(pid, symbolize.Options{DebugDirs: cfg.DebugDirs})
 	if err != nil {
 		return nil, fmt.Errorf("read the modules of process %d: %w", pid, err)
@@ -112,7 +117,7 @@ func (p *process) close() error {
 	if p.symbols != nil {
 		err = p.symbols.Close()
 	}
-	err = errors.Join(err, p.malloc.close(), p.faults.close(), p.anchor.Close())
+	err = errors.Join(err, p.malloc.close(), p.faults.close(), p.anchor.Close(), p.code.Close())
 	if p.memory != nil {
 		err = errors.Join(err, p.memory.close())
 	}

@@ -232,7 +232,7 @@ func (r *ringReader) apply() error {
 			}
 		}
 		if mayMapCode(ev) || r.unmapsCode(ev) {
-			r.follower.modulesChanged(ev.PID)
+			r.follower.mappingsChanged(ev.PID, addresses{ev.Addr, ev.Addr + ev.Size})
 		}
 	case event.Fault:
 		if p := r.procs[ev.PID]; p != nil {
@@ -283,10 +283,11 @@ func mayMapCode(ev *event.Event) bool {
 	return false
 }
 
-// unmapsCode reports whether an event takes a module away.
+// unmapsCode reports whether an event takes a module away, or puts something else in
+// its place.
 func (r *ringReader) unmapsCode(ev *event.Event) bool {
 	p := r.procs[ev.PID]
-	if ev.Kind != event.Munmap || p == nil {
+	if ev.Kind != event.Munmap && (ev.Kind != event.Mmap || ev.Arg>>32&unix.MAP_FIXED == 0) || p == nil {
 		return false
 	}
 	return slices.ContainsFunc(p.modules, func(m target.Module) bool {

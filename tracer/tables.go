@@ -52,14 +52,10 @@ func newTables(p *programs) *tables {
 
 // update gives the kernel what a process maps now. Modules whose tables cannot
 // be built are left out: walks through them go by frame pointers.
-func (t *tables) update(p *target.Target) ([]target.Module, error) {
-	modules, err := p.Modules()
-	if err != nil {
-		return nil, err
-	}
+func (t *tables) update(p *target.Target, modules []target.Module) error {
 	t.build(p, modules)
 	if err := t.sendRules(); err != nil {
-		return nil, err
+		return err
 	}
 	list := []bpf.MemtraceMapping{{}}
 	for i := range modules {
@@ -77,7 +73,7 @@ func (t *tables) update(p *target.Target) ([]target.Module, error) {
 	const most = 8191 // rounds of find_mapping in bpf/tables.h
 	list = list[:min(len(list), most+1)]
 	list[0].Start = uint64(len(list) - 1)
-	return modules, t.sendList(uint32(p.PID), list)
+	return t.sendList(uint32(p.PID), list)
 }
 
 func (t *tables) known(m *target.Module) *fileTable {

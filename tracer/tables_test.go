@@ -37,8 +37,11 @@ func TestFindRule(t *testing.T) {
 	}
 	defer process.Close()
 	tables := newTables(progs)
-	modules, err := tables.update(process)
+	modules, err := process.Modules()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tables.update(process, modules); err != nil {
 		t.Fatal(err)
 	}
 	rules := tables.rules.Rules()

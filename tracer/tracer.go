@@ -17,6 +17,7 @@ import (
 	"memtrace/tracer/heap"
 	"memtrace/tracer/region"
 	"memtrace/tracer/stacks"
+	"memtrace/tracer/target"
 	"memtrace/tracer/vm"
 )
 
@@ -188,6 +189,9 @@ func (t *Tracer) open(ctx context.Context) (err error) {
 	if err := t.setLive(liveAll); err != nil {
 		return err
 	}
+	for pid := range t.procs {
+		t.follower.modulesChanged(pid) // meanwhile
+	}
 	t.follower.run()
 	var watches []*memoryWatch
 	for pid, p := range t.procs {
@@ -210,6 +214,9 @@ func (t *Tracer) attachProcesses(ctx context.Context) error {
 		}
 		if err := t.progs.objs.Targets.Put(pid, uint32(0)); err != nil {
 			return fmt.Errorf("tell the probes of process %d: %w", pid, err)
+		}
+		if err := p.code.readAll(); err != nil {
+			return err
 		}
 		if err := t.loadTables(p); err != nil {
 			return err
@@ -241,8 +248,8 @@ func (t *Tracer) loadTables(p *process) error {
 	if t.tables == nil {
 		return nil
 	}
-	modules, err := t.tables.update(p.target)
-	if err != nil {
+	modules := target.ModulesIn(p.code.list)
+	if err := t.tables.update(p.target, modules); err != nil {
 		return err
 	}
 	t.mu.Lock()

@@ -172,10 +172,16 @@ func traceAsUser(t *testing.T, dir, binary, program string, capabilities []uintp
 	if code := m.end(); code != 0 {
 		t.Fatalf("memtrace ended with %d: %s", code, m.stderr.String())
 	}
-	var r report.Report
-	if err := json.Unmarshal(m.stdout.Bytes(), &r); err != nil {
-		t.Fatal(err)
-	}
-	compare(t, &r, ledger)
+	compare(t, decodeReport(t, m.stdout.Bytes()), ledger)
 	return m.stderr.String()
+}
+
+// decodeReport decodes a report in JSON.
+func decodeReport(t *testing.T, text []byte) *report.Report {
+	t.Helper()
+	r := new(report.Report)
+	if err := json.Unmarshal(text, r); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return r
 }

@@ -32,16 +32,19 @@ func (t *Target) Modules() ([]Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	var modules []Module
+	return modules(maps), nil
+}
+
+func modules(maps []*procfs.ProcMap) (list []Module) {
 	for _, m := range maps {
 		if m.Perms.Execute && (m.Inode != 0 || m.Pathname == vdsoPath) {
-			modules = append(modules, Module{
+			list = append(list, Module{
 				Start: uint64(m.StartAddr), End: uint64(m.EndAddr),
 				File: FileID{m.Dev, m.Inode}, Path: m.Pathname, m: m,
 			})
 		}
 	}
-	return modules, nil
+	return list
 }
 
 // Image is a module's ELF file, opened.

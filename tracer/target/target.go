@@ -177,6 +177,10 @@ func (t *Target) Discover() (found []*Object, err error) {
 	if err != nil {
 		return nil, err
 	}
+	return t.discover(maps)
+}
+
+func (t *Target) discover(maps []*procfs.ProcMap) (found []*Object, err error) {
 	for _, m := range maps {
 		id := FileID{m.Dev, m.Inode}
 		if !m.Perms.Execute || m.Inode == 0 || t.looked[id] {
