@@ -67,8 +67,11 @@ func (r *ringReader) applySpill(key *bpf.MemtraceSpillKey, value *bpf.MemtraceSp
 		})
 	case event.Exec:
 		// What was born before is gone; there is no order to be kept with it.
-		if p := r.procs[key.Tgid]; p != nil && r.windowed {
-			p.sample.Apply(&event.Event{Kind: kind})
+		if p := r.procs[key.Tgid]; p != nil {
+			p.execs++
+			if r.windowed {
+				p.sample.Apply(&event.Event{Kind: kind})
+			}
 		}
 		r.heap.Gap(key.Tgid, value.Time)
 		r.vm.Gap(key.Tgid, value.Time)
@@ -155,12 +158,14 @@ func (r *ringReader) drainSpills() error {
 		}
 	}
 	if total.Spilled == before.Spilled && total.GapTime == before.GapTime {
+		r.heap.Drained()
 		return nil
 	}
 	drained := now().mono
 	if err := r.spills.drain(r.progs.objs.Spills, r.applySpill); err != nil {
 		return err
 	}
+	r.heap.Drained()
 	r.applyGap()
 	// One mark at a time: under a load that never ends a moving one would never
 	// be reached.

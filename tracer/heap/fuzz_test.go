@@ -62,6 +62,10 @@ func (p *pair) step(op, who, what, when byte) {
 	case op == 14:
 		p.heap.CaughtUp(p.now - uint64(when&15))
 		p.model.caughtUp(p.now - uint64(when&15))
+		if what&1 != 0 {
+			p.heap.Drained()
+			clear(p.model.evicted)
+		}
 	case what&7 == 7:
 		if what&8 != 0 {
 			pid = 0

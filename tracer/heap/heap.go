@@ -32,7 +32,8 @@ type Heap struct {
 	pending map[thread]pending
 	failed  map[thread]failure
 
-	late tombstones
+	late    tombstones
+	evicted map[address]evictions
 
 	// now is the latest time seen.
 	now uint64
@@ -56,6 +57,7 @@ func New(cfg Config) *Heap {
 		pending: make(map[thread]pending),
 		failed:  make(map[thread]failure),
 		late:    newTombstones(),
+		evicted: make(map[address]evictions),
 	}
 }
 
@@ -130,7 +132,7 @@ func (h *Heap) place(p *process, b *block) {
 		return
 	}
 	if old, evicted := h.blocks.put(b); evicted {
-		p.counters.Evicted++
+		h.evict(p, &old)
 		h.leave(&old).freedBlocks++
 	}
 	h.total.Add(b.size)

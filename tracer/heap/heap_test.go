@@ -42,6 +42,7 @@ type (
 	}
 	caughtUp uint64
 	gap      uint64
+	drained  struct{}
 )
 
 func play(t *testing.T, h *Heap, steps []any) {
@@ -54,6 +55,8 @@ func play(t *testing.T, h *Heap, steps []any) {
 			h.ApplyLateFree(pid, s.addr, s.t, s.realloc, tid)
 		case caughtUp:
 			h.CaughtUp(uint64(s))
+		case drained:
+			h.Drained()
 		case gap:
 			h.Gap(pid, uint64(s))
 		default:
@@ -183,6 +186,27 @@ func TestHeap(t *testing.T) {
 		},
 		"a late free of an earlier block, 1 ns apart": {
 			steps:    []any{alloc(1, addrA, 8, stackA), alloc(3, addrA, 24, stackB), lateFree{addrA, 2, false}},
+			live:     []liveBlock{{stackB, addrA, 24, 3}},
+			freed:    map[event.StackID]uint64{stackA: 1},
+			counters: Counters{Alloc: 2, Free: 1},
+		},
+		"a late free that stands for two": {
+			steps: []any{
+				alloc(1, addrA, 8, stackA), alloc(3, addrA, 24, stackB), alloc(5, addrA, 24, stackB),
+				lateFree{addrA, 4, false},
+			},
+			live:     []liveBlock{{stackB, addrA, 24, 5}},
+			freed:    map[event.StackID]uint64{stackA: 1, stackB: 1},
+			counters: Counters{Alloc: 3, Free: 1},
+		},
+		"a late free from before a block that was handed out again": {
+			steps:    []any{alloc(2, addrA, 8, stackA), alloc(3, addrA, 24, stackB), lateFree{addrA, 1, false}},
+			live:     []liveBlock{{stackB, addrA, 24, 3}},
+			freed:    map[event.StackID]uint64{stackA: 1},
+			counters: Counters{Alloc: 2, Free: 1, Evicted: 1},
+		},
+		"a late free of the next drain": {
+			steps:    []any{alloc(1, addrA, 8, stackA), alloc(3, addrA, 24, stackB), drained{}, lateFree{addrA, 2, false}},
 			live:     []liveBlock{{stackB, addrA, 24, 3}},
 			freed:    map[event.StackID]uint64{stackA: 1},
 			counters: Counters{Alloc: 2, Free: 1, Evicted: 1},

@@ -77,6 +77,7 @@ func (h *Heap) ApplyLateFree(pid uint32, addr uint64, t uint64, realloc bool, ti
 	if realloc && h.hasFailed(thread{pid, tid}, addr, t) {
 		return
 	}
+	h.explain(p, address{addr, pid}, t)
 	tomb := tombstone{time: t, realloc: realloc, tid: tid}
 	b, ok := h.blocks.get(pid, addr)
 	if !ok {

@@ -1,6 +1,8 @@
 package heap
 
 import (
+	"slices"
+
 	"memtrace/tracer/event"
 	"memtrace/tracer/live"
 )
@@ -15,8 +17,10 @@ type model struct {
 	inside map[thread]*modelRealloc
 	failed map[thread]failure
 	tombs  map[address]*tombstone
-	gap    uint64
-	now    uint64
+	// evicted are the times at which blocks were allocated that others took the place of.
+	evicted map[address][]uint64
+	gap     uint64
+	now     uint64
 }
 
 type state string
@@ -49,6 +53,8 @@ func newModel() *model {
 		inside: map[thread]*modelRealloc{},
 		failed: map[thread]failure{},
 		tombs:  map[address]*tombstone{},
+
+		evicted: map[address][]uint64{},
 	}
 }
 
@@ -124,9 +130,14 @@ func (m *model) appear(b *modelBlock) {
 	}
 	if old := m.live(b.address); old != nil {
 		old.state = isFreed
-		p.Evicted++
+		m.evict(old)
 	}
 	b.state = isLive
+}
+
+func (m *model) evict(b *modelBlock) {
+	m.proc(b.pid).Evicted++
+	m.evicted[b.address] = append(m.evicted[b.address], b.time)
 }
 
 // bringUp forgets a tombstone.
@@ -212,7 +223,7 @@ func (m *model) fail(p *modelProcess, t thread, ev *event.Event) {
 	}
 	if m.live(r.block.address) != nil {
 		r.block.state = isFreed
-		p.Evicted++
+		m.evict(r.block)
 		return
 	}
 	m.appear(r.block)
@@ -261,6 +272,10 @@ func (m *model) lateFree(pid uint32, addr, time uint64, realloc bool, tid uint32
 	if f, ok := m.failed[t]; ok && realloc && f.addr == addr && f.time >= time {
 		delete(m.failed, t)
 		return
+	}
+	if times := m.evicted[a]; len(times) > 0 && slices.Min(times) <= time {
+		p.Evicted -= uint64(len(times))
+		delete(m.evicted, a)
 	}
 	tomb := tombstone{time: time, realloc: realloc, tid: tid}
 	if b := m.live(a); b != nil {

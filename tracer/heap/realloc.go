@@ -96,7 +96,7 @@ func (h *Heap) reallocFail(p *process, ev *event.Event) {
 			return
 		}
 		if h.blocks.has(ev.PID, ev.Addr) {
-			p.counters.Evicted++
+			h.evict(p, &old.block)
 			h.settle(old)
 			return
 		}
