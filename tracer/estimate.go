@@ -45,9 +45,9 @@ func reportEstimate(e *sample.Estimate) *report.Estimate {
 // sampling says what the estimates rest on. The caller holds the lock.
 func (t *Tracer) sampling(p *process, s *sample.Snapshot, end moment) *report.Sampling {
 	spent := t.sampler.spent
-	run := float64(end.mono - t.start.mono)
+	run := float64(end.since(t.start))
 	r := &report.Sampling{
-		SinceSeconds:    float64(t.windowsSince.mono-t.start.mono) / 1e9,
+		SinceSeconds:    t.windowsSince.since(t.start).Seconds(),
 		Windows:         s.Windows,
 		TracedSeconds:   s.Traced.Seconds(),
 		Dropped:         s.Counters.Dropped,
@@ -58,6 +58,7 @@ func (t *Tracer) sampling(p *process, s *sample.Snapshot, end moment) *report.Sa
 		Reused:          s.Counters.Reused,
 		FoundFree:       s.Counters.FoundFree,
 		Checked:         p.malloc.canCheck(),
+		Execs:           p.execs,
 		Pace:            1,
 	}
 	if run > 0 {

@@ -51,7 +51,15 @@ type process struct {
 	// status is what it ended with, as far as an event told; 0 is also what exit(0) is.
 	status   unix.WaitStatus
 	children uint64
+	// execs is how often it has executed another program.
+	execs uint64
 }
+
+// findAttempts is how often an allocator is looked for, findPause the time in between.
+const (
+	findAttempts = 10
+	findPause    = 5 * time.Millisecond
+)
 
 func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) {
 	if pid == unix.Getpid() {
@@ -75,7 +83,16 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 	if cfg.GrowthOnly {
 		find = target.Look
 	}
-	if p.target, err = find(pid); err != nil {
+	// Of one that has just executed a program, or does so all the time, what is mapped
+	// may be another thing by the time that it is opened.
+	for range findAttempts {
+		p.target, err = find(pid)
+		if err == nil || !errors.Is(err, target.ErrNoAllocator) {
+			break
+		}
+		time.Sleep(findPause)
+	}
+	if err != nil {
 		return nil, err
 	}
 	cfg.logDenied(p.target)

@@ -309,6 +309,7 @@ func (r *ringReader) applyLifecycle(ev *event.Event) {
 		if ev.Addr != 0 {
 			kind = execByThread
 		}
+		p.execs++
 		r.follower.programChanged(ev.PID, kind)
 		p.faults.reset(int(ev.PID))
 	case event.Exit:

@@ -107,7 +107,7 @@ func (t *Tracer) collect(pid uint32, opt SnapshotOptions) *found {
 	}
 	if p.exited {
 		f.older = 0
-		f.end = moment{f.end.wall.Add(-time.Duration(f.end.mono - p.endMono)), p.endMono}
+		f.end = f.end.at(max(p.endMono, t.start.mono)) // it may have ended while it was attached to
 	}
 	if !p.exited {
 		t.forgetUnmapped(pid)
@@ -177,6 +177,13 @@ func (f *found) judge(t *Tracer, p *process) {
 	if text := p.debuggerNote(t.windowed); text != "" {
 		f.notes = append(f.notes, text)
 	}
+	if p.exited && p.endMono < t.start.mono {
+		note("The process ended before its trace began.")
+	}
+	unfollowed := t.follower.unfollowed(p)
+	if unfollowed {
+		note("The process runs a new program that was not looked at yet: what that allocated may be missing.")
+	}
 	if p.children > 0 {
 		note("The process forked %d times; its children are not traced (trace them with -p).", p.children)
 	}
@@ -207,7 +214,7 @@ func (f *found) judge(t *Tracer, p *process) {
 		f.lost.Alloc, f.lost.AllocBytes = 0, 0
 	}
 	f.unprobed = slices.Clone(p.unprobed)
-	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0 && f.givenUp().Holding == 0 && !unseen && len(f.unprobed) == 0
+	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0 && f.givenUp().Holding == 0 && !unseen && len(f.unprobed) == 0 && !unfollowed
 	if t.kernel.functions && t.missed > 0 {
 		f.complete = false // only calls that change an address space are looked at
 	}
@@ -248,7 +255,7 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		Target:          f.target,
 		Start:           f.start.wall,
 		End:             f.end.wall,
-		DurationSeconds: float64(f.end.mono-f.start.mono) / 1e9,
+		DurationSeconds: f.end.since(f.start).Seconds(),
 		Mode:            report.ModeExact,
 		TracedFraction:  1,
 		Complete:        f.complete,
@@ -267,7 +274,7 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		r.Mode, r.TracedFraction, r.Growth = report.ModeGrowth, 0, f.growthReport(opt.Top)
 	case f.sampling != nil:
 		r.Mode, r.Sampling = report.ModeWindows, f.sampling
-		r.TracedFraction = f.sampling.TracedSeconds / max(r.DurationSeconds, f.sampling.TracedSeconds)
+		r.TracedFraction = f.sampling.TracedSeconds / max(r.DurationSeconds, f.sampling.TracedSeconds, 1e-9)
 	}
 	f.remember(r, opt.Top)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {

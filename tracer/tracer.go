@@ -90,6 +90,16 @@ func now() moment {
 	return moment{time.Now(), uint64(ts.Nano())}
 }
 
+// at is another time (ns of CLOCK_MONOTONIC) as a moment.
+func (m moment) at(mono uint64) moment {
+	return moment{m.wall.Add(time.Duration(int64(mono) - int64(m.mono))), mono}
+}
+
+// since is the time from another moment on, below zero if m is the earlier one.
+func (m moment) since(other moment) time.Duration {
+	return time.Duration(int64(m.mono) - int64(other.mono))
+}
+
 // Open attaches to the processes of cfg. When it returns, every call of theirs
 // is seen. On an error, which is that of ctx where that is done first, nothing is
 // left attached; a *RequirementError says that the kernel or the privileges do not

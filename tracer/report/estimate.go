@@ -22,6 +22,9 @@ type Sampling struct {
 	Windows       int     `json:"windows"`
 	TracedSeconds float64 `json:"traced_seconds"`
 	Dropped       uint64  `json:"dropped"`
+	// Execs is how often the process executed another program: what was seen before
+	// counts no more.
+	Execs uint64 `json:"execs,omitempty"`
 	// MaxOverhead is what tracing may cost, Overhead what it is estimated to have
 	// cost; parts of the target's time. Pace is the part of its pace that the
 	// target had in windows.

@@ -45,7 +45,10 @@ func (p *printer) suspects(r *Report) {
 	age := seconds(r.Sampling.MaturitySeconds)
 	if r.Sampling.Windows == 0 {
 		text := "Nothing is known of leaks: no window of time is over yet. Trace for longer."
-		if r.Sampling.Dropped > 0 {
+		switch {
+		case r.Sampling.Execs > 0:
+			text = fmt.Sprintf("Nothing is known of leaks: the process has executed another program %s, and no window of time is over since.", times(r.Sampling.Execs))
+		case r.Sampling.Dropped > 0:
 			text = "Nothing is known of leaks: no window of time could be watched whole. Give a larger --ring-size; messages say what else went wrong."
 		}
 		p.paragraph(span{}, text, alarm)
@@ -114,4 +117,12 @@ func (e *Estimate) leakRate() uint64 {
 		return 0
 	}
 	return uint64(min(e.LeakBytesPerSecond.Value*60, math.MaxInt64/2))
+}
+
+// times says how often something was.
+func times(n uint64) string {
+	if n == 1 {
+		return "once"
+	}
+	return Count(n) + " times"
 }
