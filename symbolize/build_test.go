@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/elffile"
 )
 
 // need skips the test where a tool is missing, and fails it in CI.

@@ -11,7 +11,9 @@ import (
 	"path"
 	"strings"
 
-	"memtrace/symbolize/internal/elffile"
+	"golang.org/x/sys/unix"
+
+	"memtrace/symbolize/elffile"
 )
 
 const (
@@ -79,7 +81,7 @@ func (p *Process) tryDebugFile(m *module, name string, host bool, crc *uint32) *
 	if host {
 		file, err = openHost(name)
 	} else {
-		file, err = openInRoot(p.root, name, 0)
+		file, err = p.openOwned(name)
 	}
 	if err == nil && file.id.dev == m.id.dev && file.id.inode == m.id.inode {
 		file.Close() // a debug link that leads to the module itself
@@ -100,6 +102,29 @@ func (p *Process) tryDebugFile(m *module, name string, host bool, crc *uint32) *
 	m.debug = file
 	p.open++
 	return f
+}
+
+var errNotOwners = errors.New("debug file that the process could not read itself")
+
+// openOwned opens a path in the target's root as its owner could. The root may be one
+// that the owner has made up: a symbolic link in it could lead to what only root sees, a
+// hard link be to what only root reads. That a group may read a file does not count.
+func (p *Process) openOwned(name string) (*regular, error) {
+	file, err := openInRoot(p.root, name, unix.RESOLVE_NO_SYMLINKS)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("symbolic links are not followed there: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	owner := p.status.fsuid
+	own := owner == 0 || file.UID == owner && file.Mode&unix.S_IRUSR != 0
+	readable := file.Mode&unix.S_IROTH != 0 || p.status.hasFSUID && own
+	if !readable {
+		_ = file.Close() // it was not read
+		return nil, errNotOwners
+	}
+	return file, nil
 }
 
 // checkDebugFile reports an error unless the file has the module's build ID and

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/elffile"
 )
 
 const fuzzSource = `

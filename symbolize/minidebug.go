@@ -9,7 +9,7 @@ import (
 
 	"github.com/ulikunitz/xz/lzma"
 
-	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/elffile"
 )
 
 const (

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/internal/srcinfo"
 )
 

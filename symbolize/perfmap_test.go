@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/elffile"
 )
 
 func mkfifo(path string) error { return unix.Mkfifo(path, 0o644) }

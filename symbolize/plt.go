@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/elffile"
 )
 
 const (

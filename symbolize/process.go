@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/patience"
 	"memtrace/symbolize/procmaps"
 )

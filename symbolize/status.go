@@ -16,6 +16,9 @@ type procStatus struct {
 	nsPID string
 	// uid is the effective user, as seen from here.
 	uid string
+	// fsuid is the user as whom it opens files, as seen from here, where hasFSUID.
+	fsuid    uint64
+	hasFSUID bool
 	// started is when the process was created, zero if not known.
 	started time.Time
 }
@@ -55,6 +58,9 @@ func (s *procStatus) parse(text string) {
 			s.nsPID = fields[len(fields)-1]
 		case "Uid:": // real, effective, saved, file system
 			s.uid = fields[min(2, len(fields)-1)]
+			if id, err := strconv.ParseUint(fields[len(fields)-1], 10, 32); err == nil {
+				s.fsuid, s.hasFSUID = id, true
+			}
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"io"
 	"strings"
 
-	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/internal/interval"
 )
 
@@ -20,7 +20,7 @@ const (
 	// symbols. Chromium has some two million.
 	maxSymbolData = 480 << 20
 	// symbolBytes is what a symbol takes in memory.
-	symbolBytes = 16 + 32
+	symbolBytes = 8 + 32
 	// maxAliases bounds the names at one address among which one is chosen.
 	maxAliases = 64
 
@@ -75,8 +75,14 @@ func (t *symbolTable) addTable(f *elffile.File, s *elf.SectionHeader) error {
 	if s.Entsize != symbolSize || uint64(s.Link) >= uint64(len(f.Sections)) {
 		return elffile.ErrMalformed
 	}
-	data, err := f.Data(s, maxSymbolData)
+	data, err := f.Reader(s)
 	if err != nil || data == nil {
+		return err
+	}
+	if data.Size() > maxSymbolData {
+		return elffile.ErrBudget
+	}
+	if err := t.budget.Work(uint64(data.Size())); err != nil {
 		return err
 	}
 	names, err := f.Reader(&f.Sections[s.Link])
@@ -88,12 +94,21 @@ func (t *symbolTable) addTable(f *elffile.File, s *elf.SectionHeader) error {
 	}
 	table := uint8(len(t.strings))
 	t.strings = append(t.strings, names)
-	for ; len(data) >= symbolSize; data = data[symbolSize:] {
-		if err := t.addSymbol(f, data, table); err != nil {
+	buf := make([]byte, 4096*symbolSize)
+	for {
+		n, err := io.ReadFull(data, buf)
+		for raw := buf[:n]; len(raw) >= symbolSize; raw = raw[symbolSize:] {
+			if err := t.addSymbol(f, raw, table); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == io.EOF, err == io.ErrUnexpectedEOF:
+			return nil
+		case err != nil:
 			return err
 		}
 	}
-	return nil
 }
 
 // addSymbol decodes by hand: encoding/binary takes ten times as long, which

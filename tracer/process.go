@@ -96,6 +96,9 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 		return nil, err
 	}
 	cfg.logDenied(p.target)
+	for _, what := range p.target.Unread {
+		cfg.Logf("process %d: could not read %s; the trace goes on without", pid, what)
+	}
 	if !cfg.GrowthOnly && p.target.Seccomp && k.returnProbesKill() {
 		return nil, fmt.Errorf("process %d (%s) runs under a seccomp filter: %w", pid, p.target.Command, &RequirementError{
 			Needs:  "a kernel whose return probes pass seccomp filters (Linux 6.11 to 6.12.13 and 6.13 to 6.13.2 kill the process)",

@@ -288,6 +288,7 @@ func (f *found) report(opt SnapshotOptions) *report.Report {
 		r.Name = f.name
 	}
 	r.Notes = append(r.Notes, unread(f.process.symbols.Unanswered(), f.unanswered)...)
+	r.Notes = append(r.Notes, damaged(f.process.target)...)
 	r.Notes = append(r.Notes, unnamed(f.process.symbols.Problems())...)
 	for _, m := range f.process.symbols.Mappings() {
 		r.Target.Modules = append(r.Target.Modules, report.Module{

@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"memtrace/bpf"
+	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/unwind"
 	"memtrace/tracer/target"
 )
@@ -144,15 +145,11 @@ func (t *tables) parse(p *target.Target, m *target.Module) (*unwind.Table, []elf
 	if err != nil {
 		return nil, nil, nil
 	}
-	f, err := elf.NewFile(image)
+	f, err := elffile.Open(image, image.Size, elffile.NewFileBudget())
 	if err != nil {
 		return nil, nil, nil
 	}
-	var headers []elf.ProgHeader
-	for _, prog := range f.Progs {
-		headers = append(headers, prog.ProgHeader)
-	}
-	return table, headers, nil
+	return table, f.Segments, nil
 }
 
 var errTooManyTables = errors.New("too many unwind tables")

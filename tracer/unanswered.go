@@ -6,6 +6,7 @@ import (
 
 	"memtrace/symbolize/patience"
 	"memtrace/tracer/report"
+	"memtrace/tracer/target"
 )
 
 // giveUp notes what was waited for in vain. Whoever still waits for it is left behind.
@@ -34,6 +35,14 @@ func unread(files, others []string) (notes []string) {
 	}
 	for _, what := range others {
 		notes = append(notes, fmt.Sprintf("The process, or a file of its, did not answer: %s is missing.", what))
+	}
+	return notes
+}
+
+// damaged are notes on what could not be read of a process's program.
+func damaged(t *target.Target) (notes []string) {
+	for _, what := range t.Unread {
+		notes = append(notes, fmt.Sprintf("Could not read %s: should it hold an allocator, that is not traced, and frames in it lack names.", what))
 	}
 	return notes
 }

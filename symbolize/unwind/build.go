@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"memtrace/symbolize/elffile"
 )
 
 var (
@@ -21,19 +23,21 @@ var (
 // information are left out and counted in Stats; addresses that they cover have
 // the rule CFAUnknown.
 //
-// The error wraps ErrNoFrames, ErrMachine or what debug/elf or reading f
-// yielded. The rules that d has gained by then stay in it.
+// The error wraps ErrNoFrames, ErrMachine or what reading f yielded. The rules that d has gained by then stay in it.
 func Build(f io.ReaderAt, size int64, d *Dictionary) (*Table, Stats, error) {
 	var stats Stats
-	file, err := openELF(f, size)
+	file, err := elffile.Open(f, size, elffile.NewFileBudget())
+	if errors.Is(err, elffile.ErrForeign) {
+		return nil, stats, fmt.Errorf("%w: %w", ErrMachine, err)
+	}
 	if err != nil {
 		return nil, stats, fmt.Errorf("parse ELF file: %w", err)
 	}
-	if file.Class != elf.ELFCLASS64 || file.Data != elf.ELFDATA2LSB || file.Machine != elf.EM_X86_64 {
-		return nil, stats, fmt.Errorf("%w: %v %v %v", ErrMachine, file.Class, file.Data, file.Machine)
+	if file.Machine != elf.EM_X86_64 {
+		return nil, stats, fmt.Errorf("%w: %v", ErrMachine, file.Machine)
 	}
 	text := executableSegments(file)
-	section, source, err := readFrames(file, f, size)
+	section, source, err := readFrames(file)
 	if err != nil {
 		return nil, stats, fmt.Errorf("read call frame information: %w", err)
 	}

@@ -1,12 +1,12 @@
 package unwind
 
-// Bounds on what one file may make Build read, keep or do. Each is more than 15
+// Bounds on what one file may make Build read, keep or do. Each is more than 7
 // times what libLLVM 19 needs: 59 MB of .text, 6 MB of .eh_frame, 118,000 FDEs
 // and 1.06 million rows.
 const (
-	maxSectionBytes = 256 << 20 // frame section, after decompression
-	maxFDEs         = 4 << 20
-	maxRows         = 16 << 20  // rows before merging, 8 bytes each while building
+	maxSectionBytes = 64 << 20 // frame section, after decompression
+	maxFDEs         = 2 << 20
+	maxRows         = 8 << 20   // rows before merging, 8 bytes each while building
 	maxPages        = 64 << 10  // 64 KiB pages from the lowest executable address: 4 GiB
 	maxSegments     = 64        // executable segments looked at
 	maxSequences    = 256 << 10 // different sequences of rows that are counted, some 100 bytes each

@@ -4,8 +4,11 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
+
+	"memtrace/symbolize/elffile"
 )
 
 // runToLibrary runs a process that has just been stopped by its exec up to the
@@ -75,15 +78,23 @@ func waitStop(pid int) (unix.Signal, error) {
 var errForeign = errors.New("is not a 64-bit program")
 
 func hasInterpreter(pid int) (bool, error) {
-	f, err := elf.Open(fmt.Sprintf("/proc/%d/exe", pid))
+	file, err := os.Open(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil {
 		return false, fmt.Errorf("read the program: %w", err)
 	}
-	defer f.Close()
-	if f.Class != elf.ELFCLASS64 {
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return false, fmt.Errorf("read the program: %w", err)
+	}
+	f, err := elffile.Open(file, info.Size(), elffile.NewFileBudget())
+	if errors.Is(err, elffile.ErrForeign) {
 		return false, errForeign
 	}
-	for _, p := range f.Progs {
+	if err != nil {
+		return false, fmt.Errorf("read the program: %w", err)
+	}
+	for _, p := range f.Segments {
 		if p.Type == elf.PT_INTERP {
 			return true, nil
 		}

@@ -41,14 +41,14 @@ func FuzzLocate(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		if l, err := Locate(bytes.NewReader(data), ""); err != nil || l.MainArena == 0 {
+		if l, err := Locate(bytes.NewReader(data), int64(len(data)), ""); err != nil || l.MainArena == 0 {
 			f.Fatalf("%s: %+v, %v", flags, l, err)
 		}
 		f.Add(data)
 		f.Add(compressedSections(data))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := Locate(bytes.NewReader(data), "")
+		l, err := Locate(bytes.NewReader(data), int64(len(data)), "")
 		if err != nil {
 			return
 		}

@@ -1,12 +1,11 @@
 package ptmalloc
 
 import (
-	"debug/elf"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
+	"memtrace/symbolize/elffile"
 	"memtrace/tracer/procmem"
 	"memtrace/tracer/target"
 )
@@ -85,7 +84,7 @@ func (h *Heap) look(t *target.Target, modules []target.Module, o *target.Object)
 			return err
 		}
 		if layout == nil {
-			layout, err = Locate(file, DebugFolder)
+			layout, err = Locate(file, file.Size, DebugFolder)
 		}
 		var bias uint64
 		if err == nil {
@@ -126,16 +125,12 @@ func (h *Heap) ofBrk(biases []uint64) uint64 {
 
 // biasOf returns what an address in the module's file has to be raised by to
 // have it in the process.
-func biasOf(m *target.Module, file io.ReaderAt) (uint64, error) {
-	f, err := elf.NewFile(file)
+func biasOf(m *target.Module, file *target.Image) (uint64, error) {
+	f, err := elffile.Open(file, file.Size, elffile.NewFileBudget())
 	if err != nil {
 		return 0, fmt.Errorf("parse ELF file: %w", err)
 	}
-	headers := make([]elf.ProgHeader, 0, len(f.Progs))
-	for _, p := range f.Progs {
-		headers = append(headers, p.ProgHeader)
-	}
-	bias, ok := m.Bias(headers)
+	bias, ok := m.Bias(f.Segments)
 	if !ok {
 		return 0, fmt.Errorf("%w: the mapping at %#x is of no segment of the file", ErrNotFound, m.Start)
 	}

@@ -8,14 +8,16 @@ import (
 	"io"
 	"regexp"
 	"strconv"
+
+	"memtrace/symbolize/elffile"
 )
 
 // Limits of what is read of a file, in bytes. A libc has some 50 KB of writable
 // data, 2 MB of the rest and 30 KB of relocations.
 const (
-	maxWritable    = 256 << 20
+	maxWritable    = 64 << 20
 	maxReadOnly    = 64 << 20
-	maxRelocations = 64 << 20
+	maxRelocations = 32 << 20
 	window         = 1 << 20
 )
 
@@ -32,10 +34,11 @@ type segment struct {
 
 // readImage reads the writable segments and applies the relocations that have
 // no symbol, so that pointers to the file's own data show.
-func readImage(f *elf.File) (image, error) {
+func readImage(f *elffile.File) (image, error) {
 	var m image
 	left := uint64(maxWritable)
-	for _, p := range f.Progs {
+	for i := range f.Segments {
+		p := f.Contents(&f.Segments[i])
 		if p.Type != elf.PT_LOAD || p.Flags&elf.PF_W == 0 || p.Filesz == 0 {
 			continue
 		}
@@ -43,9 +46,8 @@ func readImage(f *elf.File) (image, error) {
 			return nil, fmt.Errorf("read data of %d bytes: %w", p.Filesz, errTooLarge)
 		}
 		left -= p.Filesz
-		// The size is a claim of the file's: memory is taken as it is read.
-		data, err := io.ReadAll(p.Open())
-		if err != nil {
+		data := make([]byte, p.Filesz)
+		if _, err := p.ReadAt(data, 0); err != nil {
 			return nil, fmt.Errorf("read data: %w", err)
 		}
 		m = append(m, segment{p.Vaddr, data})
@@ -65,7 +67,7 @@ func (m image) at(addr, n uint64) []byte {
 
 // relocate stores what DT_RELA has of relative relocations. DT_RELR ones keep
 // the address in the data itself.
-func (m image) relocate(f *elf.File) error {
+func (m image) relocate(f *elffile.File) error {
 	rela, err := relocations(f)
 	if err != nil {
 		return err
@@ -90,20 +92,22 @@ func (m image) relocate(f *elf.File) error {
 const relaSize = 24
 
 // relocations reads DT_RELA; nil where there is none.
-func relocations(f *elf.File) ([]byte, error) {
-	table, size := dynValue(f, elf.DT_RELA), dynValue(f, elf.DT_RELASZ)
+func relocations(f *elffile.File) ([]byte, error) {
+	table, _ := f.Dynamic(elf.DT_RELA)
+	size, _ := f.Dynamic(elf.DT_RELASZ)
 	if table == 0 || size == 0 {
 		return nil, nil
 	}
 	if size > maxRelocations {
 		return nil, fmt.Errorf("read relocations of %d bytes: %w", size, errTooLarge)
 	}
-	for _, p := range f.Progs {
+	for i := range f.Segments {
+		p := f.Contents(&f.Segments[i])
 		if p.Type != elf.PT_LOAD || table < p.Vaddr || table-p.Vaddr >= p.Filesz || size > p.Filesz-(table-p.Vaddr) {
 			continue
 		}
-		rela, err := io.ReadAll(io.NewSectionReader(p, int64(table-p.Vaddr), int64(size)))
-		if err != nil {
+		rela := make([]byte, size)
+		if _, err := p.ReadAt(rela, int64(table-p.Vaddr)); err != nil {
 			return nil, fmt.Errorf("read relocations: %w", err)
 		}
 		return rela, nil
@@ -111,36 +115,16 @@ func relocations(f *elf.File) ([]byte, error) {
 	return nil, nil
 }
 
-// dynValue returns the first value of a dynamic tag, or 0.
-func dynValue(f *elf.File, tag elf.DynTag) uint64 {
-	for _, p := range f.Progs {
-		if p.Type != elf.PT_DYNAMIC {
-			continue
-		}
-		const entry, most = 16, 4096 // a libc has 30
-		table := make([]byte, min(p.Filesz, entry*most))
-		n, _ := io.ReadFull(p.Open(), table) // what is there serves
-		for table = table[:n]; len(table) >= entry; table = table[entry:] {
-			switch elf.DynTag(binary.LittleEndian.Uint64(table)) {
-			case tag:
-				return binary.LittleEndian.Uint64(table[8:])
-			case elf.DT_NULL:
-				return 0
-			}
-		}
-	}
-	return 0
-}
-
 // banner is what a libc prints when it is run (csu/version.c).
 var banner = regexp.MustCompile(`GNU C Library [^\n\x00]{0,200}release version (\d{1,3})\.(\d{1,3})`)
 
 // readVersion looks for the banner in the segments that are not writable. Zero:
 // it is not there.
-func readVersion(f *elf.File) (Version, error) {
+func readVersion(f *elffile.File) (Version, error) {
 	const overlap = 512
 	left := uint64(maxReadOnly)
-	for _, p := range f.Progs {
+	for i := range f.Segments {
+		p := f.Contents(&f.Segments[i])
 		if p.Type != elf.PT_LOAD || p.Flags&elf.PF_W != 0 {
 			continue
 		}

@@ -3,8 +3,11 @@ package ptmalloc
 import (
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+
+	"memtrace/symbolize/elffile"
 )
 
 // Locate finds malloc's variables in a file: a libc.so.6, or a program that is
@@ -15,12 +18,15 @@ import (
 // exactly once, and which are checked where there are symbols too.
 //
 // The error wraps ErrNotGlibc, ErrVersion or ErrNotFound, or is one of reading.
-func Locate(file io.ReaderAt, debugFolder string) (*Layout, error) {
-	f, err := elf.NewFile(file)
+func Locate(file io.ReaderAt, size int64, debugFolder string) (*Layout, error) {
+	f, err := elffile.Open(file, size, elffile.NewFileBudget())
+	if errors.Is(err, elffile.ErrForeign) {
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("parse ELF file: %w", err)
 	}
-	if f.Class != elf.ELFCLASS64 || f.Machine != elf.EM_X86_64 && f.Machine != elf.EM_AARCH64 || f.Data != elf.ELFDATA2LSB {
+	if f.Machine != elf.EM_X86_64 && f.Machine != elf.EM_AARCH64 {
 		return nil, fmt.Errorf("%w: layouts are those of x86-64 and arm64, not %v", ErrNotFound, f.Machine)
 	}
 	l := &Layout{}

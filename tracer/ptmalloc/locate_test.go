@@ -97,6 +97,15 @@ func TestNotUnique(t *testing.T) {
 	}
 }
 
+func sizeOf(t *testing.T, file *os.File) int64 {
+	t.Helper()
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
 // locate builds a source as a program and looks for malloc in it.
 func locate(t *testing.T, flags, source string) (*Layout, error) {
 	t.Helper()
@@ -106,7 +115,7 @@ func locate(t *testing.T, flags, source string) (*Layout, error) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	return Locate(file, "")
+	return Locate(file, sizeOf(t, file), "")
 }
 
 func TestLocateRefuses(t *testing.T) {
@@ -142,11 +151,11 @@ func TestSymbolsAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	image, err := Locate(file, "")
+	image, err := Locate(file, sizeOf(t, file), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	symbols, err := Locate(file, DebugFolder)
+	symbols, err := Locate(file, sizeOf(t, file), DebugFolder)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package ptmalloc
 import (
 	"debug/elf"
 	"encoding/binary"
+
+	"memtrace/symbolize/elffile"
 )
 
 // tlsLayout is where a file's thread-local variables are, and the file itself.
@@ -30,8 +32,8 @@ const (
 
 // readTLS reads it, as far as it is there: without, threads' caches are not
 // found.
-func readTLS(f *elf.File) (l tlsLayout) {
-	for _, p := range f.Progs {
+func readTLS(f *elffile.File) (l tlsLayout) {
+	for _, p := range f.Segments {
 		switch p.Type {
 		case elf.PT_LOAD:
 			l.segments = append(l.segments, addressSpan{p.Vaddr, p.Memsz})

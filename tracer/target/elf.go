@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/patience"
 )
 
@@ -50,21 +51,33 @@ func (t *Target) openProgram() error {
 		return fmt.Errorf("process %d (%s) %w", t.PID, t.Command, ErrExiting)
 	}
 	t.program = &Object{Path: t.Exe, file: file, ID: FileID{file.Dev, file.Inode}}
-	f, err := elf.NewFile(file)
-	if err != nil {
-		return fmt.Errorf("process %d (%s): read its program %s: %w", t.PID, t.Command, t.Exe, err)
+	f, err := openELF(file)
+	switch {
+	case errors.Is(err, elffile.ErrForeign):
+		return fmt.Errorf("process %d (%s) %w: it is %w", t.PID, t.Command, ErrForeign, err)
+	case err != nil:
+		// The process runs all the same, and so do its libraries.
+		t.Unread = append(t.Unread, fmt.Sprintf("its program %s: %v", t.Exe, err))
+		return nil
+	}
+	if want := machines[runtime.GOARCH]; f.Machine != want {
+		return fmt.Errorf("process %d (%s) %w: it is for %v, memtrace traces 64-bit %v here",
+			t.PID, t.Command, ErrForeign, f.Machine, want)
+	}
+	if f.Damaged != nil {
+		t.Unread = append(t.Unread, fmt.Sprintf("the sections of its program %s: %v", t.Exe, f.Damaged))
 	}
 	t.program.findEntry(f)
-	want := machines[runtime.GOARCH]
-	if f.Class != elf.ELFCLASS64 || f.Machine != want {
-		return fmt.Errorf("process %d (%s) %w: it is %v %v, memtrace traces 64-bit %v here",
-			t.PID, t.Command, ErrForeign, f.Class, f.Machine, want)
-	}
 	return nil
 }
 
+// openELF opens an ELF file that nobody vouches for.
+func openELF(file *patience.File) (*elffile.File, error) {
+	return elffile.Open(file, file.Size, elffile.NewFileBudget())
+}
+
 // findEntry has the place where a program begins as its only probe.
-func (o *Object) findEntry(f *elf.File) {
+func (o *Object) findEntry(f *elffile.File) {
 	segment := loaded(f).code(f.Entry)
 	if segment == nil {
 		return
@@ -77,11 +90,14 @@ func (o *Object) findEntry(f *elf.File) {
 
 // readObject returns nil without an error where the file defines no malloc.
 func readObject(file *patience.File) (*Object, error) {
-	f, err := elf.NewFile(file)
+	f, err := openELF(file)
+	if errors.Is(err, elffile.ErrForeign) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("parse ELF file: %w", err)
 	}
-	if f.Class != elf.ELFCLASS64 || f.Machine != machines[runtime.GOARCH] {
+	if f.Machine != machines[runtime.GOARCH] {
 		return nil, nil
 	}
 	defined := definedFunctions(f)
@@ -150,12 +166,18 @@ func hasSymbol(defined map[string]elf.Symbol, name string) bool {
 	return ok
 }
 
+// isNamed leaves out what never has the name of a function or a variable.
+func isNamed(s *elf.Symbol) bool {
+	kind := elf.ST_TYPE(s.Info)
+	return kind == elf.STT_FUNC || kind == elf.STT_OBJECT || kind == elf.STT_NOTYPE
+}
+
 func isFunction(s elf.Symbol) bool { return elf.ST_TYPE(s.Info) == elf.STT_FUNC }
 
 // definedFunctions returns, of the symbols this package asks about, those that
 // the file defines: the dynamic ones, or where malloc is not among them (a
 // static program) the symbol table's.
-func definedFunctions(f *elf.File) map[string]elf.Symbol {
+func definedFunctions(f *elffile.File) map[string]elf.Symbol {
 	wanted := map[string]bool{dynamicLoaderMarker: true}
 	for _, fn := range functions {
 		wanted[fn.Name] = true
@@ -164,33 +186,30 @@ func definedFunctions(f *elf.File) map[string]elf.Symbol {
 		wanted[m.symbol] = true
 	}
 	defined := make(map[string]elf.Symbol)
-	collect := func(symbols []elf.Symbol, err error) {
-		if err != nil {
-			return
-		}
-		for _, s := range symbols {
-			if s.Section == elf.SHN_UNDEF || s.Value == 0 || !wanted[s.Name] {
-				continue
-			}
-			if _, ok := defined[s.Name]; !ok {
-				defined[s.Name] = s
-			}
+	collect := func(kind elf.SectionType) {
+		for _, table := range f.SymbolTables(kind) {
+			// What is found before an error is there.
+			_ = table.Find(wanted, isNamed, func(s elf.Symbol) {
+				if _, ok := defined[s.Name]; !ok {
+					defined[s.Name] = s
+				}
+			})
 		}
 	}
-	collect(f.DynamicSymbols())
+	collect(elf.SHT_DYNSYM)
 	// A shared library that exports no malloc may hold a private one in its
 	// symbol table, which nobody else's calls reach: only programs are asked.
 	if !hasSymbol(defined, "malloc") && hasInterpreterOrIsStatic(f) {
-		collect(f.Symbols())
+		collect(elf.SHT_SYMTAB)
 	}
 	return defined
 }
 
 // hasInterpreterOrIsStatic tells a program from a shared library.
-func hasInterpreterOrIsStatic(f *elf.File) bool {
+func hasInterpreterOrIsStatic(f *elffile.File) bool {
 	dynamic := false
-	for _, p := range f.Progs {
-		switch p.Type {
+	for i := range f.Segments {
+		switch f.Segments[i].Type {
 		case elf.PT_INTERP:
 			return true
 		case elf.PT_DYNAMIC:
@@ -200,8 +219,8 @@ func hasInterpreterOrIsStatic(f *elf.File) bool {
 	if f.Type == elf.ET_EXEC || !dynamic {
 		return true
 	}
-	flags, err := f.DynValue(elf.DT_FLAGS_1)
-	return err == nil && len(flags) > 0 && elf.DynFlag1(flags[0])&elf.DF_1_PIE != 0
+	flags, _ := f.Dynamic(elf.DT_FLAGS_1)
+	return elf.DynFlag1(flags)&elf.DF_1_PIE != 0
 }
 
 func familyOf(defined map[string]elf.Symbol) Family {

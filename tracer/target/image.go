@@ -1,36 +1,40 @@
 package target
 
-import "debug/elf"
+import (
+	"debug/elf"
+
+	"memtrace/symbolize/elffile"
+)
 
 // image is a file's loaded segments.
 type image struct {
 	machine  elf.Machine
-	segments []*elf.Prog
-	frames   *elf.Prog // the table for unwinding, or nil
-	table    []byte    // its content, once read
+	segments []*elffile.Segment
+	frames   *elffile.Segment // the table for unwinding, or nil
+	table    []byte           // its content, once read
 	// fixed: the file is loaded at the addresses that it names, so that code
 	// may have them as operands.
 	fixed bool
 }
 
-func loaded(f *elf.File) *image {
+func loaded(f *elffile.File) *image {
 	m := &image{machine: f.Machine, fixed: f.Type == elf.ET_EXEC}
-	for _, p := range f.Progs {
-		switch p.Type {
+	for i := range f.Segments {
+		switch p := &f.Segments[i]; p.Type {
 		case elf.PT_LOAD:
-			m.segments = append(m.segments, p)
+			m.segments = append(m.segments, f.Contents(p))
 		case elf.PT_GNU_EH_FRAME:
-			m.frames = p
+			m.frames = f.Contents(p)
 		}
 	}
 	return m
 }
 
 // code returns the executable segment that holds an address in the file, or nil.
-func (m *image) code(address uint64) *elf.Prog { return m.segment(address, elf.PF_X) }
+func (m *image) code(address uint64) *elffile.Segment { return m.segment(address, elf.PF_X) }
 
 // segment returns one with the flags that holds an address in the file, or nil.
-func (m *image) segment(address uint64, flags elf.ProgFlag) *elf.Prog {
+func (m *image) segment(address uint64, flags elf.ProgFlag) *elffile.Segment {
 	for _, p := range m.segments {
 		if p.Flags&flags == flags && address >= p.Vaddr && address-p.Vaddr < p.Filesz {
 			return p
@@ -40,7 +44,7 @@ func (m *image) segment(address uint64, flags elf.ProgFlag) *elf.Prog {
 }
 
 // read returns up to n bytes of a segment, or of none, from an address in it on.
-func read(p *elf.Prog, address, n uint64) []byte {
+func read(p *elffile.Segment, address, n uint64) []byte {
 	if p == nil {
 		return nil
 	}

@@ -11,6 +11,10 @@ import (
 // followed, in bytes.
 const maxFunction = 16 << 10
 
+// maxFrameTable is the most that is read of the table for unwinding, in bytes: that of
+// Chromium has 8 MB.
+const maxFrameTable = 32 << 20
+
 // refersTo reports whether the instruction of which the byte at address is a
 // part may refer to another address. It is false only if the instructions from
 // the start of a function on show that the byte is in one that does not.
@@ -111,7 +115,7 @@ func (m *image) function(address uint64) (start, end uint64) {
 		return 0, 0
 	}
 	if m.table == nil {
-		m.table = make([]byte, min(m.frames.Filesz, maxImage))
+		m.table = make([]byte, min(m.frames.Filesz, maxFrameTable))
 		n, _ := m.frames.ReadAt(m.table, 0)
 		m.table = m.table[:n]
 	}

@@ -3,6 +3,9 @@ package target
 import (
 	"debug/elf"
 	"encoding/binary"
+	"io"
+
+	"memtrace/symbolize/elffile"
 )
 
 // jemalloc and mimalloc have operators that are a jump to free and nothing else.
@@ -12,12 +15,13 @@ import (
 
 // jumps finds out where functions go that are but a jump, on x86-64.
 type jumps struct {
-	f     *elf.File
+	f     *elffile.File
 	image *image
-	// slots are the symbols whose addresses the dynamic loader puts into the
-	// global offset table, by the slot's address. They are read when first asked
-	// for.
-	slots map[uint64]elf.Symbol
+	// slots are the symbols, by their index in the table, whose addresses the dynamic
+	// loader puts into the global offset table, by the slot's address. They are read
+	// when first asked for.
+	slots map[uint64]uint64
+	table *elffile.SymbolTable
 }
 
 // reaches reports whether the function at entry is a jump, or the first of a few,
@@ -79,37 +83,60 @@ func (j *jumps) jump(address uint64) (to uint64, indirect, ok bool) {
 // slot returns the symbol whose address the loader puts at an address.
 func (j *jumps) slot(address uint64) (elf.Symbol, bool) {
 	if j.slots == nil {
-		j.slots = make(map[uint64]elf.Symbol)
+		j.slots = make(map[uint64]uint64)
 		j.readSlots()
 	}
-	symbol, ok := j.slots[address]
-	return symbol, ok
+	index, ok := j.slots[address]
+	if !ok {
+		return elf.Symbol{}, false
+	}
+	return j.table.At(index)
 }
 
+// maxSlotRelocations is the most that is read of a file's relocations to find slots, in
+// bytes, and maxSlots how many slots count. Chromium has some thousand.
+const (
+	maxSlotRelocations = 64 << 20
+	maxSlots           = 1 << 18
+)
+
 func (j *jumps) readSlots() {
-	symbols, err := j.f.DynamicSymbols()
-	if err != nil {
+	tables := j.f.SymbolTables(elf.SHT_DYNSYM)
+	if len(tables) == 0 {
 		return
 	}
-	for _, section := range j.f.Sections {
+	j.table = tables[0]
+	left := uint64(maxSlotRelocations)
+	for i := range j.f.Sections {
+		section := &j.f.Sections[i]
 		if section.Type != elf.SHT_RELA {
 			continue
 		}
-		data, err := section.Data()
-		if err != nil {
+		r, err := j.f.Reader(section)
+		if err != nil || r == nil {
 			continue
 		}
-		const entry = 24 // Elf64_Rela: offset, info, addend
-		for ; len(data) >= entry; data = data[entry:] {
-			offset, info := j.f.ByteOrder.Uint64(data), j.f.ByteOrder.Uint64(data[8:])
+		size := min(uint64(r.Size()), left)
+		left -= size
+		j.readRelocations(io.NewSectionReader(r, 0, int64(size)))
+	}
+}
+
+// readRelocations takes up the slots of a table of relocations (Elf64_Rela).
+func (j *jumps) readRelocations(r io.Reader) {
+	const entry = 24 // offset, info, addend
+	buf := make([]byte, entry*4096)
+	for {
+		n, err := io.ReadFull(r, buf)
+		for data := buf[:n]; len(data) >= entry && len(j.slots) < maxSlots; data = data[entry:] {
+			offset, info := binary.LittleEndian.Uint64(data), binary.LittleEndian.Uint64(data[8:])
 			kind, index := elf.R_X86_64(info&0xffffffff), info>>32
-			if kind != elf.R_X86_64_JMP_SLOT && kind != elf.R_X86_64_GLOB_DAT {
-				continue
+			if kind == elf.R_X86_64_JMP_SLOT || kind == elf.R_X86_64_GLOB_DAT {
+				j.slots[offset] = index
 			}
-			// DynamicSymbols leaves out the symbol 0.
-			if index >= 1 && index <= uint64(len(symbols)) {
-				j.slots[offset] = symbols[index-1]
-			}
+		}
+		if err != nil {
+			return // the end, or what cannot be read
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package target
 
 import (
-	"debug/elf"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,7 +46,7 @@ func (t *Target) Layers(o *Object) []*Object {
 func (o *Object) as(file *patience.File) (*Object, error) {
 	layer := &Object{file: file}
 	if o.Family == "" { // the program
-		f, err := elf.NewFile(file)
+		f, err := openELF(file)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"github.com/prometheus/procfs"
+
+	"memtrace/symbolize/elffile"
 )
 
 // The kernel takes the instruction below a probe from the file. Where another
@@ -16,7 +18,7 @@ import (
 
 // probedCode returns what a function's file has from its entry to the end of
 // the probed instruction.
-func probedCode(segment *elf.Prog, sym elf.Symbol, inside uint64) string {
+func probedCode(segment *elffile.Segment, sym elf.Symbol, inside uint64) string {
 	code := read(segment, sym.Value, inside+longest)
 	if uint64(len(code)) <= inside {
 		return ""

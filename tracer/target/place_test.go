@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+
+	"memtrace/symbolize/elffile"
 )
 
 // assemble turns "53 | 48 89 fb" into bytes; bars only mark instructions.
@@ -105,7 +107,7 @@ func codeOf(t *testing.T, body, after string) *image {
 }
 
 func (m *image) add(address uint64, flags elf.ProgFlag, content []byte) {
-	m.segments = append(m.segments, &elf.Prog{
+	m.segments = append(m.segments, &elffile.Segment{
 		ProgHeader: elf.ProgHeader{Type: elf.PT_LOAD, Flags: flags, Vaddr: address, Filesz: uint64(len(content))},
 		ReaderAt:   bytes.NewReader(content),
 	})

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+
+	"memtrace/symbolize/elffile"
 )
 
 // A probe behind a function's entry must be passed by nothing that has not come
@@ -78,7 +80,7 @@ func (s *search) run() error {
 
 // pieces calls visit with all bytes of a segment. Pieces overlap, so that
 // nothing of up to overlap bytes is cut.
-func pieces(p *elf.Prog, visit func(address uint64, piece []byte)) error {
+func pieces(p *elffile.Segment, visit func(address uint64, piece []byte)) error {
 	const step, overlap = 1 << 20, 16
 	buffer := make([]byte, min(step+overlap, p.Filesz))
 	for off := uint64(0); off < p.Filesz; off += step {

@@ -5,6 +5,8 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"testing"
+
+	"memtrace/symbolize/elffile"
 )
 
 // testJe is a function that gets its probe 3 bytes inside.
@@ -132,7 +134,7 @@ func withFrames(m *image, start, end uint64) {
 	table = append(table, 1, 0, 0, 0)
 	table = append(table, relative(data+16, start)...)
 	table = append(table, relative(data+16, data)...)
-	m.frames = &elf.Prog{
+	m.frames = &elffile.Segment{
 		ProgHeader: elf.ProgHeader{Type: elf.PT_GNU_EH_FRAME, Vaddr: data + 16, Filesz: uint64(len(table))},
 		ReaderAt:   bytes.NewReader(table),
 	}

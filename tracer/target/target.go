@@ -42,6 +42,8 @@ type Target struct {
 	// Seccomp: a system call filter is in force in at least one thread.
 	Seccomp bool
 	Objects []*Object
+	// Unread says what could not be read of the process's files, and why.
+	Unread []string
 
 	looked  map[FileID]bool
 	denied  []string

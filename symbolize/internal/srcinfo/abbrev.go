@@ -49,7 +49,9 @@ func (d *Data) abbrevTable(off uint64) (*abbrevTable, error) {
 		return t, nil
 	}
 	t := new(abbrevTable)
+	size := 0
 	if err := d.eachAbbrev(off, func(code uint64, a abbrev) bool {
+		size += abbrevBytes + attrBytes*len(a.attrs)
 		if code == uint64(len(t.dense))+1 {
 			t.dense = append(t.dense, a)
 			return true
@@ -64,10 +66,12 @@ func (d *Data) abbrevTable(off uint64) (*abbrevTable, error) {
 	}); err != nil {
 		return nil, err
 	}
-	if len(d.abbrevs) >= maxAbbrevTables {
+	if len(d.abbrevs) >= maxAbbrevTables || d.abbrevSize+size > maxAbbrevSize {
 		clear(d.abbrevs)
+		d.abbrevSize = 0
 	}
 	d.abbrevs[off] = t
+	d.abbrevSize += size
 	return t, nil
 }
 

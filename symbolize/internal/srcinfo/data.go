@@ -14,7 +14,7 @@ import (
 	"fmt"
 	"io"
 
-	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/internal/interval"
 )
 
@@ -52,10 +52,17 @@ type Data struct {
 	units   []unit
 	byRange interval.Set // Ref: index in units
 	abbrevs map[uint64]*abbrevTable
+	// abbrevSize is what they take in memory, in bytes.
+	abbrevSize int
 }
 
-// maxAbbrevTables is how many decoded tables are kept.
-const maxAbbrevTables = 16
+// What is kept of decoded tables.
+const (
+	maxAbbrevTables = 16
+	maxAbbrevSize   = 32 << 20 // bytes, one table aside
+
+	abbrevBytes, attrBytes = 64, 24 // of a layout and of each attribute in it
+)
 
 // Open indexes the debugging information of f. What it says about addresses
 // that are not executable is ignored: linkers leave that behind for functions

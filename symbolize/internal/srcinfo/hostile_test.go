@@ -7,7 +7,7 @@ import (
 	"io"
 	"testing"
 
-	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/elffile"
 )
 
 func sectionOf(data []byte) section {

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"sort"
 
-	"memtrace/symbolize/internal/elffile"
+	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/internal/interval"
 )
 
@@ -14,7 +14,9 @@ const (
 	// maxUnitRanges bounds the ranges of all units together.
 	maxUnitRanges = 4 << 20
 	// maxUnitSize is the largest unit decoded, in bytes.
-	maxUnitSize = 512 << 20
+	maxUnitSize = 128 << 20
+
+	unitBytes, rangeBytes = 256, 32 // of each, in memory
 
 	// rootChunk is read of a unit for its header and first entry.
 	rootChunk = 1 << 10
@@ -61,6 +63,9 @@ func (d *Data) index() error {
 		if err := d.budget.Work(rootChunk); err != nil {
 			return err
 		}
+		if err := d.budget.Keep(unitBytes); err != nil {
+			return err
+		}
 		ref := uint32(len(d.units))
 		d.units = append(d.units, u)
 		off = u.end
@@ -69,6 +74,9 @@ func (d *Data) index() error {
 			err = d.eachRange(&d.units[ref], &e, func(low, high uint64) error {
 				if len(extents) >= maxUnitRanges {
 					return elffile.ErrBudget
+				}
+				if err := d.budget.Keep(rangeBytes); err != nil {
+					return err
 				}
 				extents = append(extents, interval.Entry{Low: low, High: high, Ref: ref})
 				return nil
@@ -79,8 +87,7 @@ func (d *Data) index() error {
 		}
 	}
 	d.byRange = interval.New(extents)
-	const unitBytes, rangeBytes = 192, 32
-	return d.budget.Keep(uint64(len(d.units))*unitBytes + uint64(d.byRange.Len())*rangeBytes)
+	return nil
 }
 
 // unitAt reads the header of the unit at off. It returns with it a cursor at

@@ -12,7 +12,7 @@ import (
 const (
 	compressionHeaderSize = 24
 	// maxInflated is the most that one compressed section may hold, in bytes.
-	maxInflated = 512 << 20
+	maxInflated = 64 << 20
 	// maxRatio is more than DEFLATE compresses anything (1,032 to 1).
 	maxRatio = 1100
 )

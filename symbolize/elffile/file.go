@@ -47,8 +47,11 @@ const (
 type File struct {
 	Type     elf.Type
 	Machine  elf.Machine
+	Entry    uint64 // address
 	Segments []elf.ProgHeader
 	Sections []elf.SectionHeader
+	// Damaged is why there are no Sections where the file says that it has some.
+	Damaged error
 
 	executable []elf.ProgHeader // PT_LOAD segments that may be executed
 	r          io.ReaderAt
@@ -67,18 +70,19 @@ func Open(r io.ReaderAt, size int64, budget *Budget) (*File, error) {
 		return nil, ErrNotELF
 	}
 	if elf.Class(raw[elf.EI_CLASS]) != elf.ELFCLASS64 || elf.Data(raw[elf.EI_DATA]) != elf.ELFDATA2LSB {
-		return nil, ErrForeign
+		machine := elf.Machine(binary.LittleEndian.Uint16(raw[elf.EI_NIDENT+2:]))
+		return nil, fmt.Errorf("%w: %v %v", ErrForeign, elf.Class(raw[elf.EI_CLASS]), machine)
 	}
 	var h elf.Header64
 	decode(raw, &h)
-	f.Type, f.Machine = elf.Type(h.Type), elf.Machine(h.Machine)
+	f.Type, f.Machine, f.Entry = elf.Type(h.Type), elf.Machine(h.Machine), h.Entry
 	if err := f.readSegments(&h); err != nil {
 		return nil, fmt.Errorf("read program headers: %w", err)
 	}
 	// A program runs without section headers; a file cut short, or packed,
 	// still has its segments.
 	if err := f.readSections(&h); err != nil {
-		f.Sections = nil
+		f.Sections, f.Damaged = nil, fmt.Errorf("read section headers: %w", err)
 	}
 	return f, nil
 }

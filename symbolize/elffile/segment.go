@@ -1,0 +1,46 @@
+package elffile
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"io"
+)
+
+// Segment is a program header with what the file has of its contents: Filesz is that
+// much, whatever the header claims.
+type Segment struct {
+	elf.ProgHeader
+	io.ReaderAt
+}
+
+// Contents returns a segment to read from.
+func (f *File) Contents(p *elf.ProgHeader) *Segment {
+	s := &Segment{ProgHeader: *p}
+	s.Off = min(s.Off, f.size)
+	s.Filesz = min(s.Filesz, f.size-s.Off)
+	s.ReaderAt = io.NewSectionReader(f.r, int64(s.Off), int64(s.Filesz))
+	return s
+}
+
+// Dynamic returns the first value of a tag in the dynamic section, false where there is
+// none. Of a longer section than any linker writes only the beginning is looked at.
+func (f *File) Dynamic(tag elf.DynTag) (uint64, bool) {
+	const entry, most = 16, 4096 // a libc has 30
+	for i := range f.Segments {
+		if f.Segments[i].Type != elf.PT_DYNAMIC {
+			continue
+		}
+		s := f.Contents(&f.Segments[i])
+		table := make([]byte, min(s.Filesz, entry*most))
+		n, _ := s.ReadAt(table, 0) // what is there serves
+		for table = table[:n]; len(table) >= entry; table = table[entry:] {
+			switch elf.DynTag(binary.LittleEndian.Uint64(table)) {
+			case tag:
+				return binary.LittleEndian.Uint64(table[8:]), true
+			case elf.DT_NULL:
+				return 0, false
+			}
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,180 @@
+package elffile
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"io"
+)
+
+const (
+	// maxSymbolData is the most that is read of one symbol table, in bytes: 20 million
+	// symbols. Chromium has some two million.
+	maxSymbolData = 480 << 20
+	// maxSymbolName is the most that is read of a name, in bytes.
+	maxSymbolName = 256
+)
+
+// SymbolTable reads one symbol table and its names, as much of them at a time as is
+// asked for.
+type SymbolTable struct {
+	symbols, names *blockReader
+	count          uint64
+}
+
+// SymbolTables returns the tables of a type, SHT_SYMTAB or SHT_DYNSYM, that can be read.
+func (f *File) SymbolTables(kind elf.SectionType) (tables []*SymbolTable) {
+	const most = 4 // there is one
+	for i := range f.Sections {
+		s := &f.Sections[i]
+		if s.Type != kind || s.Entsize != elf.Sym64Size || uint64(s.Link) >= uint64(len(f.Sections)) || len(tables) >= most {
+			continue
+		}
+		symbols, names := f.blocks(s), f.blocks(&f.Sections[s.Link])
+		if symbols != nil && names != nil {
+			tables = append(tables, &SymbolTable{symbols: symbols, names: names, count: min(symbols.size, maxSymbolData) / elf.Sym64Size})
+		}
+	}
+	return tables
+}
+
+// Find calls found with the symbols that the file defines under one of the wanted names.
+// Only of those that may, which is given them without their names, the name is read. It
+// returns an error where it could not look at all.
+func (t *SymbolTable) Find(wanted map[string]bool, may func(*elf.Symbol) bool, found func(elf.Symbol)) error {
+	const chunk = 4096 // symbols
+	buf := make([]byte, chunk*elf.Sym64Size)
+	for first := uint64(0); first < t.count; first += chunk {
+		raw := buf[:min(chunk, t.count-first)*elf.Sym64Size]
+		if err := t.symbols.read(raw, first*elf.Sym64Size); err != nil {
+			return err
+		}
+		for ; len(raw) > 0; raw = raw[elf.Sym64Size:] {
+			s := decodeSymbol(raw)
+			if s.Section == elf.SHN_UNDEF || s.Value == 0 || !may(&s) {
+				continue
+			}
+			name, err := t.names.text(uint64(binary.LittleEndian.Uint32(raw)))
+			if err != nil {
+				return err
+			}
+			if wanted[string(name)] {
+				s.Name = string(name)
+				found(s)
+			}
+		}
+	}
+	return nil
+}
+
+// At returns the symbol of an index.
+func (t *SymbolTable) At(index uint64) (elf.Symbol, bool) {
+	var raw [elf.Sym64Size]byte
+	if index >= t.count || t.symbols.read(raw[:], index*elf.Sym64Size) != nil {
+		return elf.Symbol{}, false
+	}
+	s := decodeSymbol(raw[:])
+	name, err := t.names.text(uint64(binary.LittleEndian.Uint32(raw[:])))
+	s.Name = string(name)
+	return s, err == nil
+}
+
+// decodeSymbol decodes all but the name.
+func decodeSymbol(raw []byte) elf.Symbol {
+	return elf.Symbol{
+		Info: raw[4], Other: raw[5], Section: elf.SectionIndex(binary.LittleEndian.Uint16(raw[6:])),
+		Value: binary.LittleEndian.Uint64(raw[8:]), Size: binary.LittleEndian.Uint64(raw[16:]),
+	}
+}
+
+// blockReader reads a section by blocks, the last of which it keeps: names mostly stand
+// in the order of their symbols.
+type blockReader struct {
+	r      io.ReaderAt
+	size   uint64
+	budget *Budget
+	blocks [64]block
+}
+
+type block struct {
+	number uint64 // plus one; 0: there is none
+	data   []byte
+}
+
+const blockSize = 64 << 10
+
+// blocks returns nil where a section has no plain contents in the file.
+func (f *File) blocks(s *elf.SectionHeader) *blockReader {
+	if s.Type == elf.SHT_NOBITS || s.Flags&elf.SHF_COMPRESSED != 0 || s.Offset > f.size || s.Size > f.size-s.Offset {
+		return nil
+	}
+	return &blockReader{r: io.NewSectionReader(f.r, int64(s.Offset), int64(s.Size)), size: s.Size, budget: f.budget}
+}
+
+// read fills buf with what is at off.
+func (b *blockReader) read(buf []byte, off uint64) error {
+	for len(buf) > 0 {
+		data, err := b.from(off)
+		if err != nil {
+			return err
+		}
+		if len(data) == 0 {
+			return io.ErrUnexpectedEOF
+		}
+		n := copy(buf, data)
+		buf, off = buf[n:], off+uint64(n)
+	}
+	return nil
+}
+
+// text returns the string at off, which ends with a NUL, or its beginning if it is long.
+// It is valid until the next call.
+func (b *blockReader) text(off uint64) ([]byte, error) {
+	data, err := b.from(off)
+	if err != nil {
+		return nil, err
+	}
+	if end := bytes.IndexByte(data, 0); end >= 0 {
+		return data[:min(end, maxSymbolName)], nil
+	}
+	if len(data) >= maxSymbolName || off+uint64(len(data)) >= b.size {
+		return data[:min(len(data), maxSymbolName)], nil
+	}
+	joined := bytes.Clone(data)
+	rest, err := b.from(off + uint64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	joined = append(joined, rest[:min(len(rest), maxSymbolName)]...)
+	if end := bytes.IndexByte(joined, 0); end >= 0 {
+		joined = joined[:end]
+	}
+	return joined[:min(len(joined), maxSymbolName)], nil
+}
+
+// from returns what its block has from off on, nothing behind the end.
+func (b *blockReader) from(off uint64) ([]byte, error) {
+	if off >= b.size {
+		return nil, nil
+	}
+	number := off / blockSize
+	kept := &b.blocks[number%uint64(len(b.blocks))]
+	if kept.number != number+1 {
+		start := number * blockSize
+		n := min(blockSize, b.size-start)
+		if err := b.budget.Work(n); err != nil {
+			return nil, err
+		}
+		if kept.data == nil {
+			kept.data = make([]byte, min(blockSize, b.size))
+		}
+		kept.number, kept.data = 0, kept.data[:min(uint64(cap(kept.data)), n)]
+		got, err := b.r.ReadAt(kept.data, int64(start))
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		kept.number, kept.data = number+1, kept.data[:got]
+	}
+	return kept.data[min(off%blockSize, uint64(len(kept.data))):], nil
+}
