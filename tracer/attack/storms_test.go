@@ -88,10 +88,11 @@ func throwExceptions(s *scene) {
 
 // underLimits runs memtrace, or the target, under a small limit.
 func underLimits(s *scene) {
-	// Below some 100 MB of data the Go runtime ends before memtrace begins.
+	// With less than some 1.5 GB of addresses or 100 MB of data the Go runtime ends
+	// before memtrace begins.
 	limits := []string{
-		"-n 8", "-n 16", "-n 32", "-n 64", "-n 256", "-v 100000", "-v 400000", "-v 1000000", "-d 400000", "-l 0", "-l 64",
-		"-f 0", "-f 1", "-s 100", "-c 0", "-u 1", "-t 5",
+		"-n 8", "-n 16", "-n 32", "-n 64", "-n 256", "-v 3000000", "-d 1000000", "-l 0", "-l 64",
+		"-f 0", "-f 1", "-s 100", "-c 0", "-t 5",
 	}
 	for s.next() {
 		limit := pick(s.rng, limits...)
