@@ -65,7 +65,7 @@ test-attack: attack ## run each attack for some seconds
 ATTACK_TIME ?= 10m
 
 attack: setup-test ## attack memtrace and what it traces for ATTACK_TIME, and print what held
-	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -tags attack -timeout 60m -run '^TestAttack$$' -v ./tracer/attack \
+	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -tags attack -timeout 60m -parallel 4 -run '^TestAttack$$' -v ./tracer/attack \
 		-args -attack.time $(ATTACK_TIME) $(if $(ATTACK_SEED),-attack.seed $(ATTACK_SEED))
 
 # Each target gets this long, and a processor.
