@@ -207,7 +207,13 @@ func (t *Tracer) attach(p *process) error {
 			return err
 		}
 		p.links = append(p.links, attached...)
-		if o == p.target.Allocator() && len(missing) > 0 && len(missing) == len(p.reach.places[o]) {
+		unreached := len(missing) > 0 && len(missing) == len(p.reach.places[o])
+		// Of a file that is there beside others, and of which no function is mapped, none
+		// can be called.
+		if len(p.target.Objects) > 1 && !slices.ContainsFunc(missing, func(l target.Place) bool { return l.Addr != 0 }) {
+			unreached = false
+		}
+		if o == p.target.Allocator() && unreached {
 			return &unreachedError{
 				fmt.Sprintf("process %d (%s)", p.target.PID, p.target.Command), describeLacks(missing, otherFile),
 			}
