@@ -24,7 +24,7 @@ type boundedRun struct {
 	cmd    *exec.Cmd
 	stdout bytes.Buffer
 	stderr bytes.Buffer
-	peak   chan uint64
+	peak   <-chan uint64
 }
 
 // startBounded runs memtrace's program until its probes are live.
@@ -32,26 +32,14 @@ func startBounded(t *testing.T, args ...string) *boundedRun {
 	t.Helper()
 	dir := t.TempDir()
 	ready := filepath.Join(dir, "ready")
-	r := &boundedRun{t: t, peak: make(chan uint64, 1)}
+	r := &boundedRun{t: t}
 	r.cmd = exec.Command(buildMemtrace(t, dir), append(args, "--ready-file", ready)...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.cmd.Process.Kill() })
-	go func() {
-		// It never falls, so that the last look has the most.
-		var most uint64
-		for {
-			now := highWater(r.cmd.Process.Pid)
-			if now == 0 {
-				r.peak <- most
-				return
-			}
-			most = now
-			time.Sleep(2 * time.Millisecond)
-		}
-	}()
+	r.peak = watchPeak(r.cmd.Process.Pid)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(ready); err == nil {
 			return r
@@ -60,6 +48,27 @@ func startBounded(t *testing.T, args ...string) *boundedRun {
 			t.Fatalf("memtrace is not ready: %s", r.stderr.String())
 		}
 	}
+}
+
+// watchPeak watches how much memory a program takes, and sends the most in bytes when it
+// has ended. What wait(2) tells is of the process that started it, too, where that had
+// more.
+func watchPeak(pid int) <-chan uint64 {
+	peak := make(chan uint64, 1)
+	go func() {
+		// It never falls, so that the last look has the most.
+		var most uint64
+		for {
+			now := highWater(pid)
+			if now == 0 {
+				peak <- most
+				return
+			}
+			most = now
+			time.Sleep(2 * time.Millisecond)
+		}
+	}()
+	return peak
 }
 
 // highWater returns the most bytes that a process has had in memory, 0 if it is gone.
