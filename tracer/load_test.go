@@ -14,21 +14,40 @@ import (
 // bpf/state.h): the kernel would crash.
 func TestUprobesKeepTheKernelStack(t *testing.T) {
 	testprog.NeedRoot(t)
-	k, err := checkKernel()
-	if err != nil {
-		t.Fatal(err)
+	for _, sessions := range []bool{false, true} {
+		cfg := Config{PIDs: []int{1}, separateReturns: !sessions}.withDefaults()
+		k, err := featuresFor(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k.sessions != sessions {
+			continue // this kernel has none
+		}
+		p, err := load(cfg, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checked := 0
+		for _, group := range []any{p.objs.allocPrograms, p.objs.enterPrograms, p.objs.sessionProgram} {
+			checked += checkStacks(t, reflect.ValueOf(group))
+		}
+		if want := map[bool]int{false: 9, true: 6}[sessions]; checked != want {
+			t.Errorf("%d programs checked, want %d (sessions: %v)", checked, want, sessions)
+		}
+		if err := p.objs.Close(); err != nil {
+			t.Error(err)
+		}
 	}
-	p, err := load(Config{PIDs: []int{1}}.withDefaults(), k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.objs.Close()
+}
+
+// checkStacks fails the test for programs of a group that run on a stack of their CPU, and
+// returns how many there are.
+func checkStacks(t *testing.T, group reflect.Value) (checked int) {
+	t.Helper()
 	// add %gs:this_cpu_off, %r9 is how the compiler for x86-64 finds the stack.
 	private := []byte{0x65, 0x4c, 0x03, 0x0c, 0x25}
-	checked := 0
-	all := reflect.ValueOf(p.objs.allocPrograms)
-	for i := range all.NumField() {
-		prog, _ := all.Field(i).Interface().(*ebpf.Program)
+	for i := range group.NumField() {
+		prog, _ := group.Field(i).Interface().(*ebpf.Program)
 		if prog == nil || prog.Type() != ebpf.Kprobe {
 			continue
 		}
@@ -45,7 +64,5 @@ func TestUprobesKeepTheKernelStack(t *testing.T) {
 			t.Errorf("%s runs on a stack of its CPU", info.Name)
 		}
 	}
-	if checked < 7 {
-		t.Errorf("%d programs checked", checked)
-	}
+	return checked
 }
