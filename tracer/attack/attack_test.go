@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,7 @@ func TestAttack(t *testing.T) {
 type camp struct {
 	dir      string // of the programs
 	memtrace string
+	libc     string // a folder with a libc of its own
 	before   ownState
 	results
 }
@@ -96,6 +98,17 @@ func newCamp(t *testing.T) *camp {
 	cmd := exec.Command("go", "build", "-o", c.memtrace, "memtrace/cmd/memtrace")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build memtrace: %v\n%s", err, out)
+	}
+	c.libc = filepath.Join(c.dir, "libc")
+	libc, err := exec.Command("gcc", "-print-file-name=libc.so.6").Output()
+	if err == nil {
+		err = os.Mkdir(c.libc, 0o755)
+	}
+	if err == nil {
+		err = exec.Command("cp", strings.TrimSpace(string(libc)), c.libc).Run()
+	}
+	if err != nil {
+		t.Fatalf("copy libc: %v", err)
 	}
 	// Programs read by others than root have to be reachable.
 	if err := os.Chmod(c.dir, 0o755); err != nil {

@@ -22,8 +22,13 @@ const (
 func storm(mode string, want int) func(*scene) {
 	return func(s *scene) {
 		for s.next() {
-			s.storm(want, exec.Command(filepath.Join(s.camp.dir, "storm"), mode, s.stormTime(),
-				filepath.Join(s.camp.dir, "plugin.so")))
+			cmd := exec.Command(filepath.Join(s.camp.dir, "storm"), mode, s.stormTime(), filepath.Join(s.camp.dir, "plugin.so"))
+			if mode == "signals-above" {
+				// The other attacks' return probes in the same libc would end it: the kernel
+				// has them on the calls of every process that has one probe there.
+				cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+s.camp.libc)
+			}
+			s.storm(want, cmd)
 		}
 	}
 }
