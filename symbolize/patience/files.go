@@ -135,15 +135,21 @@ func (c *child) ask(q *question, limit time.Duration) (reply, error) {
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	select {
-	case r, ok := <-c.replies:
-		if !ok {
-			return reply{}, fmt.Errorf("ask the child: %w", io.ErrUnexpectedEOF)
+	for range mostLimits {
+		select {
+		case r, ok := <-c.replies:
+			if !ok {
+				return reply{}, fmt.Errorf("ask the child: %w", io.ErrUnexpectedEOF)
+			}
+			return r, nil
+		case <-timer.C:
 		}
-		return r, nil
-	case <-timer.C:
-		return reply{}, errHangs
+		if hangs(c.cmd.Process.Pid) {
+			break
+		}
+		timer.Reset(limit)
 	}
+	return reply{}, errHangs
 }
 
 // leave has a child end as soon as it can.
