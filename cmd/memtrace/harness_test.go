@@ -40,11 +40,15 @@ func startMemtrace(t testing.TB, args ...string) *traceRun {
 	return waitReady(launchMemtrace(t, args...), ready)
 }
 
+// patience is how long to wait for what has to come. An emulated machine whose processors
+// are taken by the program that is traced needs more than a minute.
+const patience = 6 * time.Minute
+
 // waitReady waits until the ready file is there: every probe is live.
 func waitReady(r *traceRun, ready string) *traceRun {
 	t := r.t
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(ready); err == nil {
 			return r
 		}
@@ -85,7 +89,7 @@ func (r *traceRun) wait() exitCode {
 	select {
 	case code := <-r.done:
 		return code
-	case <-time.After(3 * time.Minute):
+	case <-time.After(patience):
 		r.t.Fatalf("memtrace does not end: %s", r.stderr.String())
 		panic("unreachable")
 	}
