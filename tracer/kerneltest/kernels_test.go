@@ -21,7 +21,7 @@ import (
 const (
 	corePackage = "memtrace/cmd/memtrace"
 	coreTests   = "^TestCore"
-	coreTimeout = 20 * time.Minute
+	coreTimeout = 30 * time.Minute
 
 	guestPrograms = "/testdata/bin"
 	guestCoreDir  = "/src/cmd/memtrace"
