@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/procmaps"
+
+	"memtrace/tracer/testprog"
 )
 
 // What is known by asking for what has changed is what a listing of everything says.
@@ -30,7 +32,7 @@ func TestCodeMapByRanges(t *testing.T) {
 	}
 	defer code.Close()
 	if code.query == nil {
-		t.Skip("this kernel does not tell of single mappings")
+		testprog.Missing(t, "this kernel does not tell of single mappings")
 	}
 	random := rand.New(rand.NewPCG(7, 11))
 	for step := range 3000 {
