@@ -14,14 +14,19 @@ import (
 func TestCheckOfEndedProcess(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "churn")
-	tr := traceWhile(t, Config{MaxOverhead: 0.05}, p, func() {
+	var before int
+	tr := traceDuring(t, Config{MaxOverhead: 0.05}, p, func(tr *Tracer) {
 		p.Say("go")
-		time.Sleep(3 * time.Second)
+		for deadline := time.Now().Add(time.Minute); before == 0; before = candidates(tr, p) {
+			if time.Now().After(deadline) {
+				t.Fatal("no candidates")
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
 	})
-	candidates := tr.procs[uint32(p.PID())].sample
-	before := candidates.Len()
+	before = candidates(tr, p)
 	if before == 0 {
-		t.Fatal("no candidates")
+		t.Fatal("no candidates are left at the end")
 	}
 	if err := unix.Kill(p.PID(), unix.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -35,9 +40,16 @@ func TestCheckOfEndedProcess(t *testing.T) {
 	defer c.close()
 	for range 2 {
 		c.check(tr, true)
-		if after := candidates.Len(); after != before {
+		if after := candidates(tr, p); after != before {
 			t.Fatalf("%d candidates of %d are left", after, before)
 		}
 		p.Kill() // reaps it
 	}
+}
+
+// candidates counts the blocks of the process that may be leaks.
+func candidates(tr *Tracer, p *testprog.Program) int {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return tr.procs[uint32(p.PID())].sample.Len()
 }

@@ -21,6 +21,12 @@ func trace(t *testing.T, cfg Config, p *testprog.Program) (tr *Tracer, ledger te
 // stopped.
 func traceWhile(t testing.TB, cfg Config, p *testprog.Program, happens func()) *Tracer {
 	t.Helper()
+	return traceDuring(t, cfg, p, func(*Tracer) { happens() })
+}
+
+// traceDuring is traceWhile for what has to look at the trace.
+func traceDuring(t testing.TB, cfg Config, p *testprog.Program, happens func(*Tracer)) *Tracer {
+	t.Helper()
 	cfg.PIDs = []int{p.PID()}
 	tr, err := Open(context.Background(), cfg)
 	if err != nil {
@@ -30,7 +36,7 @@ func traceWhile(t testing.TB, cfg Config, p *testprog.Program, happens func()) *
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- tr.Run(ctx) }()
-	happens()
+	happens(tr)
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
