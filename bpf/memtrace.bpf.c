@@ -32,6 +32,7 @@
 #include "memo.h"
 #include "stack.h"
 #include "chunk.h"
+#include "standing.h"
 #include "malloc.h"
 #include "vm.h"
 #include "calls.h"

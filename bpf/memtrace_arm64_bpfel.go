@@ -138,7 +138,8 @@ type MemtraceThread struct {
 	HeapsVersion uint32
 	Nested       uint32
 	Autodisarm   uint32
-	Pad          uint32
+	AllocVersion uint32
+	Alloc        uint64
 	BrkStart     uint64
 	BrkEnd       uint64
 	HeapStart    uint64

@@ -145,7 +145,8 @@ struct thread {
 	__u32 heaps_version; /* of the four below */
 	__u32 nested; /* calls that came while this one was in flight */
 	__u32 autodisarm; /* has, or had, a signal stack with SS_AUTODISARM */
-	__u32 pad;
+	__u32 alloc_version; /* slots_version when alloc was noted */
+	__u64 alloc; /* address of a function of ROLE_ALLOC, 0 while none is known */
 	__u64 brk_start, brk_end; /* the process's brk heap */
 	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
