@@ -51,5 +51,9 @@ func TestCheckOfEndedProcess(t *testing.T) {
 func candidates(tr *Tracer, p *testprog.Program) int {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	return tr.procs[uint32(p.PID())].sample.Len()
+	set := tr.procs[uint32(p.PID())].sample
+	if set == nil { // no window so far
+		return 0
+	}
+	return set.Len()
 }

@@ -88,13 +88,13 @@ func decodeSymbol(raw []byte) elf.Symbol {
 	}
 }
 
-// blockReader reads a section by blocks, the last of which it keeps: names mostly stand
-// in the order of their symbols.
+// blockReader reads a section by blocks and keeps the last 16 MiB of them: the names of
+// dynamic symbols, which are in no order, take less in most files.
 type blockReader struct {
 	r      io.ReaderAt
 	size   uint64
 	budget *Budget
-	blocks [64]block
+	blocks [256]block
 }
 
 type block struct {
