@@ -112,7 +112,7 @@ ENTER(posix_memalign, ROLE_POSIX_MEMALIGN)
  * operator new(size), with an alignment behind it or not, that throws where there is no
  * memory. No exception passes a function with a return probe: the unwinder does not know
  * the address that it then seems to return to, and the program ends. So there are probes
- * on its return instructions instead, which run leave_alloc.
+ * on its return instructions instead, which run leave_alloc or call_alloc.
  */
 SEC("uprobe/new")
 int enter_new(struct pt_regs *ctx)
@@ -269,10 +269,8 @@ int leave_alloc_fp(struct pt_regs *ctx)
  * seen longer than its return: of the two at one place either may come first.
  */
 static __always_inline bool wants_return(struct pt_regs *ctx, const struct task_struct *task,
-					 __u64 id, struct thread *t)
+					 __u64 id, struct thread *t, __u64 role)
 {
-	__u64 role = bpf_get_attach_cookie(ctx);
-
 	if (!(live & LIVE_ALLOCS))
 		return false;
 	if (!t)
@@ -299,14 +297,19 @@ static __always_inline int call_or_return(struct pt_regs *ctx, bool tables)
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 id = (__u64)task->tgid << 32 | (__u32)task->pid;
 	struct thread *t = bpf_map_lookup_elem(&threads, &id);
+	__u64 role, ip = INSTRUCTION(ctx);
 
-	if (t && t->alloc == INSTRUCTION(ctx) && t->alloc_version == slots_version) {
+	if (t && t->alloc == ip && t->alloc_version == slots_version) {
 		note_autodisarm(t, task);
 		return !(live & LIVE_ALLOCS && begin_role(ctx, t, ROLE_ALLOC));
 	}
-	if (bpf_get_func_ip(ctx) != INSTRUCTION(ctx))
-		return leave(ctx, id, t, tables);
-	return !wants_return(ctx, task, id, t);
+	if (bpf_get_func_ip(ctx) == ip) {
+		role = bpf_get_attach_cookie(ctx);
+		if (role != ROLE_NEW_RETURN)
+			return !wants_return(ctx, task, id, t, role);
+	}
+	leave(ctx, id, t, tables);
+	return 1; /* of a return nobody asks for this */
 }
 
 SEC("uprobe.session/alloc")

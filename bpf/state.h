@@ -73,6 +73,8 @@ enum role {
 	ROLE_REALLOC,
 	ROLE_MEMALIGN,
 	ROLE_POSIX_MEMALIGN,
+	ROLE_NEW,
+	ROLE_NEW_RETURN, /* a place where such a function returns */
 };
 
 enum function {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -85,7 +86,9 @@ func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object, set 
 		err = errors.Join(entry(target.Free), entry(target.Realloc))
 	}
 	if set&birthProbes != 0 && err == nil {
-		err = errors.Join(entry(target.NewReturn), a.attachCalls(p, offsets, k.sessions), entry(target.New))
+		err = errors.Join(
+			a.attachNewReturns(p, offsets[target.NewReturn], k.sessions),
+			a.attachCalls(p, offsets, k.sessions), entry(target.New))
 	}
 	if err != nil {
 		return a.links, explainAttach(err, pid, o)
@@ -112,6 +115,15 @@ func (a *uprobes) attachCalls(p *programs, offsets [][]uint64, sessions bool) er
 		}
 	}
 	return err
+}
+
+// attachNewReturns attaches what sees the operators return that throw, by their return
+// instructions. A session is no session there: nothing returns to such a place.
+func (a *uprobes) attachNewReturns(p *programs, offsets []uint64, sessions bool) error {
+	if !sessions {
+		return a.attach(p.objs.LeaveAlloc, offsets, false)
+	}
+	return a.attachSession(p.objs.CallAlloc, offsets, slices.Repeat([]uint64{uint64(target.NewReturn)}, len(offsets)))
 }
 
 // uprobes attaches programs to places in one file for one process.

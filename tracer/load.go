@@ -27,7 +27,7 @@ const (
 // for are nil.
 type objects struct {
 	allocPrograms
-	enterPrograms
+	separatePrograms
 	sessionProgram
 	kernelPrograms
 	growthPrograms
@@ -40,17 +40,17 @@ type allocPrograms struct {
 	EnterRealloc *ebpf.Program `ebpf:"enter_realloc"`
 	EnterNew     *ebpf.Program `ebpf:"enter_new"`
 	EnterFree    *ebpf.Program `ebpf:"enter_free"`
-	LeaveAlloc   *ebpf.Program `ebpf:"leave_alloc"`
 	Anchor       *ebpf.Program `ebpf:"anchor"`
 }
 
-// enterPrograms go on the entries of allocation functions. Where the kernel allows,
-// sessionProgram takes their place.
-type enterPrograms struct {
+// separatePrograms go on either the entries or the returns of allocation functions. Where
+// the kernel allows, sessionProgram takes their place.
+type separatePrograms struct {
 	EnterAlloc         *ebpf.Program `ebpf:"enter_alloc"`
 	EnterCalloc        *ebpf.Program `ebpf:"enter_calloc"`
 	EnterMemalign      *ebpf.Program `ebpf:"enter_memalign"`
 	EnterPosixMemalign *ebpf.Program `ebpf:"enter_posix_memalign"`
+	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
 }
 
 // sessionProgram goes on entry and return alike (bpf/malloc.h, call_alloc).
@@ -121,7 +121,7 @@ func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) 
 		if k.sessions {
 			groups = append(groups, &o.sessionProgram)
 		} else {
-			groups = append(groups, &o.enterPrograms)
+			groups = append(groups, &o.separatePrograms)
 		}
 	}
 	switch {
@@ -276,7 +276,6 @@ func load(cfg Config, k kernelFeatures) (*programs, error) {
 		target.Memalign:      p.objs.EnterMemalign,
 		target.PosixMemalign: p.objs.EnterPosixMemalign,
 		target.New:           p.objs.EnterNew,
-		target.NewReturn:     p.objs.LeaveAlloc,
 		target.Free:          p.objs.EnterFree,
 	}
 	return p, nil

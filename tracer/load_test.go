@@ -28,10 +28,10 @@ func TestUprobesKeepTheKernelStack(t *testing.T) {
 			t.Fatal(err)
 		}
 		checked := 0
-		for _, group := range []any{p.objs.allocPrograms, p.objs.enterPrograms, p.objs.sessionProgram} {
+		for _, group := range []any{p.objs.allocPrograms, p.objs.separatePrograms, p.objs.sessionProgram} {
 			checked += checkStacks(t, reflect.ValueOf(group))
 		}
-		if want := map[bool]int{false: 9, true: 6}[sessions]; checked != want {
+		if want := map[bool]int{false: 9, true: 5}[sessions]; checked != want {
 			t.Errorf("%d programs checked, want %d (sessions: %v)", checked, want, sessions)
 		}
 		if err := p.objs.Close(); err != nil {

@@ -23,7 +23,7 @@
 static int autodisarm;
 static char *area;
 static atomic_long handled, kept, rounds;
-static atomic_int stop;
+static atomic_int ready, stop;
 
 static void handler(int signal)
 {
@@ -44,6 +44,10 @@ static void *work(void *unused)
 	(void)unused;
 	if (sigaltstack(&alternate, NULL))
 		abort();
+	/* From now on the thread's cache has what the handler asks for. Without, the handler
+	 * would wait for the lock that the interrupted malloc holds. */
+	free(malloc(24));
+	ready = 1;
 	while (!stop) {
 		void *block = site_thread();
 
@@ -73,6 +77,8 @@ int main(int argc, char **argv)
 	if (!fgets(line, sizeof(line), stdin))
 		return 1;
 	pthread_create(&thread, &attr, work, NULL);
+	while (!ready)
+		usleep(50);
 	for (int i = 0; i < 20000; i++) {
 		pthread_kill(thread, SIGUSR2);
 		usleep(50);
