@@ -107,7 +107,7 @@ func (s *scene) traceNames(p *target, library string) {
 
 // regions looks at the process without tracing it.
 func (s *scene) regions(pid string) {
-	cmd := exec.Command(s.memtrace, "regions", "-p", pid)
+	cmd := exec.Command(s.memtrace, "regions", "-p", pid, "1", "1")
 	var out, messages bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &messages
 	if err := cmd.Run(); err != nil {

@@ -5,6 +5,7 @@ package attack
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"syscall"
@@ -57,6 +58,14 @@ func (s *scene) startOther(cmd *exec.Cmd) (wait func()) {
 		close(done)
 	}()
 	return func() {
+		select {
+		case <-done:
+			return
+		case <-time.After(patience / 3):
+			// A debugger may wait for a breakpoint that is at the same place as a probe.
+			s.count("interrupted", 1)
+			_ = cmd.Process.Signal(os.Interrupt)
+		}
 		select {
 		case <-done:
 		case <-time.After(patience):

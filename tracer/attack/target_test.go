@@ -5,10 +5,12 @@ package attack
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -113,8 +115,21 @@ func (p *target) end() string {
 	case <-p.done:
 		return fmt.Sprintf("%v %s", p.cmd.ProcessState, strings.TrimSpace(p.stderr.String()))
 	case <-time.After(time.Second):
-		return "it runs"
+		return "it runs:\n" + p.where()
 	}
+}
+
+// where tells what the program's threads are doing.
+func (p *target) where() string {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "gdb", "-nx", "-batch", "-p", strconv.Itoa(p.pid()),
+		"-ex", "info registers rip rsp", "-ex", "thread apply all bt 20", "-ex", "info proc mappings").CombinedOutput()
+	if err != nil {
+		return err.Error()
+	}
+	const most = 6000
+	return string(out[:min(len(out), most)])
 }
 
 func (p *target) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) } // it may have ended

@@ -307,15 +307,16 @@ FRAME void deeper(int n)
 }
 
 // jump_storm leaves malloc by siglongjmp, and then leaks where the stack is deeper. It
-// has one thread, since a lock of malloc's would stay held. A jump can leave a mapping
-// behind: there are fewer jumps than a process may have mappings, since malloc takes locks
-// when it can map nothing more.
+// has one thread, since a lock of malloc's would stay held. One is taken by the thread's
+// first call, and by those that can map nothing more: a jump can leave a mapping behind, so
+// there are fewer jumps than a process may have mappings.
 static void jump_storm(void)
 {
     struct sigaction sa = {.sa_handler = jump, .sa_flags = SA_NODEFER};
     volatile int jumps = 0;
 
     mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    free(malloc(48));
     sigaction(SIGALRM, &sa, NULL);
     while (more() && jumps++ < 30000) {
         volatile int i;
