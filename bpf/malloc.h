@@ -25,7 +25,7 @@ static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 f
 		COUNT(lost_alloc, 1);
 		return false;
 	case OUTERMOST:
-		count_stale(t, sp);
+		put_aside(t, sp);
 	}
 	look_for_signal_stack(t, sp);
 	t->generation = generation;
@@ -204,7 +204,7 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 	__u64 ip = INSTRUCTION(ctx), sp = STACK_POINTER(ctx);
 	__u8 kind;
 
-	if (!t || !in_flight(t))
+	if (!t || (!in_flight(t) && !take_back(t, sp)))
 		return 0;
 	if (t->function == FN_NEW) {
 		/* About to return. */

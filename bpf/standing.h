@@ -91,17 +91,61 @@ static __always_inline enum standing standing(const struct thread *t, __u64 sp)
 	return t->autodisarm && return_known(t) && !many ? ELSEWHERE : OUTERMOST;
 }
 
-/* A call was in flight and will not return: what it and calls within it allocated is not
- * known. One of operator new has thrown. */
-static __always_inline void count_stale(const struct thread *t, __u64 sp)
+/* Counts, so many times, a call that was in flight and will not return: what it and calls
+ * within it allocated is not known. One of operator new has thrown. */
+static __always_inline void count_stale(__u32 function, __u32 nested, __u64 times)
 {
+	if (function != FN_NEW)
+		COUNT(stale, times);
+	/* Before it throws it allocates, too. */
+	if (function != FN_NEW || nested >= MOST_NESTED)
+		COUNT(lost_alloc, nested * times);
+}
+
+/*
+ * The call in flight seems gone. It is remembered all the same: a signal can come when it is
+ * on the kernel's trampoline, where return_pending() cannot tell, and then it does return.
+ */
+static __always_inline void put_aside(struct thread *t, __u64 sp)
+{
+	struct aside *a = &t->aside;
+
+	/* What was put aside lower on the stack cannot return any more. */
+	if (a->sp <= sp)
+		a->sp = 0;
 	if (!in_flight(t) || sp == t->sp)
 		return;
-	if (t->function != FN_NEW)
-		COUNT(stale, 1);
-	/* Before it throws it allocates, too. */
-	if (t->function != FN_NEW || t->nested >= MOST_NESTED)
-		COUNT(lost_alloc, t->nested);
+	count_stale(t->function, t->nested, 1);
+	if (sp > t->sp || t->function == FN_NEW)
+		return;
+	a->sp = t->sp;
+	a->size = t->size;
+	a->old = t->old;
+	a->out = t->out;
+	a->function = t->function;
+	a->spilled = t->spilled;
+	a->generation = t->generation;
+	a->nested = t->nested;
+}
+
+/* Whether a return, where the stack pointer is sp, is that of the call that was put aside:
+ * that is in flight again then. */
+static __always_inline bool take_back(struct thread *t, __u64 sp)
+{
+	struct aside *a = &t->aside;
+
+	if (in_flight(t) || !a->sp || a->generation != generation || sp != a->sp + CALL_PUSHES)
+		return false;
+	t->sp = a->sp;
+	t->size = a->size;
+	t->old = a->old;
+	t->out = a->out;
+	t->function = a->function;
+	t->spilled = a->spilled;
+	t->generation = a->generation;
+	a->sp = 0;
+	count_stale(a->function, a->nested, -1);
+	return true;
 }
 
 /* Without sessions nothing keeps the kernel from what ELSEWHERE is about. */

@@ -120,6 +120,16 @@ struct bounds {
 	__u32 low, high;
 };
 
+/* A call that seemed gone, see put_aside. */
+struct aside {
+	__u64 sp; /* 0: there is none */
+	__u64 size, old, out;
+	__u32 function;
+	__u32 spilled;
+	__u32 generation;
+	__u32 nested;
+};
+
 /*
  * One thread's outermost allocation call in flight, and its scratch space.
  * Scratch is the thread's own because uprobe programs can be preempted by one
@@ -148,6 +158,7 @@ struct thread {
 	__u32 nested; /* calls that came while this one was in flight */
 	__u32 autodisarm; /* has, or had, a signal stack with SS_AUTODISARM */
 	__u32 alloc_version; /* slots_version when alloc was noted */
+	struct aside aside;
 	__u64 alloc; /* address of a function of ROLE_ALLOC, 0 while none is known */
 	__u64 brk_start, brk_end; /* the process's brk heap */
 	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */
