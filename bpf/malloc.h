@@ -326,7 +326,7 @@ int call_alloc_fp(struct pt_regs *ctx)
 	return call_or_return(ctx, false);
 }
 
-/* For a probe that does nothing but be there: tracer/anchor.go. */
+/* For a probe that does nothing but be there: tracer/probe/anchor.go. */
 SEC("uprobe/anchor")
 int anchor(struct pt_regs *ctx)
 {

@@ -25,13 +25,13 @@ func TestAnchorIsLowest(t *testing.T) {
 		}
 	}()
 	traced := tr.procs[uint32(p.PID())]
-	held, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", traced.anchor.fd))
+	held, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", traced.anchor.FD()))
 	if err != nil || !strings.Contains(held, "bpf") || len(traced.links) == 0 {
 		t.Fatalf("the anchor holds %s, %v; %d other probes", held, err, len(traced.links))
 	}
 	for _, l := range traced.links {
-		if fd := l.(interface{ FD() int }).FD(); fd < traced.anchor.fd {
-			t.Errorf("descriptor %d of a probe is closed after %d, the anchor's", fd, traced.anchor.fd)
+		if fd := l.(interface{ FD() int }).FD(); fd < traced.anchor.FD() {
+			t.Errorf("descriptor %d of a probe is closed after %d, the anchor's", fd, traced.anchor.FD())
 		}
 	}
 }

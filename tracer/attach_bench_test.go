@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"memtrace/tracer/probe"
 	"memtrace/tracer/target"
 	"memtrace/tracer/testprog"
 )
@@ -13,15 +14,16 @@ import (
 func BenchmarkWindow(b *testing.B) {
 	testprog.NeedRoot(b)
 	p := testprog.Start(b, "churn")
-	k, err := checkKernel()
+	options := Config{}.withDefaults().probeOptions()
+	features, err := probe.FindFeatures(options)
 	if err != nil {
 		b.Fatal(err)
 	}
-	progs, err := load(Config{}.withDefaults(), k)
+	probes, err := probe.Load(features, options, new(probe.Attached))
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer progs.objs.Close()
+	defer probes.Close()
 	found, err := target.Find(p.PID())
 	if err != nil {
 		b.Fatal(err)
@@ -32,9 +34,9 @@ func BenchmarkWindow(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		before, start := ownTime(), time.Now()
-		var all links
+		var all probe.Links
 		for _, o := range found.Objects {
-			l, err := attachObject(progs, k, p.PID(), o, allProbes)
+			l, err := probes.Attach(p.PID(), o, probe.Whole)
 			if err != nil {
 				b.Fatal(err)
 			}

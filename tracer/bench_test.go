@@ -6,41 +6,17 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 
+	"memtrace/tracer/probe"
 	"memtrace/tracer/target"
 	"memtrace/tracer/testprog"
 )
-
-// emptyPrograms do nothing at the places where memtrace's go: what is left is
-// the cost of the traps.
-func emptyPrograms(t testing.TB, k kernelFeatures) *programs {
-	t.Helper()
-	spec := &ebpf.ProgramSpec{
-		Type:         ebpf.Kprobe,
-		License:      "GPL",
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
-	}
-	if k.uprobeMulti {
-		spec.AttachType = ebpf.AttachTraceUprobeMulti
-	}
-	prog, err := ebpf.NewProgram(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { prog.Close() })
-	p := new(programs)
-	for role := range p.enter {
-		p.enter[role] = prog
-	}
-	p.objs.LeaveAlloc = prog
-	return p
-}
 
 // attacher puts probes on a process, or none.
 type attacher func(pid int) (detach func())
@@ -84,7 +60,12 @@ func pairTime(b *testing.B, depth, threads int, attach attacher) float64 {
 
 func attachEmpty(b *testing.B) attacher {
 	return func(pid int) func() {
-		k, err := checkKernel()
+		cfg := Config{}.withDefaults()
+		features, err := probe.FindFeatures(cfg.probeOptions())
+		if err != nil {
+			b.Fatal(err)
+		}
+		idle, err := probe.Idle(features)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -92,14 +73,17 @@ func attachEmpty(b *testing.B) attacher {
 		if err != nil {
 			b.Fatal(err)
 		}
-		k.sessions = false // the cost of the usual probes is what others are compared with
-		t := &Tracer{cfg: Config{}.withDefaults(), progs: emptyPrograms(b, k), kernel: k}
-		p := &process{target: found, pidfd: -1}
-		if err := t.attach(p); err != nil {
-			b.Fatal(err)
+		var attached probe.Links
+		for _, o := range found.Objects {
+			links, err := idle.Attach(pid, o, probe.Whole)
+			if err != nil {
+				b.Fatal(err)
+			}
+			attached = append(attached, links...)
 		}
 		return func() {
-			p.links.Close()
+			_ = attached.Close() // the end of the target may have come first
+			_ = idle.Close()
 			found.Close()
 		}
 	}
@@ -183,14 +167,11 @@ func BenchmarkWalk(b *testing.B) {
 	defer stats.Close()
 	perStack := func(depth int, framePointers bool) float64 {
 		p := testprog.Start(b, "busy", "--depth", strconv.Itoa(depth-busyFrames), "--seconds", "1")
-		tr := traceWhile(b, Config{framePointers: framePointers, separateReturns: true}, p, func() {
+		tr := traceWhile(b, Config{older: probe.Older{FramePointers: framePointers, SeparateReturns: true}}, p, func() {
 			p.Say("go")
 			p.Line()
 		})
-		s, err := tr.progs.objs.LeaveAlloc.Stats()
-		if err != nil {
-			b.Fatal(err)
-		}
+		s := returnStats(b)
 		// By frame pointers there is one less: libc has none.
 		if lengths(tr)[depth] == 0 && !framePointers {
 			b.Fatalf("no stack has %d frames: %v", depth, lengths(tr))
@@ -210,6 +191,28 @@ func BenchmarkWalk(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// returnStats are those of the youngest program at malloc's return.
+func returnStats(b *testing.B) *ebpf.ProgramStats {
+	b.Helper()
+	var stats *ebpf.ProgramStats
+	for id, err := ebpf.ProgramGetNextID(0); err == nil; id, err = ebpf.ProgramGetNextID(id) {
+		prog, err := ebpf.NewProgramFromID(id)
+		if err != nil {
+			continue // it is gone
+		}
+		if info, err := prog.Info(); err == nil && strings.HasPrefix(info.Name, "leave_alloc") {
+			if stats, err = prog.Stats(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		_ = prog.Close()
+	}
+	if stats == nil {
+		b.Fatal("no program at malloc's return")
+	}
+	return stats
 }
 
 // lengths counts the stacks by their frames.

@@ -3,6 +3,8 @@ package tracer
 import (
 	"math"
 	"time"
+
+	"memtrace/tracer/probe"
 )
 
 // Lengths of what a window is made of, and of the time between windows.
@@ -27,15 +29,10 @@ const (
 type budget struct {
 	max   float64       // 0.03 is three percent
 	stall time.Duration // the most that a window may delay a thread
-	cost  probeCosts
+	cost  probe.Costs
 	// forgone is time in which less was spent than might have been, and which is not
 	// to be made use of any more.
 	forgone time.Duration
-}
-
-// probeCosts is what probes cost the thread that meets them.
-type probeCosts struct {
-	alloc, free time.Duration
 }
 
 // phase is what was seen of a target in some time.
@@ -52,7 +49,7 @@ func (p *phase) threads() float64 { return max(p.busy, 1) }
 
 // stalled is for how long probes kept each working thread from its work.
 func (b *budget) stalled(p phase) time.Duration {
-	lost := float64(p.allocs)*float64(b.cost.alloc) + float64(p.frees)*float64(b.cost.free)
+	lost := float64(p.allocs)*float64(b.cost.Alloc) + float64(p.frees)*float64(b.cost.Free)
 	return min(time.Duration(lost/p.threads()), p.took)
 }
 
@@ -83,7 +80,7 @@ func (b *budget) exceeded(phases []phase, least time.Duration) (all phase, is bo
 // calls is how many pairs of calls use up what may be spent in so long, at one
 // thread.
 func (b *budget) calls(d time.Duration) uint64 {
-	return uint64(b.max*float64(d)/float64(b.cost.alloc+b.cost.free)) * 2
+	return uint64(b.max*float64(d)/float64(b.cost.Alloc+b.cost.Free)) * 2
 }
 
 // plan is the next window.

@@ -3,12 +3,14 @@ package tracer
 import (
 	"testing"
 	"time"
+
+	"memtrace/tracer/probe"
 )
 
 func testBudget() budget {
 	return budget{
 		max: 0.03, stall: 50 * time.Millisecond,
-		cost: probeCosts{alloc: 2500 * time.Nanosecond, free: 1000 * time.Nanosecond},
+		cost: probe.Costs{Alloc: 2500 * time.Nanosecond, Free: 1000 * time.Nanosecond},
 	}
 }
 

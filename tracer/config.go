@@ -1,6 +1,11 @@
 package tracer
 
-import "time"
+import (
+	"time"
+
+	"memtrace/tracer/probe"
+	"memtrace/tracer/target"
+)
 
 // Config says what to trace and how. The zero value of a field is its default.
 type Config struct {
@@ -45,17 +50,8 @@ type Config struct {
 	// slowReader makes the reader wait after each record, so that a test can
 	// make the ring overflow.
 	slowReader time.Duration
-	// singleUprobes attaches every uprobe by a perf event of its own, as on
-	// kernels before 6.6.
-	singleUprobes bool
-	// separateReturns has return probes beside those on entries, as before 6.13.
-	separateReturns bool
-	// framePointers walks stacks as kernels before 5.13 have to.
-	framePointers bool
-	// exitTracepoint sees the exit of system calls as kernels have to
-	// that allow no attaching to functions, entryTracepoint their entry as such
-	// kernels before 6.14 have to.
-	exitTracepoint, entryTracepoint bool
+	// older has things done as on older kernels.
+	older probe.Older
 	// stackMemory overrides how many bytes of MaxMemory are for stacks.
 	stackMemory uint64
 	// spills overrides the size of the map for frees that the ring cannot take.
@@ -101,4 +97,29 @@ func (c Config) withDefaults() Config {
 		c.Logf = func(string, ...any) {}
 	}
 	return c
+}
+
+// probeOptions are what of it concerns the kernel.
+func (c Config) probeOptions() probe.Options {
+	return probe.Options{
+		GrowthOnly: c.GrowthOnly,
+		StackDepth: c.StackDepth,
+		MinSize:    c.MinSize,
+		MaxSize:    c.MaxSize,
+		RingSize:   c.RingSize,
+		Spills:     c.spills,
+		Older:      c.older,
+		Logf:       c.Logf,
+	}
+}
+
+// RequirementError is returned where the kernel or the caller's privileges do
+// not allow tracing.
+type RequirementError = probe.RequirementError
+
+// logDenied says which files of a process may not be read, each once.
+func (c *Config) logDenied(t *target.Target) {
+	for _, path := range t.Denied() {
+		c.Logf("process %d: to read %s is not permitted; should an allocator be in it, its allocations are not traced", t.PID, path)
+	}
 }

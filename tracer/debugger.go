@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"memtrace/tracer/probe"
 	"memtrace/tracer/target"
 )
 
@@ -116,9 +117,9 @@ func (t *Tracer) meet(p *process, d debugger) {
 }
 
 // closeProbes takes probes away, or keeps them where a debugger may have found them.
-func (t *Tracer) closeProbes(l links) error {
+func (t *Tracer) closeProbes(l probe.Links) error {
 	if !t.debugged() {
-		return t.attached.close(l)
+		return t.attached.Close(l)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -132,7 +133,7 @@ func (t *Tracer) closeKept() error {
 	kept := t.kept
 	t.kept = nil
 	t.mu.Unlock()
-	return t.attached.close(kept)
+	return t.attached.Close(kept)
 }
 
 // outstay waits for debuggers to leave, for debuggerPatience at most.
@@ -163,7 +164,7 @@ func foreignBreakpoints(p *process) (names []string) {
 	if err != nil {
 		return nil
 	}
-	missing := notProbed(p.target.PID, places, allProbes)
+	missing := notProbed(p.target.PID, places, probe.Whole)
 	for _, place := range places {
 		absent := slices.ContainsFunc(missing, func(m target.Place) bool { return m.Addr == place.Addr })
 		if !absent && !slices.Contains(names, place.Probe.Name) {

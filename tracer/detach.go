@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"memtrace/symbolize/patience"
+	"memtrace/tracer/probe"
 )
 
 // The order of leaving: the gate is shut, then every probe goes, the anchors last, and only
@@ -15,7 +16,7 @@ func (t *Tracer) stop(r *ringReader) error {
 	if t.sampler != nil {
 		t.sampler.finish()
 	}
-	err := t.setLive(0)
+	err := t.probes.SetGate(probe.GateShut)
 	t.mu.Lock()
 	t.end = now()
 	t.mu.Unlock()
@@ -63,11 +64,11 @@ func (t *Tracer) detach() error {
 			}
 		}
 	})
-	err := t.attached.closeProbes()
+	err := t.attached.CloseProbes()
 	if t.waitGuard != nil {
 		t.beside("what the probes were last", patience.Limit, t.waitGuard)() // it may hold one
 	}
-	err = errors.Join(err, t.attached.closeAnchors())
+	err = errors.Join(err, t.attached.CloseAnchors())
 	refreshed()
 	t.beside("what was mapped late", patience.Limit, t.follower.wait)()
 	if t.waitMemory != nil {
@@ -108,8 +109,8 @@ func (t *Tracer) Close() error {
 	if t.reader != nil {
 		err = errors.Join(err, t.reader.Close())
 	}
-	if t.progs != nil {
-		err = errors.Join(err, t.progs.objs.Close())
+	if t.probes != nil {
+		err = errors.Join(err, t.probes.Close())
 	}
 	// To close a file may take an answer, too.
 	_, closeErr := patience.Do(patience.Limit, "a file", func() (struct{}, error) {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memtrace/tracer/probe"
 	"memtrace/tracer/target"
 )
 
@@ -227,7 +228,7 @@ func (f *follower) followModules(p *process, change *codeChange) {
 	f.t.attaching.Unlock()
 	_ = view.close() // it was only read
 	f.t.cfg.logDenied(p.target)
-	if err != nil && !processGone(p.target.PID) {
+	if err != nil && !target.Gone(p.target.PID) {
 		f.t.cfg.Logf("process %d: look for new allocators: %v", p.target.PID, err)
 	}
 	f.attach(p, found)
@@ -236,13 +237,13 @@ func (f *follower) followModules(p *process, change *codeChange) {
 // logCode tells why a process's mappings are not known. ESRCH is that of one that has
 // ended, or runs another program by now.
 func (f *follower) logCode(pid uint32, err error) {
-	if err != nil && !errors.Is(err, unix.ESRCH) && !processGone(int(pid)) {
+	if err != nil && !errors.Is(err, unix.ESRCH) && !target.Gone(int(pid)) {
 		f.t.cfg.Logf("process %d: look for new modules: %v", pid, err)
 	}
 }
 
 func (f *follower) loadTables(p *process) {
-	if err := f.t.loadTables(p); err != nil && !processGone(p.target.PID) {
+	if err := f.t.loadTables(p); err != nil && !target.Gone(p.target.PID) {
 		f.t.cfg.Logf("process %d: stacks through new modules may be cut short: %v", p.target.PID, err)
 	}
 }
@@ -254,7 +255,7 @@ func (f *follower) attach(p *process, objects []*target.Object) {
 		return // the next window has them
 	}
 	for _, o := range objects {
-		attached, lacks, err := f.t.attachReaching(p, o, allProbes)
+		attached, lacks, err := f.t.attachReaching(p, o, probe.Whole)
 		if err != nil {
 			if !errors.Is(err, target.ErrNoProcess) {
 				f.t.cfg.Logf("%v; its allocations are not traced", err)

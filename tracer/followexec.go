@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"memtrace/tracer/probe"
 	"memtrace/tracer/target"
 )
 
@@ -12,13 +13,13 @@ import (
 // program's libc is mapped again its probes are in place already.
 func (f *follower) followExec(pid uint32, kind execKind) {
 	p := f.t.procs[pid]
-	if err := p.symbols.Exec(); err != nil && !processGone(int(pid)) {
+	if err := p.symbols.Exec(); err != nil && !target.Gone(int(pid)) {
 		f.t.cfg.Logf("process %d runs another program: %v", pid, err)
 	}
 	f.logCode(pid, p.renewCode())
 	fresh, err := f.findAfterExec(p)
 	if err != nil {
-		if !errors.Is(err, errStopped) && !processGone(int(pid)) {
+		if !errors.Is(err, errStopped) && !target.Gone(int(pid)) {
 			f.t.cfg.Logf("process %d runs another program: %v", pid, err)
 		}
 		return
@@ -30,7 +31,7 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 		entry := f.t.dropAnchor(fresh)
 		// The old program's is taken away last, since that takes a while.
 		defer func() {
-			if err := p.anchor.hold(entry); err != nil {
+			if err := p.anchor.Hold(entry); err != nil {
 				f.t.cfg.Logf("process %d: %v", pid, err)
 			}
 		}()
@@ -59,7 +60,7 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	p.links = nil
 	p.probed.Store(false)
 	f.t.attaching.Unlock()
-	_ = f.t.attached.close(closing)
+	_ = f.t.attached.Close(closing)
 	f.attach(p, fresh.Objects)
 	// Frees may have gone unseen: what was born before now is not evidence.
 	f.t.mu.Lock()
@@ -108,7 +109,7 @@ func (f *follower) unprobed(p *process, objects []*target.Object) []*target.Obje
 		return nil // the next window has them
 	}
 	for _, o := range p.target.Objects {
-		if !slices.Contains(objects, o) && len(p.lacking(o, allProbes)) > 0 {
+		if !slices.Contains(objects, o) && len(p.lacking(o, probe.Whole)) > 0 {
 			objects = append(objects, o)
 		}
 	}

@@ -24,7 +24,7 @@ func newLedger(cfg Config) *vm.Ledger {
 
 // beginGrowth has a process watched for growth and its page faults.
 func (t *Tracer) beginGrowth(pid uint32, p *process) error {
-	if t.kernel.pageFaults {
+	if t.probes.PageFaults {
 		p.faults = &faultWatch{book: faults.New(0)}
 		p.faults.reset(int(pid))
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"memtrace/tracer/probe"
 	"memtrace/tracer/target"
 )
 
@@ -70,7 +71,7 @@ func (t *Tracer) lackingNow(p *process) (lacks []target.Place) {
 		return nil
 	}
 	for _, o := range p.target.Objects {
-		lacks = append(lacks, p.lacking(o, allProbes)...)
+		lacks = append(lacks, p.lacking(o, probe.Whole)...)
 	}
 	if !p.probed.Load() {
 		return nil // they were taken away meanwhile
@@ -89,9 +90,9 @@ func (t *Tracer) putBack(p *process, lacks []target.Place) (back moment, err err
 		}
 		offsets[l.Object] = append(offsets[l.Object], l.Probe.Offset)
 	}
-	var more links
+	var more probe.Links
 	for o, at := range offsets {
-		l, attachErr := probeWith(t.progs.objs.Anchor, t.kernel, p.target.PID, o.OpenPath(), at)
+		l, attachErr := t.probes.AttachIdle(p.target.PID, o.OpenPath(), at)
 		if attachErr != nil {
 			err = errors.Join(err, fmt.Errorf("probe %s: %w", o.Path, attachErr))
 		}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memtrace/tracer/probe"
 	"memtrace/tracer/testprog"
 )
 
@@ -22,7 +23,7 @@ import (
 func TestHarmSingleProbesNeedAdmin(t *testing.T) {
 	const variable = "MEMTRACE_TEST_TRACE"
 	if pid, err := strconv.Atoi(os.Getenv(variable)); err == nil {
-		tracer, err := Open(context.Background(), Config{PIDs: []int{pid}, singleUprobes: true})
+		tracer, err := Open(context.Background(), Config{PIDs: []int{pid}, older: probe.Older{SingleUprobes: true}})
 		if err != nil {
 			var missing *RequirementError
 			fmt.Printf("typed %v: %v\n", errors.As(err, &missing), err)

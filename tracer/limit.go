@@ -1,11 +1,8 @@
 package tracer
 
 import (
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/cilium/ebpf"
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/live"
@@ -127,12 +124,12 @@ func (r *ringReader) keepWithin(caughtUp bool) error {
 
 // forget makes the probes send stacks again. The caller holds the lock.
 func (r *ringReader) forget(ids map[event.StackID]struct{}) error {
-	if err := unsend(r.progs.objs.SentStacks, ids); err != nil {
+	if err := r.probes.Unsend(ids); err != nil {
 		return err
 	}
 	// After that, or else a walk that finds one of them sent would be remembered.
 	if r.tables != nil {
-		if err := r.tables.announce(); err != nil {
+		if err := r.tables.Announce(); err != nil {
 			return err
 		}
 	}
@@ -157,40 +154,6 @@ func (r *ringReader) finishForgetting(caughtUp bool) {
 	r.removeCounted(f.ids)
 	r.stacks = r.stacks.Without(f.ids)
 	r.forgetting = forgetting{}
-}
-
-// unsend deletes, of the map of stacks that were sent, those in ids.
-func unsend(sent *ebpf.Map, ids map[event.StackID]struct{}) error {
-	var cursor ebpf.MapBatchCursor
-	var found []uint64
-	keys, values := make([]uint64, 4096), make([]uint8, 4096)
-	for done := false; !done; {
-		n, err := sent.BatchLookup(&cursor, keys, values, nil)
-		switch {
-		case errors.Is(err, errNoSpace): // one bucket holds more than fits
-			keys, values = make([]uint64, 2*len(keys)), make([]uint8, 2*len(keys))
-			continue
-		case errors.Is(err, ebpf.ErrKeyNotExist):
-			done = true
-		case err != nil:
-			return fmt.Errorf("read which stacks were sent: %w", err)
-		}
-		for _, key := range keys[:n] {
-			if _, ok := ids[event.StackID(key)]; ok {
-				found = append(found, key)
-			}
-		}
-	}
-	for len(found) > 0 {
-		n, err := sent.BatchDelete(found, nil)
-		if errors.Is(err, ebpf.ErrKeyNotExist) {
-			n++ // it has fallen out meanwhile
-		} else if err != nil {
-			return fmt.Errorf("forget which stacks were sent: %w", err)
-		}
-		found = found[min(n, len(found)):]
-	}
-	return nil
 }
 
 // givenUp is how many stacks of a process were given up.

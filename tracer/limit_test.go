@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"memtrace/tracer/event"
+	"memtrace/tracer/probe"
 	"memtrace/tracer/testprog"
 )
 
@@ -71,7 +72,7 @@ func TestForgottenStackComesBack(t *testing.T) {
 	for name, framePointers := range map[string]bool{"tables": false, "frame pointers": true} {
 		t.Run(name, func(t *testing.T) {
 			p := testprog.Command(t, exec.Command(filepath.Join(dir, "ways")))
-			tr, err := Open(t.Context(), Config{PIDs: []int{p.PID()}, stackMemory: 600 << 10, framePointers: framePointers})
+			tr, err := Open(t.Context(), Config{PIDs: []int{p.PID()}, stackMemory: 600 << 10, older: probe.Older{FramePointers: framePointers}})
 			if err != nil {
 				t.Fatal(err)
 			}

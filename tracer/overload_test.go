@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"memtrace/tracer/probe"
 	"memtrace/tracer/testprog"
 )
 
@@ -160,7 +161,7 @@ func TestOverloadUnread(t *testing.T) {
 func TestOlderKernelsWays(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "ledger", "--calls", "100003", "--no-indirect")
-	tr, ledger := trace(t, Config{singleUprobes: true, framePointers: true}, p)
+	tr, ledger := trace(t, Config{older: probe.Older{SingleUprobes: true, FramePointers: true}}, p)
 	got, complete := sites(tr)
 	if !complete {
 		t.Errorf("incomplete: %+v", tr.counters)
@@ -169,25 +170,5 @@ func TestOlderKernelsWays(t *testing.T) {
 		if got[site] != held {
 			t.Errorf("%s: %+v are outstanding, the program holds %+v", site, got[site], held)
 		}
-	}
-}
-
-func TestReturnProbesKill(t *testing.T) {
-	for release, want := range map[string]bool{
-		"5.10.0-32-amd64": false, "6.10.14": false, "6.11.0-29-generic": true, "6.12.9": true,
-		"6.12.13": true, "6.12.14": false, "6.12.43+deb13-amd64": false, "6.13.2": true, "6.13.3": false,
-		"6.14.0": false, "7.2.13": false,
-	} {
-		if got := (kernelFeatures{version: parseRelease(release)}).returnProbesKill(); got != want {
-			t.Errorf("%s: %v, want %v", release, got, want)
-		}
-	}
-}
-
-// What is missing is named, with the remedy.
-func TestRequirementError(t *testing.T) {
-	err := &RequirementError{Needs: "CAP_SYS_ADMIN", Remedy: "run memtrace as root"}
-	if got, want := err.Error(), "needs CAP_SYS_ADMIN: run memtrace as root"; got != want {
-		t.Errorf("%q, want %q", got, want)
 	}
 }

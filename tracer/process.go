@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize"
+	"memtrace/tracer/probe"
 	"memtrace/tracer/sample"
 	"memtrace/tracer/target"
 )
@@ -17,8 +18,8 @@ import (
 type process struct {
 	target  *target.Target
 	symbols *symbolize.Process
-	links   links
-	anchor  *anchor
+	links   probe.Links
+	anchor  *probe.Anchor
 	reach   reach
 	// probed: every call of allocation functions should meet a probe now.
 	probed atomic.Bool
@@ -61,7 +62,8 @@ const (
 	findPause    = 5 * time.Millisecond
 )
 
-func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) {
+// openProcess opens a process. returnProbesKill: see probe.Features.
+func openProcess(pid int, cfg Config, returnProbesKill bool) (_ *process, err error) {
 	if pid == unix.Getpid() {
 		return nil, fmt.Errorf("process %d is memtrace itself, whose tracing would trace the tracing", pid)
 	}
@@ -99,7 +101,7 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 	for _, what := range p.target.Unread {
 		cfg.Logf("process %d: could not read %s; the trace goes on without", pid, what)
 	}
-	if !cfg.GrowthOnly && p.target.Seccomp && k.returnProbesKill() {
+	if !cfg.GrowthOnly && p.target.Seccomp && returnProbesKill {
 		return nil, fmt.Errorf("process %d (%s) runs under a seccomp filter: %w", pid, p.target.Command, &RequirementError{
 			Needs:  "a kernel whose return probes pass seccomp filters (Linux 6.11 to 6.12.13 and 6.13 to 6.13.2 kill the process)",
 			Remedy: "update the kernel",
@@ -114,7 +116,7 @@ func openProcess(pid int, cfg Config, k kernelFeatures) (_ *process, err error) 
 	}
 	if !cfg.GrowthOnly {
 		p.malloc = openMalloc(p.target)
-		if p.anchor, err = newAnchor(); err != nil {
+		if p.anchor, err = probe.NewAnchor(); err != nil {
 			return nil, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"memtrace/tracer/probe"
 	"memtrace/tracer/procmem"
 	"memtrace/tracer/target"
 )
@@ -27,7 +28,7 @@ type reach struct {
 // lacking returns the places of an object, of those that a set's probes go to, where the
 // process's memory has no probe; none where that cannot be told since the process is
 // about to end. Two looks at different moments have to agree.
-func (p *process) lacking(o *target.Object, set probeSet) []target.Place {
+func (p *process) lacking(o *target.Object, set probe.Part) []target.Place {
 	const pause = 20 * time.Millisecond
 	if places, ok := p.reach.places[o]; ok && len(notProbed(p.target.PID, places, set)) == 0 {
 		return nil
@@ -58,7 +59,7 @@ func (p *process) lacking(o *target.Object, set probeSet) []target.Place {
 // notProbed reads the memory at places, and returns those of a set that no probe is at. A
 // page with a probe in it is the process's own copy, and in memory or swapped out; others
 // need not be looked at.
-func notProbed(pid int, places []target.Place, set probeSet) (lacks []target.Place) {
+func notProbed(pid int, places []target.Place, set probe.Part) (lacks []target.Place) {
 	memory, err := procmem.Open(pid)
 	if err != nil {
 		return nil
@@ -70,7 +71,7 @@ func notProbed(pid int, places []target.Place, set probeSet) (lacks []target.Pla
 	}
 	memory.Read(spans)
 	for i, place := range places {
-		if set&setOf(place.Probe.Role) == 0 {
+		if set&probe.PartOf(place.Probe.Role) == 0 {
 			continue
 		}
 		if place.Barred != "" || !spans[i].OK || !place.Probed(spans[i].Buf) {
@@ -80,19 +81,11 @@ func notProbed(pid int, places []target.Place, set probeSet) (lacks []target.Pla
 	return lacks
 }
 
-// setOf is the set that has the probe on the entry of a function.
-func setOf(role target.Role) probeSet {
-	if role == target.Free || role == target.Realloc {
-		return endProbes
-	}
-	return birthProbes
-}
-
 // attachReaching is attachObject, and sees that the probes get into the process. Where
 // they do not the file that is mapped is looked for among the layers of its overlay. It
 // returns the places that no probe reaches.
-func (t *Tracer) attachReaching(p *process, o *target.Object, set probeSet) (links, []target.Place, error) {
-	attached, err := attachObject(t.progs, t.kernel, p.target.PID, o, set)
+func (t *Tracer) attachReaching(p *process, o *target.Object, set probe.Part) (probe.Links, []target.Place, error) {
+	attached, err := t.probes.Attach(p.target.PID, o, set)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -105,7 +98,7 @@ func (t *Tracer) attachReaching(p *process, o *target.Object, set probeSet) (lin
 			layer.Close()
 			continue
 		}
-		better, err := attachObject(t.progs, t.kernel, p.target.PID, layer, set)
+		better, err := t.probes.Attach(p.target.PID, layer, set)
 		if err != nil {
 			layer.Close()
 			continue
@@ -119,7 +112,7 @@ func (t *Tracer) attachReaching(p *process, o *target.Object, set probeSet) (lin
 		} else {
 			layer.Close()
 		}
-		if err := t.attached.close(useless); err != nil {
+		if err := t.attached.Close(useless); err != nil {
 			t.cfg.Logf("take probes away that do not reach process %d: %v", p.target.PID, err)
 		}
 	}
@@ -202,7 +195,7 @@ func (t *Tracer) attach(p *process) error {
 	}
 	var lacks []target.Place
 	for _, o := range p.target.Objects {
-		attached, missing, err := t.attachReaching(p, o, allProbes)
+		attached, missing, err := t.attachReaching(p, o, probe.Whole)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"memtrace/symbolize/patience"
 	"memtrace/tracer/heap"
+	"memtrace/tracer/probe"
 	"memtrace/tracer/sample"
 	"memtrace/tracer/vm"
 )
@@ -50,7 +51,7 @@ func (s *spending) total() time.Duration {
 	return s.stalled + time.Duration(float64(s.own)/max(s.threads, 1))
 }
 
-func newSampler(t *Tracer, costs probeCosts) *sampler {
+func newSampler(t *Tracer, costs probe.Costs) *sampler {
 	return &sampler{
 		t:       t,
 		budget:  budget{max: t.cfg.MaxOverhead, stall: t.cfg.MaxStall, cost: costs},
@@ -167,7 +168,7 @@ func (s *sampler) leaveExact(costly phase) {
 		}
 		mapped[pid] = initial
 	}
-	if err := errors.Join(t.setLive(liveCalls), t.progs.objs.Windowed.Set(uint32(1))); err != nil {
+	if err := errors.Join(t.probes.SetGate(probe.GateCalls), t.probes.SetWindowed()); err != nil {
 		t.cfg.Logf("the stacks behind growth are not all known: %v", err)
 	}
 	t.mu.Lock()
@@ -175,7 +176,7 @@ func (s *sampler) leaveExact(costly phase) {
 	t.windowsSince = now()
 	t.heap = heap.New(heap.Config{Older: t.cfg.Older})
 	t.vm = vm.NewGrowthLedger()
-	var all links
+	var all probe.Links
 	for pid, p := range t.procs {
 		t.vm.Begin(pid, mapped[pid].brk, mapped[pid].list)
 		p.sample = sample.New(t.sampleConfig(p))
@@ -187,13 +188,13 @@ func (s *sampler) leaveExact(costly phase) {
 	t.cfg.Logf("tracing every call would cost more than %.3g %%: watching windows of time instead "+
 		"(%.0f allocations and %.0f frees a second, at %v and %v each here)",
 		100*s.budget.max, float64(costly.allocs)/costly.took.Seconds(), float64(costly.frees)/costly.took.Seconds(),
-		s.budget.cost.alloc.Round(100*time.Nanosecond), s.budget.cost.free.Round(100*time.Nanosecond))
+		s.budget.cost.Alloc.Round(100*time.Nanosecond), s.budget.cost.Free.Round(100*time.Nanosecond))
 	s.close(all)
 }
 
 // close takes probes away, which takes the kernel some 150 ms, while the target
 // runs on.
-func (s *sampler) close(l links) {
+func (s *sampler) close(l probe.Links) {
 	s.closing.Go(func() {
 		if err := s.t.closeProbes(l); err != nil {
 			s.t.cfg.Logf("take probes away: %v", err)

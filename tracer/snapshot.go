@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"memtrace/bpf"
 	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/live"
+	"memtrace/tracer/probe"
 	"memtrace/tracer/region"
 	"memtrace/tracer/report"
 	"memtrace/tracer/sample"
@@ -215,13 +215,13 @@ func (f *found) judge(t *Tracer, p *process) {
 	}
 	f.unprobed = slices.Clone(p.unprobed)
 	f.complete = !f.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0 && f.givenUp().Holding == 0 && !unseen && len(f.unprobed) == 0 && !unfollowed
-	if t.kernel.functions && t.missed > 0 {
+	if t.probes.Functions && t.missed > 0 {
 		f.complete = false // only calls that change an address space are looked at
 	}
 }
 
 // cutShort says how many stacks are not whole, and why.
-func cutShort(c *bpf.MemtraceCounters) string {
+func cutShort(c *probe.Counters) string {
 	var why []string
 	for _, cut := range []struct {
 		n      uint64

@@ -81,34 +81,6 @@ func (r *ringReader) applySpill(key *bpf.MemtraceSpillKey, value *bpf.MemtraceSp
 	}
 }
 
-// readCounters sums the counters of all CPUs.
-func readCounters(m *ebpf.Map) (bpf.MemtraceCounters, error) {
-	var each []bpf.MemtraceCounters
-	var sum bpf.MemtraceCounters
-	if err := m.Lookup(uint32(0), &each); err != nil {
-		return sum, fmt.Errorf("read the loss counters: %w", err)
-	}
-	for i := range each {
-		c := &each[i]
-		sum.LostAlloc += c.LostAlloc
-		sum.LostAllocBytes += c.LostAllocBytes
-		sum.LostFree += c.LostFree
-		sum.LostStack += c.LostStack
-		sum.LostMmap += c.LostMmap
-		sum.LostThread += c.LostThread
-		sum.Stale += c.Stale
-		sum.Spilled += c.Spilled
-		sum.CutNoRule += c.CutNoRule
-		sum.CutBadRule += c.CutBadRule
-		sum.CutBadStack += c.CutBadStack
-		sum.CutDepth += c.CutDepth
-		sum.LostFault += c.LostFault
-		sum.HighSignalStack += c.HighSignalStack
-		sum.GapTime = max(sum.GapTime, c.GapTime)
-	}
-	return sum, nil
-}
-
 const errNoSpace = unix.ENOSPC
 
 // advance notes that the reader has read another record, and come closer to where the
@@ -143,7 +115,7 @@ func (r *ringReader) applyGap() {
 // drainSpills applies what left the live set while the ring was full, and
 // reads the counters.
 func (r *ringReader) drainSpills() error {
-	total, err := readCounters(r.progs.objs.Counts)
+	total, err := r.probes.Counters()
 	if err != nil {
 		return err
 	}
@@ -162,7 +134,7 @@ func (r *ringReader) drainSpills() error {
 		return nil
 	}
 	drained := now().mono
-	if err := r.spills.drain(r.progs.objs.Spills, r.applySpill); err != nil {
+	if err := r.spills.drain(r.probes.Spills(), r.applySpill); err != nil {
 		return err
 	}
 	r.heap.Drained()

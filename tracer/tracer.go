@@ -12,9 +12,9 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
-	"memtrace/bpf"
 	"memtrace/symbolize/patience"
 	"memtrace/tracer/heap"
+	"memtrace/tracer/probe"
 	"memtrace/tracer/region"
 	"memtrace/tracer/stacks"
 	"memtrace/tracer/target"
@@ -24,10 +24,10 @@ import (
 // Tracer traces processes. Open attaches it, Run feeds it, Snapshot may be
 // called at any time in between and after, Close gives everything back.
 type Tracer struct {
-	cfg      Config
-	kernel   kernelFeatures
-	progs    *programs
-	attached *attached
+	cfg Config
+	// probes are what is in the kernel, attached is where it is attached.
+	probes   *probe.Set
+	attached *probe.Attached
 	reader   *ringbuf.Reader
 	waker    *waker
 	// watching: a window is open, and the reader has to keep up with it.
@@ -41,12 +41,10 @@ type Tracer struct {
 	stopMalloc func()
 	// kept are probes that stay until a debugger has left, see debugger.go; mu guards
 	// them. lingers: so do all that were there at the end of the trace.
-	kept    links
+	kept    probe.Links
 	lingers bool
 	// sampler is nil where every call is to be traced, whatever it costs.
 	sampler *sampler
-	// generation is that of the probes, see bpf/state.h.
-	generation uint32
 	// attaching guards the links of processes while the trace goes on.
 	attaching sync.Mutex
 	// syncs are asked for by who waits for the reader.
@@ -54,7 +52,7 @@ type Tracer struct {
 	// alarm goes off when more calls were seen than may be, see callWhen.
 	alarm chan struct{}
 	// tables are nil where stacks are walked by frame pointers.
-	tables *tables
+	tables *probe.Tables
 
 	// mu guards what the reader writes and Snapshot reads.
 	mu       sync.Mutex
@@ -62,7 +60,7 @@ type Tracer struct {
 	vm       *vm.Ledger
 	stacks   *stacks.Store
 	procs    map[uint32]*process
-	counters bpf.MemtraceCounters
+	counters probe.Counters
 	// missed is how often the kernel left out a program on system calls: of any
 	// process, and with tracepoints of all calls, few of which change an address space.
 	missed uint64
@@ -106,14 +104,13 @@ func (m moment) since(other moment) time.Duration {
 // suffice, the errors of package target that a process cannot be traced.
 func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 	cfg = cfg.withDefaults()
-	kernel, err := featuresFor(cfg)
+	features, err := probe.FindFeatures(cfg.probeOptions())
 	if err != nil {
 		return nil, err
 	}
 	t := &Tracer{
 		cfg:      cfg,
-		kernel:   kernel,
-		attached: new(attached),
+		attached: new(probe.Attached),
 		heap:     heap.New(heap.Config{Older: cfg.Older}),
 		vm:       newLedger(cfg),
 		stacks:   stacks.New(),
@@ -125,7 +122,7 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 	t.follower = newFollower(t)
 	opened := make(chan error, 1)
 	go func() {
-		err := t.open(ctx)
+		err := t.open(ctx, features)
 		if err != nil {
 			_ = t.Close() // the first error tells
 		}
@@ -140,7 +137,7 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 	case <-ctx.Done():
 	}
 	// Whoever attaches may hang: the probes go first, and no more come.
-	err = errors.Join(t.attached.closeProbes(), t.attached.closeAnchors())
+	err = errors.Join(t.attached.CloseProbes(), t.attached.CloseAnchors())
 	patience.Wait(patience.Limit, func() {
 		if <-opened == nil {
 			_ = t.Close() // the context's error tells
@@ -150,45 +147,44 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 }
 
 // open does what Open does, and leaves to its caller to close on an error.
-func (t *Tracer) open(ctx context.Context) (err error) {
-	cfg, kernel := t.cfg, t.kernel
+func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) {
+	cfg := t.cfg
 	for _, pid := range cfg.PIDs {
 		if t.procs[uint32(pid)] != nil {
 			continue
 		}
-		p, err := openProcess(pid, cfg, kernel)
+		p, err := openProcess(pid, cfg, features.ReturnProbesKill())
 		if err != nil {
 			return err
 		}
 		t.procs[uint32(pid)] = p
-		t.attached.anchor(p.anchor)
+		t.attached.Anchor(p.anchor)
 		t.greetDebugger(p)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
-	if t.progs, err = load(cfg, kernel); err != nil {
+	if t.probes, err = probe.Load(features, cfg.probeOptions(), t.attached); err != nil {
 		return err
 	}
-	t.progs.attached = t.attached
-	if t.reader, err = ringbuf.NewReader(t.progs.objs.Events); err != nil {
+	if t.reader, err = ringbuf.NewReader(t.probes.Events()); err != nil {
 		return fmt.Errorf("open the ring buffer: %w", err)
 	}
-	if t.waker, err = newWaker(t.progs.objs.Events); err != nil {
+	if t.waker, err = newWaker(t.probes.Events()); err != nil {
 		return err
 	}
 	if cfg.MaxOverhead > 0 {
-		costs, err := t.calibrate()
+		costs, err := t.probes.Calibrate(t.discard)
 		if err != nil {
 			return err
 		}
 		t.sampler = newSampler(t, costs)
 	}
-	if err := attachKernel(t.progs); err != nil {
+	if err := t.probes.AttachKernel(); err != nil {
 		return err
 	}
-	if kernel.unwindTables {
-		t.tables = newTables(t.progs)
+	if features.UnwindTables {
+		t.tables = probe.NewTables(t.probes)
 	} else {
 		cfg.Logf("stacks are walked by frame pointers here (by unwind tables from Linux 5.13 on, on x86-64)")
 	}
@@ -196,7 +192,7 @@ func (t *Tracer) open(ctx context.Context) (err error) {
 		return err
 	}
 	t.start = now()
-	if err := t.setLive(liveAll); err != nil {
+	if err := t.probes.SetGate(probe.GateAll); err != nil {
 		return err
 	}
 	for pid := range t.procs {
@@ -222,8 +218,8 @@ func (t *Tracer) attachProcesses(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := t.progs.objs.Targets.Put(pid, uint32(0)); err != nil {
-			return fmt.Errorf("tell the probes of process %d: %w", pid, err)
+		if err := t.probes.Trace(pid); err != nil {
+			return err
 		}
 		if err := p.code.readAll(); err != nil {
 			return err
@@ -234,7 +230,7 @@ func (t *Tracer) attachProcesses(ctx context.Context) error {
 		if t.cfg.GrowthOnly {
 			continue
 		}
-		if err := p.anchor.hold(t.dropAnchor(p.target)); err != nil {
+		if err := p.anchor.Hold(t.dropAnchor(p.target)); err != nil {
 			return err
 		}
 		if err := t.attach(p); err != nil {
@@ -259,28 +255,12 @@ func (t *Tracer) loadTables(p *process) error {
 		return nil
 	}
 	modules := target.ModulesIn(p.code.list)
-	if err := t.tables.update(p.target, modules); err != nil {
+	if err := t.tables.Update(p.target, modules); err != nil {
 		return err
 	}
 	t.mu.Lock()
 	p.modules = modules
 	t.mu.Unlock()
-	return nil
-}
-
-// What of live (bpf/state.h) stands for allocations, frees and system calls.
-const (
-	liveAllocs = 1 << iota
-	liveFrees
-	liveCalls
-	liveAll = liveAllocs | liveFrees | liveCalls
-)
-
-// setLive opens or shuts the gate: only calls entered while it is open count.
-func (t *Tracer) setLive(open uint32) error {
-	if err := t.progs.objs.Live.Set(open); err != nil {
-		return fmt.Errorf("switch the probes: %w", err)
-	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"memtrace/tracer/probe"
 	"memtrace/tracer/target"
 )
 
@@ -18,7 +19,7 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 	before := t.losses()
 	m := s.meter()
 	t.begin()
-	err = errors.Join(err, t.setLive(liveAll))
+	err = errors.Join(err, t.probes.SetGate(probe.GateAll))
 	t.watching.Store(true)
 	defer t.watching.Store(false)
 	t.waker.wake() // many records are to be expected
@@ -28,7 +29,7 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 	t.mu.Lock()
 	t.seen.tail = cut
 	t.mu.Unlock()
-	err = errors.Join(err, t.setLive(liveFrees|liveCalls))
+	err = errors.Join(err, t.probes.SetGate(probe.GateFrees|probe.GateCalls))
 	s.close(births)
 	window = phase{took: time.Since(m.start)}
 	tailStart := time.Now()
@@ -36,7 +37,7 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 		s.watchTail(ctx)
 		s.checker.fingerprint(t)
 	}
-	err = errors.Join(err, t.setLive(liveCalls))
+	err = errors.Join(err, t.probes.SetGate(probe.GateCalls))
 	s.close(ends)
 	tail.took = time.Since(tailStart)
 	t.sync(ctx, time.Second)
@@ -101,10 +102,9 @@ func (s *sampler) settle(ctx context.Context) {
 }
 
 // attach puts the probes of a window in place, with the gate shut.
-func (s *sampler) attach() (births, ends links, err error) {
+func (s *sampler) attach() (births, ends probe.Links, err error) {
 	t := s.t
-	t.generation++
-	if err := t.progs.objs.Generation.Set(t.generation); err != nil {
+	if err := t.probes.NextGeneration(); err != nil {
 		return nil, nil, err
 	}
 	for _, p := range t.procs {
@@ -114,11 +114,11 @@ func (s *sampler) attach() (births, ends links, err error) {
 			continue
 		}
 		for _, o := range p.target.Objects {
-			l, lacks, attachErr := t.attachReaching(p, o, endProbes)
+			l, lacks, attachErr := t.attachReaching(p, o, probe.Ends)
 			ends = append(ends, l...)
 			if attachErr == nil {
 				var more []target.Place
-				l, more, attachErr = t.attachReaching(p, o, birthProbes)
+				l, more, attachErr = t.attachReaching(p, o, probe.Births)
 				births, lacks = append(births, l...), append(lacks, more...)
 			}
 			if attachErr != nil && !errors.Is(attachErr, target.ErrNoProcess) {

@@ -1,4 +1,4 @@
-package tracer
+package probe
 
 import (
 	"errors"
@@ -6,19 +6,19 @@ import (
 	"sync"
 )
 
-// attached is all probes that are in place, so that they can be taken away whatever those
+// Attached is all probes that are in place, so that they can be taken away whatever those
 // who put them there are waiting for: a file that never answers, say.
-type attached struct {
+type Attached struct {
 	mu      sync.Mutex
 	over    bool
 	all     map[io.Closer]struct{}
-	anchors []*anchor
+	anchors []*Anchor
 }
 
 var errOver = errors.New("the trace is over")
 
 // add notes a probe. It closes it, and returns an error, where all have been taken away.
-func (a *attached) add(l io.Closer) error {
+func (a *Attached) add(l io.Closer) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.over {
@@ -32,7 +32,7 @@ func (a *attached) add(l io.Closer) error {
 }
 
 // forget hands a probe over, and reports whether it was there.
-func (a *attached) forget(l io.Closer) bool {
+func (a *Attached) forget(l io.Closer) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, there := a.all[l]
@@ -40,9 +40,9 @@ func (a *attached) forget(l io.Closer) bool {
 	return there
 }
 
-// close takes probes away that are still there.
-func (a *attached) close(list links) error {
-	var there links
+// Close takes probes away that are still there.
+func (a *Attached) Close(list Links) error {
+	var there Links
 	for _, l := range list {
 		if a.forget(l) {
 			there = append(there, l)
@@ -51,17 +51,17 @@ func (a *attached) close(list links) error {
 	return there.Close()
 }
 
-// anchor notes an anchor, which is taken away after all probes.
-func (a *attached) anchor(one *anchor) {
+// Anchor notes an anchor, which is taken away after all probes.
+func (a *Attached) Anchor(one *Anchor) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.anchors = append(a.anchors, one)
 }
 
-// closeProbes takes all probes away, but for the anchors, and has no more come.
-func (a *attached) closeProbes() error {
+// CloseProbes takes all probes away, but for the anchors, and has no more come.
+func (a *Attached) CloseProbes() error {
 	a.mu.Lock()
-	var all links
+	var all Links
 	for l := range a.all {
 		all = append(all, l)
 	}
@@ -70,8 +70,8 @@ func (a *attached) closeProbes() error {
 	return all.Close()
 }
 
-// closeAnchors is for when all other probes are gone.
-func (a *attached) closeAnchors() (err error) {
+// CloseAnchors is for when all other probes are gone.
+func (a *Attached) CloseAnchors() (err error) {
 	a.mu.Lock()
 	anchors := a.anchors
 	a.anchors = nil

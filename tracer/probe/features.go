@@ -1,4 +1,4 @@
-package tracer
+package probe
 
 import (
 	"errors"
@@ -13,74 +13,57 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RequirementError is returned where the kernel or the caller's privileges do
-// not allow tracing. Its text names what is missing and the remedy.
-type RequirementError struct {
-	Needs, Remedy string
-	err           error
-}
-
-func (e *RequirementError) Error() string {
-	text := "needs " + e.Needs
-	if e.err != nil {
-		text += fmt.Sprintf(" (%v)", e.err)
-	}
-	return text + ": " + e.Remedy
-}
-
-func (e *RequirementError) Unwrap() error { return e.err }
-
-// kernelFeatures is what differs between the kernels that are supported.
-type kernelFeatures struct {
+// Features is what differs between the kernels that are supported.
+type Features struct {
 	version [3]int
 	// privileges are memtrace's own.
 	privileges privileges
 	// uprobeMulti: many uprobes by one link, since 6.6.
 	uprobeMulti bool
-	// sessions: one program on a function's entry and return, which at the entry can do
+	// Sessions: one program on a function's entry and return, which at the entry can do
 	// without the return, since 6.13.
-	sessions bool
+	Sessions bool
 	// cheapHash: a hash map that is allocated as it fills takes its memory from
 	// BPF's own allocator, since 6.1. Before, the kernel warns in its log of
 	// such a map in a tracing program.
 	cheapHash bool
-	// unwindTables: stacks are walked by .eh_frame, since 5.13 (see
+	// UnwindTables: stacks are walked by .eh_frame, since 5.13 (see
 	// bpf/unwind.h), on x86-64. Elsewhere by frame pointers.
-	unwindTables bool
-	// pageFaults: there are tracepoints on page faults, on x86-64, from which
+	UnwindTables bool
+	// PageFaults: there are tracepoints on page faults, on x86-64, from which
 	// stacks can be read, since 5.15. lockTracepoint: the one on the lock of an
 	// address space has the form of 6.14 and later (see bpf/fault.h and bpf/calls.h).
-	pageFaults, lockTracepoint bool
+	PageFaults, lockTracepoint bool
 	// resume names the program that has its thread call back on the way to user mode,
 	// "" where no program can, before 6.18.
 	resume string
-	// functions: programs can be attached to the kernel's functions, and are to be.
-	functions bool
+	// Functions: programs can be attached to the kernel's functions, and are to be.
+	Functions bool
 }
 
-func (k kernelFeatures) atLeast(major, minor int) bool {
+func (k Features) atLeast(major, minor int) bool {
 	return k.version[0] > major || k.version[0] == major && k.version[1] >= minor
 }
 
-// featuresFor is checkKernel, less what cfg does without.
-func featuresFor(cfg Config) (kernelFeatures, error) {
-	k, err := checkKernel()
+// FindFeatures finds out what the kernel can do of what the options ask for. It refuses,
+// with a *RequirementError, where that or memtrace's privileges do not suffice.
+func FindFeatures(o Options) (Features, error) {
+	k, err := findFeatures()
 	if err != nil {
 		return k, err
 	}
-	k.uprobeMulti = k.uprobeMulti && !cfg.singleUprobes
-	k.sessions = k.sessions && k.uprobeMulti && !cfg.separateReturns
-	k.unwindTables = k.unwindTables && !cfg.framePointers
-	k.privileges.remarks(cfg.GrowthOnly, cfg.Logf)
-	return k, k.findWays(cfg)
+	k.uprobeMulti = k.uprobeMulti && !o.Older.SingleUprobes
+	k.Sessions = k.Sessions && k.uprobeMulti && !o.Older.SeparateReturns
+	k.UnwindTables = k.UnwindTables && !o.Older.FramePointers
+	k.privileges.remarks(o.GrowthOnly, o.Logf)
+	return k, k.findWays(o)
 }
 
 const kernelTypes = "/sys/kernel/btf/vmlinux"
 
-// checkKernel finds out what the kernel can do, and refuses where that is not
-// enough, with a *RequirementError.
-func checkKernel() (kernelFeatures, error) {
-	var k kernelFeatures
+// findFeatures finds out what the kernel can do.
+func findFeatures() (Features, error) {
+	var k Features
 	own, err := ownPrivileges()
 	if err == nil {
 		k.privileges = own
@@ -109,15 +92,15 @@ func checkKernel() (kernelFeatures, error) {
 		return k, err
 	}
 	k.uprobeMulti = k.atLeast(6, 6)
-	k.sessions = k.atLeast(6, 13)
+	k.Sessions = k.atLeast(6, 13)
 	k.cheapHash = k.atLeast(6, 1)
-	k.unwindTables = runtime.GOARCH == "amd64" && k.atLeast(5, 13)
+	k.UnwindTables = runtime.GOARCH == "amd64" && k.atLeast(5, 13)
 	return k, nil
 }
 
 // findWays finds out which ways there are to see system calls and page faults, as far
-// as cfg goes by them.
-func (k *kernelFeatures) findWays(cfg Config) error {
+// as the options go by them.
+func (k *Features) findWays(o Options) error {
 	types, err := btf.LoadKernelSpec()
 	if err != nil {
 		return &RequirementError{
@@ -126,18 +109,18 @@ func (k *kernelFeatures) findWays(cfg Config) error {
 			err:    err,
 		}
 	}
-	k.lockTracepoint = !cfg.entryTracepoint && k.atLeast(5, 15) && parameters(types, "mmap_lock_acquire_returned") == 3
-	if k.lockTracepoint && k.unwindTables && !cfg.exitTracepoint {
+	k.lockTracepoint = !o.Older.EntryTracepoint && k.atLeast(5, 15) && parameters(types, "mmap_lock_acquire_returned") == 3
+	if k.lockTracepoint && k.UnwindTables && !o.Older.ExitTracepoint {
 		k.resume = resumeProgramFor(types)
 	}
-	if !cfg.GrowthOnly {
+	if !o.GrowthOnly {
 		return nil
 	}
-	k.pageFaults = k.unwindTables && k.atLeast(5, 15) &&
+	k.PageFaults = k.UnwindTables && k.atLeast(5, 15) &&
 		parameters(types, "page_fault_user") == 3 && parameters(types, "page_fault_kernel") == 3
 	// To attach to them and to detach takes so long that a trace which costs more anyway
 	// does without.
-	k.functions = !cfg.entryTracepoint && !cfg.exitTracepoint && k.unwindTables && attachesToFunctions()
+	k.Functions = !o.Older.EntryTracepoint && !o.Older.ExitTracepoint && k.UnwindTables && attachesToFunctions()
 	return nil
 }
 
@@ -218,11 +201,11 @@ func checkPIDNamespace() error {
 	return nil
 }
 
-// returnProbesKill reports whether this kernel enters the return probe of a
+// ReturnProbesKill reports whether this kernel enters the return probe of a
 // process by a system call that the process's own seccomp filter sees, and
 // kills it: Linux 6.11 brought the call (ff474a78cef5), 6.14 and the stable
 // releases 6.12.14 and 6.13.3 let it pass (cf6cb56ef244).
-func (k kernelFeatures) returnProbesKill() bool {
+func (k Features) ReturnProbesKill() bool {
 	switch v := k.version; {
 	case v[0] != 6:
 		return false

@@ -1,4 +1,4 @@
-package tracer
+package probe
 
 import (
 	"errors"
@@ -14,11 +14,12 @@ import (
 	"memtrace/tracer/target"
 )
 
-// links are attached probes. Closing one waits for the kernel (a grace period
-// of some 100 ms), so they are closed all at once.
-type links []io.Closer
+// Links are attached probes.
+type Links []io.Closer
 
-func (l links) Close() error {
+// Close takes them away. Each waits for the kernel (a grace period of some 100 ms), so they
+// are closed all at once.
+func (l Links) Close() error {
 	errs := make([]error, len(l))
 	var wg sync.WaitGroup
 	for i, c := range l {
@@ -28,21 +29,21 @@ func (l links) Close() error {
 	return errors.Join(errs...)
 }
 
-// attachKernel attaches what is not tied to one process: system calls, the
+// AttachKernel attaches what is not tied to one process: system calls, the
 // life of processes and page faults. On an error nothing stays attached.
-func attachKernel(p *programs) (err error) {
-	var attached links
+func (s *Set) AttachKernel() (err error) {
+	var attached Links
 	defer func() {
 		if err != nil {
-			_ = p.attached.close(attached)
+			_ = s.attached.Close(attached)
 		}
 	}()
-	for _, prog := range p.objs.kernel() {
+	for _, prog := range s.objs.kernel() {
 		l, err := link.AttachTracing(link.TracingOptions{Program: prog})
 		if err != nil {
 			return fmt.Errorf("attach %s: %w", prog, err)
 		}
-		if err := p.attached.add(l); err != nil {
+		if err := s.attached.add(l); err != nil {
 			return err
 		}
 		attached = append(attached, l)
@@ -50,45 +51,53 @@ func attachKernel(p *programs) (err error) {
 	return nil
 }
 
-// probeSet says which of an object's probes to attach.
-type probeSet uint8
+// Part says which of an object's probes are meant.
+type Part uint8
 
 const (
-	// endProbes see that blocks leave: those on free and on the entry of realloc.
-	endProbes probeSet = 1 << iota
-	// birthProbes see that blocks are born.
-	birthProbes
-	allProbes = endProbes | birthProbes
+	// Ends see that blocks leave: those on free and on the entry of realloc.
+	Ends Part = 1 << iota
+	// Births see that blocks are born.
+	Births
+	Whole = Ends | Births
 )
 
-// attachObject attaches the uprobes for one process in one of its mapped
+// PartOf is the part that has the probe on the entry of a function.
+func PartOf(role target.Role) Part {
+	if role == target.Free || role == target.Realloc {
+		return Ends
+	}
+	return Births
+}
+
+// Attach attaches the uprobes for one process in one of its mapped
 // files. The probes on free come first: should the gate be open already, a
 // block must not be seen to be born before it can be seen to die. On an error
 // nothing stays attached.
-func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object, set probeSet) (attached links, err error) {
+func (s *Set) Attach(pid int, o *target.Object, part Part) (attached Links, err error) {
 	defer func() {
 		if err != nil {
-			_ = p.attached.close(attached)
+			_ = s.attached.Close(attached)
 			attached = nil
 		}
 	}()
-	a, err := openUprobes(o.OpenPath(), pid, k)
+	a, err := s.openUprobes(o.OpenPath(), pid)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", o.Path, err)
 	}
-	a.all = p.attached
+	a.all = s.attached
 	offsets := make([][]uint64, target.Roles)
 	for _, probe := range o.Probes {
 		offsets[probe.Role] = append(offsets[probe.Role], probe.Offset)
 	}
-	entry := func(role target.Role) error { return a.attach(p.enter[role], offsets[role], false) }
-	if set&endProbes != 0 {
+	entry := func(role target.Role) error { return a.attach(s.enter[role], offsets[role], false) }
+	if part&Ends != 0 {
 		err = errors.Join(entry(target.Free), entry(target.Realloc))
 	}
-	if set&birthProbes != 0 && err == nil {
+	if part&Births != 0 && err == nil {
 		err = errors.Join(
-			a.attachNewReturns(p, offsets[target.NewReturn], k.sessions),
-			a.attachCalls(p, offsets, k.sessions), entry(target.New))
+			s.attachNewReturns(&a, offsets[target.NewReturn]),
+			s.attachCalls(&a, offsets), entry(target.New))
 	}
 	if err != nil {
 		return a.links, explainAttach(err, pid, o)
@@ -96,22 +105,35 @@ func attachObject(p *programs, k kernelFeatures, pid int, o *target.Object, set 
 	return a.links, nil
 }
 
+// AttachIdle puts a program that does nothing at places in a file for one process. These
+// probes are the caller's to close. On an error nothing stays attached.
+func (s *Set) AttachIdle(pid int, path string, offsets []uint64) (Links, error) {
+	u, err := s.openUprobes(path, pid)
+	if err != nil {
+		return nil, err
+	}
+	if err := u.attach(s.objs.Anchor, offsets, false); err != nil {
+		return nil, errors.Join(err, u.links.Close())
+	}
+	return u.links, nil
+}
+
 // attachCalls attaches what sees allocation functions called and returning, but for the
 // entry of realloc and what throws.
-func (a *uprobes) attachCalls(p *programs, offsets [][]uint64, sessions bool) error {
+func (s *Set) attachCalls(a *uprobes, offsets [][]uint64) error {
 	var all, roles []uint64
 	for role := target.Alloc; role <= target.PosixMemalign; role++ {
 		for _, offset := range offsets[role] {
 			all, roles = append(all, offset), append(roles, uint64(role))
 		}
 	}
-	if sessions {
-		return a.attachSession(p.objs.CallAlloc, all, roles)
+	if s.Sessions {
+		return a.attachSession(s.objs.CallAlloc, all, roles)
 	}
-	err := a.attach(p.objs.LeaveAlloc, all, true)
+	err := a.attach(s.objs.LeaveAlloc, all, true)
 	for role := target.Alloc; role <= target.PosixMemalign && err == nil; role++ {
 		if role != target.Realloc {
-			err = a.attach(p.enter[role], offsets[role], false)
+			err = a.attach(s.enter[role], offsets[role], false)
 		}
 	}
 	return err
@@ -119,11 +141,11 @@ func (a *uprobes) attachCalls(p *programs, offsets [][]uint64, sessions bool) er
 
 // attachNewReturns attaches what sees the operators return that throw, by their return
 // instructions. A session is no session there: nothing returns to such a place.
-func (a *uprobes) attachNewReturns(p *programs, offsets []uint64, sessions bool) error {
-	if !sessions {
-		return a.attach(p.objs.LeaveAlloc, offsets, false)
+func (s *Set) attachNewReturns(a *uprobes, offsets []uint64) error {
+	if !s.Sessions {
+		return a.attach(s.objs.LeaveAlloc, offsets, false)
 	}
-	return a.attachSession(p.objs.CallAlloc, offsets, slices.Repeat([]uint64{uint64(target.NewReturn)}, len(offsets)))
+	return a.attachSession(s.objs.CallAlloc, offsets, slices.Repeat([]uint64{uint64(target.NewReturn)}, len(offsets)))
 }
 
 // uprobes attaches programs to places in one file for one process.
@@ -132,9 +154,9 @@ type uprobes struct {
 	exe   *link.Executable
 	pid   int
 	multi bool
-	links links
+	links Links
 	// all is told of every probe, unless it is nil.
-	all *attached
+	all *Attached
 }
 
 func (a *uprobes) keep(l link.Link) error {
@@ -147,9 +169,9 @@ func (a *uprobes) keep(l link.Link) error {
 	return nil
 }
 
-func openUprobes(path string, pid int, k kernelFeatures) (uprobes, error) {
+func (s *Set) openUprobes(path string, pid int) (uprobes, error) {
 	exe, err := link.OpenExecutable(path)
-	return uprobes{path: path, exe: exe, pid: pid, multi: k.uprobeMulti}, err
+	return uprobes{path: path, exe: exe, pid: pid, multi: s.uprobeMulti}, err
 }
 
 func (a *uprobes) attach(prog *ebpf.Program, offsets []uint64, ret bool) error {
@@ -192,14 +214,8 @@ func (a *uprobes) attach(prog *ebpf.Program, offsets []uint64, ret bool) error {
 }
 
 func explainAttach(err error, pid int, o *target.Object) error {
-	if errors.Is(err, os.ErrNotExist) || processGone(pid) {
+	if errors.Is(err, os.ErrNotExist) || target.Gone(pid) {
 		return fmt.Errorf("process %d exited while it was being attached to: %w", pid, target.ErrNoProcess)
 	}
 	return fmt.Errorf("probe %s of process %d: %w", o.Path, pid, err)
-}
-
-func processGone(pid int) bool {
-	// The file behind the link is left alone: its server may not answer.
-	_, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	return err != nil
 }

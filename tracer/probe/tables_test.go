@@ -1,4 +1,4 @@
-package tracer
+package probe
 
 import (
 	"debug/elf"
@@ -19,14 +19,14 @@ import (
 // bytes of all that a process has mapped.
 func TestFindRule(t *testing.T) {
 	testprog.NeedRoot(t)
-	k, err := checkKernel()
+	k, err := findFeatures()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !k.unwindTables {
+	if !k.UnwindTables {
 		testprog.Missing(t, "this kernel walks no stacks by unwind tables")
 	}
-	progs, err := load(Config{PIDs: []int{1}}.withDefaults(), k)
+	progs, err := Load(k, options, new(Attached))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +36,12 @@ func TestFindRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer process.Close()
-	tables := newTables(progs)
+	tables := NewTables(progs)
 	modules, err := process.Modules()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tables.update(process, modules); err != nil {
+	if err := tables.Update(process, modules); err != nil {
 		t.Fatal(err)
 	}
 	rules := tables.rules.Rules()
@@ -52,7 +52,7 @@ func TestFindRule(t *testing.T) {
 	for i := range modules {
 		m := &modules[i]
 		// Another dictionary, so that the two agree in rules but not in indices.
-		reference := newTables(nil)
+		reference := NewTables(nil)
 		table, headers, err := reference.parse(process, m)
 		if err != nil || table == nil {
 			t.Fatalf("%s: table %v, error %v", m.Path, table, err)
@@ -91,7 +91,7 @@ func compareModule(t *testing.T, m *target.Module, headers []elf.ProgHeader, bot
 
 // loadFindRule makes a program of find_rule in bpf/tables.h that can be run on
 // demand, with the maps of progs.
-func loadFindRule(t *testing.T, progs *programs) func(pc uint64, pid int) uint16 {
+func loadFindRule(t *testing.T, progs *Set) func(pc uint64, pid int) uint16 {
 	t.Helper()
 	spec, err := bpf.LoadMemtrace()
 	if err != nil {

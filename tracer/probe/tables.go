@@ -1,4 +1,4 @@
-package tracer
+package probe
 
 import (
 	"debug/elf"
@@ -15,17 +15,17 @@ import (
 	"memtrace/tracer/target"
 )
 
-// tables keeps the unwind tables in the kernel (bpf/tables.h) equal to what the
+// Tables keeps the unwind tables in the kernel (bpf/tables.h) equal to what the
 // processes have mapped. A file's table is built once, whoever maps it.
-type tables struct {
-	progs *programs
+type Tables struct {
+	set   *Set
 	rules unwind.Dictionary
 	files map[target.FileID]*fileTable
 	// sent is how many rules the kernel has.
 	sent int
 	// next is the number of the next table, slot the last slot given out.
 	next, slot uint32
-	// announcing guards version, see announce.
+	// announcing guards version, see Announce.
 	announcing sync.Mutex
 	version    uint32
 	// processes are the lists and slots in force.
@@ -47,13 +47,14 @@ type fileTable struct {
 	headers []elf.ProgHeader
 }
 
-func newTables(p *programs) *tables {
-	return &tables{progs: p, files: make(map[target.FileID]*fileTable), processes: make(map[uint32]processMappings)}
+// NewTables is for a kernel that has Features.UnwindTables.
+func NewTables(s *Set) *Tables {
+	return &Tables{set: s, files: make(map[target.FileID]*fileTable), processes: make(map[uint32]processMappings)}
 }
 
-// update gives the kernel what a process maps now. Modules whose tables cannot
+// Update gives the kernel what a process maps now. Modules whose tables cannot
 // be built are left out: walks through them go by frame pointers.
-func (t *tables) update(p *target.Target, modules []target.Module) error {
+func (t *Tables) Update(p *target.Target, modules []target.Module) error {
 	t.build(p, modules)
 	if err := t.sendRules(); err != nil {
 		return err
@@ -77,7 +78,7 @@ func (t *tables) update(p *target.Target, modules []target.Module) error {
 	return t.sendList(uint32(p.PID), list)
 }
 
-func (t *tables) known(m *target.Module) *fileTable {
+func (t *Tables) known(m *target.Module) *fileTable {
 	if m.File.Inode == 0 {
 		return t.vdso
 	}
@@ -86,7 +87,7 @@ func (t *tables) known(m *target.Module) *fileTable {
 
 // build makes the tables that are missing, of several files at a time: parsing
 // takes longest.
-func (t *tables) build(p *target.Target, modules []target.Module) {
+func (t *Tables) build(p *target.Target, modules []target.Module) {
 	type result struct {
 		module  *target.Module
 		table   *unwind.Table
@@ -135,7 +136,7 @@ func (t *tables) build(p *target.Target, modules []target.Module) {
 
 // parse returns nil where the module has no usable call frame information, an
 // error where it cannot be opened.
-func (t *tables) parse(p *target.Target, m *target.Module) (*unwind.Table, []elf.ProgHeader, error) {
+func (t *Tables) parse(p *target.Target, m *target.Module) (*unwind.Table, []elf.ProgHeader, error) {
 	image, err := p.OpenModule(m)
 	if err != nil {
 		return nil, nil, err
@@ -155,17 +156,17 @@ func (t *tables) parse(p *target.Target, m *target.Module) (*unwind.Table, []elf
 var errTooManyTables = errors.New("too many unwind tables")
 
 // send loads a table and returns its number.
-func (t *tables) send(table *unwind.Table) (uint32, error) {
-	if t.next >= t.progs.objs.UnwindTables.MaxEntries() {
+func (t *Tables) send(table *unwind.Table) (uint32, error) {
+	if t.next >= t.set.objs.UnwindTables.MaxEntries() {
 		return 0, errTooManyTables
 	}
 	blocks := blocksOf(table)
-	inner, err := newArray(t.progs.tableSpec, blocks)
+	inner, err := newArray(t.set.tableSpec, blocks)
 	if err != nil {
 		return 0, err
 	}
 	defer inner.Close() // the outer map keeps it
-	if err := t.progs.objs.UnwindTables.Put(t.next, inner); err != nil {
+	if err := t.set.objs.UnwindTables.Put(t.next, inner); err != nil {
 		return 0, fmt.Errorf("load an unwind table: %w", err)
 	}
 	t.next++
@@ -221,7 +222,7 @@ func putAll[T any](m *ebpf.Map, first int, values []T) error {
 }
 
 // sendRules adds the rules that the kernel has not got.
-func (t *tables) sendRules() error {
+func (t *Tables) sendRules() error {
 	rules := t.rules.Rules()
 	if len(rules) == t.sent {
 		return nil
@@ -230,7 +231,7 @@ func (t *tables) sendRules() error {
 	for _, r := range rules[t.sent:] {
 		added = append(added, bpf.MemtraceUnwindRule{Cfa: uint8(r.CFA), Rbp: uint8(r.RBP), RbpOffset: r.RBPOffset, CfaOffset: r.CFAOffset})
 	}
-	if err := putAll(t.progs.objs.UnwindRules, t.sent, added); err != nil {
+	if err := putAll(t.set.objs.UnwindRules, t.sent, added); err != nil {
 		return fmt.Errorf("load unwind rules: %w", err)
 	}
 	t.sent = len(rules)
@@ -239,16 +240,16 @@ func (t *tables) sendRules() error {
 
 // sendList replaces a process's mappings. The new slot keeps cached rules of
 // the old ones from being used; it comes last.
-func (t *tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
+func (t *Tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
 	if slices.Equal(t.processes[pid].list, list) && !t.slotLost(pid) {
 		return nil
 	}
-	inner, err := newArray(t.progs.listSpec, list)
+	inner, err := newArray(t.set.listSpec, list)
 	if err != nil {
 		return err
 	}
 	defer inner.Close() // the outer map keeps it
-	if err := t.progs.objs.Mappings.Put(pid, inner); err != nil {
+	if err := t.set.objs.Mappings.Put(pid, inner); err != nil {
 		return fmt.Errorf("load the mappings of process %d: %w", pid, err)
 	}
 	if err := t.nextSlot(); err != nil {
@@ -256,20 +257,20 @@ func (t *tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
 	}
 	t.processes[pid] = processMappings{list, t.slot}
 	// A process that is gone must not become a target again.
-	err = t.progs.objs.Targets.Update(pid, t.slot, ebpf.UpdateExist)
+	err = t.set.objs.Targets.Update(pid, t.slot, ebpf.UpdateExist)
 	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("renew the slot of process %d: %w", pid, err)
 	}
-	return t.announce()
+	return t.Announce()
 }
 
-// announce has all threads look up their slots anew, and forget which walks were made
+// Announce has all threads look up their slots anew, and forget which walks were made
 // before: a walk is remembered by the version, too.
-func (t *tables) announce() error {
+func (t *Tables) Announce() error {
 	t.announcing.Lock()
 	defer t.announcing.Unlock()
 	t.version++
-	if err := t.progs.objs.SlotsVersion.Set(t.version); err != nil {
+	if err := t.set.objs.SlotsVersion.Set(t.version); err != nil {
 		return fmt.Errorf("announce new mappings: %w", err)
 	}
 	return nil
@@ -277,15 +278,15 @@ func (t *tables) announce() error {
 
 // slotLost reports whether the kernel has forgotten a process's slot: its
 // program has changed (on_exec of bpf/process.h).
-func (t *tables) slotLost(pid uint32) bool {
+func (t *Tables) slotLost(pid uint32) bool {
 	var slot uint32
-	err := t.progs.objs.Targets.Lookup(pid, &slot)
+	err := t.set.objs.Targets.Lookup(pid, &slot)
 	return err == nil && slot != t.processes[pid].slot
 }
 
 // nextSlot chooses a slot that no process has. Where they start anew, cached
 // rules of the first ones could still be there and pass for new ones.
-func (t *tables) nextSlot() error {
+func (t *Tables) nextSlot() error {
 	for {
 		if t.slot++; t.slot >= 1<<16 {
 			t.slot = 1
@@ -303,8 +304,8 @@ func (t *tables) nextSlot() error {
 	}
 }
 
-func (t *tables) clearCache() error {
-	if err := putAll(t.progs.objs.RuleCache, 0, make([]uint64, t.progs.objs.RuleCache.MaxEntries())); err != nil {
+func (t *Tables) clearCache() error {
+	if err := putAll(t.set.objs.RuleCache, 0, make([]uint64, t.set.objs.RuleCache.MaxEntries())); err != nil {
 		return fmt.Errorf("clear the rule cache: %w", err)
 	}
 	return nil

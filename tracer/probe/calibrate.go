@@ -1,4 +1,4 @@
-package tracer
+package probe
 
 import (
 	"errors"
@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
-	"memtrace/bpf"
 	"memtrace/tracer/target"
 )
 
@@ -26,8 +25,13 @@ func probedAddresses() (alloc, free uintptr)
 
 var _ = probedFree // it is called from assembly alone
 
-// usualCosts are those of a machine where calibration is not possible.
-var usualCosts = probeCosts{alloc: 3 * time.Microsecond, free: 1200 * time.Nanosecond}
+// Costs is what probes cost the thread that meets them.
+type Costs struct {
+	Alloc, Free time.Duration
+}
+
+// UsualCosts are those of a machine where calibration is not possible.
+var UsualCosts = Costs{Alloc: 3 * time.Microsecond, Free: 1200 * time.Nanosecond}
 
 const (
 	// Calls are timed in rounds, which lie apart so that a moment in which the machine
@@ -39,31 +43,31 @@ const (
 	calibrationRing = 128 << 10
 )
 
-// calibrate measures what the probes cost on this machine, by tracing memtrace
+// Calibrate measures what the probes cost on this machine, by tracing memtrace
 // itself for a moment. It is called before anything else is traced: what it has
-// the probes report is thrown away.
-func (t *Tracer) calibrate() (probeCosts, error) {
-	if t.cfg.RingSize < calibrationRing {
-		return usualCosts, nil
+// the probes report is thrown away, of the ring by discard.
+func (s *Set) Calibrate(discard func() error) (Costs, error) {
+	if s.options.RingSize < calibrationRing {
+		return UsualCosts, nil
 	}
 	self := uint32(os.Getpid())
-	if err := t.progs.objs.Targets.Put(self, uint32(0)); err != nil {
-		return usualCosts, fmt.Errorf("trace memtrace itself: %w", err)
+	if err := s.objs.Targets.Put(self, uint32(0)); err != nil {
+		return UsualCosts, fmt.Errorf("trace memtrace itself: %w", err)
 	}
-	probes, err := t.attachSelf()
+	probes, err := s.attachSelf()
 	if err != nil {
 		// That what probes cost is assumed is no reason not to trace.
-		t.cfg.Logf("what probes cost here is not known, but assumed: %v", err)
-		return usualCosts, t.progs.objs.Targets.Delete(self)
+		s.options.Logf("what probes cost here is not known, but assumed: %v", err)
+		return UsualCosts, s.objs.Targets.Delete(self)
 	}
-	costs, err := t.measureProbes()
-	err = errors.Join(err, probes.Close(), t.progs.objs.Targets.Delete(self), t.discard())
+	costs, err := s.measureProbes()
+	err = errors.Join(err, probes.Close(), s.objs.Targets.Delete(self), s.resetCounters(), discard())
 	return costs, err
 }
 
 // attachSelf puts the probes of malloc and free on functions of memtrace.
-func (t *Tracer) attachSelf() (links, error) {
-	a, err := openUprobes("/proc/self/exe", os.Getpid(), t.kernel)
+func (s *Set) attachSelf() (Links, error) {
+	a, err := s.openUprobes("/proc/self/exe", os.Getpid())
 	if err != nil {
 		return nil, fmt.Errorf("open memtrace's own program: %w", err)
 	}
@@ -79,8 +83,8 @@ func (t *Tracer) attachSelf() (links, error) {
 	offsets := make([][]uint64, target.Roles)
 	offsets[target.Alloc] = []uint64{alloc}
 	err = errors.Join(
-		a.attach(t.progs.objs.EnterFree, []uint64{free}, false),
-		a.attachCalls(t.progs, offsets, t.kernel.sessions))
+		a.attach(s.objs.EnterFree, []uint64{free}, false),
+		s.attachCalls(&a, offsets))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("probe memtrace itself: %w", err), a.links.Close())
 	}
@@ -88,17 +92,17 @@ func (t *Tracer) attachSelf() (links, error) {
 }
 
 // measureProbes calls the probed functions with the gate open.
-func (t *Tracer) measureProbes() (probeCosts, error) {
+func (s *Set) measureProbes() (Costs, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := t.setLive(liveAllocs | liveFrees); err != nil {
-		return usualCosts, err
+	if err := s.SetGate(GateAllocs | GateFrees); err != nil {
+		return UsualCosts, err
 	}
 	costs := fastest()
-	err := t.setLive(0)
+	err := s.SetGate(GateShut)
 	// With a state of its own the thread would pass for a traced one.
 	thread := uint64(os.Getpid())<<32 | uint64(unix.Gettid())
-	if e := t.progs.objs.Threads.Delete(thread); e != nil && !errors.Is(e, ebpf.ErrKeyNotExist) {
+	if e := s.objs.Threads.Delete(thread); e != nil && !errors.Is(e, ebpf.ErrKeyNotExist) {
 		err = errors.Join(err, fmt.Errorf("forget memtrace's own thread: %w", e))
 	}
 	return costs, err
@@ -106,11 +110,11 @@ func (t *Tracer) measureProbes() (probeCosts, error) {
 
 // fastest returns what the probes cost in the fastest of all rounds, since whatever else
 // the machine does can only add.
-func fastest() probeCosts {
-	costs := probeCosts{alloc: math.MaxInt64, free: math.MaxInt64}
+func fastest() Costs {
+	costs := Costs{Alloc: math.MaxInt64, Free: math.MaxInt64}
 	for range calibrationRounds {
-		costs.alloc = min(costs.alloc, timed(probedAlloc))
-		costs.free = min(costs.free, timed(callProbedFree))
+		costs.Alloc = min(costs.Alloc, timed(probedAlloc))
+		costs.Free = min(costs.Free, timed(callProbedFree))
 		time.Sleep(calibrationPause)
 	}
 	return costs
@@ -123,21 +127,6 @@ func timed(call func()) time.Duration {
 		call()
 	}
 	return time.Since(start) / calibrationCalls
-}
-
-// discard empties the ring and the counters of what calibration sent.
-func (t *Tracer) discard() error {
-	none := make([]bpf.MemtraceCounters, ebpf.MustPossibleCPU())
-	if err := t.progs.objs.Counts.Put(uint32(0), none); err != nil {
-		return fmt.Errorf("reset the counters: %w", err)
-	}
-	r := ringReader{Tracer: t}
-	for {
-		t.reader.SetDeadline(time.Now())
-		if ok, err := r.next(); !ok || err != nil {
-			return err
-		}
-	}
 }
 
 // fileOffset returns where in memtrace's own program the code at an address is.

@@ -1,12 +1,10 @@
-package tracer
+package probe
 
 import (
 	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"memtrace/tracer/target"
 )
 
 // capability is one that memtrace makes use of.
@@ -88,7 +86,7 @@ func (p privileges) remarks(growth bool, logf func(format string, args ...any)) 
 }
 
 // allowLockedMemory raises the limit against which BPF maps count before Linux 5.11.
-func (k kernelFeatures) allowLockedMemory() error {
+func (k Features) allowLockedMemory() error {
 	if k.atLeast(5, 11) {
 		return nil
 	}
@@ -101,11 +99,4 @@ func (k kernelFeatures) allowLockedMemory() error {
 		}
 	}
 	return nil
-}
-
-// logDenied says which files of a process may not be read, each once.
-func (c *Config) logDenied(t *target.Target) {
-	for _, path := range t.Denied() {
-		c.Logf("process %d: to read %s is not permitted; should an allocator be in it, its allocations are not traced", t.PID, path)
-	}
 }

@@ -1,7 +1,8 @@
-package tracer
+package probe
 
 import (
 	"bytes"
+	"math"
 	"reflect"
 	"testing"
 
@@ -10,20 +11,24 @@ import (
 	"memtrace/tracer/testprog"
 )
 
+// options are those of a usual trace.
+var options = Options{StackDepth: 127, MaxSize: math.MaxUint64, RingSize: 1 << 20, Logf: func(string, ...any) {}}
+
 // No program that another can preempt has a stack for each CPU (own_stack in
 // bpf/state.h): the kernel would crash.
 func TestUprobesKeepTheKernelStack(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, sessions := range []bool{false, true} {
-		cfg := Config{PIDs: []int{1}, separateReturns: !sessions}.withDefaults()
-		k, err := featuresFor(cfg)
+		o := options
+		o.Older.SeparateReturns = !sessions
+		k, err := FindFeatures(o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if k.sessions != sessions {
+		if k.Sessions != sessions {
 			continue // this kernel has none
 		}
-		p, err := load(cfg, k)
+		p, err := Load(k, o, new(Attached))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package tracer
+package probe
 
 import (
 	"errors"
@@ -8,18 +8,8 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/features"
-	"golang.org/x/sys/unix"
 
 	"memtrace/bpf"
-	"memtrace/tracer/target"
-)
-
-// Sizes of the maps that take no memory until they fill, where the kernel has
-// such maps. Elsewhere the sizes in bpf/state.h stand.
-const (
-	maxThreads = 1 << 17
-	maxSpills  = 1 << 20
 )
 
 // objects are the programs, maps and variables of the BPF object. Of programs
@@ -113,19 +103,19 @@ type growthPrograms struct {
 	faultPrograms
 }
 
-// load loads what is to be attached with this configuration.
-func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) error {
+// load loads what is to be attached.
+func (o *objects) load(spec *ebpf.CollectionSpec, growthOnly bool, k Features) error {
 	groups := []any{&o.kernelPrograms}
-	if !cfg.GrowthOnly {
+	if !growthOnly {
 		groups = append(groups, &o.allocPrograms)
-		if k.sessions {
+		if k.Sessions {
 			groups = append(groups, &o.sessionProgram)
 		} else {
 			groups = append(groups, &o.separatePrograms)
 		}
 	}
 	switch {
-	case k.functions:
+	case k.Functions:
 		groups = append(groups, &o.callPrograms)
 	case k.resume != "":
 		spec.Programs["lock_taken_resume"] = spec.Programs[k.resume]
@@ -135,7 +125,7 @@ func (o *objects) load(spec *ebpf.CollectionSpec, cfg Config, k kernelFeatures) 
 	default:
 		groups = append(groups, &o.entryProgram, &o.exitProgram)
 	}
-	if k.pageFaults {
+	if k.PageFaults {
 		groups = append(groups, &o.faultPrograms)
 	}
 	wanted := make(map[string]bool)
@@ -200,122 +190,4 @@ func (o *objects) missed() (total uint64, err error) {
 		total += s.RecursionMisses
 	}
 	return total, nil
-}
-
-// programs are the BPF programs by what they go on.
-type programs struct {
-	objs  objects
-	enter [target.Roles]*ebpf.Program
-	// attached is where they are attached.
-	attached *attached
-	// tableSpec and listSpec describe the maps inside unwind_tables and mappings.
-	tableSpec, listSpec *ebpf.MapSpec
-}
-
-// wakeMask lets one record in 64 look whether the reader must be woken, as long as 64
-// are little to a ring of so many bytes.
-func wakeMask(ringSize int) uint64 {
-	if ringSize < 1<<20 {
-		return 0
-	}
-	return 63
-}
-
-// load puts the programs and maps into the kernel.
-func load(cfg Config, k kernelFeatures) (*programs, error) {
-	if err := k.allowLockedMemory(); err != nil {
-		return nil, err
-	}
-	spec, err := bpf.LoadMemtrace()
-	if err != nil {
-		return nil, fmt.Errorf("read the BPF object: %w", err)
-	}
-	spec.Maps["events"].MaxEntries = uint32(cfg.RingSize)
-	if k.cheapHash {
-		for name, entries := range map[string]uint32{"threads": maxThreads, "spills": maxSpills} {
-			spec.Maps[name].MaxEntries = entries
-			spec.Maps[name].Flags |= noPrealloc
-		}
-	}
-	if k.resume != "" {
-		spec.Maps["resumes"].MaxEntries = maxThreads
-		spec.Maps["resumes"].Flags |= noPrealloc
-	}
-	if cfg.spills > 0 {
-		spec.Maps["spills"].MaxEntries = cfg.spills
-	}
-	for name, value := range map[string]any{
-		"stack_depth": uint32(cfg.StackDepth),
-		"min_size":    cfg.MinSize,
-		"max_size":    cfg.MaxSize,
-		"wake_bytes":  uint64(cfg.RingSize / 4),
-		"wake_mask":   wakeMask(cfg.RingSize),
-		"growth":      cfg.GrowthOnly,
-		"sessions":    k.sessions,
-	} {
-		if err := spec.Variables[name].Set(value); err != nil {
-			return nil, fmt.Errorf("set %s: %w", name, err)
-		}
-	}
-	if k.uprobeMulti {
-		for _, p := range spec.Programs {
-			if p.Type == ebpf.Kprobe && p.AttachType != attachSession {
-				p.AttachType = ebpf.AttachTraceUprobeMulti
-			}
-		}
-	}
-	chooseStacks(spec, k)
-	p := &programs{attached: new(attached), tableSpec: spec.Maps["unwind_tables"].InnerMap, listSpec: spec.Maps["mappings"].InnerMap}
-	if err := p.objs.load(spec, cfg, k); err != nil {
-		return nil, explainLoad(err, cfg.Logf)
-	}
-	p.enter = [target.Roles]*ebpf.Program{
-		target.Alloc:         p.objs.EnterAlloc,
-		target.Calloc:        p.objs.EnterCalloc,
-		target.Realloc:       p.objs.EnterRealloc,
-		target.Memalign:      p.objs.EnterMemalign,
-		target.PosixMemalign: p.objs.EnterPosixMemalign,
-		target.New:           p.objs.EnterNew,
-		target.Free:          p.objs.EnterFree,
-	}
-	return p, nil
-}
-
-// chooseStacks keeps, of the programs that walk stacks, those for this kernel.
-func chooseStacks(spec *ebpf.CollectionSpec, k kernelFeatures) {
-	for _, name := range []string{"leave_alloc", "call_alloc", "exit_syscall"} {
-		if !k.unwindTables {
-			spec.Programs[name] = spec.Programs[name+"_fp"]
-		}
-		delete(spec.Programs, name+"_fp")
-	}
-	if !k.unwindTables {
-		for _, name := range []string{"unwind_tables", "mappings"} {
-			spec.Maps[name].InnerMap.Flags &^= innerMapFlag // unknown before 5.10
-		}
-	}
-}
-
-const noPrealloc = 1 // BPF_F_NO_PREALLOC
-
-// explainLoad names the feature behind a refusal where there is one. What the verifier
-// says in many lines goes to logf.
-func explainLoad(err error, logf func(format string, args ...any)) error {
-	if errors.Is(err, unix.EMFILE) {
-		// Without descriptors no feature can be tried.
-		return fmt.Errorf("load the BPF programs: %w", err)
-	}
-	if e := features.HaveMapType(ebpf.RingBuf); errors.Is(e, ebpf.ErrNotSupported) {
-		return &RequirementError{Needs: "BPF ring buffers", Remedy: "use Linux 5.8 or later", err: e}
-	}
-	if e := features.HaveProgramType(ebpf.Tracing); errors.Is(e, ebpf.ErrNotSupported) {
-		return &RequirementError{Needs: "BPF tracing programs", Remedy: "use a kernel with CONFIG_BPF_EVENTS", err: e}
-	}
-	var verifier *ebpf.VerifierError
-	if errors.As(err, &verifier) {
-		for _, line := range verifier.Log {
-			logf("verifier: %s", line)
-		}
-	}
-	return fmt.Errorf("load the BPF programs: %w", err)
 }

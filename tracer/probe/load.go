@@ -1,0 +1,132 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
+	"golang.org/x/sys/unix"
+
+	"memtrace/bpf"
+	"memtrace/tracer/target"
+)
+
+// Sizes of the maps that take no memory until they fill, where the kernel has
+// such maps. Elsewhere the sizes in bpf/state.h stand.
+const (
+	maxThreads = 1 << 17
+	maxSpills  = 1 << 20
+)
+
+// wakeMask lets one record in 64 look whether the reader must be woken, as long as 64
+// are little to a ring of so many bytes.
+func wakeMask(ringSize int) uint64 {
+	if ringSize < 1<<20 {
+		return 0
+	}
+	return 63
+}
+
+// Load puts the programs and maps into the kernel. What it attaches from then on is noted
+// in attached.
+func Load(k Features, o Options, attached *Attached) (*Set, error) {
+	if err := k.allowLockedMemory(); err != nil {
+		return nil, err
+	}
+	spec, err := bpf.LoadMemtrace()
+	if err != nil {
+		return nil, fmt.Errorf("read the BPF object: %w", err)
+	}
+	spec.Maps["events"].MaxEntries = uint32(o.RingSize)
+	if k.cheapHash {
+		for name, entries := range map[string]uint32{"threads": maxThreads, "spills": maxSpills} {
+			spec.Maps[name].MaxEntries = entries
+			spec.Maps[name].Flags |= noPrealloc
+		}
+	}
+	if k.resume != "" {
+		spec.Maps["resumes"].MaxEntries = maxThreads
+		spec.Maps["resumes"].Flags |= noPrealloc
+	}
+	if o.Spills > 0 {
+		spec.Maps["spills"].MaxEntries = o.Spills
+	}
+	for name, value := range map[string]any{
+		"stack_depth": uint32(o.StackDepth),
+		"min_size":    o.MinSize,
+		"max_size":    o.MaxSize,
+		"wake_bytes":  uint64(o.RingSize / 4),
+		"wake_mask":   wakeMask(o.RingSize),
+		"growth":      o.GrowthOnly,
+		"sessions":    k.Sessions,
+	} {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return nil, fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	if k.uprobeMulti {
+		for _, p := range spec.Programs {
+			if p.Type == ebpf.Kprobe && p.AttachType != attachSession {
+				p.AttachType = ebpf.AttachTraceUprobeMulti
+			}
+		}
+	}
+	chooseStacks(spec, k)
+	s := &Set{
+		Features: k, options: o, attached: attached,
+		tableSpec: spec.Maps["unwind_tables"].InnerMap, listSpec: spec.Maps["mappings"].InnerMap,
+	}
+	if err := s.objs.load(spec, o.GrowthOnly, k); err != nil {
+		return nil, explainLoad(err, o.Logf)
+	}
+	s.enter = [target.Roles]*ebpf.Program{
+		target.Alloc:         s.objs.EnterAlloc,
+		target.Calloc:        s.objs.EnterCalloc,
+		target.Realloc:       s.objs.EnterRealloc,
+		target.Memalign:      s.objs.EnterMemalign,
+		target.PosixMemalign: s.objs.EnterPosixMemalign,
+		target.New:           s.objs.EnterNew,
+		target.Free:          s.objs.EnterFree,
+	}
+	return s, nil
+}
+
+// chooseStacks keeps, of the programs that walk stacks, those for this kernel.
+func chooseStacks(spec *ebpf.CollectionSpec, k Features) {
+	for _, name := range []string{"leave_alloc", "call_alloc", "exit_syscall"} {
+		if !k.UnwindTables {
+			spec.Programs[name] = spec.Programs[name+"_fp"]
+		}
+		delete(spec.Programs, name+"_fp")
+	}
+	if !k.UnwindTables {
+		for _, name := range []string{"unwind_tables", "mappings"} {
+			spec.Maps[name].InnerMap.Flags &^= innerMapFlag // unknown before 5.10
+		}
+	}
+}
+
+const noPrealloc = 1 // BPF_F_NO_PREALLOC
+
+// explainLoad names the feature behind a refusal where there is one. What the verifier
+// says in many lines goes to logf.
+func explainLoad(err error, logf func(format string, args ...any)) error {
+	if errors.Is(err, unix.EMFILE) {
+		// Without descriptors no feature can be tried.
+		return fmt.Errorf("load the BPF programs: %w", err)
+	}
+	if e := features.HaveMapType(ebpf.RingBuf); errors.Is(e, ebpf.ErrNotSupported) {
+		return &RequirementError{Needs: "BPF ring buffers", Remedy: "use Linux 5.8 or later", err: e}
+	}
+	if e := features.HaveProgramType(ebpf.Tracing); errors.Is(e, ebpf.ErrNotSupported) {
+		return &RequirementError{Needs: "BPF tracing programs", Remedy: "use a kernel with CONFIG_BPF_EVENTS", err: e}
+	}
+	var verifier *ebpf.VerifierError
+	if errors.As(err, &verifier) {
+		for _, line := range verifier.Log {
+			logf("verifier: %s", line)
+		}
+	}
+	return fmt.Errorf("load the BPF programs: %w", err)
+}

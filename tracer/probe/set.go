@@ -1,0 +1,118 @@
+package probe
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+
+	"memtrace/bpf"
+	"memtrace/tracer/target"
+)
+
+// Set is memtrace's programs and maps in the kernel.
+type Set struct {
+	Features
+	options Options
+	objs    objects
+	// enter are the programs that go on the entries of functions.
+	enter [target.Roles]*ebpf.Program
+	// attached is where they are attached.
+	attached *Attached
+	// tableSpec and listSpec describe the maps inside unwind_tables and mappings.
+	tableSpec, listSpec *ebpf.MapSpec
+	// generation is that of the probes, see bpf/state.h.
+	generation uint32
+}
+
+// Gate is what of that which probes meet is reported: live in bpf/state.h.
+type Gate uint32
+
+// What passes a gate.
+const (
+	GateAllocs Gate = 1 << iota
+	GateFrees
+	GateCalls      // system calls that change an address space
+	GateAll        = GateAllocs | GateFrees | GateCalls
+	GateShut  Gate = 0
+)
+
+// SetGate opens or shuts the gate: only calls entered while it is open count.
+func (s *Set) SetGate(open Gate) error {
+	if err := s.objs.Live.Set(uint32(open)); err != nil {
+		return fmt.Errorf("switch the probes: %w", err)
+	}
+	return nil
+}
+
+// NextGeneration has the probes forget the calls that are in flight: their returns were not
+// seen.
+func (s *Set) NextGeneration() error {
+	s.generation++
+	return s.objs.Generation.Set(s.generation)
+}
+
+// SetWindowed has all system calls of an address space's growth reported with their stacks:
+// without probes in place nothing tells which of them are the allocator's.
+func (s *Set) SetWindowed() error { return s.objs.Windowed.Set(uint32(1)) }
+
+// Trace has the programs see a process.
+func (s *Set) Trace(pid uint32) error {
+	if err := s.objs.Targets.Put(pid, uint32(0)); err != nil {
+		return fmt.Errorf("tell the probes of process %d: %w", pid, err)
+	}
+	return nil
+}
+
+// Missed counts the runs of the programs on system calls that the kernel left out, because
+// the program was at work on that CPU and had been preempted there. Kernels before 5.12 do
+// not say.
+func (s *Set) Missed() (uint64, error) { return s.objs.missed() }
+
+// Events is the ring buffer of what the programs report.
+func (s *Set) Events() *ebpf.Map { return s.objs.Events }
+
+// Spills is the map of what the ring had no room for and must not be lost.
+func (s *Set) Spills() *ebpf.Map { return s.objs.Spills }
+
+// Close frees everything. What is attached stays until it is closed.
+func (s *Set) Close() error { return s.objs.Close() }
+
+// Counters are what the programs lost, and other things that they count.
+type Counters = bpf.MemtraceCounters
+
+// Counters sums the counters of all CPUs.
+func (s *Set) Counters() (Counters, error) {
+	var each []Counters
+	var sum Counters
+	if err := s.objs.Counts.Lookup(uint32(0), &each); err != nil {
+		return sum, fmt.Errorf("read the loss counters: %w", err)
+	}
+	for i := range each {
+		c := &each[i]
+		sum.LostAlloc += c.LostAlloc
+		sum.LostAllocBytes += c.LostAllocBytes
+		sum.LostFree += c.LostFree
+		sum.LostStack += c.LostStack
+		sum.LostMmap += c.LostMmap
+		sum.LostThread += c.LostThread
+		sum.Stale += c.Stale
+		sum.Spilled += c.Spilled
+		sum.CutNoRule += c.CutNoRule
+		sum.CutBadRule += c.CutBadRule
+		sum.CutBadStack += c.CutBadStack
+		sum.CutDepth += c.CutDepth
+		sum.LostFault += c.LostFault
+		sum.HighSignalStack += c.HighSignalStack
+		sum.GapTime = max(sum.GapTime, c.GapTime)
+	}
+	return sum, nil
+}
+
+// resetCounters sets all counters to zero.
+func (s *Set) resetCounters() error {
+	none := make([]Counters, ebpf.MustPossibleCPU())
+	if err := s.objs.Counts.Put(uint32(0), none); err != nil {
+		return fmt.Errorf("reset the counters: %w", err)
+	}
+	return nil
+}
