@@ -198,17 +198,6 @@ func (r *ringReader) readBatch(wait time.Duration) (dry bool, err error) {
 	return true, err
 }
 
-// discard empties the ring.
-func (t *Tracer) discard() error {
-	r := ringReader{Tracer: t}
-	for {
-		t.reader.SetDeadline(time.Now())
-		if ok, err := r.next(); !ok || err != nil {
-			return err
-		}
-	}
-}
-
 // next reads one record; false when there is none at the moment.
 func (r *ringReader) next() (bool, error) {
 	err := r.reader.ReadInto(&r.record)

@@ -212,6 +212,17 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 	return nil
 }
 
+// discard empties the ring.
+func (t *Tracer) discard() error {
+	r := ringReader{Tracer: t}
+	for {
+		t.reader.SetDeadline(time.Now())
+		if ok, err := r.next(); !ok || err != nil {
+			return err
+		}
+	}
+}
+
 // attachProcesses makes everything ready for the processes, short of going live.
 func (t *Tracer) attachProcesses(ctx context.Context) error {
 	for pid, p := range t.procs {

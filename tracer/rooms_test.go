@@ -1,0 +1,100 @@
+package tracer
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rooms are the packages and what each may import: packages of this module, and of others
+// those that reach into the kernel. The lower ones know nothing of the higher ones.
+const rooms = `
+cmd/memtrace:                  tracer tracer/launch tracer/region tracer/region/proc tracer/report tracer/sysmem
+
+tracer:                        bpf symbolize symbolize/patience symbolize/procmaps tracer/event tracer/faults tracer/heap tracer/live tracer/probe tracer/procmem tracer/ptmalloc tracer/region tracer/region/proc tracer/report tracer/sample tracer/stacks tracer/sysmem tracer/target tracer/vm ebpf ebpf/ringbuf
+
+tracer/probe:                  bpf symbolize/elffile symbolize/unwind tracer/event tracer/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link procfs
+tracer/target:                 symbolize/elffile symbolize/patience symbolize/procmaps procfs
+tracer/ptmalloc:               symbolize/elffile tracer/procmem tracer/target
+tracer/launch:                 symbolize/elffile
+tracer/region:                 symbolize/procmaps tracer/report tracer/trend
+tracer/region/proc:            symbolize/procmaps tracer/procmem tracer/region
+tracer/sysmem:                 tracer/report
+tracer/procmem:
+tracer/report:
+
+tracer/heap:                   tracer/event tracer/live tracer/trend
+tracer/vm:                     tracer/event tracer/live tracer/trend
+tracer/sample:                 tracer/event tracer/live
+tracer/faults:                 tracer/event
+tracer/stacks:                 tracer/event
+tracer/live:                   tracer/event tracer/trend
+tracer/event:
+tracer/trend:
+
+symbolize:                     symbolize/elffile symbolize/internal/interval symbolize/internal/srcinfo symbolize/patience symbolize/procmaps
+symbolize/internal/srcinfo:    symbolize/elffile symbolize/internal/interval
+symbolize/internal/interval:
+symbolize/unwind:              symbolize/elffile
+symbolize/elffile:
+symbolize/patience:
+symbolize/procmaps:
+
+bpf:                           ebpf
+`
+
+// testSupport is for tests alone, and free in what it imports.
+var testSupport = []string{"tracer/attack", "tracer/debpkg", "tracer/kerneltest", "tracer/kerneltest/init", "tracer/testprog"}
+
+func TestRooms(t *testing.T) {
+	const module = "memtrace/"
+	short := map[string]string{"github.com/cilium/ebpf": "ebpf", "github.com/prometheus/procfs": "procfs"}
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	allowed := make(map[string][]string)
+	for line := range strings.Lines(rooms) {
+		if room, imports, ok := strings.Cut(line, ":"); ok {
+			allowed[room] = strings.Fields(imports)
+		}
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		room := strings.TrimPrefix(fields[0], module)
+		if slices.Contains(testSupport, room) {
+			continue
+		}
+		may, ok := allowed[room]
+		if !ok {
+			t.Errorf("%s is not in the table of rooms", room)
+		}
+		delete(allowed, room)
+		var does []string
+		for _, path := range fields[1:] {
+			if own, ok := strings.CutPrefix(path, module); ok {
+				does = append(does, own)
+			}
+			for prefix, name := range short {
+				if rest, ok := strings.CutPrefix(path, prefix); ok {
+					does = append(does, name+rest)
+				}
+			}
+		}
+		for _, path := range does {
+			if !slices.Contains(may, path) {
+				t.Errorf("%s imports %s, which it may not", room, path)
+			}
+		}
+		for _, path := range may {
+			if !slices.Contains(does, path) {
+				t.Errorf("%s does not import %s: take that out of the table", room, path)
+			}
+		}
+	}
+	for room := range allowed {
+		t.Errorf("%s is in the table of rooms but not there", room)
+	}
+}
