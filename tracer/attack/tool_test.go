@@ -77,10 +77,16 @@ func (m *tool) ended() bool {
 	}
 }
 
+// isReady reports whether every probe is live, or was.
+func (m *tool) isReady() bool {
+	_, err := os.Stat(m.ready)
+	return err == nil
+}
+
 // waitReady waits until every probe is live; false if memtrace ended before.
 func (m *tool) waitReady() bool {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
-		if _, err := os.Stat(m.ready); err == nil {
+		if m.isReady() {
 			m.note()
 			return true
 		}
