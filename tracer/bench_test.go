@@ -3,8 +3,10 @@ package tracer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -193,14 +195,13 @@ func BenchmarkWalk(b *testing.B) {
 	}
 }
 
-// returnStats are those of the youngest program at malloc's return.
-func returnStats(b *testing.B) *ebpf.ProgramStats {
+// returnStats are those of the youngest own program at malloc's return.
+func returnStats(b *testing.B) (stats *ebpf.ProgramStats) {
 	b.Helper()
-	var stats *ebpf.ProgramStats
-	for id, err := ebpf.ProgramGetNextID(0); err == nil; id, err = ebpf.ProgramGetNextID(id) {
-		prog, err := ebpf.NewProgramFromID(id)
+	for _, id := range slices.Sorted(maps.Keys(ownObjects(b, "prog_id"))) {
+		prog, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
 		if err != nil {
-			continue // it is gone
+			b.Fatal(err)
 		}
 		if info, err := prog.Info(); err == nil && strings.HasPrefix(info.Name, "leave_alloc") {
 			if stats, err = prog.Stats(); err != nil {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -118,7 +117,7 @@ func TestGrowthTouchesNothing(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := growProgram(t, "brk")
 	before := code(t, p.PID())
-	already := ownPrograms(t)
+	already := ownObjects(t, "prog_id")
 	var ids []ebpf.ProgramID
 	watchGrowth(t, Config{}, p, 5, func(*Tracer) {
 		now := code(t, p.PID())
@@ -130,15 +129,15 @@ func TestGrowthTouchesNothing(t *testing.T) {
 				t.Errorf("%s has changed", name)
 			}
 		}
-		for id := range ownPrograms(t) {
+		for id := range ownObjects(t, "prog_id") {
 			if already[id] {
 				continue
 			}
-			ids = append(ids, id)
-			prog, err := ebpf.NewProgramFromID(id)
+			prog, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
 			if err != nil {
 				t.Fatal(err)
 			}
+			ids = append(ids, ebpf.ProgramID(id))
 			// Uprobes' are of another.
 			if prog.Type() != ebpf.Tracing {
 				t.Errorf("%v is loaded", prog)
@@ -159,26 +158,6 @@ func TestGrowthTouchesNothing(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
-}
-
-// ownPrograms are the programs that this process has descriptors of.
-func ownPrograms(t *testing.T) map[ebpf.ProgramID]bool {
-	t.Helper()
-	ids := make(map[ebpf.ProgramID]bool)
-	files, err := filepath.Glob("/proc/self/fdinfo/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		info, _ := os.ReadFile(name) // it may be closed by now
-		for line := range strings.Lines(string(info)) {
-			var id ebpf.ProgramID
-			if n, _ := fmt.Sscanf(line, "prog_id: %d", &id); n == 1 {
-				ids[id] = true
-			}
-		}
-	}
-	return ids
 }
 
 func isLoaded(id ebpf.ProgramID) bool {

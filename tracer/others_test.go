@@ -3,8 +3,13 @@ package tracer
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +79,7 @@ func threadsKept(t *testing.T) (ids []uint64) {
 	t.Helper()
 	var id uint64
 	var state bpf.MemtraceThread
-	threads := newestMap(t, "threads")
+	threads := ownMap(t, "threads")
 	defer threads.Close()
 	all := threads.Iterate()
 	for all.Next(&id, &state) {
@@ -86,13 +91,13 @@ func threadsKept(t *testing.T) (ids []uint64) {
 	return ids
 }
 
-// newestMap is the youngest map of a name.
-func newestMap(t *testing.T, name string) (newest *ebpf.Map) {
+// ownMap is the youngest map of a name that this process has a descriptor of.
+func ownMap(t *testing.T, name string) (newest *ebpf.Map) {
 	t.Helper()
-	for id, err := ebpf.MapGetNextID(0); err == nil; id, err = ebpf.MapGetNextID(id) {
-		m, err := ebpf.NewMapFromID(id)
+	for _, id := range slices.Sorted(maps.Keys(ownObjects(t, "map_id"))) {
+		m, err := ebpf.NewMapFromID(ebpf.MapID(id))
 		if err != nil {
-			continue // it is gone
+			t.Fatal(err)
 		}
 		info, err := m.Info()
 		if err != nil || info.Name != name {
@@ -108,6 +113,27 @@ func newestMap(t *testing.T, name string) (newest *ebpf.Map) {
 		t.Fatalf("there is no map %s", name)
 	}
 	return newest
+}
+
+// ownObjects are the ids, by the name that fdinfo has for their kind, of the BPF objects
+// that this process has descriptors of.
+func ownObjects(t testing.TB, kind string) map[uint32]bool {
+	t.Helper()
+	ids := make(map[uint32]bool)
+	files, err := filepath.Glob("/proc/self/fdinfo/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		info, _ := os.ReadFile(name) // it may be closed by now
+		for line := range strings.Lines(string(info)) {
+			var id uint32
+			if n, _ := fmt.Sscanf(line, kind+": %d", &id); n == 1 {
+				ids[id] = true
+			}
+		}
+	}
+	return ids
 }
 
 // Of threads that died, inside malloc or not, nothing is kept: a new thread may
