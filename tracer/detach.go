@@ -12,7 +12,7 @@ import (
 // then is waited for those who may be waiting for a process or its files themselves.
 
 // stop ends the trace at one moment for all probes, detaches, and drains.
-func (t *Tracer) stop(r *ringReader) error {
+func (t *Tracer) stop() error {
 	if t.sampler != nil {
 		t.sampler.finish()
 	}
@@ -21,7 +21,7 @@ func (t *Tracer) stop(r *ringReader) error {
 	t.end = now()
 	t.mu.Unlock()
 	// Who mapped what is known of what was read.
-	err = errors.Join(err, r.catchUp())
+	err = errors.Join(err, t.stream.CatchUp())
 	t.beside("the last look at the probes", patience.Limit, t.checkAtEnd)()
 	settled := t.beside("the address space", lookPatience, func() {
 		for _, p := range t.procs {
@@ -35,11 +35,11 @@ func (t *Tracer) stop(r *ringReader) error {
 			p.probed.Store(false)
 		}
 		settled()
-		return errors.Join(err, r.drain())
+		return errors.Join(err, t.stream.Drain())
 	}
 	err = errors.Join(err, t.detach())
 	settled()
-	return errors.Join(err, r.drain())
+	return errors.Join(err, t.stream.Drain())
 }
 
 // detach takes every probe away, whoever hangs, and then ends all who work beside the
@@ -103,12 +103,7 @@ func (t *Tracer) Close() error {
 	}
 	err := t.detach()
 	t.checkLeft()
-	if t.waker != nil {
-		err = errors.Join(err, t.waker.Close())
-	}
-	if t.reader != nil {
-		err = errors.Join(err, t.reader.Close())
-	}
+	err = errors.Join(err, t.stream.Close())
 	if t.probes != nil {
 		err = errors.Join(err, t.probes.Close())
 	}

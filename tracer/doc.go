@@ -1,17 +1,17 @@
 // Package tracer watches what a process allocates and never gives back.
 //
 // Open finds the allocators that the processes have mapped (package target),
-// loads the BPF programs (package bpf), attaches them and, when the last one is
-// in place, opens the gate: from that moment every call counts. The programs
-// send fixed-size records through one ring buffer. Run reads it, decodes the
-// records (package event) and applies them to two pure aggregators: heap, the
+// loads the BPF programs, attaches them and, when the last one is in place, opens
+// the gate (package probe): from that moment every call counts. The programs
+// send fixed-size records through one ring buffer. Run has it read (package stream),
+// and applies its records (package event) to two pure aggregators: heap, the
 // live blocks by the stack that allocated them, and vm, the mappings that the
 // program made itself. Snapshot copies what is outstanding, names the frames
 // (package symbolize) and returns a report.Report, which package report
 // renders.
 //
-//	probes -> ring buffer -> event -> heap -> Snapshot -> symbolize -> report
-//	                               -> vm   ->
+//	probe -> stream -> event -> heap -> Snapshot -> symbolize -> report
+//	                         -> vm   ->
 //
 // With Config.GrowthOnly there are no probes in the process. The system calls alone
 // feed the ledger, which then takes up growth of every kind, the allocator's too, and

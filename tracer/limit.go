@@ -100,7 +100,7 @@ func (t *Tracer) removeCounted(ids map[event.StackID]struct{}) {
 
 // keepWithin gives up what is too much. caughtUp says that the ring has just been read to
 // its end.
-func (r *ringReader) keepWithin(caughtUp bool) error {
+func (r sink) keepWithin(caughtUp bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	share := r.cfg.stackRoom()
@@ -123,7 +123,7 @@ func (r *ringReader) keepWithin(caughtUp bool) error {
 }
 
 // forget makes the probes send stacks again. The caller holds the lock.
-func (r *ringReader) forget(ids map[event.StackID]struct{}) error {
+func (r sink) forget(ids map[event.StackID]struct{}) error {
 	if err := r.probes.Unsend(ids); err != nil {
 		return err
 	}
@@ -139,16 +139,16 @@ func (r *ringReader) forget(ids map[event.StackID]struct{}) error {
 
 // finishForgetting drops, once it is time, what is neither counted nor sent again. The
 // caller holds the lock.
-func (r *ringReader) finishForgetting(caughtUp bool) {
+func (r sink) finishForgetting(caughtUp bool) {
 	f := &r.forgetting
 	if time.Since(f.begun) < forgetGrace {
 		return
 	}
 	if f.until == 0 {
-		f.until = r.consumed + uint64(r.reader.AvailableBytes())
+		f.until = r.stream.Consumed() + uint64(r.stream.Pending())
 		return
 	}
-	if !caughtUp && r.consumed < f.until {
+	if !caughtUp && r.stream.Consumed() < f.until {
 		return
 	}
 	r.removeCounted(f.ids)

@@ -83,7 +83,7 @@ func TestForgottenStackComesBack(t *testing.T) {
 			do := func(letter string) {
 				p.Say(letter)
 				p.Line()
-				tr.sync(ctx, 10*time.Second)
+				tr.stream.Sync(ctx, 10*time.Second)
 			}
 			do("k")
 			id, _ := keeperStack(tr)

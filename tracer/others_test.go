@@ -192,7 +192,7 @@ func TestNothingIsLeftInTheRing(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if n := tr.reader.AvailableBytes(); n != 0 {
+		if n := tr.stream.Pending(); n != 0 {
 			t.Errorf("%d bytes are left in the ring", n)
 		}
 		if err := tr.Close(); err != nil {

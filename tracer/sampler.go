@@ -11,6 +11,7 @@ import (
 	"memtrace/tracer/heap"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/sample"
+	"memtrace/tracer/stream"
 	"memtrace/tracer/vm"
 )
 
@@ -101,7 +102,7 @@ func (s *sampler) outgrow(ctx context.Context) (phase, bool) {
 	if !sleep(ctx, trialWindow) {
 		return phase{}, false
 	}
-	s.t.sync(ctx, trialWindow)
+	s.t.stream.Sync(ctx, trialWindow)
 	trial := m.read()
 	s.account(trial, phase{}, trial.own)
 	// So short a time says little of a process that works by fits and starts.
@@ -173,6 +174,7 @@ func (s *sampler) leaveExact(costly phase) {
 	}
 	t.mu.Lock()
 	t.windowed = true
+	t.stream.SetPace(stream.Paused)
 	t.windowsSince = now()
 	t.heap = heap.New(heap.Config{Older: t.cfg.Older})
 	t.vm = vm.NewGrowthLedger()

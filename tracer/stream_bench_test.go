@@ -10,6 +10,7 @@ import (
 	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/stacks"
+	"memtrace/tracer/stream"
 	"memtrace/tracer/vm"
 )
 
@@ -57,20 +58,21 @@ func BenchmarkStream(b *testing.B) {
 	fill, churn := recordStream(b, 100_000, 500_000)
 	for b.Loop() {
 		b.StopTimer()
-		r := ringReader{Tracer: &Tracer{heap: heap.New(heap.Config{}), vm: vm.NewLedger(), stacks: stacks.New()}}
-		replay(b, &r, fill)
+		to := sink{&Tracer{heap: heap.New(heap.Config{}), vm: vm.NewLedger(), stacks: stacks.New()}}
+		replay(b, to, fill)
 		b.StartTimer()
-		replay(b, &r, churn)
+		replay(b, to, churn)
 	}
 	b.ReportMetric(float64(b.N)*float64(len(churn))/b.Elapsed().Seconds()/1e6, "Mevents/s")
 }
 
-func replay(b *testing.B, r *ringReader, records [][]byte) {
+func replay(b *testing.B, to stream.Sink, records [][]byte) {
 	b.Helper()
+	var ev event.Event
 	for _, raw := range records {
-		r.record.RawSample = raw
-		if err := r.apply(); err != nil {
+		if err := event.Decode(raw, &ev); err != nil {
 			b.Fatal(err)
 		}
+		to.Apply(&ev)
 	}
 }

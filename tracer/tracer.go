@@ -3,13 +3,10 @@ package tracer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/patience"
@@ -17,6 +14,7 @@ import (
 	"memtrace/tracer/probe"
 	"memtrace/tracer/region"
 	"memtrace/tracer/stacks"
+	"memtrace/tracer/stream"
 	"memtrace/tracer/target"
 	"memtrace/tracer/vm"
 )
@@ -28,10 +26,7 @@ type Tracer struct {
 	// probes are what is in the kernel, attached is where it is attached.
 	probes   *probe.Set
 	attached *probe.Attached
-	reader   *ringbuf.Reader
-	waker    *waker
-	// watching: a window is open, and the reader has to keep up with it.
-	watching atomic.Bool
+	stream   *stream.Reader
 	follower *follower
 	// stopMemory ends the watch of the address spaces, stopGuard that over the probes, and
 	// the others wait for that.
@@ -47,14 +42,17 @@ type Tracer struct {
 	sampler *sampler
 	// attaching guards the links of processes while the trace goes on.
 	attaching sync.Mutex
-	// syncs are asked for by who waits for the reader.
-	syncs chan chan struct{}
 	// alarm goes off when more calls were seen than may be, see callWhen.
 	alarm chan struct{}
 	// tables are nil where stacks are walked by frame pointers.
 	tables *probe.Tables
 
-	// mu guards what the reader writes and Snapshot reads.
+	// looked is when processes were looked at for their end, forgetting what is being
+	// forgotten: both are the sink's.
+	looked     time.Time
+	forgetting forgetting
+
+	// mu guards what the sink writes and Snapshot reads.
 	mu       sync.Mutex
 	heap     *heap.Heap
 	vm       *vm.Ledger
@@ -117,7 +115,6 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 		procs:    make(map[uint32]*process),
 		seen:     seen{tail: math.MaxUint64, alarm: math.MaxUint64},
 		alarm:    make(chan struct{}, 1),
-		syncs:    make(chan chan struct{}),
 	}
 	t.follower = newFollower(t)
 	opened := make(chan error, 1)
@@ -167,14 +164,14 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 	if t.probes, err = probe.Load(features, cfg.probeOptions(), t.attached); err != nil {
 		return err
 	}
-	if t.reader, err = ringbuf.NewReader(t.probes.Events()); err != nil {
-		return fmt.Errorf("open the ring buffer: %w", err)
-	}
-	if t.waker, err = newWaker(t.probes.Events()); err != nil {
+	if t.stream, err = stream.New(t.probes, sink{t}); err != nil {
 		return err
 	}
+	if cfg.GrowthOnly {
+		t.stream.SetPace(stream.Slow)
+	}
 	if cfg.MaxOverhead > 0 {
-		costs, err := t.probes.Calibrate(t.discard)
+		costs, err := t.probes.Calibrate(t.stream.Discard)
 		if err != nil {
 			return err
 		}
@@ -210,17 +207,6 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 		t.stopGuard, t.waitGuard = t.guardProbes()
 	}
 	return nil
-}
-
-// discard empties the ring.
-func (t *Tracer) discard() error {
-	r := ringReader{Tracer: t}
-	for {
-		t.reader.SetDeadline(time.Now())
-		if ok, err := r.next(); !ok || err != nil {
-			return err
-		}
-	}
 }
 
 // attachProcesses makes everything ready for the processes, short of going live.
@@ -278,13 +264,16 @@ func (t *Tracer) loadTables(p *process) error {
 // Run reads events until ctx is done or every process has exited; then it
 // detaches, reads what is still on its way, and returns nil. It is called once.
 func (t *Tracer) Run(ctx context.Context) error {
-	r := ringReader{Tracer: t}
-	defer context.AfterFunc(ctx, t.waker.wake)()
+	defer context.AfterFunc(ctx, t.stream.Wake)()
 	if t.sampler != nil {
 		t.sampler.start()
 	}
-	err := r.readUntil(func() bool { return ctx.Err() != nil || t.allExited() })
-	return errors.Join(err, t.stop(&r))
+	err := t.stream.Run(func(caughtUp bool) bool {
+		exited := t.allExited()
+		// A stop that could wait for the ring to run dry might never come.
+		return (exited || ctx.Err() != nil) && (caughtUp || !exited)
+	})
+	return errors.Join(err, t.stop())
 }
 
 func (t *Tracer) allExited() bool {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"memtrace/tracer/probe"
+	"memtrace/tracer/stream"
 	"memtrace/tracer/target"
 )
 
@@ -20,9 +21,9 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 	m := s.meter()
 	t.begin()
 	err = errors.Join(err, t.probes.SetGate(probe.GateAll))
-	t.watching.Store(true)
-	defer t.watching.Store(false)
-	t.waker.wake() // many records are to be expected
+	t.stream.SetPace(stream.Watchful)
+	defer t.stream.SetPace(stream.Paused)
+	t.stream.Wake() // many records are to be expected
 	complete := err == nil && s.watch(ctx, m)
 
 	cut := now().mono
@@ -40,7 +41,7 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 	err = errors.Join(err, t.probes.SetGate(probe.GateCalls))
 	s.close(ends)
 	tail.took = time.Since(tailStart)
-	t.sync(ctx, time.Second)
+	t.stream.Sync(ctx, time.Second)
 
 	complete = complete && err == nil && ctx.Err() == nil && t.losses() == before
 	if err != nil && !t.allGone() {
@@ -61,7 +62,7 @@ func (s *sampler) window(ctx context.Context) (window, tail phase) {
 // target by what it may: a target that sleeps may wake up and allocate.
 func (s *sampler) watch(ctx context.Context, m *meter) bool {
 	for left := s.plan.window; left > 0; left = s.plan.window - time.Since(m.start) {
-		if !sleep(ctx, min(left, 2*pollInterval)) {
+		if !sleep(ctx, min(left, 2*stream.PollInterval)) {
 			return false
 		}
 		p := m.read()
@@ -82,7 +83,7 @@ func (s *sampler) watchTail(ctx context.Context) {
 		}
 		// The reader may be behind by its interval, so two looks have to agree.
 		still := s.t.young()
-		if still == left && time.Until(end) < s.plan.tail-2*pollInterval {
+		if still == left && time.Until(end) < s.plan.tail-2*stream.PollInterval {
 			return
 		}
 		left = still

@@ -25,7 +25,7 @@ func TestCalibrationIsDiscarded(t *testing.T) {
 	if tr.sampler.budget.cost == probe.UsualCosts {
 		t.Errorf("nothing was measured: %+v", tr.sampler.budget.cost)
 	}
-	if n := tr.reader.AvailableBytes(); n != 0 {
+	if n := tr.stream.Pending(); n != 0 {
 		t.Errorf("%d bytes are in the ring", n)
 	}
 }

@@ -1,0 +1,54 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"memtrace/bpf"
+	"memtrace/tracer/event"
+)
+
+// spillReader takes entries out of the spill map (bpf/emit.h), many at a time.
+type spillReader struct {
+	spills *ebpf.Map
+	keys   []bpf.MemtraceSpillKey
+	values []bpf.MemtraceSpill
+}
+
+// drain calls apply for each entry, as the event that it stands for, and removes it.
+// Entries that are added meanwhile may be left for the next time.
+func (s *spillReader) drain(apply func(*event.Event)) error {
+	if s.keys == nil {
+		s.grow(4096)
+	}
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := s.spills.BatchLookupAndDelete(&cursor, s.keys, s.values, nil)
+		if errors.Is(err, unix.ENOSPC) {
+			// One bucket holds more than fits.
+			s.grow(2 * len(s.keys))
+			continue
+		}
+		for i := range n {
+			key, value := &s.keys[i], &s.values[i]
+			apply(&event.Event{
+				Kind: event.Kind(key.Kind), PID: key.Tgid, TID: value.Tid, Time: value.Time,
+				Addr: key.Addr, Size: key.Size, Arg: uint64(key.Flags),
+			})
+		}
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("drain spilled events: %w", err)
+		}
+	}
+}
+
+func (s *spillReader) grow(n int) {
+	s.keys = make([]bpf.MemtraceSpillKey, n)
+	s.values = make([]bpf.MemtraceSpill, n)
+}
