@@ -40,9 +40,11 @@ func (s *sampler) meter() *meter {
 func (m *meter) read() phase {
 	m.t.mu.Lock()
 	defer m.t.mu.Unlock()
+	// A call that seemed lost may have been taken back (take_back in bpf/standing.h).
+	lost := max(m.t.counters.LostAlloc, m.lostAllocs) - m.lostAllocs
 	p := phase{
 		took:   time.Since(m.start),
-		allocs: m.t.seen.allocs - m.seen.allocs + m.t.counters.LostAlloc - m.lostAllocs,
+		allocs: m.t.seen.allocs - m.seen.allocs + lost,
 		frees:  m.t.seen.frees - m.seen.frees + m.t.counters.Spilled - m.spilled,
 		own:    ownTime() - m.own,
 	}
