@@ -12,13 +12,6 @@ import (
 	"memtrace/tracer/target"
 )
 
-// checkInterval is how often all candidates are looked at, on average, and
-// checkShare the most that this may take of a processor.
-const (
-	checkInterval = 500 * time.Millisecond
-	checkShare    = 0.005
-)
-
 // verifyInterval is how often the chunks of a process's heaps are walked over for
 // those of its candidates that have lived for settledAge, on average, and
 // verifyShare the most that this may take of a processor, over all processes.
@@ -32,8 +25,9 @@ const (
 const printBytes = 64
 
 // checker looks at candidates from outside: whether their chunks are free, and
-// whether their content has changed. It belongs to the sampler's goroutine.
+// whether their content has changed. It belongs to the goroutine of the window.Loop.
 type checker struct {
+	t     *Tracer
 	list  []sample.Candidate
 	spans []procmem.Span
 	buf   []byte
@@ -54,11 +48,12 @@ type openMemory struct {
 	of *target.Target
 }
 
-func newChecker() checker {
-	return checker{seed: maphash.MakeSeed(), memory: make(map[uint32]openMemory)}
+func newChecker(t *Tracer) *checker {
+	return &checker{t: t, seed: maphash.MakeSeed(), memory: make(map[uint32]openMemory)}
 }
 
-func (c *checker) close() {
+// Close gives back what was opened.
+func (c *checker) Close() {
 	for _, m := range c.memory {
 		m.close()
 	}
@@ -71,9 +66,10 @@ func (m openMemory) close() {
 	}
 }
 
-// check looks at the candidates of the last window, or at all. It returns how long
+// Check looks at the candidates of the last window, or at all. It returns how long
 // that took, without what has limits of its own: walks over heaps.
-func (c *checker) check(t *Tracer, all bool) time.Duration {
+func (c *checker) Check(all bool) time.Duration {
+	t := c.t
 	start := time.Now()
 	verify := all && start.Sub(c.verified) >= c.verifyPause
 	var verifying time.Duration
@@ -99,11 +95,12 @@ func (c *checker) check(t *Tracer, all bool) time.Duration {
 	return time.Since(start) - verifying
 }
 
-// fingerprint reads the contents of the open window's blocks, as long as these are few.
+// Fingerprint reads the contents of the open window's blocks, as long as these are few.
 // It is for the end of a tail, when their frees are still watched: a block that is freed
 // before its content is known, and allocated again by a stack that leaks, would pass for
 // the leak of the stack that had it first.
-func (c *checker) fingerprint(t *Tracer) {
+func (c *checker) Fingerprint() {
+	t := c.t
 	const most = 4096 // reading so many takes some ms, in which frees cost the target
 	for _, p := range t.procs {
 		t.mu.Lock()

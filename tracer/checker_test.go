@@ -36,10 +36,10 @@ func TestCheckOfEndedProcess(t *testing.T) {
 	if err := unix.Waitid(unix.P_PID, p.PID(), &status, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
-	c := newChecker()
-	defer c.close()
+	c := newChecker(tr)
+	defer c.Close()
 	for range 2 {
-		c.check(tr, true)
+		c.Check(true)
 		if after := candidates(tr, p); after != before {
 			t.Fatalf("%d candidates of %d are left", after, before)
 		}

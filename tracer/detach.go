@@ -13,8 +13,8 @@ import (
 
 // stop ends the trace at one moment for all probes, detaches, and drains.
 func (t *Tracer) stop() error {
-	if t.sampler != nil {
-		t.sampler.finish()
+	if t.loop != nil {
+		t.loop.Finish()
 	}
 	err := t.probes.SetGate(probe.GateShut)
 	t.mu.Lock()
@@ -46,8 +46,8 @@ func (t *Tracer) stop() error {
 // reader. It is safe to call again.
 func (t *Tracer) detach() error {
 	t.follower.stop()
-	if t.sampler != nil {
-		t.sampler.finish()
+	if t.loop != nil {
+		t.loop.Finish()
 	}
 	for _, p := range t.procs {
 		p.probed.Store(false)

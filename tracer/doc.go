@@ -18,6 +18,10 @@
 // page faults are sampled (package faults). Which programs are attached for that is
 // up to what the kernel offers: see bpf/calls.h and bpf/fault.h.
 //
+// With Config.MaxOverhead tracing keeps within a budget (package window): where every call
+// costs more, probes are in place for windows of time, and what leaks is estimated (package
+// sample).
+//
 // It knows nothing of flags and terminals, and leaves to its caller when to
 // report and in which form.
 package tracer

@@ -44,7 +44,7 @@ func reportEstimate(e *sample.Estimate) *report.Estimate {
 
 // sampling says what the estimates rest on. The caller holds the lock.
 func (t *Tracer) sampling(p *process, s *sample.Snapshot, end moment) *report.Sampling {
-	spent := t.sampler.spent
+	spent := t.loop.Spent()
 	run := float64(end.since(t.start))
 	r := &report.Sampling{
 		SinceSeconds:    t.windowsSince.since(t.start).Seconds(),
@@ -62,10 +62,10 @@ func (t *Tracer) sampling(p *process, s *sample.Snapshot, end moment) *report.Sa
 		Pace:            1,
 	}
 	if run > 0 {
-		r.Overhead = float64(spent.total()) / run
+		r.Overhead = float64(spent.Total()) / run
 	}
-	if spent.watched > 0 {
-		r.Pace = 1 - float64(spent.slowed)/float64(spent.watched)
+	if spent.Watched > 0 {
+		r.Pace = 1 - float64(spent.Slowed)/float64(spent.Watched)
 	}
 	return r
 }

@@ -17,7 +17,7 @@ const (
 	// A measurement is the first quartile of so many windows of time: what other
 	// programs disturb on a shared machine costs more, never less.
 	windows = 25
-	window  = 40 * time.Millisecond
+	span    = 40 * time.Millisecond
 )
 
 // alternate measures the cost of a process's unit of work in rounds: each ratio is of
@@ -74,7 +74,7 @@ func BenchmarkGrowBusy(b *testing.B) {
 		var costs []float64
 		for range windows {
 			n, used := pairs(), p.ProcessorTime()
-			time.Sleep(window)
+			time.Sleep(span)
 			n, used = pairs()-n, p.ProcessorTime()-used
 			costs = append(costs, float64(used.Nanoseconds())/float64(n))
 		}

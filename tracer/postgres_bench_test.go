@@ -150,7 +150,7 @@ func (l *pgbenchLoad) read() reading {
 func (l *pgbenchLoad) cost() func() float64 {
 	readings := []reading{l.read()}
 	for range windows {
-		time.Sleep(window)
+		time.Sleep(span)
 		readings = append(readings, l.read())
 	}
 	return func() float64 {

@@ -12,8 +12,9 @@ import (
 const rooms = `
 cmd/memtrace:                  tracer tracer/launch tracer/region tracer/region/proc tracer/report tracer/sysmem
 
-tracer:                        symbolize symbolize/patience symbolize/procmaps tracer/event tracer/faults tracer/heap tracer/live tracer/probe tracer/procmem tracer/ptmalloc tracer/region tracer/region/proc tracer/report tracer/sample tracer/stacks tracer/stream tracer/sysmem tracer/target tracer/vm
+tracer:                        symbolize symbolize/patience symbolize/procmaps tracer/event tracer/faults tracer/heap tracer/live tracer/probe tracer/procmem tracer/ptmalloc tracer/region tracer/region/proc tracer/report tracer/sample tracer/stacks tracer/stream tracer/sysmem tracer/target tracer/vm tracer/window
 
+tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
 tracer/probe:                  bpf symbolize/elffile symbolize/unwind tracer/event tracer/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link procfs
 tracer/target:                 symbolize/elffile symbolize/patience symbolize/procmaps procfs

@@ -17,6 +17,7 @@ import (
 	"memtrace/tracer/stream"
 	"memtrace/tracer/target"
 	"memtrace/tracer/vm"
+	"memtrace/tracer/window"
 )
 
 // Tracer traces processes. Open attaches it, Run feeds it, Snapshot may be
@@ -38,11 +39,11 @@ type Tracer struct {
 	// them. lingers: so do all that were there at the end of the trace.
 	kept    probe.Links
 	lingers bool
-	// sampler is nil where every call is to be traced, whatever it costs.
-	sampler *sampler
+	// loop is nil where every call is to be traced, whatever it costs.
+	loop *window.Loop
 	// attaching guards the links of processes while the trace goes on.
 	attaching sync.Mutex
-	// alarm goes off when more calls were seen than may be, see callWhen.
+	// alarm goes off when more calls were seen than may be, see windowBook.AlarmAfter.
 	alarm chan struct{}
 	// tables are nil where stacks are walked by frame pointers.
 	tables *probe.Tables
@@ -175,7 +176,7 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 		if err != nil {
 			return err
 		}
-		t.sampler = newSampler(t, costs)
+		t.loop = t.newLoop(costs)
 	}
 	if err := t.probes.AttachKernel(); err != nil {
 		return err
@@ -265,8 +266,8 @@ func (t *Tracer) loadTables(p *process) error {
 // detaches, reads what is still on its way, and returns nil. It is called once.
 func (t *Tracer) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, t.stream.Wake)()
-	if t.sampler != nil {
-		t.sampler.start()
+	if t.loop != nil {
+		t.loop.Start(t.start.wall)
 	}
 	err := t.stream.Run(func(caughtUp bool) bool {
 		exited := t.allExited()

@@ -22,8 +22,8 @@ func TestCalibrationIsDiscarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tr.Close()
-	if tr.sampler.budget.cost == probe.UsualCosts {
-		t.Errorf("nothing was measured: %+v", tr.sampler.budget.cost)
+	if tr.loop.Costs() == probe.UsualCosts {
+		t.Errorf("nothing was measured: %+v", tr.loop.Costs())
 	}
 	if n := tr.stream.Pending(); n != 0 {
 		t.Errorf("%d bytes are in the ring", n)

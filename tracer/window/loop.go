@@ -1,0 +1,239 @@
+package window
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"memtrace/symbolize/patience"
+	"memtrace/tracer/probe"
+)
+
+// Loop keeps tracing within its budget. It begins with all probes in place; as
+// soon as they cost more than they may, it takes them away and from then on puts
+// them back for windows of some milliseconds.
+type Loop struct {
+	cfg     Config
+	probes  Probes
+	book    Book
+	checker Checker
+	budget  budget
+	plan    plan
+	start   time.Time
+	done    sync.WaitGroup
+	stop    context.CancelFunc
+	// finished: there is nothing left to do.
+	finished sync.Once
+	// closing are probes that are being taken away.
+	closing sync.WaitGroup
+	busy    float64
+	// checked is how long the last look at all candidates took.
+	checked time.Duration
+
+	// mu guards spent and windowed.
+	mu    sync.Mutex
+	spent Spending
+	// windowed: only windows are watched by now.
+	windowed bool
+}
+
+// Spending is what tracing has cost since it began.
+type Spending struct {
+	stalled, own time.Duration
+	threads      float64 // those at work, on average of the phases
+	phases       int
+	// Watched is the time of windows without their tails, Slowed what of it was
+	// stalled.
+	Watched, Slowed time.Duration
+}
+
+// Total is all of it, as time of the target.
+func (s *Spending) Total() time.Duration {
+	return s.stalled + time.Duration(float64(s.own)/max(s.threads, 1))
+}
+
+// Spent is what tracing has cost until now.
+func (l *Loop) Spent() Spending {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.spent
+}
+
+// Costs is what it takes probes to cost.
+func (l *Loop) Costs() probe.Costs { return l.budget.cost }
+
+// New makes a loop that has not begun. Every call is traced when it does.
+func New(cfg Config, probes Probes, book Book, checker Checker) *Loop {
+	return &Loop{
+		cfg: cfg, probes: probes, book: book, checker: checker,
+		budget: budget{max: cfg.MaxOverhead, stall: cfg.MaxStall, cost: cfg.Costs},
+		plan:   plan{window: trialWindow, tail: maxTail},
+		stop:   func() {},
+	}
+}
+
+// Start lets the loop work beside its caller. Tracing began at that time.
+func (l *Loop) Start(began time.Time) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.start, l.stop = began, cancel
+	l.done.Go(func() {
+		if costly, ok := l.outgrow(ctx); ok {
+			l.leaveExact(costly)
+			l.sample(ctx)
+		}
+	})
+}
+
+// Finish ends the work. The gate is shut and no probe of a window is left, unless the
+// work hangs: it is not waited for then.
+func (l *Loop) Finish() {
+	l.finished.Do(func() {
+		l.stop()
+		ended := patience.Wait(patience.Limit, func() {
+			l.done.Wait()
+			l.closing.Wait()
+		})
+		ended = ended && patience.Wait(patience.Limit, func() {
+			if l.isWindowed() {
+				l.checker.Check(true)
+			}
+			l.checker.Close()
+		})
+		if !ended {
+			l.cfg.GiveUp("the last look at blocks")
+		}
+	})
+}
+
+// outgrow waits, while every call is traced, until that costs more than it may, and
+// returns the time in which it did. It returns false when the trace ends first.
+func (l *Loop) outgrow(ctx context.Context) (phase, bool) {
+	m := l.meter()
+	if !sleep(ctx, trialWindow) {
+		return phase{}, false
+	}
+	l.book.Sync(ctx, trialWindow)
+	trial := m.read()
+	l.account(trial, phase{}, trial.own)
+	// So short a time says little of a process that works by fits and starts.
+	const beyondDoubt = 10
+	if l.budget.perCall(trial) > beyondDoubt*l.budget.max {
+		return trial, true
+	}
+	const (
+		tick = 250 * time.Millisecond
+		over = 6 // ticks that the cost is averaged over
+	)
+	var ticks [over]phase
+	for i := 0; ; i++ {
+		m = l.meter()
+		if !sleepUntil(ctx, tick, l.book.AlarmAfter(l.budget.calls(over*tick))) {
+			return phase{}, false
+		}
+		ticks[i%over] = m.read()
+		l.account(ticks[i%over], phase{}, ticks[i%over].own)
+		if all, is := l.budget.exceeded(ticks[:], over*tick); is {
+			return all, true
+		}
+	}
+}
+
+// account adds up what a time with probes cost, the tail of a window included, and
+// memtrace itself in that time. It returns what has been spent in all.
+func (l *Loop) account(p, tail phase, own time.Duration) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spent.stalled += l.budget.stalled(p) + l.budget.stalled(tail)
+	l.spent.own += own
+	n := float64(l.spent.phases)
+	l.spent.threads = (l.spent.threads*n + p.threads()) / (n + 1)
+	l.spent.phases++
+	if l.windowed {
+		l.spent.Watched += p.took
+		l.spent.Slowed += l.budget.stalled(p)
+	}
+	return l.spent.Total()
+}
+
+// leaveExact has all probes on allocation functions taken away. costly is when they took
+// more than they may.
+func (l *Loop) leaveExact(costly phase) {
+	probes := l.probes.LeaveExact()
+	l.mu.Lock()
+	l.windowed = true
+	l.mu.Unlock()
+	l.cfg.Logf("tracing every call would cost more than %.3g %%: watching windows of time instead "+
+		"(%.0f allocations and %.0f frees a second, at %v and %v each here)",
+		100*l.budget.max, float64(costly.allocs)/costly.took.Seconds(), float64(costly.frees)/costly.took.Seconds(),
+		l.budget.cost.Alloc.Round(100*time.Nanosecond), l.budget.cost.Free.Round(100*time.Nanosecond))
+	l.close(probes)
+}
+
+func (l *Loop) isWindowed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.windowed
+}
+
+// close takes probes away, which takes the kernel some 150 ms, while the target
+// runs on.
+func (l *Loop) close(links probe.Links) {
+	l.closing.Go(func() {
+		if err := l.probes.Close(links); err != nil {
+			l.cfg.Logf("take probes away: %v", err)
+		}
+	})
+}
+
+// sample watches one window after the other until ctx is done.
+func (l *Loop) sample(ctx context.Context) {
+	own := l.cfg.OwnTime()
+	for l.probes.LeftAlone(ctx) {
+		window, tail := l.window(ctx)
+		l.closing.Wait()
+		now := l.cfg.OwnTime()
+		l.plan = l.budget.next(window, tail, now-own)
+		spent := l.account(window, tail, now-own)
+		l.plan.pause = l.budget.pause(l.plan, spent, time.Since(l.start))
+		own = now
+		l.pause(ctx)
+	}
+}
+
+// pause lets the target run for a time that cannot be foretold, in which only
+// candidates are looked at.
+func (l *Loop) pause(ctx context.Context) {
+	start, cpu := time.Now(), l.book.ProcessorTime()
+	end := start.Add(time.Duration(float64(l.plan.pause) * (0.5 + rand.Float64())))
+	for time.Now().Before(end) {
+		interval := max(CheckInterval, time.Duration(float64(l.checked)/CheckShare))
+		next := time.Duration(float64(interval) * (0.5 + rand.Float64()))
+		if !sleep(ctx, min(next, time.Until(end))) {
+			return
+		}
+		l.checked = l.checker.Check(true)
+	}
+	l.busy = float64(l.book.ProcessorTime()-cpu) / float64(time.Since(start))
+}
+
+// sleep waits; false when ctx is done first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	return sleepUntil(ctx, d, nil)
+}
+
+// sleepUntil is sleep, unless woken before.
+func sleepUntil(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-wake:
+	}
+	return true
+}

@@ -1,0 +1,233 @@
+package window
+
+import (
+	"context"
+	"math"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"memtrace/tracer/probe"
+)
+
+// simulated is a target with one thread, on the clock of a synctest bubble. It is busy all
+// the time, allocates and frees at a rate, and loses time to every probe that it meets.
+type simulated struct {
+	rate  func(at time.Duration) float64 // pairs a second without probes
+	costs probe.Costs
+
+	mu    sync.Mutex
+	start time.Time
+	at    time.Time // up to when it has been simulated
+	gate  probe.Gate
+	exact bool // all probes are in place
+	calls Calls
+	cut   bool
+	alarm uint64
+	bell  chan struct{}
+	// lost is the time that probes took of it, in all and in the window that is open;
+	// longest is the most that one window took.
+	lost, inWindow, longest time.Duration
+	windows, dropped        int
+	own                     time.Duration
+}
+
+func newSimulated(rate func(time.Duration) float64) *simulated {
+	return &simulated{
+		rate: rate, costs: probe.Costs{Alloc: 2 * time.Microsecond, Free: time.Microsecond},
+		start: time.Now(), at: time.Now(), gate: probe.GateAll, exact: true, bell: make(chan struct{}, 1), alarm: math.MaxUint64,
+	}
+}
+
+// advance simulates until now, in steps in which the rate hardly changes.
+func (s *simulated) advance() {
+	const step = time.Millisecond
+	for now := time.Now(); s.at.Before(now); {
+		d := min(step, now.Sub(s.at))
+		rate := s.rate(s.at.Sub(s.start))
+		var cost time.Duration // of a pair
+		if s.gate&probe.GateAllocs != 0 {
+			cost += s.costs.Alloc
+		}
+		if s.gate&probe.GateFrees != 0 {
+			cost += s.costs.Free
+		}
+		pairs := rate * d.Seconds() / (1 + rate*cost.Seconds())
+		lost := time.Duration(pairs * float64(cost))
+		s.lost += lost
+		s.inWindow += lost
+		if s.gate&probe.GateAllocs != 0 {
+			s.calls.Allocs += uint64(pairs)
+		}
+		if s.gate&probe.GateFrees != 0 {
+			if s.cut {
+				s.calls.Late += uint64(pairs)
+			} else {
+				s.calls.Frees += uint64(pairs)
+			}
+		}
+		s.own += time.Duration(pairs * float64(readCost))
+		s.at = s.at.Add(d)
+	}
+	if s.calls.Allocs+s.calls.Frees >= s.alarm {
+		s.alarm = math.MaxUint64
+		select {
+		case s.bell <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// now simulates until now and keeps the lock.
+func (s *simulated) now() (unlock func()) {
+	s.mu.Lock()
+	s.advance()
+	return s.mu.Unlock
+}
+
+func (s *simulated) Attach() (births, ends probe.Links, err error) {
+	time.Sleep(2 * time.Millisecond)
+	return nil, nil, nil
+}
+
+func (s *simulated) LeaveExact() probe.Links {
+	defer s.now()()
+	s.gate, s.exact = probe.GateCalls, false
+	return nil
+}
+
+func (s *simulated) Close(probe.Links) error { time.Sleep(150 * time.Millisecond); return nil }
+
+func (s *simulated) SetGate(g probe.Gate) error {
+	defer s.now()()
+	s.gate = g
+	return nil
+}
+
+func (s *simulated) LeftAlone(ctx context.Context) bool { return ctx.Err() == nil }
+func (s *simulated) Gone() bool                         { return false }
+
+func (s *simulated) Calls() Calls {
+	defer s.now()()
+	return s.calls
+}
+
+func (s *simulated) Losses() [3]uint64 { return [3]uint64{} }
+
+func (s *simulated) AlarmAfter(calls uint64) <-chan struct{} {
+	defer s.now()()
+	s.alarm = s.calls.Allocs + s.calls.Frees + calls
+	return s.bell
+}
+
+func (s *simulated) ProcessorTime() time.Duration { return time.Since(s.start) }
+
+func (s *simulated) Begin() {
+	defer s.now()()
+	s.windows++
+	s.inWindow, s.cut = 0, false
+}
+
+func (s *simulated) Cut() uint64 {
+	defer s.now()()
+	s.cut = true
+	return uint64(time.Since(s.start))
+}
+
+func (s *simulated) End(_ uint64, complete bool) {
+	defer s.now()()
+	if s.longest = max(s.longest, s.inWindow); !complete {
+		s.dropped++
+	}
+}
+
+func (s *simulated) Young() int                          { return 1 }
+func (s *simulated) Watch(bool)                          {}
+func (s *simulated) Sync(context.Context, time.Duration) {}
+
+// idleChecker has no blocks to look at.
+type idleChecker struct{}
+
+func (idleChecker) Check(bool) time.Duration { return 0 }
+func (idleChecker) Fingerprint()             {}
+func (idleChecker) Close()                   {}
+
+// simulate runs a loop for some time, and returns what became of the target and for how long
+// it ran.
+func simulate(t *testing.T, overhead float64, length time.Duration, rate func(time.Duration) float64) (s *simulated) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s = newSimulated(rate)
+		own := func() time.Duration { defer s.now()(); return s.own }
+		l := New(Config{
+			MaxOverhead: overhead, MaxStall: 50 * time.Millisecond, Costs: s.costs,
+			OwnTime: own, Logf: t.Logf, GiveUp: func(what string) { t.Errorf("%s hangs", what) },
+		}, s, s, idleChecker{})
+		l.Start(time.Now())
+		time.Sleep(length)
+		l.Finish()
+		spent := l.Spent()
+		t.Logf("%d windows, %v lost (%.2f %%), at most %v in one; %v spent by its own account",
+			s.windows, s.lost, 100*s.lost.Seconds()/length.Seconds(), s.longest, spent.Total())
+	})
+	return s
+}
+
+func steady(pairs float64) func(time.Duration) float64 {
+	return func(time.Duration) float64 { return pairs }
+}
+
+// bursts have so many pairs at once every period, for a tenth of it.
+func bursts(pairs float64, period time.Duration) func(time.Duration) float64 {
+	return func(at time.Duration) float64 {
+		if at%period < period/10 {
+			return pairs / (period / 10).Seconds()
+		}
+		return 0
+	}
+}
+
+// A target that allocates little is traced exactly to the end.
+func TestQuietIsExact(t *testing.T) {
+	s := simulate(t, 0.03, time.Minute, steady(2000))
+	if !s.exact || s.windows > 0 {
+		t.Errorf("%d windows for 2,000 pairs a second", s.windows)
+	}
+}
+
+// One that allocates much loses no more than it may, in all and in one window, and the
+// windows go on.
+func TestBudgetHolds(t *testing.T) {
+	const length = 2 * time.Minute
+	for name, rate := range map[string]func(time.Duration) float64{
+		"30,000 a second":      steady(30e3),
+		"a million a second":   steady(1e6),
+		"ten million a second": steady(10e6),
+		"bursts":               bursts(2000, 100*time.Millisecond),
+		"large bursts":         bursts(500e3, time.Second),
+		"grows": func(at time.Duration) float64 {
+			return 1e3 * math.Pow(10, at.Minutes()*2)
+		},
+	} {
+		for _, overhead := range []float64{0.01, 0.03, 0.1} {
+			t.Run(name, func(t *testing.T) {
+				s := simulate(t, overhead, length, rate)
+				// The trial at the start is beside the budget: it has to be paid off.
+				if part := s.lost.Seconds() / length.Seconds(); part > overhead {
+					t.Errorf("%.2f %% were lost, %.0f %% may be", 100*part, 100*overhead)
+				}
+				// How much it takes is looked at every 10 ms.
+				if most := 50*time.Millisecond + 2*pollInterval; s.longest > most {
+					t.Errorf("one window took %v, more than %v", s.longest, most)
+				}
+				if s.exact {
+					return
+				}
+				if s.windows < 4 || s.dropped > 1 {
+					t.Errorf("%d windows, %d of them dropped", s.windows, s.dropped)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package window
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"memtrace/tracer/probe"
+)
+
+// window watches for the planned time. It returns what it and its tail cost.
+func (l *Loop) window(ctx context.Context) (window, tail phase) {
+	births, ends, err := l.probes.Attach()
+	before := l.book.Losses()
+	m := l.meter()
+	l.book.Begin()
+	err = errors.Join(err, l.probes.SetGate(probe.GateAll))
+	l.book.Watch(true) // many records are to be expected
+	defer l.book.Watch(false)
+	complete := err == nil && l.watch(ctx, m)
+
+	cut := l.book.Cut()
+	err = errors.Join(err, l.probes.SetGate(probe.GateFrees|probe.GateCalls))
+	l.close(births)
+	window = phase{took: time.Since(m.start)}
+	tailStart := time.Now()
+	if complete {
+		l.watchTail(ctx)
+		l.checker.Fingerprint()
+	}
+	err = errors.Join(err, l.probes.SetGate(probe.GateCalls))
+	l.close(ends)
+	tail.took = time.Since(tailStart)
+	l.book.Sync(ctx, time.Second)
+
+	complete = complete && err == nil && ctx.Err() == nil && l.book.Losses() == before
+	if err != nil && !l.probes.Gone() {
+		l.cfg.Logf("a window is dropped: %v", err)
+	}
+	all := m.read()
+	window.allocs, window.frees, tail.frees = all.allocs, all.frees, m.late()
+	window.busy, tail.busy = l.busy, l.busy
+	if l.busy == 0 {
+		window.busy, tail.busy = all.busy, all.busy
+	}
+	l.book.End(cut, complete)
+	l.settle(ctx)
+	return window, tail
+}
+
+// watch lets a window be open for the planned time, or until it has delayed the
+// target by what it may: a target that sleeps may wake up and allocate.
+func (l *Loop) watch(ctx context.Context, m *meter) bool {
+	for left := l.plan.window; left > 0; left = l.plan.window - time.Since(m.start) {
+		if !sleep(ctx, min(left, 2*pollInterval)) {
+			return false
+		}
+		p := m.read()
+		p.busy = l.busy
+		if l.budget.stalled(p) >= time.Duration(windowShare*float64(l.budget.stall)) {
+			break
+		}
+	}
+	return true
+}
+
+// watchTail waits as long as blocks of the window are being freed.
+func (l *Loop) watchTail(ctx context.Context) {
+	left := l.book.Young()
+	for end := time.Now().Add(l.plan.tail); time.Now().Before(end); {
+		if !sleep(ctx, min(minTail, time.Until(end))) {
+			return
+		}
+		// The reader may be behind by its interval, so two looks have to agree.
+		still := l.book.Young()
+		if still == left && time.Until(end) < l.plan.tail-2*pollInterval {
+			return
+		}
+		left = still
+	}
+}
+
+// settle looks at a window's candidates several times soon after its end: most
+// that are in flight end then.
+func (l *Loop) settle(ctx context.Context) {
+	start := time.Now()
+	for _, at := range []time.Duration{0, 5 * time.Millisecond, 20 * time.Millisecond, 80 * time.Millisecond} {
+		if !sleep(ctx, at-time.Since(start)) {
+			return
+		}
+		l.checker.Check(false)
+	}
+}
