@@ -26,7 +26,11 @@ func TestBreakpointsBetweenWindows(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the number of a trap is one of x86-64")
 	}
-	p := testprog.Start(t, "breakpoint")
+	// Uprobes that others have in a libc, or that the kernel has not freed, count for all who
+	// map it.
+	cmd := exec.Command(testprog.Path(t, "breakpoint"))
+	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+copyOfLibc(t))
+	p := testprog.Command(t, cmd)
 	p.Say("go")
 	m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()))...)
 	trap := func() (n int64) {
