@@ -99,7 +99,7 @@ func TestCodeMapOfCompilers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer code.Close()
-	at := uintptr(area)
+	at := uintptr(area) + 8*4096 // at the edge it could become one with a neighbour
 	update := func(protection uintptr) bool {
 		must(t, unix.SYS_MPROTECT, at, 4096, protection)
 		changed, err := code.update(&codeChange{ranges: []addresses{{uint64(at), uint64(at) + 4096}}})
