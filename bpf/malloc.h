@@ -17,10 +17,10 @@ static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 f
 
 	switch (standing(t, sp)) {
 	case NESTED:
-		t->nested++;
+		t->call.nested++;
 		return false;
 	case ELSEWHERE:
-		t->nested++;
+		t->call.nested++;
 		COUNT(lost_alloc_bytes, size);
 		COUNT(lost_alloc, 1);
 		return false;
@@ -28,15 +28,7 @@ static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 f
 		put_aside(t, sp);
 	}
 	look_for_signal_stack(t, sp);
-	t->generation = generation;
-	t->sp = sp;
-	t->size = size;
-	t->old = 0;
-	t->out = 0;
-	t->freed = 0;
-	t->function = function;
-	t->spilled = 0;
-	t->nested = 0;
+	t->call = (struct call){.sp = sp, .size = size, .function = function, .generation = generation};
 	return true;
 }
 
@@ -62,7 +54,7 @@ static __always_inline bool begin_role(struct pt_regs *ctx, struct thread *t, __
 	if (!begin(ctx, t, function, size))
 		return false;
 	if (role == ROLE_POSIX_MEMALIGN)
-		t->out = ARG0(ctx);
+		t->call.out = ARG0(ctx);
 	return true;
 }
 
@@ -80,7 +72,7 @@ static __always_inline void gone(struct thread *t, __u8 kind, __u64 id, __u64 ad
 	if (emit_short(kind, id, time, addr, wake_flags(time)))
 		return;
 	if (t) {
-		t->spilled = 1;
+		t->call.spilled = 1;
 		spilled_realloc_freed(id, addr);
 	}
 	spill(kind, 0, id, time, addr, 0);
@@ -122,8 +114,8 @@ int enter_new(struct pt_regs *ctx)
 	own_stack(ctx);
 	t = counted_thread(bpf_get_current_pid_tgid());
 	if (t && begin(ctx, t, FN_NEW, ARG0(ctx)) &&
-	    bpf_probe_read_user(&t->return_to, sizeof(t->return_to), (void *)t->sp))
-		t->return_to = 0;
+	    bpf_probe_read_user(&t->call.return_to, sizeof(t->call.return_to), (void *)t->call.sp))
+		t->call.return_to = 0;
 	return 0;
 }
 
@@ -150,11 +142,11 @@ int enter_realloc(struct pt_regs *ctx)
 	}
 	/* Size 0 frees; where the allocator returns a new block, it is one. */
 	if (!size) {
-		t->freed = old;
+		t->call.freed = old;
 		gone(NULL, EV_FREE, id, old);
 		return 0;
 	}
-	t->old = old;
+	t->call.old = old;
 	gone(t, EV_REALLOC_ENTER, id, old);
 	return 0;
 }
@@ -172,7 +164,7 @@ int enter_free(struct pt_regs *ctx)
 	t = bpf_map_lookup_elem(&threads, &id);
 	if (t) {
 		/* realloc(p, 0) frees, and has said so. */
-		if (in_flight(t) && t->freed == addr && STACK_POINTER(ctx) < t->sp && return_pending(t))
+		if (in_flight(t) && t->call.freed == addr && STACK_POINTER(ctx) < t->call.sp && return_pending(t))
 			return 0;
 	} else if (!is_target(id >> 32)) {
 		return 0;
@@ -185,15 +177,15 @@ int enter_free(struct pt_regs *ctx)
 static __always_inline void realloc_failed(struct thread *t, __u64 id)
 {
 	struct spill_key key = {
-		.addr = t->old,
+		.addr = t->call.old,
 		.tgid = id >> 32,
 		.kind = EV_REALLOC_ENTER,
 	};
 	__u64 time = bpf_ktime_get_ns();
 
-	if (t->spilled)
+	if (t->call.spilled)
 		bpf_map_delete_elem(&spills, &key);
-	if (!emit_short(EV_REALLOC_FAIL, id, time, t->old, wake_flags(time)))
+	if (!emit_short(EV_REALLOC_FAIL, id, time, t->call.old, wake_flags(time)))
 		COUNT(lost_alloc, 1);
 }
 
@@ -206,41 +198,41 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 
 	if (!t || (!in_flight(t) && !take_back(t, sp)))
 		return 0;
-	if (t->function == FN_NEW) {
+	if (t->call.function == FN_NEW) {
 		/* About to return. */
-		if (sp != t->sp)
+		if (sp != t->call.sp)
 			return 0;
-		ip = t->return_to;
+		ip = t->call.return_to;
 		sp += CALL_PUSHES;
-	} else if (sp != t->sp + CALL_PUSHES) {
+	} else if (sp != t->call.sp + CALL_PUSHES) {
 		return 0;
 	}
-	t->sp = 0;
-	if (t->function == FN_POSIX_MEMALIGN) {
+	t->call.sp = 0;
+	if (t->call.function == FN_POSIX_MEMALIGN) {
 		/* On failure the out-parameter is whatever it was. */
 		if ((int)addr)
 			return 0;
-		if (bpf_probe_read_user(&addr, sizeof(addr), (void *)t->out)) {
+		if (bpf_probe_read_user(&addr, sizeof(addr), (void *)t->call.out)) {
 			COUNT(lost_alloc, 1);
-			COUNT(lost_alloc_bytes, t->size);
+			COUNT(lost_alloc_bytes, t->call.size);
 			return 0;
 		}
 	}
 	if (!addr) {
-		if (t->old)
+		if (t->call.old)
 			realloc_failed(t, id);
 		return 0;
 	}
-	if (t->size < min_size || t->size > max_size)
+	if (t->call.size < min_size || t->call.size > max_size)
 		return 0;
 	time = bpf_ktime_get_ns();
 	stack = capture_stack(ctx, t, id, time, ip, sp, FRAME_POINTER(ctx), false, tables);
-	kind = t->function == FN_REALLOC ? EV_REALLOC : EV_ALLOC;
-	if (emit_long(kind, chunk_flags(t, addr, time), id, time, addr, t->size, stack, t->old,
+	kind = t->call.function == FN_REALLOC ? EV_REALLOC : EV_ALLOC;
+	if (emit_long(kind, chunk_flags(t, addr, time), id, time, addr, t->call.size, stack, t->call.old,
 		      wake_flags(time)))
 		return 0;
 	COUNT(lost_alloc, 1);
-	COUNT(lost_alloc_bytes, t->size);
+	COUNT(lost_alloc_bytes, t->call.size);
 	return 0;
 }
 

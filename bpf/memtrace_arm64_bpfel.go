@@ -122,42 +122,47 @@ type MemtraceSpillKey struct {
 }
 
 type MemtraceThread struct {
-	_            structs.HostLayout
-	Sp           uint64
-	Size         uint64
-	Old          uint64
-	Out          uint64
-	Freed        uint64
-	ReturnTo     uint64
-	Function     uint32
-	Spilled      uint32
-	Slot         uint32
-	SlotVersion  uint32
-	Generation   uint32
-	Walking      uint32
-	HeapsVersion uint32
-	Nested       uint32
-	Autodisarm   uint32
-	AllocVersion uint32
-	Aside        struct {
+	_    structs.HostLayout
+	Call struct {
 		_          structs.HostLayout
 		Sp         uint64
 		Size       uint64
 		Old        uint64
 		Out        uint64
+		Freed      uint64
+		ReturnTo   uint64
 		Function   uint32
 		Spilled    uint32
 		Generation uint32
 		Nested     uint32
 	}
-	Alloc     uint64
-	BrkStart  uint64
-	BrkEnd    uint64
-	HeapStart uint64
-	HeapEnd   uint64
-	StackEnd  uint64
-	Stack     MemtraceEventStack
-	Walk      struct {
+	Aside struct {
+		_          structs.HostLayout
+		Sp         uint64
+		Size       uint64
+		Old        uint64
+		Out        uint64
+		Freed      uint64
+		ReturnTo   uint64
+		Function   uint32
+		Spilled    uint32
+		Generation uint32
+		Nested     uint32
+	}
+	Slot         uint32
+	SlotVersion  uint32
+	Walking      uint32
+	HeapsVersion uint32
+	Autodisarm   uint32
+	AllocVersion uint32
+	Alloc        uint64
+	BrkStart     uint64
+	BrkEnd       uint64
+	HeapStart    uint64
+	HeapEnd      uint64
+	StackEnd     uint64
+	Stack        MemtraceEventStack
+	Walk         struct {
 		_     structs.HostLayout
 		Ip    uint64
 		Sp    uint64

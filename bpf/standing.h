@@ -44,9 +44,9 @@ static __always_inline bool return_pending(const struct thread *t)
 {
 	__u64 word;
 
-	if (!CALL_PUSHES || bpf_probe_read_user(&word, sizeof(word), (void *)t->sp))
+	if (!CALL_PUSHES || bpf_probe_read_user(&word, sizeof(word), (void *)t->call.sp))
 		return true;
-	return word == (t->function == FN_NEW ? t->return_to : trampoline());
+	return word == (t->call.function == FN_NEW ? t->call.return_to : trampoline());
 }
 
 /* Whether the kernel knows of a return probe of the call in flight: it learns late that a
@@ -58,7 +58,7 @@ static __always_inline bool return_known(const struct thread *t)
 	int i;
 
 	for (i = 0; i < 4 && r; i++) { /* other tools have probes, too */
-		if (BPF_CORE_READ(r, stack) == t->sp)
+		if (BPF_CORE_READ(r, stack) == t->call.sp)
 			return true;
 		r = BPF_CORE_READ(r, next);
 	}
@@ -71,19 +71,19 @@ static __always_inline bool on_signal_stack(const struct thread *t, __u64 sp)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u64 start = BPF_CORE_READ(task, sas_ss_sp), size = BPF_CORE_READ(task, sas_ss_size);
 
-	return sp - start < size && t->sp - start >= size;
+	return sp - start < size && t->call.sp - start >= size;
 }
 
 static __always_inline enum standing standing(const struct thread *t, __u64 sp)
 {
 	bool many;
 
-	if (!in_flight(t) || sp == t->sp)
+	if (!in_flight(t) || sp == t->call.sp)
 		return OUTERMOST;
-	many = t->nested >= MOST_NESTED;
-	if (sp < t->sp)
+	many = t->call.nested >= MOST_NESTED;
+	if (sp < t->call.sp)
 		return return_pending(t) && !many ? NESTED : OUTERMOST;
-	if (t->function == FN_NEW)
+	if (t->call.function == FN_NEW)
 		return OUTERMOST;
 	if (on_signal_stack(t, sp))
 		return ELSEWHERE;
@@ -93,13 +93,13 @@ static __always_inline enum standing standing(const struct thread *t, __u64 sp)
 
 /* Counts, so many times, a call that was in flight and will not return: what it and calls
  * within it allocated is not known. One of operator new has thrown. */
-static __always_inline void count_stale(__u32 function, __u32 nested, __u64 times)
+static __always_inline void count_stale(const struct call *c, __u64 times)
 {
-	if (function != FN_NEW)
+	if (c->function != FN_NEW)
 		COUNT(stale, times);
 	/* Before it throws it allocates, too. */
-	if (function != FN_NEW || nested >= MOST_NESTED)
-		COUNT(lost_alloc, nested * times);
+	if (c->function != FN_NEW || c->nested >= MOST_NESTED)
+		COUNT(lost_alloc, c->nested * times);
 }
 
 /*
@@ -108,43 +108,27 @@ static __always_inline void count_stale(__u32 function, __u32 nested, __u64 time
  */
 static __always_inline void put_aside(struct thread *t, __u64 sp)
 {
-	struct aside *a = &t->aside;
-
 	/* What was put aside lower on the stack cannot return any more. */
-	if (a->sp <= sp)
-		a->sp = 0;
-	if (!in_flight(t) || sp == t->sp)
+	if (t->aside.sp <= sp)
+		t->aside.sp = 0;
+	if (!in_flight(t) || sp == t->call.sp)
 		return;
-	count_stale(t->function, t->nested, 1);
-	if (sp > t->sp || t->function == FN_NEW)
-		return;
-	a->sp = t->sp;
-	a->size = t->size;
-	a->old = t->old;
-	a->out = t->out;
-	a->function = t->function;
-	a->spilled = t->spilled;
-	a->generation = t->generation;
-	a->nested = t->nested;
+	count_stale(&t->call, 1);
+	if (sp < t->call.sp && t->call.function != FN_NEW)
+		t->aside = t->call;
 }
 
 /* Whether a return, where the stack pointer is sp, is that of the call that was put aside:
  * that is in flight again then. */
 static __always_inline bool take_back(struct thread *t, __u64 sp)
 {
-	struct aside *a = &t->aside;
+	const struct call *a = &t->aside;
 
-	if (in_flight(t) || !a->sp || a->generation != generation || sp != a->sp + CALL_PUSHES)
+	if (!a->sp || a->generation != generation || sp != a->sp + CALL_PUSHES)
 		return false;
-	t->sp = a->sp;
-	t->size = a->size;
-	t->old = a->old;
-	t->out = a->out;
-	t->function = a->function;
-	t->spilled = a->spilled;
-	t->generation = a->generation;
-	a->sp = 0;
-	count_stale(a->function, a->nested, -1);
+	t->call = *a;
+	t->aside.sp = 0;
+	count_stale(&t->call, -1);
 	return true;
 }
 
@@ -153,7 +137,7 @@ static __always_inline void look_for_signal_stack(const struct thread *t, __u64 
 {
 	struct task_struct *task;
 
-	if (sessions || t->function)
+	if (sessions || t->call.function)
 		return;
 	task = (struct task_struct *)bpf_get_current_task();
 	if (BPF_CORE_READ(task, sas_ss_size) && BPF_CORE_READ(task, sas_ss_sp) > sp)

@@ -120,24 +120,10 @@ struct bounds {
 	__u32 low, high;
 };
 
-/* A call that seemed gone, see put_aside. */
-struct aside {
-	__u64 sp; /* 0: there is none */
-	__u64 size, old, out;
-	__u32 function;
-	__u32 spilled;
-	__u32 generation;
-	__u32 nested;
-};
-
-/*
- * One thread's outermost allocation call in flight, and its scratch space.
- * Scratch is the thread's own because uprobe programs can be preempted by one
- * another on the same CPU.
- */
-struct thread {
+/* An allocation call. */
+struct call {
 	/*
-	 * Stack pointer at the call's entry, 0 when no call is in flight. It tells
+	 * Stack pointer at the call's entry, 0 when there is none. It tells
 	 * calls apart where a counter could not: an inner call has a lower one, the
 	 * matching return one higher by exactly CALL_PUSHES. See standing() for what
 	 * else there can be.
@@ -150,15 +136,24 @@ struct thread {
 	__u64 return_to; /* of FN_NEW: the return address */
 	__u32 function;
 	__u32 spilled; /* EV_REALLOC_ENTER went to the spill map */
+	__u32 generation; /* of another one, there is none in flight */
+	__u32 nested; /* calls that came while this one was in flight */
+};
+
+/*
+ * One thread's outermost allocation call in flight, and its scratch space.
+ * Scratch is the thread's own because uprobe programs can be preempted by one
+ * another on the same CPU.
+ */
+struct thread {
+	struct call call;  /* in flight */
+	struct call aside; /* seemed gone, see put_aside */
 	__u32 slot; /* of the process, see targets, as of slots_version */
 	__u32 slot_version;
-	__u32 generation; /* of the call in flight; of another one, there is none */
 	__u32 walking; /* while its stack is read, see capture_stack */
 	__u32 heaps_version; /* of the four below */
-	__u32 nested; /* calls that came while this one was in flight */
 	__u32 autodisarm; /* has, or had, a signal stack with SS_AUTODISARM */
 	__u32 alloc_version; /* slots_version when alloc was noted */
-	struct aside aside;
 	__u64 alloc; /* address of a function of ROLE_ALLOC, 0 while none is known */
 	__u64 brk_start, brk_end; /* the process's brk heap */
 	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */
@@ -256,7 +251,7 @@ static __always_inline struct thread *this_thread(__u64 id)
 /* Whether an allocation call of the thread is in flight. */
 static __always_inline bool in_flight(const struct thread *t)
 {
-	return t->sp && t->generation == generation;
+	return t->call.sp && t->call.generation == generation;
 }
 
 /* Always empty: see own_stack. */

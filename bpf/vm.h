@@ -21,7 +21,7 @@ static __always_inline void heaps_changed(void)
 /* Whether the call was made by an allocation function in flight. */
 static __always_inline __u8 in_allocator(const struct thread *t, const struct pt_regs *regs)
 {
-	return !windowed && in_flight(t) && STACK_POINTER(regs) < t->sp && return_pending(t) ?
+	return !windowed && in_flight(t) && STACK_POINTER(regs) < t->call.sp && return_pending(t) ?
 		       EV_IN_ALLOCATOR :
 		       0;
 }
