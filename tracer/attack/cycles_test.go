@@ -106,8 +106,7 @@ func killTool(s *scene) {
 		case 0:
 			m.stop()
 		case 1:
-			// Before it listens to signals there is nothing to report.
-			m.killed = !m.isReady()
+			m.early = !m.isReady()
 			m.signal(syscall.SIGTERM)
 		case 2: // without a report
 			m.killed = true

@@ -38,6 +38,7 @@ type tool struct {
 	err            error
 	held           kernelObjects // as last seen
 	killed         bool          // a signal was sent that leaves no report
+	early          bool          // SIGTERM was sent before all probes were live
 }
 
 // startTool runs memtrace. It is ended with the round at the latest.
@@ -173,7 +174,9 @@ func (m *tool) checkEnd() {
 		return
 	}
 	said := m.stderr.String()
-	switch {
+	switch status := m.cmd.ProcessState.Sys().(syscall.WaitStatus); {
+	case m.early && said == "" && status.Signaled() && status.Signal() == syscall.SIGTERM:
+		return // it did not listen to signals yet
 	case crash.MatchString(said):
 		m.s.failf("memtrace crashed: %s\n%s", m.args(), said[:min(len(said), 3000)])
 	case m.code() < 0 || m.code() > 1:
