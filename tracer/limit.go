@@ -100,60 +100,60 @@ func (t *Tracer) removeCounted(ids map[event.StackID]struct{}) {
 
 // keepWithin gives up what is too much. caughtUp says that the ring has just been read to
 // its end.
-func (r sink) keepWithin(caughtUp bool) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	share := r.cfg.stackRoom()
-	if r.countedBytes() > share/4*3 {
-		r.giveUpStacks()
+func (s sink) keepWithin(caughtUp bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	share := s.cfg.stackRoom()
+	if s.countedBytes() > share/4*3 {
+		s.giveUpStacks()
 	}
-	if r.forgetting.ids != nil {
-		r.finishForgetting(caughtUp)
+	if s.forgetting.ids != nil {
+		s.finishForgetting(caughtUp)
 		return nil
 	}
-	if r.countedBytes()+r.stacks.MemoryBytes() <= share {
+	if s.countedBytes()+s.stacks.MemoryBytes() <= share {
 		return nil
 	}
-	ids := r.uncounted()
-	if len(ids) < r.stacks.Len()/8 {
-		r.giveUpStacks()
-		ids = r.uncounted()
+	ids := s.uncounted()
+	if len(ids) < s.stacks.Len()/8 {
+		s.giveUpStacks()
+		ids = s.uncounted()
 	}
-	return r.forget(ids)
+	return s.forget(ids)
 }
 
 // forget makes the probes send stacks again. The caller holds the lock.
-func (r sink) forget(ids map[event.StackID]struct{}) error {
-	if err := r.probes.Unsend(ids); err != nil {
+func (s sink) forget(ids map[event.StackID]struct{}) error {
+	if err := s.probes.Unsend(ids); err != nil {
 		return err
 	}
 	// After that, or else a walk that finds one of them sent would be remembered.
-	if r.tables != nil {
-		if err := r.tables.Announce(); err != nil {
+	if s.tables != nil {
+		if err := s.tables.Announce(); err != nil {
 			return err
 		}
 	}
-	r.forgetting = forgetting{ids: ids, begun: time.Now()}
+	s.forgetting = forgetting{ids: ids, begun: time.Now()}
 	return nil
 }
 
 // finishForgetting drops, once it is time, what is neither counted nor sent again. The
 // caller holds the lock.
-func (r sink) finishForgetting(caughtUp bool) {
-	f := &r.forgetting
+func (s sink) finishForgetting(caughtUp bool) {
+	f := &s.forgetting
 	if time.Since(f.begun) < forgetGrace {
 		return
 	}
 	if f.until == 0 {
-		f.until = r.stream.Consumed() + uint64(r.stream.Pending())
+		f.until = s.stream.Consumed() + uint64(s.stream.Pending())
 		return
 	}
-	if !caughtUp && r.stream.Consumed() < f.until {
+	if !caughtUp && s.stream.Consumed() < f.until {
 		return
 	}
-	r.removeCounted(f.ids)
-	r.stacks = r.stacks.Without(f.ids)
-	r.forgetting = forgetting{}
+	s.removeCounted(f.ids)
+	s.stacks = s.stacks.Without(f.ids)
+	s.forgetting = forgetting{}
 }
 
 // givenUp is how many stacks of a process were given up.

@@ -16,7 +16,7 @@ tracer:                        symbolize symbolize/patience symbolize/procmaps t
 
 tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
-tracer/probe:                  bpf symbolize/elffile symbolize/unwind tracer/event tracer/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link procfs
+tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symbolize/unwind tracer/event tracer/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link
 tracer/target:                 symbolize/elffile symbolize/patience symbolize/procmaps procfs
 tracer/ptmalloc:               symbolize/elffile tracer/procmem tracer/target
 tracer/launch:                 symbolize/elffile

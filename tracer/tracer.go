@@ -7,9 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"memtrace/symbolize/patience"
+	"memtrace/tracer/event"
 	"memtrace/tracer/heap"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/region"
@@ -81,10 +80,7 @@ type moment struct {
 }
 
 func now() moment {
-	var ts unix.Timespec
-	// The clock always exists; its number is valid.
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
-	return moment{time.Now(), uint64(ts.Nano())}
+	return moment{time.Now(), event.Now()}
 }
 
 // at is another time (ns of CLOCK_MONOTONIC) as a moment.

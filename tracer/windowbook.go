@@ -28,6 +28,7 @@ func (t windowBook) Calls() window.Calls {
 	return window.Calls{
 		Allocs: t.seen.allocs, Frees: t.seen.frees, Late: t.seen.late,
 		LostAllocs: t.counters.LostAlloc, Spilled: t.counters.Spilled,
+		LostFrees: t.counters.LostFree, LostThreads: t.counters.LostThread,
 	}
 }
 
@@ -48,14 +49,6 @@ func (t windowBook) ProcessorTime() (sum time.Duration) {
 		sum += p.cpu
 	}
 	return sum
-}
-
-// Losses are the counters that tell of a window that was not seen whole.
-func (t windowBook) Losses() [3]uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c := &t.counters
-	return [3]uint64{c.LostAlloc, c.LostFree, c.LostThread}
 }
 
 // Begin opens a window in every set.

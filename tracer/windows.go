@@ -20,7 +20,7 @@ func (t *Tracer) newLoop(costs probe.Costs) *window.Loop {
 	cfg := window.Config{
 		MaxOverhead: t.cfg.MaxOverhead, MaxStall: t.cfg.MaxStall, Costs: costs,
 		SomeSizes: t.cfg.MinSize > 0 || t.cfg.MaxSize != math.MaxUint64,
-		OwnTime:   ownTime, Logf: t.cfg.Logf, GiveUp: t.giveUp,
+		Delay:     stream.PollInterval, OwnTime: ownTime, Logf: t.cfg.Logf, GiveUp: t.giveUp,
 	}
 	return window.New(cfg, windowProbes{t}, windowBook{t}, newChecker(t))
 }

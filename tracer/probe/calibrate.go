@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"memtrace/symbolize/procmaps"
 	"memtrace/tracer/target"
 )
 
@@ -51,8 +51,8 @@ func (s *Set) Calibrate(discard func() error) (Costs, error) {
 		return UsualCosts, nil
 	}
 	self := uint32(os.Getpid())
-	if err := s.objs.Targets.Put(self, uint32(0)); err != nil {
-		return UsualCosts, fmt.Errorf("trace memtrace itself: %w", err)
+	if err := s.Trace(self); err != nil {
+		return UsualCosts, err
 	}
 	probes, err := s.attachSelf()
 	if err != nil {
@@ -131,18 +131,20 @@ func timed(call func()) time.Duration {
 
 // fileOffset returns where in memtrace's own program the code at an address is.
 func fileOffset(address uintptr) (uint64, error) {
-	self, err := procfs.Self()
+	maps, err := os.Open("/proc/self/maps")
 	if err != nil {
 		return 0, err
 	}
-	maps, err := self.ProcMaps()
-	if err != nil {
-		return 0, err
-	}
-	for _, m := range maps {
-		if m.StartAddr <= address && address < m.EndAddr {
-			return uint64(address-m.StartAddr) + uint64(m.Offset), nil
+	defer func() { _ = maps.Close() }() // it was only read
+	var offset uint64
+	found := false
+	_, err = new(procmaps.Scanner).Scan(maps, func(m *procmaps.Mapping) {
+		if m.Start <= uint64(address) && uint64(address) < m.End {
+			offset, found = uint64(address)-m.Start+m.Offset, true
 		}
+	})
+	if !found {
+		return 0, errors.Join(fmt.Errorf("no mapping of memtrace holds %#x", address), err)
 	}
-	return 0, fmt.Errorf("no mapping of memtrace holds %#x", address)
+	return offset, nil
 }

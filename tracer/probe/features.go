@@ -20,9 +20,9 @@ type Features struct {
 	privileges privileges
 	// uprobeMulti: many uprobes by one link, since 6.6.
 	uprobeMulti bool
-	// Sessions: one program on a function's entry and return, which at the entry can do
+	// sessions: one program on a function's entry and return, which at the entry can do
 	// without the return, since 6.13.
-	Sessions bool
+	sessions bool
 	// cheapHash: a hash map that is allocated as it fills takes its memory from
 	// BPF's own allocator, since 6.1. Before, the kernel warns in its log of
 	// such a map in a tracing program.
@@ -53,7 +53,7 @@ func FindFeatures(o Options) (Features, error) {
 		return k, err
 	}
 	k.uprobeMulti = k.uprobeMulti && !o.Older.SingleUprobes
-	k.Sessions = k.Sessions && k.uprobeMulti && !o.Older.SeparateReturns
+	k.sessions = k.sessions && k.uprobeMulti && !o.Older.SeparateReturns
 	k.UnwindTables = k.UnwindTables && !o.Older.FramePointers
 	k.privileges.remarks(o.GrowthOnly, o.Logf)
 	return k, k.findWays(o)
@@ -92,7 +92,7 @@ func findFeatures() (Features, error) {
 		return k, err
 	}
 	k.uprobeMulti = k.atLeast(6, 6)
-	k.Sessions = k.atLeast(6, 13)
+	k.sessions = k.atLeast(6, 13)
 	k.cheapHash = k.atLeast(6, 1)
 	k.UnwindTables = runtime.GOARCH == "amd64" && k.atLeast(5, 13)
 	return k, nil

@@ -59,7 +59,7 @@ func Load(k Features, o Options, attached *Attached) (*Set, error) {
 		"wake_bytes":  uint64(o.RingSize / 4),
 		"wake_mask":   wakeMask(o.RingSize),
 		"growth":      o.GrowthOnly,
-		"sessions":    k.Sessions,
+		"sessions":    k.sessions,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return nil, fmt.Errorf("set %s: %w", name, err)

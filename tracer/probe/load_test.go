@@ -25,7 +25,7 @@ func TestUprobesKeepTheKernelStack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if k.Sessions != sessions {
+		if k.sessions != sessions {
 			continue // this kernel has none
 		}
 		p, err := Load(k, o, new(Attached))

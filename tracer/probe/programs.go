@@ -108,7 +108,7 @@ func (o *objects) load(spec *ebpf.CollectionSpec, growthOnly bool, k Features) e
 	groups := []any{&o.kernelPrograms}
 	if !growthOnly {
 		groups = append(groups, &o.allocPrograms)
-		if k.Sessions {
+		if k.sessions {
 			groups = append(groups, &o.sessionProgram)
 		} else {
 			groups = append(groups, &o.separatePrograms)

@@ -127,7 +127,7 @@ func (s *Set) attachCalls(a *uprobes, offsets [][]uint64) error {
 			all, roles = append(all, offset), append(roles, uint64(role))
 		}
 	}
-	if s.Sessions {
+	if s.sessions {
 		return a.attachSession(s.objs.CallAlloc, all, roles)
 	}
 	err := a.attach(s.objs.LeaveAlloc, all, true)
@@ -142,7 +142,7 @@ func (s *Set) attachCalls(a *uprobes, offsets [][]uint64) error {
 // attachNewReturns attaches what sees the operators return that throw, by their return
 // instructions. A session is no session there: nothing returns to such a place.
 func (s *Set) attachNewReturns(a *uprobes, offsets []uint64) error {
-	if !s.Sessions {
+	if !s.sessions {
 		return a.attach(s.objs.LeaveAlloc, offsets, false)
 	}
 	return a.attachSession(s.objs.CallAlloc, offsets, slices.Repeat([]uint64{uint64(target.NewReturn)}, len(offsets)))

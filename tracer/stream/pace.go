@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// pollInterval is how long records may wait in the ring while it is nearly
-	// empty; filling up, it wakes the reader (wake_bytes in bpf/state.h). After
+	// PollInterval is how long records may wait in the ring while many come, and it is
+	// nearly empty; filling up, it wakes the reader (wake_bytes in bpf/state.h). After
 	// idlePolls with few records, less than busyRate a second, they may wait for
 	// idleInterval: waking up all the time takes some percent of a processor.
-	pollInterval = 5 * time.Millisecond
+	PollInterval = 5 * time.Millisecond
 	idlePolls    = 10
 	idleInterval = 50 * time.Millisecond
 	busyRate     = 10000
@@ -20,9 +20,6 @@ const (
 	// slowInterval is that in growth mode, whose records are few.
 	slowInterval = 50 * time.Millisecond
 )
-
-// PollInterval is the longest that records wait while many come.
-const PollInterval = pollInterval
 
 // Pace says how long records may wait.
 type Pace int32
@@ -47,7 +44,7 @@ func (r *Reader) interval() time.Duration {
 	case p == Slow:
 		return slowInterval
 	case p == Watchful || r.idle < idlePolls:
-		return pollInterval
+		return PollInterval
 	case p == Paused:
 		return pauseInterval
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf/ringbuf"
-	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
@@ -101,8 +100,7 @@ func (r *Reader) Close() error {
 	return errors.Join(r.waker.Close(), r.ring.Close())
 }
 
-// Consumed is how many bytes of the ring were read so far, Pending how many are there to be
-// read.
+// Consumed is how many bytes of the ring were read so far.
 func (r *Reader) Consumed() uint64 { return r.consumed }
 
 // Pending is how many bytes of the ring are there to be read.
@@ -257,7 +255,7 @@ func (r *Reader) drainSpills() error {
 		r.sink.Drained(0)
 		return nil
 	}
-	drained := monotonic()
+	drained := event.Now()
 	if err := r.drain(r.sink.ApplySpilled); err != nil {
 		return err
 	}
@@ -271,12 +269,4 @@ func (r *Reader) drainSpills() error {
 		}
 	}
 	return nil
-}
-
-// monotonic is the time of CLOCK_MONOTONIC, ns.
-func monotonic() uint64 {
-	var ts unix.Timespec
-	// The clock always exists; its number is valid.
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
-	return uint64(ts.Nano())
 }

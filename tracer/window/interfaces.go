@@ -17,6 +17,8 @@ type Config struct {
 	Costs probe.Costs
 	// SomeSizes: allocations of other sizes are not reported.
 	SomeSizes bool
+	// Delay is how long what happens may be on its way to the Book.
+	Delay time.Duration
 	// OwnTime returns the processor time that memtrace took until now.
 	OwnTime func() time.Duration
 	// Logf receives remarks, GiveUp what was waited for in vain.
@@ -47,15 +49,20 @@ type Calls struct {
 	// Late are frees after Cut; they are not among Frees.
 	Late uint64
 	// LostAllocs are those for which there was no room. Frees for which the ring had none
-	// have Spilled.
-	LostAllocs, Spilled uint64
+	// have Spilled, or were lost.
+	LostAllocs, Spilled, LostFrees uint64
+	// LostThreads are calls of threads for whose state there was no room.
+	LostThreads uint64
+}
+
+// sameLosses reports whether nothing was lost between two counts.
+func (c *Calls) sameLosses(before *Calls) bool {
+	return c.LostAllocs == before.LostAllocs && c.LostFrees == before.LostFrees && c.LostThreads == before.LostThreads
 }
 
 // Book is what was seen.
 type Book interface {
 	Calls() Calls
-	// Losses are figures that change when a window is not seen whole.
-	Losses() [3]uint64
 	// AlarmAfter returns what is sent to once so many more calls were seen.
 	AlarmAfter(calls uint64) <-chan struct{}
 	// ProcessorTime is the target's, of all its threads, until now.
@@ -82,12 +89,3 @@ type Checker interface {
 	Fingerprint()
 	Close()
 }
-
-const (
-	// CheckInterval is how often all blocks are looked at, on average, and
-	// CheckShare the most that this may take of a processor.
-	CheckInterval = 500 * time.Millisecond
-	CheckShare    = 0.005
-	// pollInterval is how long what was seen may be on its way.
-	pollInterval = 5 * time.Millisecond
-)

@@ -31,12 +31,16 @@ type Loop struct {
 	// checked is how long the last look at all candidates took.
 	checked time.Duration
 
-	// mu guards spent and windowed.
-	mu    sync.Mutex
+	mu    sync.Mutex // guards spent
 	spent Spending
-	// windowed: only windows are watched by now.
-	windowed bool
 }
+
+const (
+	// checkInterval is how often all blocks are looked at, on average, and
+	// checkShare the most that this may take of a processor.
+	checkInterval = 500 * time.Millisecond
+	checkShare    = 0.005
+)
 
 // Spending is what tracing has cost since it began.
 type Spending struct {
@@ -78,9 +82,12 @@ func (l *Loop) Start(began time.Time) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.start, l.stop = began, cancel
 	l.done.Go(func() {
+		defer l.checker.Close()
 		if costly, ok := l.outgrow(ctx); ok {
 			l.leaveExact(costly)
 			l.sample(ctx)
+			l.closing.Wait()
+			l.checker.Check(true)
 		}
 	})
 }
@@ -90,17 +97,8 @@ func (l *Loop) Start(began time.Time) {
 func (l *Loop) Finish() {
 	l.finished.Do(func() {
 		l.stop()
-		ended := patience.Wait(patience.Limit, func() {
-			l.done.Wait()
-			l.closing.Wait()
-		})
-		ended = ended && patience.Wait(patience.Limit, func() {
-			if l.isWindowed() {
-				l.checker.Check(true)
-			}
-			l.checker.Close()
-		})
-		if !ended {
+		// The probes of a window are taken away, and then blocks are looked at.
+		if !patience.Wait(2*patience.Limit, l.done.Wait) {
 			l.cfg.GiveUp("the last look at blocks")
 		}
 	})
@@ -149,10 +147,6 @@ func (l *Loop) account(p, tail phase, own time.Duration) time.Duration {
 	n := float64(l.spent.phases)
 	l.spent.threads = (l.spent.threads*n + p.threads()) / (n + 1)
 	l.spent.phases++
-	if l.windowed {
-		l.spent.Watched += p.took
-		l.spent.Slowed += l.budget.stalled(p)
-	}
 	return l.spent.Total()
 }
 
@@ -160,9 +154,6 @@ func (l *Loop) account(p, tail phase, own time.Duration) time.Duration {
 // more than they may.
 func (l *Loop) leaveExact(costly phase) {
 	probes := l.probes.LeaveExact()
-	l.mu.Lock()
-	l.windowed = true
-	l.mu.Unlock()
 	l.cfg.Logf("tracing every call would cost more than %.3g %%: watching windows of time instead "+
 		"(%.0f allocations and %.0f frees a second, at %v and %v each here)",
 		100*l.budget.max, float64(costly.allocs)/costly.took.Seconds(), float64(costly.frees)/costly.took.Seconds(),
@@ -170,10 +161,12 @@ func (l *Loop) leaveExact(costly phase) {
 	l.close(probes)
 }
 
-func (l *Loop) isWindowed() bool {
+// accountWindow adds up how much windows slow the target while they are open.
+func (l *Loop) accountWindow(window phase) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.windowed
+	l.spent.Watched += window.took
+	l.spent.Slowed += l.budget.stalled(window)
 }
 
 // close takes probes away, which takes the kernel some 150 ms, while the target
@@ -195,6 +188,7 @@ func (l *Loop) sample(ctx context.Context) {
 		now := l.cfg.OwnTime()
 		l.plan = l.budget.next(window, tail, now-own)
 		spent := l.account(window, tail, now-own)
+		l.accountWindow(window)
 		l.plan.pause = l.budget.pause(l.plan, spent, time.Since(l.start))
 		own = now
 		l.pause(ctx)
@@ -207,7 +201,7 @@ func (l *Loop) pause(ctx context.Context) {
 	start, cpu := time.Now(), l.book.ProcessorTime()
 	end := start.Add(time.Duration(float64(l.plan.pause) * (0.5 + rand.Float64())))
 	for time.Now().Before(end) {
-		interval := max(CheckInterval, time.Duration(float64(l.checked)/CheckShare))
+		interval := max(checkInterval, time.Duration(float64(l.checked)/checkShare))
 		next := time.Duration(float64(interval) * (0.5 + rand.Float64()))
 		if !sleep(ctx, min(next, time.Until(end))) {
 			return

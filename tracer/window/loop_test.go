@@ -2,6 +2,7 @@ package window
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"sync"
 	"testing"
@@ -32,6 +33,8 @@ type simulated struct {
 	windows, dropped        int
 	own                     time.Duration
 }
+
+const lookDelay = 5 * time.Millisecond
 
 func newSimulated(rate func(time.Duration) float64) *simulated {
 	return &simulated{
@@ -113,8 +116,6 @@ func (s *simulated) Calls() Calls {
 	return s.calls
 }
 
-func (s *simulated) Losses() [3]uint64 { return [3]uint64{} }
-
 func (s *simulated) AlarmAfter(calls uint64) <-chan struct{} {
 	defer s.now()()
 	s.alarm = s.calls.Allocs + s.calls.Frees + calls
@@ -161,7 +162,7 @@ func simulate(t *testing.T, overhead float64, length time.Duration, rate func(ti
 		s = newSimulated(rate)
 		own := func() time.Duration { defer s.now()(); return s.own }
 		l := New(Config{
-			MaxOverhead: overhead, MaxStall: 50 * time.Millisecond, Costs: s.costs,
+			MaxOverhead: overhead, MaxStall: 50 * time.Millisecond, Costs: s.costs, Delay: lookDelay,
 			OwnTime: own, Logf: t.Logf, GiveUp: func(what string) { t.Errorf("%s hangs", what) },
 		}, s, s, idleChecker{})
 		l.Start(time.Now())
@@ -211,14 +212,14 @@ func TestBudgetHolds(t *testing.T) {
 		},
 	} {
 		for _, overhead := range []float64{0.01, 0.03, 0.1} {
-			t.Run(name, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, %g", name, overhead), func(t *testing.T) {
 				s := simulate(t, overhead, length, rate)
 				// The trial at the start is beside the budget: it has to be paid off.
 				if part := s.lost.Seconds() / length.Seconds(); part > overhead {
 					t.Errorf("%.2f %% were lost, %.0f %% may be", 100*part, 100*overhead)
 				}
 				// How much it takes is looked at every 10 ms.
-				if most := 50*time.Millisecond + 2*pollInterval; s.longest > most {
+				if most := 50*time.Millisecond + 2*lookDelay; s.longest > most {
 					t.Errorf("one window took %v, more than %v", s.longest, most)
 				}
 				if s.exact {

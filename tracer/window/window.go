@@ -11,7 +11,6 @@ import (
 // window watches for the planned time. It returns what it and its tail cost.
 func (l *Loop) window(ctx context.Context) (window, tail phase) {
 	births, ends, err := l.probes.Attach()
-	before := l.book.Losses()
 	m := l.meter()
 	l.book.Begin()
 	err = errors.Join(err, l.probes.SetGate(probe.GateAll))
@@ -33,7 +32,8 @@ func (l *Loop) window(ctx context.Context) (window, tail phase) {
 	tail.took = time.Since(tailStart)
 	l.book.Sync(ctx, time.Second)
 
-	complete = complete && err == nil && ctx.Err() == nil && l.book.Losses() == before
+	after := l.book.Calls()
+	complete = complete && err == nil && ctx.Err() == nil && after.sameLosses(&m.calls)
 	if err != nil && !l.probes.Gone() {
 		l.cfg.Logf("a window is dropped: %v", err)
 	}
@@ -52,7 +52,7 @@ func (l *Loop) window(ctx context.Context) (window, tail phase) {
 // target by what it may: a target that sleeps may wake up and allocate.
 func (l *Loop) watch(ctx context.Context, m *meter) bool {
 	for left := l.plan.window; left > 0; left = l.plan.window - time.Since(m.start) {
-		if !sleep(ctx, min(left, 2*pollInterval)) {
+		if !sleep(ctx, min(left, 2*l.cfg.Delay)) {
 			return false
 		}
 		p := m.read()
@@ -73,7 +73,7 @@ func (l *Loop) watchTail(ctx context.Context) {
 		}
 		// The reader may be behind by its interval, so two looks have to agree.
 		still := l.book.Young()
-		if still == left && time.Until(end) < l.plan.tail-2*pollInterval {
+		if still == left && time.Until(end) < l.plan.tail-2*l.cfg.Delay {
 			return
 		}
 		left = still
