@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"memtrace/tracer/probe"
+	"memtrace/tracer/process"
 	"memtrace/tracer/target"
 	"memtrace/tracer/testprog"
 )
@@ -33,7 +34,7 @@ func BenchmarkWindow(b *testing.B) {
 	var attach, detach, own time.Duration
 	n := 0
 	for b.Loop() {
-		before, start := ownTime(), time.Now()
+		before, start := process.OwnTime(), time.Now()
 		var all probe.Links
 		for _, o := range found.Objects {
 			l, err := probes.Attach(p.PID(), o, probe.Whole)
@@ -48,7 +49,7 @@ func BenchmarkWindow(b *testing.B) {
 		}
 		attach += attached.Sub(start)
 		detach += time.Since(attached)
-		own += ownTime() - before
+		own += process.OwnTime() - before
 		n++
 	}
 	b.ReportMetric(float64(attach.Microseconds())/1e3/float64(n), "attach-ms")

@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memtrace/tracer/book"
+	"memtrace/tracer/process"
 	"memtrace/tracer/testprog"
 )
 
@@ -36,7 +38,7 @@ func TestCheckOfEndedProcess(t *testing.T) {
 	if err := unix.Waitid(unix.P_PID, p.PID(), &status, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
-	c := newChecker(tr)
+	c := process.NewChecker(tr.processes, tr.book)
 	defer c.Close()
 	for range 2 {
 		c.Check(true)
@@ -49,11 +51,10 @@ func TestCheckOfEndedProcess(t *testing.T) {
 
 // candidates counts the blocks of the process that may be leaks.
 func candidates(tr *Tracer, p *testprog.Program) int {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	set := tr.procs[uint32(p.PID())].sample
-	if set == nil { // no window so far
+	known := tr.book.Copy(uint32(p.PID()), book.Asked{})
+	if known.Sample == nil { // no window so far
 		return 0
 	}
-	return set.Len()
+	c := &known.Sample.Counters
+	return int(c.Candidates - c.Freed - c.Reused - c.FoundFree)
 }

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"memtrace/tracer/probe"
-	"memtrace/tracer/target"
 )
 
 // Config says what to trace and how. The zero value of a field is its default.
@@ -116,10 +115,3 @@ func (c Config) probeOptions() probe.Options {
 // RequirementError is returned where the kernel or the caller's privileges do
 // not allow tracing.
 type RequirementError = probe.RequirementError
-
-// logDenied says which files of a process may not be read, each once.
-func (c *Config) logDenied(t *target.Target) {
-	for _, path := range t.Denied() {
-		c.Logf("process %d: to read %s is not permitted; should an allocator be in it, its allocations are not traced", t.PID, path)
-	}
-}

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"memtrace/symbolize/patience"
+	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
+	"memtrace/tracer/process"
 )
 
 // The order of leaving: the gate is shut, then every probe goes, the anchors last, and only
@@ -18,22 +20,16 @@ func (t *Tracer) stop() error {
 	}
 	err := t.probes.SetGate(probe.GateShut)
 	t.mu.Lock()
-	t.end = now()
+	t.end = event.Now()
 	t.mu.Unlock()
 	// Who mapped what is known of what was read.
 	err = errors.Join(err, t.stream.CatchUp())
-	t.beside("the last look at the probes", patience.Limit, t.checkAtEnd)()
-	settled := t.beside("the address space", lookPatience, func() {
-		for _, p := range t.procs {
-			p.memory.settle(time.Now())
-		}
-	})
+	t.beside("the last look at the probes", patience.Limit, t.processes.CheckAtEnd)()
+	settled := t.beside("the address space", process.LookPatience, func() { t.processes.Settle(time.Now()) })
 	// Calls in flight at the gate's closing still report their return.
-	if t.lingers = !t.cfg.GrowthOnly && t.debugged(); t.lingers {
+	if t.lingers = !t.cfg.GrowthOnly && t.processes.Debugged(); t.lingers {
 		// Close takes them away: the report need not wait.
-		for _, p := range t.procs {
-			p.probed.Store(false)
-		}
+		t.processes.Unprobe()
 		settled()
 		return errors.Join(err, t.stream.Drain())
 	}
@@ -45,35 +41,17 @@ func (t *Tracer) stop() error {
 // detach takes every probe away, whoever hangs, and then ends all who work beside the
 // reader. It is safe to call again.
 func (t *Tracer) detach() error {
-	t.follower.stop()
 	if t.loop != nil {
 		t.loop.Finish()
 	}
-	for _, p := range t.procs {
-		p.probed.Store(false)
-	}
-	for _, stop := range []func(){t.stopGuard, t.stopMemory, t.stopMalloc} {
-		if stop != nil {
-			stop()
-		}
-	}
-	refreshed := t.beside("the last modules", patience.Limit, func() {
-		for _, p := range t.procs {
-			if p.symbols != nil {
-				p.refreshSymbols()
-			}
-		}
-	})
+	t.processes.Stop()
+	refreshed := t.beside("the last modules", patience.Limit, t.processes.RefreshSymbols)
 	err := t.attached.CloseProbes()
-	if t.waitGuard != nil {
-		t.beside("what the probes were last", patience.Limit, t.waitGuard)() // it may hold one
-	}
+	t.beside("what the probes were last", patience.Limit, t.processes.WaitGuard)() // it may hold one
 	err = errors.Join(err, t.attached.CloseAnchors())
 	refreshed()
-	t.beside("what was mapped late", patience.Limit, t.follower.wait)()
-	if t.waitMemory != nil {
-		t.beside("the address space", lookPatience, t.waitMemory)()
-	}
+	t.beside("what was mapped late", patience.Limit, t.processes.WaitFollower)()
+	t.beside("the address space", process.LookPatience, t.processes.WaitMemory)()
 	return err
 }
 
@@ -99,21 +77,17 @@ func (t *Tracer) beside(what string, limit time.Duration, f func()) (wait func()
 // be called after it.
 func (t *Tracer) Close() error {
 	if t.lingers {
-		t.outstay()
+		t.processes.Outstay()
 	}
 	err := t.detach()
-	t.checkLeft()
+	t.processes.CheckLeft()
 	err = errors.Join(err, t.stream.Close())
 	if t.probes != nil {
 		err = errors.Join(err, t.probes.Close())
 	}
 	// To close a file may take an answer, too.
 	_, closeErr := patience.Do(patience.Limit, "a file", func() (struct{}, error) {
-		var err error
-		for _, p := range t.procs {
-			err = errors.Join(err, p.close())
-		}
-		return struct{}{}, err
+		return struct{}{}, t.processes.Close()
 	}, nil)
 	return errors.Join(err, closeErr)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"memtrace/tracer/event"
 	"memtrace/tracer/testprog"
 )
 
@@ -22,7 +23,7 @@ func TestHarmEndBeforeTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As if the probes had come to life a moment later than they did.
-	tracer.start, tracer.end = now(), now()
+	tracer.start, tracer.end = moment{time.Now(), event.Now()}, event.Now()
 	r := tracer.Snapshot(SnapshotOptions{})[0]
 	if r.DurationSeconds != 0 || r.End.Sub(r.Start).Abs() > time.Second || !strings.Contains(strings.Join(r.Notes, " "), "before its trace began") {
 		t.Errorf("traced %v s, from %v to %v: %v", r.DurationSeconds, r.Start, r.End, r.Notes)

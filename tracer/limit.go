@@ -1,22 +1,15 @@
 package tracer
 
 import (
-	"fmt"
 	"time"
 
 	"memtrace/tracer/event"
-	"memtrace/tracer/live"
-	"memtrace/tracer/report"
 	"memtrace/tracer/sample"
 )
 
-// Memory is held within Config.MaxMemory by what may be remembered of call stacks, of
-// which programs can have any number: a quarter of what there is room for, since a report
-// takes some more for each of them. What is counted by stack is given up first, as live.ChooseGivenUp says.
-// The addresses of stacks that nothing counts any more are forgotten when there are
-// enough of them, in two steps: the probes are made to send these stacks again, and those
-// that were not sent, nor counted, until everything was read that was on its way are
-// dropped. That costs each thread a walk of every stack once, so that it is done rarely.
+// Memory is held within Config.MaxMemory by what may be remembered of call stacks, of which
+// programs can have any number (see book.Book.KeepWithin): a quarter of what there is room
+// for, since a report takes some more for each of them.
 const (
 	stackShare  = 4 // one part in so many is for stacks
 	sampleShare = 2 // and one in so many for the candidates of windows of time
@@ -43,87 +36,37 @@ func (c *Config) stackRoom() uint64 {
 	return c.room() / stackShare
 }
 
-// forgetting is stacks that the probes will send again and that are to be dropped.
+// sampleConfig bounds what is kept of the windows of a process.
+func (t *Tracer) sampleConfig(pid uint32) sample.Config {
+	const most = 1 << 20
+	room := t.cfg.room() / sampleShare / uint64(len(t.processes.PIDs())) / sample.CandidateBytes
+	return sample.Config{SkipMapped: t.processes.Of(pid).HasGlibcMalloc(), MaxCandidates: int(min(room, most))}
+}
+
+// forgetting is where the forgetting of stacks has got to.
 type forgetting struct {
-	ids   map[event.StackID]struct{} // nil: there are none
+	// begun is when the probes were made to send them again, zero: none are forgotten.
 	begun time.Time
 	// until is what the reader must have consumed, 0 while that is not known.
 	until uint64
 }
 
-// sentAgain keeps a stack.
-func (f *forgetting) sentAgain(id event.StackID) { delete(f.ids, id) }
-
-// sampleConfig bounds what is kept of a process's windows.
-func (t *Tracer) sampleConfig(p *process) sample.Config {
-	const most = 1 << 20
-	room := t.cfg.room() / sampleShare / uint64(len(t.procs)) / sample.CandidateBytes
-	return sample.Config{SkipMapped: p.malloc != nil, MaxCandidates: int(min(room, most))}
-}
-
-// countedBytes is the memory of what is counted by stack.
-func (t *Tracer) countedBytes() uint64 {
-	bytes := t.heap.StackBytes() + t.vm.StackBytes()
-	for _, p := range t.procs {
-		bytes += p.sample.StackBytes()
-	}
-	return bytes
-}
-
-// giveUpStacks has all who count by stack give some up.
-func (t *Tracer) giveUpStacks() {
-	t.heap.GiveUp()
-	t.vm.GiveUp()
-	for _, p := range t.procs {
-		p.sample.GiveUp()
-	}
-}
-
-// uncounted returns the stacks that nothing counts.
-func (t *Tracer) uncounted() map[event.StackID]struct{} {
-	ids := make(map[event.StackID]struct{}, t.stacks.Len())
-	t.stacks.Each(func(id event.StackID) { ids[id] = struct{}{} })
-	t.removeCounted(ids)
-	return ids
-}
-
-// removeCounted leaves the stacks in ids that nothing counts.
-func (t *Tracer) removeCounted(ids map[event.StackID]struct{}) {
-	counted := func(id event.StackID) { delete(ids, id) }
-	t.heap.EachStack(counted)
-	t.vm.EachStack(counted)
-	for _, p := range t.procs {
-		p.sample.EachStack(counted)
-		p.faults.eachStack(counted)
-	}
-}
-
 // keepWithin gives up what is too much. caughtUp says that the ring has just been read to
 // its end.
-func (s sink) keepWithin(caughtUp bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	share := s.cfg.stackRoom()
-	if s.countedBytes() > share/4*3 {
-		s.giveUpStacks()
-	}
-	if s.forgetting.ids != nil {
+func (s *sink) keepWithin(caughtUp bool) error {
+	forget := s.KeepWithin(s.cfg.stackRoom())
+	if !s.forgetting.begun.IsZero() {
 		s.finishForgetting(caughtUp)
 		return nil
 	}
-	if s.countedBytes()+s.stacks.MemoryBytes() <= share {
+	if forget == nil {
 		return nil
 	}
-	ids := s.uncounted()
-	if len(ids) < s.stacks.Len()/8 {
-		s.giveUpStacks()
-		ids = s.uncounted()
-	}
-	return s.forget(ids)
+	return s.forget(forget)
 }
 
-// forget makes the probes send stacks again. The caller holds the lock.
-func (s sink) forget(ids map[event.StackID]struct{}) error {
+// forget makes the probes send stacks again.
+func (s *sink) forget(ids map[event.StackID]struct{}) error {
 	if err := s.probes.Unsend(ids); err != nil {
 		return err
 	}
@@ -133,13 +76,13 @@ func (s sink) forget(ids map[event.StackID]struct{}) error {
 			return err
 		}
 	}
-	s.forgetting = forgetting{ids: ids, begun: time.Now()}
+	s.BeginForgetting(ids)
+	s.forgetting = forgetting{begun: time.Now()}
 	return nil
 }
 
-// finishForgetting drops, once it is time, what is neither counted nor sent again. The
-// caller holds the lock.
-func (s sink) finishForgetting(caughtUp bool) {
+// finishForgetting drops, once it is time, what is neither counted nor sent again.
+func (s *sink) finishForgetting(caughtUp bool) {
 	f := &s.forgetting
 	if time.Since(f.begun) < forgetGrace {
 		return
@@ -151,31 +94,6 @@ func (s sink) finishForgetting(caughtUp bool) {
 	if !caughtUp && s.stream.Consumed() < f.until {
 		return
 	}
-	s.removeCounted(f.ids)
-	s.stacks = s.stacks.Without(f.ids)
+	s.Forget()
 	s.forgetting = forgetting{}
-}
-
-// givenUp is how many stacks of a process were given up.
-func (f *found) givenUp() live.GiveUps {
-	return f.heap.Counters.GivenUp.Plus(f.vm.Counters.GivenUp).Plus(f.sampleGivenUp)
-}
-
-// noteGivenUp says what was given up, if anything was.
-func (f *found) noteGivenUp(limit uint64) {
-	given := f.givenUp()
-	if given == (live.GiveUps{}) {
-		return
-	}
-	var held live.Sum
-	for _, stacks := range [][]live.Stack{f.heap.Stacks, f.vm.Stacks} {
-		for i := range stacks {
-			if stacks[i].ID == live.GivenUp {
-				held = held.Plus(stacks[i].Sum)
-			}
-		}
-	}
-	f.notes = append(f.notes, fmt.Sprintf("To keep within %s (--max-memory) %s stacks were given up, of which %s held something, and not more than those that are told apart: "+
-		"%d bytes in %d blocks of what they held are outstanding, in a sum of their own. Sums are exact; of a stack that came back only what it did since then is told apart.",
-		report.Size(limit), report.Count(given.Holding+given.Empty), report.Count(given.Holding), held.Bytes, held.Blocks))
 }

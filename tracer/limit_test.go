@@ -4,10 +4,12 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"memtrace/tracer/book"
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/testprog"
@@ -57,7 +59,11 @@ func keeperStack(tr *Tracer) (id event.StackID, frames []string) {
 				for _, f := range s.Frames {
 					frames = append(frames, f.Function)
 				}
-				return stackOf(s.ID), frames
+				id, err := strconv.ParseUint(s.ID, 16, 64)
+				if err != nil {
+					panic(err)
+				}
+				return event.StackID(id), frames
 			}
 		}
 	}
@@ -90,10 +96,9 @@ func TestForgottenStackComesBack(t *testing.T) {
 			if id == 0 {
 				t.Fatal("the stack was not seen at all")
 			}
-			known := func() bool {
-				tr.mu.Lock()
-				defer tr.mu.Unlock()
-				return tr.stacks.Has(id)
+			known := func() (found bool) {
+				tr.book.EachStack(func(known event.StackID, _ []uint64, _ bool) { found = found || known == id })
+				return found
 			}
 			for range 5 {
 				do("n")
@@ -116,8 +121,8 @@ func TestForgottenStackComesBack(t *testing.T) {
 			if _, frames := keeperStack(tr); !strings.HasPrefix(strings.Join(frames, " "), "keeper outer main") {
 				t.Errorf("its frames: %v", frames)
 			}
-			given := tr.heap.Counters(0).GivenUp
-			if n := tr.stacks.Len(); n > 50000 || given.Empty == 0 || given.Holding != 0 {
+			given := tr.book.Copy(uint32(p.PID()), book.Asked{}).Heap.Counters.GivenUp
+			if n := len(allStacks(tr)); n > 50000 || given.Empty == 0 || given.Holding != 0 {
 				t.Errorf("%d stacks are known, %+v given up", n, given)
 			}
 		})

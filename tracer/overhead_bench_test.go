@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/procfs"
 
+	"memtrace/tracer/process"
 	"memtrace/tracer/testprog"
 )
 
@@ -94,7 +95,7 @@ type rates struct{ clock, own float64 }
 // used is what a process took of all processors until now.
 func used(b *testing.B, pid int) time.Duration {
 	b.Helper()
-	d, err := processorTime(pid)
+	d, err := process.ProcessorTime(pid)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func TestOverload(t *testing.T) {
 			if complete {
 				t.Error("complete although allocations were lost")
 			}
-			c := tr.counters
+			c := tr.book.Counters()
 			if c.LostAlloc+c.LostMmap == 0 || name == "ledger" && (c.LostAllocBytes == 0 || c.Spilled == 0) {
 				t.Errorf("counters %+v: nothing was lost, the test shows nothing", c)
 			}
@@ -99,8 +99,8 @@ func TestOverloadBacklog(t *testing.T) {
 	p := testprog.Start(t, "ledger_cpp", "--calls", "200003")
 	tr, ledger := trace(t, Config{RingSize: 1 << 20, slowReader: 50 * time.Microsecond}, p)
 	got, _ := sites(tr)
-	if tr.counters.LostAlloc == 0 || tr.counters.Spilled == 0 {
-		t.Fatalf("counters %+v: nothing was lost, the test shows nothing", tr.counters)
+	if c := tr.book.Counters(); c.LostAlloc == 0 || c.Spilled == 0 {
+		t.Fatalf("counters %+v: nothing was lost, the test shows nothing", c)
 	}
 	for site, sum := range got {
 		if held := ledger.Sites[site]; sum.Blocks > held.Blocks || sum.Bytes > held.Bytes {
@@ -116,7 +116,7 @@ func TestOverloadOfSpills(t *testing.T) {
 	p := testprog.Start(t, "ledger", "--calls", "200003")
 	tr, ledger := trace(t, Config{RingSize: 4096, slowReader: 200 * time.Microsecond, spills: 16}, p)
 	got, complete := sites(tr)
-	if tr.counters.LostFree == 0 {
+	if tr.book.Counters().LostFree == 0 {
 		t.Fatal("no free was lost, the test shows nothing")
 	}
 	if complete {
@@ -145,8 +145,8 @@ func TestOverloadUnread(t *testing.T) {
 	if err := tr.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if tr.counters.LostAlloc == 0 || tr.counters.LostMmap == 0 {
-		t.Fatalf("counters %+v: nothing was lost, the test shows nothing", tr.counters)
+	if c := tr.book.Counters(); c.LostAlloc == 0 || c.LostMmap == 0 {
+		t.Fatalf("counters %+v: nothing was lost, the test shows nothing", c)
 	}
 	got, _ := sites(tr)
 	for _, site := range []string{"site_first", "site_barrier", "site_filler", "site_stays", "site_mapped"} {
@@ -164,7 +164,7 @@ func TestOlderKernelsWays(t *testing.T) {
 	tr, ledger := trace(t, Config{older: probe.Older{SingleUprobes: true, FramePointers: true}}, p)
 	got, complete := sites(tr)
 	if !complete {
-		t.Errorf("incomplete: %+v", tr.counters)
+		t.Errorf("incomplete: %+v", tr.book.Counters())
 	}
 	for site, held := range ledger.Sites {
 		if got[site] != held {

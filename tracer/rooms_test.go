@@ -12,8 +12,11 @@ import (
 const rooms = `
 cmd/memtrace:                  tracer tracer/launch tracer/region tracer/region/proc tracer/report tracer/sysmem
 
-tracer:                        symbolize symbolize/patience symbolize/procmaps tracer/event tracer/faults tracer/heap tracer/live tracer/probe tracer/procmem tracer/ptmalloc tracer/region tracer/region/proc tracer/report tracer/sample tracer/stacks tracer/stream tracer/sysmem tracer/target tracer/vm tracer/window
+tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/event tracer/probe tracer/process tracer/report tracer/sample tracer/stream tracer/sysmem tracer/window
 
+tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/event tracer/faults tracer/live tracer/ptmalloc tracer/region tracer/report tracer/sample tracer/target
+tracer/book:                   tracer/event tracer/faults tracer/heap tracer/live tracer/sample tracer/stacks tracer/vm
+tracer/process:                symbolize symbolize/patience symbolize/procmaps tracer/event tracer/faults tracer/probe tracer/procmem tracer/ptmalloc tracer/region tracer/region/proc tracer/sample tracer/target tracer/vm
 tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
 tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symbolize/unwind tracer/event tracer/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link
@@ -47,7 +50,7 @@ bpf:                           ebpf
 `
 
 // testSupport is for tests alone, and free in what it imports.
-var testSupport = []string{"tracer/attack", "tracer/debpkg", "tracer/kerneltest", "tracer/kerneltest/init", "tracer/testprog"}
+var testSupport = []string{"tracer/attack", "tracer/debpkg", "tracer/kerneltest", "tracer/kerneltest/init", "tracer/recording", "tracer/testprog"}
 
 func TestRooms(t *testing.T) {
 	const module = "memtrace/"

@@ -12,16 +12,12 @@ type Status struct {
 
 // Status returns a few figures, cheaply. It may be called from any goroutine.
 func (t *Tracer) Status() Status {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	h, v := t.heap.Counters(0), t.vm.Counters(0)
-	live := t.heap.Live().Plus(t.vm.Live())
-	c := &t.counters
+	totals := t.book.Totals()
 	return Status{
-		Events: h.Alloc + h.Free + h.Realloc + v.Mmap + v.Munmap + v.Mremap + v.Brk + v.Mprotect,
-		Lost:   c.LostAlloc + c.LostFree + c.LostMmap + c.LostThread + c.Stale,
-		Bytes:  live.Bytes,
-		Blocks: live.Blocks,
-		Room:   t.cfg.room() + blockMemory*live.Blocks,
+		Events: totals.Events,
+		Lost:   totals.Lost,
+		Bytes:  totals.Live.Bytes,
+		Blocks: totals.Live.Blocks,
+		Room:   t.cfg.room() + blockMemory*totals.Live.Blocks,
 	}
 }

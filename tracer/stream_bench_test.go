@@ -7,11 +7,10 @@ import (
 	"testing"
 
 	"memtrace/bpf"
+	"memtrace/tracer/book"
 	"memtrace/tracer/event"
-	"memtrace/tracer/heap"
-	"memtrace/tracer/stacks"
+	"memtrace/tracer/process"
 	"memtrace/tracer/stream"
-	"memtrace/tracer/vm"
 )
 
 // recordStream returns the records of a program that holds live blocks of
@@ -58,7 +57,8 @@ func BenchmarkStream(b *testing.B) {
 	fill, churn := recordStream(b, 100_000, 500_000)
 	for b.Loop() {
 		b.StopTimer()
-		to := sink{&Tracer{heap: heap.New(heap.Config{}), vm: vm.NewLedger(), stacks: stacks.New()}}
+		known := book.New(book.Config{})
+		to := &sink{Tracer: &Tracer{processes: process.NewGroup(process.Config{}, known, nil)}, Book: known}
 		replay(b, to, fill)
 		b.StartTimer()
 		replay(b, to, churn)

@@ -4,18 +4,16 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
 	"memtrace/symbolize/patience"
+	"memtrace/tracer/book"
 	"memtrace/tracer/event"
-	"memtrace/tracer/heap"
 	"memtrace/tracer/probe"
-	"memtrace/tracer/region"
-	"memtrace/tracer/stacks"
+	"memtrace/tracer/process"
 	"memtrace/tracer/stream"
-	"memtrace/tracer/target"
-	"memtrace/tracer/vm"
 	"memtrace/tracer/window"
 )
 
@@ -24,73 +22,32 @@ import (
 type Tracer struct {
 	cfg Config
 	// probes are what is in the kernel, attached is where it is attached.
-	probes   *probe.Set
-	attached *probe.Attached
-	stream   *stream.Reader
-	follower *follower
-	// stopMemory ends the watch of the address spaces, stopGuard that over the probes, and
-	// the others wait for that.
-	stopMemory, waitMemory func()
-	stopGuard, waitGuard   func()
-	// stopMalloc ends that of the parameters of malloc.
-	stopMalloc func()
-	// kept are probes that stay until a debugger has left, see debugger.go; mu guards
-	// them. lingers: so do all that were there at the end of the trace.
-	kept    probe.Links
-	lingers bool
+	probes    *probe.Set
+	attached  *probe.Attached
+	stream    *stream.Reader
+	book      *book.Book
+	processes *process.Group
 	// loop is nil where every call is to be traced, whatever it costs.
 	loop *window.Loop
-	// attaching guards the links of processes while the trace goes on.
-	attaching sync.Mutex
-	// alarm goes off when more calls were seen than may be, see windowBook.AlarmAfter.
-	alarm chan struct{}
 	// tables are nil where stacks are walked by frame pointers.
 	tables *probe.Tables
+	// lingers: the probes stay after the end of the trace, until a debugger has left.
+	lingers bool
+	// start is when every call began to be seen.
+	start moment
 
-	// looked is when processes were looked at for their end, forgetting what is being
-	// forgotten: both are the sink's.
-	looked     time.Time
-	forgetting forgetting
-
-	// mu guards what the sink writes and Snapshot reads.
-	mu       sync.Mutex
-	heap     *heap.Heap
-	vm       *vm.Ledger
-	stacks   *stacks.Store
-	procs    map[uint32]*process
-	counters probe.Counters
-	// missed is how often the kernel left out a program on system calls: of any
-	// process, and with tracepoints of all calls, few of which change an address space.
-	missed uint64
-	seen   seen
-	// windowed: since windowsSince only windows of time are watched.
-	windowed     bool
-	windowsSince moment
+	// mu guards what follows.
+	mu sync.Mutex
+	// end is when the trace ended (ns of CLOCK_MONOTONIC), 0 while tracing.
+	end uint64
 	// unanswered is what was waited for in vain.
 	unanswered []string
-	// start and end bound the time in which every call was seen. end is zero
-	// while tracing.
-	start, end moment
 }
 
 // moment is one point in time on both clocks.
 type moment struct {
 	wall time.Time
 	mono uint64 // ns of CLOCK_MONOTONIC
-}
-
-func now() moment {
-	return moment{time.Now(), event.Now()}
-}
-
-// at is another time (ns of CLOCK_MONOTONIC) as a moment.
-func (m moment) at(mono uint64) moment {
-	return moment{m.wall.Add(time.Duration(int64(mono) - int64(m.mono))), mono}
-}
-
-// since is the time from another moment on, below zero if m is the earlier one.
-func (m moment) since(other moment) time.Duration {
-	return time.Duration(int64(m.mono) - int64(other.mono))
 }
 
 // Open attaches to the processes of cfg. When it returns, every call of theirs
@@ -103,17 +60,7 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tracer{
-		cfg:      cfg,
-		attached: new(probe.Attached),
-		heap:     heap.New(heap.Config{Older: cfg.Older}),
-		vm:       newLedger(cfg),
-		stacks:   stacks.New(),
-		procs:    make(map[uint32]*process),
-		seen:     seen{tail: math.MaxUint64, alarm: math.MaxUint64},
-		alarm:    make(chan struct{}, 1),
-	}
-	t.follower = newFollower(t)
+	t := &Tracer{cfg: cfg, attached: new(probe.Attached)}
 	opened := make(chan error, 1)
 	go func() {
 		err := t.open(ctx, features)
@@ -143,17 +90,16 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 // open does what Open does, and leaves to its caller to close on an error.
 func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) {
 	cfg := t.cfg
+	t.book = book.New(book.Config{Growth: cfg.GrowthOnly, Older: cfg.Older})
+	t.processes = process.NewGroup(process.Config{
+		GrowthOnly: cfg.GrowthOnly, DebugDirs: cfg.DebugDirs, MaxOverhead: cfg.MaxOverhead,
+		ReturnProbesKill: features.ReturnProbesKill(), Logf: cfg.Logf, GiveUp: t.giveUp,
+	}, t.book, t.attached)
 	for _, pid := range cfg.PIDs {
-		if t.procs[uint32(pid)] != nil {
-			continue
-		}
-		p, err := openProcess(pid, cfg, features.ReturnProbesKill())
-		if err != nil {
+		if err := t.processes.Open(pid); err != nil {
 			return err
 		}
-		t.procs[uint32(pid)] = p
-		t.attached.Anchor(p.anchor)
-		t.greetDebugger(p)
+		t.book.Add(uint32(pid))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -161,7 +107,7 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 	if t.probes, err = probe.Load(features, cfg.probeOptions(), t.attached); err != nil {
 		return err
 	}
-	if t.stream, err = stream.New(t.probes, sink{t}); err != nil {
+	if t.stream, err = stream.New(t.probes, &sink{Tracer: t, Book: t.book}); err != nil {
 		return err
 	}
 	if cfg.GrowthOnly {
@@ -182,80 +128,47 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 	} else {
 		cfg.Logf("stacks are walked by frame pointers here (by unwind tables from Linux 5.13 on, on x86-64)")
 	}
-	if err := t.attachProcesses(ctx); err != nil {
+	if err := t.processes.Attach(ctx, t.probes, t.tables); err != nil {
 		return err
 	}
-	t.start = now()
+	if cfg.GrowthOnly {
+		if err := t.beginGrowth(); err != nil {
+			return err
+		}
+	}
+	t.start = moment{time.Now(), event.Now()}
 	if err := t.probes.SetGate(probe.GateAll); err != nil {
 		return err
 	}
-	for pid := range t.procs {
-		t.follower.modulesChanged(pid) // meanwhile
+	t.processes.Follow()
+	return nil
+}
+
+// beginGrowth has the processes watched for growth and their page faults. It comes last of
+// all, because what happens to them from here on is missed until the gate opens.
+func (t *Tracer) beginGrowth() error {
+	if t.probes.PageFaults {
+		t.book.SampleFaults()
+		t.processes.SizePages()
 	}
-	t.follower.run()
-	var watches []*memoryWatch
-	for pid, p := range t.procs {
-		p.memory.known = func() []region.Range { return t.mapped(pid) }
-		watches = append(watches, p.memory)
-	}
-	t.stopMemory, t.waitMemory = watchMemory(watches)
-	t.stopMalloc = t.watchMalloc()
-	if !cfg.GrowthOnly {
-		t.stopGuard, t.waitGuard = t.guardProbes()
+	for _, pid := range t.processes.PIDs() {
+		mapped, err := process.ReadMapped(pid)
+		if err != nil {
+			return err
+		}
+		t.book.BeginGrowth(pid, mapped.Brk, mapped.Anonymous)
 	}
 	return nil
 }
 
-// attachProcesses makes everything ready for the processes, short of going live.
-func (t *Tracer) attachProcesses(ctx context.Context) error {
-	for pid, p := range t.procs {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := t.probes.Trace(pid); err != nil {
-			return err
-		}
-		if err := p.code.readAll(); err != nil {
-			return err
-		}
-		if err := t.loadTables(p); err != nil {
-			return err
-		}
-		if t.cfg.GrowthOnly {
-			continue
-		}
-		if err := p.anchor.Hold(t.dropAnchor(p.target)); err != nil {
-			return err
-		}
-		if err := t.attach(p); err != nil {
-			return err
-		}
+// newLoop makes the loop of windows, where tracing may cost only so much.
+func (t *Tracer) newLoop(costs probe.Costs) *window.Loop {
+	cfg := window.Config{
+		MaxOverhead: t.cfg.MaxOverhead, MaxStall: t.cfg.MaxStall, Costs: costs,
+		SomeSizes: t.cfg.MinSize > 0 || t.cfg.MaxSize != math.MaxUint64,
+		Delay:     stream.PollInterval, OwnTime: process.OwnTime, Logf: t.cfg.Logf, GiveUp: t.giveUp,
 	}
-	if !t.cfg.GrowthOnly {
-		return nil
-	}
-	// Last of all, because what comes to them from here on is missed.
-	for pid, p := range t.procs {
-		if err := t.beginGrowth(pid, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// loadTables loads the unwind tables of what a process maps.
-func (t *Tracer) loadTables(p *process) error {
-	if t.tables == nil {
-		return nil
-	}
-	modules := target.ModulesIn(p.code.list)
-	if err := t.tables.Update(p.target, modules); err != nil {
-		return err
-	}
-	t.mu.Lock()
-	p.modules = modules
-	t.mu.Unlock()
-	return nil
+	return window.New(cfg, windowProbes{t}, windowBook{t.book, t}, process.NewChecker(t.processes, t.book))
 }
 
 // Run reads events until ctx is done or every process has exited; then it
@@ -266,18 +179,24 @@ func (t *Tracer) Run(ctx context.Context) error {
 		t.loop.Start(t.start.wall)
 	}
 	err := t.stream.Run(func(caughtUp bool) bool {
-		exited := t.allExited()
+		exited := t.book.AllExited()
 		// A stop that could wait for the ring to run dry might never come.
 		return (exited || ctx.Err() != nil) && (caughtUp || !exited)
 	})
 	return errors.Join(err, t.stop())
 }
 
-func (t *Tracer) allExited() bool {
-	for _, p := range t.procs {
-		if !p.exited {
-			return false
-		}
+// giveUp notes what was waited for in vain. Whoever still waits for it is left behind.
+func (t *Tracer) giveUp(what string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !slices.Contains(t.unanswered, what) {
+		t.unanswered = append(t.unanswered, what)
 	}
-	return true
+}
+
+func (t *Tracer) gaveUp(what string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Contains(t.unanswered, what)
 }

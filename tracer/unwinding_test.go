@@ -78,15 +78,15 @@ func TestWholeStacks(t *testing.T) {
 				}
 				deepest = max(deepest, len(s.frames))
 			}
-			all := tr.stacks.Len()
-			t.Logf("%d of %d stacks are cut, the deepest has %d frames; %+v", cut, all, deepest, tr.counters)
+			all, counters := len(allStacks(tr)), tr.book.Counters()
+			t.Logf("%d of %d stacks are cut, the deepest has %d frames; %+v", cut, all, deepest, counters)
 			if all < 50 || cut*1000 > all {
 				t.Errorf("%d of %d stacks are cut", cut, all)
 			}
 			if name == "C" && deepest < 120 {
 				t.Errorf("the deepest stack has %d frames, want the recursion of 60 calls whole", deepest)
 			}
-			if lost := tr.counters.LostStack; lost > 0 {
+			if lost := counters.LostStack; lost > 0 {
 				t.Errorf("%d stacks lost", lost)
 			}
 		})
@@ -214,8 +214,7 @@ type stack struct {
 
 // allStacks returns what tr knows.
 func allStacks(tr *Tracer) (all []stack) {
-	tr.stacks.Each(func(id event.StackID) {
-		frames, truncated := tr.stacks.Frames(id)
+	tr.book.EachStack(func(_ event.StackID, frames []uint64, truncated bool) {
 		all = append(all, stack{frames, truncated})
 	})
 	return all

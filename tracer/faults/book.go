@@ -22,6 +22,10 @@ type Book struct {
 	thinned uint
 	seen    uint64
 	samples uint64
+	// moving is the sizes of what mremap was asked to move, by thread. brk is the program
+	// break, 0 if unknown.
+	moving map[uint32]uint64
+	brk    uint64
 }
 
 type sample struct {
@@ -45,7 +49,7 @@ func New(limit int) *Book {
 	if limit <= 0 {
 		limit = DefaultLimit
 	}
-	return &Book{limit: limit, pages: make(map[uint64]sample)}
+	return &Book{limit: limit, pages: make(map[uint64]sample), moving: make(map[uint32]uint64)}
 }
 
 // Add takes up a sample: a fault at addr that stands for so many. Each is taken to
@@ -107,8 +111,15 @@ func (b *Book) Move(from, to, size uint64) {
 	maps.Copy(b.pages, moved)
 }
 
-// Clear forgets all pages: the address space is another one.
-func (b *Book) Clear() { clear(b.pages) }
+// Clear forgets all pages: the address space is another one. A nil Book has none.
+func (b *Book) Clear() {
+	if b == nil {
+		return
+	}
+	clear(b.pages)
+	clear(b.moving)
+	b.brk = 0
+}
 
 // Seen returns for how many faults samples have come, and how many samples.
 func (b *Book) Seen() (faults, samples uint64) { return b.seen, b.samples }

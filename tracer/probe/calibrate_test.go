@@ -7,6 +7,7 @@ import (
 
 	"github.com/cilium/ebpf/ringbuf"
 
+	"memtrace/tracer/event"
 	"memtrace/tracer/testprog"
 )
 
@@ -56,7 +57,7 @@ func TestCalibrate(t *testing.T) {
 		t.Errorf("a thread of memtrace's passes for a traced one: %x", thread)
 	}
 	counts, err := s.Counters()
-	if err != nil || counts != (Counters{}) {
+	if err != nil || counts != (event.Counters{}) {
 		t.Errorf("counters %+v, %v", counts, err)
 	}
 	ring, err := ringbuf.NewReader(s.Events())

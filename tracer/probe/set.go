@@ -6,6 +6,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"memtrace/bpf"
+	"memtrace/tracer/event"
 	"memtrace/tracer/target"
 )
 
@@ -77,13 +78,10 @@ func (s *Set) Spills() *ebpf.Map { return s.objs.Spills }
 // Close frees everything. What is attached stays until it is closed.
 func (s *Set) Close() error { return s.objs.Close() }
 
-// Counters are what the programs lost, and other things that they count.
-type Counters = bpf.MemtraceCounters
-
 // Counters sums the counters of all CPUs.
-func (s *Set) Counters() (Counters, error) {
-	var each []Counters
-	var sum Counters
+func (s *Set) Counters() (event.Counters, error) {
+	var each []bpf.MemtraceCounters
+	var sum event.Counters
 	if err := s.objs.Counts.Lookup(uint32(0), &each); err != nil {
 		return sum, fmt.Errorf("read the loss counters: %w", err)
 	}
@@ -110,7 +108,7 @@ func (s *Set) Counters() (Counters, error) {
 
 // resetCounters sets all counters to zero.
 func (s *Set) resetCounters() error {
-	none := make([]Counters, ebpf.MustPossibleCPU())
+	none := make([]bpf.MemtraceCounters, ebpf.MustPossibleCPU())
 	if err := s.objs.Counts.Put(uint32(0), none); err != nil {
 		return fmt.Errorf("reset the counters: %w", err)
 	}

@@ -28,7 +28,7 @@ type Sink interface {
 	// were applied, by its time.
 	ApplySpilled(*event.Event)
 	// Count takes the counters whenever they were read.
-	Count(probe.Counters)
+	Count(event.Counters)
 	// Drained says that what had spilled when the counters were read was applied. gap is
 	// the time (ns of CLOCK_MONOTONIC) of the last event that was lost for good, 0 if this
 	// is not to be looked at now.
@@ -54,7 +54,7 @@ type ring interface {
 type Reader struct {
 	sink     Sink
 	ring     ring
-	counters func() (probe.Counters, error)
+	counters func() (event.Counters, error)
 	drain    func(func(*event.Event)) error
 	waker    *waker
 	pace     atomic.Int32
@@ -67,7 +67,7 @@ type Reader struct {
 	idle    int  // polls with few records
 	more    bool // the ring has not been read to its end
 	// counted are the counters when they were last read.
-	counted probe.Counters
+	counted event.Counters
 	// behind is how many bytes of the ring were there when spills were last
 	// drained and are still to be read; spillTime is when that was.
 	behind    int

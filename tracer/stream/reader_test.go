@@ -14,7 +14,6 @@ import (
 
 	"memtrace/bpf"
 	"memtrace/tracer/event"
-	"memtrace/tracer/probe"
 )
 
 // recorded is a ring of recorded bytes.
@@ -63,7 +62,7 @@ type (
 func (l *log) say(what any)                { l.said = append(l.said, what) }
 func (l *log) Apply(ev *event.Event)       { l.say(applied{ev.Addr}) }
 func (l *log) ApplySpilled(e *event.Event) { l.say(spilled{e.Addr}) }
-func (l *log) Count(probe.Counters)        {}
+func (l *log) Count(event.Counters)        {}
 func (l *log) CaughtUp(_, gap uint64)      { l.say(caughtUp{gap}) }
 
 // Drained is called all the time; what matters is that after a spill.
@@ -97,7 +96,7 @@ func frees(t *testing.T, first, n uint64) (records [][]byte) {
 func newTestReader(from *recorded, to *log) *Reader {
 	return &Reader{
 		sink: to, ring: from, waker: &waker{c: make(chan struct{}, 1)}, syncs: make(chan chan struct{}),
-		counters: func() (probe.Counters, error) { return probe.Counters{}, nil },
+		counters: func() (event.Counters, error) { return event.Counters{}, nil },
 		drain:    func(func(*event.Event)) error { return nil },
 	}
 }
@@ -133,8 +132,8 @@ func TestOrder(t *testing.T) {
 func TestSpill(t *testing.T) {
 	from, to := &recorded{}, &log{}
 	r := newTestReader(from, to)
-	counters := probe.Counters{}
-	r.counters = func() (probe.Counters, error) { return counters, nil }
+	counters := event.Counters{}
+	r.counters = func() (event.Counters, error) { return counters, nil }
 	r.drain = func(apply func(*event.Event)) error {
 		apply(&event.Event{Kind: event.Free, Addr: 100})
 		return nil
@@ -142,7 +141,7 @@ func TestSpill(t *testing.T) {
 	turn := 0
 	to.between = func(bool) {
 		if turn++; turn == 1 {
-			counters = probe.Counters{Spilled: 1, LostFree: 1, GapTime: 7}
+			counters = event.Counters{Spilled: 1, LostFree: 1, GapTime: 7}
 		}
 	}
 	from.records = frees(t, 1, batch+3)

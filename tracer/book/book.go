@@ -1,0 +1,232 @@
+package book
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/event"
+	"memtrace/tracer/faults"
+	"memtrace/tracer/heap"
+	"memtrace/tracer/sample"
+	"memtrace/tracer/stacks"
+	"memtrace/tracer/vm"
+)
+
+// Config says what a Book is to hold.
+type Config struct {
+	// Growth: there are no probes on allocation functions, and system calls stand for
+	// growth of every kind.
+	Growth bool
+	// Older is the age from which survival is judged.
+	Older time.Duration
+}
+
+// Book is what is known of the traced processes. Lock and Unlock guard the methods that
+// take events, which are the reader's; all others take the lock themselves.
+type Book struct {
+	cfg Config
+
+	mu       sync.Mutex
+	heap     *heap.Heap
+	vm       *vm.Ledger
+	stacks   *stacks.Store
+	procs    map[uint32]*record
+	counters event.Counters
+	missed   uint64
+	seen     Calls
+	// alarm goes off when so many calls were seen, see AlarmAfter.
+	alarm   chan struct{}
+	alarmAt uint64
+	// tail is the time of Cut.
+	tail uint64
+	// windowed: since windowsSince (ns) only windows of time are watched.
+	windowed     bool
+	windowsSince uint64
+	// forgetting are stacks that are dropped unless they are sent again; nil: none are.
+	forgetting map[event.StackID]struct{}
+}
+
+// record is one process.
+type record struct {
+	life Life
+	// brk is the highest end of the brk heap that was seen, 0 if none was.
+	brk uint64
+	// sample is nil while every call is traced, faults unless page faults are sampled.
+	sample *sample.Set
+	faults *faults.Book
+}
+
+// Life is what was seen of the life of a process.
+type Life struct {
+	// Exited: its last thread has ended, at time Ended (ns of CLOCK_MONOTONIC).
+	Exited bool
+	Ended  uint64
+	// Status is what it ended with, as far as an event told; 0 is also what exit(0) is.
+	Status unix.WaitStatus
+	// Children is how often it has forked, Execs how often it has executed a program.
+	Children, Execs uint64
+}
+
+// New returns a Book of the processes.
+func New(cfg Config) *Book {
+	b := &Book{
+		cfg:     cfg,
+		heap:    heap.New(heap.Config{Older: cfg.Older}),
+		vm:      vm.NewLedger(),
+		stacks:  stacks.New(),
+		procs:   make(map[uint32]*record),
+		alarm:   make(chan struct{}, 1),
+		alarmAt: math.MaxUint64,
+		tail:    math.MaxUint64,
+	}
+	if cfg.Growth {
+		b.vm = vm.NewGrowthLedger()
+	}
+	return b
+}
+
+// Add has the book keep a process. Events of others are ignored, but for their blocks and
+// mappings, which the BPF programs do not report.
+func (b *Book) Add(pid uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.procs[pid] = new(record)
+}
+
+// SampleFaults has the book keep samples of page faults.
+func (b *Book) SampleFaults() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.procs {
+		r.faults = faults.New(0)
+	}
+}
+
+// BeginGrowth says what a process has mapped when its growth begins to be watched: the
+// program break, 0 if it is not known, and its anonymous mappings.
+func (b *Book) BeginGrowth(pid uint32, brk uint64, mapped []vm.Initial) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.vm.Begin(pid, brk, mapped)
+}
+
+// Lock and Unlock guard what the reader calls.
+func (b *Book) Lock() { b.mu.Lock() }
+
+// Unlock is Lock's.
+func (b *Book) Unlock() { b.mu.Unlock() }
+
+// Apply takes the next event of the ring. The caller holds the lock.
+func (b *Book) Apply(ev *event.Event) {
+	switch ev.Kind {
+	case event.Stack:
+		b.stacks.Add(ev.Stack, ev.Frames, ev.Flags&event.Truncated != 0)
+		delete(b.forgetting, ev.Stack)
+	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap, event.MremapFail, event.Brk, event.Mprotect:
+		b.vm.Apply(ev)
+		r := b.procs[ev.PID]
+		if r == nil {
+			return
+		}
+		r.faults.Follow(ev)
+		if ev.Kind == event.Brk {
+			r.brk = max(r.brk, ev.Addr)
+		}
+	case event.Fault:
+		b.fault(ev)
+	case event.Exec, event.Fork, event.Exit:
+		b.applyLifecycle(ev)
+	default:
+		b.applyBlock(ev)
+	}
+}
+
+// fault takes up a sample of page faults. Arg is the size of the page that was brought in,
+// 0 if it is not known.
+func (b *Book) fault(ev *event.Event) {
+	if r := b.procs[ev.PID]; r != nil && r.faults != nil {
+		r.faults.Add(ev.Addr, ev.Stack, ev.Size, ev.Arg)
+	}
+}
+
+// applyBlock takes what concerns the blocks of allocation functions.
+func (b *Book) applyBlock(ev *event.Event) {
+	switch {
+	case ev.Kind != event.Free:
+		if ev.Kind != event.ReallocEnter {
+			b.seen.Allocs++
+		}
+	case ev.Time >= b.tail:
+		b.seen.Late++
+	default:
+		b.seen.Frees++
+	}
+	if b.seen.Allocs+b.seen.Frees >= b.alarmAt {
+		b.alarmAt = math.MaxUint64
+		select {
+		case b.alarm <- struct{}{}:
+		default:
+		}
+	}
+	if !b.windowed {
+		b.heap.Apply(ev)
+	} else if r := b.procs[ev.PID]; r != nil {
+		r.sample.Apply(ev)
+	}
+}
+
+func (b *Book) applyLifecycle(ev *event.Event) {
+	r := b.procs[ev.PID]
+	if r == nil {
+		return
+	}
+	switch ev.Kind {
+	case event.Fork:
+		r.life.Children++
+		return
+	case event.Exec:
+		r.life.Execs++
+		r.brk = 0
+		r.faults.Clear()
+	case event.Exit:
+		r.life.Exited, r.life.Ended = true, ev.Time
+		r.life.Status = unix.WaitStatus(ev.Addr)
+	}
+	if b.windowed {
+		r.sample.Apply(ev)
+	} else {
+		b.heap.Apply(ev)
+	}
+	b.vm.Apply(ev)
+}
+
+// Exited reports whether a process has ended.
+func (b *Book) Exited(pid uint32) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.procs[pid].life.Exited
+}
+
+// AllExited reports whether all have.
+func (b *Book) AllExited() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.procs {
+		if !r.life.Exited {
+			return false
+		}
+	}
+	return true
+}
+
+// End notes the end of a process of which no event told, at a time (ns).
+func (b *Book) End(pid uint32, time uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.procs[pid]; !r.life.Exited {
+		r.life.Exited, r.life.Ended = true, time
+	}
+}

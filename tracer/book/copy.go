@@ -1,0 +1,149 @@
+package book
+
+import (
+	"time"
+
+	"memtrace/tracer/event"
+	"memtrace/tracer/faults"
+	"memtrace/tracer/heap"
+	"memtrace/tracer/live"
+	"memtrace/tracer/sample"
+	"memtrace/tracer/vm"
+)
+
+// Asked says what a Copy is to hold.
+type Asked struct {
+	// Start is when the trace began, Now the time of the copy, ns of CLOCK_MONOTONIC.
+	Start, Now uint64
+	// Older is the age from which blocks count, unless the process has ended: what is live
+	// then was never given back.
+	Older time.Duration
+	// Blocks asks for the blocks of each stack, at most MaxBlocks (0: all).
+	Blocks    bool
+	MaxBlocks int
+	// Way, if not nil, makes live.Options.Way of the highest end of the brk heap that was
+	// seen, 0 if none was.
+	Way func(brk uint64) func(addr, size uint64, chunk event.Flags) int
+}
+
+// Copy is what is known of a process at one moment.
+type Copy struct {
+	// Now is the time that all of it is about: that which was asked for, or that of the
+	// end of the process. Older is the age from which blocks count in it.
+	Now   uint64
+	Older time.Duration
+	Life  Life
+
+	Heap heap.Snapshot
+	VM   vm.Snapshot
+	// Sample is nil while every call is traced, from WindowsSince (ns) on it is not.
+	Sample       *sample.Snapshot
+	WindowsSince uint64
+	// Pages are those that were sampled as they were faulted in, Faults how many faults
+	// there were; FaultsSampled: they would be known.
+	FaultsSampled bool
+	Pages         []faults.Page
+	Faults        uint64
+
+	// Counters and Missed are of all processes, see CountMissed for the latter.
+	Counters event.Counters
+	Missed   uint64
+	// Frames returns the return addresses of a stack, innermost first, and whether they
+	// are cut short. It may be called as long as one likes.
+	Frames func(event.StackID) (addresses []uint64, truncated bool)
+}
+
+// Copy returns what is known of a process.
+func (b *Book) Copy(pid uint32, asked Asked) *Copy {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.procs[pid]
+	c := &Copy{
+		Now: asked.Now, Older: asked.Older, Life: r.life,
+		Counters: b.counters, Missed: b.missed, WindowsSince: b.windowsSince,
+		Frames: b.frames(),
+	}
+	if r.life.Exited {
+		c.Older = 0
+		c.Now = max(r.life.Ended, asked.Start) // it may have ended while it was attached to
+	}
+	if b.cfg.Growth {
+		c.Older = 0
+	}
+	opt := live.Options{PID: pid, Now: c.Now, Older: c.Older, Blocks: asked.Blocks, MaxBlocks: asked.MaxBlocks}
+	if b.cfg.Growth || b.windowed {
+		opt.Blocks, opt.MaxBlocks = true, 0 // to be classified
+	}
+	c.VM = b.vm.Snapshot(opt)
+	if asked.Way != nil {
+		opt.Way = asked.Way(r.brk)
+	}
+	c.Heap = b.heap.Snapshot(opt)
+	if b.windowed {
+		s := r.sample.Snapshot(c.Now)
+		c.Sample = &s
+	}
+	if r.faults != nil {
+		c.FaultsSampled = true
+		c.Faults, _ = r.faults.Seen()
+		c.Pages = r.faults.Pages()
+	}
+	return c
+}
+
+// frames finds the addresses of the stacks that are known now, also when they are forgotten
+// later. It takes the lock.
+func (b *Book) frames() func(event.StackID) ([]uint64, bool) {
+	store := b.stacks
+	return func(id event.StackID) ([]uint64, bool) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return store.Frames(id)
+	}
+}
+
+// EachStack calls f with every call stack that is known: its return addresses, innermost
+// first, and whether they are cut short. It does so with the lock held.
+func (b *Book) EachStack(f func(id event.StackID, addresses []uint64, truncated bool)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stacks.Each(func(id event.StackID) {
+		addresses, truncated := b.stacks.Frames(id)
+		f(id, addresses, truncated)
+	})
+}
+
+// Counters are those of the BPF programs when they were last read.
+func (b *Book) Counters() event.Counters {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.counters
+}
+
+// Mapped calls f with every outstanding mapping [start, end) of a process and the stack that
+// made it, in order of address, with the lock held.
+func (b *Book) Mapped(pid uint32, f func(start, end uint64, stack event.StackID)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.vm.Each(pid, f)
+}
+
+// Totals are figures of all processes.
+type Totals struct {
+	// Events counts what was seen, Lost what could not be recorded.
+	Events, Lost uint64
+	// Live is what is outstanding, of any age.
+	Live live.Sum
+}
+
+// Totals returns them, cheaply.
+func (b *Book) Totals() Totals {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h, v, c := b.heap.Counters(0), b.vm.Counters(0), &b.counters
+	return Totals{
+		Events: h.Alloc + h.Free + h.Realloc + v.Mmap + v.Munmap + v.Mremap + v.Brk + v.Mprotect,
+		Lost:   c.LostAlloc + c.LostFree + c.LostMmap + c.LostThread + c.Stale,
+		Live:   b.heap.Live().Plus(b.vm.Live()),
+	}
+}

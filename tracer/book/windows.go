@@ -1,0 +1,135 @@
+package book
+
+import (
+	"math"
+
+	"memtrace/tracer/heap"
+	"memtrace/tracer/sample"
+	"memtrace/tracer/vm"
+)
+
+// Calls counts the calls that probes reported, of all processes.
+type Calls struct {
+	Allocs, Frees uint64
+	// Late are the frees after Cut, which are not in Frees.
+	Late uint64
+	// LostAllocs, Spilled, LostFrees and LostThreads are those of event.Counters.
+	LostAllocs, Spilled, LostFrees, LostThreads uint64
+}
+
+// Calls counts what was reported.
+func (b *Book) Calls() Calls {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.seen
+	c.LostAllocs, c.Spilled = b.counters.LostAlloc, b.counters.Spilled
+	c.LostFrees, c.LostThreads = b.counters.LostFree, b.counters.LostThread
+	return c
+}
+
+// AlarmAfter returns what is sent to once so many more calls were seen.
+func (b *Book) AlarmAfter(more uint64) <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.alarmAt = b.seen.Allocs + b.seen.Frees + more
+	return b.alarm
+}
+
+// Watched is a process from the moment on when only windows of it are watched.
+type Watched struct {
+	// Brk and Mapped are what it has mapped, as for BeginGrowth.
+	Brk    uint64
+	Mapped []vm.Initial
+	Sample sample.Config
+}
+
+// LeaveExact begins anew at a time (ns), with windows: what was known of blocks says
+// nothing once their frees go unseen, and which system calls are the allocator's is not
+// known without its probes. Every process is in watched.
+func (b *Book) LeaveExact(time uint64, watched map[uint32]Watched) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.windowed, b.windowsSince = true, time
+	b.heap = heap.New(heap.Config{Older: b.cfg.Older})
+	b.vm = vm.NewGrowthLedger()
+	for pid, r := range b.procs {
+		w := watched[pid]
+		b.vm.Begin(pid, w.Brk, w.Mapped)
+		r.sample = sample.New(w.Sample)
+	}
+}
+
+// BeginWindow opens a window at a time (ns) for those processes that are to have one.
+func (b *Book) BeginWindow(time uint64, has func(pid uint32) bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tail = math.MaxUint64
+	for pid, r := range b.procs {
+		if !r.life.Exited && has(pid) {
+			r.sample.Begin(time)
+		}
+	}
+}
+
+// Cut has frees count as late from a time (ns) on.
+func (b *Book) Cut(time uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tail = time
+}
+
+// EndWindow closes the window that was cut at a time (ns); its evidence is dropped if it is
+// not complete.
+func (b *Book) EndWindow(cut uint64, complete bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.procs {
+		r.sample.End(cut, complete)
+	}
+}
+
+// Young returns how many blocks of the open window are still there.
+func (b *Book) Young() (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.procs {
+		n += r.sample.Young()
+	}
+	return n
+}
+
+// Candidates appends to list those blocks of a process whose windows are to be checked: of
+// the last one, or of all. There are none before the first window, or once the process has
+// ended.
+func (b *Book) Candidates(pid uint32, list []sample.Candidate, all bool) []sample.Candidate {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.procs[pid]; !r.life.Exited && r.sample != nil {
+		return r.sample.Candidates(list, all)
+	}
+	return list
+}
+
+// YoungCandidates is Candidates for the last window, unless more than most of its blocks
+// are still there.
+func (b *Book) YoungCandidates(pid uint32, list []sample.Candidate, most int) []sample.Candidate {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.procs[pid]; !r.life.Exited && r.sample.Young() <= most {
+		return r.sample.Candidates(list, false)
+	}
+	return list
+}
+
+// Checked takes what a check at a time (ns) found of candidates; found says which ones it
+// could tell anything of, and which of their chunks are free.
+func (b *Book) Checked(pid uint32, list []sample.Candidate, time uint64, found func(i int) (known, free bool)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.procs[pid].sample
+	for i := range list {
+		if known, free := found(i); known {
+			s.Checked(&list[i], free, time)
+		}
+	}
+}

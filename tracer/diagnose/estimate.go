@@ -1,0 +1,108 @@
+package diagnose
+
+import (
+	"time"
+
+	"memtrace/tracer/live"
+	"memtrace/tracer/region"
+	"memtrace/tracer/report"
+	"memtrace/tracer/sample"
+	"memtrace/tracer/target"
+)
+
+// estimate adds what windows showed.
+func (d *diagnosis) estimate() {
+	s := d.Known.Sample
+	d.sampling = d.sampled(s)
+	if pace := d.sampling.Pace; pace < 0.8 {
+		d.note("In windows the process had some %.0f %% of its pace: what it leaks by the work it does, not by time, may be up to %.1f times as much as estimated.",
+			100*pace, 1/max(pace, 0.001))
+	}
+	if !d.sampling.Checked {
+		d.note("The allocator's own bookkeeping cannot be read: blocks count as kept until a window sees them freed or handed out again.")
+	}
+	d.estimates, d.sampleGivenUp = s.Estimates, s.Counters.GivenUp
+}
+
+func reportEstimate(e *sample.Estimate) *report.Estimate {
+	return &report.Estimate{
+		Class:                string(e.Class),
+		Confidence:           e.Confidence,
+		MaturitySeconds:      e.Maturity.Seconds(),
+		LeakBytesPerSecond:   report.Bounds(e.BytesPerSecond),
+		LeakBlocksPerSecond:  report.Bounds(e.BlocksPerSecond),
+		Survivors:            sum(e.Survivors, live.Sum{}),
+		SurvivorWindows:      e.Windows,
+		Active:               sum(e.Active, live.Sum{}),
+		Young:                sum(e.Young, live.Sum{}),
+		AllocationsPerSecond: e.AllocatedPerSecond,
+		Survival:             e.Survival,
+		OldestSeconds:        e.Oldest.Seconds(),
+	}
+}
+
+// sampled says what the estimates rest on.
+func (d *diagnosis) sampled(s *sample.Snapshot) *report.Sampling {
+	w := &d.Windows
+	run := float64(d.Known.Now - d.StartMono)
+	r := &report.Sampling{
+		SinceSeconds:    time.Duration(d.Known.WindowsSince - d.StartMono).Seconds(),
+		Windows:         s.Windows,
+		TracedSeconds:   s.Traced.Seconds(),
+		Dropped:         s.Counters.Dropped,
+		MaxOverhead:     w.MaxOverhead,
+		MaturitySeconds: s.Maturity.Seconds(),
+		Candidates:      s.Counters.Candidates,
+		Freed:           s.Counters.Freed,
+		Reused:          s.Counters.Reused,
+		FoundFree:       s.Counters.FoundFree,
+		Checked:         d.Split != nil && d.Split.malloc.Checkable,
+		Execs:           d.Known.Life.Execs,
+		Pace:            1,
+	}
+	if run > 0 {
+		r.Overhead = float64(w.Spent) / run
+	}
+	if w.Watched > 0 {
+		r.Pace = 1 - float64(w.Slowed)/float64(w.Watched)
+	}
+	return r
+}
+
+// classifyCounted says what the system calls added that are counted while windows
+// are watched: a mapping that malloc made for a block is that block, and mappings
+// that the program made are as they would be in an exact trace. What is left is the
+// growth of malloc's heaps.
+func (d *diagnosis) classifyCounted(blocks bool) {
+	for i := range d.Known.VM.Stacks {
+		s := &d.stacks[i]
+		s.Grown = d.classesOf(&d.Known.VM.Stacks[i])
+		if !blocks {
+			s.BlockList = nil
+		}
+		if len(s.Grown) != 1 {
+			continue
+		}
+		switch s.Grown[0].Class {
+		case region.MallocMmap.String():
+			s.Kind, s.Grown = report.Heap, nil
+			s.Served = &report.Served{Mmap: report.Sum{Bytes: s.Bytes, Blocks: s.Blocks}}
+		case region.Mmap.String():
+			s.Kind, s.Grown = report.Mmap, nil
+		}
+	}
+}
+
+// callerOfMalloc returns the stack of a system call of malloc from malloc's caller
+// on, as it is where malloc itself is probed.
+func callerOfMalloc(frames []report.Frame) []report.Frame {
+	for i, frame := range frames {
+		if frame.Module != frames[0].Module || i+1 == len(frames) {
+			break
+		}
+		if target.Allocates(frame.Function) {
+			return frames[i+1:]
+		}
+	}
+	return frames
+}

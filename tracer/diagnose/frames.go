@@ -1,0 +1,112 @@
+package diagnose
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"memtrace/tracer/event"
+	"memtrace/tracer/report"
+)
+
+// maxCallers is how many functions name a stack that a report does not show.
+const maxCallers = 3
+
+// stackName is how reports name a stack.
+func stackName(id event.StackID) string { return fmt.Sprintf("%016x", uint64(id)) }
+
+// stackOf is the way back from its name, 0 where there is none.
+func stackOf(name string) event.StackID {
+	id, _ := strconv.ParseUint(name, 16, 64) // names are made by stackName
+	return event.StackID(id)
+}
+
+// frames returns the named frames of a stack, and whether there are more callers.
+func (d *diagnosis) frames(id event.StackID) ([]report.Frame, bool) {
+	addresses, truncated := d.Known.Frames(id)
+	return d.namer.name(addresses), truncated
+}
+
+// namer names frames. What is at one address it finds out once, as long as these are not
+// too many to remember.
+type namer struct {
+	symbols Symbols
+	known   map[uint64][]report.Frame
+}
+
+// name returns the frames of a stack. Every address of it is behind the call that it
+// comes from.
+func (n *namer) name(addresses []uint64) []report.Frame {
+	frames := make([]report.Frame, 0, len(addresses))
+	for _, address := range addresses {
+		frames = append(frames, n.at(address)...)
+	}
+	return frames
+}
+
+func (n *namer) at(address uint64) (frames []report.Frame) {
+	if frames, ok := n.known[address]; ok {
+		return frames
+	}
+	for _, s := range n.symbols.Resolve(address, true) {
+		frames = append(frames, report.Frame{
+			Address:  s.Address,
+			Function: s.Function,
+			Module:   s.Module,
+			Offset:   s.Offset,
+			File:     s.File,
+			Line:     s.Line,
+			Inline:   s.Inline,
+		})
+	}
+	const most = 1 << 14
+	if n.known == nil || len(n.known) >= most {
+		n.known = make(map[uint64][]report.Frame)
+	}
+	n.known[address] = frames
+	return frames
+}
+
+// unnamed are notes on what kept files from naming frames: one that was replaced since
+// the process mapped it, debug information of another build.
+func unnamed(problems []string) (notes []string) {
+	const most = 3
+	for _, p := range problems[:min(len(problems), most)] {
+		notes = append(notes, "Frames may lack names: "+p+".")
+	}
+	if more := len(problems) - most; more > 0 {
+		notes = append(notes, fmt.Sprintf("Frames may lack names for %d more reasons like these.", more))
+	}
+	return notes
+}
+
+// callers returns the innermost functions of a stack, libc's aside: whatever asks for
+// memory does so through libc.
+func (d *diagnosis) callers(s *report.Stack) string {
+	if s.GivenUpStacks > 0 {
+		return "the sum of those that were given up"
+	}
+	named, _ := d.frames(stackOf(s.ID))
+	for i := range named {
+		if named[i].Module != d.target.Libc {
+			named = named[i:]
+			break
+		}
+	}
+	var callers []string
+	for i := range named[:min(len(named), maxCallers)] {
+		switch n := &named[i]; {
+		case n.Function != "":
+			callers = append(callers, n.Function)
+		case n.Module != "":
+			callers = append(callers, fmt.Sprintf("%s+0x%x", path.Base(n.Module), n.Offset))
+		default:
+			callers = append(callers, fmt.Sprintf("0x%x", n.Address))
+		}
+	}
+	if len(callers) == 0 {
+		return "no call stack"
+	}
+	return strings.Join(callers, " < ")
+}

@@ -1,0 +1,130 @@
+package diagnose
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+
+	"memtrace/tracer/event"
+	"memtrace/tracer/live"
+	"memtrace/tracer/region"
+	"memtrace/tracer/report"
+	"memtrace/tracer/target"
+)
+
+// extent is a range of addresses that a stack has made the address space grow by.
+type extent struct {
+	start, end uint64
+	stack      int // index in report.Report.Stacks
+}
+
+// classify says what the growth of each stack is, and how much of it is in memory.
+// stacks are those of the ledger, in the order of d.stacks.
+func (d *diagnosis) classify(stacks []live.Stack) {
+	var extents []extent
+	for i := range stacks {
+		r := &d.stacks[i]
+		r.Grown = d.classesOf(&stacks[i])
+		for _, b := range stacks[i].BlockList {
+			extents = append(extents, extent{b.Address, b.Address + b.Bytes, i})
+		}
+		if d.Known.FaultsSampled {
+			r.FaultedIn = &report.FaultEstimate{Estimated: true}
+		}
+	}
+	slices.SortFunc(extents, func(a, b extent) int { return cmp.Compare(a.start, b.start) })
+	for _, page := range d.Pages {
+		n := sort.Search(len(extents), func(i int) bool { return extents[i].end > page.Addr })
+		if n < len(extents) && extents[n].start <= page.Addr {
+			d.stacks[extents[n].stack].FaultedIn.Add(page.Bytes)
+		}
+	}
+}
+
+// classesOf says what memory it is that a stack added.
+func (d *diagnosis) classesOf(s *live.Stack) []report.ClassBytes {
+	sums := make(map[region.Class]uint64)
+	for _, b := range s.BlockList {
+		sums[d.ClassAt(b.Address)] += b.Bytes
+	}
+	return classBytes(sums)
+}
+
+// classBytes lists sums, the largest first.
+func classBytes(sums map[region.Class]uint64) (list []report.ClassBytes) {
+	for class, bytes := range sums {
+		list = append(list, report.ClassBytes{Class: class.String(), Label: class.Label(), Bytes: bytes})
+	}
+	slices.SortFunc(list, func(a, b report.ClassBytes) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Class, b.Class))
+	})
+	return list
+}
+
+// ofFile reports whether memory of a class is mostly pages of files, which one fault
+// brings many of, and which the kernel takes back as it likes.
+func ofFile(c region.Class) bool {
+	return c == region.Text || c == region.File || c == region.Library || c == region.VDSO
+}
+
+// growthReport is the section on page faults.
+func (d *diagnosis) growthReport(top int) *report.Growth {
+	g := new(report.Growth)
+	if d.Known.FaultsSampled {
+		g.Faults.Sampled, g.Faults.Estimated = true, true
+		g.Faults.Count, g.Faults.Lost = d.Known.Faults, d.Known.Counters.LostFault
+	}
+	type touched struct {
+		report.FaultEstimate
+		sums map[region.Class]uint64
+	}
+	byStack := make(map[event.StackID]*touched)
+	for _, page := range d.Pages {
+		class := d.ClassAt(page.Addr)
+		if ofFile(class) {
+			continue
+		}
+		s := byStack[page.Stack]
+		if s == nil {
+			s = &touched{sums: make(map[region.Class]uint64)}
+			byStack[page.Stack] = s
+		}
+		s.Add(page.Bytes)
+		s.sums[class] += page.Bytes
+		g.Faults.Add(page.Bytes)
+	}
+	for id, s := range byStack {
+		g.FaultStacks = append(g.FaultStacks, report.FaultStack{
+			ID: stackName(id), FaultEstimate: s.FaultEstimate, Classes: classBytes(s.sums),
+		})
+	}
+	slices.SortFunc(g.FaultStacks, func(a, b report.FaultStack) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID))
+	})
+	g.FaultStacksTotal = len(g.FaultStacks)
+	if top > 0 && len(g.FaultStacks) > top {
+		g.FaultStacks = slices.Clone(g.FaultStacks[:top])
+	}
+	for i := range g.FaultStacks[:min(len(g.FaultStacks), namedAtOnce)] {
+		s := &g.FaultStacks[i]
+		s.Frames, s.Truncated = d.frames(stackOf(s.ID))
+	}
+	return g
+}
+
+// byAllocator reports whether a call came from inside of an allocation function:
+// whether one is among the innermost frames that lie in objects that have such. A
+// library that is an allocator has nothing else.
+func byAllocator(frames []report.Frame, t *target.Target) bool {
+	for _, f := range frames {
+		i := slices.IndexFunc(t.Objects, func(o *target.Object) bool { return o.Path == f.Module })
+		if i < 0 {
+			return false
+		}
+		o := t.Objects[i]
+		if o.Family != target.Glibc && o.Family != target.Musl && o.Path != t.Exe || target.Allocates(f.Function) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,71 @@
+package diagnose
+
+import (
+	"memtrace/tracer/live"
+	"memtrace/tracer/report"
+)
+
+// list makes the stacks of what is known, without frames. classify counts on those of
+// mappings to come first.
+func (d *diagnosis) list() {
+	d.stacks = make([]report.Stack, 0, len(d.Known.VM.Stacks)+len(d.Known.Heap.Stacks)+len(d.estimates))
+	kind := report.Mmap
+	if !d.exact() {
+		kind = report.Grown
+	}
+	for i := range d.Known.VM.Stacks {
+		d.stacks = append(d.stacks, reportStack(kind, &d.Known.VM.Stacks[i], d.Known.VM.Counters.GivenUp))
+	}
+	for i := range d.Known.Heap.Stacks {
+		s := &d.Known.Heap.Stacks[i]
+		r := reportStack(report.Heap, s, d.Known.Heap.Counters.GivenUp)
+		if d.Split != nil {
+			ways := served(s.Served)
+			r.Served = &ways
+		}
+		d.stacks = append(d.stacks, r)
+	}
+	for i := range d.estimates {
+		e := &d.estimates[i]
+		r := reportStack(report.Heap, &live.Stack{ID: e.ID}, d.sampleGivenUp)
+		r.Estimate = reportEstimate(e)
+		d.stacks = append(d.stacks, r)
+	}
+	d.Known.Heap.Stacks, d.estimates = nil, nil
+}
+
+// reportStack converts a stack, of a ledger that has given up so many.
+func reportStack(kind report.StackKind, s *live.Stack, given live.GiveUps) report.Stack {
+	r := report.Stack{
+		ID:                   stackName(s.ID),
+		Kind:                 kind,
+		Bytes:                s.Bytes,
+		Blocks:               s.Blocks,
+		AllocatedBytes:       s.AllocatedBytes,
+		AllocatedBlocks:      s.AllocatedBlocks,
+		FreedBlocks:          s.FreedBlocks,
+		GrowthBytesPerSecond: s.GrowthBytesPerSecond,
+		Survival:             s.Survival,
+		OldestSeconds:        s.Oldest.Seconds(),
+		YoungestSeconds:      s.Youngest.Seconds(),
+	}
+	if s.ID == live.GivenUp {
+		r.GivenUpStacks = given.Holding + given.Empty
+	}
+	for _, b := range s.BlockList {
+		r.BlockList = append(r.BlockList, report.Block{Address: b.Address, Bytes: b.Bytes, AgeSeconds: b.Age.Seconds()})
+	}
+	return r
+}
+
+// name finds out what a report says of a stack beside its figures.
+func (d *diagnosis) name(s *report.Stack) {
+	if s.GivenUpStacks > 0 || s.Frames != nil {
+		return
+	}
+	s.Frames, s.Truncated = d.frames(stackOf(s.ID))
+	if s.Served != nil && s.Estimate == nil && d.sampling != nil {
+		s.Frames = callerOfMalloc(s.Frames)
+	}
+	s.InAllocator = d.Growth && byAllocator(s.Frames, d.Target)
+}

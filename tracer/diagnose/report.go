@@ -1,0 +1,149 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"memtrace/tracer/live"
+	"memtrace/tracer/report"
+	"memtrace/tracer/sample"
+)
+
+// diagnosis is a report in the making.
+type diagnosis struct {
+	*Facts
+	namer     namer
+	target    report.Target
+	estimates []sample.Estimate
+	stacks    []report.Stack
+	split     *report.MallocSplit
+	sampling  *report.Sampling
+	notes     []string
+	lost      report.Lost
+	complete  bool
+	// sampleGivenUp is what was given up of what windows showed.
+	sampleGivenUp live.GiveUps
+}
+
+// namedAtOnce is how many stacks of a report have their frames when it is made.
+const namedAtOnce = 2048
+
+// Report makes a report. Where there are very many stacks it names the frames of most as it
+// is written (report.Report.Name), by the Symbols of the facts. It takes over Known.
+func Report(facts *Facts, opt Options) *report.Report {
+	d := &diagnosis{Facts: facts, namer: namer{symbols: facts.Symbols}, target: describe(facts)}
+	if d.Split != nil {
+		d.split = d.Split.split(d.Known.Heap.Served, d.StartMono)
+		d.notes = d.Split.remarks()
+	}
+	if d.Known.Sample != nil {
+		d.estimate()
+	}
+	d.judge()
+	d.lookAround()
+	d.list()
+	if d.Growth {
+		d.classify(d.Known.VM.Stacks)
+	}
+	if d.sampling != nil {
+		d.classifyCounted(opt.Blocks)
+	}
+	d.sort(opt.Sort)
+	return d.report(opt)
+}
+
+// exact reports whether every call was traced.
+func (d *diagnosis) exact() bool { return !d.Growth && d.Known.Sample == nil }
+
+// note says in words what bears on the figures.
+func (d *diagnosis) note(format string, args ...any) {
+	d.notes = append(d.notes, fmt.Sprintf(format, args...))
+}
+
+// describe says which process it is, as far as known now.
+func describe(f *Facts) report.Target {
+	r := report.Target{PID: f.Target.PID, Command: f.Target.Command, Exe: f.Target.Exe, Exited: f.Known.Life.Exited}
+	if o := f.Target.Allocator(); o != nil {
+		r.Allocator, r.Libc = string(o.Family), o.Path
+	}
+	if r.Exited {
+		r.ExitSignal, r.ExitStatus = describeEnd(f.Known.Life.Status)
+	}
+	return r
+}
+
+// report cuts and names what was found.
+func (d *diagnosis) report(opt Options) *report.Report {
+	known := d.Known
+	took := time.Duration(known.Now - d.StartMono)
+	r := &report.Report{
+		Schema:          report.Schema,
+		Target:          d.target,
+		Start:           d.Start,
+		End:             d.Start.Add(took),
+		DurationSeconds: took.Seconds(),
+		Mode:            report.ModeExact,
+		TracedFraction:  1,
+		Complete:        d.complete,
+		Unprobed:        d.Unprobed,
+		Events:          d.events(),
+		OlderSeconds:    known.Older.Seconds(),
+		Outstanding:     sum(known.Heap.Outstanding, known.VM.Outstanding),
+		Young:           sum(known.Heap.Young, known.VM.Young),
+		StacksTotal:     len(d.stacks),
+		Stacks:          d.stacks,
+		MallocSplit:     d.split,
+		Notes:           d.notes,
+	}
+	switch {
+	case d.Growth:
+		r.Mode, r.TracedFraction, r.Growth = report.ModeGrowth, 0, d.growthReport(opt.Top)
+	case d.sampling != nil:
+		r.Mode, r.Sampling = report.ModeWindows, d.sampling
+		r.TracedFraction = d.sampling.TracedSeconds / max(r.DurationSeconds, d.sampling.TracedSeconds, 1e-9)
+	}
+	d.remember(r, opt.Top)
+	if opt.Top > 0 && len(r.Stacks) > opt.Top {
+		r.Stacks = slices.Clone(r.Stacks[:opt.Top])
+	}
+	d.stacks, known.VM.Stacks = nil, nil // names take memory, too
+	for i := range r.Stacks[:min(len(r.Stacks), namedAtOnce)] {
+		d.name(&r.Stacks[i])
+	}
+	if len(r.Stacks) > namedAtOnce || r.Growth != nil && len(r.Growth.FaultStacks) > namedAtOnce {
+		r.Name = d.name
+	}
+	r.Notes = append(r.Notes, unread(d.Symbols.Unanswered(), d.Unanswered)...)
+	r.Notes = append(r.Notes, damaged(d.Target)...)
+	r.Notes = append(r.Notes, unnamed(d.Symbols.Problems())...)
+	for _, m := range d.Symbols.Mappings() {
+		r.Target.Modules = append(r.Target.Modules, report.Module{
+			Path: m.Path, BuildID: m.BuildID, Start: m.Start, End: m.End, Offset: m.Offset,
+		})
+	}
+	return r
+}
+
+func (d *diagnosis) events() report.Events {
+	h, v := &d.Known.Heap.Counters, &d.Known.VM.Counters
+	return report.Events{
+		Alloc:       h.Alloc,
+		Free:        h.Free,
+		Realloc:     h.Realloc,
+		UnknownFree: h.UnknownFree,
+		Evicted:     h.Evicted,
+
+		GivenUpStacks: d.givenUp().Holding,
+		Mmap:          v.Mmap,
+		Munmap:        v.Munmap,
+		Mremap:        v.Mremap,
+		Brk:           v.Brk,
+		Mprotect:      v.Mprotect,
+		Lost:          d.lost,
+	}
+}
+
+func sum(a, b live.Sum) report.Sum {
+	return report.Sum{Bytes: a.Bytes + b.Bytes, Blocks: a.Blocks + b.Blocks}
+}

@@ -1,0 +1,32 @@
+package diagnose
+
+import (
+	"fmt"
+
+	"memtrace/symbolize/patience"
+	"memtrace/tracer/report"
+	"memtrace/tracer/target"
+)
+
+// unread are notes on files, and on other things, that were waited for in vain.
+func unread(files, others []string) (notes []string) {
+	const most = 5
+	for _, file := range files[:min(len(files), most)] {
+		notes = append(notes, fmt.Sprintf("%s did not answer within %v: frames may lack names or be cut, and an allocator in it is not traced.", file, patience.Limit))
+	}
+	if more := len(files) - most; more > 0 {
+		notes = append(notes, fmt.Sprintf("%s more files did not answer either.", report.Count(uint64(more))))
+	}
+	for _, what := range others {
+		notes = append(notes, fmt.Sprintf("The process, or a file of its, did not answer: %s is missing.", what))
+	}
+	return notes
+}
+
+// damaged are notes on what could not be read of a process's program.
+func damaged(t *target.Target) (notes []string) {
+	for _, what := range t.Unread {
+		notes = append(notes, fmt.Sprintf("Could not read %s: should it hold an allocator, that is not traced, and frames in it lack names.", what))
+	}
+	return notes
+}

@@ -1,0 +1,205 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"memtrace/tracer/probe"
+	"memtrace/tracer/target"
+)
+
+// A debugger saves what it finds where it puts a breakpoint, and writes that back when it
+// stops the process or leaves it. Where it found a probe, which is a breakpoint as well,
+// that does no harm as long as the probe is registered, for then the kernel knows what it
+// meets there; and when the probe goes the kernel writes the file's code, whoever wrote
+// the breakpoint. The other way round the process meets a breakpoint of nobody's, and
+// SIGTRAP ends it. So probes that a debugger may have found stay until it has left.
+
+// debuggerPatience is how long memtrace stays for a debugger when all else is done.
+const debuggerPatience = 30 * time.Second
+
+// DebuggerInterval is how often it is looked whether one has left.
+const DebuggerInterval = 100 * time.Millisecond
+
+// debugger is a process that has another one under ptrace.
+type debugger struct {
+	pid  int
+	name string
+}
+
+func (d debugger) String() string { return fmt.Sprintf("%s (pid %d)", d.name, d.pid) }
+
+// harmless are those that put nothing into the code.
+var harmless = []string{"strace", "proot"}
+
+func (d debugger) writesCode() bool { return d.pid != 0 && !slices.Contains(harmless, d.name) }
+
+// debuggerOf returns who has a process under ptrace, none if that cannot be told, and the
+// letter of the process's state.
+func debuggerOf(pid int) (d debugger, state string) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return d, ""
+	}
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(line, ":")
+		switch value = strings.TrimSpace(value); name {
+		case "State":
+			state, _, _ = strings.Cut(value, " ")
+		case "TracerPid":
+			d.pid, _ = strconv.Atoi(value)
+		}
+	}
+	if d.pid == 0 {
+		return d, state
+	}
+	comm, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(d.pid), "comm"))
+	d.name = strings.TrimSpace(string(comm))
+	if err != nil || d.name == "" {
+		d.name = "a debugger"
+	}
+	return d, state
+}
+
+// greetDebugger says at the start what will keep a process from running as usual.
+func (g *Group) greetDebugger(p *Process) {
+	d, state := debuggerOf(p.pid)
+	switch {
+	case d.pid != 0:
+		g.meet(p, d)
+	case state == "T":
+		g.cfg.Logf("%v is stopped: until it is continued nothing happens in it", p)
+	}
+}
+
+// Debugged reports whether anybody who may write to its code has a process under ptrace,
+// and says so when one comes or goes.
+func (g *Group) Debugged() (any bool) {
+	for _, p := range g.procs {
+		if p.Gone() {
+			continue
+		}
+		d, _ := debuggerOf(p.pid)
+		g.meet(p, d)
+		any = any || d.writesCode()
+	}
+	return any
+}
+
+// meet notes who has a process under ptrace now.
+func (g *Group) meet(p *Process, d debugger) {
+	p.mu.Lock()
+	before := p.debugger
+	p.debugger = d
+	if d.pid != 0 && !slices.Contains(p.debuggers, d) {
+		p.debuggers = append(p.debuggers, d)
+	}
+	p.mu.Unlock()
+	if d == before {
+		return
+	}
+	if before.pid != 0 {
+		g.cfg.Logf("%v has left %v", before, p)
+	}
+	switch {
+	case d.writesCode():
+		g.cfg.Logf("%v is attached to %v: let it leave before memtrace does; breakpoints that it sets at malloc, free "+
+			"or the like do not stop the process now, and would end it with SIGTRAP once memtrace has left", d, p)
+	case d.pid != 0:
+		g.cfg.Logf("%v is attached to %v", d, p)
+	}
+}
+
+// CloseProbes takes probes away, or keeps them where a debugger may have found them.
+func (g *Group) CloseProbes(l probe.Links) error {
+	if !g.Debugged() {
+		return g.attached.Close(l)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.kept = append(g.kept, l...)
+	return nil
+}
+
+// CloseKept takes away what was kept.
+func (g *Group) CloseKept() error {
+	g.mu.Lock()
+	kept := g.kept
+	g.kept = nil
+	g.mu.Unlock()
+	return g.attached.Close(kept)
+}
+
+// Outstay waits for debuggers to leave, for debuggerPatience at most.
+func (g *Group) Outstay() {
+	if !g.Debugged() {
+		return
+	}
+	g.cfg.Logf("the probes stay until the debugger has left, for %v at most; Ctrl-C ends that at once", debuggerPatience)
+	for end := time.Now().Add(debuggerPatience); g.Debugged(); time.Sleep(DebuggerInterval) {
+		if time.Now().Before(end) {
+			continue
+		}
+		for _, p := range g.procs {
+			if d, _ := debuggerOf(p.pid); d.writesCode() {
+				g.cfg.Logf("%v is still attached to %v: breakpoints that it set at malloc, free or the like "+
+					"since memtrace came will end the process with SIGTRAP (see Limits in the README)", d, p)
+			}
+		}
+		return
+	}
+}
+
+// foreignBreakpoints returns the functions that a debugger has a breakpoint at, given that
+// memtrace has none.
+func foreignBreakpoints(p *Process) (names []string) {
+	places, err := p.target.Places(p.target.Objects...)
+	if err != nil {
+		return nil
+	}
+	missing := notProbed(p.target.PID, places, probe.Whole)
+	for _, place := range places {
+		absent := slices.ContainsFunc(missing, func(m target.Place) bool { return m.Addr == place.Addr })
+		if !absent && !slices.Contains(names, place.Probe.Name) {
+			names = append(names, place.Probe.Name)
+		}
+	}
+	return names
+}
+
+// CheckLeft looks, once all probes are gone, for breakpoints that a debugger left.
+func (g *Group) CheckLeft() {
+	for _, p := range g.procs {
+		if len(p.debuggers) == 0 || p.debugger.pid != 0 || p.Gone() || g.cfg.GrowthOnly {
+			continue
+		}
+		if names := foreignBreakpoints(p); len(names) > 0 {
+			g.cfg.Logf("a breakpoint that is not memtrace's is at %s in %v: where no other tool probes it, "+
+				"SIGTRAP will end the process there", list(names), p)
+		}
+	}
+}
+
+// DebuggerNote says in a report who was attached beside memtrace; windowed: only windows
+// were watched.
+func (p *Process) DebuggerNote(windowed bool) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var names []string
+	for _, d := range p.debuggers {
+		names = append(names, d.String())
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	note := list(names) + " had the process under ptrace while it was traced."
+	if windowed && slices.ContainsFunc(p.debuggers, debugger.writesCode) {
+		note += " No window was opened meanwhile."
+	}
+	return note
+}

@@ -1,0 +1,273 @@
+package process
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/probe"
+	"memtrace/tracer/target"
+)
+
+// follower keeps up with what processes map after the start: it remembers
+// new modules, so that their frames have names even after a dlclose, and
+// attaches to allocators that come late. It works beside the reader, which
+// must not wait for /proc.
+type follower struct {
+	g *Group
+	// mu guards changed and execed: pids whose modules may be new, and where, and those
+	// whose address space is.
+	mu      sync.Mutex
+	changed map[uint32]*codeChange
+	execed  map[uint32]execKind
+	wake    chan struct{}
+	quit    chan struct{}
+	done    sync.WaitGroup
+	once    sync.Once
+	// What may still be spent: on what changed in ranges, on listings of everything, on
+	// new programs.
+	ranges, listings, programs *allowance
+}
+
+// execKind is by which of a process's threads exec was called. A new program
+// inherits the probes if the leader called it; otherwise the kernel's filter
+// still looks at the leader that is gone.
+type execKind uint8
+
+const (
+	execByLeader execKind = iota
+	execByThread
+)
+
+func newFollower(g *Group) *follower {
+	f := &follower{
+		g:       g,
+		changed: make(map[uint32]*codeChange),
+		execed:  make(map[uint32]execKind),
+		wake:    make(chan struct{}, 1),
+		quit:    make(chan struct{}),
+	}
+	f.ranges, f.listings, f.programs = followAllowances(g.cfg.MaxOverhead)
+	return f
+}
+
+func (f *follower) run() {
+	f.done.Go(func() {
+		for {
+			var later <-chan time.Time
+			if wait := f.catchUp(); wait > 0 {
+				later = time.After(wait)
+			}
+			select {
+			case <-f.quit:
+				return
+			case <-f.wake:
+			case <-later:
+			}
+		}
+	})
+}
+
+// stop has it come to an end, and wait waits for that. Both are safe to call again, and
+// before run.
+func (f *follower) stop() { f.once.Do(func() { close(f.quit) }) }
+
+func (f *follower) wait() { f.done.Wait() }
+
+// modulesChanged is told that executable mappings may have changed anywhere.
+func (f *follower) modulesChanged(pid uint32) {
+	f.change(pid, func(c *codeChange) { c.all = true })
+}
+
+// mappingsChanged is told that they may have changed in a range.
+func (f *follower) mappingsChanged(pid uint32, r addresses) {
+	f.change(pid, func(c *codeChange) { c.add(r) })
+}
+
+func (f *follower) change(pid uint32, note func(*codeChange)) {
+	f.mu.Lock()
+	if f.changed[pid] == nil {
+		f.changed[pid] = new(codeChange)
+	}
+	note(f.changed[pid])
+	f.mu.Unlock()
+	f.poke()
+}
+
+// programChanged is told of an exec.
+func (f *follower) programChanged(pid uint32, kind execKind) {
+	f.mu.Lock()
+	f.execed[pid] = max(f.execed[pid], kind)
+	f.mu.Unlock()
+	f.poke()
+}
+
+func (f *follower) poke() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// catchUp looks at what has changed, as far as may be spent on that. It returns when the
+// rest may be looked at, 0 if there is none.
+func (f *follower) catchUp() time.Duration {
+	var later []time.Duration
+	try := func(a *allowance, work func()) {
+		if wait := a.wait(time.Now()); wait > 0 {
+			later = append(later, wait)
+			return
+		}
+		a.spend(work)
+	}
+	try(f.programs, func() {
+		for pid, kind := range f.takeExeced() {
+			f.followExec(pid, kind)
+		}
+	})
+	try(f.listings, func() { f.followAll(f.takeListings()) })
+	try(f.ranges, func() { f.followAll(f.takeRanges()) })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(later) == 0 || len(f.changed)+len(f.execed) == 0 {
+		return 0
+	}
+	return slices.Min(later)
+}
+
+// takeExeced returns the processes that run new programs, whose mappings are looked at
+// with these.
+func (f *follower) takeExeced() map[uint32]execKind {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	execed := f.execed
+	f.execed = make(map[uint32]execKind)
+	for pid := range execed {
+		delete(f.changed, pid)
+	}
+	return execed
+}
+
+// takeListings returns the processes of which everything is to be listed.
+func (f *follower) takeListings() map[uint32]*codeChange {
+	return f.take(func(p *Process, change *codeChange) (taken, left *codeChange) {
+		if change.all || p.code.query == nil {
+			return &codeChange{all: true}, nil
+		}
+		return nil, change
+	})
+}
+
+// takeRanges returns the ranges to look at, also where a listing has to wait.
+func (f *follower) takeRanges() map[uint32]*codeChange {
+	return f.take(func(p *Process, change *codeChange) (taken, left *codeChange) {
+		switch {
+		case p.code.query == nil:
+			return nil, change
+		case change.all:
+			return &codeChange{ranges: change.ranges}, &codeChange{all: true}
+		}
+		return change, nil
+	})
+}
+
+// take splits what may have changed in each process into what is taken and what is left,
+// but for those that run new programs.
+func (f *follower) take(split func(*Process, *codeChange) (taken, left *codeChange)) map[uint32]*codeChange {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make(map[uint32]*codeChange)
+	for pid, change := range f.changed {
+		if _, execed := f.execed[pid]; execed {
+			continue
+		}
+		taken, left := split(f.g.procs[pid], change)
+		if taken != nil {
+			all[pid] = taken
+		}
+		if left == nil {
+			delete(f.changed, pid)
+		} else {
+			f.changed[pid] = left
+		}
+	}
+	return all
+}
+
+func (f *follower) followAll(changed map[uint32]*codeChange) {
+	for pid, change := range changed {
+		f.followModules(f.g.procs[pid], change)
+	}
+}
+
+// followModules attaches to allocators that were mapped since the last look.
+func (f *follower) followModules(p *Process, change *codeChange) {
+	changed, err := p.code.update(change)
+	f.logCode(uint32(p.target.PID), err)
+	if !changed {
+		return
+	}
+	p.symbols.RefreshFrom(p.code.list)
+	f.loadTables(p)
+	if f.g.cfg.GrowthOnly {
+		return
+	}
+	found, err := p.target.DiscoverIn(p.code.list)
+	f.g.attaching.Lock()
+	p.mu.Lock()
+	p.target.Add(found)
+	var view *mallocView
+	if o := p.target.Allocator(); p.malloc != nil && o != nil && o.Family != target.Glibc {
+		// Which blocks are glibc's is no longer known.
+		view, p.malloc = p.malloc, nil
+	}
+	p.mu.Unlock()
+	f.g.attaching.Unlock()
+	_ = view.close() // it was only read
+	f.g.cfg.logDenied(p.target)
+	if err != nil && !target.Gone(p.target.PID) {
+		f.g.cfg.Logf("process %d: look for new allocators: %v", p.target.PID, err)
+	}
+	f.attach(p, found)
+}
+
+// logCode tells why a process's mappings are not known. ESRCH is that of one that has
+// ended, or runs another program by now.
+func (f *follower) logCode(pid uint32, err error) {
+	if err != nil && !errors.Is(err, unix.ESRCH) && !target.Gone(int(pid)) {
+		f.g.cfg.Logf("process %d: look for new modules: %v", pid, err)
+	}
+}
+
+func (f *follower) loadTables(p *Process) {
+	if err := f.g.loadTables(p); err != nil && !target.Gone(p.target.PID) {
+		f.g.cfg.Logf("process %d: stacks through new modules may be cut short: %v", p.target.PID, err)
+	}
+}
+
+func (f *follower) attach(p *Process, objects []*target.Object) {
+	f.g.attaching.Lock()
+	defer f.g.attaching.Unlock()
+	if f.g.windowed {
+		return // the next window has them
+	}
+	for _, o := range objects {
+		attached, lacks, err := f.g.attachReaching(p, o, probe.Whole)
+		if err != nil {
+			if !errors.Is(err, target.ErrNoProcess) {
+				f.g.cfg.Logf("%v; its allocations are not traced", err)
+			}
+			continue
+		}
+		p.links = append(p.links, attached...)
+		p.probed.Store(true)
+		if len(lacks) > 0 {
+			f.g.lack(p, describeLacks(lacks, otherFile))
+			continue
+		}
+		f.g.cfg.Logf("process %d mapped %s: its allocations are traced from now on", p.target.PID, o.Path)
+	}
+}

@@ -1,0 +1,131 @@
+package process
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"memtrace/tracer/event"
+	"memtrace/tracer/probe"
+	"memtrace/tracer/target"
+)
+
+// followExec finds the allocator of a process's new program. Where the old
+// program's libc is mapped again its probes are in place already.
+func (f *follower) followExec(pid uint32, kind execKind) {
+	p := f.g.procs[pid]
+	if err := p.symbols.Exec(); err != nil && !target.Gone(int(pid)) {
+		f.g.cfg.Logf("process %d runs another program: %v", pid, err)
+	}
+	f.logCode(pid, p.renewCode())
+	fresh, err := f.findAfterExec(p)
+	if err != nil {
+		if !errors.Is(err, errStopped) && !target.Gone(int(pid)) {
+			f.g.cfg.Logf("process %d runs another program: %v", pid, err)
+		}
+		return
+	}
+	f.logCode(pid, p.code.readAll())
+	var view *mallocView
+	if !f.g.cfg.GrowthOnly {
+		view = openMalloc(fresh)
+		entry := f.g.dropAnchor(fresh)
+		// The old program's is taken away last, since that takes a while.
+		defer func() {
+			if err := p.anchor.Hold(entry); err != nil {
+				f.g.cfg.Logf("process %d: %v", pid, err)
+			}
+		}()
+	}
+	f.g.attaching.Lock()
+	p.mu.Lock()
+	old, oldView := p.target, p.malloc
+	p.target, p.malloc = fresh, view
+	p.mu.Unlock()
+	f.g.attaching.Unlock()
+	defer old.Close()
+	defer func() { _ = oldView.close() }()
+	p.symbols.RefreshFrom(p.code.list)
+	f.loadTables(p)
+	f.g.cfg.Logf("process %d runs another program, %s: what the old one held is gone", pid, fresh.Exe)
+
+	if f.g.cfg.GrowthOnly {
+		return
+	}
+	if kind == execByLeader {
+		f.attach(p, f.unprobed(p, newObjects(old, fresh)))
+		return
+	}
+	f.g.attaching.Lock()
+	closing := p.links
+	p.links = nil
+	p.probed.Store(false)
+	f.g.attaching.Unlock()
+	_ = f.g.attached.Close(closing)
+	f.attach(p, fresh.Objects)
+	// Frees may have gone unseen: what was born before now is not evidence.
+	f.g.book.Unprobed(pid, event.Now())
+	f.g.cfg.Logf("process %d is traced again", pid)
+}
+
+// Unfollowed reports whether a process runs a program that nobody has looked at.
+func (g *Group) Unfollowed(pid uint32) bool {
+	g.follower.mu.Lock()
+	defer g.follower.mu.Unlock()
+	_, execed := g.follower.execed[pid]
+	return execed
+}
+
+var errStopped = errors.New("the trace is over")
+
+// findAfterExec waits for the dynamic loader to map the new program's libc.
+func (f *follower) findAfterExec(p *Process) (*target.Target, error) {
+	const patience = 2 * time.Second
+	deadline := time.Now().Add(patience)
+	for {
+		// A new program without an allocator has to be waited for in vain.
+		fresh, err := target.Find(p.target.PID)
+		if f.g.cfg.GrowthOnly && (errors.Is(err, target.ErrPatched) || errors.Is(err, target.ErrNoAllocator) && time.Now().After(deadline)) {
+			return target.Look(p.target.PID)
+		}
+		if err == nil || !errors.Is(err, target.ErrNoAllocator) || time.Now().After(deadline) {
+			return fresh, err
+		}
+		select {
+		case <-f.quit:
+			return nil, errStopped
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// unprobed adds to the objects of a new program that its old one had not those that the
+// old one's probes do not reach: on overlayfs the file may be another one by now.
+func (f *follower) unprobed(p *Process, objects []*target.Object) []*target.Object {
+	f.g.attaching.Lock()
+	defer f.g.attaching.Unlock()
+	if f.g.windowed {
+		return nil // the next window has them
+	}
+	for _, o := range p.target.Objects {
+		if !slices.Contains(objects, o) && len(p.lacking(o, probe.Whole)) > 0 {
+			objects = append(objects, o)
+		}
+	}
+	return objects
+}
+
+// newObjects returns those objects of fresh that old had not.
+func newObjects(old, fresh *target.Target) []*target.Object {
+	had := make(map[target.FileID]bool)
+	for _, o := range old.Objects {
+		had[o.ID] = true
+	}
+	var objects []*target.Object
+	for _, o := range fresh.Objects {
+		if !had[o.ID] {
+			objects = append(objects, o)
+		}
+	}
+	return objects
+}

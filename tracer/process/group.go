@@ -1,0 +1,245 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"memtrace/tracer/event"
+	"memtrace/tracer/probe"
+	"memtrace/tracer/target"
+)
+
+// Config says how processes are traced.
+type Config struct {
+	// GrowthOnly: no probe is put into the processes.
+	GrowthOnly bool
+	// DebugDirs are searched for separate debug files.
+	DebugDirs []string
+	// MaxOverhead is the part of a processor that the trace may cost, 0 for any.
+	MaxOverhead float64
+	// ReturnProbesKill: see probe.Features.
+	ReturnProbesKill bool
+	// Logf receives remarks, GiveUp what was waited for in vain.
+	Logf   func(format string, args ...any)
+	GiveUp func(what string)
+}
+
+// logDenied says which files of a process may not be read, each once.
+func (c *Config) logDenied(t *target.Target) {
+	for _, path := range t.Denied() {
+		c.Logf("process %d: to read %s is not permitted; should an allocator be in it, its allocations are not traced", t.PID, path)
+	}
+}
+
+// Book is what is known of the processes' memory, as far as a Group asks or tells it.
+type Book interface {
+	// Exited reports whether the process has ended.
+	Exited(pid uint32) bool
+	// Unprobed says that frees of the process may have gone unseen up to a time (ns).
+	Unprobed(pid uint32, until uint64)
+	// Mapped calls f with the mappings that the process made, in order of address.
+	Mapped(pid uint32, f func(start, end uint64, stack event.StackID))
+}
+
+// Group is the processes of a trace.
+type Group struct {
+	cfg      Config
+	book     Book
+	attached *probe.Attached
+	// probes are what can be attached, tables are nil where stacks are walked by frame
+	// pointers: both are there from Attach on.
+	probes *probe.Set
+	tables *probe.Tables
+	// procs does not change after Open.
+	procs    map[uint32]*Process
+	follower *follower
+
+	// attaching guards the links of processes while the trace goes on.
+	attaching sync.Mutex
+	// windowed: only windows are watched, so that no probes come outside of them.
+	windowed bool
+
+	// mu guards kept: probes that stay until a debugger has left, see debugger.go.
+	mu   sync.Mutex
+	kept probe.Links
+
+	memory, guard watch
+	stopMalloc    func()
+}
+
+// watch is what is done beside until stop is called; wait waits for the end of that. Both
+// are nil before it has begun.
+type watch struct{ stop, wait func() }
+
+// NewGroup returns a Group without processes, whose probes will be noted in attached.
+func NewGroup(cfg Config, book Book, attached *probe.Attached) *Group {
+	g := &Group{cfg: cfg, book: book, attached: attached, procs: make(map[uint32]*Process)}
+	g.follower = newFollower(g)
+	return g
+}
+
+// Open opens a process. One that is in the Group already is left as it is.
+func (g *Group) Open(pid int) error {
+	if g.procs[uint32(pid)] != nil {
+		return nil
+	}
+	p, err := open(pid, &g.cfg)
+	if err != nil {
+		return err
+	}
+	g.procs[uint32(pid)] = p
+	if p.anchor != nil {
+		g.attached.Anchor(p.anchor)
+	}
+	g.greetDebugger(p)
+	return nil
+}
+
+// PIDs are those of all processes, in order.
+func (g *Group) PIDs() []uint32 {
+	var pids []uint32
+	for pid := range g.procs {
+		pids = append(pids, pid)
+	}
+	slices.Sort(pids)
+	return pids
+}
+
+// Of returns a process of the Group.
+func (g *Group) Of(pid uint32) *Process { return g.procs[pid] }
+
+// Attach makes everything ready for the processes, short of opening the gate.
+func (g *Group) Attach(ctx context.Context, probes *probe.Set, tables *probe.Tables) error {
+	g.probes, g.tables = probes, tables
+	for pid, p := range g.procs {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := probes.Trace(pid); err != nil {
+			return err
+		}
+		if err := p.code.readAll(); err != nil {
+			return err
+		}
+		if err := g.loadTables(p); err != nil {
+			return err
+		}
+		if g.cfg.GrowthOnly {
+			continue
+		}
+		if err := p.anchor.Hold(g.dropAnchor(p.target)); err != nil {
+			return err
+		}
+		if err := g.attach(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadTables loads the unwind tables of what a process maps.
+func (g *Group) loadTables(p *Process) error {
+	if g.tables == nil {
+		return nil
+	}
+	modules := target.ModulesIn(p.code.list)
+	if err := g.tables.Update(p.target, modules); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.modules = modules
+	p.mu.Unlock()
+	return nil
+}
+
+// Follow keeps up with the processes from now on, until Stop.
+func (g *Group) Follow() {
+	g.LookForModules() // that came meanwhile
+	g.follower.run()
+	g.memory = g.watchMemory()
+	g.stopMalloc = g.watchMalloc()
+	if !g.cfg.GrowthOnly {
+		g.guard = g.guardProbes()
+	}
+}
+
+// LookForModules has modules looked for that may have come or gone unseen.
+func (g *Group) LookForModules() {
+	for pid := range g.procs {
+		g.follower.modulesChanged(pid)
+	}
+}
+
+// Unprobe is for when probes are about to go: they are not to be missed.
+func (g *Group) Unprobe() {
+	for _, p := range g.procs {
+		p.probed.Store(false)
+	}
+}
+
+// Stop ends what Follow began, without waiting for it: see the Wait methods. It is safe to
+// call again.
+func (g *Group) Stop() {
+	g.follower.stop()
+	g.Unprobe()
+	for _, stop := range []func(){g.guard.stop, g.memory.stop, g.stopMalloc} {
+		if stop != nil {
+			stop()
+		}
+	}
+}
+
+// RefreshSymbols remembers what is mapped now. Of a process that is gone what was
+// remembered stays.
+func (g *Group) RefreshSymbols() {
+	for _, p := range g.procs {
+		_ = p.symbols.Refresh()
+	}
+}
+
+// WaitGuard waits until nobody looks at the probes any more, WaitFollower for the end of
+// following, WaitMemory for that of looking at the address spaces.
+func (g *Group) WaitGuard() {
+	if g.guard.wait != nil {
+		g.guard.wait()
+	}
+}
+
+// WaitFollower is explained at WaitGuard.
+func (g *Group) WaitFollower() { g.follower.wait() }
+
+// WaitMemory is explained at WaitGuard.
+func (g *Group) WaitMemory() {
+	if g.memory.wait != nil {
+		g.memory.wait()
+	}
+}
+
+// Gone returns the processes that have ended, by their pidfds.
+func (g *Group) Gone() (pids []uint32) {
+	for pid, p := range g.procs {
+		if p.Gone() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// Settle looks at the address spaces for the last time.
+func (g *Group) Settle(now time.Time) {
+	for _, p := range g.procs {
+		p.memory.settle(now)
+	}
+}
+
+// Close frees everything. Probes are taken away before.
+func (g *Group) Close() error {
+	var err error
+	for _, p := range g.procs {
+		err = errors.Join(err, p.close())
+	}
+	return err
+}

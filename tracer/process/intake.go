@@ -1,0 +1,72 @@
+package process
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/event"
+	"memtrace/tracer/target"
+)
+
+// Apply takes an event of the ring, as far as it concerns what is known of processes here.
+// It notes the size of the page that a fault brought in as the event's Arg.
+func (g *Group) Apply(ev *event.Event) {
+	switch ev.Kind {
+	case event.Mmap, event.Munmap, event.Mprotect, event.Fault, event.Exec:
+	default:
+		return
+	}
+	p := g.procs[ev.PID]
+	if p == nil {
+		return
+	}
+	switch ev.Kind {
+	case event.Fault:
+		ev.Arg = p.pageSize(ev.Addr)
+	case event.Exec:
+		kind := execByLeader
+		if ev.Addr != 0 {
+			kind = execByThread
+		}
+		g.follower.programChanged(ev.PID, kind)
+		if g.probes.PageFaults {
+			p.openFolios()
+		}
+	default:
+		if mayMapCode(ev) || p.unmapsCode(ev) {
+			g.follower.mappingsChanged(ev.PID, addresses{ev.Addr, ev.Addr + ev.Size})
+		}
+	}
+}
+
+// ApplySpilled takes one that had spilled.
+func (g *Group) ApplySpilled(ev *event.Event) {
+	if ev.Kind == event.Exec && g.procs[ev.PID] != nil {
+		g.follower.programChanged(ev.PID, execByThread)
+	}
+}
+
+// mayMapCode reports whether an event adds a module or a part of one.
+func mayMapCode(ev *event.Event) bool {
+	switch ev.Kind {
+	case event.Mmap:
+		return ev.Arg&unix.PROT_EXEC != 0 && ev.Arg>>32&unix.MAP_ANONYMOUS == 0
+	case event.Mprotect:
+		return ev.Arg&unix.PROT_EXEC != 0
+	}
+	return false
+}
+
+// unmapsCode reports whether an event takes a module away, or puts something else in its
+// place.
+func (p *Process) unmapsCode(ev *event.Event) bool {
+	if ev.Kind != event.Munmap && (ev.Kind != event.Mmap || ev.Arg>>32&unix.MAP_FIXED == 0) {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.modules, func(m target.Module) bool {
+		return ev.Addr < m.End && m.Start < ev.Addr+ev.Size
+	})
+}

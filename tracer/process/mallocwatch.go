@@ -1,0 +1,81 @@
+package process
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"memtrace/symbolize/patience"
+	"memtrace/tracer/event"
+	"memtrace/tracer/ptmalloc"
+)
+
+// mallocInterval is how often the parameters of malloc are read.
+const mallocInterval = 250 * time.Millisecond
+
+// watchMalloc reads the parameters of the processes' mallocs now and then, each process
+// beside all others: to read another process's memory may take as long as that likes. stop
+// does not wait.
+func (g *Group) watchMalloc() (stop func()) {
+	quit := make(chan struct{})
+	for pid, p := range g.procs {
+		go func() {
+			tick := time.NewTicker(mallocInterval)
+			defer tick.Stop()
+			for {
+				select {
+				case <-quit:
+					return
+				case <-tick.C:
+				}
+				if !g.book.Exited(pid) {
+					p.mallocView().poll(event.Now())
+				}
+			}
+		}()
+	}
+	return sync.OnceFunc(func() { close(quit) })
+}
+
+func (p *Process) mallocView() *mallocView {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.malloc
+}
+
+// Malloc returns the state of a process's malloc at a time (ns), nil where it is not
+// glibc's. Of a process that has ended it is what was known before.
+func (g *Group) Malloc(pid uint32, time uint64) *ptmalloc.Status {
+	v := g.procs[pid].mallocView()
+	if v == nil {
+		return nil
+	}
+	if !g.book.Exited(pid) && !patience.Wait(patience.Limit, func() {
+		v.poll(time)
+		v.findRange(int(pid))
+	}) {
+		g.cfg.GiveUp(fmt.Sprintf("the memory of process %d", pid))
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := v.state
+	s.Changes = slices.Clone(s.Changes)
+	return &s
+}
+
+// HasGlibcMalloc reports whether a process uses glibc's malloc.
+func (p *Process) HasGlibcMalloc() bool { return p.mallocView() != nil }
+
+// Kept says how much malloc keeps free; ok is false where that is not known.
+func (p *Process) Kept() (kept ptmalloc.Kept, ok bool) {
+	v := p.mallocView()
+	if v == nil {
+		return kept, false
+	}
+	_, _ = patience.Do(patience.Limit, "malloc", func() (struct{}, error) {
+		kept, ok = v.kept()
+		return struct{}{}, nil
+	}, nil)
+	return kept, ok
+}

@@ -1,0 +1,176 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/symbolize"
+	"memtrace/tracer/probe"
+	"memtrace/tracer/region/proc"
+	"memtrace/tracer/target"
+)
+
+// Process is one traced process.
+type Process struct {
+	pid     int
+	symbols *symbolize.Process
+	memory  *memoryWatch
+	anchor  *probe.Anchor
+	// pidfd becomes readable when the process is gone.
+	pidfd int
+	// probed: every call of allocation functions should meet a probe now.
+	probed atomic.Bool
+	// code is what it has mapped executably; it is the follower's.
+	code *codeMap
+
+	// links and reach are guarded by Group.attaching.
+	links probe.Links
+	reach reach
+	// unwatched: it has no part in the window that is open. cpu is its processor time when
+	// that was last read. Both are the loop's of windows.
+	unwatched bool
+	cpu       time.Duration
+
+	// mu guards what follows. target changes with Group.attaching held, too.
+	mu     sync.Mutex
+	target *target.Target
+	// malloc is nil where the process does not use glibc's.
+	malloc *mallocView
+	// modules are what unwind tables are loaded for.
+	modules []target.Module
+	// debugger has the process under ptrace, debuggers have had.
+	debugger  debugger
+	debuggers []debugger
+	// unprobed is what no probe reached, and why.
+	unprobed []string
+
+	// sizing guards folios: they have the sizes of pages, nil where these are not asked for.
+	sizing sync.Mutex
+	folios *proc.Folios
+}
+
+// findAttempts is how often an allocator is looked for, findPause the time in between.
+const (
+	findAttempts = 10
+	findPause    = 5 * time.Millisecond
+)
+
+// open opens a process.
+func open(pid int, cfg *Config) (_ *Process, err error) {
+	if pid == unix.Getpid() {
+		return nil, fmt.Errorf("process %d is memtrace itself, whose tracing would trace the tracing", pid)
+	}
+	// First of all, so that the number cannot pass to another process unseen.
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil, fmt.Errorf("process %d: %w", pid, target.ErrNoProcess)
+	}
+	p := &Process{pid: pid, pidfd: pidfd}
+	if err != nil {
+		p.pidfd = -1 // a thread's id: target.Find says so
+	}
+	defer func() {
+		if err != nil {
+			_ = p.close()
+		}
+	}()
+	if p.target, err = find(pid, cfg.GrowthOnly); err != nil {
+		return nil, err
+	}
+	cfg.logDenied(p.target)
+	for _, what := range p.target.Unread {
+		cfg.Logf("process %d: could not read %s; the trace goes on without", pid, what)
+	}
+	if !cfg.GrowthOnly && p.target.Seccomp && cfg.ReturnProbesKill {
+		return nil, fmt.Errorf("process %d (%s) runs under a seccomp filter: %w", pid, p.target.Command, &probe.RequirementError{
+			Needs:  "a kernel whose return probes pass seccomp filters (Linux 6.11 to 6.12.13 and 6.13 to 6.13.2 kill the process)",
+			Remedy: "update the kernel",
+		})
+	}
+	if p.code, err = newCodeMap(pid); err != nil {
+		return nil, err
+	}
+	p.symbols, err = symbolize.NewProcess(pid, symbolize.Options{DebugDirs: cfg.DebugDirs})
+	if err != nil {
+		return nil, fmt.Errorf("read the modules of process %d: %w", pid, err)
+	}
+	if !cfg.GrowthOnly {
+		p.malloc = openMalloc(p.target)
+		if p.anchor, err = probe.NewAnchor(); err != nil {
+			return nil, err
+		}
+	}
+	p.memory = &memoryWatch{pid: pid, open: openAddressSpace}
+	return p, nil
+}
+
+// find finds the allocators of a process. Of one that has just executed a program, or does
+// so all the time, what is mapped may be another thing by the time that it is opened.
+func find(pid int, growthOnly bool) (t *target.Target, err error) {
+	look := target.Find
+	if growthOnly {
+		look = target.Look
+	}
+	for range findAttempts {
+		t, err = look(pid)
+		if err == nil || !errors.Is(err, target.ErrNoAllocator) {
+			break
+		}
+		time.Sleep(findPause)
+	}
+	return t, err
+}
+
+// Target is what the process is now.
+func (p *Process) Target() *target.Target {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
+}
+
+// Symbols names addresses of the process.
+func (p *Process) Symbols() *symbolize.Process { return p.symbols }
+
+// Unprobed says what no probe reached, and why.
+func (p *Process) Unprobed() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.unprobed...)
+}
+
+// Gone reports whether the process has ended, by its pidfd.
+func (p *Process) Gone() bool {
+	if p.pidfd < 0 {
+		return false
+	}
+	fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n == 1
+}
+
+// String names the process in messages.
+func (p *Process) String() string { return fmt.Sprintf("process %d (%s)", p.pid, p.Target().Command) }
+
+func (p *Process) close() error {
+	var err error
+	if p.symbols != nil {
+		err = p.symbols.Close()
+	}
+	err = errors.Join(err, p.malloc.close(), p.anchor.Close(), p.code.Close(), p.closeFolios())
+	if p.memory != nil {
+		err = errors.Join(err, p.memory.close())
+	}
+	if p.target != nil {
+		p.target.Close()
+	}
+	if p.pidfd >= 0 {
+		err = errors.Join(err, unix.Close(p.pidfd))
+		p.pidfd = -1
+	}
+	return err
+}

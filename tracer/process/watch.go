@@ -1,0 +1,202 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"memtrace/symbolize/patience"
+	"memtrace/tracer/event"
+	"memtrace/tracer/region"
+	"memtrace/tracer/region/proc"
+)
+
+// memoryInterval is how often address spaces are looked at.
+const memoryInterval = time.Second
+
+// addressSpace is what a memoryWatch looks at.
+type addressSpace interface {
+	region.Source
+	Close() error
+}
+
+func openAddressSpace(pid int) (addressSpace, error) { return proc.Open(pid) }
+
+// memoryWatch follows the address space of one process. Looking takes long, so it
+// has a lock of its own; known is called with it held.
+type memoryWatch struct {
+	pid  int
+	open func(pid int) (addressSpace, error)
+	// known says who mapped what; nil where nobody knows.
+	known func() []region.Range
+
+	// hangs: a look has been waited for in vain, and no further one is tried.
+	hangs   atomic.Bool
+	mu      sync.Mutex
+	space   addressSpace
+	sampler *region.Sampler
+	// err is why the last look failed, nil if it did not. It is final where no
+	// further look can succeed, or is wanted.
+	err   error
+	final bool
+}
+
+// poll looks at the process, and opens it first where that is still to be done.
+func (w *memoryWatch) poll(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.look(func(s *region.Sampler) error { return s.Poll(now) })
+}
+
+// look does so by f, and notes how it went.
+func (w *memoryWatch) look(f func(*region.Sampler) error) {
+	if w.final {
+		return
+	}
+	if w.sampler == nil {
+		space, err := w.open(w.pid)
+		if err != nil {
+			w.failed(err)
+			return
+		}
+		w.space, w.sampler = space, region.NewSampler(space, region.Config{Known: w.known})
+	}
+	w.failed(f(w.sampler))
+}
+
+// failed notes the outcome of a look, which may be nil. A process that has gone
+// does not come back, nor do rights; all else may be better at the next look.
+func (w *memoryWatch) failed(err error) {
+	w.err = err
+	for _, end := range []error{
+		region.ErrGone, region.ErrNotPermitted, proc.ErrNoProcess, proc.ErrExiting, proc.ErrKernelThread, proc.ErrThread,
+	} {
+		w.final = w.final || errors.Is(err, end)
+	}
+}
+
+// LookPatience is how long to wait for a look: of a large process it takes seconds.
+const LookPatience = 10 * time.Second
+
+// Space looks at the address space once more, see memoryWatch.snapshot.
+func (p *Process) Space(now time.Time) (*region.Snapshot, error) { return p.memory.snapshot(now) }
+
+// ClassAt is the class of an address at the last look, region.Other if there was nothing
+// then.
+func (p *Process) ClassAt(addr uint64) region.Class { return p.memory.classAt(addr) }
+
+// snapshot looks once more and says what is known by then. The error is why the
+// look failed: what is known is then of the last that succeeded, nil if none did or if
+// the look hangs.
+func (w *memoryWatch) snapshot(now time.Time) (*region.Snapshot, error) {
+	limit, what := LookPatience, fmt.Sprintf("the address space of process %d", w.pid)
+	if w.hangs.Load() {
+		return nil, &patience.NoAnswerError{What: what, After: limit}
+	}
+	s, err := patience.Do(limit, what, func() (*region.Snapshot, error) { return w.lookNow(now) }, nil)
+	if errors.As(err, new(*patience.NoAnswerError)) {
+		w.hangs.Store(true)
+	}
+	return s, err
+}
+
+func (w *memoryWatch) lookNow(now time.Time) (*region.Snapshot, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var s *region.Snapshot
+	w.look(func(sampler *region.Sampler) (err error) {
+		s, err = sampler.Snapshot(now)
+		return err
+	})
+	if s == nil && w.sampler != nil {
+		s = w.sampler.Last()
+	}
+	switch {
+	case s != nil && s.Polls > 0:
+		return s, w.err
+	case w.err == nil: // ended before the first look: no error of a snapshot's
+		return nil, region.ErrGone
+	}
+	return nil, w.err
+}
+
+// settle looks for the last time: what the process does after the end of the trace is
+// not to be compared with what was traced.
+func (w *memoryWatch) settle(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.look(func(s *region.Sampler) error {
+		_, err := s.Snapshot(now)
+		return err
+	})
+	w.final = true
+}
+
+// classAt is the class of an address at the last look, Other if there was nothing
+// then.
+func (w *memoryWatch) classAt(addr uint64) region.Class {
+	if w.hangs.Load() {
+		return region.Other
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.sampler == nil {
+		return region.Other
+	}
+	class, _ := w.sampler.ClassAt(addr)
+	return class
+}
+
+func (w *memoryWatch) close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sampler = nil
+	if w.space == nil {
+		return nil
+	}
+	s := w.space
+	w.space = nil
+	return s.Close()
+}
+
+// watchMemory polls the address spaces of all processes.
+func (g *Group) watchMemory() watch {
+	var watches []*memoryWatch
+	for pid, p := range g.procs {
+		p.memory.known = func() []region.Range { return g.mapped(pid) }
+		watches = append(watches, p.memory)
+	}
+	quit := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(memoryInterval)
+		defer tick.Stop()
+		for {
+			for _, w := range watches {
+				w.poll(time.Now())
+			}
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return watch{sync.OnceFunc(func() { close(quit) }), done.Wait}
+}
+
+// mapped returns the mappings that a process made itself, as far as they are outstanding,
+// with the stacks that made them. Neighbours of one stack are one. Where only windows of
+// time are watched malloc's mappings are among them.
+func (g *Group) mapped(pid uint32) (ranges []region.Range) {
+	g.book.Mapped(pid, func(start, end uint64, stack event.StackID) {
+		if n := len(ranges); n > 0 && ranges[n-1].End == start && ranges[n-1].Origin == uint64(stack) {
+			ranges[n-1].End = end
+			return
+		}
+		ranges = append(ranges, region.Range{Start: start, End: end, Keep: true, Origin: uint64(stack)})
+	})
+	return ranges
+}

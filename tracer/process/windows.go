@@ -1,0 +1,72 @@
+package process
+
+import (
+	"errors"
+	"time"
+
+	"memtrace/tracer/probe"
+	"memtrace/tracer/target"
+)
+
+// AttachWindow puts the probes of a window in place, with the gate shut: those on what
+// blocks are born in, and those on what they end in. What it returns with an error is in
+// place, too. HasWindow says afterwards which processes they reach.
+func (g *Group) AttachWindow() (births, ends probe.Links, err error) {
+	g.attaching.Lock()
+	defer g.attaching.Unlock()
+	if err := g.probes.NextGeneration(); err != nil {
+		return nil, nil, err
+	}
+	for _, p := range g.procs {
+		// What a new program maps is not known yet, and its anchor is not there.
+		p.unwatched = p.Gone() || !p.target.Runs()
+		if p.unwatched {
+			continue
+		}
+		for _, o := range p.target.Objects {
+			l, lacks, attachErr := g.attachReaching(p, o, probe.Ends)
+			ends = append(ends, l...)
+			if attachErr == nil {
+				var more []target.Place
+				l, more, attachErr = g.attachReaching(p, o, probe.Births)
+				births, lacks = append(births, l...), append(lacks, more...)
+			}
+			if attachErr != nil && !errors.Is(attachErr, target.ErrNoProcess) {
+				err = errors.Join(err, attachErr)
+			}
+			if len(lacks) > 0 {
+				g.lack(p, describeLacks(lacks, otherFile))
+				p.unwatched = true // what was seen of it would be no evidence
+			}
+		}
+	}
+	return births, ends, err
+}
+
+// HasWindow reports whether a process has a part in the window.
+func (g *Group) HasWindow(pid uint32) bool { return !g.procs[pid].unwatched }
+
+// LeaveExact returns the probes that are in place for tracing every call. From now on
+// there are only those of windows.
+func (g *Group) LeaveExact() (all probe.Links) {
+	g.attaching.Lock()
+	defer g.attaching.Unlock()
+	g.windowed = true
+	for _, p := range g.procs {
+		p.probed.Store(false)
+		all = append(all, p.links...)
+		p.links = nil
+	}
+	return all
+}
+
+// ProcessorTime returns that of all processes. What it was stays when one is gone.
+func (g *Group) ProcessorTime() (sum time.Duration) {
+	for pid, p := range g.procs {
+		if used, err := ProcessorTime(int(pid)); err == nil {
+			p.cpu = used
+		}
+		sum += p.cpu
+	}
+	return sum
+}

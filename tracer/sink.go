@@ -1,0 +1,67 @@
+package tracer
+
+import (
+	"time"
+
+	"memtrace/tracer/book"
+	"memtrace/tracer/event"
+)
+
+// lookInterval is how often processes are looked at for a death that no
+// event told of.
+const lookInterval = 250 * time.Millisecond
+
+// sink hands what is read to those whom it concerns: to the book, and to the processes what
+// changes them. It is the stream's.
+type sink struct {
+	*book.Book
+	*Tracer
+	// looked is when processes were last looked at for their end.
+	looked     time.Time
+	forgetting forgetting
+}
+
+func (s *sink) Apply(ev *event.Event) {
+	s.processes.Apply(ev)
+	s.Book.Apply(ev)
+	if s.cfg.slowReader > 0 {
+		time.Sleep(s.cfg.slowReader)
+	}
+}
+
+func (s *sink) ApplySpilled(ev *event.Event) {
+	s.Book.ApplySpilled(ev)
+	s.processes.ApplySpilled(ev)
+}
+
+func (s *sink) Count(total event.Counters) {
+	if s.Book.Count(total) {
+		s.processes.LookForModules()
+	}
+}
+
+// Between keeps memory within its limits, and looks at processes now and then.
+func (s *sink) Between(caughtUp bool) error {
+	if err := s.keepWithin(caughtUp); err != nil {
+		return err
+	}
+	return s.lookAtProcesses()
+}
+
+// lookAtProcesses ends those that died without an event: killed between being
+// looked up and being attached to.
+func (s *sink) lookAtProcesses() error {
+	if time.Since(s.looked) < lookInterval {
+		return nil
+	}
+	s.looked = time.Now()
+	missed, err := s.probes.Missed()
+	if err != nil {
+		return err
+	}
+	s.CountMissed(missed)
+	for _, pid := range s.processes.Gone() {
+		s.End(pid, event.Now())
+	}
+	return nil
+}
