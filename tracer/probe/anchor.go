@@ -8,31 +8,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Anchor holds a probe that is there as long as others come and go, and that no thread
-// runs into, but once at most: it is where the process's program begins.
+// Anchor keeps one probe in place while others come and go. The probe sits where the process's
+// program begins, so no thread meets it more than once.
 //
-// Without one, taking probes away can kill the process. A thread may have met a
-// breakpoint and not yet be where the kernel takes that for a uprobe's, least of all on
-// a virtual processor that does not run at the moment. When the uprobe is gone by then
-// the kernel just has the thread go on, but only as long as it holds that the process
-// has uprobes. The first thread to get there finds out, and has the kernel forget that,
-// if no mapped file has any: the next one dies of SIGTRAP (uprobe_pre_sstep_notifier and
-// mmf_recalc_uprobes of kernel/events/uprobes.c). Two threads that do nothing but meet
-// probes died of it, where these had come and gone a few hundred times.
+// Without an anchor, taking probes away can kill the process. A thread may have hit a
+// breakpoint without having reached the point where the kernel recognises it as a uprobe's,
+// most of all on a virtual processor that is not running at the moment. If the uprobe is gone
+// by then, the kernel simply lets the thread go on, but only while it believes that the
+// process has uprobes. The first thread to get there finds the uprobe gone, and makes the
+// kernel forget that belief if no mapped file has one. The next thread dies of SIGTRAP
+// (uprobe_pre_sstep_notifier and mmf_recalc_uprobes of kernel/events/uprobes.c). Two threads
+// that did nothing but meet probes died of it after these had come and gone a few hundred
+// times.
 //
-// The kernel takes the probes of a program that is killed away in the reverse order of
-// their descriptors (close_files of fs/file.c and task_work_run of kernel/task_work.c),
-// so that of an anchor is reserved before there are others.
+// If memtrace is killed, the kernel takes its probes away in the reverse order of their
+// descriptors (close_files of fs/file.c and task_work_run of kernel/task_work.c). So an anchor
+// reserves its descriptor before there are other probes.
 type Anchor struct {
 	mu sync.Mutex
-	fd int // -1 once it is closed
-	// links has those that have no descriptor of their own, before Linux 5.15.
+	fd int // -1 once closed
+	// links holds probes that have no descriptor of their own, before Linux 5.15.
 	links Links
 }
 
-// NewAnchor is called before any probe is there.
+// NewAnchor reserves the descriptor. Call it before any probe is in place.
 func NewAnchor() (*Anchor, error) {
-	// Of a kind that takes no file.
+	// An eventfd takes no file.
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("reserve a descriptor: %w", err)
@@ -40,7 +41,7 @@ func NewAnchor() (*Anchor, error) {
 	return &Anchor{fd: fd}, nil
 }
 
-// Hold takes a probe, in place of the one that it held.
+// Hold keeps a probe in place of the one held before. A closed anchor closes it.
 func (a *Anchor) Hold(probe Links) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -66,14 +67,14 @@ func (a *Anchor) Hold(probe Links) error {
 	return errors.Join(append(errs, old.Close())...)
 }
 
-// FD is its descriptor, -1 once it is closed.
+// FD returns the anchor's descriptor, -1 once it is closed.
 func (a *Anchor) FD() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.fd
 }
 
-// Close is for when all other probes are gone.
+// Close takes the probe away. Call it when all other probes are gone.
 func (a *Anchor) Close() error {
 	if a == nil {
 		return nil

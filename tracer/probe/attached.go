@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Attached is all probes that are in place, so that they can be taken away whatever those
-// who put them there are waiting for: a file that never answers, say.
+// Attached is all probes in place, so that they can be taken away even while whoever attached
+// them is stuck, for example on a file that never answers.
 type Attached struct {
 	mu      sync.Mutex
 	over    bool
@@ -17,7 +17,7 @@ type Attached struct {
 
 var errOver = errors.New("the trace is over")
 
-// add notes a probe. It closes it, and returns an error, where all have been taken away.
+// add notes a probe. Once all have been taken away, it closes the probe and returns an error.
 func (a *Attached) add(l io.Closer) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -31,7 +31,7 @@ func (a *Attached) add(l io.Closer) error {
 	return nil
 }
 
-// forget hands a probe over, and reports whether it was there.
+// forget hands a probe over, and reports whether it was still noted.
 func (a *Attached) forget(l io.Closer) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -40,7 +40,7 @@ func (a *Attached) forget(l io.Closer) bool {
 	return there
 }
 
-// Close takes probes away that are still there.
+// Close takes away those of the probes that are still in place.
 func (a *Attached) Close(list Links) error {
 	var there Links
 	for _, l := range list {
@@ -51,14 +51,14 @@ func (a *Attached) Close(list Links) error {
 	return there.Close()
 }
 
-// Anchor notes an anchor, which is taken away after all probes.
+// Anchor notes an anchor, which goes after all probes.
 func (a *Attached) Anchor(one *Anchor) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.anchors = append(a.anchors, one)
 }
 
-// CloseProbes takes all probes away, but for the anchors, and has no more come.
+// CloseProbes takes all probes away, except the anchors, and lets no more be added.
 func (a *Attached) CloseProbes() error {
 	a.mu.Lock()
 	var all Links
@@ -70,7 +70,7 @@ func (a *Attached) CloseProbes() error {
 	return all.Close()
 }
 
-// CloseAnchors is for when all other probes are gone.
+// CloseAnchors closes the anchors. Call it when all other probes are gone.
 func (a *Attached) CloseAnchors() (err error) {
 	a.mu.Lock()
 	anchors := a.anchors

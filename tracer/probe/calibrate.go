@@ -15,37 +15,38 @@ import (
 	"memtrace/tracer/target"
 )
 
-// Functions with the shape of malloc and free, to put probes on; callProbedFree
-// calls probedFree with something that could be a block. probedAddresses are those of
-// the functions themselves: what Go has by their names is a wrapper.
+// These functions have the shape of malloc and free and carry the probes to be timed.
+// callProbedFree calls probedFree with something that could be a block. probedAddresses
+// returns the addresses of the functions themselves: what Go knows by their names are
+// wrappers.
 func probedAlloc()
 func callProbedFree()
 func probedFree()
 func probedAddresses() (alloc, free uintptr)
 
-var _ = probedFree // it is called from assembly alone
+var _ = probedFree // called from assembly alone
 
-// Costs is what probes cost the thread that meets them.
+// Costs is what probes cost the thread that meets them, per call.
 type Costs struct {
 	Alloc, Free time.Duration
 }
 
-// UsualCosts are those of a machine where calibration is not possible.
+// UsualCosts are assumed where calibration is not possible.
 var UsualCosts = Costs{Alloc: 3 * time.Microsecond, Free: 1200 * time.Nanosecond}
 
 const (
-	// Calls are timed in rounds, which lie apart so that a moment in which the machine
-	// does something else does not make all of them slow.
+	// Calls are timed in rounds with pauses between them, so that a moment in which the
+	// machine is busy with something else does not slow all of them down.
 	calibrationRounds = 10
 	calibrationCalls  = 20 // in a round
 	calibrationPause  = 3 * time.Millisecond
-	// calibrationRing is the least ring that takes what calibration sends.
+	// calibrationRing is the smallest ring, in bytes, that holds what calibration sends.
 	calibrationRing = 128 << 10
 )
 
-// Calibrate measures what the probes cost on this machine, by tracing memtrace
-// itself for a moment. It is called before anything else is traced: what it has
-// the probes report is thrown away, of the ring by discard.
+// Calibrate measures what the probes cost on this machine by tracing memtrace itself for a
+// moment. Call it before anything else is traced, since it throws away everything reported
+// meanwhile; discard empties the ring.
 func (s *Set) Calibrate(discard func() error) (Costs, error) {
 	if s.options.RingSize < calibrationRing {
 		return UsualCosts, nil
@@ -56,7 +57,7 @@ func (s *Set) Calibrate(discard func() error) (Costs, error) {
 	}
 	probes, err := s.attachSelf()
 	if err != nil {
-		// That what probes cost is assumed is no reason not to trace.
+		// Not knowing what probes cost is no reason not to trace.
 		s.options.Logf("what probes cost here is not known, but assumed: %v", err)
 		return UsualCosts, s.objs.Targets.Delete(self)
 	}
@@ -65,7 +66,7 @@ func (s *Set) Calibrate(discard func() error) (Costs, error) {
 	return costs, err
 }
 
-// attachSelf puts the probes of malloc and free on functions of memtrace.
+// attachSelf attaches the probes of malloc and free to functions of memtrace.
 func (s *Set) attachSelf() (Links, error) {
 	a, err := s.openUprobes("/proc/self/exe", os.Getpid())
 	if err != nil {
@@ -100,7 +101,7 @@ func (s *Set) measureProbes() (Costs, error) {
 	}
 	costs := fastest()
 	err := s.SetGate(GateShut)
-	// With a state of its own the thread would pass for a traced one.
+	// If the thread kept its state, it would pass for a traced one.
 	thread := uint64(os.Getpid())<<32 | uint64(unix.Gettid())
 	if e := s.objs.Threads.Delete(thread); e != nil && !errors.Is(e, ebpf.ErrKeyNotExist) {
 		err = errors.Join(err, fmt.Errorf("forget memtrace's own thread: %w", e))
@@ -108,8 +109,8 @@ func (s *Set) measureProbes() (Costs, error) {
 	return costs, err
 }
 
-// fastest returns what the probes cost in the fastest of all rounds, since whatever else
-// the machine does can only add.
+// fastest returns what the probes cost in the fastest round, since whatever else the machine
+// does can only add to that.
 func fastest() Costs {
 	costs := Costs{Alloc: math.MaxInt64, Free: math.MaxInt64}
 	for range calibrationRounds {
@@ -120,7 +121,7 @@ func fastest() Costs {
 	return costs
 }
 
-// timed returns how long a call takes.
+// timed returns how long one call takes, on average.
 func timed(call func()) time.Duration {
 	start := time.Now()
 	for range calibrationCalls {
@@ -129,13 +130,13 @@ func timed(call func()) time.Duration {
 	return time.Since(start) / calibrationCalls
 }
 
-// fileOffset returns where in memtrace's own program the code at an address is.
+// fileOffset returns where in memtrace's own program file the code at an address is.
 func fileOffset(address uintptr) (uint64, error) {
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = maps.Close() }() // it was only read
+	defer func() { _ = maps.Close() }() // only read
 	var offset uint64
 	found := false
 	_, err = new(procmaps.Scanner).Scan(maps, func(m *procmaps.Mapping) {

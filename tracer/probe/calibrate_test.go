@@ -31,7 +31,7 @@ func loadSet(t *testing.T, o Options) *Set {
 	return s
 }
 
-// memtrace traces itself for a moment, and nothing of that is left.
+// memtrace traces itself for a moment, and leaves nothing of that behind.
 func TestCalibrate(t *testing.T) {
 	s := loadSet(t, options)
 	discarded := false
@@ -70,7 +70,7 @@ func TestCalibrate(t *testing.T) {
 	}
 }
 
-// A ring that is too small for calibration is no obstacle.
+// Calibration is skipped without an error if the ring is too small for it.
 func TestCalibrateSmallRing(t *testing.T) {
 	o := options
 	o.RingSize = 4096

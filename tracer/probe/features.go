@@ -13,31 +13,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Features is what differs between the kernels that are supported.
+// Features is what differs between supported kernels.
 type Features struct {
 	version [3]int
 	// privileges are memtrace's own.
 	privileges privileges
-	// uprobeMulti: many uprobes by one link, since 6.6.
+	// uprobeMulti: one link attaches many uprobes, since 6.6.
 	uprobeMulti bool
-	// sessions: one program on a function's entry and return, which at the entry can do
-	// without the return, since 6.13.
+	// sessions: one program serves a function's entry and return, and may skip the return when
+	// it runs at the entry, since 6.13.
 	sessions bool
-	// cheapHash: a hash map that is allocated as it fills takes its memory from
-	// BPF's own allocator, since 6.1. Before, the kernel warns in its log of
-	// such a map in a tracing program.
+	// cheapHash: a hash map that is allocated as it fills takes its memory from BPF's own
+	// allocator, since 6.1. Earlier kernels log a warning about such a map in a tracing
+	// program.
 	cheapHash bool
-	// UnwindTables: stacks are walked by .eh_frame, since 5.13 (see
-	// bpf/unwind.h), on x86-64. Elsewhere by frame pointers.
+	// UnwindTables: stacks are walked by .eh_frame, since 5.13 (see bpf/unwind.h), on x86-64.
+	// Elsewhere they are walked by frame pointers.
 	UnwindTables bool
-	// PageFaults: there are tracepoints on page faults, on x86-64, from which
-	// stacks can be read, since 5.15. lockTracepoint: the one on the lock of an
-	// address space has the form of 6.14 and later (see bpf/fault.h and bpf/calls.h).
+	// PageFaults: page faults have tracepoints from which stacks can be read, since 5.15, on
+	// x86-64. lockTracepoint: the tracepoint on an address space's lock has its form of 6.14
+	// and later (see bpf/fault.h and bpf/calls.h).
 	PageFaults, lockTracepoint bool
-	// resume names the program that has its thread call back on the way to user mode,
-	// "" where no program can, before 6.18.
+	// resume names the program that arranges for its thread to call back on the way to user
+	// mode, since 6.18. It is "" where none can.
 	resume string
-	// Functions: programs can be attached to the kernel's functions, and are to be.
+	// Functions: programs can be, and are to be, attached to the kernel's functions.
 	Functions bool
 }
 
@@ -45,8 +45,8 @@ func (k Features) atLeast(major, minor int) bool {
 	return k.version[0] > major || k.version[0] == major && k.version[1] >= minor
 }
 
-// FindFeatures finds out what the kernel can do of what the options ask for. It refuses,
-// with a *RequirementError, where that or memtrace's privileges do not suffice.
+// FindFeatures finds out which of the things that the options ask for the kernel can do. It
+// returns a *RequirementError if the kernel or memtrace's privileges do not suffice.
 func FindFeatures(o Options) (Features, error) {
 	k, err := findFeatures()
 	if err != nil {
@@ -98,8 +98,8 @@ func findFeatures() (Features, error) {
 	return k, nil
 }
 
-// findWays finds out which ways there are to see system calls and page faults, as far
-// as the options go by them.
+// findWays finds out how system calls and page faults can be seen, within what the options
+// allow.
 func (k *Features) findWays(o Options) error {
 	types, err := btf.LoadKernelSpec()
 	if err != nil {
@@ -118,13 +118,13 @@ func (k *Features) findWays(o Options) error {
 	}
 	k.PageFaults = k.UnwindTables && k.atLeast(5, 15) &&
 		parameters(types, "page_fault_user") == 3 && parameters(types, "page_fault_kernel") == 3
-	// To attach to them and to detach takes so long that a trace which costs more anyway
-	// does without.
+	// Attaching to functions and detaching takes too long to be worth it for a trace that
+	// costs more anyway.
 	k.Functions = !o.Older.EntryTracepoint && !o.Older.ExitTracepoint && k.UnwindTables && attachesToFunctions()
 	return nil
 }
 
-// attachesToFunctions tries it on one of those that it is for.
+// attachesToFunctions tries to attach to one of the functions that callPrograms need.
 func attachesToFunctions() bool {
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.Tracing, AttachType: ebpf.AttachTraceFExit, AttachTo: "__x64_sys_mremap", License: "GPL",
@@ -138,8 +138,8 @@ func attachesToFunctions() bool {
 	return err == nil && l.Close() == nil
 }
 
-// The programs of bpf/calls.h that see calls begin and end where there is task work, by
-// the kernel's function that they call and its number of parameters.
+// resumePrograms lists the programs of bpf/calls.h that use task work to see calls begin and
+// end, by the kernel function that they call and its number of parameters.
 var resumePrograms = []struct {
 	function   string
 	parameters int
@@ -163,8 +163,8 @@ func resumeProgramFor(types *btf.Spec) string {
 	return ""
 }
 
-// parameters is how many a tracepoint has, 0 if there is none of the name. In its
-// type the first is the kernel's own.
+// parameters returns how many parameters a tracepoint has, 0 if there is no such tracepoint.
+// The first parameter in its type is the kernel's own and does not count.
 func parameters(types *btf.Spec, tracepoint string) int {
 	var def *btf.Typedef
 	if types.TypeByName("btf_trace_"+tracepoint, &def) != nil {
@@ -187,8 +187,8 @@ func parseRelease(release string) (v [3]int) {
 	return v
 }
 
-// checkPIDNamespace refuses to run where the pids that the user types are not
-// those that BPF programs see.
+// checkPIDNamespace returns an error where the pids that the user types are not those that BPF
+// programs see.
 func checkPIDNamespace() error {
 	const initial = "pid:[4026531836]" // PROC_PID_INIT_INO, include/linux/proc_ns.h
 	ns, err := os.Readlink("/proc/self/ns/pid")
@@ -201,10 +201,10 @@ func checkPIDNamespace() error {
 	return nil
 }
 
-// ReturnProbesKill reports whether this kernel enters the return probe of a
-// process by a system call that the process's own seccomp filter sees, and
-// kills it: Linux 6.11 brought the call (ff474a78cef5), 6.14 and the stable
-// releases 6.12.14 and 6.13.3 let it pass (cf6cb56ef244).
+// ReturnProbesKill reports whether this kernel's return probes can kill a process. It enters
+// them by a system call that the process's own seccomp filter sees: Linux 6.11 introduced the
+// call (ff474a78cef5); 6.14 and the stable releases 6.12.14 and 6.13.3 let it pass
+// (cf6cb56ef244).
 func (k Features) ReturnProbesKill() bool {
 	switch v := k.version; {
 	case v[0] != 6:

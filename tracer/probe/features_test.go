@@ -6,8 +6,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// That calls are seen by the exit of all of them, where there is task work, no other
-// test would notice: it only costs more.
+// No other test would notice that calls are seen by the exit of all system calls where there
+// is task work: it only costs more.
 func TestTaskWork(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, test := range []struct {
@@ -39,7 +39,7 @@ func TestReturnProbesKill(t *testing.T) {
 	}
 }
 
-// What is missing is named, with the remedy.
+// The error names what is missing and the remedy.
 func TestRequirementError(t *testing.T) {
 	err := &RequirementError{Needs: "CAP_SYS_ADMIN", Remedy: "run memtrace as root"}
 	if got, want := err.Error(), "needs CAP_SYS_ADMIN: run memtrace as root"; got != want {

@@ -12,15 +12,15 @@ import (
 	"memtrace/tracer/target"
 )
 
-// Sizes of the maps that take no memory until they fill, where the kernel has
-// such maps. Elsewhere the sizes in bpf/state.h stand.
+// These are the sizes of maps that take no memory until they fill, where the kernel has such
+// maps. Elsewhere the sizes in bpf/state.h stand.
 const (
 	maxThreads = 1 << 17
 	maxSpills  = 1 << 20
 )
 
-// wakeMask lets one record in 64 look whether the reader must be woken, as long as 64
-// are little to a ring of so many bytes.
+// wakeMask makes one record in 64 check whether the reader must be woken, if 64 records are
+// little compared to the ring's size in bytes. Otherwise every record checks.
 func wakeMask(ringSize int) uint64 {
 	if ringSize < 1<<20 {
 		return 0
@@ -28,7 +28,7 @@ func wakeMask(ringSize int) uint64 {
 	return 63
 }
 
-// Load puts the programs and maps into the kernel. What it attaches from then on is noted
+// Load loads the programs and maps into the kernel. Whatever the Set attaches later is noted
 // in attached.
 func Load(k Features, o Options, attached *Attached) (*Set, error) {
 	if err := k.allowLockedMemory(); err != nil {
@@ -92,7 +92,7 @@ func Load(k Features, o Options, attached *Attached) (*Set, error) {
 	return s, nil
 }
 
-// chooseStacks keeps, of the programs that walk stacks, those for this kernel.
+// chooseStacks keeps only those programs that walk stacks the way this kernel can.
 func chooseStacks(spec *ebpf.CollectionSpec, k Features) {
 	for _, name := range []string{"leave_alloc", "call_alloc", "exit_syscall"} {
 		if !k.UnwindTables {
@@ -109,8 +109,8 @@ func chooseStacks(spec *ebpf.CollectionSpec, k Features) {
 
 const noPrealloc = 1 // BPF_F_NO_PREALLOC
 
-// explainLoad names the feature behind a refusal where there is one. What the verifier
-// says in many lines goes to logf.
+// explainLoad names the kernel feature that is missing, if one is. The verifier's lines go to
+// logf.
 func explainLoad(err error, logf func(format string, args ...any)) error {
 	if errors.Is(err, unix.EMFILE) {
 		// Without descriptors no feature can be tried.

@@ -14,8 +14,8 @@ import (
 // options are those of a usual trace.
 var options = Options{StackDepth: 127, MaxSize: math.MaxUint64, RingSize: 1 << 20, Logf: func(string, ...any) {}}
 
-// No program that another can preempt has a stack for each CPU (own_stack in
-// bpf/state.h): the kernel would crash.
+// A program that another can preempt must not have a per-CPU stack (own_stack in bpf/state.h):
+// the kernel would crash.
 func TestUprobesKeepTheKernelStack(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, sessions := range []bool{false, true} {
@@ -45,11 +45,11 @@ func TestUprobesKeepTheKernelStack(t *testing.T) {
 	}
 }
 
-// checkStacks fails the test for programs of a group that run on a stack of their CPU, and
-// returns how many there are.
+// checkStacks fails the test for each program of a group that runs on a per-CPU stack. It
+// returns how many programs it checked.
 func checkStacks(t *testing.T, group reflect.Value) (checked int) {
 	t.Helper()
-	// add %gs:this_cpu_off, %r9 is how the compiler for x86-64 finds the stack.
+	// The compiler for x86-64 finds the stack with add %gs:this_cpu_off, %r9.
 	private := []byte{0x65, 0x4c, 0x03, 0x0c, 0x25}
 	for i := range group.NumField() {
 		prog, _ := group.Field(i).Interface().(*ebpf.Program)

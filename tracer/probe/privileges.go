@@ -7,24 +7,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// capability is one that memtrace makes use of.
+// capability is a Linux capability that memtrace uses.
 type capability struct {
 	bit  uint // its number in include/uapi/linux/capability.h
 	name string
-	// inAdmin: CAP_SYS_ADMIN stands for it, as it did before there was one of its own.
+	// inAdmin: CAP_SYS_ADMIN includes it, as it did before it was a capability of its own.
 	inAdmin bool
-	// what it is for, or what is wanting without it.
+	// what says what it is for, or what is missing without it.
 	what string
 }
 
 const (
 	sysAdmin = 21 // CAP_SYS_ADMIN
-	// inGrowth is the number of those of usefulCapabilities that bear on a trace of
+	// inGrowth is how many of usefulCapabilities, from the first, matter only to a trace of
 	// growth alone.
 	inGrowth = 1
 )
 
-// neededCapabilities are those without which there is no trace.
+// neededCapabilities are required for any trace.
 var neededCapabilities = []capability{
 	{39, "CAP_BPF", true, "to load BPF programs"},
 	{38, "CAP_PERFMON", true, "to attach them"},
@@ -41,7 +41,7 @@ var usefulCapabilities = []capability{
 // privileges are the capabilities in force.
 type privileges uint64
 
-// ownPrivileges are memtrace's.
+// ownPrivileges returns memtrace's own.
 func ownPrivileges() (privileges, error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -55,7 +55,7 @@ func (p privileges) has(c capability) bool {
 	return p&(1<<c.bit) != 0 || c.inAdmin && p&(1<<sysAdmin) != 0
 }
 
-// check returns a *RequirementError that names what is wanting of what is needed.
+// check returns a *RequirementError that names the needed capabilities that are missing.
 func (p privileges) check() error {
 	var missing []string
 	for _, c := range neededCapabilities {
@@ -72,7 +72,7 @@ func (p privileges) check() error {
 	}
 }
 
-// remarks says what a trace, of growth alone or not, does without.
+// remarks logs what a trace, of growth alone or not, has to do without.
 func (p privileges) remarks(growth bool, logf func(format string, args ...any)) {
 	list := usefulCapabilities
 	if !growth {
@@ -85,7 +85,7 @@ func (p privileges) remarks(growth bool, logf func(format string, args ...any)) 
 	}
 }
 
-// allowLockedMemory raises the limit against which BPF maps count before Linux 5.11.
+// allowLockedMemory raises the limit that BPF maps count against before Linux 5.11.
 func (k Features) allowLockedMemory() error {
 	if k.atLeast(5, 11) {
 		return nil

@@ -12,9 +12,8 @@ import (
 	"memtrace/bpf"
 )
 
-// objects are the programs, maps and variables of the BPF object. Of programs
-// that come in two forms they hold the one for this kernel; those that are not asked
-// for are nil.
+// objects are the programs, maps and variables of the BPF object. Of programs that come in two
+// forms it holds the one for this kernel. Programs that are not asked for are nil.
 type objects struct {
 	allocPrograms
 	separatePrograms
@@ -25,7 +24,7 @@ type objects struct {
 	bpf.MemtraceVariables
 }
 
-// allocPrograms go on allocation functions.
+// allocPrograms attach to allocation functions.
 type allocPrograms struct {
 	EnterRealloc *ebpf.Program `ebpf:"enter_realloc"`
 	EnterNew     *ebpf.Program `ebpf:"enter_new"`
@@ -33,8 +32,8 @@ type allocPrograms struct {
 	Anchor       *ebpf.Program `ebpf:"anchor"`
 }
 
-// separatePrograms go on either the entries or the returns of allocation functions. Where
-// the kernel allows, sessionProgram takes their place.
+// separatePrograms attach to either the entry or the return of allocation functions. Where the
+// kernel has sessions, sessionProgram replaces them.
 type separatePrograms struct {
 	EnterAlloc         *ebpf.Program `ebpf:"enter_alloc"`
 	EnterCalloc        *ebpf.Program `ebpf:"enter_calloc"`
@@ -43,21 +42,21 @@ type separatePrograms struct {
 	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
 }
 
-// sessionProgram goes on entry and return alike (bpf/malloc.h, call_alloc).
+// sessionProgram runs at both entry and return (call_alloc of bpf/malloc.h).
 type sessionProgram struct {
 	CallAlloc *ebpf.Program `ebpf:"call_alloc"`
 }
 
-// kernelPrograms go on the lives of processes, in every mode.
+// kernelPrograms follow the lives of processes, in every mode.
 type kernelPrograms struct {
 	OnFork *ebpf.Program `ebpf:"on_fork"`
 	OnExec *ebpf.Program `ebpf:"on_exec"`
 	OnExit *ebpf.Program `ebpf:"on_exit"`
 }
 
-// entryProgram sees all system calls begin, exitProgram end. Where the kernel allows,
-// lockProgram takes the place of the first, or resumeProgram or callPrograms that of
-// both: bpf/calls.h.
+// entryProgram sees all system calls begin, exitProgram sees them end. Where the kernel
+// allows, lockProgram replaces the first, or resumeProgram or callPrograms replace both: see
+// bpf/calls.h.
 type entryProgram struct {
 	EnterSyscall *ebpf.Program `ebpf:"enter_syscall"`
 }
@@ -66,7 +65,7 @@ type exitProgram struct {
 	ExitSyscall *ebpf.Program `ebpf:"exit_syscall"`
 }
 
-// callPrograms go on the kernel's functions behind single system calls.
+// callPrograms attach to the kernel's functions behind single system calls.
 type callPrograms struct {
 	EnterMunmap   *ebpf.Program `ebpf:"enter_munmap"`
 	EnterMremap   *ebpf.Program `ebpf:"enter_mremap"`
@@ -81,8 +80,8 @@ type lockProgram struct {
 	LockTaken *ebpf.Program `ebpf:"lock_taken"`
 }
 
-// resumeProgram takes the place of lockProgram and exitProgram; it is the one of those
-// in the object that the kernel is for.
+// resumeProgram replaces lockProgram and exitProgram. It is the variant in the object that
+// fits this kernel.
 type resumeProgram struct {
 	LockTakenResume *ebpf.Program `ebpf:"lock_taken_resume"`
 }
@@ -93,7 +92,7 @@ type faultPrograms struct {
 	KernelFault *ebpf.Program `ebpf:"kernel_fault"`
 }
 
-// growthPrograms are what depends on the mode and on the kernel.
+// growthPrograms are those that depend on the mode and on the kernel.
 type growthPrograms struct {
 	entryProgram
 	exitProgram
@@ -103,7 +102,7 @@ type growthPrograms struct {
 	faultPrograms
 }
 
-// load loads what is to be attached.
+// load loads what is going to be attached.
 func (o *objects) load(spec *ebpf.CollectionSpec, growthOnly bool, k Features) error {
 	groups := []any{&o.kernelPrograms}
 	if !growthOnly {
@@ -140,7 +139,7 @@ func (o *objects) load(spec *ebpf.CollectionSpec, growthOnly bool, k Features) e
 	if err != nil {
 		return err
 	}
-	defer all.Close() // what is assigned stays
+	defer all.Close() // what was assigned stays
 	for _, group := range append(groups, &o.MemtraceMaps, &o.MemtraceVariables) {
 		if err := all.Assign(group); err != nil {
 			return errors.Join(err, o.Close())
@@ -149,13 +148,13 @@ func (o *objects) load(spec *ebpf.CollectionSpec, growthOnly bool, k Features) e
 	return nil
 }
 
-// kernel are the programs that look at the kernel, as far as they are loaded, in the
-// order in which they are to be attached.
+// kernel returns the loaded programs that watch the kernel, in the order in which they are to
+// be attached.
 func (o *objects) kernel() []*ebpf.Program {
 	return append(o.calls(), loaded(o.UserFault, o.KernelFault)...)
 }
 
-// calls are those of them that must see everything.
+// calls returns those of kernel that must see everything.
 func (o *objects) calls() []*ebpf.Program {
 	return loaded(
 		o.OnFork, o.OnExec, o.OnExit, o.EnterSyscall, o.EnterMunmap, o.EnterMremap, o.LockTaken, o.LockTakenResume, o.ExitSyscall,
@@ -167,8 +166,8 @@ func loaded(programs ...*ebpf.Program) []*ebpf.Program {
 	return slices.DeleteFunc(programs, func(p *ebpf.Program) bool { return p == nil })
 }
 
-// Close frees what was loaded. Programs and maps that were not are nil, which
-// may be closed as well.
+// Close frees what was loaded. Programs and maps that were not loaded are nil, and closing
+// them does nothing.
 func (o *objects) Close() error {
 	var errs []error
 	for _, p := range append(o.kernel(), o.EnterAlloc, o.EnterCalloc, o.EnterRealloc, o.EnterMemalign,
@@ -178,9 +177,9 @@ func (o *objects) Close() error {
 	return errors.Join(append(errs, o.MemtraceMaps.Close())...)
 }
 
-// missed counts the runs of the tracepoint programs that the kernel left out,
-// because the program was at work on that CPU and had been preempted there.
-// Kernels before 5.12 do not say.
+// missed counts runs of the tracepoint programs that the kernel skipped because the program
+// was already at work on that CPU and had been preempted there. Kernels before 5.12 do not
+// count them.
 func (o *objects) missed() (total uint64, err error) {
 	for _, p := range o.calls() {
 		s, err := p.Stats()

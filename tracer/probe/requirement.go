@@ -2,8 +2,8 @@ package probe
 
 import "fmt"
 
-// RequirementError is returned where the kernel or the caller's privileges do
-// not allow tracing. Its text names what is missing and the remedy.
+// RequirementError says that the kernel or the caller's privileges do not allow tracing. Its
+// text names what is missing and the remedy.
 type RequirementError struct {
 	Needs, Remedy string
 	err           error

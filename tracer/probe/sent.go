@@ -10,9 +10,9 @@ import (
 	"memtrace/tracer/event"
 )
 
-// Unsend has the programs send the stacks anew when they meet them: it deletes them from the
-// map of those that were sent. A walk that found one of them sent may still be remembered:
-// see Tables.Announce.
+// Unsend makes the programs send these stacks again when they next meet them. It deletes the
+// stacks from the map of those already sent. A walk that found its stack there may still be
+// remembered: see Tables.Announce.
 func (s *Set) Unsend(ids map[event.StackID]struct{}) error {
 	sent := s.objs.SentStacks
 	var cursor ebpf.MapBatchCursor
@@ -38,7 +38,7 @@ func (s *Set) Unsend(ids map[event.StackID]struct{}) error {
 	for len(found) > 0 {
 		n, err := sent.BatchDelete(found, nil)
 		if errors.Is(err, ebpf.ErrKeyNotExist) {
-			n++ // it has fallen out meanwhile
+			n++ // it was evicted meanwhile
 		} else if err != nil {
 			return fmt.Errorf("forget which stacks were sent: %w", err)
 		}

@@ -12,21 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A session is a uprobe whose program runs at a function's entry and, if it says so there,
-// again at its return. Package link has no way to attach one yet.
+// A session is a uprobe whose program runs at a function's entry and, if it asks for that
+// there, again at the return. Package link cannot attach one yet.
 
 // attachSession is BPF_TRACE_UPROBE_SESSION of include/uapi/linux/bpf.h.
 const attachSession ebpf.AttachType = 57
 
-// linkUprobeMulti is the part of union bpf_attr for BPF_LINK_CREATE and uprobe_multi.
+// linkUprobeMulti is the part of union bpf_attr that BPF_LINK_CREATE uses for uprobe_multi.
 type linkUprobeMulti struct {
 	program, target, attachType, flags uint32
 	path, offsets, refs, cookies       uint64
 	count, multiFlags, pid, _          uint32
 }
 
-// attachSession attaches a program to places in the file; at each the program's cookie is
-// the one of that index.
+// attachSession attaches a program to places in the file. At offsets[i], the program's cookie
+// is cookies[i].
 func (a *uprobes) attachSession(prog *ebpf.Program, offsets, cookies []uint64) error {
 	if len(offsets) == 0 {
 		return nil

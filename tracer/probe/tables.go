@@ -15,8 +15,8 @@ import (
 	"memtrace/tracer/target"
 )
 
-// Tables keeps the unwind tables in the kernel (bpf/tables.h) equal to what the
-// processes have mapped. A file's table is built once, whoever maps it.
+// Tables keeps the unwind tables in the kernel (bpf/tables.h) in step with what the processes
+// have mapped. A file's table is built once, whoever maps it.
 type Tables struct {
 	set   *Set
 	rules unwind.Dictionary
@@ -28,32 +28,32 @@ type Tables struct {
 	// announcing guards version, see Announce.
 	announcing sync.Mutex
 	version    uint32
-	// processes are the lists and slots in force.
+	// processes holds the mapping lists and slots in force, by pid.
 	processes map[uint32]processMappings
 	// vdso is the table of the vDSO, which all processes share.
 	vdso *fileTable
 }
 
-// processMappings is what the kernel has been told of a process.
+// processMappings is what the kernel was last told about a process.
 type processMappings struct {
 	list []bpf.MemtraceMapping
 	slot uint32
 }
 
-// fileTable is a table in the kernel. A file without one has a nil headers.
+// fileTable is a table in the kernel. Its headers are nil if the file has no table.
 type fileTable struct {
 	id      uint32
 	base    uint64 // ELF address of page 0
 	headers []elf.ProgHeader
 }
 
-// NewTables is for a kernel that has Features.UnwindTables.
+// NewTables returns empty Tables. The kernel must have Features.UnwindTables.
 func NewTables(s *Set) *Tables {
 	return &Tables{set: s, files: make(map[target.FileID]*fileTable), processes: make(map[uint32]processMappings)}
 }
 
-// Update gives the kernel what a process maps now. Modules whose tables cannot
-// be built are left out: walks through them go by frame pointers.
+// Update tells the kernel what a process maps now. Modules whose tables cannot be built are
+// left out: walks through them go by frame pointers.
 func (t *Tables) Update(p *target.Target, modules []target.Module) error {
 	t.build(p, modules)
 	if err := t.sendRules(); err != nil {
@@ -85,8 +85,7 @@ func (t *Tables) known(m *target.Module) *fileTable {
 	return t.files[m.File]
 }
 
-// build makes the tables that are missing, of several files at a time: parsing
-// takes longest.
+// build makes the missing tables, of several files at a time, because parsing takes longest.
 func (t *Tables) build(p *target.Target, modules []target.Module) {
 	type result struct {
 		module  *target.Module
@@ -113,8 +112,8 @@ func (t *Tables) build(p *target.Target, modules []target.Module) {
 	}
 	go func() { wg.Wait(); close(results) }()
 	for r := range results {
-		// A module that has gone, or a lack of memory, may be another matter the
-		// next time; a file without tables stays one.
+		// A module that is gone, or a lack of memory, may be different next time. A file
+		// without tables stays one.
 		if r.err != nil {
 			continue
 		}
@@ -134,8 +133,8 @@ func (t *Tables) build(p *target.Target, modules []target.Module) {
 	}
 }
 
-// parse returns nil where the module has no usable call frame information, an
-// error where it cannot be opened.
+// parse returns nil if the module has no usable call frame information, and an error if the
+// module cannot be opened.
 func (t *Tables) parse(p *target.Target, m *target.Module) (*unwind.Table, []elf.ProgHeader, error) {
 	image, err := p.OpenModule(m)
 	if err != nil {
@@ -178,7 +177,7 @@ const (
 	innerMapFlag = 0x1000 // BPF_F_INNER_MAP
 )
 
-// blocksOf lays a table out as bpf/tables.h says.
+// blocksOf lays a table out as bpf/tables.h wants it.
 func blocksOf(table *unwind.Table) []bpf.MemtraceUnwindBlock {
 	header := 1 + len(table.Pages)
 	words := header + len(table.Rows)
@@ -194,9 +193,9 @@ func blocksOf(table *unwind.Table) []bpf.MemtraceUnwindBlock {
 	return blocks
 }
 
-// newArray makes an array map for the inside of another one, as the template
-// says but for its size, and fills it. It has the template's type information
-// too: Linux before 6.2 or so takes a map without for another kind.
+// newArray makes and fills an array map for the inside of another map. It follows the template
+// except in size, and includes its type information: Linux before about 6.2 takes a map
+// without it for a different kind.
 func newArray[T any](template *ebpf.MapSpec, values []T) (*ebpf.Map, error) {
 	spec := template.Copy()
 	spec.MaxEntries = uint32(len(values))
@@ -221,7 +220,7 @@ func putAll[T any](m *ebpf.Map, first int, values []T) error {
 	return err
 }
 
-// sendRules adds the rules that the kernel has not got.
+// sendRules adds the rules that the kernel does not have yet.
 func (t *Tables) sendRules() error {
 	rules := t.rules.Rules()
 	if len(rules) == t.sent {
@@ -238,8 +237,8 @@ func (t *Tables) sendRules() error {
 	return nil
 }
 
-// sendList replaces a process's mappings. The new slot keeps cached rules of
-// the old ones from being used; it comes last.
+// sendList replaces a process's mappings. The new slot keeps cached rules of the old mappings
+// from being used, so it is set last.
 func (t *Tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
 	if slices.Equal(t.processes[pid].list, list) && !t.slotLost(pid) {
 		return nil
@@ -264,8 +263,8 @@ func (t *Tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
 	return t.Announce()
 }
 
-// Announce has all threads look up their slots anew, and forget which walks were made
-// before: a walk is remembered by the version, too.
+// Announce makes all threads look up their slots again and forget earlier walks: a walk is
+// remembered by the version, too.
 func (t *Tables) Announce() error {
 	t.announcing.Lock()
 	defer t.announcing.Unlock()
@@ -276,16 +275,16 @@ func (t *Tables) Announce() error {
 	return nil
 }
 
-// slotLost reports whether the kernel has forgotten a process's slot: its
-// program has changed (on_exec of bpf/process.h).
+// slotLost reports whether the kernel has forgotten a process's slot, because the process runs
+// a new program (on_exec of bpf/process.h).
 func (t *Tables) slotLost(pid uint32) bool {
 	var slot uint32
 	err := t.set.objs.Targets.Lookup(pid, &slot)
 	return err == nil && slot != t.processes[pid].slot
 }
 
-// nextSlot chooses a slot that no process has. Where they start anew, cached
-// rules of the first ones could still be there and pass for new ones.
+// nextSlot chooses a slot that no process has. When numbering wraps, it clears the cache:
+// rules cached for earlier holders of a slot could pass for those of new ones.
 func (t *Tables) nextSlot() error {
 	for {
 		if t.slot++; t.slot >= 1<<16 {

@@ -15,8 +15,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// TestFindRule compares the search in BPF with unwind.Table.Lookup, at every few
-// bytes of all that a process has mapped.
+// TestFindRule compares the search in BPF with unwind.Table.Lookup, at every seventh byte of
+// all modules that a process has mapped.
 func TestFindRule(t *testing.T) {
 	testprog.NeedRoot(t)
 	k, err := findFeatures()
@@ -64,7 +64,7 @@ func TestFindRule(t *testing.T) {
 	}
 }
 
-// compareModule looks at a module's addresses with both searches.
+// compareModule looks up a module's addresses with both searches.
 func compareModule(t *testing.T, m *target.Module, headers []elf.ProgHeader, both func(pc, address uint64) (got, want unwind.Rule)) {
 	t.Helper()
 	bias, ok := m.Bias(headers)
@@ -89,8 +89,8 @@ func compareModule(t *testing.T, m *target.Module, headers []elf.ProgHeader, bot
 	}
 }
 
-// loadFindRule makes a program of find_rule in bpf/tables.h that can be run on
-// demand, with the maps of progs.
+// loadFindRule makes a program of find_rule in bpf/tables.h that runs on demand, with the maps
+// of progs.
 func loadFindRule(t *testing.T, progs *Set) func(pc uint64, pid int) uint16 {
 	t.Helper()
 	spec, err := bpf.LoadMemtrace()

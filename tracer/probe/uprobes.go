@@ -17,8 +17,8 @@ import (
 // Links are attached probes.
 type Links []io.Closer
 
-// Close takes them away. Each waits for the kernel (a grace period of some 100 ms), so they
-// are closed all at once.
+// Close takes the probes away. Each waits for a kernel grace period of some 100 ms, so all are
+// closed at once.
 func (l Links) Close() error {
 	errs := make([]error, len(l))
 	var wg sync.WaitGroup
@@ -29,8 +29,8 @@ func (l Links) Close() error {
 	return errors.Join(errs...)
 }
 
-// AttachKernel attaches what is not tied to one process: system calls, the
-// life of processes and page faults. On an error nothing stays attached.
+// AttachKernel attaches what is not tied to one process: system calls, process lifetimes and
+// page faults. On an error nothing stays attached.
 func (s *Set) AttachKernel() (err error) {
 	var attached Links
 	defer func() {
@@ -51,18 +51,18 @@ func (s *Set) AttachKernel() (err error) {
 	return nil
 }
 
-// Part says which of an object's probes are meant.
+// Part selects some of an object's probes.
 type Part uint8
 
 const (
-	// Ends see that blocks leave: those on free and on the entry of realloc.
+	// Ends see blocks freed: the probes on free and on the entry of realloc.
 	Ends Part = 1 << iota
-	// Births see that blocks are born.
+	// Births see blocks allocated.
 	Births
 	Whole = Ends | Births
 )
 
-// PartOf is the part that has the probe on the entry of a function.
+// PartOf returns the part that the entry probe of a function belongs to.
 func PartOf(role target.Role) Part {
 	if role == target.Free || role == target.Realloc {
 		return Ends
@@ -70,10 +70,9 @@ func PartOf(role target.Role) Part {
 	return Births
 }
 
-// Attach attaches the uprobes for one process in one of its mapped
-// files. The probes on free come first: should the gate be open already, a
-// block must not be seen to be born before it can be seen to die. On an error
-// nothing stays attached.
+// Attach attaches the uprobes of one mapped file for one process. The probes on free come
+// first: if the gate is already open, no block may be seen to be born before it can be seen to
+// die. On an error nothing stays attached.
 func (s *Set) Attach(pid int, o *target.Object, part Part) (attached Links, err error) {
 	defer func() {
 		if err != nil {
@@ -105,8 +104,8 @@ func (s *Set) Attach(pid int, o *target.Object, part Part) (attached Links, err 
 	return a.links, nil
 }
 
-// AttachIdle puts a program that does nothing at places in a file for one process. These
-// probes are the caller's to close. On an error nothing stays attached.
+// AttachIdle attaches a program that does nothing to places in a file, for one process. The
+// caller closes these probes. On an error nothing stays attached.
 func (s *Set) AttachIdle(pid int, path string, offsets []uint64) (Links, error) {
 	u, err := s.openUprobes(path, pid)
 	if err != nil {
@@ -118,8 +117,8 @@ func (s *Set) AttachIdle(pid int, path string, offsets []uint64) (Links, error) 
 	return u.links, nil
 }
 
-// attachCalls attaches what sees allocation functions called and returning, but for the
-// entry of realloc and what throws.
+// attachCalls attaches what sees allocation functions called and returning, except for the
+// entry of realloc and the operators that throw.
 func (s *Set) attachCalls(a *uprobes, offsets [][]uint64) error {
 	var all, roles []uint64
 	for role := target.Alloc; role <= target.PosixMemalign; role++ {
@@ -139,8 +138,8 @@ func (s *Set) attachCalls(a *uprobes, offsets [][]uint64) error {
 	return err
 }
 
-// attachNewReturns attaches what sees the operators return that throw, by their return
-// instructions. A session is no session there: nothing returns to such a place.
+// attachNewReturns attaches to the return instructions of the operators that throw, to see
+// them return. A session there has no return part, because nothing returns to such a place.
 func (s *Set) attachNewReturns(a *uprobes, offsets []uint64) error {
 	if !s.sessions {
 		return a.attach(s.objs.LeaveAlloc, offsets, false)
@@ -155,7 +154,7 @@ type uprobes struct {
 	pid   int
 	multi bool
 	links Links
-	// all is told of every probe, unless it is nil.
+	// all notes every probe, unless it is nil.
 	all *Attached
 }
 

@@ -7,39 +7,39 @@ import (
 	"memtrace/tracer/probe"
 )
 
-// Lengths of what a window is made of, and of the time between windows.
+// Bounds on the parts of a window and on the pauses between windows.
 const (
 	trialWindow  = 20 * time.Millisecond
 	minWindow    = 5 * time.Millisecond
 	maxWindow    = time.Second
 	minTail      = 5 * time.Millisecond
 	maxTail      = 20 * time.Millisecond
-	minPause     = 250 * time.Millisecond // taking probes away takes the kernel that long
+	minPause     = 250 * time.Millisecond // the kernel takes that long to take probes away
 	maxPause     = 30 * time.Second
-	leastPause   = 0.75 // of the planned one
+	leastPause   = 0.75 // of the planned pause
 	creditTime   = 10 * time.Second
-	windowShare  = 0.7                   // of the stall that a window may cost, the rest is for its tail
-	readCost     = 150 * time.Nanosecond // of memtrace's time for an event (make bench)
-	budgetSafety = 0.95                  // plan for less than what is allowed: rates change
+	windowShare  = 0.7                   // of the allowed stall for the window; the rest is for its tail
+	readCost     = 150 * time.Nanosecond // of memtrace's own time per event (make bench)
+	budgetSafety = 0.95                  // plan for less than is allowed: rates change
 )
 
-// budget holds what tracing may cost and plans windows accordingly. Costs count as
-// part of the target's time: of the time that one of its threads has, where one is
-// at work, or of that which its working threads have together.
+// budget holds what tracing may cost and plans windows to fit. Costs are a fraction of the
+// target's time: the time of its one working thread, or the combined time of all its working
+// threads.
 type budget struct {
 	max   float64       // 0.03 is three percent
 	stall time.Duration // the most that a window may delay a thread
 	cost  probe.Costs
-	// forgone is time in which less was spent than might have been, and which is not
-	// to be made use of any more.
+	// forgone is time in which less was spent than allowed, and whose savings have
+	// expired.
 	forgone time.Duration
 }
 
-// phase is what was seen of a target in some time.
+// phase is what was seen of a target over some time.
 type phase struct {
 	took          time.Duration
 	allocs, frees uint64
-	// busy is how many threads were at work on average while no probe was there.
+	// busy is how many threads were working, on average, while no probe was in place.
 	busy float64
 	// own is memtrace's processor time.
 	own time.Duration
@@ -47,14 +47,14 @@ type phase struct {
 
 func (p *phase) threads() float64 { return max(p.busy, 1) }
 
-// stalled is for how long probes kept each working thread from its work.
+// stalled is how long probes kept each working thread from its work.
 func (b *budget) stalled(p phase) time.Duration {
 	lost := float64(p.allocs)*float64(b.cost.Alloc) + float64(p.frees)*float64(b.cost.Free)
 	return min(time.Duration(lost/p.threads()), p.took)
 }
 
-// perCall is what the calls alone cost in that time, as part of the target's time:
-// what watching less of them would spare.
+// perCall is what the calls alone cost during p, as a fraction of the target's time. It is
+// what watching fewer of them would save.
 func (b *budget) perCall(p phase) float64 {
 	if p.took <= 0 {
 		return 0
@@ -63,9 +63,9 @@ func (b *budget) perCall(p phase) float64 {
 	return (float64(b.stalled(p)) + read/p.threads()) / float64(p.took)
 }
 
-// exceeded reports whether calls cost more than they may, on the average of some phases
-// and of least at any rate, and returns the calls of all of them. Each phase counts by
-// the threads that were at work in it.
+// exceeded reports whether calls cost more than allowed, averaged over the phases or over
+// least, whichever is longer. It returns the calls of all phases added up. Each phase is
+// weighed by the threads that were working in it.
 func (b *budget) exceeded(phases []phase, least time.Duration) (all phase, is bool) {
 	var cost float64
 	for _, p := range phases {
@@ -77,30 +77,30 @@ func (b *budget) exceeded(phases []phase, least time.Duration) (all phase, is bo
 	return all, cost/float64(max(all.took, least)) > b.max
 }
 
-// calls is how many pairs of calls use up what may be spent in so long, at one
-// thread.
+// calls is how many calls, in pairs, one thread needs to use up the budget of a time d.
 func (b *budget) calls(d time.Duration) uint64 {
 	return uint64(b.max*float64(d)/float64(b.cost.Alloc+b.cost.Free)) * 2
 }
 
 // plan is the next window.
 type plan struct {
-	// window is how long all probes are there, tail how long those on frees stay
-	// on at most, pause how long none is there after that, on average.
+	// window is how long all probes are in place, tail the most that those on frees stay in
+	// place afterwards, and pause how long no probe is in place after that, on average.
 	window, tail, pause time.Duration
-	// cost is what it and its pause are expected to cost one working thread.
+	// cost is what the window, its tail and memtrace's own work until the next one should
+	// cost one working thread.
 	cost time.Duration
 }
 
-// next plans a window after one that cost, with its tail, what the phases say; own
-// is all of memtrace's time since the window before.
+// next plans the window that follows one whose cost window and tail describe. own is all of
+// memtrace's time since the window before.
 func (b *budget) next(window, tail phase, own time.Duration) plan {
 	part := func(l phase) float64 {
 		return max(float64(b.stalled(l))/max(float64(l.took), 1), 1e-6)
 	}
 	stall := float64(b.stall)
 	p := plan{
-		// What was seen of a target that happened to sleep says little.
+		// A target that happened to sleep says little about its rate: at most double.
 		window: bounded(min(stall*windowShare/part(window), 2*float64(window.took)), minWindow, maxWindow),
 		tail:   bounded(stall*(1-windowShare)/part(tail), minTail, maxTail),
 	}
@@ -111,10 +111,9 @@ func (b *budget) next(window, tail phase, own time.Duration) plan {
 	return p
 }
 
-// pause returns how long to wait for a planned window, so that all that was spent in a
-// time, and what the window will cost, is no more than may be. What was saved in the last
-// creditTime, since the load was less or chance made pauses long, is spent little by
-// little.
+// pause returns how long to wait for a planned window, so that everything spent so far, plus
+// that window, stays within the budget. Low load or long random pauses leave savings; those of
+// the last creditTime are spent little by little.
 func (b *budget) pause(p plan, spent, took time.Duration) time.Duration {
 	share := b.max * budgetSafety
 	saved := took - b.forgone - time.Duration(float64(spent)/share)

@@ -14,8 +14,8 @@ func testBudget() budget {
 	}
 }
 
-// Windows in which a target does nothing but meet probes take the stall that they
-// may, and come as often as the budget allows.
+// If the target does nothing but meet probes, windows use the whole stall allowed and come as
+// often as the budget permits.
 func TestPlanOfBusyTarget(t *testing.T) {
 	b := testBudget()
 	window := phase{took: 20 * time.Millisecond, allocs: 1e6, frees: 1e6, busy: 2}
@@ -31,8 +31,8 @@ func TestPlanOfBusyTarget(t *testing.T) {
 	}
 }
 
-// The fewer calls, the longer the windows, but never twice as long as the last:
-// what was seen of a target that slept says little.
+// The fewer the calls, the longer the windows, but never more than twice the last one: a
+// target that was asleep says little about its rate.
 func TestPlanOfQuietTarget(t *testing.T) {
 	b := testBudget()
 	window := phase{took: 30 * time.Millisecond, busy: 0.1}
@@ -49,7 +49,7 @@ func TestPlanOfQuietTarget(t *testing.T) {
 	}
 }
 
-// What was spent beyond the budget is waited for, what was saved may be spent.
+// Overspending is waited out; savings may be spent.
 func TestPause(t *testing.T) {
 	b := testBudget()
 	const planned = 1600 * time.Millisecond
@@ -68,7 +68,7 @@ func TestPause(t *testing.T) {
 	if got := b.pause(plan{pause: minPause}, 0, time.Hour); got != minPause {
 		t.Errorf("wait %v, want %v", got, minPause)
 	}
-	// Of a quiet hour little is left to spend in the minute after it.
+	// Little of what a quiet hour saved may be spent in the minute after it.
 	p := plan{pause: planned, cost: 60 * time.Millisecond}
 	fast := 0
 	var spent, took time.Duration
@@ -106,7 +106,7 @@ func TestStalled(t *testing.T) {
 }
 
 func TestExceeded(t *testing.T) {
-	b := testBudget() // a pair costs 3.5 µs, reading it 0.3 µs, of 3 %
+	b := testBudget() // a pair costs 3.5 µs plus 0.3 µs to read; the budget is 3 %
 	const least = 1500 * time.Millisecond
 	idle := phase{took: 250 * time.Millisecond}
 	call := func(n uint64, busy float64) phase {

@@ -1,5 +1,5 @@
 // Package window keeps tracing within a budget. It decides when probes are in place: all the
-// time, as long as that costs no more than it may, and else in windows of time, whose lengths
-// and moments it plans by what it measures. It drives probes, and reads what was seen, by
-// interfaces of its own: its decisions are tested on a target that is simulated.
+// time while that is affordable, and otherwise in windows, whose lengths and moments it plans
+// from what it measures. It reaches probes and events through interfaces of its own, so its
+// decisions are tested on a simulated target.
 package window

@@ -10,9 +10,9 @@ import (
 	"memtrace/tracer/probe"
 )
 
-// Loop keeps tracing within its budget. It begins with all probes in place; as
-// soon as they cost more than they may, it takes them away and from then on puts
-// them back for windows of some milliseconds.
+// Loop keeps tracing within its budget. It begins with all probes in place. Once they cost
+// more than allowed, it takes them away, and from then on puts them back for windows of some
+// milliseconds.
 type Loop struct {
 	cfg     Config
 	probes  Probes
@@ -23,9 +23,9 @@ type Loop struct {
 	start   time.Time
 	done    sync.WaitGroup
 	stop    context.CancelFunc
-	// finished: there is nothing left to do.
+	// finished makes Finish run once.
 	finished sync.Once
-	// closing are probes that are being taken away.
+	// closing waits for probes that are being taken away.
 	closing sync.WaitGroup
 	busy    float64
 	// checked is how long the last look at all candidates took.
@@ -36,8 +36,8 @@ type Loop struct {
 }
 
 const (
-	// checkInterval is how often all blocks are looked at, on average, and
-	// checkShare the most that this may take of a processor.
+	// checkInterval is how often all blocks are looked at, on average. checkShare is the most
+	// of a processor that this may take.
 	checkInterval = 500 * time.Millisecond
 	checkShare    = 0.005
 )
@@ -45,9 +45,9 @@ const (
 // Spending is what tracing has cost since it began.
 type Spending struct {
 	stalled, own time.Duration
-	threads      float64 // those at work, on average of the phases
+	threads      float64 // working threads, on average over the phases
 	phases       int
-	// Watched is the time of windows without their tails, Slowed what of it was
+	// Watched is the time of windows without their tails. Slowed is the part of it that was
 	// stalled.
 	Watched, Slowed time.Duration
 }
@@ -57,17 +57,18 @@ func (s *Spending) Total() time.Duration {
 	return s.stalled + time.Duration(float64(s.own)/max(s.threads, 1))
 }
 
-// Spent is what tracing has cost until now.
+// Spent returns what tracing has cost so far.
 func (l *Loop) Spent() Spending {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.spent
 }
 
-// Costs is what it takes probes to cost.
+// Costs returns what the loop takes probes to cost.
 func (l *Loop) Costs() probe.Costs { return l.budget.cost }
 
-// New makes a loop that has not begun. Every call is traced when it does.
+// New makes a Loop that is not started. Every call must already be traced when Start is
+// called.
 func New(cfg Config, probes Probes, book Book, checker Checker) *Loop {
 	return &Loop{
 		cfg: cfg, probes: probes, book: book, checker: checker,
@@ -77,7 +78,7 @@ func New(cfg Config, probes Probes, book Book, checker Checker) *Loop {
 	}
 }
 
-// Start lets the loop work beside its caller. Tracing began at that time.
+// Start runs the loop beside its caller. Tracing began at the time began.
 func (l *Loop) Start(began time.Time) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.start, l.stop = began, cancel
@@ -92,20 +93,20 @@ func (l *Loop) Start(began time.Time) {
 	})
 }
 
-// Finish ends the work. The gate is shut and no probe of a window is left, unless the
-// work hangs: it is not waited for then.
+// Finish ends the work. Afterwards the gate is shut and no probe of a window is left, unless
+// the work hangs: then Finish does not wait for it.
 func (l *Loop) Finish() {
 	l.finished.Do(func() {
 		l.stop()
-		// The probes of a window are taken away, and then blocks are looked at.
+		// The work takes a window's probes away first, then looks at blocks.
 		if !patience.Wait(2*patience.Limit, l.done.Wait) {
 			l.cfg.GiveUp("the last look at blocks")
 		}
 	})
 }
 
-// outgrow waits, while every call is traced, until that costs more than it may, and
-// returns the time in which it did. It returns false when the trace ends first.
+// outgrow waits, while every call is traced, until that costs more than allowed, and returns
+// the phase in which it did. It returns false when the trace ends first.
 func (l *Loop) outgrow(ctx context.Context) (phase, bool) {
 	m := l.meter()
 	if !sleep(ctx, trialWindow) {
@@ -114,14 +115,14 @@ func (l *Loop) outgrow(ctx context.Context) (phase, bool) {
 	l.book.Sync(ctx, trialWindow)
 	trial := m.read()
 	l.account(trial, phase{}, trial.own)
-	// So short a time says little of a process that works by fits and starts.
+	// So short a time says little about a process that works in bursts.
 	const beyondDoubt = 10
 	if l.budget.perCall(trial) > beyondDoubt*l.budget.max {
 		return trial, true
 	}
 	const (
 		tick = 250 * time.Millisecond
-		over = 6 // ticks that the cost is averaged over
+		over = 6 // ticks to average the cost over
 	)
 	var ticks [over]phase
 	for i := 0; ; i++ {
@@ -137,8 +138,8 @@ func (l *Loop) outgrow(ctx context.Context) (phase, bool) {
 	}
 }
 
-// account adds up what a time with probes cost, the tail of a window included, and
-// memtrace itself in that time. It returns what has been spent in all.
+// account adds up what a phase with probes cost, including a window's tail, and what memtrace
+// itself used in that time. It returns everything spent so far.
 func (l *Loop) account(p, tail phase, own time.Duration) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,8 +151,8 @@ func (l *Loop) account(p, tail phase, own time.Duration) time.Duration {
 	return l.spent.Total()
 }
 
-// leaveExact has all probes on allocation functions taken away. costly is when they took
-// more than they may.
+// leaveExact takes away all probes on allocation functions. costly is the phase in which they
+// cost more than allowed.
 func (l *Loop) leaveExact(costly phase) {
 	probes := l.probes.LeaveExact()
 	l.cfg.Logf("tracing every call would cost more than %.3g %%: watching windows of time instead "+
@@ -161,7 +162,7 @@ func (l *Loop) leaveExact(costly phase) {
 	l.close(probes)
 }
 
-// accountWindow adds up how much windows slow the target while they are open.
+// accountWindow adds up how much open windows slow the target.
 func (l *Loop) accountWindow(window phase) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -169,8 +170,8 @@ func (l *Loop) accountWindow(window phase) {
 	l.spent.Slowed += l.budget.stalled(window)
 }
 
-// close takes probes away, which takes the kernel some 150 ms, while the target
-// runs on.
+// close takes probes away in the background, since the kernel needs some 150 ms. The target
+// runs on meanwhile.
 func (l *Loop) close(links probe.Links) {
 	l.closing.Go(func() {
 		if err := l.probes.Close(links); err != nil {
@@ -179,7 +180,7 @@ func (l *Loop) close(links probe.Links) {
 	})
 }
 
-// sample watches one window after the other until ctx is done.
+// sample watches one window after another until ctx is done.
 func (l *Loop) sample(ctx context.Context) {
 	own := l.cfg.OwnTime()
 	for l.probes.LeftAlone(ctx) {
@@ -195,8 +196,8 @@ func (l *Loop) sample(ctx context.Context) {
 	}
 }
 
-// pause lets the target run for a time that cannot be foretold, in which only
-// candidates are looked at.
+// pause lets the target run for a random time, so that windows cannot be foretold. Only
+// candidates are looked at meanwhile.
 func (l *Loop) pause(ctx context.Context) {
 	start, cpu := time.Now(), l.book.ProcessorTime()
 	end := start.Add(time.Duration(float64(l.plan.pause) * (0.5 + rand.Float64())))
@@ -211,12 +212,12 @@ func (l *Loop) pause(ctx context.Context) {
 	l.busy = float64(l.book.ProcessorTime()-cpu) / float64(time.Since(start))
 }
 
-// sleep waits; false when ctx is done first.
+// sleep waits for d. It returns false if ctx is done first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	return sleepUntil(ctx, d, nil)
 }
 
-// sleepUntil is sleep, unless woken before.
+// sleepUntil is sleep, cut short by wake.
 func sleepUntil(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

@@ -12,23 +12,23 @@ import (
 	"memtrace/tracer/probe"
 )
 
-// simulated is a target with one thread, on the clock of a synctest bubble. It is busy all
-// the time, allocates and frees at a rate, and loses time to every probe that it meets.
+// simulated is a target with one thread, on the clock of a synctest bubble. It is always busy,
+// allocates and frees at a given rate, and loses time to every probe that it meets.
 type simulated struct {
 	rate  func(at time.Duration) float64 // pairs a second without probes
 	costs probe.Costs
 
 	mu    sync.Mutex
 	start time.Time
-	at    time.Time // up to when it has been simulated
+	at    time.Time // simulated up to here
 	gate  probe.Gate
 	exact bool // all probes are in place
 	calls Calls
 	cut   bool
 	alarm uint64
 	bell  chan struct{}
-	// lost is the time that probes took of it, in all and in the window that is open;
-	// longest is the most that one window took.
+	// lost is the time that probes took from it in all, inWindow in the open window; longest
+	// is the most that one window took.
 	lost, inWindow, longest time.Duration
 	windows, dropped        int
 	own                     time.Duration
@@ -43,7 +43,7 @@ func newSimulated(rate func(time.Duration) float64) *simulated {
 	}
 }
 
-// advance simulates until now, in steps in which the rate hardly changes.
+// advance simulates up to now, in steps short enough for the rate to hardly change.
 func (s *simulated) advance() {
 	const step = time.Millisecond
 	for now := time.Now(); s.at.Before(now); {
@@ -82,7 +82,7 @@ func (s *simulated) advance() {
 	}
 }
 
-// now simulates until now and keeps the lock.
+// now simulates up to now and keeps the lock.
 func (s *simulated) now() (unlock func()) {
 	s.mu.Lock()
 	s.advance()
@@ -154,8 +154,7 @@ func (idleChecker) Check(bool) time.Duration { return 0 }
 func (idleChecker) Fingerprint()             {}
 func (idleChecker) Close()                   {}
 
-// simulate runs a loop for some time, and returns what became of the target and for how long
-// it ran.
+// simulate runs a loop for some time and returns the target.
 func simulate(t *testing.T, overhead float64, length time.Duration, rate func(time.Duration) float64) (s *simulated) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -179,7 +178,7 @@ func steady(pairs float64) func(time.Duration) float64 {
 	return func(time.Duration) float64 { return pairs }
 }
 
-// bursts have so many pairs at once every period, for a tenth of it.
+// bursts returns a rate that packs so many pairs into the first tenth of every period.
 func bursts(pairs float64, period time.Duration) func(time.Duration) float64 {
 	return func(at time.Duration) float64 {
 		if at%period < period/10 {
@@ -197,8 +196,8 @@ func TestQuietIsExact(t *testing.T) {
 	}
 }
 
-// One that allocates much loses no more than it may, in all and in one window, and the
-// windows go on.
+// A target that allocates much loses no more than allowed, in all and in one window, and
+// windows keep coming.
 func TestBudgetHolds(t *testing.T) {
 	const length = 2 * time.Minute
 	for name, rate := range map[string]func(time.Duration) float64{
@@ -214,11 +213,11 @@ func TestBudgetHolds(t *testing.T) {
 		for _, overhead := range []float64{0.01, 0.03, 0.1} {
 			t.Run(fmt.Sprintf("%s, %g", name, overhead), func(t *testing.T) {
 				s := simulate(t, overhead, length, rate)
-				// The trial at the start is beside the budget: it has to be paid off.
+				// The trial at the start comes on top of the budget and has to be paid off.
 				if part := s.lost.Seconds() / length.Seconds(); part > overhead {
 					t.Errorf("%.2f %% were lost, %.0f %% may be", 100*part, 100*overhead)
 				}
-				// How much it takes is looked at every 10 ms.
+				// The cost of a window is checked every 10 ms.
 				if most := 50*time.Millisecond + 2*lookDelay; s.longest > most {
 					t.Errorf("one window took %v, more than %v", s.longest, most)
 				}

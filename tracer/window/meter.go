@@ -2,7 +2,7 @@ package window
 
 import "time"
 
-// meter measures a phase from its making on.
+// meter measures a phase that begins when the meter is made.
 type meter struct {
 	l        *Loop
 	start    time.Time
@@ -17,7 +17,7 @@ func (l *Loop) meter() *meter {
 // read returns what was seen since the meter was made.
 func (m *meter) read() phase {
 	now, before := m.l.book.Calls(), &m.calls
-	// A call that seemed lost may have been taken back (take_back in bpf/standing.h).
+	// The probes may take back a call that seemed lost (take_back in bpf/standing.h).
 	lost := max(now.LostAllocs, before.LostAllocs) - before.LostAllocs
 	p := phase{
 		took:   time.Since(m.start),
@@ -27,7 +27,7 @@ func (m *meter) read() phase {
 	}
 	p.busy = float64(m.l.book.ProcessorTime()-m.cpu) / float64(max(p.took, 1))
 	if m.l.cfg.SomeSizes {
-		// Allocations of other sizes meet the probes too, and are not reported.
+		// Allocations of other sizes meet the probes too, but are not reported.
 		p.allocs = max(p.allocs, p.frees)
 	}
 	return p

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// figures are a book that says what it is told to.
+// figures is a Book that returns what it is told to.
 type figures struct {
 	Book
 	calls Calls
@@ -14,7 +14,7 @@ type figures struct {
 func (f *figures) Calls() Calls                 { return f.calls }
 func (f *figures) ProcessorTime() time.Duration { return 0 }
 
-// The count of lost allocations can fall: the probes take back a call that seemed gone.
+// The count of lost allocations can fall: the probes take back a call that seemed lost.
 func TestMeterLostFewer(t *testing.T) {
 	book := &figures{calls: Calls{LostAllocs: 3}}
 	m := New(Config{OwnTime: func() time.Duration { return 0 }}, nil, book, nil).meter()

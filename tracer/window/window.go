@@ -14,7 +14,7 @@ func (l *Loop) window(ctx context.Context) (window, tail phase) {
 	m := l.meter()
 	l.book.Begin()
 	err = errors.Join(err, l.probes.SetGate(probe.GateAll))
-	l.book.Watch(true) // many records are to be expected
+	l.book.Watch(true) // many records are about to come
 	defer l.book.Watch(false)
 	complete := err == nil && l.watch(ctx, m)
 
@@ -48,8 +48,8 @@ func (l *Loop) window(ctx context.Context) (window, tail phase) {
 	return window, tail
 }
 
-// watch lets a window be open for the planned time, or until it has delayed the
-// target by what it may: a target that sleeps may wake up and allocate.
+// watch keeps a window open for the planned time, or until it has delayed the target as much
+// as it may: a target that was asleep may wake up and allocate.
 func (l *Loop) watch(ctx context.Context, m *meter) bool {
 	for left := l.plan.window; left > 0; left = l.plan.window - time.Since(m.start) {
 		if !sleep(ctx, min(left, 2*l.cfg.Delay)) {
@@ -64,7 +64,7 @@ func (l *Loop) watch(ctx context.Context, m *meter) bool {
 	return true
 }
 
-// watchTail waits as long as blocks of the window are being freed.
+// watchTail waits while blocks of the window are still being freed, for at most plan.tail.
 func (l *Loop) watchTail(ctx context.Context) {
 	left := l.book.Young()
 	for end := time.Now().Add(l.plan.tail); time.Now().Before(end); {
@@ -80,8 +80,8 @@ func (l *Loop) watchTail(ctx context.Context) {
 	}
 }
 
-// settle looks at a window's candidates several times soon after its end: most
-// that are in flight end then.
+// settle looks at a window's candidates several times soon after its end, because most blocks
+// still in flight are freed then.
 func (l *Loop) settle(ctx context.Context) {
 	start := time.Now()
 	for _, at := range []time.Duration{0, 5 * time.Millisecond, 20 * time.Millisecond, 80 * time.Millisecond} {
