@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// chunkBytes is how much text is allocated at a time, and what a stack's text must
-	// fit into: event.MaxFrames numbers of 5 bytes at most, and what is before them.
+	// chunkBytes is how much memory for text is allocated at a time. A stack's text must fit
+	// into it: a head and event.MaxFrames numbers of at most 5 bytes.
 	chunkBytes = 64 << 10
-	// What an entry of a map takes beside its key and value, on average, and what each
-	// of the two entries of a Store takes in all.
+	// mapOverhead is what a map entry takes on average beside its key and value. stackBytes
+	// and addressBytes are what a stack and an address take in all in a Store, text aside.
 	mapOverhead  = 12
 	stackBytes   = 8 + 8 + mapOverhead
 	addressBytes = 8 + 4 + mapOverhead + 8
@@ -22,10 +22,10 @@ const (
 
 // Store is a set of stacks by their IDs. It is not safe for concurrent use.
 type Store struct {
-	// places say where the text of a stack begins, as chunk<<16 | byte.
+	// places says where each stack's text begins, as chunk<<16 | byte.
 	places map[event.StackID]uint64
 	chunks [][]byte
-	// addresses are the numbered ones, numbers the way back.
+	// addresses maps numbers to addresses, numbers the other way.
 	addresses []uint64
 	numbers   map[uint64]uint32
 	scratch   []byte
@@ -36,12 +36,13 @@ func New() *Store {
 	return &Store{places: make(map[event.StackID]uint64), numbers: make(map[uint64]uint32)}
 }
 
-// Add keeps a stack, innermost frame first. One that is there stays as it is.
+// Add keeps a stack, innermost frame first. A stack that is already in the Store stays as it
+// is.
 func (s *Store) Add(id event.StackID, frames []uint64, truncated bool) {
 	if _, ok := s.places[id]; ok {
 		return
 	}
-	// One number is of the frames and of whether they are all.
+	// The head holds the number of frames, and in bit 0 whether the stack is truncated.
 	head := uint64(len(frames)) << 1
 	if truncated {
 		head |= 1
@@ -54,7 +55,7 @@ func (s *Store) Add(id event.StackID, frames []uint64, truncated bool) {
 	s.places[id] = s.write(text)
 }
 
-// number returns the number of an address, which is new perhaps.
+// number returns the number of an address, a new one if need be.
 func (s *Store) number(address uint64) uint32 {
 	n, ok := s.numbers[address]
 	if !ok {
@@ -77,8 +78,8 @@ func (s *Store) write(text []byte) uint64 {
 	return place
 }
 
-// Frames returns the addresses of a stack, innermost first, and whether there are more
-// callers than these. Of one that is not there it returns nil.
+// Frames returns the addresses of a stack, innermost first, and whether it has more callers
+// than these. It returns nil for an unknown stack.
 func (s *Store) Frames(id event.StackID) (frames []uint64, truncated bool) {
 	place, ok := s.places[id]
 	if !ok {
@@ -96,7 +97,7 @@ func (s *Store) Frames(id event.StackID) (frames []uint64, truncated bool) {
 	return frames, head&1 != 0
 }
 
-// Has reports whether a stack is there.
+// Has reports whether the Store has a stack.
 func (s *Store) Has(id event.StackID) bool {
 	_, ok := s.places[id]
 	return ok
@@ -117,10 +118,10 @@ func (s *Store) MemoryBytes() uint64 {
 	return uint64(len(s.places))*stackBytes + uint64(len(s.addresses))*addressBytes + uint64(len(s.chunks))*chunkBytes
 }
 
-// Without returns a Store of the stacks that are not in gone. s itself stays as it is.
+// Without returns a Store of the stacks that are not in gone. It leaves s unchanged.
 func (s *Store) Without(gone map[event.StackID]struct{}) *Store {
 	kept := &Store{places: make(map[event.StackID]uint64, max(len(s.places)-len(gone), 0))}
-	// Where addresses take much, those are to go that are in no other stacks.
+	// If addresses take much of the memory, drop those that only gone stacks use.
 	renumber := uint64(len(s.addresses))*addressBytes > s.MemoryBytes()/4
 	if renumber {
 		kept.numbers = make(map[uint64]uint32)
@@ -141,7 +142,7 @@ func (s *Store) Without(gone map[event.StackID]struct{}) *Store {
 	return kept
 }
 
-// text returns the text of the stack that begins at a place.
+// text returns the text of the stack that begins at place.
 func (s *Store) text(place uint64) []byte {
 	text := s.chunks[place>>16][place&math.MaxUint16:]
 	head, n := binary.Uvarint(text)

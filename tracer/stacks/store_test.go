@@ -19,7 +19,7 @@ type stack struct {
 	truncated bool
 }
 
-// check compares all stacks that may be there.
+// check compares all stacks that may exist.
 func check(t *testing.T, want model, s *Store) {
 	t.Helper()
 	n := 0
@@ -40,7 +40,7 @@ func check(t *testing.T, want model, s *Store) {
 	}
 }
 
-// play has a Store and the model do what bytes say, four at a time.
+// play makes a Store and the model do what the bytes say, four at a time.
 func play(t *testing.T, data []byte) {
 	s, m := New(), make(model)
 	for ; len(data) >= 4; data = data[4:] {
@@ -61,7 +61,7 @@ func play(t *testing.T, data []byte) {
 		}
 		var frames []uint64
 		for i := range int(b) % (event.MaxFrames + 1) {
-			// Few addresses and all that there may be, the top one too.
+			// Few addresses, but from the whole range, the top one included.
 			frames = append(frames, uint64(c)<<(uint(i)%57)-uint64(i%3))
 		}
 		s.Add(id, frames, op&1 != 0)
@@ -81,7 +81,7 @@ func FuzzStore(f *testing.F) {
 	f.Fuzz(play)
 }
 
-// What the fuzzer would find in its first minutes, in every run of the tests.
+// TestStore finds in every run what the fuzzer would find in its first minutes.
 func TestStore(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 31 {
@@ -93,7 +93,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// Stacks of the greatest depth, each frame an address of its own, fill many chunks.
+// Stacks of the greatest depth, with distinct addresses in all frames, fill many chunks.
 func TestStoreOfLongStacks(t *testing.T) {
 	s, m := New(), make(model)
 	for i := range uint64(1009) {
@@ -107,7 +107,7 @@ func TestStoreOfLongStacks(t *testing.T) {
 	check(t, m, s)
 }
 
-// What is removed gives back its memory, that of its addresses too.
+// Removing stacks gives back their memory, and that of their addresses.
 func TestStoreShrinks(t *testing.T) {
 	s := New()
 	fill(s, 0, 10_007)
@@ -123,7 +123,7 @@ func TestStoreShrinks(t *testing.T) {
 	}
 }
 
-// fill adds stacks as a large program has them: 20 frames, some 4,000 addresses.
+// fill adds stacks like those of a large program: 20 frames, some 4,000 addresses.
 func fill(s *Store, from, to int) {
 	r := rand.New(rand.NewPCG(uint64(from), 3))
 	var frames [20]uint64
@@ -142,7 +142,7 @@ func heapBytes() uint64 {
 	return m.HeapAlloc
 }
 
-// BenchmarkStore reports what a stack of 20 frames takes, counted and said.
+// BenchmarkStore reports what a stack of 20 frames takes, as measured and as MemoryBytes says.
 func BenchmarkStore(b *testing.B) {
 	const n = 300_007
 	for b.Loop() {

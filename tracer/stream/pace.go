@@ -6,18 +6,18 @@ import (
 )
 
 const (
-	// PollInterval is how long records may wait in the ring while many come, and it is
-	// nearly empty; filling up, it wakes the reader (wake_bytes in bpf/state.h). After
-	// idlePolls with few records, less than busyRate a second, they may wait for
-	// idleInterval: waking up all the time takes some percent of a processor.
+	// PollInterval is how long records may wait while many come and the ring is nearly empty.
+	// A ring that fills up wakes the reader (wake_bytes in bpf/state.h). After idlePolls polls
+	// with few records, fewer than busyRate a second, records may wait for idleInterval, since
+	// waking up all the time takes some percent of a processor.
 	PollInterval = 5 * time.Millisecond
 	idlePolls    = 10
 	idleInterval = 50 * time.Millisecond
 	busyRate     = 10000
-	// pauseInterval is that between windows: nothing waits for the few records then.
-	// Those of a new program, and of the process's end, wake the reader.
+	// pauseInterval applies between windows, when nothing waits for the few records. A new
+	// program's records, and those of the process's end, wake the reader.
 	pauseInterval = 250 * time.Millisecond
-	// slowInterval is that in growth mode, whose records are few.
+	// slowInterval applies in growth mode, which has few records.
 	slowInterval = 50 * time.Millisecond
 )
 
@@ -25,9 +25,9 @@ const (
 type Pace int32
 
 const (
-	// Steady suits itself to how many there are.
+	// Steady adapts to how many records come.
 	Steady Pace = iota
-	// Watchful is for a window that is open: the reader has to keep up with it.
+	// Watchful is for an open window: the reader has to keep up with it.
 	Watchful
 	// Paused is for the time between windows.
 	Paused
@@ -38,7 +38,7 @@ const (
 // SetPace changes the pace.
 func (r *Reader) SetPace(p Pace) { r.pace.Store(int32(p)) }
 
-// interval is how long records may wait now.
+// interval returns how long records may wait now.
 func (r *Reader) interval() time.Duration {
 	switch p := Pace(r.pace.Load()); {
 	case p == Slow:
@@ -51,10 +51,10 @@ func (r *Reader) interval() time.Duration {
 	return idleInterval
 }
 
-// Wake has the reader look at once.
+// Wake makes the reader look at once.
 func (r *Reader) Wake() { r.waker.wake() }
 
-// takeSync returns who waits for the reader to catch up with now, nil if nobody.
+// takeSync returns the channel of a Sync that waits, nil if none does.
 func (r *Reader) takeSync() chan struct{} {
 	select {
 	case c := <-r.syncs:
@@ -64,7 +64,7 @@ func (r *Reader) takeSync() chan struct{} {
 	}
 }
 
-// Sync waits until the reader has applied what is in the ring now, no longer than most.
+// Sync waits until the reader has applied what is in the ring now, for at most most.
 func (r *Reader) Sync(ctx context.Context, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()

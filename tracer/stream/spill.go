@@ -11,15 +11,15 @@ import (
 	"memtrace/tracer/event"
 )
 
-// spillReader takes entries out of the spill map (bpf/emit.h), many at a time.
+// spillReader takes entries out of the spill map (bpf/emit.h) in batches.
 type spillReader struct {
 	spills *ebpf.Map
 	keys   []bpf.MemtraceSpillKey
 	values []bpf.MemtraceSpill
 }
 
-// drain calls apply for each entry, as the event that it stands for, and removes it.
-// Entries that are added meanwhile may be left for the next time.
+// drain removes each entry and calls apply with the event that it stands for. Entries added
+// meanwhile may be left for the next time.
 func (s *spillReader) drain(apply func(*event.Event)) error {
 	if s.keys == nil {
 		s.grow(4096)

@@ -10,11 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waker tells when the probes wake the reader, or that a time is over. To wait for
-// that in epoll_wait(2), as ringbuf.Reader does, is dear to a Go program: its monitor
-// looks after a thread that sits in a system call, up to 60 times for each, which was
-// a third of all that memtrace took. So the ring is waited for as the runtime waits
-// for sockets.
+// waker tells when the probes wake the reader, or that a time is over. Waiting for that in
+// epoll_wait(2), as ringbuf.Reader does, is expensive in a Go program: the runtime's monitor
+// checks on a thread in a system call up to 60 times per call, which was a third of all the
+// time that memtrace took. So waker waits for the ring as the runtime waits for sockets.
 type waker struct {
 	ring *os.File
 	c    chan struct{}
@@ -25,7 +24,7 @@ func newWaker(ring *ebpf.Map) (*waker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("duplicate the ring buffer's descriptor: %w", err)
 	}
-	// Only of such a descriptor the runtime takes care.
+	// The runtime's poller takes only a nonblocking descriptor.
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare to wait for the ring buffer: %w", err), unix.Close(fd))
 	}
@@ -49,7 +48,7 @@ func newWaker(ring *ebpf.Map) (*waker, error) {
 	return w, nil
 }
 
-// wait waits so long at most, and returns whether it was woken before.
+// wait waits for at most most, and reports whether it was woken before that.
 func (w *waker) wait(most time.Duration) bool {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
@@ -61,7 +60,7 @@ func (w *waker) wait(most time.Duration) bool {
 	}
 }
 
-// wake ends the wait of who waits now, or else the next one.
+// wake ends the wait in progress, or else the next one.
 func (w *waker) wake() {
 	select {
 	case w.c <- struct{}{}:
@@ -69,7 +68,8 @@ func (w *waker) wake() {
 	}
 }
 
-// Close ends what watches the ring.
+// Close closes the duplicate of the ring's descriptor, which ends the goroutine that watches
+// it.
 func (w *waker) Close() error {
 	if err := w.ring.Close(); err != nil {
 		return fmt.Errorf("close the ring buffer's duplicate: %w", err)
