@@ -6,8 +6,8 @@ import (
 	"memtrace/tracer/event"
 )
 
-// A late free may overtake, besides its own block's allocation, the free of the
-// block before it at the same address: it must end both.
+// A late free may overtake its own block's allocation, and also the free of the block before
+// it at the same address. It must then end both blocks.
 func TestLateFreeOvertakesTwoBlocks(t *testing.T) {
 	h := New(Config{})
 	ring := []event.Event{

@@ -13,7 +13,7 @@ const (
 	benchStacks = 1000
 )
 
-// filled returns a Heap with n live blocks and their addresses in random order.
+// filled returns a Heap with n live blocks, and their addresses in random order.
 func filled(n int) (*Heap, []uint64) {
 	r := rand.New(rand.NewPCG(3, 4))
 	h := New(Config{})
@@ -30,8 +30,8 @@ func filled(n int) (*Heap, []uint64) {
 	return h, addrs
 }
 
-// One free of a random block of a million and one allocation at the address of
-// the block freed a little earlier, by one of a thousand stacks.
+// BenchmarkHeapApply frees a random block of a million and allocates at the address of the
+// block freed a little earlier, from one of a thousand stacks.
 func BenchmarkHeapApply(b *testing.B) {
 	h, addrs := filled(1_000_003)
 	free := event.Event{Kind: event.Free, PID: benchPID, TID: benchPID, Time: 1 << 40}
@@ -74,7 +74,7 @@ func BenchmarkHeapRealloc(b *testing.B) {
 	}
 }
 
-// Filling a heap with two million blocks, growth included.
+// BenchmarkHeapGrow fills a heap with two million blocks, which includes its growth.
 func BenchmarkHeapGrow(b *testing.B) {
 	const n = 2_000_003
 	for b.Loop() {

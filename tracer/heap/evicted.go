@@ -1,7 +1,7 @@
 package heap
 
-// evictions are blocks whose address was handed out again although no free of them had
-// been seen: theirs may be among the late frees yet.
+// evictions are blocks at one address that was handed out again before a free of them was
+// seen. Their frees may still be among the late ones.
 type evictions struct {
 	blocks uint64
 	// since is when the first of them was allocated, ns.
@@ -20,8 +20,8 @@ func (h *Heap) evict(p *process, b *block) {
 	h.evicted[a] = e
 }
 
-// explain takes back what was counted of an address, of which a free at time t (ns) has
-// come late. There is one late free an address: it may stand for earlier ones.
+// explain takes back the evictions at an address whose late free, at time t (ns), has come.
+// There is only one late free per address, so it may stand for earlier ones.
 func (h *Heap) explain(p *process, a address, t uint64) {
 	if len(h.evicted) == 0 {
 		return
@@ -32,7 +32,6 @@ func (h *Heap) explain(p *process, a address, t uint64) {
 	}
 }
 
-// Drained says that the late frees of all blocks which Apply was told of have been
-// applied, if their addresses were handed out again. It is to be called after each
-// drain of the side map.
+// Drained says that late frees have been applied for every block whose address Apply has seen
+// handed out again. Call it after each drain of the side map.
 func (h *Heap) Drained() { clear(h.evicted) }

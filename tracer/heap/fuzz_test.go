@@ -13,7 +13,7 @@ import (
 	"memtrace/tracer/live"
 )
 
-// pair feeds a Heap and its model the same.
+// pair feeds a Heap and its model the same events.
 type pair struct {
 	heap  *Heap
 	model *model
@@ -24,12 +24,12 @@ func newPair() *pair {
 	return &pair{New(Config{Older: 80}), newModel(), 1000}
 }
 
-// step interprets four bytes as something that happens. Two processes of three
-// threads share eight addresses.
+// step interprets four bytes as something that happens. Two processes with three threads each
+// share eight addresses.
 func (p *pair) step(op, who, what, when byte) {
 	pid, tid := 1+uint32(who&1), 10+uint32(who>>1)%3
-	addr := uint64(what&7) * 16 // 0 among them.
-	// Mostly time goes on, but the events of two CPUs may be out of order.
+	addr := uint64(what&7) * 16 // 0 is among them
+	// Time mostly advances, but the events of two CPUs may be out of order.
 	t := p.now + uint64(when&31)
 	if when&0xe0 == 0xe0 {
 		t = p.now - uint64(when&31)*4
@@ -54,7 +54,7 @@ func (p *pair) step(op, who, what, when byte) {
 		p.heap.Apply(&ev)
 		p.model.apply(&ev)
 	case op < 14:
-		// A late free of any time near.
+		// A late free, of any time near now.
 		t = p.now + uint64(when&63) - 48
 		realloc := what&8 != 0
 		p.heap.ApplyLateFree(pid, addr, t, realloc, tid)
@@ -78,8 +78,8 @@ func (p *pair) step(op, who, what, when byte) {
 	p.now = max(p.now, t)
 }
 
-// giveUp has the model sum up the stacks that the heap has chosen. Which these are
-// live.TestChooseGivenUp checks.
+// giveUp makes the model merge the stacks that the heap has given up. live.TestChooseGivenUp
+// checks which ones it chooses.
 func (p *pair) giveUp() {
 	known := maps.Clone(p.heap.stacks.byKey)
 	p.heap.GiveUp()
@@ -152,7 +152,7 @@ func FuzzHeap(f *testing.F) {
 	})
 }
 
-// What the fuzzer would find in its first minutes, in every run of the tests.
+// TestRandomEvents finds in every run what the fuzzer would find in its first minutes.
 func TestRandomEvents(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 101 {

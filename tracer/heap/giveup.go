@@ -8,17 +8,16 @@ import (
 // StackBytes returns the memory that the sums of stacks take.
 func (h *Heap) StackBytes() uint64 { return uint64(len(h.stacks.byKey)) * stackBytes }
 
-// EachStack calls f with the ID of every stack that is known, in no order.
+// EachStack calls f with the ID of every known stack, in no order.
 func (h *Heap) EachStack(f func(event.StackID)) {
 	for key := range h.stacks.byKey {
 		f(key.ID)
 	}
 }
 
-// GiveUp forgets a quarter to a half of the stacks, those that live.ChooseGivenUp
-// says. What they hold, and what was counted of them, is from then on their process's
-// stack live.GivenUp's. It takes the time of a look at every block, and of one at every
-// stack.
+// GiveUp forgets a quarter to a half of the stacks, those that live.ChooseGivenUp selects.
+// What they hold, and what was counted of them, goes to their process's stack live.GivenUp. It
+// looks at every block and every stack once.
 func (h *Heap) GiveUp() {
 	var candidates []live.Candidate
 	for i, s := range h.stacks.all {

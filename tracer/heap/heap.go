@@ -8,18 +8,17 @@ import (
 	"memtrace/tracer/trend"
 )
 
-// DefaultOlder is the survival age where Config leaves it open.
+// DefaultOlder is the survival age where Config does not set one.
 const DefaultOlder = 500 * time.Millisecond
 
 // Config configures a Heap. The zero Config is ready to use.
 type Config struct {
-	// Older is the age from which an allocation counts for
-	// live.Stack.Survival; 0 means DefaultOlder. It bounds the ages that a
-	// Snapshot can use for that.
+	// Older is the age from which an allocation counts for live.Stack.Survival; 0 means
+	// DefaultOlder. A Snapshot can use no greater age for that.
 	Older time.Duration
 }
 
-// Heap is the live malloc blocks of the traced processes, by stack.
+// Heap holds the live malloc blocks of the traced processes, by stack.
 type Heap struct {
 	clock  trend.Clock
 	blocks table
@@ -28,7 +27,7 @@ type Heap struct {
 	// total is the sum of the live blocks.
 	total live.Sum
 
-	// pending is what threads have inside realloc.
+	// pending is the block that each thread has inside realloc.
 	pending map[thread]pending
 	failed  map[thread]failure
 
@@ -37,7 +36,8 @@ type Heap struct {
 
 	// now is the latest time seen.
 	now uint64
-	// gap is the latest Gap of all processes, for those not seen yet.
+	// gap is the latest Gap of all processes together. It also holds for processes not yet
+	// seen.
 	gap uint64
 }
 
@@ -61,13 +61,13 @@ func New(cfg Config) *Heap {
 	}
 }
 
-// MemoryBytes returns the memory that the table of live blocks takes. It stays
-// below 64 bytes a block from 40,000 blocks on; an empty one takes 256 KiB. The
-// table grows in place, so this is also its peak.
+// MemoryBytes returns the memory that the table of live blocks takes. It stays below 64 bytes
+// a block from 40,000 blocks on; an empty table takes 256 KiB. The table grows in place, so
+// this is also its peak.
 func (h *Heap) MemoryBytes() uint64 { return h.blocks.memoryBytes() }
 
-// Apply takes the next event from the ring buffer. Kinds that do not concern
-// the heap are ignored, and so are blocks at address 0, which do not exist.
+// Apply takes the next event from the ring buffer. It ignores kinds that do not concern the
+// heap, and blocks at address 0, which do not exist.
 func (h *Heap) Apply(ev *event.Event) {
 	switch ev.Kind {
 	case event.Alloc, event.Free, event.ReallocEnter, event.Realloc,
@@ -100,7 +100,7 @@ func (h *Heap) Apply(ev *event.Event) {
 	}
 }
 
-// process returns the process pid, which is new perhaps.
+// process returns the process pid, a new one if need be.
 func (h *Heap) process(pid uint32) *process {
 	p, fresh := h.procs.get(pid)
 	if fresh {
@@ -111,7 +111,7 @@ func (h *Heap) process(pid uint32) *process {
 	return p
 }
 
-// add takes up the block that ev says was allocated.
+// add takes in the block that ev says was allocated.
 func (h *Heap) add(p *process, ev *event.Event) {
 	if ev.Addr == 0 {
 		return
@@ -121,8 +121,8 @@ func (h *Heap) add(p *process, ev *event.Event) {
 	h.place(p, &block{addr: ev.Addr, size: ev.Size, time: ev.Time, origin: originOf(index, ev.Flags), pid: ev.PID})
 }
 
-// place puts b, which was allocated at b.time, into the live set, unless
-// something already known of a later time says that it is gone.
+// place puts b, which was allocated at b.time, into the live set, unless something known from
+// a later time says that it is gone.
 func (h *Heap) place(p *process, b *block) {
 	if b.time <= p.cutoff {
 		h.drop(p, b)
@@ -147,8 +147,8 @@ func (h *Heap) leave(b *block) *stack {
 	return s
 }
 
-// drop counts b, which is not in the live set, as neither freed nor live: its
-// process execed, or its free may be among those that were lost.
+// drop counts b, which is not in the live set, as neither freed nor live: its process has
+// execed, or its free may be among those that were lost.
 func (h *Heap) drop(p *process, b *block) {
 	h.stacks.at(b.origin.stack()).Drop(&h.clock, b.time)
 	if b.time > p.execed {
@@ -171,8 +171,8 @@ func (h *Heap) free(p *process, ev *event.Event) {
 	h.leave(&b).freedBlocks++
 }
 
-// exec ends everything that the process held: the kernel took it, so none of it
-// is a leak.
+// exec ends everything that the process held. The kernel took it back, so none of it is a
+// leak.
 func (h *Heap) exec(p *process, ev *event.Event) {
 	p.execed = max(p.execed, ev.Time)
 	p.cutoff = max(p.cutoff, ev.Time)
@@ -190,10 +190,9 @@ func (h *Heap) exec(p *process, ev *event.Event) {
 	h.sweep(ev.PID)
 }
 
-// exit marks the process as gone. Its blocks stay, for they were never given
-// back. A block that a thread died with inside realloc counts as freed: where
-// the call had got to is unknown, and a leak that may not be one is worse than
-// a leak that is not told.
+// exit marks the process as gone. Its blocks stay, because they were never given back. If a
+// thread died inside realloc, its block counts as freed: how far the call got is unknown, and
+// a false leak is worse than a missed one.
 func (h *Heap) exit(p *process) {
 	p.exited = true
 	for t, old := range h.pending {
@@ -204,8 +203,8 @@ func (h *Heap) exit(p *process) {
 	h.forgetFailures(p.pid)
 }
 
-// sweep drops the live blocks of pid, 0 for all, that the cutoff of their
-// process has overtaken.
+// sweep drops those live blocks of pid, 0 for all processes, that their process's cutoff has
+// overtaken.
 func (h *Heap) sweep(pid uint32) {
 	h.blocks.filter(func(b *block) bool {
 		if pid != 0 && b.pid != pid {

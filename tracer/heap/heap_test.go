@@ -15,7 +15,7 @@ const (
 	stackA, stackB  = event.StackID(0xa), event.StackID(0xb)
 )
 
-// ev returns an event of thread tid at time t. What is not named is 0.
+// ev returns an event of thread tid at time t. Fields not given are 0.
 func ev(kind event.Kind, t, addr, size uint64, stack event.StackID) event.Event {
 	return event.Event{Kind: kind, PID: pid, TID: tid, Time: t, Addr: addr, Size: size, Stack: stack}
 }
@@ -34,7 +34,7 @@ func realloc(t, old, addr, size uint64) event.Event {
 	return e
 }
 
-// Besides events, tests are made of these.
+// These are the steps of tests, besides events.
 type (
 	lateFree struct {
 		addr, t uint64
@@ -84,7 +84,7 @@ func TestHeap(t *testing.T) {
 		counters Counters
 	}{
 		"a free at another thread's entry does not end the new owner's block": {
-			// Thread 1 frees, thread 2 is handed the address before 1 returns.
+			// Thread 1 frees, and thread 2 gets the address before thread 1 returns.
 			steps:    []any{alloc(1, addrA, 8, stackA), free(2, addrA), by(other, alloc(3, addrA, 8, stackB))},
 			live:     []liveBlock{{stackB, addrA, 8, 3}},
 			freed:    map[event.StackID]uint64{stackA: 1},

@@ -6,17 +6,17 @@ import (
 	"memtrace/tracer/event"
 )
 
-// Frees are never lost: those for which the ring buffer has no room go to a
-// side map, one entry an address, and reach ApplyLateFree before or after the
-// ring's events of the same time. What decides is the time alone: a free ends
-// the block that was allocated at its address before it.
+// Frees are never lost. Those for which the ring buffer has no room go to a side map, one
+// entry per address, and reach ApplyLateFree before or after the ring's events of the same
+// time. Only the time decides: a free ends the block that was allocated at its address before
+// it.
 
-// tombstone is a late free that found no block: the event of its allocation is
-// still in the ring, or the block is older than the trace.
+// tombstone is a late free that found no block, because its allocation's event is still in the
+// ring, or because the block is older than the trace.
 type tombstone struct {
 	time uint64
-	// realloc says that the free was the entry of realloc by thread tid, which
-	// may fail yet.
+	// realloc says that the free was the entry of a realloc by thread tid, which may still
+	// fail.
 	realloc bool
 	tid     uint32
 	// claimed says that the free was matched with an allocation.
@@ -28,8 +28,8 @@ type address struct {
 	pid  uint32
 }
 
-// tombstones are the late frees that wait for their block. There is never a
-// live block at the address of a tombstone.
+// tombstones are the late frees that wait for their block. There is never a live block at the
+// address of a tombstone.
 type tombstones struct {
 	byAddr map[address]tombstone
 	// oldest is not later than any of them.
@@ -40,8 +40,8 @@ func newTombstones() tombstones {
 	return tombstones{byAddr: make(map[address]tombstone), oldest: math.MaxUint64}
 }
 
-// explains reports whether the free or realloc ev, which found no live block,
-// did so because a later free of its address has claimed the block already.
+// explains reports whether ev, a free or realloc that found no live block, found none because
+// a later free of the address has already claimed the block.
 func (ts *tombstones) explains(ev *event.Event) bool {
 	if len(ts.byAddr) == 0 {
 		return false
@@ -50,7 +50,7 @@ func (ts *tombstones) explains(ev *event.Event) bool {
 	return ok && tomb.claimed && ev.Time <= tomb.time
 }
 
-// execed forgets the tombstones of pid until the time (ns) of its exec.
+// execed forgets the tombstones of pid up to its exec at time (ns).
 func (ts *tombstones) execed(pid uint32, time uint64) {
 	for a, tomb := range ts.byAddr {
 		if a.pid == pid && tomb.time <= time {
@@ -59,12 +59,12 @@ func (ts *tombstones) execed(pid uint32, time uint64) {
 	}
 }
 
-// ApplyLateFree takes a free of addr by thread tid of process pid at time t
-// (ns), or with realloc the entry of one, that did not go through the ring
-// buffer. It ends the block there if that was allocated until t. A younger
-// block stays: the free was that of an earlier one. Without a block, the free
-// waits for the ring's allocations of addr, as it does behind a block that it has
-// ended, until CaughtUp; of several waiting for one address the latest wins.
+// ApplyLateFree takes a free that did not go through the ring buffer: of addr, by thread tid
+// of process pid, at time t (ns). With realloc set, it was the entry of a realloc. It ends the
+// block there if that was allocated no later than t. A younger block stays: the free was of an
+// earlier one. The free then waits for allocations of addr still in the ring, until CaughtUp,
+// both if it found no block and if it ended one. Of several that wait for one address, the
+// latest wins.
 func (h *Heap) ApplyLateFree(pid uint32, addr uint64, t uint64, realloc bool, tid uint32) {
 	h.now = max(h.now, t)
 	p := h.process(pid)
@@ -88,15 +88,15 @@ func (h *Heap) ApplyLateFree(pid uint32, addr uint64, t uint64, realloc bool, ti
 		h.blocks.take(pid, addr)
 		h.leave(&b)
 		h.endLate(&b, tomb)
-		// It may not be the block that was freed: the ring may hold that one's
-		// allocation still, behind the free of this one.
+		// This may not be the block that was freed: that one's allocation may still be in the
+		// ring, behind the free of this one.
 		tomb.claimed = true
 		h.bury(address{addr, pid}, tomb)
 	}
 }
 
-// hasFailed reports whether the realloc of addr that thread t entered at time
-// is known to have failed, and forgets that.
+// hasFailed reports whether the realloc of addr that thread t entered at time is known to have
+// failed, and forgets the failure.
 func (h *Heap) hasFailed(t thread, addr, time uint64) bool {
 	f, ok := h.failed[t]
 	if !ok || f.addr != addr || f.time < time {
@@ -112,15 +112,15 @@ func (h *Heap) bury(a address, tomb tombstone) {
 		if old.time >= tomb.time {
 			return
 		}
-		// What the older one has claimed stays explained.
+		// What the older free has claimed stays explained.
 		tomb.claimed = tomb.claimed || old.claimed
 	}
 	h.late.byAddr[a] = tomb
 	h.late.oldest = min(h.late.oldest, tomb.time)
 }
 
-// claim reports whether b, which comes from the ring, was ended by a late free
-// already. A block younger than that free ends the wait for one.
+// claim reports whether b, which comes from the ring, was already ended by a late free. A
+// block younger than the late free ends that free's wait.
 func (h *Heap) claim(p *process, b *block) bool {
 	a := address{b.addr, b.pid}
 	tomb, ok := h.late.byAddr[a]
@@ -137,9 +137,8 @@ func (h *Heap) claim(p *process, b *block) bool {
 	return true
 }
 
-// void forgets the tombstone of the realloc that ev says has failed, if there is
-// one, lest it claim the block again that is put back. It reports whether there
-// was one.
+// void forgets the tombstone of the realloc that ev says has failed, so that it cannot claim
+// the block again once it is put back. It reports whether there was one.
 func (h *Heap) void(p *process, ev *event.Event) bool {
 	if len(h.late.byAddr) == 0 {
 		return false
@@ -171,9 +170,9 @@ func (h *Heap) endLate(b *block, tomb tombstone) {
 	}
 }
 
-// CaughtUp says that all events of the ring buffer older than t (ns) were
-// applied: late frees before t that have found no block concern blocks that are
-// older than the trace. It is to be called now and then to forget them.
+// CaughtUp says that all events of the ring buffer older than t (ns) were applied. Late frees
+// before t that have found no block are then of blocks older than the trace. Call it now and
+// then to forget them.
 func (h *Heap) CaughtUp(t uint64) {
 	if t <= h.late.oldest {
 		return
@@ -188,10 +187,9 @@ func (h *Heap) CaughtUp(t uint64) {
 	}
 }
 
-// Gap says that frees of process pid, 0 for all, before t (ns) were lost for
-// good. What was allocated until t can then not be told from what was freed: it
-// leaves the live set and is counted as dropped, also where its event arrives
-// later.
+// Gap says that frees of process pid, 0 for all processes, before t (ns) were lost for good.
+// Blocks allocated up to t can then not be told from freed ones. They leave the live set and
+// count as dropped, even if their events arrive later.
 func (h *Heap) Gap(pid uint32, t uint64) {
 	h.now = max(h.now, t)
 	if pid != 0 {
@@ -205,7 +203,7 @@ func (h *Heap) Gap(pid uint32, t uint64) {
 	h.sweep(pid)
 }
 
-// lost distrusts the blocks of the process that were allocated until t (ns).
+// lost makes the process's blocks that were allocated up to t (ns) untrustworthy.
 func (p *process) lost(t uint64) {
 	p.gap = max(p.gap, t)
 	p.cutoff = max(p.cutoff, t)

@@ -8,7 +8,7 @@ import (
 	"memtrace/tracer/live"
 )
 
-// snapshot does not know of growth, and of survival only for older == 0.
+// snapshot knows nothing of growth, and of survival only if older is 0.
 func (m *model) snapshot(pid uint32, older time.Duration) Snapshot {
 	snap := Snapshot{Snapshot: live.Snapshot{Now: m.now, Exited: len(m.procs) > 0}}
 	if pid != 0 {

@@ -7,17 +7,17 @@ import (
 	"memtrace/tracer/live"
 )
 
-// model is the Heap as one would write it without regard to cost: every
-// allocation ever made is kept, with its state.
+// model is a Heap written without regard to cost: it keeps every allocation ever made, with
+// its state.
 type model struct {
 	blocks []*modelBlock
 	procs  map[uint32]*modelProcess
-	// inside is what a thread has inside realloc; failed is a failed realloc
-	// whose entry was not seen.
+	// inside is what each thread has inside realloc. failed holds failed reallocs whose entry
+	// was not seen.
 	inside map[thread]*modelRealloc
 	failed map[thread]failure
 	tombs  map[address]*tombstone
-	// evicted are the times at which blocks were allocated that others took the place of.
+	// evicted holds the allocation times of blocks whose address another block took.
 	evicted map[address][]uint64
 	gap     uint64
 	now     uint64
@@ -74,7 +74,7 @@ func (m *model) live(a address) *modelBlock {
 	return nil
 }
 
-// drop is for blocks that nobody can say anything about any more.
+// drop takes a block about which nothing can be said any more.
 func (m *model) drop(b *modelBlock) {
 	p := m.proc(b.pid)
 	b.state = isDropped
@@ -83,7 +83,7 @@ func (m *model) drop(b *modelBlock) {
 	}
 }
 
-// settle frees what t has inside realloc if it was entered until time.
+// settle frees what t has inside realloc, if it was entered no later than time.
 func (m *model) settle(t thread, time uint64) {
 	if r := m.inside[t]; r != nil && r.entered <= time {
 		if r.block != nil {
@@ -93,7 +93,7 @@ func (m *model) settle(t thread, time uint64) {
 	}
 }
 
-// enter starts a realloc of r by t, unless t has a later one.
+// enter starts the realloc r of t, unless t has a later one.
 func (m *model) enter(t thread, r *modelRealloc) {
 	m.settle(t, r.entered)
 	if m.inside[t] == nil {
@@ -113,7 +113,7 @@ func (m *model) end(b *modelBlock, tomb tombstone) {
 	m.enter(thread{b.pid, tomb.tid}, &modelRealloc{b.addr, tomb.time, b})
 }
 
-// appear makes b live, or what is known to have become of it.
+// appear makes b live, or whatever is already known to have become of it.
 func (m *model) appear(b *modelBlock) {
 	p := m.proc(b.pid)
 	if b.time <= p.execed || b.time <= p.gap {
@@ -282,7 +282,7 @@ func (m *model) lateFree(pid uint32, addr, time uint64, realloc bool, tid uint32
 		if b.time > time {
 			return
 		}
-		// Blocks that came and went between b and the free may be in the ring yet.
+		// Blocks that came and went between b and the free may still be in the ring.
 		m.end(b, tomb)
 		tomb.claimed = true
 	}
@@ -322,7 +322,7 @@ func (m *model) lost(pid uint32, time uint64) {
 	}
 }
 
-// giveUp sums a stack up with others that were given up.
+// giveUp merges a stack with the others that were given up.
 func (m *model) giveUp(key live.Key) {
 	given := &m.proc(key.PID).GivenUp
 	holding := uint64(0)

@@ -4,19 +4,17 @@ import "memtrace/tracer/live"
 
 // Counters says what was seen of a process.
 type Counters struct {
-	// Alloc, Free and Realloc count calls that succeeded, late frees included.
-	// Realloc is counted when the call returns.
+	// Alloc, Free and Realloc count calls that succeeded, late frees included. Realloc is
+	// counted when the call returns.
 	Alloc, Free, Realloc uint64
-	// UnknownFree counts frees and reallocs of an address that was not known
-	// to be live: mostly blocks older than the trace. A realloc that fails
-	// later on is not taken back.
+	// UnknownFree counts frees and reallocs of an address not known to be live: mostly of
+	// blocks older than the trace. It is not reduced when such a realloc fails later.
 	UnknownFree uint64
-	// Evicted counts blocks whose address was allocated again although their
-	// free had not been seen by then.
+	// Evicted counts blocks whose address was allocated again before their free was seen.
 	Evicted uint64
 	// Dropped is the blocks that a Gap made untrustworthy.
 	Dropped live.Sum
-	// GivenUp counts the stacks that GiveUp has summed up.
+	// GivenUp counts the stacks that GiveUp has merged.
 	GivenUp live.GiveUps
 }
 
@@ -35,14 +33,14 @@ type process struct {
 	pid      uint32
 	exited   bool
 	counters Counters
-	// start is when it was first heard of. Times are ns.
+	// start is when the process was first seen. Times are ns.
 	start uint64
-	// Blocks allocated until gap cannot be trusted, those allocated until
-	// execed are gone; cutoff is the later one of both.
+	// Blocks allocated up to gap cannot be trusted, those allocated up to execed are gone.
+	// cutoff is the later of the two.
 	gap, execed, cutoff uint64
 }
 
-// processes finds a process by its pid. Mostly it is the one asked for last.
+// processes finds a process by its pid. That is mostly the one asked for last.
 type processes struct {
 	byPID map[uint32]*process
 	last  *process
@@ -52,10 +50,9 @@ func newProcesses() processes {
 	return processes{byPID: make(map[uint32]*process), last: &process{}}
 }
 
-// get returns the process pid and whether it was made just now.
+// get returns the process pid, and whether it was made just now.
 func (ps *processes) get(pid uint32) (p *process, fresh bool) {
-	// PID 0 is never traced, so the last process of an empty set is no match
-	// that matters; it must not be handed out all the same.
+	// PID 0 is never traced. An empty set's last process has it, and must not be handed out.
 	if ps.last.pid == pid && pid != 0 {
 		return ps.last, false
 	}

@@ -2,22 +2,20 @@ package heap
 
 import "memtrace/tracer/event"
 
-// A block given to realloc leaves the live set when realloc is entered, for
-// from then on its address may be handed to another thread. It waits here until
-// the same thread's realloc returns: it is freed if that succeeded and put back
-// if not.
+// A block given to realloc leaves the live set when realloc is entered, because from then on
+// its address may go to another thread. The block waits here until the same thread's realloc
+// returns: it is freed if the call succeeded, and put back if it failed.
 
 // pending is the realloc that a thread is inside of.
 type pending struct {
-	// block is what was removed from the live set, if it was known there.
-	// Otherwise only its address is meant.
+	// block is what left the live set. If it was not known there, only its address is set.
 	block block
 	known bool
 	// entered is when realloc was entered, ns.
 	entered uint64
 }
 
-// failure is a failed realloc whose entry had not been seen: it may come late.
+// failure is a failed realloc whose entry was not seen: the entry may come late.
 type failure struct {
 	addr, time uint64
 }
@@ -40,9 +38,9 @@ func (h *Heap) reallocEnter(p *process, ev *event.Event) {
 	h.suspend(thread{ev.PID, ev.TID}, pending{block: b, known: ok, entered: ev.Time})
 }
 
-// suspend makes next what thread t has inside realloc. When t has a younger one
-// already, known from a late free, next has returned long since, and its event
-// will find the younger one: it is taken as freed.
+// suspend makes next what thread t has inside realloc. If t already has a younger realloc,
+// known from a late free, then next returned long ago, and its closing event will meet the
+// younger one. next then counts as freed.
 func (h *Heap) suspend(t thread, next pending) {
 	if old, ok := h.pending[t]; ok {
 		if old.entered > next.entered {
@@ -54,8 +52,8 @@ func (h *Heap) suspend(t thread, next pending) {
 	h.pending[t] = next
 }
 
-// finishStale ends what ev's thread has inside realloc: by the time of ev that
-// call has returned. Its success is the event at hand, or got lost.
+// finishStale ends what ev's thread has inside realloc: that call must have returned before
+// ev. Either ev is its success, or the success was lost.
 func (h *Heap) finishStale(ev *event.Event) {
 	if len(h.pending) == 0 {
 		return
@@ -79,9 +77,9 @@ func (h *Heap) settle(old pending) {
 	}
 }
 
-// reallocFail puts back what the thread's realloc had taken, as it was. If the
-// address has a live block by now, the events contradict each other; the block
-// whose allocation was seen last is the one that is there.
+// reallocFail puts back, unchanged, what the thread's realloc had taken. If the address has a
+// live block by now, the events contradict each other, and the block whose allocation was seen
+// last stays.
 func (h *Heap) reallocFail(p *process, ev *event.Event) {
 	if ev.Addr == 0 {
 		return
@@ -111,7 +109,7 @@ func (h *Heap) reallocFail(p *process, ev *event.Event) {
 	}
 }
 
-// forgetFailures drops what is kept of the failed reallocs of pid.
+// forgetFailures forgets the failed reallocs of pid.
 func (h *Heap) forgetFailures(pid uint32) {
 	for t := range h.failed {
 		if t.pid == pid {

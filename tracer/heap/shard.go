@@ -6,27 +6,26 @@ import (
 )
 
 const (
-	// segmentLen is the number of entries of a segment: 2 KiB.
+	// segmentLen is the number of entries in a segment, which has 2 KiB.
 	segmentLen = 64
-	// overhang is the number of entries at the end of a shard that are nobody's
-	// home, so that probing need not wrap around. At the highest load it is too
-	// short with a probability of e^(-0.9*24); the shard then grows early.
+	// overhang is the number of entries at the end of a shard that are nobody's home, so that
+	// probing need not wrap around. At the highest load it is too short with a probability of
+	// e^(-0.9*24). The shard then grows early.
 	overhang = 24
-	// A shard grows by an eighth when five eighths of the homes are taken: 58
-	// bytes a block at worst. A higher load would save a little memory and
-	// cost time, for what counts is how many cache lines a search touches.
+	// A shard grows by an eighth when five eighths of the homes are taken: 58 bytes a block at
+	// worst. A higher load would save a little memory but cost time, since what counts is how
+	// many cache lines a search touches.
 	growth           = 8
 	loadNum, loadDen = 5, 8
 )
 
 type segment [segmentLen]block
 
-// shard is an open-addressing hash table with linear probing. Blocks stand in
-// the order of their hashes, each at its home (the place that the hash names)
-// or in the first free place behind it, so a search ends at the first block
-// with a greater hash. As homes grow with hashes, whatever their number, a
-// shard can be rebuilt in one sweep and within itself: growing needs no second
-// copy and leaves no garbage behind, which is why the entries are in segments.
+// shard is an open-addressing hash table with linear probing. Blocks are in the order of their
+// hashes, each at its home (the place that its hash names) or in the first free place behind
+// it, so a search ends at the first block with a greater hash. Homes grow with hashes, however
+// many homes there are. So a shard can be rebuilt in one sweep and within itself: growing
+// needs no second copy and leaves no garbage behind, which is why the entries are in segments.
 // The last entry is always empty.
 type shard struct {
 	segments []*segment
@@ -36,15 +35,15 @@ type shard struct {
 	homes uint64
 }
 
-// at returns entry i. Indexing the segment would have the compiler check it for
-// nil by a read of its first entry, a cache miss more in a large table.
+// at returns entry i. If it indexed the segment, the compiler would check for nil by reading
+// the segment's first entry: one more cache miss in a large table.
 func (s *shard) at(i int) *block {
 	seg := s.segments[uint(i)/segmentLen]
 	return (*block)(unsafe.Add(unsafe.Pointer(seg), uint(i)%segmentLen*uint(unsafe.Sizeof(block{}))))
 }
 
-// home returns where a block with hash h belongs. The bits that chose the shard
-// are the same for all of its blocks.
+// home returns where a block with hash h belongs. It leaves out the bits that chose the shard,
+// which are the same for all of its blocks.
 func (s *shard) home(h uint64) int {
 	hi, _ := bits.Mul64(h<<shardBits, s.homes)
 	return int(hi)
@@ -65,7 +64,7 @@ func (s *shard) find(h uint64, pid uint32, addr uint64) (i int, ok bool) {
 	}
 }
 
-// insert stores b, whose place find gave as i.
+// insert stores b at i, the place that find returned for it.
 func (s *shard) insert(i int, b *block) {
 	for s.n >= s.limit || !s.open(i) {
 		s.rebuild(len(s.segments)+max(len(s.segments)/growth, 1), nil)
@@ -75,8 +74,8 @@ func (s *shard) insert(i int, b *block) {
 	s.n++
 }
 
-// open makes entry i free by moving up what stands from there to the next free
-// entry. It reports false, and moves nothing, if the last entry would be taken.
+// open frees entry i by moving everything from there to the next free entry up by one. If that
+// would take the last entry, it moves nothing and returns false.
 func (s *shard) open(i int) bool {
 	free := i
 	for s.at(free).addr != 0 {
@@ -91,7 +90,7 @@ func (s *shard) open(i int) bool {
 	return true
 }
 
-// remove empties entry i by moving down those behind it that are not at home.
+// remove empties entry i by moving down the blocks behind it that are not at home.
 func (s *shard) remove(i int) {
 	hole := s.at(i)
 	for {
@@ -107,10 +106,10 @@ func (s *shard) remove(i int) {
 	s.n--
 }
 
-// rebuild gives the shard at least the given number of segments, not less than
-// it has, and removes the blocks that keep, unless nil, is false for. Blocks
-// are first packed to the end, then dealt to their places from the front, where
-// none can overtake those still packed.
+// rebuild gives the shard at least the given number of segments, and no fewer than it has. It
+// removes the blocks for which keep returns false, unless keep is nil. Blocks are first packed
+// to the end, then dealt to their places from the front, where none can overtake those still
+// packed.
 func (s *shard) rebuild(segments int, keep func(*block) bool) {
 	first := s.pack(segments, keep)
 	for !s.fits(first) {
@@ -128,8 +127,8 @@ func (s *shard) rebuild(segments int, keep func(*block) bool) {
 	}
 }
 
-// pack adds segments up to the given number and moves all blocks worth keeping
-// to the end, in order. It returns the entry of the first.
+// pack adds segments up to the given number, and moves all blocks worth keeping to the end, in
+// order. It returns the entry of the first one.
 func (s *shard) pack(segments int, keep func(*block) bool) (first int) {
 	old := len(s.segments) * segmentLen
 	for len(s.segments) < segments {
@@ -157,8 +156,8 @@ func (s *shard) pack(segments int, keep func(*block) bool) (first int) {
 	return first
 }
 
-// fits reports whether the blocks packed from entry first on find their places
-// before the last entry.
+// fits reports whether the blocks packed from entry first on find their places before the last
+// entry.
 func (s *shard) fits(first int) bool {
 	size := len(s.segments) * segmentLen
 	place := 0

@@ -2,15 +2,15 @@ package heap
 
 import "memtrace/tracer/live"
 
-// Snapshot is what is known of the live blocks at one moment. Bytes are as
-// requested by the program.
+// Snapshot is what is known of the live blocks at one moment. Bytes are as the program
+// requested them.
 type Snapshot struct {
 	live.Snapshot
-	// Counters are those of the process asked for, or of all together.
+	// Counters are those of the process asked for, or the sum over all.
 	Counters Counters
 }
 
-// Snapshot says what is live. It reads every live block once.
+// Snapshot returns what is live. It reads every live block once.
 func (h *Heap) Snapshot(opt live.Options) Snapshot {
 	census := live.NewCensus(opt, h.now, &h.clock)
 	tallies := make([]live.Tally, len(h.stacks.all))
@@ -33,11 +33,10 @@ func (h *Heap) Snapshot(opt live.Options) Snapshot {
 	return Snapshot{census.Snapshot(exited), counters}
 }
 
-// Live returns the sum of the live blocks of all processes, of any age. It costs
-// nothing.
+// Live returns the sum of the live blocks of all processes, of any age. It costs nothing.
 func (h *Heap) Live() live.Sum { return h.total }
 
-// Counters returns what was seen of process pid, 0 for all together.
+// Counters returns what was seen of process pid, or of all together if pid is 0.
 func (h *Heap) Counters(pid uint32) Counters {
 	sum, _ := h.counters(pid)
 	return sum

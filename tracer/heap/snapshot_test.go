@@ -29,7 +29,7 @@ func TestSnapshot(t *testing.T) {
 			{
 				ID: stackB, PID: pid, Sum: live.Sum{Bytes: 1000, Blocks: 1},
 				AllocatedBytes: 1100, AllocatedBlocks: 2, FreedBlocks: 1,
-				// The block at 600 ms is too close for its bucket to count.
+				// The block at 600 ms is too near in age for its bucket to count.
 				Survival: 0.0,
 				Oldest:   at(600), Youngest: at(600),
 				BlockList: []live.Block{{Address: 0x50, Bytes: 1000, Age: at(600)}},
@@ -61,7 +61,7 @@ func TestSnapshot(t *testing.T) {
 func TestGrowth(t *testing.T) {
 	h := New(Config{})
 	second := uint64(time.Second)
-	// stackA leaks 100 bytes every 10 ms; stackB fills a cache and works in it.
+	// stackA leaks 100 bytes every 10 ms. stackB fills a cache and works in it.
 	for i := range uint64(1009) {
 		now := second + i*second/100
 		play(t, h, []any{alloc(now, 0x1000+i*16, 100, stackA), alloc(now, 0x100000+(i%101)*16, 5000, stackB)})
@@ -91,7 +91,7 @@ func TestProcessesAreApart(t *testing.T) {
 	}
 	h.Gap(0, 10)
 	c := alloc(9, addrA, 8, 0)
-	c.PID = pid + 2 // Heard of after the gap, from before it.
+	c.PID = pid + 2 // first seen after the gap, allocated before it
 	h.Apply(&c)
 	if got := h.Snapshot(live.Options{}); got.Outstanding != (live.Sum{}) || got.Counters.Dropped != (live.Sum{Bytes: 16, Blocks: 2}) {
 		t.Errorf("after a gap: outstanding %v, dropped %v", got.Outstanding, got.Counters.Dropped)

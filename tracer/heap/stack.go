@@ -5,11 +5,11 @@ import (
 	"memtrace/tracer/live"
 )
 
-// stack is the sums of one call stack of one process. Always
-// AllocatedBlocks = Blocks + freedBlocks + DroppedBlocks + those inside realloc.
+// stack is the sums of one call stack of one process. Always AllocatedBlocks = Blocks +
+// freedBlocks + DroppedBlocks + those inside realloc.
 //
-// It fills 256 bytes, of which a free touches the first cache line and an
-// allocation one more: with some thousand stacks that is what Apply waits for.
+// It fills 256 bytes. A free touches the first cache line and an allocation one more: with
+// some thousand stacks, that is what Apply waits for.
 type stack struct {
 	freedBlocks uint64
 	live.Account
@@ -21,22 +21,22 @@ func (s *stack) join(now, size uint64) {
 	s.Blocks++
 }
 
-// leave takes a live block of size bytes away at time now (ns).
+// leave removes a live block of size bytes at time now (ns).
 func (s *stack) leave(now, size uint64) {
 	s.Shrink(now, size)
 	s.Blocks--
 }
 
-// cachedStacks is the size of the cache in front of the map of stacks, a power
-// of two: 32 KiB spare most lookups the map.
+// cachedStacks is the size of the cache in front of the map of stacks, a power of two. Its 32
+// KiB save most lookups in the map.
 const cachedStacks = 1024
 
-// stackBytes is what a stack takes, in all that stacks has of it.
+// stackBytes is what one stack takes in all fields of stacks together.
 const stackBytes = 256 + 8 + 16 + 36
 
 // stacks finds stacks by key and by index, and their keys by index.
 type stacks struct {
-	// all has nil where stacks were given up, at the indices that are free.
+	// all is nil at the free indices, whose stacks were given up.
 	all   []*stack
 	keys  []live.Key
 	free  []uint32
@@ -55,7 +55,7 @@ func newStacks() stacks { return stacks{byKey: make(map[live.Key]uint32)} }
 // at returns the stack with the given index.
 func (ss *stacks) at(index uint32) *stack { return ss.all[index] }
 
-// get returns the stack with the given key, which is new perhaps.
+// get returns the stack with the given key, a new one if need be.
 func (ss *stacks) get(pid uint32, id event.StackID) (uint32, *stack) {
 	key := live.Key{ID: id, PID: pid}
 	// The ID is a hash, so its low bits spread well.
@@ -71,7 +71,6 @@ func (ss *stacks) get(pid uint32, id event.StackID) (uint32, *stack) {
 	return index, c.stack
 }
 
-// add makes a new stack.
 func (ss *stacks) add(key live.Key) uint32 {
 	var index uint32
 	if n := len(ss.free); n > 0 {
@@ -85,7 +84,7 @@ func (ss *stacks) add(key live.Key) uint32 {
 	return index
 }
 
-// remove forgets a stack. The cache is not to know of it any more.
+// remove forgets a stack. The caller clears the cache of it.
 func (ss *stacks) remove(index uint32) {
 	delete(ss.byKey, ss.keys[index])
 	ss.all[index] = nil

@@ -7,19 +7,18 @@ import (
 	"memtrace/tracer/event"
 )
 
-// The table of live blocks is 128 open-addressing hash tables (shard.go), so
-// that none of them takes long to grow. At a million live blocks one growth is
-// ten thousand blocks, some 100 µs.
+// The table of live blocks is 128 open-addressing hash tables (shard.go), so that none of them
+// takes long to grow. At a million live blocks, one growth moves ten thousand blocks and takes
+// some 100 µs.
 const (
 	shardBits = 7
 	numShards = 1 << shardBits
 )
 
-// block is a live block, and an entry of the table; addr is 0 in an empty one.
-// The fields are as wide as those of the events, so that addresses above 48
-// bits (LA57), blocks above 4 GiB and times in nanoseconds need no escape
-// hatch. The 32 bytes are affordable because the table grows by an eighth at a
-// time and in place, where one that doubles could not go beyond 24.
+// block is a live block, and an entry of the table; addr is 0 in an empty entry. The fields
+// are as wide as those of the events, so addresses above 48 bits (LA57), blocks above 4 GiB
+// and times in nanoseconds need no escape hatch. The 32 bytes are affordable because the table
+// grows in place, by an eighth at a time; one that doubles could not afford more than 24.
 type block struct {
 	addr, size uint64
 	// time is when the allocation returned, ns.
@@ -28,8 +27,7 @@ type block struct {
 	pid    uint32
 }
 
-// origin packs the index of a block's stack in stacks and, below it, the flags of
-// glibc's chunk.
+// origin packs the index of a block's stack and, in the low bits, the flags of glibc's chunk.
 type origin uint32
 
 const (
@@ -61,16 +59,15 @@ func newTable() table {
 	return t
 }
 
-// hash spreads blocks evenly over 64 bits. Two multiplications, because a
-// single one maps the equally spaced addresses of an arena to equally spaced
-// hashes, and an unlucky spacing piles those up.
+// hash spreads blocks evenly over 64 bits. It takes two multiplications, because a single one
+// maps the equally spaced addresses of an arena to equally spaced hashes, and an unlucky
+// spacing makes those pile up.
 func hash(pid uint32, addr uint64) uint64 {
 	hi, lo := bits.Mul64(addr^0x9e3779b97f4a7c15, uint64(pid)^0xd6e8feb86659fd93)
 	return (hi ^ lo) * 0xff51afd7ed558ccd
 }
 
-// find returns the shard of a block, the block's place in it, and whether it is
-// there.
+// find returns the shard of a block, the block's place in it, and whether it is there.
 func (t *table) find(pid uint32, addr uint64) (s *shard, i int, ok bool) {
 	h := hash(pid, addr)
 	s = &t.shards[h>>(64-shardBits)]
@@ -102,7 +99,7 @@ func (t *table) take(pid uint32, addr uint64) (b block, ok bool) {
 	return b, ok
 }
 
-// put stores b and returns the block that was at its address, if one was.
+// put stores b, and returns the block that was at its address, if there was one.
 func (t *table) put(b *block) (old block, evicted bool) {
 	s, i, ok := t.find(b.pid, b.addr)
 	if ok {
@@ -114,7 +111,7 @@ func (t *table) put(b *block) (old block, evicted bool) {
 	return block{}, false
 }
 
-// filter removes the blocks that keep is false for.
+// filter removes the blocks for which keep returns false.
 func (t *table) filter(keep func(*block) bool) {
 	for i := range t.shards {
 		s := &t.shards[i]

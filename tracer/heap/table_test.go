@@ -89,7 +89,7 @@ func TestShardOverhang(t *testing.T) {
 	var want []block
 	for addr := uint64(16); len(want) < overhang+9; addr += 16 {
 		b := block{addr: addr, pid: 1}
-		// Only blocks that belong to the last thirtieth of shard 0.
+		// Only blocks whose home is in the last thirtieth of shard 0.
 		h := hash(1, addr)
 		if h>>(64-shardBits) != 0 || h<<shardBits < 0xf700_0000_0000_0000 {
 			continue
@@ -112,8 +112,8 @@ func TestShardOverhang(t *testing.T) {
 	}
 }
 
-// Equally spaced addresses, as an arena full of like blocks has, must not pile
-// up, whatever their spacing.
+// The equally spaced addresses of an arena full of same-sized blocks must not pile up,
+// whatever the spacing.
 func TestHashSpreads(t *testing.T) {
 	for _, spacing := range []uint64{16, 32, 48, 80, 144, 1040, 4096, 1 << 16, 1<<20 + 16, 1 << 26} {
 		const n = 100_003
@@ -152,8 +152,8 @@ func TestMemoryBound(t *testing.T) {
 	worst := 0.0
 	for i := range uint64(blocks) {
 		tab.put(&block{addr: 0x5555_5555_0010 + i*48, pid: 7, size: 40})
-		// Nothing is ever freed and no second copy is made, so this is what
-		// the table takes while it grows, too.
+		// Nothing is ever freed and no second copy is made, so this is also what the table
+		// takes while it grows.
 		if n := i + 1; n >= floor && (n%1009 == 0 || n == blocks) {
 			per := float64(tab.memoryBytes()) / float64(n)
 			worst = max(worst, per)
