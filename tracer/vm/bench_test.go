@@ -7,7 +7,7 @@ import (
 	"memtrace/tracer/event"
 )
 
-// One munmap and one mmap among as many regions as a process has at most.
+// BenchmarkLedgerApply applies one munmap and one mmap among the most regions a process has.
 func BenchmarkLedgerApply(b *testing.B) {
 	const n = 65_521
 	r := rand.New(rand.NewPCG(1, 2))
@@ -28,8 +28,8 @@ func BenchmarkLedgerApply(b *testing.B) {
 	}
 }
 
-// One mapping that a late unmap among a hundred thousand has ended already, by
-// threads that go on.
+// BenchmarkLedgerLate applies mappings that one of a hundred thousand late unmaps has already
+// ended, by threads that go on.
 func BenchmarkLedgerLate(b *testing.B) {
 	const n = 100_003
 	r := rand.New(rand.NewPCG(1, 2))

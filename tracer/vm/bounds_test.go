@@ -21,8 +21,8 @@ func TestUndosAreBounded(t *testing.T) {
 	}
 }
 
-// Late unmaps are forgotten when the ring has caught up, but for what a call
-// that is going on may bring back.
+// Late unmaps are forgotten when the ring has caught up, except for what a call still in
+// progress may bring back.
 func TestLateUnmapsAreForgotten(t *testing.T) {
 	l := NewLedger()
 	const n = 10_007

@@ -1,23 +1,21 @@
-// Package vm keeps the ledger of the mappings that traced programs make
-// themselves with mmap and mremap, by the stack that made them.
+// Package vm keeps the ledger of the mappings that traced programs themselves make with mmap
+// and mremap, by the stack that made them.
 //
-// A Ledger is fed events (Apply) and the unmaps that did not fit into the ring
-// buffer (ApplyLateUnmap), in whatever order the two arrive, and answers with a
-// Snapshot. Only anonymous mappings made outside of the allocator become
-// outstanding; but every mapping replaces what was in its range, whoever made
-// it, and every munmap takes away what it hits, be it a part of a mapping, or
-// several.
+// A Ledger takes events (Apply) and the unmaps that did not fit into the ring buffer
+// (ApplyLateUnmap), in whatever order the two arrive, and answers with a Snapshot. Only
+// anonymous mappings made outside the allocator become outstanding. But every mapping replaces
+// what was in its range, whoever made it, and every munmap removes what it hits, be it part of
+// a mapping or several.
 //
-// NewGrowthLedger makes a ledger of growth instead: whatever adds memory that can be
-// used is outstanding, be it the allocator's, and a break that rises and mprotect add
-// as well (growth.go).
+// NewGrowthLedger makes a ledger of growth instead: all added memory that can be used is
+// outstanding, the allocator's included, and a rising break and mprotect add memory, too
+// (growth.go).
 //
-// The package is a pure function of its input. It reads no clock: all times are
-// nanoseconds of CLOCK_MONOTONIC as events carry them. A Ledger is not safe for
-// concurrent use.
+// The package is a pure function of its input. It reads no clock: all times are nanoseconds of
+// CLOCK_MONOTONIC, as events carry them. A Ledger is not safe for concurrent use.
 //
-// The parts: ledger.go says what each event means; regions.go holds the regions
-// of a process in order of address; stack.go the sums by stack; undo.go what
-// system calls that may fail yet have removed; late.go unmaps out of order;
-// snapshot.go what is made of it, with tracer/live.
+// ledger.go says what each event means. regions.go holds a process's regions in order of
+// address, stack.go the sums by stack. undo.go holds what system calls that may still fail
+// have removed. late.go handles unmaps out of order. snapshot.go turns all that into a
+// snapshot, with tracer/live.
 package vm

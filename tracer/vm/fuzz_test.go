@@ -13,7 +13,7 @@ import (
 	"memtrace/tracer/live"
 )
 
-// pair feeds a Ledger and its model the same.
+// pair feeds a Ledger and its model the same events.
 type pair struct {
 	ledger *Ledger
 	model  *model
@@ -26,8 +26,7 @@ func newPair() *pair {
 	return &pair{NewLedger(), newModel(), 1000, map[thread]uint64{}}
 }
 
-// step interprets four bytes as something that happens to two processes of two
-// threads.
+// step interprets four bytes as something that happens to two processes with two threads each.
 func (p *pair) step(op, who, where, size byte) {
 	ev := event.Event{
 		PID: 1 + uint32(who&1), TID: 10 + uint32(who>>1&1), Time: p.now + uint64(who>>2&7),
@@ -59,7 +58,7 @@ func (p *pair) step(op, who, where, size byte) {
 		p.model.caughtUp(p.now - uint64(where&15))
 		return
 	case op >= 16:
-		// A late unmap of any time near.
+		// A late unmap, of any time near now.
 		ev.Time = p.now + uint64(where>>4) - 8
 		ev.Kind, ev.Flags = event.Munmap, 0
 		if size&0x80 != 0 {
@@ -98,7 +97,7 @@ func (p *pair) step(op, who, where, size byte) {
 	p.model.apply(&ev)
 }
 
-// giveUp has the model sum up the stacks that the ledger has chosen.
+// giveUp makes the model merge the stacks that the ledger has given up.
 func (p *pair) giveUp() {
 	known := maps.Clone(p.ledger.byKey)
 	p.ledger.GiveUp()
@@ -148,7 +147,7 @@ func FuzzLedger(f *testing.F) {
 	})
 }
 
-// What the fuzzer would find in its first minutes, in every run of the tests.
+// TestRandomEvents finds in every run what the fuzzer would find in its first minutes.
 func TestRandomEvents(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for range 211 {

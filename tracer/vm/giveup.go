@@ -5,23 +5,22 @@ import (
 	"memtrace/tracer/live"
 )
 
-// stackBytes is what a stack takes, in all that a Ledger has of it.
+// stackBytes is what one stack takes in all fields of a Ledger together.
 const stackBytes = 288 + 8 + 36
 
 // StackBytes returns the memory that the sums of stacks take.
 func (l *Ledger) StackBytes() uint64 { return uint64(len(l.byKey)) * stackBytes }
 
-// EachStack calls f with the ID of every stack that is known, in no order.
+// EachStack calls f with the ID of every known stack, in no order.
 func (l *Ledger) EachStack(f func(event.StackID)) {
 	for key := range l.byKey {
 		f(key.ID)
 	}
 }
 
-// GiveUp forgets a quarter to a half of the stacks, those that live.ChooseGivenUp
-// says. What they hold, and what was counted of them, is from then on their process's
-// stack live.GivenUp's. It takes the time of a look at every region, and of one at every
-// stack.
+// GiveUp forgets a quarter to a half of the stacks, those that live.ChooseGivenUp selects.
+// What they hold, and what was counted of them, goes to their process's stack live.GivenUp. It
+// looks at every region and every stack once.
 func (l *Ledger) GiveUp() {
 	var candidates []live.Candidate
 	for i, s := range l.stacks {
@@ -49,8 +48,8 @@ func (l *Ledger) GiveUp() {
 	}
 }
 
-// eachMapping calls f with every mapping of which something is there or may come back,
-// once or more often.
+// eachMapping calls f, once or more often, with every mapping that has a part in place or one
+// that may come back.
 func (l *Ledger) eachMapping(f func(*mapping)) {
 	all := func(pieces []region) {
 		for _, r := range pieces {

@@ -7,29 +7,28 @@ import (
 	"memtrace/tracer/live"
 )
 
-// A growth ledger takes up every way in which memory that can be used joins an
-// address space, the allocator's own among them: a break that rises, anonymous
-// mappings, reserved addresses that mprotect makes usable, and what mremap adds
-// behind what it moves. What was there before the trace is known by Begin; it is no
-// growth, but may become reserved, be moved, and gain.
+// A growth ledger takes in every way in which usable memory joins an address space, the
+// allocator's included: a rising break, anonymous mappings, reserved addresses that mprotect
+// makes usable, and what mremap adds behind what it moves. Begin says what was there before
+// the trace. That is not growth, but it may become reserved, move and grow.
 
 const protNone = 0 // PROT_NONE of mprotect(2)
 
-// Initial is a range of anonymous memory that was there before the trace.
+// Initial is a range of anonymous memory that existed before the trace.
 type Initial struct {
 	Start, End uint64
-	// Reserved: nothing can be done with it (PROT_NONE).
+	// Reserved says that the memory cannot be accessed (PROT_NONE).
 	Reserved bool
 }
 
-// NewGrowthLedger returns an empty Ledger that takes up growth of every kind.
+// NewGrowthLedger returns an empty Ledger that takes in growth of every kind.
 func NewGrowthLedger() *Ledger {
 	l := NewLedger()
 	l.growth = true
 	return l
 }
 
-// backgrounds are the accounts of what is no growth. They are in no snapshot.
+// backgrounds are the accounts of what is not growth. They appear in no snapshot.
 type backgrounds struct{ before, reserved stack }
 
 // background makes an account that no snapshot shows.
@@ -38,8 +37,8 @@ func background(pid uint32) stack { return stack{key: live.Key{PID: pid}, index:
 // shown reports whether the memory of s is growth.
 func (s *stack) shown() bool { return s.index >= 0 }
 
-// Begin says what process pid had at the start: its break, 0 if that is unknown, and
-// its anonymous memory, in any order.
+// Begin says what process pid had at the start: its break, 0 if that is unknown, and its
+// anonymous memory, in any order.
 func (l *Ledger) Begin(pid uint32, brk uint64, initial []Initial) {
 	sp := l.space(pid)
 	sp.brk = roundUp(brk)
@@ -53,12 +52,12 @@ func (l *Ledger) Begin(pid uint32, brk uint64, initial []Initial) {
 	}
 }
 
-// reserve puts [start, end), which must be free, aside.
+// reserve sets [start, end) aside, which must be free.
 func (l *Ledger) reserve(sp *space, start, end, time uint64) {
 	l.insert(sp, region{start, end, &mapping{stack: &sp.background.reserved, time: time}})
 }
 
-// roundUp is the end of the page before which addr lies.
+// roundUp rounds addr up to a page boundary.
 func roundUp(addr uint64) uint64 { return (addr + pageSize - 1) &^ (pageSize - 1) }
 
 // mmapGrowth is mmap for a growth ledger.
@@ -73,8 +72,8 @@ func (l *Ledger) mmapGrowth(sp *space, ev *event.Event) {
 	l.mmap(sp, ev, anonymous)
 }
 
-// mprotect makes reserved memory usable, or the other way round. Other rights are
-// nothing to a ledger, nor is any of it to one of mappings alone.
+// mprotect makes reserved memory usable, or the other way round. A ledger ignores other
+// changes of access rights, and one of mappings alone ignores all of them.
 func (l *Ledger) mprotect(sp *space, ev *event.Event) {
 	if !l.growth {
 		return
@@ -100,7 +99,7 @@ func (l *Ledger) mprotect(sp *space, ev *event.Event) {
 	}
 }
 
-// moveBreak takes up the program break, in a ledger of growth.
+// moveBreak takes in a change of the program break, in a growth ledger.
 func (l *Ledger) moveBreak(sp *space, ev *event.Event) {
 	if !l.growth {
 		return
@@ -117,8 +116,9 @@ func (l *Ledger) moveBreak(sp *space, ev *event.Event) {
 	}
 }
 
-// mremapGrowth is mremap for a growth ledger: what was removed by its entry is put to
-// its new place, and what there is beyond that is growth, unless it is a file's.
+// mremapGrowth is mremap for a growth ledger. What the entry removed goes to its new place;
+// anything beyond that is growth, except behind memory that the ledger does not know, such as
+// a file's, or that is reserved.
 func (l *Ledger) mremapGrowth(sp *space, ev *event.Event, entry *undo) {
 	var pieces []region
 	known := false

@@ -11,7 +11,7 @@ import (
 	"memtrace/tracer/live"
 )
 
-// Owners of a page in the model, other than stacks.
+// These own pages in the model, besides stacks.
 const (
 	nobody   = event.StackID(0)
 	before   = event.StackID(1 << 32)
@@ -32,7 +32,7 @@ func (m *growthModel) set(start, n uint64, owner event.StackID) {
 
 // step applies a random system call to the model, and returns it as events.
 func (m *growthModel) step(r *rand.Rand, t uint64) []event.Event {
-	// The break has the lower half to move in, what is mapped the upper half.
+	// The break moves in the lower half, mappings are in the upper half.
 	start, n := 32+r.Uint64N(24), 1+r.Uint64N(8)
 	s := event.StackID(1 + r.Uint64N(3))
 	switch r.IntN(8) {
@@ -55,7 +55,7 @@ func (m *growthModel) step(r *rand.Rand, t uint64) []event.Event {
 	case 4:
 		m.set(start, n, nobody)
 		return []event.Event{munmap(t, start, n)}
-	case 5: // as the kernel does, of one mapping at a time
+	case 5: // as the kernel does, one mapping at a time
 		prot := 3 * r.Uint64N(2)
 		for page := start; page < start+n; page++ {
 			switch owner := m.pages[page]; {
@@ -66,13 +66,13 @@ func (m *growthModel) step(r *rand.Rand, t uint64) []event.Event {
 			}
 		}
 		return []event.Event{mprotect(t, start, n, prot, s)}
-	case 6: // that fails
+	case 6: // a call that fails
 		return []event.Event{munmap(t, start, n), ev(event.MunmapFail, t+1, start, n, 0)}
 	}
 	return m.move(r, t, start, n, s)
 }
 
-// move moves a range that is all of one kind, which the kernel asks for.
+// move moves a range whose pages are all of one kind, as the kernel demands.
 func (m *growthModel) move(r *rand.Rand, t, start, n uint64, s event.StackID) []event.Event {
 	kind := func(owner event.StackID) int {
 		switch owner {
@@ -107,7 +107,8 @@ func (m *growthModel) move(r *rand.Rand, t, start, n uint64, s event.StackID) []
 	return []event.Event{enter(t, start, n), mremapBy(t+1, start, to, size, s)}
 }
 
-// After any calls each stack holds the pages that it holds in the model.
+// TestGrowthModel checks that after any calls, each stack holds the pages that it holds in the
+// model.
 func TestGrowthModel(t *testing.T) {
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 7))

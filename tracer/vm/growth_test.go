@@ -9,7 +9,7 @@ import (
 	"memtrace/tracer/live"
 )
 
-// accessible is the arg of an anonymous mmap that can be read and written.
+// accessible is the Arg of an anonymous mmap that can be read and written.
 const accessible = anonymous | 3
 
 func brk(t, page uint64, s event.StackID) event.Event {
@@ -42,8 +42,8 @@ func pagesHeld(l *Ledger) held {
 }
 
 func TestGrowth(t *testing.T) {
-	// Before the trace: the break is at page 20, pages 100 to 109 are mapped and
-	// so are 110 to 119, which are reserved.
+	// Before the trace the break is at page 20, pages 100 to 109 are mapped, and pages 110 to
+	// 119 are mapped and reserved.
 	initial := []Initial{
 		{Start: base + 10*pageSize, End: base + 20*pageSize},
 		{Start: base + 100*pageSize, End: base + 110*pageSize},

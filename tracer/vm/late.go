@@ -8,48 +8,46 @@ import (
 	"memtrace/tracer/event"
 )
 
-// Unmaps are never lost: those for which the ring buffer has no room go to a
-// side map and reach ApplyLateUnmap before or after the ring's events of the
-// same time. What decides is the time alone: an unmap ends the mappings in its
-// range that were made until then.
+// Unmaps are never lost. Those for which the ring buffer has no room go to a side map, and
+// reach ApplyLateUnmap before or after the ring's events of the same time. Only the time
+// decides: an unmap ends the mappings in its range that were made no later than it.
 
-// lateUnmap is a munmap, or the entry of an mremap, that did not go through the
-// ring buffer. Until the ring has caught up with it there is nothing outstanding
-// in [start, end) that was mapped until the time of call.
+// lateUnmap is a munmap, or the entry of an mremap, that did not go through the ring buffer.
+// Until the ring has caught up with it, nothing in [start, end) that was mapped up to the time
+// of call is outstanding.
 type lateUnmap struct {
 	start, end uint64
-	// keeps says that the call leaves the old range mapped: an mremap of size 0,
-	// which duplicates, or with MREMAP_DONTUNMAP. Then call.known is all that is
-	// to be found out.
+	// keeps says that the call leaves the old range mapped: an mremap of size 0, which
+	// duplicates, or one with MREMAP_DONTUNMAP. Then only call.known is to be found out.
 	keeps bool
 	call  *undo
-	// reach is the greatest end of those up to this one in a sorted list.
+	// reach is the greatest end of all up to this one in a sorted list.
 	reach uint64
 }
 
-// lateUnmaps are those of a process that the ring has not caught up with.
+// lateUnmaps are those of one process with which the ring has not caught up.
 type lateUnmaps struct {
-	// list is in order of start if it is sorted. Many are added at a time, and
-	// then many looked for.
+	// list is in order of start if sorted is set. Many are added at a time, and then many are
+	// looked up.
 	list   []*lateUnmap
 	sorted bool
 	// newest is not earlier than any of them, ns.
 	newest uint64
 }
 
-// outcome is the end of an mremap, or of a munmap that failed, whose entry had
-// not been seen: it may come late.
+// outcome is the end of an mremap, or of a failed munmap, whose entry was not seen: the entry
+// may come late.
 type outcome struct {
 	addr, time     uint64
 	mremap, failed bool
-	// pieces are what was taken for the old range of an mremap.
+	// pieces are what was taken to be the old range of an mremap.
 	pieces []region
 }
 
-// ApplyLateUnmap takes a munmap or the entry of an mremap that did not go
-// through the ring buffer. What was mapped in its range until its time is
-// unmapped, unless the mremap leaves it there; what was mapped later stays. Until
-// CaughtUp that also holds for mappings whose events the ring has yet to tell.
+// ApplyLateUnmap takes a munmap, or the entry of an mremap, that did not go through the ring
+// buffer. It unmaps what was mapped in the call's range up to its time, unless the mremap
+// leaves that in place. What was mapped later stays. Until CaughtUp, the same holds for
+// mappings whose events are still in the ring.
 func (l *Ledger) ApplyLateUnmap(ev *event.Event) {
 	l.now = max(l.now, ev.Time)
 	sp, th := l.space(ev.PID), thread{ev.PID, ev.TID}
@@ -73,7 +71,7 @@ func (l *Ledger) ApplyLateUnmap(ev *event.Event) {
 		u.start, u.end = pages(ev.Addr, max(ev.Size, 1))
 	}
 	if over {
-		// What the ring's end of the call could only guess is known now.
+		// What the call's end in the ring could only guess is known now.
 		l.restore(sp, o.pieces)
 	} else {
 		l.undos.putLate(th, u.call)
@@ -93,17 +91,16 @@ func (l *Ledger) end(sp *space, u *lateUnmap) {
 	u.call.pieces = append(u.call.pieces, pieces...)
 }
 
-// endLate removes what of r, which has just been put into its place, was
-// unmapped by late unmaps: by each what the ones before it have left.
+// endLate removes from r, which has just been inserted, what late unmaps have unmapped: each
+// takes what the ones before it have left.
 func (l *Ledger) endLate(sp *space, r region) {
 	for _, u := range sp.late.over(r) {
 		l.end(sp, u)
 	}
 }
 
-// CaughtUp says that the events of the ring buffer until t (ns) were applied:
-// late unmaps until t have nothing to wait for any more. It is to be called now
-// and then to forget them.
+// CaughtUp says that the ring buffer's events up to t (ns) were applied. Late unmaps up to t
+// then have nothing left to wait for. Call it now and then to forget them.
 func (l *Ledger) CaughtUp(t uint64) {
 	for _, sp := range l.spaces {
 		sp.late.forget(t)
@@ -156,10 +153,10 @@ func (ls *lateUnmaps) sort() {
 	ls.sorted = true
 }
 
-// forget drops those until time (ns).
+// forget drops those up to time (ns).
 func (ls *lateUnmaps) forget(time uint64) {
 	ls.list = slices.DeleteFunc(ls.list, func(u *lateUnmap) bool { return u.call.time <= time })
-	// What is left still is in order, and within its reach.
+	// The rest is still in order, and no end exceeds its reach.
 	if len(ls.list) == 0 {
 		ls.newest = 0
 	}

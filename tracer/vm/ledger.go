@@ -9,37 +9,36 @@ import (
 	"memtrace/tracer/trend"
 )
 
-// SurvivalAge is the age from which a mapping counts for live.Stack.Survival,
-// and the greatest that a Snapshot can use for that.
+// SurvivalAge is the age from which a mapping counts for live.Stack.Survival. A Snapshot can
+// use no greater age for that.
 const SurvivalAge = 500 * time.Millisecond
 
-// pageSize is what the kernel rounds mappings to. Huge pages are multiples of
-// it, and must be unmapped as such.
+// pageSize is what the kernel rounds mappings to. Huge pages are multiples of it, and must be
+// unmapped as such.
 const pageSize = 4096
 
 const (
-	mapAnonymous    = 0x20 // MAP_ANONYMOUS of mmap(2).
-	mremapDontUnmap = 4    // MREMAP_DONTUNMAP of mremap(2).
+	mapAnonymous    = 0x20 // MAP_ANONYMOUS of mmap(2)
+	mremapDontUnmap = 4    // MREMAP_DONTUNMAP of mremap(2)
 )
 
-// Ledger is the outstanding mappings of the traced processes, by stack.
+// Ledger holds the outstanding mappings of the traced processes, by stack.
 type Ledger struct {
 	clock  trend.Clock
 	spaces map[uint32]*space
-	// stacks has nil where stacks were given up, at the indices that are free.
+	// stacks is nil at the free indices, whose stacks were given up.
 	stacks []*stack
 	free   []int
 	byKey  map[live.Key]*stack
 	// total is the sum of the regions.
 	total live.Sum
-	// growth: it was made by NewGrowthLedger.
+	// growth says that NewGrowthLedger made it.
 	growth bool
 
-	// undos are of calls that may fail yet, outcomes of calls whose entries may
-	// come late.
+	// undos are of calls that may still fail, outcomes of calls whose entries may come late.
 	undos    undos
 	outcomes map[thread]outcome
-	// now is the latest time seen, gap the latest Gap of all processes, ns.
+	// now is the latest time seen, gap the latest Gap of all processes together, ns.
 	now, gap uint64
 	// scans is the number of snapshots taken.
 	scans uint64
@@ -51,13 +50,12 @@ type space struct {
 	late     lateUnmaps
 	counters Counters
 	exited   bool
-	// start is when it was first heard of, ns.
+	// start is when the process was first seen, ns.
 	start uint64
-	// Mappings made until gap cannot be trusted, those made until execed are
-	// gone, ns.
+	// Mappings made up to gap cannot be trusted, those made up to execed are gone, ns.
 	gap, execed uint64
-	// brk is the break in whole pages, 0 if unknown. It is kept in growth ledgers
-	// alone, as are the backgrounds.
+	// brk is the break in whole pages, 0 if unknown. Only growth ledgers keep it and the
+	// backgrounds.
 	brk        uint64
 	background backgrounds
 }
@@ -73,8 +71,8 @@ func NewLedger() *Ledger {
 	}
 }
 
-// Apply takes the next event from the ring buffer. Kinds that do not concern
-// mappings are ignored.
+// Apply takes the next event from the ring buffer. It ignores kinds that do not concern
+// mappings.
 func (l *Ledger) Apply(ev *event.Event) {
 	switch ev.Kind {
 	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap,
@@ -133,7 +131,7 @@ func (l *Ledger) Apply(ev *event.Event) {
 	}
 }
 
-// space returns the address space of process pid, which is new perhaps.
+// space returns the address space of process pid, a new one if need be.
 func (l *Ledger) space(pid uint32) *space {
 	sp, ok := l.spaces[pid]
 	if !ok {
@@ -143,8 +141,8 @@ func (l *Ledger) space(pid uint32) *space {
 	return sp
 }
 
-// mmap replaces what is in the range of ev, by a mapping of its stack if it is
-// the program's own.
+// mmap replaces what is in the range of ev, by a mapping of ev's stack if it is the program's
+// own.
 func (l *Ledger) mmap(sp *space, ev *event.Event, own bool) {
 	start, end := pages(ev.Addr, ev.Size)
 	l.cut(sp, start, end, math.MaxUint64)
@@ -153,7 +151,7 @@ func (l *Ledger) mmap(sp *space, ev *event.Event, own bool) {
 	}
 }
 
-// place puts a mapping of ev's stack to [start, end), which must be free.
+// place adds a mapping of ev's stack at [start, end), which must be free.
 func (l *Ledger) place(sp *space, start, end uint64, ev *event.Event) {
 	s := l.stack(live.Key{ID: ev.Stack, PID: ev.PID})
 	s.Allocate(&l.clock, ev.Time, end-start)
@@ -165,7 +163,7 @@ func (l *Ledger) place(sp *space, start, end uint64, ev *event.Event) {
 	l.insert(sp, region{start, end, &mapping{stack: s, time: ev.Time}})
 }
 
-// insert puts r, whose range must be free, into its place.
+// insert adds r, whose range must be free.
 func (l *Ledger) insert(sp *space, r region) {
 	sp.regions.insert(r)
 	l.grow(r, 1)
@@ -183,11 +181,10 @@ func (l *Ledger) mremapEnter(sp *space, ev *event.Event) {
 	l.undos.put(thread{ev.PID, ev.TID}, u)
 }
 
-// mremap replaces what is in the new range by a mapping of mremap's stack, if
-// the old range was outstanding, or a part of it; what was not is the
-// allocator's, a file or older than the trace, and so is what it becomes. As
-// long as the entry has not been seen, what there is at the old address up to
-// the region's end is taken as the old range.
+// mremap replaces what is in the new range, by a mapping of mremap's stack if at least part of
+// the old range was outstanding. Otherwise the old range is the allocator's, a file's or older
+// than the trace, and so is the new one. If the entry was not seen, everything from the old
+// address to its region's end is taken to be the old range.
 func (l *Ledger) mremap(sp *space, ev *event.Event, entry *undo) {
 	var known bool
 	if entry.is(ev.Arg, true) {
@@ -204,9 +201,8 @@ func (l *Ledger) mremap(sp *space, ev *event.Event, entry *undo) {
 	l.mmap(sp, ev, known && ev.Flags&event.InAllocator == 0)
 }
 
-// fail puts back what the munmap or mremap that ev says has failed had removed,
-// if its entry has been seen, which it reports. Otherwise the entry may come
-// late.
+// fail puts back what the munmap or mremap that ev says has failed had removed. It reports
+// whether the entry was seen. If not, the entry may come late.
 func (l *Ledger) fail(sp *space, ev *event.Event, entry *undo, mremap bool) bool {
 	if !entry.is(ev.Addr, mremap) {
 		l.outcomes[thread{ev.PID, ev.TID}] = outcome{addr: ev.Addr, time: ev.Time, mremap: mremap, failed: true}
@@ -217,8 +213,7 @@ func (l *Ledger) fail(sp *space, ev *event.Event, entry *undo, mremap bool) bool
 	return true
 }
 
-// cut removes what was mapped until the time until (ns) in [start, end), and
-// returns it.
+// cut removes what was mapped in [start, end) up to the time until (ns), and returns it.
 func (l *Ledger) cut(sp *space, start, end, until uint64) (pieces []region) {
 	sp.regions.cut(start, end, until, func(piece region, change int) {
 		l.shrink(piece, change)
@@ -227,8 +222,8 @@ func (l *Ledger) cut(sp *space, start, end, until uint64) (pieces []region) {
 	return pieces
 }
 
-// restore puts pieces back that were removed, except where something else has
-// been mapped since.
+// restore puts back pieces that were removed, except where something else has been mapped
+// since.
 func (l *Ledger) restore(sp *space, pieces []region) {
 	for _, r := range pieces {
 		// What a gap made untrustworthy or an exec ended meanwhile stays away.
@@ -239,9 +234,9 @@ func (l *Ledger) restore(sp *space, pieces []region) {
 	}
 }
 
-// Gap says that munmaps or mremaps of process pid, 0 for all, before t (ns)
-// were lost for good. What was mapped until t can then not be told from what
-// was unmapped: it is dropped and counted as such.
+// Gap says that munmaps or mremaps of process pid, 0 for all processes, before t (ns) were
+// lost for good. What was mapped up to t can then not be told from what was unmapped: it is
+// dropped, and counted as dropped.
 func (l *Ledger) Gap(pid uint32, t uint64) {
 	l.now = max(l.now, t)
 	if pid == 0 {
@@ -258,16 +253,16 @@ func (l *Ledger) Gap(pid uint32, t uint64) {
 	}
 }
 
-// Unmapped says that nothing was mapped in [start, end) at time t (ns), whatever
-// became of it: an munmap that was not seen. It counts as one.
+// Unmapped says that nothing was mapped in [start, end) at time t (ns), so some unmap was not
+// seen. What was mapped there before counts as unmapped.
 func (l *Ledger) Unmapped(pid uint32, start, end, t uint64) {
 	if sp, ok := l.spaces[pid]; ok && start < end {
 		l.cut(sp, start, end, t)
 	}
 }
 
-// drop removes the regions of the mappings for which gone is true, without
-// their counting as unmapped. It returns what they were.
+// drop removes the regions of the mappings for which gone is true, without counting them as
+// unmapped. It returns their sum.
 func (l *Ledger) drop(sp *space, gone func(*mapping) bool) (sum live.Sum) {
 	var kept regions
 	sp.regions.each(func(r region) {

@@ -15,7 +15,7 @@ const (
 	pid, tid, other = 100, 101, 102
 	base            = 0x7f00_0000_0000
 	stackA, stackB  = event.StackID(0xa), event.StackID(0xb)
-	anonymous       = uint64(0x22) << 32 // MAP_PRIVATE | MAP_ANONYMOUS.
+	anonymous       = uint64(0x22) << 32 // MAP_PRIVATE | MAP_ANONYMOUS
 )
 
 // ev returns an event at time t for size pages from page number page on.
@@ -39,7 +39,7 @@ func mremap(t, old, page, size uint64) event.Event {
 	return with(base+old*pageSize, ev(event.Mremap, t, page, size, stackB))
 }
 
-// Besides events, tests are made of these.
+// These are the steps of tests, besides events.
 type (
 	late     event.Event
 	caughtUp uint64
@@ -419,7 +419,7 @@ func TestEach(t *testing.T) {
 	l.Each(other, func(uint64, uint64, event.StackID) { t.Error("a process that is not known has regions") })
 }
 
-// What is not there any more is gone, unless it was mapped after that was seen.
+// Memory that is no longer mapped is gone, unless it was mapped after that was seen.
 func TestUnmapped(t *testing.T) {
 	l := NewLedger()
 	play(t, l, []any{mmap(1, 10, 5, stackA), mmap(2, 20, 5, stackA), mmap(9, 30, 5, stackB)})

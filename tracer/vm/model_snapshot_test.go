@@ -8,7 +8,7 @@ import (
 	"memtrace/tracer/live"
 )
 
-// snapshot knows nothing of growth, and of survival only for older == 0.
+// snapshot knows nothing of growth, and of survival only if older is 0.
 func (m *model) snapshot(older time.Duration) Snapshot {
 	snap := Snapshot{Snapshot: live.Snapshot{Now: m.now, Exited: len(m.spaces) > 0}}
 	byKey := map[live.Key]*live.Stack{}

@@ -8,8 +8,8 @@ import (
 	"memtrace/tracer/live"
 )
 
-// model is a Ledger as one would write it without regard to cost: an address
-// space is an array of pages, each of which knows the mapping it is of.
+// model is a Ledger written without regard to cost: an address space is an array of pages,
+// each of which knows its mapping.
 type model struct {
 	spaces   map[uint32]*modelSpace
 	mappings []*modelMapping
@@ -44,7 +44,7 @@ type modelMapping struct {
 	dropped     bool
 }
 
-// modelCall is a munmap or mremap that may fail yet, and what it has taken.
+// modelCall is a munmap or mremap that may still fail, and what it has taken.
 type modelCall struct {
 	addr, time                  uint64
 	mremap, known, failed, late bool
@@ -56,14 +56,14 @@ type takenPage struct {
 	of   *modelMapping
 }
 
-// modelLate is a late unmap that the ring has not caught up with.
+// modelLate is a late unmap with which the ring has not caught up.
 type modelLate struct {
 	*modelCall
 	pages []int
 	keeps bool
 }
 
-// modelOutcome is the end of a call that was not seen to begin.
+// modelOutcome is the end of a call whose entry was not seen.
 type modelOutcome struct {
 	addr, time     uint64
 	mremap, failed bool
@@ -77,7 +77,7 @@ func (m *model) space(pid uint32) *modelSpace {
 	return m.spaces[pid]
 }
 
-// span returns the numbers of the pages that size bytes at addr lie in.
+// span returns the numbers of the pages that hold size bytes at addr.
 func span(addr, size uint64) (pages []int) {
 	for p := addr / pageSize; p*pageSize < addr+size; p++ {
 		pages = append(pages, int(p))
@@ -85,7 +85,7 @@ func span(addr, size uint64) (pages []int) {
 	return pages
 }
 
-// take removes what was mapped in pages until a time.
+// take removes what was mapped in pages up to the time until.
 func (sp *modelSpace) take(pages []int, until uint64) (taken []takenPage) {
 	for _, p := range pages {
 		if mm := sp.pages[p]; mm != nil && mm.time <= until {
@@ -96,7 +96,7 @@ func (sp *modelSpace) take(pages []int, until uint64) (taken []takenPage) {
 	return taken
 }
 
-// put maps a page, and has the late unmaps end it that are not older.
+// put maps a page, and lets the late unmaps end it that are not older.
 func (sp *modelSpace) put(p int, mm *modelMapping) {
 	sp.pages[p] = mm
 	byTime := slices.Clone(sp.late)
@@ -148,8 +148,8 @@ func (m *model) add(sp *modelSpace, ev *event.Event, own bool) {
 	}
 }
 
-// lastCall returns the last call that t began until time, and forgets it and
-// those before it. At equal times a late one is the last.
+// lastCall returns the last call that t began up to time, and forgets it and all before it.
+// Among calls of equal time, a late one is the last.
 func (m *model) lastCall(t thread, time uint64) (last *modelCall) {
 	var later []*modelCall
 	for _, c := range m.calls[t] {
@@ -333,7 +333,7 @@ func (sp *modelSpace) runs() (runs []run) {
 	return runs
 }
 
-// giveUp sums a stack up with others that were given up.
+// giveUp merges a stack with the others that were given up.
 func (m *model) giveUp(key live.Key) {
 	sp := m.space(key.PID)
 	holding := uint64(0)

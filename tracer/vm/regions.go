@@ -5,8 +5,7 @@ import (
 	"sort"
 )
 
-// mapping is one successful mmap or mremap. What is left of it may be several
-// regions.
+// mapping is one successful mmap or mremap. What is left of it may be several regions.
 type mapping struct {
 	stack *stack
 	// time is when it was made, ns.
@@ -25,13 +24,12 @@ type region struct {
 
 func (r region) bytes() uint64 { return r.end - r.start }
 
-// maxChunk is the number of regions of a full chunk: 6 KiB are moved at most
-// when one is inserted.
+// maxChunk is the number of regions in a full chunk. An insertion moves at most 6 KiB.
 const maxChunk = 256
 
-// regions is the regions of a process, disjoint and in order, as a list of
-// chunks none of which is empty. Programs have up to 65,530 of them
-// (vm.max_map_count), or more where that is raised.
+// regions holds the regions of a process, disjoint and in order, as a list of chunks none of
+// which is empty. Programs have up to 65,530 regions (vm.max_map_count), or more where that is
+// raised.
 type regions struct {
 	chunks [][]region
 }
@@ -52,7 +50,7 @@ func (rs *regions) after(addr uint64) cursor {
 	return cursor{c, sort.Search(len(chunk), func(i int) bool { return chunk[i].end > addr })}
 }
 
-// at returns the region at c, nil behind the last.
+// at returns the region at c, or nil behind the last.
 func (rs *regions) at(c cursor) *region {
 	if c.chunk == len(rs.chunks) {
 		return nil
@@ -60,7 +58,7 @@ func (rs *regions) at(c cursor) *region {
 	return &rs.chunks[c.chunk][c.i]
 }
 
-// overlapping returns the first region that has a part of [start, end), or nil.
+// overlapping returns the first region that has a part in [start, end), or nil.
 func (rs *regions) overlapping(start, end uint64) *region {
 	if r := rs.at(rs.after(start)); r != nil && r.start < end {
 		return r
@@ -68,8 +66,7 @@ func (rs *regions) overlapping(start, end uint64) *region {
 	return nil
 }
 
-// had reports whether a part of [start, end) was mapped at the time until (ns)
-// and still is.
+// had reports whether a part of [start, end) was mapped at the time until (ns) and still is.
 func (rs *regions) had(start, end, until uint64) bool {
 	for start < end {
 		r := rs.overlapping(start, end)
@@ -81,10 +78,9 @@ func (rs *regions) had(start, end, until uint64) bool {
 	return false
 }
 
-// cut takes what was mapped until the time until (ns) in [start, end) out of the
-// regions. It calls removed for every piece taken, with the change of the number
-// of regions that came with it: -1 where a region is gone, 0 where it has
-// shrunk, 1 where it was split.
+// cut removes what was mapped in [start, end) up to the time until (ns). It calls removed for
+// every piece taken, with the change in the number of regions: -1 if a region is gone, 0 if it
+// has shrunk, 1 if it was split.
 func (rs *regions) cut(start, end, until uint64, removed func(piece region, change int)) {
 	for start < end {
 		c := rs.after(start)
@@ -124,7 +120,7 @@ func (rs *regions) insert(r region) {
 		if c.chunk == 0 {
 			rs.chunks = append(rs.chunks, nil)
 		}
-		// Behind the last region.
+		// It goes behind the last region.
 		c.chunk = len(rs.chunks) - 1
 		c.i = len(rs.chunks[c.chunk])
 	}
@@ -137,8 +133,8 @@ func (rs *regions) insert(r region) {
 	}
 }
 
-// remove takes out the region at c. A chunk left nearly empty joins the one
-// before it if both fit well into one.
+// remove removes the region at c. A chunk left nearly empty joins the one before it if both
+// fit into half a chunk.
 func (rs *regions) remove(c cursor) {
 	chunk := slices.Delete(rs.chunks[c.chunk], c.i, c.i+1)
 	rs.chunks[c.chunk] = chunk
@@ -154,10 +150,9 @@ func (rs *regions) remove(c cursor) {
 	}
 }
 
-// restore adds the parts of r whose range is free, and joins them with what is
-// left of the same mapping at either end. It calls added for every part, with
-// the change of the number of regions that came with it: 1, or less by the
-// regions that it was joined with.
+// restore adds those parts of r whose range is free, and joins them with what is left of the
+// same mapping at either end. It calls added for every part, with the change in the number of
+// regions: 1, minus the regions that the part was joined with.
 func (rs *regions) restore(r region, added func(part region, change int)) {
 	for start := r.start; start < r.end; {
 		next := rs.at(rs.after(start))
@@ -174,8 +169,8 @@ func (rs *regions) restore(r region, added func(part region, change int)) {
 	}
 }
 
-// join adds r, whose range must be free, as one region with its neighbours of
-// the same mapping. It returns the number of those.
+// join adds r, whose range must be free, as one region with its neighbours of the same
+// mapping. It returns how many neighbours it joined.
 func (rs *regions) join(r region) (joined int) {
 	if r.start > 0 {
 		c := rs.after(r.start - 1)

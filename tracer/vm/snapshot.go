@@ -5,14 +5,13 @@ import (
 	"memtrace/tracer/live"
 )
 
-// Counters says what was seen of a process: system calls of the program and of
-// its allocator that did not fail, as far as that is known, late unmaps
-// included.
+// Counters says what was seen of a process: system calls by the program and by its allocator,
+// late unmaps included, except those known to have failed.
 type Counters struct {
 	Mmap, Munmap, Mremap, Brk, Mprotect uint64
 	// Dropped is the regions that a Gap made untrustworthy.
 	Dropped live.Sum
-	// GivenUp counts the stacks that GiveUp has summed up.
+	// GivenUp counts the stacks that GiveUp has merged.
 	GivenUp live.GiveUps
 }
 
@@ -26,16 +25,15 @@ func (c *Counters) add(o *Counters) {
 	c.GivenUp = c.GivenUp.Plus(o.GivenUp)
 }
 
-// Snapshot is what is known of the outstanding mappings at one moment. A block
-// is a region, in whole pages; allocated and freed are mappings made, and
-// mappings of which nothing is left.
+// Snapshot is what is known of the outstanding mappings at one moment. A block is a region, in
+// whole pages. Allocated counts mappings made, freed counts mappings of which nothing is left.
 type Snapshot struct {
 	live.Snapshot
-	// Counters are those of the process asked for, or of all together.
+	// Counters are those of the process asked for, or the sum over all.
 	Counters Counters
 }
 
-// Snapshot says what is outstanding. It reads every region once.
+// Snapshot returns what is outstanding. It reads every region once.
 func (l *Ledger) Snapshot(opt live.Options) Snapshot {
 	census := live.NewCensus(opt, l.now, &l.clock)
 	tallies := make([]live.Tally, len(l.stacks))
@@ -67,8 +65,8 @@ func (l *Ledger) Snapshot(opt live.Options) Snapshot {
 	return Snapshot{census.Snapshot(exited), counters}
 }
 
-// Each calls f with every outstanding region [start, end) of process pid and the
-// stack that mapped it, in order of address.
+// Each calls f with every outstanding region [start, end) of process pid and the stack that
+// mapped it, in order of address.
 func (l *Ledger) Each(pid uint32, f func(start, end uint64, stack event.StackID)) {
 	if sp, ok := l.spaces[pid]; ok {
 		sp.regions.each(func(r region) {
@@ -79,11 +77,11 @@ func (l *Ledger) Each(pid uint32, f func(start, end uint64, stack event.StackID)
 	}
 }
 
-// Live returns the sum of the outstanding regions of all processes, of any age.
-// It costs nothing.
+// Live returns the sum of the outstanding regions of all processes, of any age. It costs
+// nothing.
 func (l *Ledger) Live() live.Sum { return l.total }
 
-// Counters returns what was seen of process pid, 0 for all together.
+// Counters returns what was seen of process pid, or of all together if pid is 0.
 func (l *Ledger) Counters(pid uint32) Counters {
 	sum, _ := l.counters(pid)
 	return sum

@@ -2,22 +2,21 @@ package vm
 
 import "memtrace/tracer/live"
 
-// stack is the sums of one call stack of one process. Its Blocks are the
-// mappings of which something is outstanding; those neither outstanding nor
-// dropped are unmapped.
+// stack is the sums of one call stack of one process. Its Blocks are the mappings of which
+// something is outstanding. Mappings neither outstanding nor dropped are unmapped.
 type stack struct {
 	live.Account
 	key live.Key
-	// index is its place in Ledger.stacks, -1 if it is a background.
+	// index is its place in Ledger.stacks, -1 for a background.
 	index int
-	// into is what GiveUp sums it up in, while it does so.
+	// into is the stack that GiveUp merges this one into, set only for that time.
 	into *stack
 }
 
-// unmapped returns the number of the mappings of which nothing is left.
+// unmapped returns the number of mappings of which nothing is left.
 func (s *stack) unmapped() uint64 { return s.AllocatedBlocks - s.Blocks - s.DroppedBlocks }
 
-// stack returns the stack with the given key, which is new perhaps.
+// stack returns the stack with the given key, a new one if need be.
 func (l *Ledger) stack(key live.Key) *stack {
 	s, ok := l.byKey[key]
 	if !ok {
@@ -47,7 +46,7 @@ func (l *Ledger) grow(part region, change int) {
 	}
 }
 
-// shrink takes piece away, which changes the number of regions by change.
+// shrink removes piece, which changes the number of regions by change.
 func (l *Ledger) shrink(piece region, change int) {
 	m := piece.of
 	m.stack.Shrink(l.now, piece.bytes())

@@ -2,43 +2,41 @@ package vm
 
 import "slices"
 
-// What munmap and mremap take leaves the ledger when they are entered, for from
-// then on another thread can be handed the same addresses. Should the call
-// fail, the pieces come back. Nothing tells of a munmap that succeeded, so they
-// are kept until the thread's next event.
+// What munmap and mremap remove leaves the ledger when they are entered, because from then on
+// another thread can get the same addresses. If the call fails, the pieces come back. No event
+// says that a munmap succeeded, so the pieces are kept until the thread's next event.
 
 // undo is what one munmap or mremap has removed.
 type undo struct {
 	// addr is what the call was given, time when it was entered, ns.
 	addr, time uint64
-	// mremap says that the call was mremap; known, that a part of its old
-	// range was outstanding.
+	// mremap says that the call was mremap. known says that a part of its old range was
+	// outstanding.
 	mremap, known bool
-	// failed says that the call did not happen.
+	// failed says that the call failed, so it changed nothing.
 	failed bool
 	pieces []region
 }
 
-// is reports whether u is that of the given call.
+// is reports whether u belongs to the given call.
 func (u *undo) is(addr uint64, mremap bool) bool {
 	return u != nil && u.addr == addr && u.mremap == mremap
 }
 
 const (
-	// manyUndos is the number of undos from which those of threads long gone
-	// are looked for. staleUndo is how old, in ns, they then are at least: no
-	// munmap takes that long.
+	// manyUndos is the number of undos from which on those of dead threads are looked for.
+	// Such undos are at least staleUndo old, in ns: no munmap takes that long.
 	manyUndos = 1024
 	staleUndo = 10_000_000_000
 )
 
-// undos is the undos of each thread that has some.
+// undos holds the undos of each thread that has some.
 type undos struct {
-	// last is that of the thread's last call, as the ring buffer tells it.
+	// last holds the undo of the thread's last call, as the ring buffer tells it.
 	last map[thread]*undo
-	// late is those of late unmaps: calls ahead of the ring, or in the past.
+	// late holds those of late unmaps: calls ahead of the ring, or in the past.
 	late map[thread]*queue
-	// prune is the number in last at which to look for stale ones next.
+	// prune is the size of last at which to look for stale ones next.
 	prune int
 }
 
@@ -48,8 +46,8 @@ func newUndos() undos {
 	return undos{last: make(map[thread]*undo), late: make(map[thread]*queue), prune: manyUndos}
 }
 
-// take returns the undo of the last call that t entered until time (ns), nil if
-// there is none, and forgets it and all before it.
+// take returns the undo of the last call that t entered up to time (ns), nil if there is none.
+// It forgets that undo and all before it.
 func (us *undos) take(t thread, time uint64) *undo {
 	u := us.last[t]
 	if u != nil {
@@ -91,7 +89,7 @@ func (us *undos) putLate(t thread, u *undo) {
 	q.sorted = len(q.list) == 1
 }
 
-// forget drops the undos of the calls that process pid entered until time (ns).
+// forget drops the undos of calls that process pid entered up to time (ns).
 func (us *undos) forget(pid uint32, time uint64) {
 	for t, u := range us.last {
 		if t.pid == pid && u.time <= time {
@@ -109,8 +107,8 @@ func (us *undos) forget(pid uint32, time uint64) {
 	}
 }
 
-// caughtUp drops late undos after all events of the ring until time (ns): of
-// the calls that a thread entered until then only the last can be going on.
+// caughtUp drops late undos once all events of the ring up to time (ns) were applied. Of the
+// calls that a thread entered until then, only the last can still be in progress.
 func (us *undos) caughtUp(time uint64) {
 	for t, q := range us.late {
 		if u := q.take(time); u != nil && u.time+staleUndo >= time {
@@ -129,7 +127,7 @@ type queue struct {
 	sorted bool
 }
 
-// take removes the undos until time (ns) and returns the last of them, if any.
+// take removes the undos up to time (ns) and returns the last of them, if any.
 func (q *queue) take(time uint64) *undo {
 	if !q.sorted {
 		slices.SortStableFunc(q.list, byTime)
