@@ -2,35 +2,35 @@ package live
 
 import "memtrace/tracer/trend"
 
-// Account is what is kept of one call stack of one process, 240 bytes. The zero
-// Account is empty.
+// Account is what is kept of one call stack of one process, 240 bytes. The zero Account is
+// empty.
 //
-// The fields that change with every allocation and free come first: with some
-// thousand stacks their cache lines are what a ledger waits for.
+// The fields that change with every allocation and free come first: with some thousand stacks,
+// their cache lines are what a ledger waits for.
 type Account struct {
-	// Bytes is what is outstanding, of any age; Blocks the allocations of which
-	// it is, each counted once.
+	// Bytes is what is outstanding, of any age. Blocks is the number of allocations that it
+	// belongs to, each counted once.
 	Bytes, Blocks uint64
-	// The totals since tracing began.
+	// AllocatedBytes and AllocatedBlocks are totals since tracing began.
 	AllocatedBytes, AllocatedBlocks uint64
-	// DroppedBlocks left without a free: by exec or a gap. Survival takes
-	// them as never allocated, since what became of them is unknown.
+	// DroppedBlocks left without a free: by exec or a gap. Survival treats them as never
+	// allocated, because what became of them is unknown.
 	DroppedBlocks uint64
 
 	growth trend.Series
 	recent trend.Recent
 }
 
-// Allocate counts an allocation of size bytes at time (ns). It does not make it
-// outstanding. All calls for one account must name the same clock.
+// Allocate counts an allocation of size bytes at time (ns). It does not make it outstanding.
+// All calls for one account must pass the same clock.
 func (a *Account) Allocate(c *trend.Clock, time, size uint64) {
 	a.AllocatedBytes += size
 	a.AllocatedBlocks++
 	a.recent.Add(c.Bucket(time))
 }
 
-// Drop counts an allocation made at time (ns), which is no longer outstanding,
-// as one whose end is unknown.
+// Drop counts an allocation made at time (ns), which is no longer outstanding, as one whose
+// end is unknown.
 func (a *Account) Drop(c *trend.Clock, time uint64) {
 	a.DroppedBlocks++
 	a.recent.Take(c.Bucket(time))
@@ -42,14 +42,14 @@ func (a *Account) Grow(now, bytes uint64) {
 	a.Bytes += bytes
 }
 
-// Shrink takes outstanding bytes away at time now (ns).
+// Shrink removes outstanding bytes at time now (ns).
 func (a *Account) Shrink(now, bytes uint64) {
 	a.growth.Advance(now, a.Bytes)
 	a.Bytes -= bytes
 }
 
-// survival returns which part of the allocations before bucket is outstanding,
-// given the number of those that are.
+// survival returns what part of the allocations before bucket is outstanding, given how many
+// of them are.
 func (a *Account) survival(bucket, outstanding uint64) float64 {
 	counted := a.AllocatedBlocks - a.DroppedBlocks
 	settled := counted - min(a.recent.Since(bucket), counted)

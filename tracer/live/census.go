@@ -10,13 +10,12 @@ import (
 	"memtrace/tracer/trend"
 )
 
-// Census makes a Snapshot: Count takes every outstanding block and tallies it by
-// stack, Report every stack with its tally.
+// Census makes a Snapshot. Count takes every outstanding block and tallies it by stack; Report
+// takes every stack with its tally.
 type Census struct {
 	opt   Options
 	older uint64
-	// Survival concerns the allocations before bucket, which begins at the time
-	// boundary (ns).
+	// Survival concerns the allocations before bucket, which begins at the time boundary (ns).
 	bucket, boundary uint64
 	snap             Snapshot
 }
@@ -29,11 +28,11 @@ type Tally struct {
 	// settled counts the allocations, of any age, before the boundary.
 	settled uint64
 	served  Served
-	list    *largest // nil while there are none
+	list    *largest // nil while it would be empty
 }
 
-// NewCensus begins a census by a ledger whose latest event was at the time
-// latest (ns) and whose accounts use clock.
+// NewCensus begins a census of a ledger whose latest event was at latest (ns) and whose
+// accounts use clock.
 func NewCensus(opt Options, latest uint64, clock *trend.Clock) *Census {
 	opt.Now = max(opt.Now, latest)
 	c := &Census{opt: opt, older: uint64(max(opt.Older, 0)), bucket: math.MaxUint64, boundary: math.MaxUint64}
@@ -47,16 +46,16 @@ func NewCensus(opt Options, latest uint64, clock *trend.Clock) *Census {
 // Wants reports whether process pid is asked for.
 func (c *Census) Wants(pid uint32) bool { return c.opt.PID == 0 || c.opt.PID == pid }
 
-// Settle counts an allocation made at time (ns) of which something is
-// outstanding. It is to be called once for each, where Count is for each block.
+// Settle counts an allocation, made at time (ns), that is at least partly outstanding. Call it
+// once per allocation, but Count once per block.
 func (c *Census) Settle(t *Tally, time uint64) {
 	if time < c.boundary {
 		t.settled++
 	}
 }
 
-// Count counts an outstanding block, allocated at time (ns), of a process that
-// the census wants.
+// Count counts an outstanding block, allocated at time (ns), of a process that the census
+// wants.
 func (c *Census) Count(t *Tally, addr, size, time uint64) {
 	if c.opt.Now-time < c.older {
 		c.snap.Young.Add(size)
@@ -77,8 +76,8 @@ func (c *Census) Count(t *Tally, addr, size, time uint64) {
 	}
 }
 
-// Serve counts, by the way in which it was served, a block that Count was told
-// of. chunk is what is known of it. Without Options.Way it does nothing.
+// Serve counts, by the way in which it was served, a block that was passed to Count. chunk is
+// what is known of its chunk. Without Options.Way, Serve does nothing.
 func (c *Census) Serve(t *Tally, addr, size, time uint64, chunk event.Flags) {
 	if c.opt.Way == nil || c.opt.Now-time < c.older {
 		return
@@ -88,9 +87,8 @@ func (c *Census) Serve(t *Tally, addr, size, time uint64, chunk event.Flags) {
 	c.snap.Served[way].Add(size)
 }
 
-// Report puts a stack into the snapshot, if it is wanted there: its account, how
-// many of its allocations were freed, and its tally. Its process was first heard
-// of at start (ns).
+// Report puts a stack into the snapshot, if it is wanted there: its account, how many of its
+// allocations were freed, and its tally. start (ns) is when its process was first seen.
 func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
 	if !c.Wants(key.PID) || t.sum.Blocks == 0 && !c.opt.All {
 		return
@@ -113,8 +111,7 @@ func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
 	c.snap.Stacks = append(c.snap.Stacks, st)
 }
 
-// Snapshot ends the census. exited says whether all processes that it wants have
-// exited.
+// Snapshot ends the census. exited says whether all processes that it wants have exited.
 func (c *Census) Snapshot(exited bool) Snapshot {
 	c.snap.Exited = exited
 	slices.SortFunc(c.snap.Stacks, func(a, b Stack) int {

@@ -11,8 +11,8 @@ import (
 
 const ms = uint64(time.Millisecond)
 
-// Six allocations by one stack, 100 ms apart from 1 s on, of which every second
-// is still there.
+// survey counts six allocations by one stack, 100 ms apart from 1 s on, of which every second
+// one is still outstanding.
 func survey(opt Options) Snapshot {
 	clock := trend.NewClock(400 * time.Millisecond)
 	var a Account
@@ -31,7 +31,7 @@ func survey(opt Options) Snapshot {
 		c.Count(&t, 0x1000*i, 10+i, 1000*ms+i*100*ms)
 	}
 	c.Report(Key{7, 1}, &a, 3, 900*ms, &t)
-	// Others, to be sorted, left out or both.
+	// Other stacks, to be sorted, left out or both.
 	c.Report(Key{9, 1}, &Account{}, 0, 0, &Tally{})
 	c.Report(Key{8, 2}, &Account{}, 0, 0, &Tally{})
 	c.Report(Key{8, 1}, &Account{}, 0, 0, &Tally{})

@@ -6,13 +6,13 @@ import (
 	"memtrace/tracer/event"
 )
 
-// GivenUp is the ID of a process's stacks that were given up, for want of memory. What
-// they hold, and what was counted of them, is summed up under it.
+// GivenUp is the ID under which a process's stacks that were given up, for lack of memory, are
+// merged: what they hold, and what was counted of them.
 const GivenUp = event.StackID(math.MaxUint64)
 
-// GiveUps counts the stacks that were given up: those that held something, and the
-// others, of which nothing is forgotten but their totals and addresses. A stack that
-// comes back and is given up again counts again.
+// GiveUps counts the stacks that were given up: those that held something, and empty ones, of
+// which only their own totals and their addresses are lost. A stack that comes back and is given
+// up again counts again.
 type GiveUps struct{ Holding, Empty uint64 }
 
 // Plus returns the sum of both.
@@ -29,22 +29,22 @@ func (g *GiveUps) Count(a *Account) {
 
 // Candidate is a stack that may be given up.
 type Candidate struct {
-	// Index is the caller's.
+	// Index is the caller's own.
 	Index uint32
-	// bytes is what it holds, used a time that grows with that of its last allocation.
+	// bytes is what the stack holds. used grows with the time of its last allocation.
 	bytes, used uint64
 }
 
-// Candidate makes one of an account.
+// Candidate makes a Candidate of an account.
 func (a *Account) Candidate(index uint32) Candidate {
 	return NewCandidate(index, max(a.Bytes, a.Blocks), a.recent.Newest())
 }
 
-// NewCandidate makes one of a stack that holds so many bytes and was last used at a time
-// of any unit.
+// NewCandidate makes a Candidate of a stack that holds so many bytes and was last used at the
+// time used, in any unit.
 func NewCandidate(index uint32, bytes, used uint64) Candidate { return Candidate{index, bytes, used} }
 
-// before says which of two is given up first.
+// before reports whether c is given up before o.
 func (c *Candidate) before(o *Candidate) bool {
 	switch {
 	case c.bytes != o.bytes:
@@ -55,10 +55,9 @@ func (c *Candidate) before(o *Candidate) bool {
 	return c.Index < o.Index
 }
 
-// ChooseGivenUp returns those of the candidates, which it reorders, that are to be given
-// up: those that hold the fewest bytes, of equal ones those that have not allocated for
-// longest. It takes those that hold nothing, but at most half of all, and where these are
-// few a quarter of all.
+// ChooseGivenUp returns the candidates to give up, and reorders all. It takes those that hold
+// the fewest bytes first, and among equal ones those that have not allocated for longest. It
+// takes all that hold nothing, but at least a quarter and at most half of all candidates.
 func ChooseGivenUp(all []Candidate) []Candidate {
 	empty := 0
 	for i := range all {
@@ -72,8 +71,8 @@ func ChooseGivenUp(all []Candidate) []Candidate {
 	return all[:n]
 }
 
-// partition puts the first n in the order of before to the front (quickselect). No two
-// are equal.
+// partition moves the first n in the order of before to the front (quickselect). No two are
+// equal.
 func partition(all []Candidate, n int) {
 	for len(all) > 1 && n > 0 && n < len(all) {
 		pivot := all[len(all)/2]
@@ -91,7 +90,7 @@ func partition(all []Candidate, n int) {
 				j--
 			}
 		}
-		// What is up to j is not behind the pivot, what is from i on not before it.
+		// Up to j nothing comes after the pivot, from i on nothing before it.
 		switch {
 		case n <= j:
 			all = all[:j+1]
@@ -103,8 +102,8 @@ func partition(all []Candidate, n int) {
 	}
 }
 
-// Absorb adds what another account has counted and holds, at time now (ns). All accounts
-// must be of one clock.
+// Absorb adds what another account has counted and holds, at time now (ns). All accounts must
+// use the same clock.
 func (a *Account) Absorb(now uint64, o *Account) {
 	a.Grow(now, o.Bytes)
 	a.Blocks += o.Blocks

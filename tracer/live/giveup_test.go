@@ -14,7 +14,7 @@ import (
 func TestChooseGivenUp(t *testing.T) {
 	const empty, few, many = 0, 16, 4096
 	tests := map[string]struct {
-		bytes []uint64 // of candidates, that used last first
+		bytes []uint64 // of candidates, least recently used first
 		want  []uint32
 	}{
 		"none":                               {nil, nil},
@@ -44,7 +44,7 @@ func TestChooseGivenUp(t *testing.T) {
 	}
 }
 
-// Whatever the candidates, those that are chosen come before the others.
+// Whatever the candidates, the chosen ones come before the others.
 func TestChooseGivenUpOfMany(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 307 {
@@ -66,7 +66,7 @@ func TestChooseGivenUpOfMany(t *testing.T) {
 	}
 }
 
-// One account that absorbs another is as if all had been counted by it.
+// An account that absorbs another is the same as if it had counted everything itself.
 func TestAbsorb(t *testing.T) {
 	clock := trend.NewClock(400 * time.Millisecond)
 	r := rand.New(rand.NewPCG(1, 2))

@@ -8,8 +8,7 @@ import (
 // largest collects the largest blocks.
 type largest struct {
 	list []Block
-	// full says that the list was cut: blocks behind least are not among the
-	// largest.
+	// full says that the list was cut: blocks that come after least are not among the largest.
 	full  bool
 	least Block
 }
@@ -19,8 +18,8 @@ func order(a, b Block) int {
 	return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Address, b.Address))
 }
 
-// add takes up b. The list is cut to limit, if that is not 0, whenever it has
-// become twice as long.
+// add takes in b. If limit is not 0, the list is cut to it whenever it has become twice as
+// long.
 func (l *largest) add(b Block, limit int) {
 	if l.full && order(b, l.least) > 0 {
 		return
@@ -31,8 +30,7 @@ func (l *largest) add(b Block, limit int) {
 	}
 }
 
-// cut sorts the list, drops what is beyond limit, if that is not 0, and returns
-// what is left.
+// cut sorts the list, drops what exceeds limit, unless that is 0, and returns the rest.
 func (l *largest) cut(limit int) []Block {
 	if l == nil {
 		return nil

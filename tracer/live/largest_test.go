@@ -17,7 +17,7 @@ func TestLargest(t *testing.T) {
 				var all []Block
 				var l largest
 				for i := range n {
-					// Few sizes, so that addresses decide too.
+					// Few sizes, so that addresses decide, too.
 					b := Block{Address: uint64(r.IntN(n))<<20 + uint64(i), Bytes: uint64(r.IntN(5))}
 					all = append(all, b)
 					l.add(b, limit)

@@ -6,22 +6,22 @@ import (
 	"memtrace/tracer/event"
 )
 
-// Options says what a Snapshot is to hold.
+// Options says what a Snapshot should hold.
 type Options struct {
 	// PID is the process asked for, 0 for all.
 	PID uint32
-	// Now is the time of the snapshot, ns of CLOCK_MONOTONIC. An earlier time
-	// than that of the latest event is taken as that, so 0 means just then.
+	// Now is the time of the snapshot, ns of CLOCK_MONOTONIC. If it is earlier than the latest
+	// event, the time of that event is taken, so 0 means that.
 	Now uint64
-	// Older is the age from which a block counts; younger ones are only
-	// summed in Snapshot.Young. With 0 every block counts.
+	// Older is the age from which a block counts. Younger blocks are only added up in
+	// Snapshot.Young. With 0 every block counts.
 	Older time.Duration
-	// Blocks asks for the blocks of each stack, at most MaxBlocks of them, the
-	// largest, or all of them if MaxBlocks is 0.
+	// Blocks asks for the blocks of each stack: the MaxBlocks largest, or all of them if
+	// MaxBlocks is 0.
 	Blocks    bool
 	MaxBlocks int
-	// Way, if not nil, tells which way a block that counts was served: a number
-	// below MaxWays, whose meaning is the caller's.
+	// Way, if not nil, says which way a counted block was served: a number below MaxWays,
+	// whose meaning is the caller's.
 	Way func(addr, size uint64, chunk event.Flags) int
 	// All includes stacks without a block that counts.
 	All bool
@@ -36,7 +36,7 @@ func (s *Sum) Add(size uint64) {
 	s.Blocks++
 }
 
-// Sub takes away a block of size bytes.
+// Sub removes a block of size bytes.
 func (s *Sum) Sub(size uint64) {
 	s.Bytes -= size
 	s.Blocks--
@@ -65,8 +65,8 @@ type Snapshot struct {
 	Exited bool
 }
 
-// Key names a stack. IDs hash the pid in already; a key with the pid costs
-// nothing and keeps stacks that could not be read (ID 0) apart by process.
+// Key identifies a stack. IDs already hash the pid in. Having the pid in the key costs
+// nothing, and keeps stacks that could not be read (ID 0) apart by process.
 type Key struct {
 	ID  event.StackID
 	PID uint32
@@ -78,15 +78,15 @@ type Stack struct {
 	PID uint32
 	// Sum is the blocks that are outstanding and at least Older old.
 	Sum
-	// The totals since tracing began, blocks of any age. What is neither
-	// outstanding nor freed was dropped by an exec or a gap.
+	// These are totals since tracing began, of blocks of any age. Blocks neither outstanding
+	// nor freed were dropped by an exec or a gap.
 	AllocatedBytes, AllocatedBlocks, FreedBlocks uint64
 	// GrowthBytesPerSecond is the slope of the outstanding bytes, of any age.
 	GrowthBytesPerSecond float64
-	// Survival is the part, 0 to 1, of the allocations made at least Older ago
-	// of which something is outstanding, where Older is at most the window of
-	// the ledger's trend.Clock. Allocations up to an eighth of the window older
-	// than that may be left out; where nothing else is there, all count.
+	// Survival is the part, 0 to 1, of the allocations made at least Older ago that is still
+	// at least partly outstanding. Older counts as at most the window of the ledger's
+	// trend.Clock. Allocations up to an eighth of the window older than that may be left out.
+	// If no others are left, all count.
 	Survival float64
 	// Oldest and Youngest are ages of the blocks in Sum.
 	Oldest, Youngest time.Duration

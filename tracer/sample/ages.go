@@ -2,8 +2,7 @@ package sample
 
 import "math/bits"
 
-// ages counts deaths by the age at which they came, in octaves. A nil one, which nothing
-// can be added to, has none.
+// ages counts deaths by age, in octaves. A nil ages has no deaths and must not be added to.
 type ages struct {
 	octaves [ageOctaves]octave
 }
@@ -14,9 +13,9 @@ type octave struct {
 }
 
 const (
-	// firstOctave is where the first octave ends, as a power of two: 67 ms.
+	// firstOctave is where the first octave ends, as a power of two in ns: 67 ms.
 	firstOctave = 26
-	// ageOctaves reach to 78 hours; the last one has no end.
+	// ageOctaves octaves reach to 78 hours; the last one has no end.
 	ageOctaves = 23
 )
 
@@ -24,7 +23,7 @@ func octaveOf(age uint64) int {
 	return min(bits.Len64(age>>firstOctave), ageOctaves-1)
 }
 
-// end is the age at which an octave ends.
+// end returns the age at which an octave ends.
 func (a *ages) end(octave int) uint64 { return 1 << (firstOctave + octave) }
 
 func (a *ages) add(age uint64) {
@@ -39,7 +38,7 @@ func (a *ages) take(age uint64) {
 	o.age -= float64(age)
 }
 
-// absorb adds what another one has counted.
+// absorb adds what another ages has counted.
 func (a *ages) absorb(o *ages) {
 	for i := range o.octaves {
 		a.octaves[i].deaths += o.octaves[i].deaths
@@ -47,8 +46,7 @@ func (a *ages) absorb(o *ages) {
 	}
 }
 
-// within returns the age at whose octave's end so many of 100 have died, 0 where none
-// has.
+// within returns the end of the octave by which so many percent have died, 0 if none has.
 func (a *ages) within(percent uint64) uint64 {
 	if a == nil {
 		return 0
@@ -68,7 +66,7 @@ func (a *ages) within(percent uint64) uint64 {
 	return 0
 }
 
-// last returns the end of the last octave with deaths, 0 where there are none.
+// last returns the end of the last octave with deaths, 0 if there are none.
 func (a *ages) last() uint64 {
 	if a == nil {
 		return 0
@@ -81,8 +79,8 @@ func (a *ages) last() uint64 {
 	return 0
 }
 
-// late returns the deaths in the octaves from the one on that begins at age from or
-// before it, how long they lived from there on in all, ns, and where that is.
+// late returns, for the octave that the age from lies in and all later ones, the deaths, how
+// long the dead lived in all beyond the start of that octave, ns, and that start.
 func (a *ages) late(from uint64) (deaths uint64, lived float64, begin uint64) {
 	first := octaveOf(from)
 	if first > 0 {

@@ -11,25 +11,25 @@ type census struct {
 	set      *Set
 	now      uint64
 	maturity uint64
-	// counted are the windows that count, matured is their total length, ns; half
-	// is the number of the window from which on the later half of that begins, and
-	// early is the length of the others.
+	// counted are the windows that count, and matured is their total length, ns. half is the
+	// number of the window at which the later half of that length begins, and early is the
+	// length of the windows before it.
 	counted        []*window
 	matured, early uint64
 	half           int
-	// squares is the sum of the squares of the parts that windows are of matured.
+	// squares is the sum of the squares of the windows' shares of matured.
 	squares float64
-	// eras are the counted windows, a few together.
+	// eras are the counted windows in groups.
 	eras    []era
 	tallies map[*account]*tally
-	// active and candidates are of all stacks: those of tallies' active survivors,
-	// and all candidates that there ever were.
+	// active and candidates are over all stacks: the active survivors in tallies, and all
+	// candidates that there ever were.
 	active, candidates float64
-	// late is what of all stacks tells how old active candidates die.
+	// late says, over all stacks, how old active candidates die.
 	late hazard
 }
 
-// mostlyActive reports whether the content of most survivors changed.
+// mostlyActive reports whether the content of most survivors has changed.
 func (t *tally) mostlyActive() bool { return 2*t.active.Blocks > t.survivors.Blocks }
 
 // tally is the candidates of one stack.
@@ -43,8 +43,8 @@ type tally struct {
 	oldest                   uint64
 }
 
-// perWindow counts by windows. Most stacks of a program that has many have blocks of one
-// window only.
+// perWindow counts by windows. In a program with many stacks, most have blocks of only one
+// window.
 type perWindow struct {
 	first, n int
 	others   map[int]int
@@ -76,8 +76,8 @@ func (p *perWindow) each(f func(window, n int)) {
 	}
 }
 
-// maturity returns how old windows must be to count, ns, where blocks get so old: not
-// more than the last third of the time is left out.
+// maturity returns how old windows must be to count, ns, if blocks live up to age. It leaves
+// out no more than the last third of the time.
 func (s *Set) maturity(now, age uint64) uint64 {
 	if len(s.windows) == 0 {
 		return 0
@@ -126,15 +126,15 @@ func (c *census) age() {
 	c.divide()
 }
 
-// era is windows that follow each other: how long ago they were, ns, and the part
-// that they are of all that count.
+// era is a group of consecutive windows: how long ago they were on average, ns, and their
+// share of all that count.
 type era struct{ age, part float64 }
 
-// maxEras is how many there are: what is summed up over all windows for every stack
-// would take long after a day of windows.
+// maxEras is the most eras there are: to sum over all windows for every stack would take long
+// after a day of windows.
 const maxEras = 128
 
-// divide makes the eras, and sums up the squares.
+// divide makes the eras and sums up the squares.
 func (c *census) divide() {
 	if c.matured == 0 {
 		return

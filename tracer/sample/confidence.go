@@ -2,12 +2,12 @@ package sample
 
 import "math"
 
-// hazard is the deaths of old candidates and how long all of them lived while old, ns.
+// hazard is the deaths of old candidates, and how long all of them lived while old, ns.
 type hazard struct{ deaths, lived float64 }
 
 func (h hazard) minus(o hazard) hazard { return hazard{h.deaths - o.deaths, h.lived - o.lived} }
 
-// rate is the deaths a nanosecond.
+// rate is the deaths per nanosecond.
 func (h hazard) rate() float64 {
 	if h.deaths <= 0 || h.lived <= 0 {
 		return 0
@@ -15,8 +15,8 @@ func (h hazard) rate() float64 {
 	return h.deaths / h.lived
 }
 
-// hazard is how the candidates of a stack die once they are half as old as the
-// windows that count, and from which age on exactly. t may be nil.
+// hazard says how a stack's candidates die once they are at least half as old as the windows
+// that count, and returns the exact age from which it counts. t may be nil.
 func (c *census) hazard(a *account, t *tally) (h hazard, from uint64) {
 	deaths, lived, from := a.ages.late(c.maturity / 2)
 	h = hazard{float64(deaths), lived}
@@ -26,8 +26,8 @@ func (c *census) hazard(a *account, t *tally) (h hazard, from uint64) {
 	return h, from
 }
 
-// activeHazard is hazard with active candidates alone, as far as they are alive: of
-// those that died it is not known.
+// activeHazard is hazard with only active candidates among the living. Of the dead it is not
+// known which ones were active.
 func (c *census) activeHazard(a *account, t *tally) hazard {
 	deaths, lived, from := a.ages.late(c.maturity / 2)
 	h := hazard{float64(deaths), lived}
@@ -37,12 +37,12 @@ func (c *census) activeHazard(a *account, t *tally) hazard {
 	return h
 }
 
-// confidence compares the number of survivors with what there would be of them if
-// all the candidates that got old died at one rate: that at which they did die, or,
-// if they are active and may be anybody's, those of other stacks. What lives for
-// ever cannot be told from what lives very long, so nothing is taken to live longer,
-// on average, than a quarter of the time, or than a death of this stack tells. It
-// returns the number of those deaths, too.
+// confidence compares the number of survivors with how many there would be if all the
+// candidates that got old died at one rate: the rate at which they did die or, if they are
+// active and may be anybody's, the rate of other stacks. What lives for ever cannot be told
+// from what lives very long. So the mean lifetime is taken to be at most a quarter of the time
+// traced, or the age of this stack's last death if that is longer. It also returns the number
+// of those deaths.
 func (c *census) confidence(a *account, t *tally) (confidence float64, deaths uint64) {
 	if t.survivors.Blocks == 0 || c.matured == 0 {
 		return 0, 0
@@ -60,17 +60,16 @@ func (c *census) confidence(a *account, t *tally) (confidence float64, deaths ui
 	return t.above((h.deaths + float64(t.survivors.Blocks)) * part), uint64(h.deaths)
 }
 
-// above is the confidence that there are more survivors than so many are to be
-// expected, below 1. What came together counts once.
+// above returns the confidence, below 1, that there are more survivors than expected.
+// Survivors that came together count once.
 func (t *tally) above(expected float64) float64 {
 	confidence := 1 - poissonAtLeast(int(math.Round(float64(t.survivors.Blocks)/t.clump)), expected/t.clump)
 	return min(confidence, math.Nextafter(1, 0))
 }
 
-// discount allows for what active survivors may be: chunks that were freed while
-// nobody looked, then handed out for good to another stack, whose leak they are.
-// Some times as many of those are expected as there are elsewhere for each candidate,
-// and one more.
+// discount allows for what active survivors may be: chunks that were freed unseen, then handed
+// out for good to another stack, whose leak they are. Per candidate, the stack is expected to
+// have uneven times as many of those as the other stacks have, with one more added to theirs.
 func (c *census) discount(e *Estimate, a *account, t *tally) {
 	n := float64(t.survivors.Blocks)
 	expected := uneven * (c.active - float64(t.active.Blocks) + 1) / c.candidates * float64(a.candidates)

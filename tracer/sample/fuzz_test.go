@@ -6,9 +6,8 @@ import (
 	"memtrace/tracer/event"
 )
 
-// FuzzSet plays events, windows and checks to a Set and to a model that has only
-// what must be true: which blocks were born in a window that counts and are not
-// known to be gone.
+// FuzzSet plays events, windows and checks to a Set and to a model that knows only what must
+// be true: which blocks were born in a window that counts and are not known to be gone.
 func FuzzSet(f *testing.F) {
 	f.Add([]byte{0, 1, 17, 2, 1, 4, 3, 1, 0, 33, 5})
 	f.Add([]byte{0, 17, 33, 1, 0, 18, 65, 2, 49, 1})

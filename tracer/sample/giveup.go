@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	// CandidateBytes is what a candidate takes, what it takes to check it included.
+	// CandidateBytes is what a candidate takes, the cost of checking it included.
 	CandidateBytes = 112 + 28 + 192
 	// stackBytes is what a stack takes, most of it while it is being judged.
 	stackBytes = 1024
 )
 
-// StackBytes returns the memory that what is known of stacks takes.
+// StackBytes returns the memory that the data on stacks takes.
 func (s *Set) StackBytes() uint64 {
 	if s == nil {
 		return 0
@@ -20,7 +20,7 @@ func (s *Set) StackBytes() uint64 {
 	return uint64(len(s.stacks)) * stackBytes
 }
 
-// EachStack calls f with the ID of every stack that is known, in no order.
+// EachStack calls f with the ID of every known stack, in no order.
 func (s *Set) EachStack(f func(event.StackID)) {
 	if s == nil {
 		return
@@ -30,9 +30,9 @@ func (s *Set) EachStack(f func(event.StackID)) {
 	}
 }
 
-// GiveUp forgets a quarter to a half of the stacks, those that live.ChooseGivenUp says
-// where a candidate counts as a byte. Their candidates, and what was counted of them, are
-// from then on of the stack live.GivenUp. While a window is open it does nothing.
+// GiveUp forgets a quarter to a half of the stacks, those that live.ChooseGivenUp selects if a
+// candidate counts as a byte. Their candidates, and what was counted of them, go to the stack
+// live.GivenUp. While a window is open, GiveUp does nothing.
 func (s *Set) GiveUp() {
 	if s == nil || s.open {
 		return

@@ -7,8 +7,8 @@ import (
 	"memtrace/tracer/live"
 )
 
-// Of many stacks with a block each and one that leaks, all of the others are given up
-// before it. What they hold is there still.
+// Of many stacks with one block each and one that leaks, all the others are given up first.
+// What they hold is kept.
 func TestGiveUp(t *testing.T) {
 	const windows, stacks = 30, 101
 	s := New(Config{})
@@ -22,7 +22,7 @@ func TestGiveUp(t *testing.T) {
 		addr += 16
 		s.Apply(alloc(addr, 64, 7777777, w*second+2))
 		s.End(w*second+second/50, true)
-		if w > 0 { // in the first the leak is like any other
+		if w > 0 { // in the first window the leak is like any other stack
 			s.GiveUp()
 		}
 	}
@@ -58,7 +58,7 @@ func TestGiveUp(t *testing.T) {
 	if leak == nil || leak.Survivors.Blocks+leak.Young.Blocks != windows || leak.Class != Leak {
 		t.Errorf("the leak: %+v", leak)
 	}
-	// Its blocks are freed as any stack's.
+	// Its blocks are freed like any other stack's.
 	for a := uint64(16); a <= addr; a += 16 {
 		s.Free(a, 101*second)
 	}
@@ -67,7 +67,7 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
-// A window with more blocks than may be kept takes no more room for them.
+// A window with more blocks than may be kept takes no more memory for them.
 func TestFullWindow(t *testing.T) {
 	s := New(Config{MaxCandidates: 10})
 	for w, blocks := range []uint64{6, 5, 4} {

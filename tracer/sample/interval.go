@@ -2,8 +2,7 @@ package sample
 
 import "math"
 
-// Interval is an estimate and the bounds between which the true value lies with
-// 95 % confidence.
+// Interval is an estimate, and the bounds that hold the true value with 95 % confidence.
 type Interval struct{ Value, Low, High float64 }
 
 func (i Interval) times(f float64) Interval {
@@ -13,9 +12,9 @@ func (i Interval) times(f float64) Interval {
 // z975 is the 97.5 % quantile of the standard normal distribution.
 const z975 = 1.959964
 
-// counted returns the interval for the mean of a Poisson distribution of which n
-// events were seen, where they come in clumps of the given size, at least 1: what
-// counts as evidence is the number of clumps.
+// counted returns the interval for the mean of a Poisson distribution of which n events were
+// seen. The events come in clumps of the given size, at least 1, and the number of clumps is
+// what counts as evidence.
 func counted(n, clump float64) Interval {
 	k := n / clump
 	low := 0.0
@@ -25,17 +24,16 @@ func counted(n, clump float64) Interval {
 	return Interval{n, low * clump, chiSquare(2*k+2, z975) / 2 * clump}
 }
 
-// chiSquare is the quantile of the chi-square distribution with k degrees of
-// freedom that belongs to a standard normal quantile z (Wilson and Hilferty 1931).
-// From k = 2 on it is right to 3 % at 2.5 and 97.5 %; below that it is too low.
+// chiSquare is the quantile of the chi-square distribution with k degrees of freedom that
+// belongs to a standard normal quantile z (Wilson and Hilferty 1931). From k = 2 on it is
+// within 3 % at 2.5 and 97.5 %; below that it is too low.
 func chiSquare(k, z float64) float64 {
 	c := 2 / (9 * k)
 	r := 1 - c + z*math.Sqrt(c)
 	return k * max(r, 0) * r * r
 }
 
-// binomialAtMost is the probability of at most k successes in n tries with
-// probability p each.
+// binomialAtMost is the probability of at most k successes in n tries with probability p each.
 func binomialAtMost(k, n int, p float64) float64 {
 	if p <= 0 || k >= n {
 		return 1
@@ -57,7 +55,7 @@ func logChoose(n, k int) float64 {
 	return a - b - c
 }
 
-// poissonAtLeast is the probability of n events or more where mean are expected.
+// poissonAtLeast is the probability of n events or more if mean are expected.
 func poissonAtLeast(n int, mean float64) float64 {
 	if n <= 0 {
 		return 1

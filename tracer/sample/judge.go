@@ -10,23 +10,22 @@ import (
 	"memtrace/tracer/live"
 )
 
-// Class says what the survivors of a stack are taken for.
+// Class says what a stack's survivors are taken for.
 type Class string
 
 const (
 	// Leak: blocks that nobody frees and nobody writes to any more.
 	Leak Class = "leak"
-	// Active: blocks that nobody frees, though they are written to. That takes more
-	// of them to tell, since a chunk whose free was missed may be somebody else's.
+	// Active: blocks that nobody frees, but that are written to. It takes more of them to be
+	// sure, because a chunk whose free was missed may be somebody else's.
 	Active Class = "active leak"
-	// Possible: what would be a leak if its confidence were not too low for one yet.
+	// Possible: would be a leak, but the confidence is still too low.
 	Possible Class = "possible leak"
-	// Stopped: survivors of the early windows only, such as a cache that was
-	// filled once.
+	// Stopped: survivors of early windows only, such as a cache that was filled once.
 	Stopped Class = "stopped"
-	// Ageing: the older the windows, the fewer survivors: blocks that live long.
+	// Ageing: the older the windows, the fewer the survivors, so blocks that live long.
 	Ageing Class = "long-lived"
-	// Undecided: too few survivors, or too young.
+	// Undecided: survivors too few or too young.
 	Undecided Class = "undecided"
 )
 
@@ -34,28 +33,28 @@ const (
 const (
 	// minMaturity is the least age of windows that count.
 	minMaturity = 10 * time.Second
-	// mostIdle and mostOfAll are how many of 100 candidates have died, of those that
-	// nobody wrote to and of all, before the rest counts.
+	// mostIdle and mostOfAll are how many percent of the candidates must have died before the
+	// rest counts: of those that nobody wrote to, and of all.
 	mostIdle, mostOfAll = 99, 95
-	// minConfidence is that from which survivors are called a leak: the second
-	// where old candidates of the stack did die, of which there are many stacks, so
-	// that one in twenty would soon be met.
+	// minConfidence is the confidence from which survivors are called a leak.
+	// minConfidenceDying replaces it for stacks whose old candidates did die: there are many
+	// such stacks, so one false alarm in twenty would soon be met.
 	minConfidence, minConfidenceDying = 0.95, 0.999
-	// minPossible is the confidence from which survivors are shown as a possible
-	// leak, of stacks no old candidate of which has died.
+	// minPossible is the confidence from which survivors are shown as a possible leak, for
+	// stacks of which no old candidate has died.
 	minPossible = 0.8
-	// minSurvivors and minWindows are how many it takes at least, and from how
-	// many windows; minActiveWindows is that of active ones.
+	// minSurvivors and minWindows are the fewest survivors for a verdict, and the fewest
+	// windows they must come from. minActiveWindows is the latter for active survivors.
 	minSurvivors, minWindows, minActiveWindows = 2, 2, 3
-	// uneven is how many times as often as elsewhere a stack's chunks may be handed
-	// out for good to another one: those of the size that leaks are.
+	// uneven is how many times as often as elsewhere a stack's chunks may be handed out for
+	// good to another stack, which is the case for chunks of the size that leaks.
 	uneven = 4
-	// minOutlived is how many active survivors it takes for each candidate of the
-	// stack that died late. Chunks that go from hand to hand are found free sooner
-	// or later; those of a leak never.
+	// minOutlived is how many active survivors it takes for each candidate of the stack that
+	// died late. Chunks that go from hand to hand are found free sooner or later, those of a
+	// leak never.
 	minOutlived = 4
-	// doubt is below which probability the windows are not taken as drawn from a
-	// leak that goes on at the same rate.
+	// doubt is the probability below which the windows are not believed to be drawn from a
+	// leak that goes on at a constant rate.
 	doubt = 0.001
 )
 
@@ -65,20 +64,20 @@ type Estimate struct {
 	Class Class
 	// BytesPerSecond and BlocksPerSecond are what is allocated and not freed.
 	BytesPerSecond, BlocksPerSecond Interval
-	// Maturity is the age from which windows count: that of the Snapshot, or more
-	// where most survivors are active or candidates died late.
+	// Maturity is the age from which windows count: the Snapshot's, or more if most survivors
+	// are active or candidates died late.
 	Maturity time.Duration
-	// Survivors are the candidates from windows at least Maturity old that are
-	// there, Active those of them whose content changed, Windows how many windows
-	// they are from, Young the candidates from later windows.
+	// Survivors are the remaining candidates from windows at least Maturity old. Active are
+	// those of them whose content changed, Windows is how many windows they come from, and
+	// Young are the candidates from later windows.
 	Survivors, Active live.Sum
 	Windows           int
 	Young             live.Sum
-	// AllocatedPerSecond is of blocks, while watched; Survival the part of the
-	// blocks allocated in windows of which nothing tells that they were freed.
+	// AllocatedPerSecond counts blocks, while watched. Survival is the part of the blocks
+	// allocated in windows that is not known to be freed.
 	AllocatedPerSecond, Survival float64
-	// Confidence is that in Survivors being more than blocks that are merely not
-	// freed yet, 0 to 1.
+	// Confidence is the confidence, 0 to 1, that Survivors are more than blocks that are
+	// merely not freed yet.
 	Confidence float64
 	// Oldest is the age of the oldest survivor.
 	Oldest time.Duration
@@ -89,21 +88,20 @@ type Estimate struct {
 
 // Snapshot is what the sample says at one moment.
 type Snapshot struct {
-	// Estimates are of all stacks with candidates, by their IDs.
+	// Estimates holds all stacks with candidates, sorted by ID.
 	Estimates []Estimate
-	// Maturity is the age from which windows count at least.
+	// Maturity is the least age from which windows count.
 	Maturity time.Duration
-	// Windows and Traced are how many windows are behind the sample and how long
-	// they were.
+	// Windows is how many windows the sample comes from, and Traced is their total length.
 	Windows  int
 	Traced   time.Duration
 	Counters Counters
 }
 
-// Snapshot judges all stacks at time now (ns). Blocks that nobody writes to die
-// young, if they die. Active ones may be chunks that go from hand to hand, and then
-// some get many times as old before one is found free: to tell a leak of them takes
-// older windows, as it does where a stack's own blocks live long.
+// Snapshot judges all stacks at time now (ns). Blocks that nobody writes to die young, if they
+// die. Active blocks may be chunks that go from hand to hand, and some of those get many times
+// as old before one is found free. So telling a leak of active blocks takes older windows, and
+// so does a stack whose own blocks live long.
 func (s *Set) Snapshot(now uint64) Snapshot {
 	young := s.idleAges.within(mostIdle)
 	idle := s.census(now, s.maturity(now, young))
@@ -111,7 +109,7 @@ func (s *Set) Snapshot(now uint64) Snapshot {
 	if age := s.maturity(now, max(young, s.ages.within(mostOfAll))); age != idle.maturity {
 		all = s.census(now, age)
 	}
-	// Each of the other maturities takes a census of its own: one at a time.
+	// Each other maturity takes a census of its own: one at a time.
 	older := make(map[uint64][]*account)
 	n, traced := s.Traced()
 	snap := Snapshot{
@@ -162,7 +160,7 @@ func (c *census) judge(a *account, t *tally, traced float64) Estimate {
 	return e
 }
 
-// estimate scales the survivors by the part of the time that was watched.
+// estimate scales the survivors up from the part of the time that was watched.
 func (c *census) estimate(e *Estimate, t *tally) {
 	n := float64(t.survivors.Blocks)
 	perSecond := 1e9 / float64(c.matured)
@@ -171,8 +169,8 @@ func (c *census) estimate(e *Estimate, t *tally) {
 	if n == 0 {
 		return
 	}
-	// Of different sizes a few large ones make up the sum: as evidence for it they
-	// are fewer than n.
+	// If sizes differ, a few large blocks make up the sum, and as evidence for it they are
+	// fewer than n.
 	mean := float64(t.survivors.Bytes) / n
 	if mean == 0 {
 		return
@@ -180,15 +178,15 @@ func (c *census) estimate(e *Estimate, t *tally) {
 	e.BytesPerSecond = counted(n, clump*max(t.squares/n/(mean*mean), 1)).times(mean * perSecond)
 }
 
-// clump is in what numbers survivors come together: the variance of their number
-// in a window over its mean, at least 1.
+// clump is how many survivors come together: the variance of their number per window over its
+// mean, at least 1.
 func (c *census) clump(t *tally) float64 {
 	windows := float64(len(c.counted))
 	if windows < 2 || t.survivors.Blocks < 2 {
 		return 1
 	}
 	n := float64(t.survivors.Blocks)
-	// As if there were none in any, then right where there are.
+	// First as if no window had any, then corrected for those that have.
 	variance := n * n * c.squares
 	t.windows.each(func(window, k int) {
 		expected := n * float64(c.set.windows[window].length()) / float64(c.matured)

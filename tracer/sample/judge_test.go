@@ -10,14 +10,14 @@ import (
 	"memtrace/tracer/event"
 )
 
-// world is a process with sites that allocate at a rate and free after a while, or
-// never. It is watched for 25 ms of every 1.5 s.
+// world is a process with sites that allocate at a rate and free after a while, or never. It
+// is watched for 25 ms of every 1.5 s.
 type world struct {
 	r     *rand.Rand
 	s     *Set
 	addr  uint64
 	sites []site
-	ends  map[uint64]uint64 // by address, ns; what is in the set
+	ends  map[uint64]uint64 // when blocks in the set are freed, by address, ns
 }
 
 type site struct {
@@ -144,7 +144,7 @@ func TestLeaksAreFound(t *testing.T) {
 			}
 		}
 	}
-	// The rarest leak shows some 6 survivors, and now and then too few.
+	// The rarest leak has about 6 survivors, and now and then too few.
 	if missed > runs*len(leaks)/50 {
 		t.Errorf("%d of %d leaks not found", missed, runs*len(leaks))
 	}
@@ -156,7 +156,7 @@ func TestLeaksAreFound(t *testing.T) {
 	}
 }
 
-// What is filled once and what lives long are no leaks.
+// Memory that is filled once and blocks that live long are not leaks.
 func TestNoLeaks(t *testing.T) {
 	sites := []site{
 		{stack: 1, perMinute: 5e4, size: 100, until: 30e9},
@@ -196,8 +196,8 @@ func TestMaturity(t *testing.T) {
 	}
 }
 
-// Blocks of the leaking stack itself that live long are not counted as leaked, though
-// most of all blocks die young.
+// If the leaking stack also has blocks that live long, these do not count as leaked, even
+// though most blocks overall die young.
 func TestLeakAmongLongLived(t *testing.T) {
 	const runs = 10
 	held := 0
@@ -215,12 +215,13 @@ func TestLeakAmongLongLived(t *testing.T) {
 	}
 }
 
-// Survivors that are active where they are older than the stack's own blocks get, though
-// not among those that count elsewhere, are judged as active ones are.
+// Survivors may be active at ages that the stack's own blocks do not reach, but not among
+// those that count elsewhere. They are judged like active ones.
 func TestActiveWhenOld(t *testing.T) {
 	s := New(Config{})
 	addr := uint64(16)
-	// born has blocks born in a window that begins then, n of which stay.
+	// born opens a window at the time at, with n blocks born in it, and returns their
+	// addresses.
 	born := func(at uint64, stack uint64, n int) (stay []uint64) {
 		s.Begin(at)
 		for range n {
@@ -261,7 +262,7 @@ func TestActiveWhenOld(t *testing.T) {
 	}
 }
 
-// A Set without windows and one whose only window is young have nothing to say.
+// A Set with no windows, and one whose only window is young, have nothing to say.
 func TestTooEarly(t *testing.T) {
 	s := New(Config{})
 	if snap := s.Snapshot(5); len(snap.Estimates) != 0 {

@@ -5,13 +5,13 @@ import (
 	"memtrace/tracer/live"
 )
 
-// Config says what of a process's blocks counts.
+// Config says which of a process's blocks count.
 type Config struct {
-	// SkipMapped leaves out blocks whose chunk is a mapping of its own
-	// (event.ChunkMmapped), which are counted elsewhere.
+	// SkipMapped leaves out blocks whose chunk is a mapping of its own (event.ChunkMmapped),
+	// which are counted elsewhere.
 	SkipMapped bool
-	// MaxCandidates bounds how many candidates are kept (default 1<<20). Windows
-	// in which there are more count as not watched.
+	// MaxCandidates bounds how many candidates are kept (default 1<<20). A window that would
+	// exceed it counts as not watched.
 	MaxCandidates int
 }
 
@@ -20,18 +20,18 @@ type Set struct {
 	cfg    Config
 	blocks map[uint64]*block
 	stacks map[event.StackID]*account
-	// young are the blocks born in the open window; touched are the stacks that
-	// allocated in it.
+	// young are the blocks born in the open window. touched are the stacks that allocated in
+	// it.
 	young   []*block
 	touched []*account
 	open    bool
-	// full: there was no room for all blocks of the open window.
+	// full says that there was no room for all blocks of the open window.
 	full       bool
 	windows    []window
 	reallocs   map[uint32]*block
 	candidates int
-	// ages are those at which candidates ended, idleAges of them those at which
-	// candidates ended whose content had not changed.
+	// ages are the ages at which candidates ended. idleAges are those of candidates whose
+	// content had not changed.
 	ages, idleAges ages
 	counters       Counters
 }
@@ -40,12 +40,12 @@ type Set struct {
 type Counters struct {
 	// Candidates is how many there were in all.
 	Candidates uint64
-	// Freed, Reused and FoundFree count those that ended because a window saw
-	// the free, or the address handed out again, or a check found the chunk free.
+	// Freed, Reused and FoundFree count candidates that ended because a window saw the free,
+	// or the address handed out again, or because a check found the chunk free.
 	Freed, Reused, FoundFree uint64
 	// Dropped counts windows whose evidence is worth nothing.
 	Dropped uint64
-	// GivenUp counts the stacks that GiveUp has summed up.
+	// GivenUp counts the stacks that GiveUp has merged.
 	GivenUp live.GiveUps
 }
 
@@ -57,7 +57,7 @@ type window struct {
 
 func (w *window) length() uint64 { return w.end - w.start }
 
-// block is one that was born in a window.
+// block is a block that was born in a window.
 type block struct {
 	addr, size uint64
 	born       uint64
@@ -67,7 +67,7 @@ type block struct {
 	ended      bool
 	endTime    uint64
 	active     bool
-	// What the first check found, valid where checks is not 0.
+	// What the first check found, valid if checks is not 0.
 	header, print uint64
 	checks        int
 }
@@ -75,13 +75,12 @@ type block struct {
 // account is what is kept of one stack.
 type account struct {
 	id event.StackID
-	// allocated is of the valid windows; that of the open one is in now until it
-	// ends.
+	// allocated is over the valid windows. now is for the open window, until it ends.
 	allocated, now live.Sum
 	// candidates is how many there were, deaths how many of them ended.
 	candidates, deaths uint64
-	ages               *ages // nil where none has ended
-	// used is the number of windows at the stack's last allocation in one.
+	ages               *ages // nil if none has ended
+	// used is how many windows there were at the stack's last allocation in one.
 	used int
 }
 
@@ -104,7 +103,7 @@ func New(cfg Config) *Set {
 	return s
 }
 
-// forget drops all blocks and what is known of stacks, as after an exec.
+// forget drops all blocks and everything known of stacks, as after an exec.
 func (s *Set) forget() {
 	s.blocks = make(map[uint64]*block)
 	s.stacks = make(map[event.StackID]*account)
@@ -120,9 +119,9 @@ func (s *Set) Begin(start uint64) {
 	s.open, s.full = true, false
 }
 
-// End closes the window that is open. Allocations were seen until allocs, frees
-// until its tail ended, which is now. valid says that all of them were; if not,
-// the window's evidence is dropped.
+// End closes the open window. Allocations were seen up to allocs, frees up to the end of the
+// window's tail, which is now. valid says that all of them were seen. If not, the window's
+// evidence is dropped.
 func (s *Set) End(allocs uint64, valid bool) {
 	if !s.open {
 		return
@@ -157,7 +156,7 @@ func (s *Set) End(allocs uint64, valid bool) {
 	s.young, s.touched = s.young[:0], s.touched[:0]
 }
 
-// Young returns how many blocks of the open window are still there.
+// Young returns how many blocks of the open window are not freed.
 func (s *Set) Young() (n int) {
 	for _, b := range s.young {
 		if !b.ended {
@@ -218,7 +217,7 @@ func (s *Set) add(ev *event.Event) {
 	s.young = append(s.young, b)
 }
 
-// account returns the account of a stack, which is new perhaps.
+// account returns the account of a stack, a new one if need be.
 func (s *Set) account(id event.StackID) *account {
 	a := s.stacks[id]
 	if a == nil {
@@ -228,7 +227,7 @@ func (s *Set) account(id event.StackID) *account {
 	return a
 }
 
-// end takes a block away at time (ns).
+// end removes a block at time (ns).
 func (s *Set) end(b *block, time uint64, how *uint64) {
 	b.ended, b.endTime = true, time
 	delete(s.blocks, b.addr)
@@ -245,8 +244,8 @@ func (s *Set) end(b *block, time uint64, how *uint64) {
 	b.stack.died(age)
 }
 
-// restore puts the block back that a failed realloc had ended. One that was young
-// when its window ended is no candidate and stays away.
+// restore puts back the block that a failed realloc had ended. If its window ended while the
+// block was inside realloc, the block is not a candidate and stays away.
 func (s *Set) restore(ev *event.Event) {
 	b := s.reallocs[ev.TID]
 	delete(s.reallocs, ev.TID)
@@ -275,8 +274,7 @@ func (s *Set) Counters() Counters { return s.counters }
 // Len returns how many candidates there are.
 func (s *Set) Len() int { return s.candidates }
 
-// Traced returns in how many windows the process was watched, and for how long
-// in all, ns.
+// Traced returns in how many windows the process was watched, and for how long in all, ns.
 func (s *Set) Traced() (windows int, ns uint64) {
 	for i := range s.windows {
 		if w := &s.windows[i]; w.valid {

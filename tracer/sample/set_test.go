@@ -58,8 +58,8 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
-// A block that is inside realloc when its window ends is no candidate, whatever
-// becomes of the call.
+// A block that is inside realloc when its window ends is not a candidate, whatever becomes of
+// the call.
 func TestReallocOutlastsWindow(t *testing.T) {
 	s := New(Config{})
 	s.Begin(1)
@@ -71,7 +71,7 @@ func TestReallocOutlastsWindow(t *testing.T) {
 	}
 }
 
-// Nothing of a window that was not seen whole counts, but frees do.
+// Nothing counts of a window that was not seen whole, except frees.
 func TestInvalidWindow(t *testing.T) {
 	s := New(Config{})
 	s.Begin(1)
@@ -88,8 +88,8 @@ func TestInvalidWindow(t *testing.T) {
 	}
 }
 
-// Allocations outside of windows prove that their address was free, and are no
-// candidates; nor are mappings that others count.
+// Allocations outside windows prove that their address was free. They are not candidates, nor
+// are mappings that are counted elsewhere.
 func TestNoCandidates(t *testing.T) {
 	s := New(Config{SkipMapped: true})
 	s.Begin(1)
@@ -104,8 +104,8 @@ func TestNoCandidates(t *testing.T) {
 	}
 }
 
-// What a block holds is known from before its window's end on: a chunk that somebody
-// else has by the time of the first check after that has changed.
+// A block's content is known from before its window's end. So a chunk that belongs to somebody
+// else by the first check after that has changed.
 func TestCheckedInWindow(t *testing.T) {
 	s := New(Config{})
 	s.Begin(1)
@@ -132,8 +132,8 @@ func TestCheckedInWindow(t *testing.T) {
 	}
 }
 
-// What a check finds concerns the block that it was asked about, not another one
-// that has its address by now.
+// What a check finds concerns the block that it was asked about, not one that has taken over
+// the address.
 func TestChecked(t *testing.T) {
 	s := New(Config{})
 	s.Begin(1)

@@ -1,9 +1,7 @@
-// Package trend keeps what is needed of a stack's past to say how its memory
-// develops: a fixed number of samples of its outstanding bytes (Series), from
-// which a slope is estimated, and counts of its most recent allocations
-// (Recent), which tell survivors from newcomers.
+// Package trend keeps as much of a stack's past as it takes to say how its memory develops: a
+// fixed number of samples of its outstanding bytes (Series), from which a slope is estimated,
+// and counts of its most recent allocations (Recent), which tell survivors from newcomers.
 //
-// Both are plain values of fixed size, hold no pointers, allocate nothing and
-// know of time only what they are told. tracer/live embeds one of each in the
-// account of every stack.
+// Both are plain values of fixed size. They hold no pointers, allocate nothing and know only
+// the times that they are told. tracer/live embeds one of each in the account of every stack.
 package trend

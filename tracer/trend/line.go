@@ -7,22 +7,22 @@ import (
 )
 
 const (
-	// maxPoints is how many points a Line holds. When it is full every second
-	// one is dropped, and from then on every second one taken.
+	// maxPoints is how many points a Line holds. When it is full, every second point is
+	// dropped, and from then on only every second value is taken.
 	maxPoints = 96
-	// deviations is the number of standard deviations that a normal variable
-	// stays within with Confidence.
+	// deviations is the number of standard deviations within which a normal variable stays
+	// with Confidence.
 	deviations = 1.96
 )
 
-// Confidence is that of the interval of a Fit.
+// Confidence is the confidence level of a Fit's interval.
 const Confidence = 0.95
 
-// Line is the history of a quantity that is looked at from time to time, with
-// what is needed to tell whether it grows. The zero Line is empty.
+// Line is the history of a quantity that is looked at from time to time, with what it takes to
+// tell whether the quantity grows. The zero Line is empty.
 type Line struct {
 	points []point
-	// Of so many values one is kept; skipped were left out since the last.
+	// Of stride values one is kept. skipped counts those left out since the last.
 	stride, skipped int
 
 	n              int
@@ -31,8 +31,8 @@ type Line struct {
 	rises          int
 }
 
-// Add says that the quantity is value at a time, counted from any moment. Times
-// must not step back.
+// Add says that the quantity is value at a time, counted from any moment. Times must not step
+// back.
 func (l *Line) Add(at time.Duration, value float64) {
 	p := point{at.Seconds(), value}
 	switch {
@@ -67,34 +67,33 @@ func (l *Line) Add(at time.Duration, value float64) {
 type Fit struct {
 	// N is how many values were added.
 	N int
-	// Change is the last value less the first.
+	// Change is the last value minus the first.
 	Change float64
-	// Slope is the median of the slopes of all pairs of values (Theil-Sen), per
-	// second. It lies between Low and High with Confidence (Sen
-	// 1968, by Kendall's S). Without enough values for that they are infinite.
+	// Slope is the median of the slopes of all pairs of values (Theil-Sen), per second. It
+	// lies between Low and High with Confidence (Sen 1968, by Kendall's S). Without enough
+	// values for that, these are infinite.
 	Slope, Low, High float64
-	// Noise is the most that the quantity has given back of what it had reached
-	// before.
+	// Noise is the most that the quantity has fallen below an earlier peak.
 	Noise float64
-	// Rises is how often the quantity exceeded all that it had been.
+	// Rises is how often the quantity exceeded all its earlier values.
 	Rises int
 	// Thirds are the medians of the first, second and last third of the time.
 	Thirds [3]float64
 }
 
-// Growing reports whether the quantity grows, beyond doubt: its slope is above
-// 0 with confidence; the change is more than twice the noise; it rose more than
-// twice, so that no single step, nor two, make it, such as a cache that is
-// filled once; and it still does in the last third of the time.
+// Growing reports whether the quantity grows beyond doubt. The slope must be above 0 with
+// confidence, and the change more than twice the noise. The quantity must have risen more than
+// twice, so that no one or two steps make the growth, such as a cache that is filled once. And
+// it must still grow in the last third of the time.
 func (f Fit) Growing() bool {
 	return f.Low > 0 && f.Change > 2*f.Noise && f.Rises > 2 &&
 		f.Thirds[0] < f.Thirds[1] && f.Thirds[1] < f.Thirds[2]
 }
 
-// MinFit is how many values it takes at least to tell growth.
+// MinFit is the fewest values that can show growth.
 const MinFit = 6
 
-// Fit says how the quantity develops. It costs up to a millisecond.
+// Fit says how the quantity develops. It takes up to a millisecond.
 func (l *Line) Fit() Fit {
 	f := Fit{
 		N: l.n, Low: math.Inf(-1), High: math.Inf(1),
@@ -117,8 +116,8 @@ func (l *Line) Fit() Fit {
 	}
 	slices.Sort(slopes)
 	f.Slope = median(slopes)
-	// The interval is that of the pairs whose rank is within the deviation of
-	// Kendall's S, the number of pairs that rise less that of pairs that fall.
+	// The interval is that of the pairs whose rank is within the deviation of Kendall's S, the
+	// number of pairs that rise minus the number of pairs that fall.
 	rank := int(math.Floor((float64(len(slopes)) - deviations*kendallDeviation(points)) / 2))
 	if rank > 0 && l.n >= MinFit {
 		f.Low, f.High = slopes[rank-1], slopes[len(slopes)-rank]
@@ -127,8 +126,8 @@ func (l *Line) Fit() Fit {
 	return f
 }
 
-// kendallDeviation is the standard deviation of Kendall's S of points without a
-// trend, groups of equal values (ties) taken into account.
+// kendallDeviation is the standard deviation of Kendall's S for points without a trend, with
+// groups of equal values (ties) taken into account.
 func kendallDeviation(points []point) float64 {
 	term := func(n int) float64 { return float64(n) * float64(n-1) * float64(2*n+5) }
 	values := valuesOf(points)
@@ -153,7 +152,7 @@ func valuesOf(points []point) []float64 {
 	return values
 }
 
-// thirds are the medians of the values of each third of the time.
+// thirds returns the medians of the values in each third of the time.
 func thirds(points []point) (medians [3]float64) {
 	start := points[0].seconds
 	length := points[len(points)-1].seconds - start
@@ -170,7 +169,7 @@ func thirds(points []point) (medians [3]float64) {
 	return medians
 }
 
-// median is that of sorted values, of which there is one at least.
+// median returns the median of sorted values, of which there must be at least one.
 func median(sorted []float64) float64 {
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2

@@ -5,18 +5,18 @@ import "time"
 const (
 	// bucketsPerWindow is how finely the window of a Clock is divided.
 	bucketsPerWindow = 8
-	// recentBuckets is how many buckets a Recent keeps: the window may begin
-	// and end inside of one, and one more allows for events slightly out of
+	// recentBuckets is how many buckets a Recent keeps. One more than the window has, because
+	// the window may begin and end inside a bucket, and one more for events slightly out of
 	// order.
 	recentBuckets = bucketsPerWindow + 2
 )
 
-// Clock divides time into buckets of an eighth of a window. All Recents of an
-// aggregator share one Clock.
+// Clock divides time into buckets of an eighth of a window. All Recents of an aggregator share
+// one Clock.
 type Clock struct {
 	window, width uint64
-	// start and bucket are those of the bucket asked for last; most questions
-	// are about the same one again.
+	// start and bucket are those of the bucket asked for last, since most questions are about
+	// the same one again.
 	start, bucket uint64
 }
 
@@ -34,10 +34,10 @@ func (c *Clock) Bucket(time uint64) uint64 {
 	return c.bucket
 }
 
-// Boundary returns the first bucket that holds allocations younger than age at
-// now, and the time (ns) at which it begins. Everything before it is at least
-// age old; what is counted as younger may be older than age by up to an eighth
-// of the window. Ages beyond the window are taken as the window.
+// Boundary returns the first bucket that holds allocations younger than age at now, and the
+// time (ns) at which it begins. Everything before it is at least age old. What counts as
+// younger may be up to an eighth of the window older than age. An age beyond the window is
+// taken as the window.
 func (c *Clock) Boundary(now uint64, age time.Duration) (bucket, start uint64) {
 	back := min(uint64(max(age, 0)), c.window)
 	if back > now {
@@ -47,8 +47,7 @@ func (c *Clock) Boundary(now uint64, age time.Duration) (bucket, start uint64) {
 	return bucket, bucket * c.width
 }
 
-// Recent counts the allocations of the last window by bucket. The zero Recent
-// is empty.
+// Recent counts the allocations of the last window by bucket. The zero Recent is empty.
 type Recent struct {
 	newest uint64
 	counts [recentBuckets]uint32
@@ -86,7 +85,7 @@ func (r *Recent) Since(bucket uint64) uint64 {
 	return sum
 }
 
-// Newest is the newest bucket that something was added to.
+// Newest returns the newest bucket that something was added to.
 func (r *Recent) Newest() uint64 { return r.newest }
 
 // Merge adds what another Recent has counted.
@@ -103,7 +102,7 @@ func (r *Recent) Merge(o *Recent) {
 	}
 }
 
-// turn makes bucket the newest and clears those that were passed.
+// turn makes bucket the newest, and clears those that were passed.
 func (r *Recent) turn(bucket uint64) {
 	if bucket-r.newest >= recentBuckets {
 		clear(r.counts[:])

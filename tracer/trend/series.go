@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// maxSamples is how many samples a Series holds. When it is full every
-	// second one is dropped, so half of them at least span the whole life.
+	// maxSamples is how many samples a Series holds. When it is full, every second one is
+	// dropped, so at least half of maxSamples always span the whole life.
 	maxSamples = 16
 	// firstStep is the spacing of the samples of a young Series.
 	firstStep = uint64(100 * time.Millisecond)
@@ -15,19 +15,19 @@ const (
 	minSamples = 3
 )
 
-// Series is a history of one quantity, sampled at equal distances in time. The
-// zero Series is empty and starts at its first Advance.
+// Series is a history of one quantity, sampled at equal distances in time. The zero Series is
+// empty and starts at its first Advance.
 type Series struct {
 	// next is when the next sample is due, in ns; 0 before the first Advance.
 	next uint64
-	// step is the distance of two samples in ns; it doubles when values is full.
+	// step is the distance between samples in ns; it doubles when values is full.
 	step   uint64
 	n      int
 	values [maxSamples]uint64
 }
 
-// Advance says that the quantity has been value until now (ns). Call it before
-// every change of the quantity. Times may step back; such calls do nothing.
+// Advance says that the quantity has been value until now (ns). Call it before every change of
+// the quantity. Times may step back; such calls do nothing.
 func (s *Series) Advance(now, value uint64) {
 	if now >= s.next {
 		s.fill(now, value)
@@ -51,8 +51,7 @@ func (s *Series) fill(now, value uint64) {
 	}
 }
 
-// thin drops every second sample. The newest stays, so the samples remain at
-// equal distances.
+// thin drops every second sample. The newest stays, so the samples remain at equal distances.
 func (s *Series) thin() {
 	newest := s.next - s.step
 	for i := range maxSamples / 2 {
@@ -66,12 +65,12 @@ func (s *Series) thin() {
 // point is the quantity at one moment.
 type point struct{ seconds, value float64 }
 
-// Slope estimates how the quantity, which is value at now (ns), develops, per
-// second. With at least three samples it is the Theil-Sen estimator, the
-// median of the slopes of all pairs of samples, except that it is 0 where a
-// single step could explain the samples, and where a growth has not lasted: a
-// cache that was filled once, at whatever pace, is not a leak. A Series too young for that gives the mean rate since origin (ns),
-// the time at which observation began. Slope does not change s.
+// Slope estimates how the quantity, which is value at now (ns), develops, per second. It does
+// not change s. With at least three samples it is the Theil-Sen estimator, the median of the
+// slopes of all pairs of samples. But it is 0 if a single step could explain the samples, or
+// if growth has not lasted: a cache that was filled once, at whatever pace, is not a leak. A
+// Series with fewer samples gives the mean rate since origin (ns), the time at which
+// observation began.
 func (s *Series) Slope(origin, now, value uint64) float64 {
 	recent := *s
 	recent.Advance(now, value)
@@ -90,10 +89,10 @@ func (s *Series) Slope(origin, now, value uint64) float64 {
 	return slope
 }
 
-// lasts reports whether pts, which are in order of time and grow by slope, still
-// do in the last third of the time: above all that the second third had, by a
-// quarter at least of what slope makes of that time. Less is noise; what the
-// first third had may be a start-up that is over.
+// lasts reports whether pts, which are in order of time and grow by slope, still grow in the
+// last third of the time. They must exceed everything in the second third by at least a
+// quarter of what slope makes of that time. Less is noise. What the first third had may be a
+// start-up that is over.
 func lasts(pts []point, slope float64) bool {
 	start, end := pts[0].seconds, pts[len(pts)-1].seconds
 	third := (end - start) / 3
@@ -109,25 +108,25 @@ func lasts(pts []point, slope float64) bool {
 	return height-before >= slope*third/4
 }
 
-// points appends the samples and the value now. Seconds count from the first
-// sample, lest a large uptime eats the precision.
+// points appends the samples, and value at now. Seconds count from the first sample, so that a
+// large uptime does not eat the precision.
 func (s *Series) points(dst []point, now, value uint64) []point {
 	seconds := func(ns uint64) float64 { return float64(ns) / float64(time.Second) }
 	for i := range s.n {
 		dst = append(dst, point{seconds(uint64(i) * s.step), float64(s.values[i])})
 	}
 	first := s.next - uint64(s.n)*s.step
-	// A sample taken just now would be a pair without a distance.
+	// A sample taken just now would make a pair without a distance.
 	if newest := s.next - s.step; now > newest {
 		dst = append(dst, point{seconds(now - first), float64(value)})
 	}
 	return dst
 }
 
-// theilSen is the median slope of the pairs of pts, which are in order of time,
-// or 0 where a single step could have made it. In a series of n points a step
-// is seen by at most n²/4 pairs and the others are flat; that can be slightly
-// more than half of them, so the plain median of a step is not always 0.
+// theilSen is the median slope of the pairs of pts, which are in order of time, or 0 if a
+// single step could have made it. In a series of n points, at most n²/4 pairs see a step, and
+// the others are flat. n²/4 can be slightly more than half of all pairs, so the plain median
+// of a step is not always 0.
 func theilSen(pts []point) float64 {
 	var buf [(maxSamples + 1) * maxSamples / 2]float64
 	slopes := buf[:0]

@@ -104,7 +104,7 @@ func TestSlope(t *testing.T) {
 	}
 }
 
-// A single step must read as no growth wherever it falls.
+// A single step must read as no growth, wherever it falls.
 func TestSlopeOfAnyStep(t *testing.T) {
 	for run := 400 * time.Millisecond; run < 20*time.Second; run += 170 * time.Millisecond {
 		for part := 1; part < 20; part++ {
@@ -155,7 +155,7 @@ func TestRecent(t *testing.T) {
 		t.Errorf("%d in the window, want 80", got)
 	}
 	r.Take(c.Bucket(1500 * ms))
-	r.Take(c.Bucket(100 * ms)) // Long forgotten.
+	r.Take(c.Bucket(100 * ms)) // long forgotten
 	if got := r.Since(bucket); got != 79 {
 		t.Errorf("%d in the window after taking one, want 79", got)
 	}
