@@ -11,8 +11,8 @@ import (
 const GivenUp = event.StackID(math.MaxUint64)
 
 // GiveUps counts the stacks that were given up: those that held something, and empty ones, of
-// which only their own totals and their addresses are lost. A stack that comes back and is given
-// up again counts again.
+// which only their own totals and their addresses are lost. A stack that comes back and is
+// given up again counts again.
 type GiveUps struct{ Holding, Empty uint64 }
 
 // Plus returns the sum of both.

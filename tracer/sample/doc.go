@@ -9,8 +9,8 @@
 //
 // A candidate whose content changes is active. Either it is still in use, or its chunk was
 // freed and handed out again unseen, and now belongs to somebody else. The candidates that
-// remain, by the stack that allocated them, are the survivors from which Estimates are made.
-// The windows are the sample drawn.
+// remain, by the stack that allocated them, are the sample from which Estimates are made; the
+// windows are the draws.
 //
 // Set is pure: it knows only the times that it is told, reads no process and attaches nothing.
 // It is not safe for concurrent use.

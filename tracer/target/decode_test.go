@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// TestLengths holds the lengths of instructions against binutils: if one that a
-// probe may stand behind were taken for longer or shorter, the probe would be in
-// the middle of the next.
+// TestLengths holds the lengths of instructions against binutils. If one that a probe may
+// stand behind were taken to be longer or shorter, the probe would be in the middle of the
+// next.
 func TestLengths(t *testing.T) {
 	const slot, slots = 16, 30000
 	random := rand.New(rand.NewPCG(1, 2))
@@ -56,8 +56,8 @@ func TestLengths(t *testing.T) {
 	}
 }
 
-// randomInstruction begins with what may be one; NOPs follow, or operands of
-// that value.
+// randomInstruction begins with what may be an instruction. NOPs follow, which may also be
+// taken for its operands.
 func randomInstruction(random *rand.Rand, size int) []byte {
 	prefixes := [][]byte{nil, nil, nil, nil, nil, nil, {0x66}, {0xf2}, {0xf3}, {0x2e}, {0x3e}, {0x64}, {0x67}, {0xf0}, {0x48, 0x66}}
 	inst := bytes.Clone(prefixes[random.IntN(len(prefixes))])

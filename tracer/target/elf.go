@@ -20,8 +20,8 @@ var machines = map[string]elf.Machine{
 	"arm64": elf.EM_AARCH64,
 }
 
-// openRegular opens a file for reading, if it is a regular one. The path leads through
-// links of /proc alone, which answer. In messages the file has a name.
+// openRegular opens a file for reading if it is a regular one. The path must lead only through
+// links of /proc, which always answer. Messages call the file name.
 func openRegular(path, name string) (*patience.File, error) {
 	handle, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -30,15 +30,15 @@ func openRegular(path, name string) (*patience.File, error) {
 	return patience.OpenHandle(handle, name)
 }
 
-// sameFile reports whether an open file is the one that is mapped. On btrfs
-// and overlayfs maps and stat can disagree on the device, so that a match
-// proves it but a mismatch may be false; then the file is not used.
+// sameFile reports whether an open file is the one that is mapped. On btrfs and overlayfs,
+// maps and stat can disagree on the device. So a match is proof, but a mismatch may be false;
+// the file is then not used.
 func sameFile(file *patience.File, m *procfs.ProcMap) bool {
 	return file.Inode == m.Inode && file.Dev == m.Dev
 }
 
-// openProgram opens the process's program. It refuses those whose registers and
-// structures the probes would misread.
+// openProgram opens the process's program. It returns an error for a program whose registers
+// and structures the probes would misread.
 func (t *Target) openProgram() error {
 	file, err := openRegular(fmt.Sprintf("/proc/%d/exe", t.PID), t.Exe)
 	if err != nil {
@@ -56,7 +56,7 @@ func (t *Target) openProgram() error {
 	case errors.Is(err, elffile.ErrForeign):
 		return fmt.Errorf("process %d (%s) %w: it is %w", t.PID, t.Command, ErrForeign, err)
 	case err != nil:
-		// The process runs all the same, and so do its libraries.
+		// The process runs anyway, and so do its libraries.
 		t.Unread = append(t.Unread, fmt.Sprintf("its program %s: %v", t.Exe, err))
 		return nil
 	}
@@ -71,12 +71,12 @@ func (t *Target) openProgram() error {
 	return nil
 }
 
-// openELF opens an ELF file that nobody vouches for.
+// openELF opens an untrusted ELF file.
 func openELF(file *patience.File) (*elffile.File, error) {
 	return elffile.Open(file, file.Size, elffile.NewFileBudget())
 }
 
-// findEntry has the place where a program begins as its only probe.
+// findEntry makes the place where a program begins its only probe.
 func (o *Object) findEntry(f *elffile.File) {
 	segment := loaded(f).code(f.Entry)
 	if segment == nil {
@@ -88,7 +88,7 @@ func (o *Object) findEntry(f *elffile.File) {
 	}}
 }
 
-// readObject returns nil without an error where the file defines no malloc.
+// readObject reads an object. It returns nil without an error if the file defines no malloc.
 func readObject(file *patience.File) (*Object, error) {
 	f, err := openELF(file)
 	if errors.Is(err, elffile.ErrForeign) {
@@ -115,7 +115,7 @@ func readObject(file *patience.File) (*Object, error) {
 		if !ok || !isFunction(sym) {
 			continue
 		}
-		// Aliases share an address; one probe sees the calls of all names.
+		// Aliases share an address: one probe sees the calls of all names.
 		segment := image.code(sym.Value)
 		if segment == nil || seen[sym.Value] {
 			continue
@@ -148,9 +148,9 @@ func readObject(file *patience.File) (*Object, error) {
 	return o, nil
 }
 
-// otherFree returns what tells, for jumps.reaches, whether a jump of the function
-// at address ends at another one that gets a probe. A name may be some other
-// object's that was loaded before; that one defines an allocator, too.
+// otherFree returns a function that tells jumps.reaches whether a jump of the function at
+// address ends at another function that gets a probe. The loader may resolve a name to an
+// object loaded earlier, but that one defines an allocator, too.
 func otherFree(defined map[string]elf.Symbol, address uint64) func(uint64, string) bool {
 	names, addresses := make(map[string]bool), make(map[uint64]bool)
 	for _, fn := range functions {
@@ -166,7 +166,7 @@ func hasSymbol(defined map[string]elf.Symbol, name string) bool {
 	return ok
 }
 
-// isNamed leaves out what never has the name of a function or a variable.
+// isNamed leaves out symbols that never name a function or a variable.
 func isNamed(s *elf.Symbol) bool {
 	kind := elf.ST_TYPE(s.Info)
 	return kind == elf.STT_FUNC || kind == elf.STT_OBJECT || kind == elf.STT_NOTYPE
@@ -174,9 +174,9 @@ func isNamed(s *elf.Symbol) bool {
 
 func isFunction(s elf.Symbol) bool { return elf.ST_TYPE(s.Info) == elf.STT_FUNC }
 
-// definedFunctions returns, of the symbols this package asks about, those that
-// the file defines: the dynamic ones, or where malloc is not among them (a
-// static program) the symbol table's.
+// definedFunctions returns the symbols that this package asks about and the file defines. It
+// looks at the dynamic symbols or, if malloc is not among them (a static program), at the
+// symbol table.
 func definedFunctions(f *elffile.File) map[string]elf.Symbol {
 	wanted := map[string]bool{dynamicLoaderMarker: true}
 	for _, fn := range functions {
@@ -188,7 +188,7 @@ func definedFunctions(f *elffile.File) map[string]elf.Symbol {
 	defined := make(map[string]elf.Symbol)
 	collect := func(kind elf.SectionType) {
 		for _, table := range f.SymbolTables(kind) {
-			// What is found before an error is there.
+			// What was found before an error counts.
 			_ = table.Find(wanted, isNamed, func(s elf.Symbol) {
 				if _, ok := defined[s.Name]; !ok {
 					defined[s.Name] = s
@@ -197,8 +197,8 @@ func definedFunctions(f *elffile.File) map[string]elf.Symbol {
 		}
 	}
 	collect(elf.SHT_DYNSYM)
-	// A shared library that exports no malloc may hold a private one in its
-	// symbol table, which nobody else's calls reach: only programs are asked.
+	// A shared library that exports no malloc may have a private one in its symbol table,
+	// which calls from elsewhere never reach. So only programs are searched.
 	if !hasSymbol(defined, "malloc") && hasInterpreterOrIsStatic(f) {
 		collect(elf.SHT_SYMTAB)
 	}

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Role says what an allocation function's arguments and result mean, and so
-// which BPF programs go on it (see bpf/malloc.h).
+// Role says what an allocation function's arguments and result mean, and so which BPF programs
+// to attach to it (see bpf/malloc.h).
 type Role uint8
 
 const (
-	// Alloc is malloc(size) and its like, an operator new that does not throw among
-	// them. It and those up to PosixMemalign are bpf/state.h's enum role.
+	// Alloc is malloc(size) and the like, including an operator new that does not throw. Alloc
+	// up to PosixMemalign match enum role of bpf/state.h.
 	Alloc Role = iota
 	// Calloc is calloc(count, size).
 	Calloc
@@ -21,14 +21,14 @@ const (
 	Memalign
 	// PosixMemalign is posix_memalign(&out, alignment, size).
 	PosixMemalign
-	// New is operator new(size) and its like where it throws, which must not have a
-	// return probe. Its return instructions are probed instead, as NewReturn.
+	// New is operator new(size) and the like where it throws. It must not have a return probe,
+	// so its return instructions are probed instead, as NewReturn.
 	New
 	NewReturn
-	// Free is free(block) and its like, operator delete among them.
+	// Free is free(block) and the like, including operator delete.
 	Free
 
-	// Roles is how many there are.
+	// Roles is how many roles there are.
 	Roles
 )
 
@@ -38,8 +38,8 @@ type Function struct {
 	Role Role
 }
 
-// functions is what to probe in an object that defines malloc. reallocarray is
-// not in it: it jumps to realloc, and two probes would see one call twice.
+// functions is what to probe in an object that defines malloc. reallocarray is missing because
+// it jumps to realloc, and two probes would see one call twice.
 var functions = []Function{
 	{"malloc", Alloc},
 	{"calloc", Calloc},
@@ -54,9 +54,9 @@ var functions = []Function{
 	{"free_sized", Free},
 	{"free_aligned_sized", Free},
 
-	// jemalloc, tcmalloc and mimalloc serve C++ by bodies of their own; the
-	// operators of libstdc++ and libc++ call malloc and have no malloc beside
-	// them, so they are never probed.
+	// jemalloc, tcmalloc and mimalloc have their own bodies for the C++ operators. Those of
+	// libstdc++ and libc++ call malloc and sit in a file without a malloc, so they are never
+	// probed.
 	{"_Znwm", New},
 	{"_Znam", New},
 	{"_ZnwmRKSt9nothrow_t", Alloc},
@@ -78,15 +78,15 @@ var functions = []Function{
 	{"_ZdlPvmSt11align_val_t", Free},
 	{"_ZdaPvmSt11align_val_t", Free},
 
-	// jemalloc's own.
+	// These are jemalloc's own.
 	{"mallocx", Alloc},
 	{"rallocx", Realloc},
 	{"dallocx", Free},
 	{"sdallocx", Free},
 }
 
-// Allocates reports whether a symbol is that of an allocation function, or one of the
-// other names that libc has for it.
+// Allocates reports whether a symbol is that of an allocation function, or another name that
+// libc has for one.
 func Allocates(symbol string) bool {
 	for _, prefix := range []string{"__GI_", "__libc_", "__"} {
 		symbol = strings.TrimPrefix(symbol, prefix)
@@ -97,7 +97,7 @@ func Allocates(symbol string) bool {
 // Family is the allocator that an object holds.
 type Family string
 
-// Families that are told apart.
+// These families are told apart.
 const (
 	Glibc    Family = "glibc"
 	Musl     Family = "musl"
@@ -107,8 +107,8 @@ const (
 	Unknown  Family = "unknown"
 )
 
-// markers name a symbol that only one family defines, the more telling first:
-// a program that links an allocator in may define libc's symbols as well.
+// markers name symbols that only one family defines. The more telling ones come first, since a
+// program that links in an allocator may define libc's symbols as well.
 var markers = []struct {
 	symbol string
 	family Family
@@ -118,9 +118,9 @@ var markers = []struct {
 	{"mi_malloc", Mimalloc},
 	{"gnu_get_libc_version", Glibc},
 	{"__libc_memalign", Glibc}, // a static program has no gnu_get_libc_version
-	{"__dls3", Musl},           // the last stage of its dynamic loader, the same file
+	{"__dls3", Musl},           // the last stage of its dynamic loader, which is the same file
 }
 
-// dynamicLoaderMarker is defined by glibc's ld.so alone. Before 2.32 that
-// exports a malloc too, for its own use before libc is there.
+// dynamicLoaderMarker is defined only by glibc's ld.so. Before 2.32 that exports a malloc,
+// too, for its own use before libc is loaded.
 const dynamicLoaderMarker = "_rtld_global"

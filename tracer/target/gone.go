@@ -5,9 +5,9 @@ import (
 	"os"
 )
 
-// Gone reports whether a process has ended: a zombie has, too.
+// Gone reports whether a process has ended. A zombie counts as ended.
 func Gone(pid int) bool {
-	// The file behind the link is left alone: its server may not answer.
+	// Do not touch the file behind the link: its server may not answer.
 	_, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	return err != nil
 }

@@ -12,8 +12,8 @@ type image struct {
 	segments []*elffile.Segment
 	frames   *elffile.Segment // the table for unwinding, or nil
 	table    []byte           // its content, once read
-	// fixed: the file is loaded at the addresses that it names, so that code
-	// may have them as operands.
+	// fixed says that the file is loaded at the addresses that it names, so code may have them
+	// as operands.
 	fixed bool
 }
 
@@ -33,7 +33,7 @@ func loaded(f *elffile.File) *image {
 // code returns the executable segment that holds an address in the file, or nil.
 func (m *image) code(address uint64) *elffile.Segment { return m.segment(address, elf.PF_X) }
 
-// segment returns one with the flags that holds an address in the file, or nil.
+// segment returns a segment with the flags that holds an address in the file, or nil.
 func (m *image) segment(address uint64, flags elf.ProgFlag) *elffile.Segment {
 	for _, p := range m.segments {
 		if p.Flags&flags == flags && address >= p.Vaddr && address-p.Vaddr < p.Filesz {
@@ -43,7 +43,7 @@ func (m *image) segment(address uint64, flags elf.ProgFlag) *elffile.Segment {
 	return nil
 }
 
-// read returns up to n bytes of a segment, or of none, from an address in it on.
+// read returns up to n bytes of a segment from an address in it on, none if p is nil.
 func read(p *elffile.Segment, address, n uint64) []byte {
 	if p == nil {
 		return nil

@@ -7,17 +7,17 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// maxFunction bounds how far behind a function's start its instructions are
-// followed, in bytes.
+// maxFunction bounds how far behind a function's start its instructions are followed, in
+// bytes.
 const maxFunction = 16 << 10
 
-// maxFrameTable is the most that is read of the table for unwinding, in bytes: that of
-// Chromium has 8 MB.
+// maxFrameTable is the most that is read of the table for unwinding, in bytes. Chromium's has
+// 8 MB.
 const maxFrameTable = 32 << 20
 
-// refersTo reports whether the instruction of which the byte at address is a
-// part may refer to another address. It is false only if the instructions from
-// the start of a function on show that the byte is in one that does not.
+// refersTo reports whether the instruction that contains the byte at address may refer to the
+// address to. It is false only if the function's instructions, read from its start, show that
+// the byte belongs to one that does not.
 func (m *image) refersTo(address, to uint64) bool {
 	start, end := m.function(address)
 	if address < start || address >= end || address-start > maxFunction {
@@ -37,8 +37,8 @@ func (m *image) refersTo(address, to uint64) bool {
 	return true
 }
 
-// decode returns an instruction's length and, where it has an operand relative
-// to its address, what that leads to from there; the instruction itself is 0.
+// decode returns an instruction's length. If the instruction has an operand relative to its
+// own address, to is what that leads to, counted from the start of the instruction.
 func decode(code []byte) (length, to uint64, err error) {
 	if isEndbr64(code) {
 		return 4, 0, nil
@@ -54,13 +54,13 @@ func decode(code []byte) (length, to uint64, err error) {
 	case 4:
 		return length, length + uint64(int32(binary.LittleEndian.Uint32(operand))), nil
 	}
-	return 0, 0, x86asm.ErrUnrecognized // jumps of 16 bits, which no compiler makes
+	return 0, 0, x86asm.ErrUnrecognized // 16-bit jumps, which no compiler makes
 }
 
-// disassemble is x86asm's Decode less what that misreads or takes for less than
-// it is, as binutils has it: a prefix whose instruction it does not know, AVX
-// (which begins with 62, c4 or c5), APX (d5), wait (9b), the register in a move
-// from or to a control register, and jumps of 16 bits, on which processors differ.
+// disassemble is x86asm's Decode, but refuses what that misreads or takes for less than it is,
+// compared to binutils: a prefix whose instruction it does not know, AVX (which begins with
+// 62, c4 or c5), APX (d5), wait (9b), the register in a move from or to a control register,
+// and 16-bit jumps, on which processors differ.
 func disassemble(code []byte) (x86asm.Inst, error) {
 	inst, err := x86asm.Decode(code, 64)
 	if err != nil {
@@ -100,15 +100,14 @@ func prefixes(code []byte) int {
 	return 0
 }
 
-// isEndbr64: x86asm does not know it.
+// isEndbr64 recognizes endbr64, which x86asm does not know.
 func isEndbr64(code []byte) bool {
 	return len(code) >= 4 && binary.BigEndian.Uint32(code) == 0xf30f1efa
 }
 
-// function returns where the function begins and ends that holds an address,
-// according to the table for unwinding, or nothing. A stripped file has it too.
-// The format is the one that linkers write, see the Linux Standard Base, "DWARF
-// Extensions".
+// function returns where the function that holds an address begins and ends, according to the
+// table for unwinding, or zeros. A stripped file has that table, too. The format is the one
+// that linkers write, see the Linux Standard Base, "DWARF Extensions".
 func (m *image) function(address uint64) (start, end uint64) {
 	const header, entry = 12, 8
 	if m.frames == nil {
@@ -136,7 +135,7 @@ func (m *image) function(address uint64) (start, end uint64) {
 		return 0, 0
 	}
 	start, description := pointer(2*i), pointer(2*i+1)
-	// Length, parent, start and size; the start says whether that is understood.
+	// Length, parent, start and size. The start shows whether this was read right.
 	fde := read(m.segment(description, 0), description, 16)
 	if len(fde) < 16 || description+8+uint64(int32(binary.LittleEndian.Uint32(fde[8:]))) != start {
 		return 0, 0

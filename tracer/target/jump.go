@@ -8,25 +8,23 @@ import (
 	"memtrace/symbolize/elffile"
 )
 
-// jemalloc and mimalloc have operators that are a jump to free and nothing else.
-// A probe on both would see one free twice, the second time of a block that is
-// not there. Conditional jumps are left alone: where they are not taken the
-// function does the work itself.
+// In jemalloc and mimalloc some operators are nothing but a jump to free. A probe on both
+// would see one free twice, the second time of a block that no longer exists. Conditional
+// jumps do not matter: if they are not taken, the function does the work itself.
 
-// jumps finds out where functions go that are but a jump, on x86-64.
+// jumps finds out where functions that are only a jump lead, on x86-64.
 type jumps struct {
 	f     *elffile.File
 	image *image
-	// slots are the symbols, by their index in the table, whose addresses the dynamic
-	// loader puts into the global offset table, by the slot's address. They are read
-	// when first asked for.
+	// slots maps each slot of the global offset table to the index, in the symbol table, of
+	// the symbol whose address the dynamic loader puts there. It is read when first needed.
 	slots map[uint64]uint64
 	table *elffile.SymbolTable
 }
 
-// reaches reports whether the function at entry is a jump, or the first of a few,
-// to a function that wanted is true for. Of one that the loader looks up, wanted
-// is given the name, and the address only if this file defines it.
+// reaches reports whether the function at entry is a jump, or the first of a few, to a
+// function that wanted is true for. For a function that the loader looks up, wanted gets the
+// name, and the address only if this file defines the function.
 func (j *jumps) reaches(entry uint64, wanted func(address uint64, name string) bool) bool {
 	if j.f.Machine != elf.EM_X86_64 {
 		return false
@@ -56,8 +54,8 @@ func (j *jumps) reaches(entry uint64, wanted func(address uint64, name string) b
 // longestJump is endbr64, a prefix and an indirect jump, in bytes.
 const longestJump = 4 + 1 + 6
 
-// jump decodes the unconditional jump at an address. An indirect one goes where
-// the word at to says.
+// jump decodes the unconditional jump at an address. An indirect jump goes where the word at
+// to says.
 func (j *jumps) jump(address uint64) (to uint64, indirect, ok bool) {
 	code := read(j.image.code(address), address, longestJump)
 	next := address
@@ -93,8 +91,8 @@ func (j *jumps) slot(address uint64) (elf.Symbol, bool) {
 	return j.table.At(index)
 }
 
-// maxSlotRelocations is the most that is read of a file's relocations to find slots, in
-// bytes, and maxSlots how many slots count. Chromium has some thousand.
+// maxSlotRelocations is the most that is read of a file's relocations to find slots, in bytes.
+// maxSlots is the most slots that are kept. Chromium has some thousand.
 const (
 	maxSlotRelocations = 64 << 20
 	maxSlots           = 1 << 18
@@ -122,7 +120,7 @@ func (j *jumps) readSlots() {
 	}
 }
 
-// readRelocations takes up the slots of a table of relocations (Elf64_Rela).
+// readRelocations takes in the slots of a table of relocations (Elf64_Rela).
 func (j *jumps) readRelocations(r io.Reader) {
 	const entry = 24 // offset, info, addend
 	buf := make([]byte, entry*4096)
@@ -136,7 +134,7 @@ func (j *jumps) readRelocations(r io.Reader) {
 			}
 		}
 		if err != nil {
-			return // the end, or what cannot be read
+			return // the end, or an error
 		}
 	}
 }

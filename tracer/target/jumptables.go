@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// followTables looks for addresses in the tables by which position-independent
-// code jumps: of four bytes an entry, relative to the table. A table goes on as
-// long as its entries lead to code.
+// followTables looks for addresses in the tables by which position-independent code jumps.
+// Their entries have four bytes and are relative to the table. A table goes on as long as its
+// entries lead to code.
 func (s *search) followTables() error {
 	slices.Sort(s.tables)
 	read, entries := wordReader{image: s.image}, 0
@@ -31,14 +31,14 @@ func (s *search) followTables() error {
 	return nil
 }
 
-// wordReader reads words of four bytes from about the same place.
+// wordReader reads four-byte words that are close to each other.
 type wordReader struct {
 	image *image
 	start uint64
 	block []byte
 }
 
-// at returns the word at an address, 0 where the file has none.
+// at returns the word at an address, 0 if the file has none there.
 func (r *wordReader) at(address uint64) (uint32, error) {
 	if address < r.start || address-r.start+4 > uint64(len(r.block)) {
 		const block = 4096

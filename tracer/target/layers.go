@@ -13,14 +13,14 @@ import (
 	"memtrace/symbolize/patience"
 )
 
-// On overlayfs a process maps the file of a layer, which is what the kernel knows probes
-// by. Once the file is written to, or its owner or times are changed, every path of the
-// overlay leads to a copy in the upper layer, even those of /proc/PID/map_files; the
-// process has mapped the old one all the same.
+// On overlayfs a process maps the file of a layer, and the kernel identifies probes by that
+// file. Once the file is written to, or its owner or times are changed, every path of the
+// overlay leads to a copy in the upper layer, even the paths of /proc/PID/map_files. The
+// process still has the old file mapped.
 
-// Layers opens an object's file as it is in the layers of the overlay that it is mapped
-// from; none if that is of another kind. They have the code that is in memory. The
-// caller has each of them Replace the object, or closes it.
+// Layers opens an object's file as it is in the layers of the overlay that it is mapped from.
+// It returns none if the file is not on an overlay. The files hold the code that is in memory.
+// The caller makes each of them Replace the object, or closes it.
 func (t *Target) Layers(o *Object) []*Object {
 	maps, err := readMaps(t.PID)
 	if err != nil {
@@ -42,7 +42,7 @@ func (t *Target) Layers(o *Object) []*Object {
 	return layers
 }
 
-// as is the object with the file of another path.
+// as returns the object with the file of another path.
 func (o *Object) as(file *patience.File) (*Object, error) {
 	layer := &Object{file: file}
 	if o.Family == "" { // the program
@@ -61,21 +61,21 @@ func (o *Object) as(file *patience.File) (*Object, error) {
 	return layer, nil
 }
 
-// Replace has the object be another one, whose file it takes over.
+// Replace turns the object into another one and takes over its file.
 func (o *Object) Replace(by *Object) {
 	o.file.Close()
 	*o = *by
 }
 
-// Close closes the file of an object that is none of a target's.
+// Close closes the file of an object that belongs to no target.
 func (o *Object) Close() { o.file.Close() }
 
-// layerPath is a file of a layer: its path from the folder of the layer on.
+// layerPath is a file of a layer: the layer's folder, and the path from there.
 type layerPath struct{ dir, rel string }
 
-// layerPaths lists where a mapped file may be in the layers of its overlay, the one that
-// is most likely mapped first. Layers are named as seen by who mounted them: that may be
-// somebody of memtrace's mount namespace, or of the process's.
+// layerPaths lists where a mapped file may be in the layers of its overlay, most likely place
+// first. Layers are named as whoever mounted them saw them, who may be in memtrace's mount
+// namespace or in the process's.
 func (t *Target) layerPaths(o *Object, maps []*procfs.ProcMap) []layerPath {
 	var mapped *procfs.ProcMap
 	for _, m := range maps {
@@ -112,7 +112,7 @@ func (t *Target) layerPaths(o *Object, maps []*procfs.ProcMap) []layerPath {
 	return paths
 }
 
-// under returns what of a path is below a folder.
+// under returns the part of a path below a folder.
 func under(path, dir string) (string, bool) {
 	rel, ok := strings.CutPrefix(path, strings.TrimSuffix(dir, "/"))
 	return strings.TrimPrefix(rel, "/"), ok && strings.HasPrefix(rel, "/")
@@ -125,9 +125,9 @@ type overlay struct {
 	layers []string
 }
 
-// parseOverlay reads a line of /proc/PID/mountinfo (Documentation/filesystems/proc.rst),
-// with the options that fs/overlayfs/params.c writes. Layers with a relative path are
-// left out: what they are relative to is not known.
+// parseOverlay reads a line of /proc/PID/mountinfo (Documentation/filesystems/proc.rst), with
+// the options that fs/overlayfs/params.c writes. It leaves out layers with a relative path,
+// because what that is relative to is not known.
 func parseOverlay(line string) (m overlay, ok bool) {
 	mount, super, ok := strings.Cut(line, " - ")
 	fields, of := strings.Fields(mount), strings.Fields(super)
@@ -157,7 +157,7 @@ func parseOverlay(line string) (m overlay, ok bool) {
 	return m, len(absolute) > 0
 }
 
-// unescape undoes the \ooo by which the kernel writes spaces and the like.
+// unescape undoes the \ooo with which the kernel writes spaces and the like.
 func unescape(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -173,7 +173,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// unquote takes away the backslashes that overlayfs wants before some characters.
+// unquote removes the backslashes that overlayfs wants before some characters.
 func unquote(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -185,7 +185,7 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// splitEscaped splits at a separator that no backslash is before.
+// splitEscaped splits at each separator that has no backslash before it.
 func splitEscaped(s string, separator byte) (parts []string) {
 	start := 0
 	for i := 0; i < len(s); i++ {

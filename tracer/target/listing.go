@@ -6,16 +6,16 @@ import (
 	"memtrace/symbolize/procmaps"
 )
 
-// DiscoverIn is Discover by a list of what the process has mapped executably, which is
-// not read again.
+// DiscoverIn is Discover from a list of the process's executable mappings, which are not read
+// again.
 func (t *Target) DiscoverIn(list []procmaps.Mapping) ([]*Object, error) {
 	return t.discover(listed(list))
 }
 
-// ModulesIn is Modules by such a list.
+// ModulesIn is Modules from such a list.
 func ModulesIn(list []procmaps.Mapping) []Module { return modules(listed(list)) }
 
-// listed are the mappings of files, and the vDSO, in the form that procfs has for them.
+// listed returns the mappings of files, and of the vDSO, in procfs's form.
 func listed(list []procmaps.Mapping) []*procfs.ProcMap {
 	var maps []*procfs.ProcMap
 	for i := range list {

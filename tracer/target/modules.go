@@ -11,7 +11,7 @@ import (
 	"memtrace/symbolize/patience"
 )
 
-// Module is an executable mapping: of a file, or the vDSO.
+// Module is an executable mapping of a file, or of the vDSO.
 type Module struct {
 	// Start and End are the mapping's addresses.
 	Start, End uint64
@@ -25,8 +25,7 @@ type Module struct {
 // vdsoPath is what /proc/PID/maps calls the vDSO.
 const vdsoPath = "[vdso]"
 
-// Modules lists the process's executable mappings of files, and its vDSO, in
-// the order of their addresses.
+// Modules lists the process's executable mappings of files, and its vDSO, in order of address.
 func (t *Target) Modules() ([]Module, error) {
 	maps, err := readMaps(t.PID)
 	if err != nil {
@@ -62,8 +61,8 @@ func (i *Image) Close() error {
 	return i.file.Close()
 }
 
-// OpenModule opens the file that a module maps, the very one, or reads the vDSO
-// from the process's memory.
+// OpenModule opens the very file that a module maps, or reads the vDSO from the process's
+// memory.
 func (t *Target) OpenModule(m *Module) (*Image, error) {
 	if m.Path == vdsoPath && m.File.Inode == 0 {
 		return t.readVDSO(m)
@@ -103,8 +102,8 @@ func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// Bias returns what has to be added to an address in the module's ELF file to
-// have it in the process, given the file's program headers.
+// Bias returns what must be added to an address in the module's ELF file to get the address in
+// the process, given the file's program headers.
 func (m *Module) Bias(headers []elf.ProgHeader) (uint64, bool) {
 	var offset uint64
 	if m.File.Inode != 0 {

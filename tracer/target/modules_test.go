@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestModules compares where a program says that things are with what the
-// modules and their files say.
+// TestModules compares where a program says that things are with what the modules and their
+// files say.
 func TestModules(t *testing.T) {
 	const text = `
 #define _GNU_SOURCE

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestMountNamespace: the process has its libc in a file system of its own, of
-// whose path this one holds something else.
+// TestMountNamespace: the process has its libc in a file system of its own, and in ours its
+// path leads to something else.
 func TestMountNamespace(t *testing.T) {
 	needRoot(t)
 	image, err := os.ReadFile(installed(t, "libc.so.6"))
@@ -36,8 +36,8 @@ func TestMountNamespace(t *testing.T) {
 		t.Errorf("%s holds %d bytes (%v), not the mapped file", found.Objects[0].OpenPath(), len(now), err)
 	}
 
-	// Where map_files cannot be read the file is found by its name, as the
-	// process has it, and only if it is the one that is mapped.
+	// If map_files cannot be read, the file is found by its name as the process sees it, but
+	// used only if it is the one that is mapped.
 	maps, err := readMaps(pid)
 	if err != nil {
 		t.Fatal(err)

@@ -15,16 +15,16 @@ import (
 var listing = regexp.MustCompile(`^ *([0-9a-f]+):\t([0-9a-f ]+?) *\t(\S.*)$`)
 
 var (
-	// Of instructions that lead or point elsewhere the address there.
+	// The address that instructions lead or point to elsewhere.
 	leads  = regexp.MustCompile(`(?:^|\s)(?:j[a-z]+|call|loop[a-z]*|xbegin)(?:,p[nt])? +([0-9a-f]+)\b`)
 	points = regexp.MustCompile(`# ([0-9a-f]+)\b`)
 	// Relocations and symbols.
 	relative64 = regexp.MustCompile(`R_X86_64_\S+ +\*ABS\*\+0x([0-9a-f]+)`)
 
-	// What the kernel emulates, as bytes: from arch/x86/kernel/uprobes.c.
+	// What the kernel emulates, as bytes, from arch/x86/kernel/uprobes.c.
 	kernelEmulates = regexp.MustCompile(`^(5[0-7]|41 5[0-7]|90|7[0-9a-f] ..|eb ..|e[89]( ..){4}|0f 8[0-9a-f]( ..){4})$`)
-	// What may stand between an entry and a probe: comparisons, and what writes
-	// no more than a register that no allocation function has an argument in.
+	// What may stand between an entry and a probe: comparisons, and instructions that write
+	// only a register in which no allocation function has an argument.
 	changesNothing = regexp.MustCompile(`^(endbr64|(test|cmp)[bwlq]? .*|` +
 		`(mov|movz[bw]l?|movabs|lea|xor)[lq]? .*,%(rax|eax|rcx|ecx|r8d?|r9d?|r10d?|r11d?))( +#.*)?$`)
 )
@@ -43,14 +43,13 @@ func (r *review) complain(w *watched, format string, args ...any) {
 type watched struct {
 	name         string
 	entry, place uint64
-	next         uint64 // the instruction that has to come next
+	next         uint64 // the instruction that must come next
 	done         bool
 }
 
-// checkReached reads a whole file by objdump and returns what is wrong: each
-// probe has to be on an instruction that the kernel emulates, behind none but
-// such as change nothing, and nothing but the entry may lead there. At the entry
-// it is right whatever is there.
+// checkReached reads a whole file with objdump and returns what is wrong. Each probe must be
+// on an instruction that the kernel emulates, behind only instructions that change nothing,
+// and nothing but the entry may lead there. At the entry, any instruction is right.
 func checkReached(t *testing.T, path string, probes map[string]Probe) []string {
 	t.Helper()
 	var r review
@@ -128,7 +127,7 @@ func number(t *testing.T, digits string) uint64 {
 	return n
 }
 
-// objdump yields the lines that it writes.
+// objdump yields the lines that objdump writes.
 func objdump(t *testing.T, args ...string) func(yield func(string) bool) {
 	t.Helper()
 	return func(yield func(string) bool) {

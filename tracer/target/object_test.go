@@ -31,7 +31,7 @@ func installed(t testing.TB, name string) string {
 	return path
 }
 
-// object reads a file, nil if it is no allocator.
+// object reads a file, nil if it is not an allocator.
 func object(t testing.TB, path string) *Object {
 	t.Helper()
 	file, err := openRegular(path, path)
@@ -46,9 +46,9 @@ func object(t testing.TB, path string) *Object {
 	return o
 }
 
-// checkProbes holds the probes against the file itself: each sits Inside bytes
-// behind its function's symbol, on an instruction that the kernel emulates or
-// on the entry. It returns them by name.
+// checkProbes holds the probes against the file itself. Each sits Inside bytes behind its
+// function's symbol, on the entry or on an instruction that the kernel emulates. It returns
+// them by name.
 func checkProbes(t *testing.T, path string, o *Object) map[string]Probe {
 	t.Helper()
 	f, err := elf.Open(path)
@@ -116,7 +116,7 @@ func TestGlibc(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// These are called the most: in no known build are they single-stepped.
+	// These are called most often. No known build has them single-stepped.
 	if machineOf(t, path) == elf.EM_X86_64 {
 		for _, name := range []string{"malloc", "calloc", "realloc", "free"} {
 			if p := probes[name]; !emulated(image[p.Offset:]) {
@@ -154,7 +154,7 @@ func machineOf(t testing.TB, path string) elf.Machine {
 // TestAllocators reads the other allocators that Debian has.
 func TestAllocators(t *testing.T) {
 	c := []string{"malloc", "calloc", "realloc", "posix_memalign", "free"}
-	// jemalloc's _Znam is but a jump to _Znwm, and one probe sees both.
+	// jemalloc's _Znam is only a jump to _Znwm, and one probe sees both.
 	cxx := []string{"_Znwm", "_ZnwmSt11align_val_t"}
 	for _, tc := range []struct {
 		library string
@@ -207,8 +207,8 @@ func TestNoAllocators(t *testing.T) {
 	}
 }
 
-// TestAliases: names of one function get one probe, a name that is no function
-// none, nor does one whose symbol is of what chooses the function.
+// TestAliases: the names of one function get one probe. A name that is not a function gets
+// none, and neither does a symbol of a resolver, which chooses the function.
 func TestAliases(t *testing.T) {
 	path := build(t, "gcc -shared -fPIC -nostdlib -O1 -fno-builtin", `
 typedef unsigned long size_t;
@@ -235,7 +235,7 @@ void *pvalloc(size_t n) __attribute__((ifunc("pick")));
 	}
 }
 
-// TestJumps: a function that is but a jump to one with a probe gets none.
+// TestJumps: a function that is only a jump to a probed one gets no probe.
 func TestJumps(t *testing.T) {
 	needAMD64(t)
 	const text = `

@@ -12,12 +12,12 @@ import (
 	"memtrace/symbolize/elffile"
 )
 
-// The kernel takes the instruction below a probe from the file. Where another
-// tool has replaced it in a process's memory, to hook malloc for one, that copy
-// would run in the middle of the replacement: the process would crash.
+// The kernel takes the instruction below a probe from the file. If another tool has replaced
+// it in a process's memory, for example to hook malloc, that copy would run in the middle of
+// the replacement, and the process would crash.
 
-// probedCode returns what a function's file has from its entry to the end of
-// the probed instruction.
+// probedCode returns the code that a function's file has from the entry to the end of the
+// probed instruction.
 func probedCode(segment *elffile.Segment, sym elf.Symbol, inside uint64) string {
 	code := read(segment, sym.Value, inside+longest)
 	if uint64(len(code)) <= inside {
@@ -29,8 +29,7 @@ func probedCode(segment *elffile.Segment, sym elf.Symbol, inside uint64) string 
 	return string(code)
 }
 
-// dropPatched leaves out the objects that must not be probed, and returns an error for
-// them.
+// dropPatched leaves out the objects that must not be probed, and returns an error for them.
 func (t *Target) dropPatched(objects []*Object, maps []*procfs.ProcMap) (kept []*Object, err error) {
 	var errs []error
 	for _, o := range objects {
@@ -44,8 +43,8 @@ func (t *Target) dropPatched(objects []*Object, maps []*procfs.ProcMap) (kept []
 	return kept, errors.Join(errs...)
 }
 
-// checkPatched returns an error that wraps ErrPatched where a process's memory
-// has other code than the object's file.
+// checkPatched returns an error that wraps ErrPatched if a process's memory has other code
+// than the object's file.
 func (t *Target) checkPatched(o *Object, maps []*procfs.ProcMap) error {
 	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", t.PID))
 	if err != nil {
@@ -71,7 +70,7 @@ func (t *Target) checkPatched(o *Object, maps []*procfs.ProcMap) error {
 	return nil
 }
 
-// stillMaps tells a mapping that was read from one that is there.
+// stillMaps reports whether a mapping that was read earlier is still in place.
 func (t *Target) stillMaps(m *procfs.ProcMap) bool {
 	maps, err := readMaps(t.PID)
 	if err != nil {
@@ -85,9 +84,9 @@ func (t *Target) stillMaps(m *procfs.ProcMap) bool {
 	return false
 }
 
-// sameCode compares code in memory with that of a file, but for breakpoints:
-// those of debuggers and the kernel's own probes, which from Linux 6.18 on are
-// calls where the code has a NOP of five bytes.
+// sameCode compares code in memory with that of a file, apart from breakpoints: those of
+// debuggers and the kernel's own probes. From Linux 6.18 on, a probe is a call where the code
+// has a NOP of five bytes.
 func sameCode(file, memory []byte) bool {
 	const breakpoint, call = 0xcc, 0xe8
 	for i := 0; i < len(file); i++ {

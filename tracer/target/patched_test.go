@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// hooking is a program that writes over the entry of its free before it waits.
+// hooking is a program that overwrites the entry of its free before it waits.
 const hooking = `
 #include <stdint.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ int main(void) {
 }
 `
 
-// TestPatched: a process with other code than the file's is not probed.
+// TestPatched: a process whose code differs from the file's is not probed.
 func TestPatched(t *testing.T) {
 	needAMD64(t)
 	for _, tc := range []struct {
@@ -74,7 +74,7 @@ func TestSameCode(t *testing.T) {
 	}
 }
 
-// TestDropPatched: only the objects that are to be left out go.
+// TestDropPatched: only the objects that must be left out are dropped.
 func TestDropPatched(t *testing.T) {
 	pid, _ := start(t, exec.Command(build(t, "gcc", waiting)))
 	found := find(t, pid)

@@ -25,7 +25,7 @@ var allocators = []struct {
 	family  Family
 	file    string // a pattern
 	names   map[string]string
-	require []string // functions that may not be missing
+	require []string // functions that must be there
 }{
 	{
 		Glibc, `/libc(\.so\.6|-2\.\d+\.so)$`,
@@ -57,10 +57,10 @@ var allocators = []struct {
 	},
 }
 
-// TestPlacements reads the allocators of Debian's suites. Every choice has to be
-// right as binutils sees the file; those in the versions that the table has, and
-// their roles, have to be what it says. A suite that moves on has versions that
-// it has not: -update adds them.
+// TestPlacements reads the allocators of Debian's suites. Every choice must be right as
+// binutils sees the file. For versions that the table has, the choices and their roles must be
+// those of the table. A suite that moves on has versions that are not in the table: -update
+// adds them.
 func TestPlacements(t *testing.T) {
 	needAMD64(t)
 	table := readPlacements(t)
@@ -106,8 +106,8 @@ func TestPlacements(t *testing.T) {
 
 var roleNames = [Roles]string{"alloc", "calloc", "realloc", "memalign", "posix_memalign", "new", "new_return", "free"}
 
-// describe tells of each function its role, where its probe is and whether the
-// kernel emulates the instruction there.
+// describe says for each function its role, where its probe is, and whether the kernel
+// emulates the instruction there.
 func describe(t *testing.T, path string, probes map[string]Probe) []string {
 	t.Helper()
 	image, err := os.ReadFile(path)

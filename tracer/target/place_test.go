@@ -60,8 +60,8 @@ func TestPlace(t *testing.T) {
 		{"prefixed jump", x86, "f2 e9 00 10 00 00", "", 0},
 		{"test, prefixed jump", x86, "48 85 ff | f2 e9 00 10 00 00", "", 0},
 
-		// The je at 3 is reached from elsewhere as well: calls would count
-		// that pass through no entry.
+		// The je at 3 is also reached from elsewhere, so calls would count that pass through
+		// no entry.
 		{"jumped to from behind", x86, "48 85 ff | 74 10 | c3", "eb fb", 0},
 		{"jumped to by a jcc", x86, "48 85 ff | 74 10 | c3", "0f 85 f7 ff ff ff", 0},
 		{"called", x86, "48 85 ff | 74 10 | c3", "e8 f8 ff ff ff", 0},
@@ -87,7 +87,7 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// Where codeOf puts a function, and where others put what leads there.
+// These are where codeOf puts a function, and where tests put what leads there.
 const (
 	before = 16 // NOPs in front of the function
 	base   = 0x401000
@@ -113,7 +113,7 @@ func (m *image) add(address uint64, flags elf.ProgFlag, content []byte) {
 	})
 }
 
-// checkPlace wants a probe at an offset from the function of that many bytes.
+// checkPlace expects a probe at offset want of a function of size bytes.
 func checkPlace(t *testing.T, m *image, size, want uint64) {
 	t.Helper()
 	if got := m.places([]elf.Symbol{{Value: entry, Size: size}})[0]; got != want {

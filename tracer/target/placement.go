@@ -6,10 +6,10 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// Where a probe sits is worth more than all the code behind it: the kernel
-// emulates a few instructions and single-steps the others, which takes ten
-// times as long. place looks for an emulated one at which the function's
-// arguments and its stack pointer still are what they were at the entry.
+// Where a probe sits matters more than all the code behind it. The kernel emulates a few
+// instructions and single-steps the others, which takes ten times as long. place looks for an
+// emulated one at which the function's arguments and its stack pointer are still what they
+// were at the entry.
 
 // placeLimit is how many bytes behind a function's entry a probe can be.
 const placeLimit = 32
@@ -17,17 +17,16 @@ const placeLimit = 32
 // longest is the length of the longest instruction, in bytes.
 const longest = 15
 
-// places returns the offset from each function's entry at which a probe sees
-// every call, once, and all of its arguments, for the least cost. Each function
-// is in an executable segment.
+// places returns the offset from each function's entry at which a probe sees every call once,
+// and all of its arguments, at the least cost. Each function must be in an executable segment.
 func (m *image) places(functions []elf.Symbol) []uint64 {
 	inside, spans := make([]uint64, len(functions)), make([]span, len(functions))
 	if m.machine != elf.EM_X86_64 {
 		return inside
 	}
 	for i, fn := range functions {
-		// One of unknown length is not looked at: what follows its entry may
-		// belong to another.
+		// A function of unknown length is not searched: what follows its entry may belong to
+		// another.
 		inside[i] = place(read(m.code(fn.Value), fn.Value, min(fn.Size, placeLimit+longest)))
 		spans[i] = span{fn.Value + 1, fn.Value + inside[i]}
 	}
@@ -39,11 +38,10 @@ func (m *image) places(functions []elf.Symbol) []uint64 {
 	return inside
 }
 
-// place returns the offset from a function's entry at which a probe sees every
-// call and all of its arguments for the least cost, provided that nothing but
-// the entry leads there (see reached). Whatever is not understood ends the
-// search; the entry is always right. body is the function's code or the first
-// placeLimit+longest bytes of it.
+// place returns the offset from a function's entry at which a probe sees every call and all of
+// its arguments at the least cost, provided that nothing but the entry leads there (see
+// reached). The search ends at anything that it does not understand, since the entry is always
+// right. body is the function's code, or the first placeLimit+longest bytes of it.
 func place(body []byte) uint64 {
 	for at := 0; at < min(len(body), placeLimit); {
 		if emulated(body[at:]) {
@@ -58,10 +56,10 @@ func place(body []byte) uint64 {
 	return 0
 }
 
-// emulated reports whether the kernel emulates the instruction at the start of
-// code: those that arch/x86/kernel/uprobes.c (branch_setup_xol_ops and
-// push_setup_xol_ops) has handled since before Linux 5.8. A prefix other than
-// the REX of push r8 to r15 disqualifies, and so does an end of code within.
+// emulated reports whether the kernel emulates the instruction at the start of code: one of
+// those that arch/x86/kernel/uprobes.c (branch_setup_xol_ops and push_setup_xol_ops) has
+// handled since before Linux 5.8. It is false for an instruction with a prefix other than the
+// REX of push r8 to r15, and for one that code cuts off.
 func emulated(code []byte) bool {
 	if len(code) == 0 {
 		return false
@@ -82,9 +80,9 @@ func emulated(code []byte) bool {
 	return length > 0 && length <= len(code)
 }
 
-// harmless returns the length of the instruction at the start of code if the
-// one behind it always follows and the arguments and the stack pointer stay as
-// they are, else 0.
+// harmless returns the length of the instruction at the start of code, if the one behind it
+// always follows and the arguments and the stack pointer stay as they are. Otherwise it
+// returns 0.
 func harmless(code []byte) int {
 	if isEndbr64(code) {
 		return 4
@@ -104,8 +102,8 @@ func harmless(code []byte) int {
 	return 0
 }
 
-// scratch reports whether a register holds neither an argument of an
-// allocation function (rdi, rsi, rdx) nor the stack pointer.
+// scratch reports whether a register holds neither an argument of an allocation function (rdi,
+// rsi, rdx) nor the stack pointer.
 func scratch(reg x86asm.Reg) bool {
 	switch reg {
 	case x86asm.EAX, x86asm.RAX, x86asm.ECX, x86asm.RCX,

@@ -10,27 +10,27 @@ import (
 )
 
 // A probe is registered for a place in a file, and is a breakpoint in the memory of each
-// process that maps it: where the kernel could put one, and as long as nobody takes it
-// away. So what tells that a probe is there is the memory.
+// process that maps it, if the kernel could put one there and until somebody removes it. So
+// only the memory tells whether a probe is in place.
 
 // Place is where a process's memory has an instruction to probe.
 type Place struct {
 	Probe  *Probe
 	Object *Object
 	Addr   uint64
-	// Barred is why the kernel puts no probe there, "" if it does. Addr is 0 where the
-	// object is mapped, but not this part of it.
+	// Barred is why the kernel puts no probe there, "" if it does. Addr is 0 if the object is
+	// mapped, but this part of it is not.
 	Barred string
 
-	// trampolines are the kernel's, which probes may be calls of.
+	// trampolines are the kernel's own mappings, which a probe may be a call into.
 	trampolines []*procfs.ProcMap
 }
 
-// trampoline is what /proc/PID/maps calls where optimized probes lead, since Linux 6.18.
+// trampoline is what /proc/PID/maps calls the mapping that optimized probes call, since Linux
+// 6.18.
 const trampoline = "[uprobes-trampoline]"
 
-// Places lists where the process has mapped, executable, what is to be probed of the
-// objects.
+// Places lists where the process has mapped, executable, what to probe in the objects.
 func (t *Target) Places(objects ...*Object) ([]Place, error) {
 	maps, err := readMaps(t.PID)
 	if err != nil {
@@ -75,7 +75,7 @@ func (o *Object) placesOf(probe *Probe, own, trampolines []*procfs.ProcMap) (pla
 	return places
 }
 
-// barred is why the kernel puts no probes into a mapping (valid_vma of
+// barred returns why the kernel puts no probes into a mapping (valid_vma of
 // kernel/events/uprobes.c).
 func barred(m *procfs.ProcMap) string {
 	switch {
@@ -101,10 +101,10 @@ func (p *Place) Width() int {
 	return len(breakpoints[runtime.GOARCH])
 }
 
-// nop is the instruction instead of which a probe may be a call.
+// nop is the instruction that a probe may replace with a call.
 var nop = []byte{0x0f, 0x1f, 0x44, 0, 0}
 
-// nop reports whether the file has one at the place.
+// nop reports whether the file has that instruction at the place.
 func (p *Place) nop() bool {
 	const page = 4096
 	code := p.Probe.code
@@ -112,8 +112,8 @@ func (p *Place) nop() bool {
 		p.Addr%page <= page-uint64(len(nop))
 }
 
-// Probed reports whether the code at the place is a probe, or a debugger's breakpoint,
-// which is the same instruction on x86-64.
+// Probed reports whether the code at the place is a probe, or a debugger's breakpoint, which
+// is the same instruction on x86-64.
 func (p *Place) Probed(code []byte) bool {
 	if bytes.HasPrefix(code, breakpoints[runtime.GOARCH]) {
 		return true
@@ -128,6 +128,5 @@ func (p *Place) Probed(code []byte) bool {
 	})
 }
 
-// Program is the process's program, with the place where it begins as the only one to
-// probe.
+// Program returns the process's program, whose only probe is the place where it begins.
 func (t *Target) Program() *Object { return t.program }

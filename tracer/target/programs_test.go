@@ -12,7 +12,7 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// cannot skips a test for want of something; under CI nothing may be wanting.
+// cannot skips a test for lack of something; under CI nothing may be lacking.
 func cannot(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -67,7 +67,7 @@ func start(t testing.TB, cmd *exec.Cmd) (pid int, line string) {
 	return cmd.Process.Pid, strings.TrimSpace(line)
 }
 
-// find is Find for a process that has to be found.
+// find is Find for a process that must be found.
 func find(t testing.TB, pid int) *Target {
 	t.Helper()
 	found, err := Find(pid)

@@ -9,19 +9,18 @@ import (
 	"memtrace/symbolize/elffile"
 )
 
-// A probe behind a function's entry must be passed by nothing that has not come
-// through the entry. Whatever else may lead there is looked for in the whole
-// file: every byte is taken for the start of an instruction, every word for an
-// address, so that no disassembly has to be right. What looks like a way in and
-// is none costs time with every call, no more. Short jumps that are none are
-// found so often that their functions' instructions are asked (see refersTo).
+// Nothing may reach a probe behind a function's entry without coming through the entry. The
+// whole file is searched for anything else that may lead there: every byte is taken for the
+// start of an instruction, every word for an address, so that no disassembly has to be right.
+// A false hit only costs time on every call. But false short jumps are so common that the
+// instructions of their functions are checked (see refersTo).
 
 // span is the addresses of a function from behind its entry to its probe.
 type span struct{ first, last uint64 }
 
 func (s span) holds(address uint64) bool { return s.first <= address && address <= s.last }
 
-// What is looked at of a file, so that none takes long: its segments and their
+// These bound what is searched of a file, so that none takes long: its segments and their
 // bytes, the tables that its code refers to, and their entries.
 const (
 	maxSegments = 64
@@ -32,8 +31,8 @@ const (
 
 var errTooLarge = errors.New("too large to be searched")
 
-// reached tells for each span whether anything in the file may lead into it.
-// All are where the file cannot be searched.
+// reached tells for each span whether anything in the file may lead into it. If the file
+// cannot be searched, all count as reached.
 func (m *image) reached(spans []span) []bool {
 	s := &search{image: m, spans: spans, hit: make([]bool, len(spans)), low: ^uint64(0)}
 	for _, sp := range spans {
@@ -78,8 +77,8 @@ func (s *search) run() error {
 	return s.followTables()
 }
 
-// pieces calls visit with all bytes of a segment. Pieces overlap, so that
-// nothing of up to overlap bytes is cut.
+// pieces calls visit with all bytes of a segment. Pieces overlap by overlap bytes, so that
+// nothing up to that length is cut.
 func pieces(p *elffile.Segment, visit func(address uint64, piece []byte)) error {
 	const step, overlap = 1 << 20, 16
 	buffer := make([]byte, min(step+overlap, p.Filesz))
@@ -130,10 +129,10 @@ func (s *search) jumps(address uint64, code []byte) {
 	}
 }
 
-// references looks for displacements of four bytes: those of call, jmp and jcc,
-// of xbegin, whose transaction goes on there when it fails, and of lea, which
-// takes an address for later. That may be a table's, so it is noted. In a fixed
-// file an address can be an operand as it is.
+// references looks for displacements of four bytes: those of call, jmp and jcc; of xbegin,
+// whose transaction goes on there when it fails; and of lea, which takes an address for later.
+// That may be the address of a table, so it is noted. In a fixed file, an address can itself
+// be an operand.
 func (s *search) references(address uint64, code []byte) {
 	for i := 1; i+4 <= len(code); i++ {
 		operand := binary.LittleEndian.Uint32(code[i:])
@@ -156,8 +155,8 @@ func (s *search) references(address uint64, code []byte) {
 	}
 }
 
-// words looks for addresses in data: pointers, tables of addresses, symbols,
-// and the addends of relocations.
+// words looks for addresses in data: pointers, tables of addresses, symbols, and the addends
+// of relocations.
 func (s *search) words(address uint64, data []byte) {
 	for i := int(-address & 7); i+8 <= len(data); i += 8 {
 		s.mark(binary.LittleEndian.Uint64(data[i:]))

@@ -8,17 +8,18 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// A function that throws must not have a return probe: the C++ unwinder does not know
-// the address to which it then seems to return, and ends the program. Its return
-// instructions are probed instead, wherever it can get to by jumps; what an exception
-// leaves never comes by one.
+// A function that throws must not have a return probe. The C++ unwinder does not know the
+// address to which the function then seems to return, and ends the program. So the function's
+// return instructions are probed, wherever jumps lead. An exception that leaves the function
+// never comes by one.
 
-// maxReturnWalk bounds how many instructions are followed for the returns of a function.
+// maxReturnWalk bounds how many instructions are followed to find a function's returns.
 const maxReturnWalk = 4096
 
-// returns lists the addresses of the return instructions that a function can come to
-// without being called again. It stops where reports is true of an address: a function
-// with probes of its own; there may be nothing but the jump to such a one. It returns false where a way leads on that cannot be followed.
+// returns lists the addresses of the return instructions that a function can reach without
+// being called again. It stops at an address for which reports is true, that is, at a function
+// with probes of its own; the list is empty if there is nothing but the jump to such a one. It
+// returns false if a path leads on that cannot be followed.
 func (j *jumps) returns(function elf.Symbol, reports func(address uint64) bool) (found []uint64, ok bool) {
 	if j.f.Machine != elf.EM_X86_64 {
 		return nil, false
@@ -59,7 +60,7 @@ func (w *returnWalk) follow(at uint64) bool {
 		if err != nil || length == 0 {
 			return false
 		}
-		inst, _ := disassemble(code) // endbr64 is none to it, and goes on
+		inst, _ := disassemble(code) // it does not know endbr64, which goes on
 		switch {
 		case inst.Op == x86asm.RET:
 			w.found = append(w.found, at)
@@ -71,7 +72,7 @@ func (w *returnWalk) follow(at uint64) bool {
 		case inst.Op == x86asm.LRET, inst.Op == x86asm.IRET, inst.Op == x86asm.SYSRET, inst.Op == x86asm.XBEGIN:
 			return false
 		case inst.Op == x86asm.CALL:
-			// One that does not return may be the last of its function.
+			// A call that does not return may be the last instruction of its function.
 			if end := w.end(at); at+length >= end {
 				return end != 0
 			}
@@ -83,7 +84,7 @@ func (w *returnWalk) follow(at uint64) bool {
 	return true
 }
 
-// end returns where the function ends that holds an address, 0 if that is not known.
+// end returns where the function that holds an address ends, 0 if that is not known.
 func (w *returnWalk) end(at uint64) uint64 {
 	if _, end := w.image.function(at); end != 0 {
 		return end
@@ -94,7 +95,7 @@ func (w *returnWalk) end(at uint64) uint64 {
 	return 0
 }
 
-// jumpFrom follows the jump at an address, also one that goes where a word of the global
+// jumpFrom follows the jump at an address, even one that goes where a word of the global
 // offset table says.
 func (w *returnWalk) jumpFrom(at uint64) bool {
 	target, indirect, ok := w.jump(at)
@@ -118,8 +119,8 @@ func conditional(inst x86asm.Inst) bool {
 	return relative && inst.Op != x86asm.CALL && inst.Op != x86asm.JMP
 }
 
-// returnProbes are the probes on the returns of a function; false where these
-// are not known.
+// returnProbes returns the probes on the returns of a function, and false if these are not
+// known.
 func (j *jumps) returnProbes(fn Function, symbol elf.Symbol, defined map[string]elf.Symbol) (probes []Probe, ok bool) {
 	own := make(map[uint64]bool)
 	for _, fn := range functions {
@@ -139,7 +140,7 @@ func (j *jumps) returnProbes(fn Function, symbol elf.Symbol, defined map[string]
 	return probes, ok
 }
 
-// addReturns adds probes on returns, each once: functions may have the same.
+// addReturns adds probes on returns, each once, since functions may share one.
 func (o *Object) addReturns(probes []Probe) {
 	for _, p := range probes {
 		if !slices.ContainsFunc(o.Probes, func(q Probe) bool { return q.Offset == p.Offset }) {

@@ -11,8 +11,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// checkReturns holds the probes on returns against binutils: each is on a return
-// instruction. Every operator new that throws has one, unless it is a jump to another.
+// checkReturns holds the probes on returns against binutils: each is on a return instruction.
+// Every operator new that throws has one, unless it is a jump to another.
 func checkReturns(t *testing.T, path string, probes map[string]Probe) {
 	t.Helper()
 	wanted := make(map[uint64]string)
@@ -64,7 +64,7 @@ func (s segments) address(offset uint64) uint64 {
 	return 0
 }
 
-// Where the ways to a function's returns are known, all of them are, and a function that
+// If the paths to a function's returns are known, all its returns are probed. A function that
 // has another way out is not probed.
 func TestReturns(t *testing.T) {
 	needAMD64(t)
@@ -88,8 +88,8 @@ func TestReturns(t *testing.T) {
 			returns[name]++
 		}
 	}
-	// _Znwm returns in two places of its own and in one of the function that it jumps
-	// to; the second is a jump to it; the third jumps through a register.
+	// _Znwm returns in two places of its own, and in one of the function that it jumps to. The
+	// second operator is a jump to _Znwm, the third jumps through a register.
 	if want := map[string]int{"_Znwm": 3}; !maps.Equal(returns, want) {
 		t.Errorf("returns %v, want %v", returns, want)
 	}

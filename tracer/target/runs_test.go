@@ -22,7 +22,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// A process runs its program on when its first thread ends, until it begins another one.
+// A process keeps running its program when its first thread ends, until it begins another one.
 func TestRuns(t *testing.T) {
 	cmd := exec.Command(build(t, "gcc -pthread", `
 #include <pthread.h>

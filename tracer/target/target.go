@@ -1,11 +1,10 @@
-// Package target finds what to probe in a process: the mapped files that serve
-// allocations, the functions in them, and the place of each in the file. It
-// reads /proc and ELF files and knows nothing of BPF.
+// Package target finds what to probe in a process: the mapped files that serve allocations,
+// the functions in them, and the place of each in the file. It reads /proc and ELF files and
+// knows nothing of BPF.
 //
-// The process may sit in another mount namespace, its libc may have been
-// replaced on disk since it started, and everything in its files is under its
-// control: files are opened by the mapped inode, never by name alone, and
-// nothing in them is believed without a bound.
+// The process may be in another mount namespace, its libc may have been replaced on disk since
+// it started, and it controls everything in its files. So files are opened by the mapped
+// inode, never by name alone, and nothing in them is believed without a bound.
 package target
 
 import (
@@ -20,7 +19,7 @@ import (
 	"memtrace/symbolize/patience"
 )
 
-// Errors that a caller can act on. They are wrapped with the particulars.
+// These are errors that a caller can act on. They are wrapped with the particulars.
 var (
 	ErrNoProcess     = errors.New("no such process")
 	ErrKernelThread  = errors.New("is a kernel thread, which has no memory of its own to trace")
@@ -36,10 +35,10 @@ var (
 // Target is a process and where its allocator is.
 type Target struct {
 	PID int
-	// Command is the process's name (comm), Exe the path of its program as the
-	// process sees it.
+	// Command is the process's name (comm), Exe the path of its program as the process sees
+	// it.
 	Command, Exe string
-	// Seccomp: a system call filter is in force in at least one thread.
+	// Seccomp says that a system call filter is in force in at least one thread.
 	Seccomp bool
 	Objects []*Object
 	// Unread says what could not be read of the process's files, and why.
@@ -58,8 +57,8 @@ type Object struct {
 	// ID tells files apart, whatever they are called.
 	ID     FileID
 	Probes []Probe
-	// Unseen are allocation functions that cannot be probed without harm: what they
-	// allocate is not seen.
+	// Unseen are allocation functions that cannot be probed without harm. What they allocate
+	// is not seen.
 	Unseen []string
 	file   *patience.File
 }
@@ -72,19 +71,19 @@ type FileID struct {
 // Probe is a place in an object to probe.
 type Probe struct {
 	Function
-	// Offset is the instruction to probe, in bytes from the start of the file;
-	// it is Inside bytes behind the function's entry (see place).
+	// Offset is the instruction to probe, in bytes from the start of the file. It is Inside
+	// bytes behind the function's entry (see place).
 	Offset, Inside uint64
 
 	code string // the file's, from the entry to the end of the instruction
 }
 
-// OpenPath is a path by which the very file that the process has mapped can be
-// opened, valid until Close.
+// OpenPath returns a path that opens the very file that the process has mapped. It is valid
+// until Close.
 func (o *Object) OpenPath() string { return o.file.OpenPath() }
 
-// Allocator is the object whose functions serve the process, nil if there is none:
-// an allocator that is mapped beside libc's has taken its place.
+// Allocator returns the object whose functions serve the process, nil if there is none. An
+// allocator mapped next to libc's takes its place.
 func (t *Target) Allocator() *Object {
 	for _, o := range t.Objects {
 		if o.Family != Glibc && o.Family != Musl {
@@ -107,9 +106,8 @@ func (t *Target) Close() {
 	}
 }
 
-// Entry returns where the process's program begins: a path to open its file by, valid
-// until Close, and the place in it. The error wraps ErrPatched where other code is there
-// by now.
+// Entry returns where the process's program begins: a path to open its file, valid until
+// Close, and the offset in it. The error wraps ErrPatched if other code is there by now.
 func (t *Target) Entry() (path string, offset uint64, err error) {
 	if len(t.program.Probes) == 0 {
 		return "", 0, fmt.Errorf("process %d (%s): %s does not tell where it begins", t.PID, t.Command, t.Exe)
@@ -121,17 +119,17 @@ func (t *Target) Entry() (path string, offset uint64, err error) {
 	return t.program.OpenPath(), t.program.Probes[0].Offset, t.checkPatched(t.program, maps)
 }
 
-// Runs reports whether the process still runs the program that it ran when it was found,
-// as far as can be told: of one whose first thread has ended, /proc no longer says.
+// Runs reports whether the process still runs the program that it ran when it was found. It
+// assumes so if its first thread has ended, because /proc then no longer says.
 func (t *Target) Runs() bool {
 	var st unix.Statx_t
-	// As the kernel knows it: the file's server, if there is one, may not answer.
+	// Ask what the kernel already knows: the file's server, if there is one, may not answer.
 	err := unix.Statx(unix.AT_FDCWD, fmt.Sprintf("/proc/%d/exe", t.PID), unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st)
 	return err != nil || t.program.ID == FileID{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino}
 }
 
-// Find looks at a process. The error wraps one of the package's errors where
-// the process cannot be traced.
+// Find looks at a process. The error wraps one of the package's errors if the process cannot
+// be traced.
 func Find(pid int) (*Target, error) {
 	t, err := inspect(pid)
 	if err != nil {
@@ -148,8 +146,8 @@ func Find(pid int) (*Target, error) {
 	return t, nil
 }
 
-// Look is Find for those who put no probes into the process: they may do without an
-// allocator, and with one that another tool hooks.
+// Look is Find for callers that put no probes into the process. They can do without an
+// allocator, and accept one that another tool hooks.
 func Look(pid int) (*Target, error) {
 	t, err := inspect(pid)
 	if err != nil {
@@ -162,8 +160,8 @@ func Look(pid int) (*Target, error) {
 	return t, nil
 }
 
-// Update looks at what was mapped since the last look and returns the objects
-// that are new. They are in t.Objects as well.
+// Update looks at what was mapped since the last look and returns the new objects. They are in
+// t.Objects as well.
 func (t *Target) Update() ([]*Object, error) {
 	found, err := t.Discover()
 	t.Add(found)
@@ -173,7 +171,8 @@ func (t *Target) Update() ([]*Object, error) {
 // Add adds what Discover has found.
 func (t *Target) Add(found []*Object) { t.Objects = append(t.Objects, found...) }
 
-// Discover is Update in two steps: it takes long, and others may use t meanwhile.
+// Discover and Add are the two steps of Update. Discover takes long; others may use t
+// meanwhile.
 func (t *Target) Discover() (found []*Object, err error) {
 	maps, err := readMaps(t.PID)
 	if err != nil {
@@ -204,8 +203,8 @@ func (t *Target) look(m *procfs.ProcMap, id FileID) *Object {
 		return nil
 	}
 	if err != nil {
-		// A file that cannot be opened cannot be probed either; if it held the
-		// only allocator, Find's caller hears of that.
+		// A file that cannot be opened cannot be probed either. If it held the only allocator,
+		// the caller of Find learns of that.
 		return nil
 	}
 	object, err := readObject(file)
@@ -217,8 +216,8 @@ func (t *Target) look(m *procfs.ProcMap, id FileID) *Object {
 	return object
 }
 
-// Denied returns the mapped files that memtrace may not read, each once. Allocators in
-// them were not found.
+// Denied returns the mapped files that memtrace may not read, each once. Allocators in them
+// were not found.
 func (t *Target) Denied() []string {
 	denied := t.denied
 	t.denied = nil
@@ -252,8 +251,8 @@ func (t *Target) noAllocator() error {
 		t.PID, t.Command, ErrNoAllocator, strings.Join(paths, ", "), more)
 }
 
-// inspect reads what is known of a process before its memory is looked at, and
-// refuses those that cannot be traced.
+// inspect reads what is known of a process before its memory is looked at. It returns an error
+// for processes that cannot be traced.
 func inspect(pid int) (*Target, error) {
 	proc, err := procfs.NewProc(pid)
 	if err != nil {
@@ -324,15 +323,15 @@ func readMaps(pid int) ([]*procfs.ProcMap, error) {
 	return maps, nil
 }
 
-// openMapped opens the inode behind a mapping, also where the file was replaced
-// on disk or lives in another mount namespace.
+// openMapped opens the inode behind a mapping, even if the file was replaced on disk or is in
+// another mount namespace.
 func openMapped(pid int, m *procfs.ProcMap) (*patience.File, error) {
 	file, err := openRegular(fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, m.StartAddr, m.EndAddr), m.Pathname)
 	if err == nil || errors.As(err, new(*patience.NoAnswerError)) {
 		return file, err
 	}
-	// map_files needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the initial
-	// user namespace; by its name the file is good as well if it is the same.
+	// map_files needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the initial user namespace.
+	// The file found by its name will do, if it is the same one.
 	byName, nameErr := patience.OpenHost(fmt.Sprintf("/proc/%d/root%s", pid, m.Pathname))
 	if nameErr != nil {
 		return nil, err

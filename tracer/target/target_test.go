@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refused checks that a process is not found, for the reason and with the text.
+// refused checks that Find rejects a process, for the reason and with the text.
 func refused(t *testing.T, pid int, want error, text ...string) {
 	t.Helper()
 	found, err := Find(pid)
@@ -43,7 +43,7 @@ func TestNoProcess(t *testing.T) {
 }
 
 func TestKernelThread(t *testing.T) {
-	// kthreadd, unless this is a pid namespace of its own.
+	// This is kthreadd, except in another pid namespace.
 	name, err := os.ReadFile("/proc/2/comm")
 	if err != nil || string(name) != "kthreadd\n" {
 		cannot(t, "process 2 is not kthreadd here")
@@ -159,7 +159,7 @@ func TestForeign(t *testing.T) {
 	cmd := exec.Command(foreignProgram(t))
 	err := cmd.Start()
 	if errors.Is(err, unix.ENOEXEC) {
-		// Not cannot: nothing that could be installed changes it.
+		// This is not cannot, because nothing that could be installed changes it.
 		t.Skip("this kernel runs no 32-bit programs")
 	}
 	if err != nil {
@@ -172,8 +172,8 @@ func TestForeign(t *testing.T) {
 	refused(t, cmd.Process.Pid, ErrForeign, "ELFCLASS32", "EM_386", "foreign")
 }
 
-// TestNotPermitted looks at a process of root's as nobody: the user ID is a
-// thread's own in Linux, and this one ends with the goroutine.
+// TestNotPermitted looks at a root process as nobody. In Linux each thread has a user ID of
+// its own, and this thread ends with the goroutine.
 func TestNotPermitted(t *testing.T) {
 	needRoot(t)
 	pid, _ := start(t, exec.Command(build(t, "gcc", waiting)))
@@ -279,7 +279,7 @@ func TestMuslProgram(t *testing.T) {
 	}
 }
 
-// TestPreload: an allocator that is put before libc, and libc's own.
+// TestPreload: an allocator is loaded before libc, next to libc's own.
 func TestPreload(t *testing.T) {
 	program := build(t, "gcc", waiting)
 	for library, family := range map[string]Family{
@@ -302,8 +302,7 @@ func TestPreload(t *testing.T) {
 	}
 }
 
-// TestReplaced: a package update puts another libc in the place of the one
-// that a process has mapped.
+// TestReplaced: a package update replaces the libc that a process has mapped.
 func TestReplaced(t *testing.T) {
 	needRoot(t)
 	image, err := os.ReadFile(installed(t, "libc.so.6"))

@@ -24,8 +24,8 @@ func (u *undo) is(addr uint64, mremap bool) bool {
 }
 
 const (
-	// manyUndos is the number of undos from which on those of dead threads are looked for.
-	// Such undos are at least staleUndo old, in ns: no munmap takes that long.
+	// From manyUndos undos on, those of dead threads are looked for: undos at least staleUndo
+	// old, in ns. No munmap takes that long.
 	manyUndos = 1024
 	staleUndo = 10_000_000_000
 )

@@ -18,7 +18,7 @@ const (
 	maxPause     = 30 * time.Second
 	leastPause   = 0.75 // of the planned pause
 	creditTime   = 10 * time.Second
-	windowShare  = 0.7                   // of the allowed stall for the window; the rest is for its tail
+	windowShare  = 0.7                   // of the allowed stall; the rest is for the tail
 	readCost     = 150 * time.Nanosecond // of memtrace's own time per event (make bench)
 	budgetSafety = 0.95                  // plan for less than is allowed: rates change
 )
