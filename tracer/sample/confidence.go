@@ -41,8 +41,8 @@ func (c *census) activeHazard(a *account, t *tally) hazard {
 // candidates that got old died at one rate: the rate at which they did die or, if they are
 // active and may be anybody's, the rate of other stacks. What lives for ever cannot be told
 // from what lives very long. So the mean lifetime is taken to be at most a quarter of the time
-// traced, or the age of this stack's last death if that is longer. It also returns the number
-// of those deaths.
+// since the first window, or the greatest age at which a candidate of this stack died, if that
+// is longer. It also returns how many candidates of the stack died late.
 func (c *census) confidence(a *account, t *tally) (confidence float64, deaths uint64) {
 	if t.survivors.Blocks == 0 || c.matured == 0 {
 		return 0, 0

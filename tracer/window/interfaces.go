@@ -48,8 +48,8 @@ type Calls struct {
 	Allocs, Frees uint64
 	// Late counts frees after Cut, which Frees leaves out.
 	Late uint64
-	// LostAllocs are allocations that found no room in the ring. Frees that found none there
-	// count as Spilled or as LostFrees.
+	// LostAllocs are allocations that could not be reported, for example for lack of room in
+	// the ring. Frees that found no room there count as Spilled or as LostFrees.
 	LostAllocs, Spilled, LostFrees uint64
 	// LostThreads counts calls of threads whose state found no room.
 	LostThreads uint64
