@@ -6,10 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// wide holds the characters that a terminal shows in two columns: the East
-// Asian Width classes W and F of Unicode 16 (UAX #11), with small gaps closed
-// and blocks of pictographs taken whole. Rounding outwards may leave a line
-// short by a column but never makes one too long.
+// wide holds the characters that a terminal shows in two columns: the East Asian Width classes
+// W and F of Unicode 16 (UAX #11). Small gaps are closed and blocks of pictographs taken
+// whole. Rounding outwards may leave a line a column short, but never makes one too long.
 var wide = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{0x1100, 0x115f, 1},
@@ -36,9 +35,9 @@ var wide = &unicode.RangeTable{
 	},
 }
 
-// runeColumns returns how many terminal columns r takes at most. Combining
-// marks count as one: terminals differ in how they show them, and a name made
-// of a thousand of them must be cut like any other.
+// runeColumns returns the most terminal columns that r takes. Combining marks count as one:
+// terminals differ in how they show them, and a name made of a thousand of them must be cut
+// like any other.
 func runeColumns(r rune) int {
 	if unicode.Is(wide, r) {
 		return 2
@@ -82,7 +81,7 @@ func tailWithin(s string, n int) string {
 	return s
 }
 
-// cutRight shortens s to n columns, the end of it replaced by an ellipsis.
+// cutRight shortens s to n columns and replaces its end by an ellipsis.
 func cutRight(s string, n int) string {
 	if columns(s) <= n {
 		return s
@@ -90,7 +89,7 @@ func cutRight(s string, n int) string {
 	return headWithin(s, n-1) + ellipsis
 }
 
-// cutLeft shortens s to n columns, the start of it replaced by an ellipsis.
+// cutLeft shortens s to n columns and replaces its start by an ellipsis.
 func cutLeft(s string, n int) string {
 	if columns(s) <= n {
 		return s
@@ -98,8 +97,8 @@ func cutLeft(s string, n int) string {
 	return ellipsis + tailWithin(s, n-1)
 }
 
-// cutMiddle shortens s to n columns. It keeps more of the end than of the
-// start: namespaces come first in a name, the function itself last.
+// cutMiddle shortens s to n columns. It keeps more of the end than of the start: in a name the
+// namespaces come first and the function itself comes last.
 func cutMiddle(s string, n int) string {
 	if columns(s) <= n {
 		return s

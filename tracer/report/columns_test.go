@@ -11,7 +11,7 @@ func TestColumns(t *testing.T) {
 		"한글":         4,
 		"ｆｕｌｌ":       8,
 		"🙂":          2,
-		"e\u0301":    2, // one or two on a terminal: the larger
+		"e\u0301":    2, // one or two on a terminal: count the larger
 		"\u2026":     1,
 		"\U00020000": 2,
 	} {

@@ -46,7 +46,7 @@ func mainFrame() Frame {
 	return sessiond("main", 0x1a10, "/build/sessiond/src/server.c", 210)
 }
 
-// typical has an inlined frame, unknown frames, and every kind of growth.
+// typical has an inlined frame, unknown frames and every kind of growth.
 func typical() *Report {
 	r := fixture()
 	inlined := sessiond("handle_request", 0x1b44, "/build/sessiond/src/server.c", 88)
@@ -123,7 +123,7 @@ func exited() *Report {
 	return r
 }
 
-// hostile has names made to break out of each of the forms.
+// hostile has names that try to break out of each form.
 func hostile() *Report {
 	r := fixture()
 	r.Target.Command = "\x1b]0;pwned\x07\x1b[2J"
@@ -197,7 +197,7 @@ func wideNames() *Report {
 	return r
 }
 
-// mappings has mmap stacks and the lists of their blocks.
+// mappings has mmap stacks with lists of their blocks.
 func mappings() *Report {
 	r := fixture()
 	r.Events.Mmap, r.Events.Munmap, r.Events.Mremap, r.Events.Brk = 40, 3, 1, 12
@@ -234,8 +234,8 @@ func mappings() *Report {
 	return r
 }
 
-// whole is what a trace reports of everything: stacks of both kinds, of which one
-// is cut off, and the memory around them.
+// whole is a trace's report with everything in it: stacks of both kinds, of which one is cut
+// off, and the memory around them.
 func whole() *Report {
 	r := mappings()
 	m := threads().Memory
@@ -296,7 +296,7 @@ func windows() *Report {
 	return r
 }
 
-// fixtures are the reports that golden files show in every form.
+// fixtures returns the reports that golden files show in every form.
 func fixtures() map[string]*Report {
 	return map[string]*Report{
 		"typical":    typical(),

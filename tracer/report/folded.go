@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// Names of frames that stand for what is not known, in the forms that have no
-// other place to say so.
+// These frames stand for what is not known, in the forms that have no other place to say so.
 const (
 	unknownFrame   = "[unknown]"
 	truncatedFrame = "[truncated]"
@@ -16,15 +15,16 @@ const (
 	estimatedFrame = "[estimated leak, bytes a minute]"
 )
 
-// Folded writes one line for each different stack, "root;...;leaf BYTES", as
-// flamegraph.pl and speedscope read it. Frames run outermost first, the last is
-// the caller of the allocation function; the number is the bytes outstanding.
-// Estimates are bytes a minute, below a root that says so. A stack that is deeper than what is known of it starts with [truncated].
+// Folded writes one line for each distinct stack, "root;...;leaf BYTES", as flamegraph.pl and
+// speedscope read it. Frames run outermost first; the last is the caller of the allocation
+// function. The number is the bytes outstanding. Estimates are in bytes a minute, below a root
+// frame that says so. A stack that is deeper than the frames known of it starts with
+// [truncated].
 func Folded(w io.Writer, r *Report) error {
-	// Lines of many stacks take much memory: their hashes stand for them until they
-	// are written.
+	// The lines of many stacks take much memory, so their hashes stand for them until they are
+	// written.
 	type sum struct {
-		first int // the stack that has the line first
+		first int // the first stack with this line
 		bytes uint64
 	}
 	var order [][sha256.Size]byte
@@ -52,13 +52,13 @@ func Folded(w io.Writer, r *Report) error {
 	return nil
 }
 
-// foldedLine returns what stands for the i-th stack, and its bytes; of an estimate that
-// none leak nothing stands.
+// foldedLine returns the line of the i-th stack and its bytes. The line is empty for an
+// estimate that finds no leak.
 func foldedLine(r *Report, i int) (line string, bytes uint64) {
 	s := r.named(&r.Stacks[i])
 	line, bytes = foldedStack(&s), s.Bytes
 	if s.Estimate != nil {
-		// A root of its own keeps estimates and counts apart.
+		// Give estimates a root of their own, to keep them apart from counts.
 		if bytes = s.Estimate.leakRate(); bytes == 0 {
 			return "", 0
 		}
@@ -67,7 +67,7 @@ func foldedLine(r *Report, i int) (line string, bytes uint64) {
 	return line, bytes
 }
 
-// frameless is the frame of a stack that has none.
+// frameless returns the frame to show for a stack that has none.
 func (s *Stack) frameless() string {
 	if s.GivenUpStacks > 0 {
 		return givenUpFrame
@@ -100,8 +100,8 @@ func foldedName(f *Frame) string {
 	return escapeAlso(frameName(f), func(r rune) bool { return r == ';' })
 }
 
-// frameName returns the function of f, or else its place in its module, which
-// unlike its address is the same in every run.
+// frameName returns the function of f, or else its place in its module: unlike its address,
+// that is the same in every run.
 func frameName(f *Frame) string {
 	switch {
 	case f.Function != "":
@@ -114,7 +114,7 @@ func frameName(f *Frame) string {
 	return unknownFrame
 }
 
-// isNumber reports whether s has the form of a folded stack's count.
+// isNumber reports whether s looks like the count of a folded stack.
 func isNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789.") == ""
 }

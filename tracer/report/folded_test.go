@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// flamegraphLine is how flamegraph.pl takes a line apart.
+// flamegraphLine is the expression by which flamegraph.pl splits a line.
 var flamegraphLine = regexp.MustCompile(`^(.*)\s+?(\d+(?:\.\d*)?)$`)
 
 // parseFolded reads folded stacks as flamegraph.pl and speedscope do.
@@ -97,7 +97,7 @@ func FuzzFolded(f *testing.F) {
 	f.Add("", " 1;2 3", uint64(1<<63))
 	f.Fuzz(func(t *testing.T, function, module string, bytes uint64) {
 		r := fuzzReport(function, module, "", bytes, bytes, 1)
-		last := r.Stacks[0] // ends in the name itself
+		last := r.Stacks[0] // the stack that ends in the name itself
 		last.Frames = []Frame{{Module: module, Function: function}}
 		last.Truncated = false
 		r.Stacks = append(r.Stacks, last)

@@ -41,7 +41,7 @@ func growthFixture() *Report {
 	return r
 }
 
-// growthOfOldKernel has no page faults, and has lost something.
+// growthOfOldKernel has no page faults and has lost an event.
 func growthOfOldKernel() *Report {
 	r := fixture()
 	r.Mode, r.TracedFraction, r.OlderSeconds, r.Target.Exited, r.Complete = ModeGrowth, 0, 0, true, false

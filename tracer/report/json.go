@@ -10,19 +10,19 @@ import (
 	"unicode/utf8"
 )
 
-// JSON writes the report as one indented JSON document with a newline behind
-// it, in the layout that Schema names. Lists without entries are [], not null.
+// JSON writes the report as one indented JSON document with a trailing newline, in the layout
+// that Schema names. Empty lists are [], not null.
 //
-// A decoder gets every name back as it was, two cases aside: bytes that are not
-// UTF-8, which JSON cannot carry, are written as \xNN, and names longer than
-// 4 KiB are cut. It is an error if a number is not finite.
+// A decoder gets every name back unchanged, with two exceptions: bytes that are not UTF-8,
+// which JSON cannot carry, are written as \xNN, and names longer than 4 KiB are cut. A number
+// that is not finite is an error.
 func JSON(w io.Writer, r *Report) error {
 	doc, err := encodeJSON(representable(r), "")
 	if err != nil {
 		return err
 	}
-	// The lists of stacks go where they are empty in it. Nothing else begins like
-	// that, since in strings there are no ends of lines.
+	// Insert the lists of stacks where the document has them empty. No string can look like
+	// the place, since strings in JSON contain no newline.
 	lists := []struct {
 		key, indent string
 		n           int
@@ -64,8 +64,8 @@ func JSON(w io.Writer, r *Report) error {
 	return writeAll(w, doc)
 }
 
-// encodeJSON writes a document that is representable, each line but the first after
-// indent.
+// encodeJSON encodes a document that is already representable. Every line but the first starts
+// with indent.
 func encodeJSON(doc any, indent string) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -86,7 +86,7 @@ func writeAll(w io.Writer, texts ...[]byte) error {
 	return nil
 }
 
-// writeJSON writes a document that is representable.
+// writeJSON writes a document that is already representable.
 func writeJSON(w io.Writer, doc any) error {
 	text, err := encodeJSON(doc, "")
 	if err != nil {
@@ -95,8 +95,8 @@ func writeJSON(w io.Writer, doc any) error {
 	return writeAll(w, text)
 }
 
-// representable returns a copy of r, without stacks, in which every string that comes
-// from the traced process fits into JSON and no list is nil.
+// representable returns a copy of r without its stacks, in which every string from the traced
+// process fits into JSON and no list is nil.
 func representable(r *Report) *Report {
 	c := *r
 	c.Target = r.Target.representable()
@@ -106,7 +106,7 @@ func representable(r *Report) *Report {
 	return &c
 }
 
-// representableFrames returns a copy whose strings fit into JSON.
+// representableFrames returns a copy of frames in which every string fits into JSON.
 func representableFrames(frames []Frame) []Frame {
 	frames = append([]Frame{}, frames...)
 	for i := range frames {
@@ -116,7 +116,7 @@ func representableFrames(frames []Frame) []Frame {
 	return frames
 }
 
-// representable returns a copy of t whose strings fit into JSON.
+// representable returns a copy of t in which every string fits into JSON.
 func (t Target) representable() Target {
 	for _, s := range []*string{&t.Command, &t.Exe, &t.Allocator, &t.Libc, &t.ExitSignal} {
 		*s = bounded(*s)
@@ -124,7 +124,7 @@ func (t Target) representable() Target {
 	return t
 }
 
-// boundedAll is bounded for each of a list.
+// boundedAll applies bounded to every string of a list.
 func boundedAll(list []string) []string {
 	list = slices.Clone(list)
 	for i := range list {
@@ -133,9 +133,9 @@ func boundedAll(list []string) []string {
 	return list
 }
 
-// bounded returns s with the bytes escaped that are not UTF-8, and cut to
-// about maxNameBytes. encoding/json alone would replace such bytes by U+FFFD,
-// which makes different names equal.
+// bounded returns s cut to about maxNameBytes, with the bytes escaped that are not UTF-8.
+// encoding/json alone would replace each such byte by U+FFFD, which makes different names
+// equal.
 func bounded(s string) string {
 	if len(s) <= maxNameBytes && utf8.ValidString(s) {
 		return s
@@ -156,10 +156,9 @@ func bounded(s string) string {
 	return string(b)
 }
 
-// escapeInvisible writes the characters of a JSON document that escape would
-// not let through, and encoding/json does, as \uNNNN: DEL, C1 controls, bidi
-// controls and the like. They can only occur inside strings, where the
-// escaped form means the same.
+// escapeInvisible writes as \uNNNN the characters of a JSON document that encoding/json lets
+// through and escape would not: DEL, C1 controls, bidi controls and the like. They occur only
+// inside strings, where the escaped form means the same.
 func escapeInvisible(doc []byte) []byte {
 	out := make([]byte, 0, len(doc))
 	for len(doc) > 0 {

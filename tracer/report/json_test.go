@@ -57,7 +57,7 @@ func TestJSONDecodesBack(t *testing.T) {
 	}
 }
 
-// What the traced process says does not reach a terminal raw through JSON.
+// Nothing from the traced process reaches a terminal unescaped through JSON.
 func TestJSONIsPrintable(t *testing.T) {
 	doc := render(t, JSON, hostile())
 	for _, r := range string(doc) {
@@ -72,8 +72,7 @@ func TestJSONIsPrintable(t *testing.T) {
 	}
 }
 
-// Every name is protected against bytes that are not UTF-8, fields that are
-// added later included.
+// Every name, in fields added later too, is protected against bytes that are not UTF-8.
 func TestJSONKeepsInvalidUTF8(t *testing.T) {
 	r := &Report{Notes: []string{""}, Stacks: []Stack{{Frames: []Frame{{}}}}}
 	ours := map[string]bool{"Schema": true, "Mode": true, "ID": true, "Kind": true}
@@ -123,7 +122,7 @@ func TestJSONRefusesNonFinite(t *testing.T) {
 	}
 }
 
-// TestJSONSchema pins the released names: adding is fine, the rest is not.
+// TestJSONSchema pins the released names. Only adding to them is fine.
 func TestJSONSchema(t *testing.T) {
 	var doc map[string]any
 	r := mappings()

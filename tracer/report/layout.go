@@ -18,13 +18,13 @@ const (
 	styleOff = "\x1b[0m"
 )
 
-// span is a piece of a line in one style. Its text is escaped already.
+// span is a piece of a line in one style. Its text is already escaped.
 type span struct {
 	text  string
 	style style
 }
 
-// texts makes plain spans.
+// texts returns plain spans.
 func texts(ss ...string) []span {
 	spans := make([]span, len(ss))
 	for i, s := range ss {
@@ -36,12 +36,12 @@ func texts(ss ...string) []span {
 // printer collects lines of at most width columns.
 type printer struct {
 	buf bytes.Buffer
-	// w is where spill writes to, nil where it is not to; err is its error.
+	// w is the writer that spill writes to, or nil for none; err is its error.
 	w       io.Writer
 	err     error
 	width   int
 	color   bool
-	current style // switched on at the end of buf
+	current style // the style in force at the end of buf
 }
 
 // put writes a span to the current line.
@@ -50,7 +50,7 @@ func (p *printer) put(s span) {
 	p.buf.WriteString(s.text)
 }
 
-// switchTo changes the style of what follows.
+// switchTo sets the style of what follows.
 func (p *printer) switchTo(st style) {
 	if !p.color || st == p.current {
 		return
@@ -62,13 +62,13 @@ func (p *printer) switchTo(st style) {
 	p.current = st
 }
 
-// newline ends the current line and with it any style.
+// newline ends the current line and any style with it.
 func (p *printer) newline() {
 	p.switchTo(plain)
 	p.buf.WriteByte('\n')
 }
 
-// line writes spans that together are known to fit.
+// line writes spans that are known to fit together.
 func (p *printer) line(spans ...span) {
 	for _, s := range spans {
 		p.put(s)
@@ -76,9 +76,9 @@ func (p *printer) line(spans ...span) {
 	p.newline()
 }
 
-// flow writes lead and then the items with gap between them. Where the width
-// is used up it goes on in the next line, indented by indent columns or the
-// width of lead, whichever is more; items are kept whole if they fit a line.
+// flow writes lead and then the items, separated by gap. When a line is full it continues on
+// the next, indented by indent or by the width of lead, whichever is more. Items that fit a
+// line are kept whole.
 func (p *printer) flow(lead span, indent int, gap string, items ...span) {
 	p.put(lead)
 	col := columns(lead.text)
@@ -106,7 +106,7 @@ func (p *printer) flow(lead span, indent int, gap string, items ...span) {
 	p.newline()
 }
 
-// paragraph writes text behind lead, wrapped at spaces.
+// paragraph writes text after lead, wrapped at spaces.
 func (p *printer) paragraph(lead span, text string, st style) {
 	var items []span
 	for _, word := range strings.Fields(text) {
@@ -115,8 +115,8 @@ func (p *printer) paragraph(lead span, text string, st style) {
 	p.flow(lead, 0, " ", items...)
 }
 
-// breakWide splits the items that take more than width columns, at spaces or
-// else anywhere.
+// breakWide splits the items that take more than width columns: at spaces, and within words
+// that are still too wide.
 func breakWide(items []span, width int) []span {
 	var out []span
 	for _, it := range items {
@@ -135,7 +135,7 @@ func breakWide(items []span, width int) []span {
 	return out
 }
 
-// joined ends every item but the last with mark, a comma or a semicolon.
+// joined appends mark, a comma or a semicolon, to every item but the last.
 func joined(mark string, items []span) []span {
 	for i := range len(items) - 1 {
 		items[i].text += mark

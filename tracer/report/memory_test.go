@@ -51,8 +51,8 @@ func memoryFixture() *MemoryReport {
 	}
 }
 
-// threads is an address space in which stacks of threads pile up, alike but for
-// one, some of which are beyond the list.
+// threads is an address space in which thread stacks pile up. All but one are alike, and some
+// of them are beyond the list.
 func threads() *MemoryReport {
 	const mib = 1 << 20
 	r := memoryFixture()
@@ -205,7 +205,7 @@ func decode(t *testing.T, doc []byte, into any) {
 	}
 }
 
-// What JSON says of memory decodes back, and has the names that are released.
+// The JSON form of a memory report decodes back to it and has the released names.
 func TestMemoryJSON(t *testing.T) {
 	for name, r := range memoryFixtures() {
 		var buf bytes.Buffer

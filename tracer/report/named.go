@@ -1,6 +1,6 @@
 package report
 
-// named returns a copy of a stack that has its frames.
+// named returns a copy of s with its frames filled in.
 func (r *Report) named(s *Stack) Stack {
 	c := *s
 	if r.Name != nil && c.Frames == nil {

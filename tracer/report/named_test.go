@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A report whose frames are named as it is written reads as one that has them.
+// A report whose frames are named while it is written reads like one that has them.
 func TestNamedAsWritten(t *testing.T) {
 	forms := map[string]func(io.Writer, *Report) error{
 		"json": JSON, "folded": Folded, "pprof": Pprof, "text": asText(TextOptions{Verbose: true}),
@@ -30,8 +30,8 @@ func TestNamedAsWritten(t *testing.T) {
 	}
 }
 
-// bareCopy returns two copies of r whose stacks have IDs of their own: one with frames,
-// and one whose stacks are still to be named.
+// bareCopy returns two copies of r whose stacks have IDs of their own: one with frames, and
+// one whose stacks still have to be named.
 func bareCopy(r *Report) (named, bare *Report) {
 	all := make(map[string]Stack)
 	take := func(s *Stack) {
@@ -63,7 +63,7 @@ func bareCopy(r *Report) (named, bare *Report) {
 	return &with, &without
 }
 
-// What was given up is told apart from what could not be read.
+// Stacks that were given up are told apart from frames that could not be read.
 func TestGivenUp(t *testing.T) {
 	r := fixture()
 	r.Complete = false

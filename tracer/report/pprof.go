@@ -11,15 +11,15 @@ import (
 	"github.com/google/pprof/profile"
 )
 
-// Pprof writes the report as a gzipped profile.proto. Its samples have the
-// values of Go's heap profiles (alloc_objects, alloc_space, inuse_objects,
-// inuse_space, the last by default) and the label kind, heap or mmap. A report in
-// ModeWindows has estimated_leak, bytes a minute, besides, by default. Values
-// beyond the int64 of the format are cut to its maximum.
+// Pprof writes the report as a gzipped profile.proto. Its samples have the values of Go's heap
+// profiles (alloc_objects, alloc_space, inuse_objects and, as the default, inuse_space) and
+// the label kind, which is heap or mmap. A report in ModeWindows also has estimated_leak, in
+// bytes a minute, which is then the default. Values beyond the format's int64 are cut to its
+// maximum.
 //
-// Locations have the address of the call instruction's last byte, one less than
-// the return address, as pprof expects. Frames without a name are left to be
-// symbolized by pprof where Target.Modules has their mapping.
+// Locations have the address of the call instruction's last byte, one less than the return
+// address, as pprof expects. Frames without a name are left for pprof to symbolize where
+// Target.Modules has their mapping.
 func Pprof(w io.Writer, r *Report) error {
 	b := newProfileBuilder(r)
 	for i := range r.Stacks {
@@ -35,11 +35,11 @@ func Pprof(w io.Writer, r *Report) error {
 	return nil
 }
 
-// profileBuilder gives mappings, functions and locations their identity in a
-// profile.
+// profileBuilder deduplicates the functions and locations of a profile and finds their
+// mappings.
 type profileBuilder struct {
 	prof      *profile.Profile
-	estimates bool // there is a value for them
+	estimates bool // samples have a value for them
 	functions map[[2]string]*profile.Function
 	locations map[string]*profile.Location
 	kinds     map[StackKind]map[string][]string
@@ -54,7 +54,7 @@ func newProfileBuilder(r *Report) *profileBuilder {
 			{Type: "inuse_space", Unit: "bytes"},
 		},
 		DefaultSampleType: "inuse_space",
-		// A period of one byte: nothing is sampled, every call counts.
+		// A period of one byte: every call counts, nothing is sampled.
 		PeriodType:    &profile.ValueType{Type: "space", Unit: "bytes"},
 		Period:        1,
 		DurationNanos: toInt64(r.DurationSeconds * 1e9),
@@ -68,7 +68,7 @@ func newProfileBuilder(r *Report) *profileBuilder {
 		p.TimeNanos = r.Start.UnixNano()
 	}
 	modules := slices.Clone(r.Target.Modules)
-	// The first mapping of a profile is the main program.
+	// pprof takes the first mapping of a profile for the main program.
 	slices.SortStableFunc(modules, func(a, b Module) int {
 		return isMain(b, r.Target.Exe) - isMain(a, r.Target.Exe)
 	})
@@ -99,7 +99,7 @@ func isMain(m Module, exe string) int {
 	return 0
 }
 
-// profileComments returns what pprof has no field for; "pprof -comments" shows it.
+// profileComments returns what pprof has no field for. "pprof -comments" shows it.
 func profileComments(r *Report) []string {
 	comments := []string{fmt.Sprintf("memtrace: %s (pid %d)", escape(r.Target.Command), r.Target.PID)}
 	if text := losses(r); text != "" {
@@ -146,7 +146,7 @@ func (b *profileBuilder) sample(s *Stack) {
 	b.prof.Sample = append(b.prof.Sample, sample)
 }
 
-// kind returns the labels of samples of a kind, which they share.
+// kind returns the labels for samples of kind k. The samples share them.
 func (b *profileBuilder) kind(k StackKind) map[string][]string {
 	labels := b.kinds[k]
 	if labels == nil {
@@ -156,8 +156,8 @@ func (b *profileBuilder) kind(k StackKind) map[string][]string {
 	return labels
 }
 
-// inlineGroup returns how many frames at the start of frames are one location:
-// inlined calls, innermost first, and the function they were inlined into.
+// inlineGroup returns how many frames at the start of frames form one location: inlined calls,
+// innermost first, and the function they were inlined into.
 func inlineGroup(frames []Frame) int {
 	n := 1
 	for frames[n-1].Inline && n < len(frames) && frames[n].Address == frames[0].Address {
@@ -184,13 +184,13 @@ func (b *profileBuilder) location(frames []Frame) *profile.Location {
 	for i := range frames {
 		f := &frames[i]
 		if f.Function == "" && l.Mapping != nil {
-			continue // pprof looks into the file, or shows the address and the file
+			continue // pprof reads the file, or shows the address and the file
 		}
 		l.Line = append(l.Line, profile.Line{Function: b.function(f), Line: int64(f.Line)})
 	}
 	if m := l.Mapping; m != nil && len(l.Line) > 0 {
-		// Set on any name: pprof symbolizes whole mappings, or not at all, and
-		// would overwrite what is known with what it finds on its own machine.
+		// Set this on any name: pprof symbolizes a mapping whole or not at all, and would
+		// overwrite known names with what it finds on its own machine.
 		m.HasFunctions = true
 		m.HasFilenames = m.HasFilenames || frames[0].File != ""
 		m.HasLineNumbers = m.HasLineNumbers || frames[0].Line > 0
@@ -229,12 +229,12 @@ func (b *profileBuilder) function(f *Frame) *profile.Function {
 	return fn
 }
 
-// clampInt64 converts n, cutting it to what an int64 holds.
+// clampInt64 converts n and cuts it to the maximum of an int64.
 func clampInt64(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
 
-// toInt64 converts f, cutting it to the non-negative values of an int64.
+// toInt64 converts f and cuts it to the non-negative values of an int64.
 func toInt64(f float64) int64 {
-	if !(f > 0) { // NaN too
+	if !(f > 0) { // also true for NaN
 		return 0
 	}
 	if f >= math.MaxInt64 {

@@ -120,7 +120,7 @@ func TestInlineGroup(t *testing.T) {
 	}
 }
 
-// A mapping without any name is left for pprof to symbolize.
+// A mapping without any names is left for pprof to symbolize.
 func TestPprofLeavesUnknownFramesToPprof(t *testing.T) {
 	r := fixture()
 	r.Stacks = []Stack{{Kind: Heap, Bytes: 1, Blocks: 1, Frames: []Frame{{Address: 0x7f0a10026000 + 1, Module: r.Target.Libc, Offset: 0x26001}}}}

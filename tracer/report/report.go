@@ -1,6 +1,6 @@
-// Package report renders one snapshot of a traced process. Every form (text,
-// JSON, folded stacks, pprof) is a pure function of a Report: nothing here
-// reads /proc, BPF maps or the clock.
+// Package report renders a snapshot of a traced process. Every form (text, JSON, folded
+// stacks, pprof) is a pure function of a Report: nothing here reads /proc, BPF maps or the
+// clock.
 package report
 
 import "time"
@@ -9,51 +9,50 @@ import "time"
 // a schema version; fields may be added.
 const Schema = "memtrace/1"
 
-// Report is what memtrace knows of one process at one moment. Sizes are bytes
-// as requested by the program, times are seconds.
+// Report is what memtrace knows of one process at one moment. Sizes are the bytes that the
+// program requested; times are seconds.
 type Report struct {
 	Schema          string    `json:"schema"`
 	Target          Target    `json:"target"`
 	Start           time.Time `json:"start"`
 	End             time.Time `json:"end"`
 	DurationSeconds float64   `json:"duration_seconds"`
-	// Mode is how calls of allocation functions were observed (ModeExact and
-	// following), TracedFraction the part of the time in which they were. System
-	// calls are observed all the time.
+	// Mode is how calls of allocation functions were observed: ModeExact or one of its
+	// siblings. TracedFraction is the fraction of the time in which they were. System calls
+	// are observed all the time.
 	Mode           string  `json:"mode"`
 	TracedFraction float64 `json:"traced_fraction"`
-	// Sampling is there in ModeWindows.
+	// Sampling is set in ModeWindows.
 	Sampling *Sampling `json:"sampling,omitempty"`
-	// Complete is false where anything was lost: figures are then lower bounds.
+	// Complete is false where anything was lost. Figures are then lower bounds.
 	Complete bool `json:"complete"`
-	// Unprobed says, in words, which allocation functions no probe reached for a time
-	// and why: figures may then be too high as well.
+	// Unprobed says, in words, which allocation functions went without a probe for a time and
+	// why. Figures may then be too high as well.
 	Unprobed []string `json:"unprobed,omitempty"`
 	Events   Events   `json:"events"`
-	// OlderSeconds is the age below which a block is not counted in
-	// Outstanding and Stacks; such blocks are summed in Young.
+	// OlderSeconds is the minimum age of the blocks in Outstanding and Stacks. Younger blocks
+	// are summed in Young.
 	OlderSeconds float64 `json:"older_seconds"`
-	// In ModeWindows and ModeGrowth they are what system calls added.
+	// In ModeWindows and ModeGrowth these sums cover only what system calls added.
 	Outstanding Sum `json:"outstanding"`
 	Young       Sum `json:"young"`
-	// Stacks are sorted, worst first. StacksTotal is how many there were
-	// before the list was cut to the number asked for.
+	// Stacks are sorted, worst first. StacksTotal is how many there were before the list was
+	// cut to the number asked for.
 	Stacks      []Stack `json:"stacks"`
 	StacksTotal int     `json:"stacks_total"`
-	// Name, unless it is nil, finds out the Frames of a stack, whether it is
-	// Truncated and whether it is InAllocator, which those of Stacks and
-	// Growth.FaultStacks that have no Frames do not tell: of very many stacks that would
-	// take much memory at a time. Whatever writes a report calls it for one after the other.
+	// Name, unless nil, fills in Frames, Truncated and InAllocator of a stack that has no
+	// Frames, in Stacks or in Growth.FaultStacks. Holding the frames of very many stacks at
+	// once would take much memory, so every form calls Name for one stack after the other.
 	Name func(*Stack) `json:"-"`
-	// MallocSplit is there where the process uses glibc's malloc.
+	// MallocSplit is set where the process uses glibc's malloc.
 	MallocSplit *MallocSplit `json:"malloc_split,omitempty"`
-	// Growth is there in ModeGrowth.
+	// Growth is set in ModeGrowth.
 	Growth *Growth `json:"growth,omitempty"`
-	// Memory is the process's address space, System the machine's memory; either
-	// is absent where it could not be looked at.
+	// Memory is the process's address space, System the machine's memory. Either is nil where
+	// it could not be read.
 	Memory *Memory `json:"memory,omitempty"`
 	System *System `json:"system,omitempty"`
-	// Notes are remarks in words that a reader of any form should see.
+	// Notes are remarks in words that the readers of every form should see.
 	Notes []string `json:"notes,omitempty"`
 }
 
@@ -62,13 +61,13 @@ type Target struct {
 	PID     int    `json:"pid"`
 	Command string `json:"command"`
 	Exe     string `json:"exe"`
-	// Allocator is the family of the probed allocator (glibc, musl, jemalloc,
-	// tcmalloc, mimalloc or unknown), Libc the path of the object that holds it.
+	// Allocator is the family of the probed allocator (glibc, musl, jemalloc, tcmalloc,
+	// mimalloc or unknown). Libc is the path of the object that holds it.
 	Allocator string `json:"allocator"`
 	Libc      string `json:"libc"`
 	Exited    bool   `json:"exited"`
-	// ExitSignal is the name of the signal that ended the process, empty if none did.
-	// ExitStatus is what it gave to exit, 0 to 255.
+	// ExitSignal is the name of the signal that ended the process, or empty if none did.
+	// ExitStatus is the status it exited with, 0 to 255.
 	ExitSignal string `json:"exit_signal,omitempty"`
 	ExitStatus int    `json:"exit_status,omitempty"`
 	// Modules are the mapped files that Stacks refer to, for the pprof form.
@@ -79,7 +78,7 @@ type Target struct {
 type Module struct {
 	Path    string
 	BuildID string
-	// Start and End are the mapping's addresses, Offset its place in the file.
+	// Start and End are the mapping's addresses. Offset is its place in the file.
 	Start, End, Offset uint64
 }
 
@@ -89,7 +88,7 @@ type Sum struct {
 	Blocks uint64 `json:"blocks"`
 }
 
-// Events counts what was seen.
+// Events counts the events that were observed.
 type Events struct {
 	Alloc       uint64 `json:"alloc"`
 	Free        uint64 `json:"free"`
@@ -100,11 +99,11 @@ type Events struct {
 	Brk         uint64 `json:"brk"`
 	Mprotect    uint64 `json:"mprotect"`
 	UnknownFree uint64 `json:"unknown_free"`
-	// Evicted counts blocks whose address was handed out again although no
-	// free of them was seen.
+	// Evicted counts blocks whose address was handed out again although no free of them was
+	// observed.
 	Evicted uint64 `json:"evicted"`
-	// GivenUpStacks counts the stacks that held something and were summed up with
-	// others, for want of memory.
+	// GivenUpStacks counts the stacks that held blocks but were merged with others to save
+	// memory.
 	GivenUpStacks uint64 `json:"given_up_stacks,omitempty"`
 	Lost          Lost   `json:"lost"`
 }
@@ -124,47 +123,46 @@ func (l Lost) Any() bool { return l != Lost{} }
 // StackKind says what kind of memory a stack holds.
 type StackKind string
 
-// Heap blocks come from an allocation function, Mmap regions from the
-// program's own mmap and mremap calls, Grown ones from any system call that made
-// the address space grow.
+// Heap blocks come from an allocation function. Mmap regions come from the program's own mmap
+// and mremap calls. Grown is memory from any system call that made the address space grow.
 const (
 	Heap  StackKind = "heap"
 	Mmap  StackKind = "mmap"
 	Grown StackKind = "growth"
 )
 
-// Stack is a call stack and what it allocated that is still outstanding.
+// Stack is a call stack and the memory allocated there that is still outstanding.
 type Stack struct {
-	// ID names the stack within the run, in hexadecimal.
+	// ID identifies the stack within the run, in hexadecimal.
 	ID   string    `json:"id"`
 	Kind StackKind `json:"kind"`
 	// Bytes and Blocks are outstanding and at least OlderSeconds old.
 	Bytes  uint64 `json:"bytes"`
 	Blocks uint64 `json:"blocks"`
-	// The totals since tracing began, blocks of any age.
+	// These are totals since tracing began, of blocks of any age.
 	AllocatedBytes  uint64 `json:"allocated_bytes"`
 	AllocatedBlocks uint64 `json:"allocated_blocks"`
 	FreedBlocks     uint64 `json:"freed_blocks"`
 	// GrowthBytesPerSecond is the slope of the outstanding bytes over the run.
 	GrowthBytesPerSecond float64 `json:"growth_bytes_per_second"`
-	// Survival is the part of the allocations made at least OlderSeconds ago
-	// that is still outstanding, 0 to 1.
+	// Survival is the fraction, 0 to 1, of the allocations made at least OlderSeconds ago that
+	// is still outstanding.
 	Survival        float64 `json:"survival"`
 	OldestSeconds   float64 `json:"oldest_seconds"`
 	YoungestSeconds float64 `json:"youngest_seconds"`
-	// Estimate is there where the stack was observed in windows of time.
+	// Estimate is set where the stack was observed in windows of time.
 	Estimate *Estimate `json:"estimate,omitempty"`
-	// Served is Bytes and Blocks by the way malloc served them; only of glibc.
+	// Served splits Bytes and Blocks by the way malloc served them, for glibc only.
 	Served *Served `json:"served,omitempty"`
-	// Grown is Bytes by the class of the memory, largest first, and FaultedIn what
-	// of it is in memory by the faults that were sampled; both in ModeGrowth.
+	// Grown splits Bytes by the class of the memory, largest first. FaultedIn is how much of
+	// it is in memory, estimated from the sampled faults. Both are set in ModeGrowth.
 	Grown     []ClassBytes   `json:"grown,omitempty"`
 	FaultedIn *FaultEstimate `json:"faulted_in,omitempty"`
-	// InAllocator: the system call came from inside of an allocation function. It is
-	// known in ModeGrowth.
+	// InAllocator: the system call came from inside an allocation function. It is known in
+	// ModeGrowth only.
 	InAllocator bool `json:"in_allocator,omitempty"`
-	// GivenUpStacks is how many stacks this is the sum of. They were given up, for
-	// want of memory, those first that held least, so that it has no frames.
+	// GivenUpStacks is how many stacks this one is the sum of. They were given up to save
+	// memory, the smallest first, so the sum has no frames.
 	GivenUpStacks uint64 `json:"given_up_stacks,omitempty"`
 	// Truncated: the stack is deeper than the frames below.
 	Truncated bool `json:"truncated"`
@@ -175,17 +173,17 @@ type Stack struct {
 	BlockList []Block `json:"block_list,omitempty"`
 }
 
-// Frame is one function of a stack. Inlined calls are frames of their own
-// that share their caller's address.
+// Frame is one function of a stack. An inlined call is a frame of its own that shares the
+// address of its caller.
 type Frame struct {
-	// Address is the return address (the address in the process).
+	// Address is the return address, as an address in the process.
 	Address uint64 `json:"address"`
 	// Function is demangled; empty where no symbol is known.
 	Function string `json:"function"`
 	// Module is the path of the mapped file, or [vdso], [perf map] and the like.
 	Module string `json:"module"`
-	// Offset is the address relative to the module's load bias, as addr2line
-	// and objdump show it.
+	// Offset is the address relative to the module's load bias, as addr2line and objdump show
+	// it.
 	Offset uint64 `json:"offset"`
 	File   string `json:"file,omitempty"`
 	Line   int    `json:"line,omitempty"`

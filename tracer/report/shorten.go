@@ -2,9 +2,8 @@ package report
 
 import "strings"
 
-// shortenName fits a demangled function name into n columns. It gives up
-// first what tells a reader least: the parameters, then template arguments,
-// then the middle of what is left.
+// shortenName fits a demangled function name into n columns. It first gives up what tells a
+// reader least: the parameters, then template arguments, then the middle of the rest.
 func shortenName(name string, n int) string {
 	if columns(name) <= n {
 		return name
@@ -16,9 +15,8 @@ func shortenName(name string, n int) string {
 	return cutMiddle(collapse(name, '<', '>'), n)
 }
 
-// collapse replaces what stands between each outermost pair of brackets in a
-// C++ or Rust name by an ellipsis. A name whose brackets do not balance is
-// returned unchanged.
+// collapse replaces the text between each outermost pair of brackets in a C++ or Rust name by
+// an ellipsis. It returns a name with unbalanced brackets unchanged.
 func collapse(name string, open, shut byte) string {
 	var b strings.Builder
 	depth, start := 0, 0
@@ -37,7 +35,7 @@ func collapse(name string, open, shut byte) string {
 				start = i + 1
 			}
 			depth++
-		case name[i] == shut && (i == 0 || name[i-1] != '-'): // not the arrow of "-> T"
+		case name[i] == shut && (i == 0 || name[i-1] != '-'): // skip the arrow of "-> T"
 			if depth--; depth < 0 {
 				return name
 			}
@@ -64,8 +62,8 @@ func collapsed(s string) string {
 	return ellipsis
 }
 
-// operatorLen returns the length of an operator's name at the start of s if
-// it has brackets in it, else 0.
+// operatorLen returns the length of the operator name at the start of s if that name contains
+// brackets, else 0.
 func operatorLen(s string) int {
 	const word = "operator"
 	rest, ok := strings.CutPrefix(s, word)
@@ -82,8 +80,8 @@ func operatorLen(s string) int {
 	return len(word) + n
 }
 
-// shortenPath fits a path into n columns. It drops leading directories, and
-// cuts into the last component only where that alone is too long.
+// shortenPath fits a path into n columns. It drops leading directories, and cuts into the last
+// component only where that alone is too long.
 func shortenPath(path string, n int) string {
 	if columns(path) <= n {
 		return path
@@ -95,8 +93,8 @@ func shortenPath(path string, n int) string {
 	return ellipsis + tail
 }
 
-// baseName returns the last component of a path. Unlike path.Base it leaves
-// pseudo-modules such as [vdso], and the empty string, as they are.
+// baseName returns the last component of a path. Unlike path.Base it leaves the empty string
+// and pseudo-modules such as [vdso] as they are.
 func baseName(path string) string {
 	if i := strings.LastIndexByte(path, '/'); i >= 0 && i < len(path)-1 {
 		return path[i+1:]

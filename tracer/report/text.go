@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The widths that Text lays out for: what it assumes without being told, and
-// the least it can fit its figures into.
+// Text lays out for these widths: the one it assumes by default, and the smallest that its
+// figures fit into.
 const (
 	defaultWidth = 80
 	minWidth     = 40
@@ -20,19 +20,19 @@ type TextOptions struct {
 	Width int
 	// Color allows terminal sequences for bold, dim and red.
 	Color bool
-	// Top is how many stacks are shown, 0 for all that the report has. The
-	// others are summed up in one line.
+	// Top is how many stacks are shown, 0 for all in the report. The others are summed up in
+	// one line.
 	Top int
-	// Frames is how many frames of a stack are shown, counted from the caller
-	// of the allocation function, 0 for all. Runs of the same frame count once.
+	// Frames is how many frames of a stack are shown, counted from the caller of the
+	// allocation function, 0 for all. A run of identical frames counts as one.
 	Frames int
-	// Verbose adds the executable, the rarer event counts, stack IDs with what
-	// was allocated there in all, and each frame's address and module.
+	// Verbose adds the executable, the rarer event counts, stack IDs with their totals of
+	// allocations, and each frame's address and module.
 	Verbose bool
 }
 
-// Text writes the report for people to read. Names that do not fit the width
-// are cut; the other forms have them whole. The only errors are those of w.
+// Text writes the report for people to read. Names that do not fit the width are cut; the
+// other forms have them whole. Errors come only from w.
 func Text(w io.Writer, r *Report, opt TextOptions) error {
 	p := newPrinter(opt)
 	p.w = w
@@ -62,7 +62,7 @@ func newPrinter(opt TextOptions) *printer {
 	return p
 }
 
-// spill writes what was printed so far, if that is much.
+// spill writes out what was printed so far, once that is much.
 func (p *printer) spill() {
 	const much = 64 << 10
 	if p.w == nil || p.buf.Len() < much || p.err != nil {
@@ -72,7 +72,7 @@ func (p *printer) spill() {
 	p.buf.Reset()
 }
 
-// flush writes what was printed and not written yet.
+// flush writes out what is still buffered.
 func (p *printer) flush(w io.Writer) error {
 	if p.err != nil {
 		return fmt.Errorf("write text report: %w", p.err)
@@ -95,7 +95,7 @@ func (p *printer) target(r *Report, opt TextOptions) {
 		items = append(items, span{text: cutRight(escape(t.Allocator), p.width/4)})
 	}
 	if t.Libc != "" {
-		// The library's path is what gives way, down to a line of its own.
+		// The library's path gives way first, down to a line of its own.
 		room := p.width - columns(lead.text)
 		left := room
 		for _, it := range items {
@@ -112,7 +112,7 @@ func (p *printer) target(r *Report, opt TextOptions) {
 	}
 }
 
-// events writes for how long and what was seen.
+// events writes how long the process was traced and what was observed.
 func (p *printer) events(r *Report, opt TextOptions) {
 	when := "traced " + seconds(r.DurationSeconds)
 	if !r.End.IsZero() {
@@ -156,7 +156,7 @@ func (p *printer) events(r *Report, opt TextOptions) {
 	p.flow(span{}, 0, " ", joined(",", items)...)
 }
 
-// trouble writes what limits the figures below, if anything does.
+// trouble writes what limits the figures below, if anything.
 func (p *printer) trouble(r *Report) {
 	if r.Target.Exited {
 		text := r.Target.ended()
@@ -175,8 +175,8 @@ func (p *printer) trouble(r *Report) {
 	}
 }
 
-// losses puts into words what was lost and what that does to the figures. It
-// is empty for a complete report.
+// losses says in words what was lost and how that affects the figures. It is empty for a
+// complete report.
 func losses(r *Report) string {
 	l := r.Events.Lost
 	if r.Complete && !l.Any() {

@@ -5,13 +5,13 @@ import (
 	"math"
 )
 
-// Suspect reports whether the stack is called a leak, by an estimate.
+// Suspect reports whether the estimate calls the stack a leak.
 func (e *Estimate) Suspect() bool { return e.Class == "leak" || e.Class == "active leak" }
 
-// listed reports whether the stack is shown without being asked for.
+// listed reports whether the stack is shown by default.
 func (e *Estimate) listed() bool { return e.Suspect() || e.Class == "possible leak" }
 
-// sampling writes how windows of time were watched.
+// sampling writes how the process was watched in windows of time.
 func (p *printer) sampling(r *Report) {
 	s := r.Sampling
 	if s == nil {
@@ -26,7 +26,7 @@ func (p *printer) sampling(r *Report) {
 	}
 }
 
-// suspects writes what the estimates say in all.
+// suspects writes the sum of what the estimates say.
 func (p *printer) suspects(r *Report) {
 	if r.Sampling == nil {
 		return
@@ -97,7 +97,7 @@ func (p *printer) estimateHead(r *Report, i int, opt TextOptions) {
 	}
 }
 
-// perMinute writes a rate, per second, as a number per minute.
+// perMinute writes a rate given per second as a number per minute.
 func perMinute(rate float64) string {
 	n := rate * 60
 	switch {
@@ -119,7 +119,7 @@ func (e *Estimate) leakRate() uint64 {
 	return uint64(min(e.LeakBytesPerSecond.Value*60, math.MaxInt64/2))
 }
 
-// times says how often something was.
+// times says how often something happened.
 func times(n uint64) string {
 	if n == 1 {
 		return "once"

@@ -33,7 +33,7 @@ func (p *printer) growthText(r *Report, opt TextOptions) {
 	p.notes(r)
 }
 
-// watched writes for how long and what was seen.
+// watched writes how long the process was watched and what was observed.
 func (p *printer) watched(r *Report) {
 	when := "watched " + seconds(r.DurationSeconds)
 	if !r.End.IsZero() {
@@ -64,7 +64,7 @@ func (p *printer) watched(r *Report) {
 	}
 }
 
-// grownTotals writes how much there is in all.
+// grownTotals writes how much the address space has grown in all.
 func (p *printer) grownTotals(r *Report) {
 	p.newline()
 	if r.Outstanding == (Sum{}) {

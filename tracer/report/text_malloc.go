@@ -2,7 +2,7 @@ package report
 
 import "strings"
 
-// split writes which way malloc served what is outstanding, and why.
+// split writes how malloc served the outstanding blocks, and why.
 func (p *printer) split(r *Report) {
 	m := r.MallocSplit
 	if m == nil {
@@ -39,7 +39,7 @@ func (p *printer) split(r *Report) {
 	}
 }
 
-// threshold says from what size on malloc maps, and what moves that.
+// threshold says from what size on malloc maps a block, and what moves that size.
 func threshold(m *MallocSplit) string {
 	text := "M_MMAP_THRESHOLD " + exactBytes(m.MmapThreshold)
 	if m.ThresholdSource == "inferred" {
@@ -53,8 +53,7 @@ func threshold(m *MallocSplit) string {
 	return text + "; " + Count(uint64(m.MmappedBlocks)) + " of at most " + Count(uint64(m.MmapMax)) + " mappings in use"
 }
 
-// ways names where a stack's blocks were served from, "" where malloc does not
-// tell.
+// ways names how a stack's blocks were served, or returns "" where malloc does not tell.
 func ways(s *Served) string {
 	if s == nil {
 		return ""

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// MemoryText writes the report for people to read; opt.Top bounds the segments
-// that are listed.
+// MemoryText writes the report for people to read. opt.Top bounds the list of segments.
 func MemoryText(w io.Writer, r *MemoryReport, opt TextOptions) error {
 	p := newPrinter(opt)
 	p.target(&Report{Target: r.Target}, opt)
@@ -45,7 +44,7 @@ func (p *printer) memory(m *Memory, opt TextOptions) {
 	}
 }
 
-// verdict writes what of the address space grows; surroundings has the figures.
+// verdict writes which part of the address space grows. surroundings has the figures.
 func (p *printer) verdict(r *Report) {
 	if r.Memory == nil {
 		return
@@ -54,8 +53,8 @@ func (p *printer) verdict(r *Report) {
 	p.paragraph(span{"Verdict: ", bold}, escape(r.Memory.Verdict), bold)
 }
 
-// surroundings writes what is around the stacks: the address space they are a part
-// of, and the machine.
+// surroundings writes what lies around the stacks: the address space they are part of, and the
+// machine.
 func (p *printer) surroundings(r *Report, opt TextOptions) {
 	if m := r.Memory; m != nil {
 		p.newline()
@@ -77,8 +76,8 @@ func (p *printer) surroundings(r *Report, opt TextOptions) {
 	}
 }
 
-// column is one of the table of regions; those of the highest rank go first where
-// the width does not allow all.
+// column is a column of the table of regions. Columns of the highest rank are dropped first
+// where the width does not allow all.
 type column struct {
 	head  string
 	width int
@@ -130,7 +129,7 @@ func (p *printer) regionColumns(m *Memory) []column {
 	}
 }
 
-// shortCount writes a count in six columns at most.
+// shortCount writes a count in at most six columns.
 func shortCount(n int) string {
 	switch {
 	case n < 1e6:
@@ -141,7 +140,7 @@ func shortCount(n int) string {
 	return ">999 M"
 }
 
-// signed writes a change of bytes.
+// signed writes a change in bytes.
 func signed(n int64) string {
 	switch {
 	case n == 0:
@@ -152,7 +151,7 @@ func signed(n int64) string {
 	return "+" + Size(uint64(n))
 }
 
-// regions writes the table of classes, those that are there, and their sum.
+// regions writes the table of the classes that are present, and their sum.
 func (p *printer) regions(m *Memory) {
 	cols := p.regionColumns(m)
 	head := pad("class", labelWidth)

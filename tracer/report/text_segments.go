@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// segmentWidth is the columns in front of a segment's class: its addresses.
+// segmentWidth is the width in columns of the addresses in front of a segment's class.
 const segmentWidth = 29
 
-// alike is how many growing segments differ in nothing but their addresses, and
+// alike is a group of n growing segments that differ only in their addresses. The Segment is
 // the first of them.
 type alike struct {
 	Segment
 	n int
 }
 
-// fold groups segments that are alike, in the order of the first of each.
+// fold groups segments that are alike, in the order of the first of each group.
 func fold(segments []Segment) (groups []alike) {
 	place := make(map[Segment]int)
 	for _, s := range segments {
@@ -33,8 +33,8 @@ func fold(segments []Segment) (groups []alike) {
 	return groups
 }
 
-// segments lists the growing segments, those that are alike in one line. Of who
-// mapped them it refers to the stacks that were shown.
+// segments lists the growing segments, those that are alike in one line. It names who mapped
+// them by reference to the stacks that were shown.
 func (p *printer) segments(m *Memory, stacks []Stack, opt TextOptions) {
 	groups := fold(m.Segments)
 	if opt.Top > 0 && opt.Top < len(groups) {
@@ -56,7 +56,7 @@ func (p *printer) segments(m *Memory, stacks []Stack, opt TextOptions) {
 	}
 }
 
-// segment writes where segments are and how they have grown.
+// segment writes where the segments of a group are and how they have grown.
 func (p *printer) segment(s *alike) {
 	items := []span{
 		{text: pad(cutRight(escape(s.Label), labelWidth-1), labelWidth-1)},
@@ -82,7 +82,7 @@ func (p *printer) segment(s *alike) {
 	p.flow(span{text: lead}, 4, "  ", items...)
 }
 
-// origin writes who mapped a segment, and the file that it is of.
+// origin writes who mapped a segment, and which file it maps.
 func (p *printer) origin(s *Segment, stacks []Stack) {
 	by := ""
 	if s.Origin != "" {

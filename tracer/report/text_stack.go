@@ -8,12 +8,12 @@ import (
 const (
 	stackIndent  = 5  // of a stack's figures
 	frameIndent  = 7  // of its frames
-	minLocation  = 26 // columns that long function names leave to locations
+	minLocation  = 26 // columns that long function names leave for locations
 	columnGap    = 2
 	foldRunsOver = 3 // identical frames in a row that are still written out
 )
 
-// stacks writes the stacks, worst first, and what the rest of them amount to.
+// stacks writes the stacks, worst first, and the sum of the rest.
 func (p *printer) stacks(r *Report, opt TextOptions) {
 	shown := shownStacks(r, opt)
 	layout := p.frameColumns(len(shown), func(i int) []Frame { return r.named(&shown[i]).Frames })
@@ -57,8 +57,8 @@ func addClamped(a, b uint64) uint64 {
 	return a + b
 }
 
-// remainder accounts for what is outstanding beyond the stacks shown, so that
-// the figures of a report always add up.
+// remainder accounts for what is outstanding beyond the stacks shown, so that the figures of a
+// report always add up.
 func (p *printer) remainder(r *Report, shown int, sum Sum) {
 	rest := Sum{
 		Bytes:  r.Outstanding.Bytes - min(sum.Bytes, r.Outstanding.Bytes),
@@ -90,7 +90,7 @@ func (p *printer) remainder(r *Report, shown int, sum Sum) {
 		"-T 0 shows all")...)
 }
 
-// unsuspected says how many stacks have estimates that are not written out.
+// unsuspected says how many stacks have estimates that are not shown.
 func (p *printer) unsuspected(r *Report) {
 	hidden := max(r.StacksTotal-len(r.Stacks), 0)
 	for i := range r.Stacks {
@@ -104,12 +104,13 @@ func (p *printer) unsuspected(r *Report) {
 	}
 }
 
-// numbered leads the lines of a stack: "#1", or "F1" for one of faults.
+// numbered starts the first line of a stack: "#1", or "F1" for a stack of faults.
 func numbered(mark string, i int) span {
 	return span{fmt.Sprintf("%*s  ", stackIndent-2, fmt.Sprintf("%s%d", mark, i+1)), bold}
 }
 
-// headOf is how the lines of the i-th stack begin: its number, and how much it holds.
+// headOf returns how the first line of the i-th stack begins: its number and how much it
+// holds.
 func headOf(r *Report, i int) (lead span, items []span) {
 	s := &r.Stacks[i]
 	items = []span{{exactBytes(s.Bytes), bold}}
@@ -151,11 +152,10 @@ func ages(s *Stack) string {
 	return "ages " + young + " - " + old
 }
 
-// row is a frame as it is shown: the name and what follows it on the left, the
-// place on the right.
+// row is a frame as it is shown: the name and its suffix on the left, the place on the right.
 type row struct {
 	name, suffix, place string
-	// known: the function has a name; source: the place is a source file.
+	// known: the function has a name. source: the place is a source file.
 	known, source bool
 }
 
@@ -183,8 +183,8 @@ func rowOf(f *Frame, n int) row {
 	return r
 }
 
-// runLength returns how many frames at the start of frames count as one: all
-// that are the same, if there are many, else the first.
+// runLength returns how many frames at the start of frames count as one: the whole run of
+// identical frames if it is long, else just the first.
 func runLength(frames []Frame) int {
 	n := 1
 	for n < len(frames) && frames[n] == frames[0] {
@@ -196,8 +196,8 @@ func runLength(frames []Frame) int {
 	return 1
 }
 
-// frameColumns returns how wide the column of function names is: as wide as
-// the longest asks for, except that locations get their share of the line.
+// frameColumns returns the width of the column of function names. It is as wide as the longest
+// name needs, but leaves locations their share of the line.
 func (p *printer) frameColumns(stacks int, frames func(int) []Frame) int {
 	room := p.width - frameIndent - columnGap
 	most := max(room-minLocation, room/2)
@@ -214,7 +214,7 @@ func (p *printer) frameColumns(stacks int, frames func(int) []Frame) int {
 	return min(n, most)
 }
 
-// frames writes the call stack of s, names in a column of nameColumns.
+// frames writes the call stack of s, with names in a column of nameColumns.
 func (p *printer) frames(s *Stack, nameColumns int, opt TextOptions) {
 	indent := span{text: pad("", frameIndent)}
 	if n := s.GivenUpStacks; n > 0 {
@@ -250,8 +250,8 @@ func (p *printer) frames(s *Stack, nameColumns int, opt TextOptions) {
 	}
 }
 
-// frame writes one frame's line. A name beyond its column may push the place
-// to the right, and is cut only where both do not fit.
+// frame writes the line of one frame. A name wider than its column may push the place to the
+// right, and is cut only where both do not fit.
 func (p *printer) frame(r row, nameColumns int) {
 	room := p.width - frameIndent - columnGap
 	place := shortenPath(r.place, room-nameColumns)
@@ -260,7 +260,7 @@ func (p *printer) frame(r row, nameColumns int) {
 		nameRoom = room + columnGap
 	}
 	name := r.name
-	// A suffix that leaves no room for the name is of no use without it.
+	// A suffix that leaves no room for the name is useless.
 	if n := nameRoom - columns(r.suffix); n >= 8 {
 		name = shortenName(name, n) + r.suffix
 	} else {

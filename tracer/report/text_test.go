@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// checkLines fails the test where text has a line of more than width columns,
-// or anything in it that is not to be shown.
+// checkLines fails the test where text has a line of more than width columns, or characters
+// that must not be shown.
 func checkLines(t *testing.T, text string, width int) {
 	t.Helper()
 	if !utf8.ValidString(text) {
@@ -57,8 +57,8 @@ func TestTextLeavesNoTrailingSpace(t *testing.T) {
 	}
 }
 
-// Color adds nothing but the sequences of the styles, and closes them in the
-// line that opened them.
+// Color adds nothing but the sequences of the styles, and closes each on the line that opened
+// it.
 func TestTextColor(t *testing.T) {
 	for name, r := range fixtures() {
 		want := string(render(t, asText(TextOptions{}), r))
@@ -179,8 +179,8 @@ func fuzzReport(function, module, file string, bytes, blocks uint64, line int) *
 	}
 }
 
-// Where no window was seen whole nothing is said of leaks, neither that there are any
-// nor that there are none.
+// Where no window was observed whole, the report says nothing of leaks, neither that there are
+// any nor that there are none.
 func TestTextWithoutWindows(t *testing.T) {
 	r := windows()
 	r.Stacks = r.Stacks[2:3]

@@ -15,7 +15,7 @@ func Count(n uint64) string {
 	return s
 }
 
-// counted writes n and the noun it counts, which takes a plural s.
+// counted writes n and the noun it counts, with a plural s where n is not 1.
 func counted(n uint64, noun string) string {
 	if n != 1 {
 		noun += "s"
@@ -23,8 +23,8 @@ func counted(n uint64, noun string) string {
 	return Count(n) + " " + noun
 }
 
-// exactBytes writes n to the byte, and from 1 KiB on in a binary unit too:
-// people compare the first with ledgers and read the second.
+// exactBytes writes n to the byte, and from 1 KiB on in a binary unit too: people compare the
+// first with ledgers and read the second.
 func exactBytes(n uint64) string {
 	exact := Count(n) + " B"
 	if n < 1<<10 {
@@ -55,7 +55,7 @@ type unit struct {
 	size float64
 }
 
-// unitFor is the largest unit that leaves at least 1 before the point of n bytes.
+// unitFor returns the largest unit that leaves at least 1 before the point of n bytes.
 func unitFor(n float64) unit {
 	const prefixes = "KMGTPE"
 	u := unit{"B", 1}
@@ -64,7 +64,7 @@ func unitFor(n float64) unit {
 	}
 	for i := range prefixes {
 		u = unit{prefixes[i:i+1] + "iB", u.size * (1 << 10)}
-		// 1023.95 would round up to 1024.0 of this unit.
+		// Stop early: 1023.95 would round up to 1024.0 of this unit.
 		if n/u.size < 1<<10-0.05 {
 			break
 		}
@@ -72,8 +72,8 @@ func unitFor(n float64) unit {
 	return u
 }
 
-// share writes part as a percentage of whole. Only the whole is 100 % and
-// only nothing is 0 %; rounding does not turn other values into them.
+// share writes part as a percentage of whole. Only the whole is 100 % and only nothing is 0 %:
+// rounding does not turn other values into them.
 func share(part, whole uint64) string {
 	switch {
 	case part == whole:
@@ -82,11 +82,11 @@ func share(part, whole uint64) string {
 		return ">100 %"
 	}
 	f := float64(part) / float64(whole)
-	// Values of more than 53 bits may be different and yet divide to 1.
+	// Two different values of more than 53 bits may still divide to 1.
 	return percent(min(f, math.Nextafter(1, 0)))
 }
 
-// percent writes f, 1 being 100 %, with one decimal; see share.
+// percent writes f, where 1 is 100 %, with one decimal; see share.
 func percent(f float64) string {
 	switch {
 	case math.IsNaN(f) || f < 0:
@@ -105,8 +105,7 @@ func percent(f float64) string {
 	return fmt.Sprintf("%.1f %%", 100*f)
 }
 
-// seconds writes a time of s seconds in the units that a reader of that order
-// of magnitude thinks in.
+// seconds writes a time of s seconds in units that suit its magnitude.
 func seconds(s float64) string {
 	const minute, hour, day = 60, 3600, 86400
 	switch {
@@ -133,9 +132,9 @@ func seconds(s float64) string {
 	return ">10000 d"
 }
 
-// growth puts a slope of bytes per second into words. It is steady where the
-// whole traced time would not change the outstanding bytes by a thousandth:
-// less than that is the noise of a slope fitted to samples.
+// growth puts a slope in bytes per second into words. The slope is steady where it would
+// change the outstanding bytes by less than a thousandth over the whole traced time: that is
+// the noise of a slope fitted to samples.
 func growth(rate float64, outstanding uint64, traced float64) string {
 	if math.IsNaN(rate) {
 		return "growth unknown"
@@ -150,22 +149,21 @@ func growth(rate float64, outstanding uint64, traced float64) string {
 	return word + Rate(rate)
 }
 
-// Rate writes bytes per second by the second, minute or hour, whichever makes
-// the figure readable.
+// Rate writes bytes per second, minute or hour, whichever makes the figure readable.
 func Rate(rate float64) string {
 	switch p := periodFor(rate); {
 	case rate < 0:
 		return "-" + Rate(-rate)
 	case rate == 0:
 		return "0 B/s"
-	case !(rate*p.seconds >= 1): // NaN is none
+	case !(rate*p.seconds >= 1): // also true for NaN
 		return "<1 B" + p.name
 	default:
 		return humanBytes(rate*p.seconds) + p.name
 	}
 }
 
-// period is what a rate is given by.
+// period is the time that a rate is given for.
 type period struct {
 	name    string
 	seconds float64
@@ -181,8 +179,8 @@ func periodFor(rate float64) period {
 	return period{"/h", 3600}
 }
 
-// rateWithin writes an estimated rate and the bounds that hold the true one, in bytes
-// per second, all by the same unit, so that they compare at a glance.
+// rateWithin writes an estimated rate and the bounds that hold the true one, given in bytes
+// per second. All use the same unit, so that they compare at a glance.
 func rateWithin(value, low, high float64) string {
 	by := value
 	if !(by > 0) {
