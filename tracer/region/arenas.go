@@ -8,19 +8,18 @@ import (
 )
 
 const (
-	// heapMax is the addresses that a heap of a glibc arena takes, and what it is
-	// aligned to: HEAP_MAX_SIZE of malloc/arena.c, on 64-bit machines without
-	// huge pages.
+	// heapMax is the size and the alignment of the addresses that one heap of a glibc arena
+	// takes: HEAP_MAX_SIZE of malloc/arena.c, on 64-bit machines without huge pages.
 	heapMax = 64 << 20
 	page    = 4096
-	// maxHeapsProbed bounds how many aligned addresses of one mapping are read.
+	// maxHeapsProbed bounds how many aligned addresses are read in one mapping.
 	maxHeapsProbed = 1024
 	userEnd        = 1 << 56
 )
 
-// heapAt returns how many bytes are accessible of the arena heap that begins at
-// addr, 0 if none does. It reads struct heap_info: the arena, the heap before,
-// the size, and how much was made accessible (malloc/arena.c, glibc 2.17 to 2.43).
+// heapAt returns how many bytes of the arena heap that starts at addr are accessible, or 0 if
+// there is no such heap. It reads struct heap_info: the arena, the previous heap, the size,
+// and the size that was made accessible (malloc/arena.c, glibc 2.17 to 2.43).
 func (c *classifier) heapAt(addr uint64) uint64 {
 	var buf [32]byte
 	if !c.src.Read(addr, buf[:]) {
@@ -33,8 +32,8 @@ func (c *classifier) heapAt(addr uint64) uint64 {
 		return 0
 	case arena%8 != 0 || arena >= userEnd || before%heapMax != 0 || before >= userEnd || before == addr:
 		return 0
-	// The first heap of an arena begins with heap_info, of 32 or (from 2.35 on)
-	// 48 bytes, and the arena; later ones name a heap before.
+	// The first heap of an arena holds heap_info, of 32 bytes (48 from glibc 2.35 on), then
+	// the arena. Later heaps name the previous one.
 	case before == 0 && arena != addr+32 && arena != addr+48:
 		return 0
 	case before != 0 && arena&^(heapMax-1) == addr:
@@ -43,15 +42,15 @@ func (c *classifier) heapAt(addr uint64) uint64 {
 	return accessible
 }
 
-// anonymous classifies accessible memory of no file: stacks, arenas, malloc's
-// chunks, and the rest.
+// anonymous classifies accessible memory that belongs to no file: stacks, arenas, malloc's
+// chunks and the rest.
 func (c *classifier) anonymous(m *procmaps.Mapping) {
 	if n, certain := c.stacksIn(m); n > 0 && (certain || c.out.guard(m.Start) != nil) {
 		c.stack(m, n)
 		return
 	}
 	if old := c.old.exactly(m); len(old) == 1 && old[0].Class == ThreadStack {
-		c.stack(m, old[0].Items) // its thread has ended; glibc keeps stacks
+		c.stack(m, old[0].Items) // its thread has ended; glibc keeps the stack
 		return
 	}
 	if c.out.truncated || m.Perms&(procmaps.Read|procmaps.Write|procmaps.Shared) != procmaps.Read|procmaps.Write {
@@ -76,10 +75,10 @@ func (c *classifier) anonymous(m *procmaps.Mapping) {
 	c.plain(m, pos, m.End)
 }
 
-// plain classifies what is in no arena.
+// plain classifies memory outside of arenas.
 func (c *classifier) plain(m *procmaps.Mapping, start, end uint64) {
 	if strings.HasPrefix(m.Path, "[anon:") {
-		c.add(start, end, Mmap, m, 1) // named: glibc does not name its chunks so
+		c.add(start, end, Mmap, m, 1) // glibc does not name its chunks like that
 		return
 	}
 	chunksEnd, n := c.chunks(start, end)
@@ -87,8 +86,8 @@ func (c *classifier) plain(m *procmaps.Mapping, start, end uint64) {
 	c.add(chunksEnd, end, Mmap, m, 1)
 }
 
-// unchanged takes over the segments of a mapping that the poll before has found
-// just as it is now.
+// unchanged keeps the segments of a mapping that is the same as in the previous poll. It
+// reports whether it did.
 func (c *classifier) unchanged(m *procmaps.Mapping) bool {
 	if c.fresh {
 		return false

@@ -1,31 +1,31 @@
 package region
 
-// Class is what a part of an address space is for.
+// Class is the use of a part of an address space.
 type Class uint8
 
 // The classes, in the order in which they are shown.
 const (
 	// Text is the executable's code and constants.
 	Text Class = iota
-	// Data is the executable's writable data, and its bss behind that.
+	// Data is the executable's writable data and the bss after it.
 	Data
 	// Brk is the heap between start_brk and brk, [heap] in maps.
 	Brk
-	// Arena is the heaps of glibc's arenas other than the main one: 64 MiB of
-	// addresses each, of which a growing part is accessible.
+	// Arena is the heaps of glibc's arenas other than the main one. Each takes 64 MiB of
+	// addresses, of which a growing part is accessible.
 	Arena
 	// MallocMmap is the chunks that glibc's malloc mapped one by one.
 	MallocMmap
-	// Mmap is other anonymous memory: the program's own mmaps, other allocators
-	// and runtimes, and addresses that are reserved only.
+	// Mmap is other anonymous memory: the program's own mmaps, other allocators and runtimes,
+	// and addresses that are only reserved.
 	Mmap
 	// File is mapped files.
 	File
-	// Shared is shared memory: of System V, POSIX, memfd, and files on tmpfs.
+	// Shared is shared memory: System V, POSIX, memfd, and files on tmpfs.
 	Shared
-	// Library is shared libraries, with their data and bss.
+	// Library is shared libraries with their data and bss.
 	Library
-	// ThreadStack is the stacks of threads other than the first, with guards.
+	// ThreadStack is the stacks of threads other than the first, with their guards.
 	ThreadStack
 	// MainStack is the stack of the first thread.
 	MainStack
@@ -54,13 +54,13 @@ var classNames = [NumClasses]struct{ id, label, items string }{
 	Other:       {"other", "other", "mapping"},
 }
 
-// String is the class as JSON has it.
+// String returns the name of the class in JSON.
 func (c Class) String() string { return classNames[c].id }
 
-// Label is the class in words.
+// Label returns the class in words.
 func (c Class) Label() string { return classNames[c].label }
 
-// Items is what Total.Count counts, in the singular.
+// Items returns the singular of what Total.Count counts.
 func (c Class) Items() string { return classNames[c].items }
 
 // plural reports whether the label takes a plural verb.
@@ -72,29 +72,28 @@ func (c Class) plural() bool {
 	return false
 }
 
-// Segment is a range of addresses of one class: a mapping, or a part of one.
-// The kernel joins neighbours that are alike, so one mapping may hold memory of
-// several classes.
+// Segment is a range of addresses of one class: a mapping or a part of one. The kernel joins
+// neighbouring mappings that are alike, so one mapping may hold memory of several classes.
 type Segment struct {
 	Start, End uint64
 	Class      Class
-	// Reserved: nothing can be done with the memory (PROT_NONE).
+	// Reserved: the memory cannot be accessed (PROT_NONE).
 	Reserved bool
-	// Items is how many chunks, stacks and so on (Class.Items) it holds; 0 for a
-	// guard, and for what an arena's heap has in reserve.
+	// Items is the number of chunks, stacks and so on (Class.Items) in the segment. It is 0
+	// for a guard and for the reserved part of an arena heap.
 	Items int
-	// Name is what maps calls the mapping.
+	// Name is the mapping's name in maps.
 	Name string
-	// Origin is what the caller knows of it (Range.Origin), 0 if nothing.
+	// Origin is the origin that the caller gave for it (Range.Origin), 0 if none.
 	Origin uint64
 
 	resident uint64
 }
 
-// Bytes is the size of the segment.
+// Bytes returns the size of the segment.
 func (s *Segment) Bytes() uint64 { return s.End - s.Start }
 
-// usable is the bytes that can be used.
+// usable returns how many bytes of the segment can be accessed.
 func (s *Segment) usable() uint64 {
 	if s.Reserved {
 		return 0

@@ -13,22 +13,22 @@ const maxName = 256
 type classifier struct {
 	src   Source
 	facts Facts
-	// stacks are in order of address; those before the current mapping are cut.
+	// stacks are in order of address; those below the current mapping are cut off.
 	stacks []StackAddress
-	// old is the memory of the poll before: what is unchanged need not be read
-	// again. Nothing is taken on trust if fresh.
+	// old is the layout of the previous poll: what is unchanged is not read again, unless
+	// fresh is set.
 	old   *layout
 	fresh bool
-	// bss is how far the bss behind a mapping reached when it was first seen.
+	// bss is the end of the bss after each mapping, as it was when first seen.
 	bss map[uint64]uint64
 
 	out *layout
-	// data is the class of the writable mapping of a file that ended at dataEnd.
+	// data is the class of the writable file mapping that ended at dataEnd.
 	data    Class
 	dataEnd uint64
-	// heapEnd is the end of the addresses of the arena's heap met last.
+	// heapEnd is the end of the addresses of the last arena heap.
 	heapEnd uint64
-	// found is called with the size of every chunk that is new.
+	// found is called with the size of every new chunk.
 	found func(bytes uint64)
 }
 
@@ -52,7 +52,7 @@ func shortName(s string) string {
 // mapping classifies the next mapping.
 func (c *classifier) mapping(m *procmaps.Mapping) {
 	if m.Path == "[vsyscall]" {
-		return // at a fixed address of the kernel's; statm and smaps leave it out
+		return // at a fixed address in the kernel's range; statm and smaps leave it out
 	}
 	c.out.begin(m)
 	dataEnd := c.dataEnd
@@ -72,7 +72,7 @@ func (c *classifier) mapping(m *procmaps.Mapping) {
 	}
 }
 
-// byName tells the class of mappings that are not plain anonymous memory.
+// byName returns the class of mappings that are not plain anonymous memory.
 func (c *classifier) byName(m *procmaps.Mapping) (class Class, ok bool) {
 	switch {
 	case m.Inode != 0 || strings.HasPrefix(m.Path, "/"):
@@ -89,7 +89,7 @@ func (c *classifier) byName(m *procmaps.Mapping) (class Class, ok bool) {
 		return VDSO, true
 	case strings.HasPrefix(m.Path, "[anon_shmem:"):
 		return Shared, true
-	// What glibc 2.39 and later say with the tunable glibc.mem.decorate_maps.
+	// glibc 2.39 and later set these names with the tunable glibc.mem.decorate_maps.
 	case m.Path == "[anon: glibc: malloc]":
 		return MallocMmap, true
 	case strings.HasPrefix(m.Path, "[anon: glibc: pthread"):
@@ -100,7 +100,7 @@ func (c *classifier) byName(m *procmaps.Mapping) (class Class, ok bool) {
 	return Other, true
 }
 
-// file tells the class of a mapping of a file or of something like one.
+// file returns the class of a mapping of a file, or of something named like one.
 func (c *classifier) file(m *procmaps.Mapping) Class {
 	name := strings.TrimSuffix(m.Path, " (deleted)")
 	shared := m.Perms&procmaps.Shared != 0
@@ -130,9 +130,9 @@ func (c *classifier) file(m *procmaps.Mapping) Class {
 	return File
 }
 
-// behindData classifies anonymous memory right behind the writable data of a
-// file: its bss. If it grows, what comes to it is something else that the kernel
-// has joined with it.
+// behindData classifies anonymous memory right after the writable data of a file as its bss. A
+// bss does not grow: what is added to the mapping later is other memory that the kernel joined
+// with it.
 func (c *classifier) behindData(m *procmaps.Mapping) {
 	end, known := c.bss[m.Start]
 	if !known {
@@ -148,8 +148,8 @@ func (c *classifier) behindData(m *procmaps.Mapping) {
 	}
 }
 
-// reserved classifies memory that can only be held: what an arena's heap has in
-// reserve, and for now anything else as Mmap; see guard.
+// reserved classifies memory without access rights. It is the reserved part of an arena heap,
+// or Mmap for now; guard may find that it is the guard of a stack.
 func (c *classifier) reserved(m *procmaps.Mapping) {
 	start := m.Start
 	if c.heapEnd > m.Start {

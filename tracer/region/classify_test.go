@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// describe is the segments in words, one a line.
+// describe returns the segments in words, one a line.
 func describe(s *Sampler) string {
 	var b strings.Builder
 	for _, seg := range s.view.segments {
@@ -37,7 +37,7 @@ func classified(t *testing.T, f *fake) string {
 	return first
 }
 
-// same reports what differs, but for indentation.
+// same reports the differences, ignoring indentation.
 func same(t *testing.T, want, got string) {
 	t.Helper()
 	want = strings.ReplaceAll(strings.TrimLeft(want, "\n"), "\t", "")
@@ -129,10 +129,10 @@ func TestChunks(t *testing.T) {
 `,
 		memory: map[uint64][]uint64{
 			0x100000: {0, 0x1002}, 0x101000: {0, 0x2002}, 0x103000: {0, 7}, // two chunks, and something else
-			0x200000: {0, 0x3ff2 - 0x1000}, // of glibc 2.43
+			0x200000: {0, 0x3ff2 - 0x1000}, // a chunk of glibc 2.43
 			0x300000: {0, 0x2002},          // larger than the mapping
-			0x400000: {0, 0x1003},          // not that flag alone
-			0x500000: {16, 0x2002},         // an offset is not in the first header
+			0x400000: {0, 0x1003},          // another flag besides
+			0x500000: {16, 0x2002},         // an offset, which the first header does not have
 			0x600000: {0, 0x2002},
 			0x700000: {0, 0x2002},
 			0x800000: {0, 0x2002},
@@ -167,7 +167,7 @@ func TestArenas(t *testing.T) {
 			first:          {first + 48, 0, 0x21000, 0x21000},
 			second:         {first + 48, first, 0x1000, 0x1000},
 			late:           {late + 32, 0, 0x21000, 0x21000},
-			0x7f0018000000: {0x7f0018000000 + 40, 0, 0x21000, 0x21000}, // no arena is there
+			0x7f0018000000: {0x7f0018000000 + 40, 0, 0x21000, 0x21000}, // no arena there
 		},
 	}
 	same(t, `
@@ -199,13 +199,13 @@ a01000-1201000 rw-p 00000000 00:00 0
 `,
 		stacks: []StackAddress{
 			{0x900700, true},   // guard below
-			{0x27fff00, true},  // none, as with glibc 2.42
-			{0x23fff00, true},  // and joined with another
+			{0x27fff00, true},  // no guard, as with glibc 2.42
+			{0x23fff00, true},  // no guard, and joined with another
 			{0x3008000, false}, // a stack pointer above a guard
-			{0x4008000, false}, // one into other memory
+			{0x4008000, false}, // a stack pointer into other memory
 		},
 	}
-	// The second one is of a thread that has ended: it has the sizes of the first.
+	// The second stack is that of an ended thread: it has the sizes of the first.
 	same(t, `
 	100000-101000 thread_stack 0 reserved
 	101000-901000 thread_stack 1
@@ -220,7 +220,7 @@ a01000-1201000 rw-p 00000000 00:00 0
 	`, classified(t, f))
 }
 
-// A stack stays one when its thread ends; what is joined to a bss is not bss.
+// A stack remains a stack when its thread ends. Memory joined to a bss is not bss.
 func TestClassesFromBefore(t *testing.T) {
 	f := &fake{
 		maps: `1000-2000 rw-p 00000000 fe:01 12  /usr/lib/libc.so.6
@@ -246,7 +246,7 @@ func TestClassesFromBefore(t *testing.T) {
 	}
 }
 
-// What does not change is not read again; chunks that join known ones are.
+// Unchanged memory is not read again; chunks that join known ones are.
 func TestReadsAreSpared(t *testing.T) {
 	f := &fake{
 		maps:   "200000-204000 rw-p 00000000 00:00 0\n900000-901000 rw-p 00000000 00:00 0\n",
@@ -265,7 +265,7 @@ func TestReadsAreSpared(t *testing.T) {
 		t.Errorf("%d reads for one chunk more", f.reads)
 	}
 	same(t, "1fe000-204000 malloc_mmap 3\n900000-901000 mmap 1\n", describe(s))
-	// The last one is freed.
+	// The last chunk is freed.
 	f.maps = "1fe000-201000 rw-p 00000000 00:00 0\n900000-901000 rw-p 00000000 00:00 0\n"
 	poll(t, s, 3)
 	same(t, "1fe000-201000 malloc_mmap 2\n900000-901000 mmap 1\n", describe(s))
@@ -276,7 +276,7 @@ func TestReadsAreSpared(t *testing.T) {
 	}
 }
 
-// A chunk that realloc has let grow where it is, is one chunk still.
+// A chunk that realloc grew in place is still one chunk.
 func TestChunkGrowsInPlace(t *testing.T) {
 	f := &fake{
 		maps: "200000-204000 rw-p 00000000 00:00 0\n",
@@ -291,7 +291,7 @@ func TestChunkGrowsInPlace(t *testing.T) {
 	f.memory[0x201000] = []uint64{0, 0x5002}
 	poll(t, s, 1)
 	same(t, "200000-206000 malloc_mmap 2\n", describe(s))
-	// One that begins where another ended is new.
+	// A chunk that starts where another ended is new.
 	f.maps = "200000-207000 rw-p 00000000 00:00 0\n"
 	f.memory[0x206000] = []uint64{0, 0x1002}
 	poll(t, s, 2)

@@ -15,7 +15,7 @@ const (
 	mib = 1 << 20
 )
 
-// fake is a Source of what a test says.
+// fake is a Source with what a test gives it.
 type fake struct {
 	maps    string
 	facts   Facts
@@ -29,7 +29,7 @@ type fake struct {
 	smaps   error
 	reads   int
 	scanned int
-	virtual uint64 // of statm, the sum of maps if 0
+	virtual uint64 // of statm, or the sum of maps if 0
 	rss     uint64 // of statm
 }
 
@@ -87,7 +87,7 @@ func (f *fake) Used() time.Duration { return f.used }
 
 var began = time.Date(2026, 3, 1, 3, 12, 5, 0, time.UTC)
 
-// at is a time of seconds after began.
+// at returns the time this many seconds after began.
 func at(seconds float64) time.Time { return began.Add(time.Duration(seconds * float64(time.Second))) }
 
 func poll(t testing.TB, s *Sampler, seconds float64) {

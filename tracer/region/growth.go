@@ -13,39 +13,38 @@ const maxGrowing = 100
 
 // Snapshot is what a Sampler knows at one moment.
 type Snapshot struct {
-	// Start and End are the times of the first and the last poll, Polls is how
-	// often the mappings were read.
+	// Start and End are the times of the first and the last poll. Polls is how often the
+	// mappings were read.
 	Start, End time.Time
 	Polls      int
-	// Classes is by Class.
+	// Classes is indexed by Class.
 	Classes [NumClasses]ClassState
-	// Virtual and Resident sum up Classes. Resident sizes were read at
-	// ResidentAt, never if that is zero.
+	// Virtual and Resident are the sums over Classes. Resident sizes were last read at
+	// ResidentAt, or never if that is zero.
 	Virtual, Resident uint64
 	ResidentAt        time.Time
-	// StatmVirtual and StatmResident are what the kernel says of the whole, right
-	// after the last poll; they differ from the sums where the process was at
-	// work in between.
+	// StatmVirtual and StatmResident are the kernel's totals, read right after the last poll.
+	// They differ from the sums if the process was at work in between.
 	StatmVirtual, StatmResident uint64
-	// ResidentFit is of StatmResident.
+	// ResidentFit is the fit of StatmResident.
 	ResidentFit trend.Fit
-	// Growing are the segments of growing classes that grew most, largest growth
-	// first, GrowingTotal is how many grew.
+	// Growing are the segments of growing classes that grew most, largest growth first.
+	// GrowingTotal is how many grew.
 	Growing      []GrowingSegment
 	GrowingTotal int
-	// Mapped is the bytes that can be used of what has an origin.
+	// Mapped is the usable bytes of the memory that has an origin.
 	Mapped map[Mapped]uint64
-	// Gone: the process has ended; all is of the last poll before that.
+	// Gone: the process has ended; everything here is from the last poll before that.
 	Gone bool
-	// Restarted: the process has executed another program, and all is since then.
+	// Restarted: the process has executed another program; everything here is since then.
 	Restarted bool
-	// Truncated: there were more mappings than are told apart; those beyond count
-	// for their class but not as growing segments.
+	// Truncated: there were more mappings than are kept apart. The excess counts for its class
+	// but cannot be listed as growing segments.
 	Truncated bool
-	// Unlocated is how many threads have stacks that were not found, and count as
+	// Unlocated is the number of threads whose stacks were not found. Those stacks count as
 	// Mmap.
 	Unlocated int
-	// SmapsErr is why resident sizes could not be read, if so.
+	// SmapsErr is the reason why resident sizes could not be read, if any.
 	SmapsErr error
 }
 
@@ -54,17 +53,17 @@ type ClassState struct {
 	Total
 	// ResidentGrowth is the resident bytes gained since the first poll.
 	ResidentGrowth int64
-	// Fit is of the bytes that can be used, Virtual less Reserved.
+	// Fit is the fit of the usable bytes, Virtual less Reserved.
 	Fit trend.Fit
-	// Step is the bytes of one step by which the class has grown, if StepKnown;
-	// otherwise the steps were from Smallest to Greatest. Steps is how many there
-	// were; several between two polls may count as one.
+	// Step is the size in bytes of the steps in which the class has grown, if StepKnown.
+	// Otherwise the steps ranged from Smallest to Greatest. Steps is how many there were;
+	// several between two polls may count as one.
 	Step, Smallest, Greatest uint64
 	StepKnown                bool
 	Steps                    uint64
 }
 
-// Mapped is what one origin has mapped of one class.
+// Mapped identifies the memory of one class that one origin has mapped.
 type Mapped struct {
 	Origin uint64
 	Class  Class
@@ -73,14 +72,13 @@ type Mapped struct {
 // GrowingSegment is a segment that has grown.
 type GrowingSegment struct {
 	Segment
-	// Then is how many of its bytes could be used at the first poll, Now at the
-	// last.
+	// Then is how many of its bytes were usable at the first poll, Now how many at the last.
 	Then, Now uint64
 }
 
-// Snapshot polls once more, with the resident sizes, and says what is known. If
-// the process has ended it says what was known before. The error is that of the
-// poll, ErrGone apart.
+// Snapshot polls once more, including resident sizes, and returns what is known. If the
+// process has ended it returns what was known before. The error is that of the poll, except
+// ErrGone.
 func (s *Sampler) Snapshot(now time.Time) (*Snapshot, error) {
 	if err := s.poll(now, true); err != nil && !s.gone {
 		return nil, err
@@ -88,8 +86,8 @@ func (s *Sampler) Snapshot(now time.Time) (*Snapshot, error) {
 	return s.Last(), nil
 }
 
-// Last says what is known since the last poll that succeeded, without another;
-// nothing (Polls is 0) if none has yet.
+// Last returns what is known from the last poll that succeeded, without polling. If none has
+// succeeded yet, Polls is 0.
 func (s *Sampler) Last() *Snapshot {
 	snap := &Snapshot{
 		Start: s.start, End: s.last, Polls: s.polls, ResidentAt: s.residentAt,
@@ -114,7 +112,7 @@ func (s *Sampler) Last() *Snapshot {
 	return snap
 }
 
-// growing lists the segments that have grown of the classes that grow.
+// growing lists the grown segments of the classes that grow.
 func (s *Sampler) growing(snap *Snapshot) (list []GrowingSegment) {
 	old := s.base
 	for _, seg := range s.view.segments {

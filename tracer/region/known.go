@@ -2,24 +2,22 @@ package region
 
 import "math"
 
-// Range is what a caller knows of some addresses: their class, and where they
-// come from.
+// Range is what a caller knows of a range of addresses: the class and the origin.
 type Range struct {
 	Start, End uint64
-	// Class is theirs, unless Keep leaves it as it was found out: who mapped
-	// addresses does not always know what became of them, such as the stack of a
-	// thread. Of malloc's heaps, each piece of which is there for whoever asks next,
-	// nothing is said then.
+	// Class is the class of the range. Keep leaves the class as it was found, because whoever
+	// mapped addresses does not always know what became of them, such as the stack of a
+	// thread. With Keep, a range says nothing of malloc's heaps: each piece of them serves
+	// whoever asks next.
 	Class Class
 	Keep  bool
-	// Origin is who mapped them, in a number that only the caller understands; 0
-	// says nothing.
+	// Origin identifies who mapped the range, by a number that only the caller understands. 0
+	// means unknown.
 	Origin uint64
 }
 
-// known returns a layout in which ranges, which are in order of address and do
-// not overlap, prevail over what was found out about anonymous memory. Where
-// there are none it is l itself.
+// known returns a layout in which ranges override what was found out about anonymous memory.
+// The ranges are in order of address and do not overlap. Without any, known returns l itself.
 func (l *layout) known(ranges []Range, out *layout) *layout {
 	if len(ranges) == 0 {
 		return l
@@ -36,8 +34,7 @@ func (l *layout) known(ranges []Range, out *layout) *layout {
 	return out
 }
 
-// split appends s with the ranges cut into it, and returns those that reach
-// further.
+// split appends s, cut up by the ranges, and returns the ranges that reach further.
 func (l *layout) split(s Segment, ranges []Range) []Range {
 	for len(ranges) > 0 && ranges[0].End <= s.Start {
 		ranges = ranges[1:]
@@ -76,8 +73,8 @@ func (l *layout) split(s Segment, ranges []Range) []Range {
 	return ranges
 }
 
-// cut takes what ends at end from the front of s. What it counts is shared by
-// size if share is set; otherwise what is left counts once at most.
+// cut takes the part up to end off the front of s. With share, the items of s are split by
+// size; otherwise the rest of s counts at most once.
 func (s *Segment) cut(end uint64, share bool) Segment {
 	front := *s
 	front.End = end

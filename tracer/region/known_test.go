@@ -40,8 +40,8 @@ func TestKnownRanges(t *testing.T) {
 	}
 }
 
-// A caller who knows only who mapped addresses leaves what they are for as found:
-// the stack of a thread, a chunk of malloc. Of a heap there is nobody who mapped it.
+// A caller that knows only who mapped addresses leaves their class as found: the stack of a
+// thread, a chunk of malloc. Nobody is the one who mapped a heap.
 func TestKnownOrigins(t *testing.T) {
 	f := &fake{
 		maps: `10000-20000 rw-p 00000000 00:00 0  [heap]

@@ -4,26 +4,26 @@ import (
 	"memtrace/symbolize/procmaps"
 )
 
-// maxSegments is how many segments are kept. The kernel's default limit is 65,530
-// mappings (vm.max_map_count); beyond twice of that mappings are counted only.
+// maxSegments is how many segments are kept. The kernel's default limit is 65,530 mappings
+// (vm.max_map_count). Mappings beyond twice that are only counted.
 const maxSegments = 1 << 17
 
-// layout is an address space as one poll has found it.
+// layout is an address space as one poll found it.
 type layout struct {
 	segments []Segment
 	mappings []mapped
-	// beyond counts what there was no room for.
+	// beyond counts the segments that there was no room for.
 	beyond    [NumClasses]Total
 	truncated bool
-	// cursor is where exactly goes on: it is asked in order of address.
+	// cursor is where exactly continues its search: calls come in order of address.
 	cursor int
-	// libraries are the names of files that are mapped as code; stackSizes are
-	// the sizes of guards and stacks of living threads.
+	// libraries are the names of files that are mapped as code. stackSizes are the sizes of
+	// the guards and stacks of living threads.
 	libraries  map[string]bool
 	stackSizes map[[2]uint64]bool
 }
 
-// mapped is a mapping and how many segments it is made of.
+// mapped is a mapping and the segments it consists of.
 type mapped struct {
 	start, end uint64
 	rss        uint64
@@ -44,7 +44,7 @@ func (l *layout) reset() {
 	clear(l.stackSizes)
 }
 
-// begin says that the segments added from now on are those of m.
+// begin starts a new mapping: the segments added from now on belong to m.
 func (l *layout) begin(m *procmaps.Mapping) {
 	if len(l.segments) >= maxSegments {
 		l.truncated = true
@@ -55,7 +55,7 @@ func (l *layout) begin(m *procmaps.Mapping) {
 	})
 }
 
-// add appends a segment of the mapping begun last.
+// add appends a segment to the mapping started last.
 func (l *layout) add(s Segment) {
 	if l.truncated {
 		l.beyond[s.Class].add(&s)
@@ -65,8 +65,8 @@ func (l *layout) add(s Segment) {
 	l.mappings[len(l.mappings)-1].n++
 }
 
-// exactly returns the segments of the mapping with the bounds and rights of m,
-// none if there was none.
+// exactly returns the segments of the mapping that has the bounds and rights of m, or nil if
+// there was none.
 func (l *layout) exactly(m *procmaps.Mapping) []Segment {
 	for l.cursor < len(l.mappings) && l.mappings[l.cursor].start < m.Start {
 		l.cursor++
@@ -80,10 +80,10 @@ func (l *layout) exactly(m *procmaps.Mapping) []Segment {
 	return nil
 }
 
-// finish settles what only the whole tells.
+// finish decides what only the whole layout shows.
 func (l *layout) finish() {
 	for i := range l.segments {
-		// The first mapping of a library is its headers; code comes later.
+		// The first mapping of a library holds its headers; the code comes later.
 		if s := &l.segments[i]; s.Class == File && l.libraries[s.Name] {
 			s.Class = Library
 		}
@@ -91,8 +91,9 @@ func (l *layout) finish() {
 	l.unusedStacks()
 }
 
-// share divides the resident bytes of each mapping among its segments: by what
-// the pages of all but the largest say, else by size.
+// share divides the resident bytes of each mapping among its segments. All segments but the
+// largest get what their pages say or, where that is unknown, a share by size. The largest
+// gets the rest.
 func (l *layout) share(src Source) {
 	for _, m := range l.mappings {
 		segments := l.segments[m.first : m.first+m.n]

@@ -9,8 +9,8 @@ import (
 	"memtrace/tracer/trend"
 )
 
-// Report is the snapshot as reports show it. Its segments are Growing, of whose
-// origins the caller knows what they mean.
+// Report converts the snapshot for reports. The segments are those of Growing; only the caller
+// knows what their origins mean.
 func (s *Snapshot) Report() *report.Memory {
 	m := &report.Memory{
 		Polls: s.Polls, VirtualBytes: s.Virtual, ResidentBytes: s.Resident,
@@ -42,7 +42,7 @@ func (s *Snapshot) Report() *report.Memory {
 	return m
 }
 
-// notes says what limits the figures.
+// notes returns what limits the figures.
 func (s *Snapshot) notes() (notes []string) {
 	add := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	if s.Gone {

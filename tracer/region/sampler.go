@@ -11,17 +11,17 @@ import (
 	"memtrace/tracer/trend"
 )
 
-// DefaultShare is Config.Share if that is 0.
+// DefaultShare is the value of Config.Share if that is 0.
 const DefaultShare = 0.01
 
-// Config says how a Sampler works. The zero value is fine.
+// Config says how a Sampler works. The zero value is usable.
 type Config struct {
-	// Known is asked at every poll for ranges whose class the caller knows, in
-	// order of address and without overlaps. They prevail over what is found out.
+	// Known returns ranges whose class the caller knows, in order of address and without
+	// overlaps. It is called at every poll. The ranges override what is found out.
 	Known func() []Range
-	// Share is the most processor time that polls may take, as a part of one
-	// processor: after a poll that took 15 ms the mappings are not read again for
-	// 1.5 s if it is 0.01. Negative is no limit.
+	// Share is the most processor time that polls may take, as a fraction of one processor. At
+	// 0.01, a poll that took 15 ms keeps the mappings from being read again for 1.5 s. A
+	// negative value means no limit.
 	Share float64
 }
 
@@ -30,8 +30,8 @@ type Sampler struct {
 	src Source
 	cfg Config
 
-	// now and before are the mappings of the last two polls; view is now with
-	// what the caller knows, in refined if there is such.
+	// now and before are the layouts of the last two polls. view is now, or refined if the
+	// caller knows more.
 	now, before, refined, view *layout
 	bss                        map[uint64]uint64
 	stacks                     []StackAddress
@@ -49,7 +49,7 @@ type Sampler struct {
 	totals     [NumClasses]Total
 	residentAt time.Time
 	lines      [NumClasses]trend.Line
-	// virtual and resident are of the whole, by statm.
+	// virtual and resident are the totals of statm.
 	virtual, resident           trend.Line
 	statmVirtual, statmResident uint64
 	grown                       [NumClasses]steps
@@ -65,7 +65,7 @@ func NewSampler(src Source, cfg Config) *Sampler {
 	return s
 }
 
-// reset forgets all that was seen.
+// reset forgets everything that was seen.
 func (s *Sampler) reset() {
 	*s = Sampler{
 		src: s.src, cfg: s.cfg, program: s.program, restarted: s.restarted,
@@ -74,22 +74,22 @@ func (s *Sampler) reset() {
 	s.view = s.now
 }
 
-// Poll looks at the process at time now, which must not step back. The first poll
-// reads resident sizes as well, for the growth to be told later. Errors are
-// ErrGone, after which Snapshot says what was known, ErrNotPermitted, or others.
+// Poll looks at the process at time now, which must not go back. The first poll also reads
+// resident sizes, so that their growth can be told later. The error may be ErrGone, after
+// which Snapshot returns what was known, ErrNotPermitted, or another.
 func (s *Sampler) Poll(now time.Time) error {
 	if s.polls > 0 && now.Before(s.next) {
-		return s.statm(now) // the mappings would cost too much yet
+		return s.statm(now) // too early: reading the mappings would cost too much
 	}
 	return s.poll(now, s.polls == 0)
 }
 
-// poll reads the mappings, with the resident sizes if full.
+// poll reads the mappings, and the resident sizes if full.
 func (s *Sampler) poll(now time.Time, full bool) error {
 	if s.gone {
 		return ErrGone
 	}
-	runtime.LockOSThread() // whose time is looked at
+	runtime.LockOSThread() // Used is the time of the calling thread
 	defer runtime.UnlockOSThread()
 	used := s.src.Used()
 	facts, err := s.src.Facts()
@@ -129,7 +129,7 @@ func (s *Sampler) failed(err error) error {
 	return err
 }
 
-// read puts the mappings into s.view. It says whether with resident sizes.
+// read puts the mappings into s.now. It reports whether they have resident sizes.
 func (s *Sampler) read(facts Facts, full bool) (haveRSS bool, err error) {
 	next := s.before
 	if len(s.bss) > maxSegments { // libraries come and go
@@ -171,7 +171,7 @@ func (s *Sampler) read(facts Facts, full bool) (haveRSS bool, err error) {
 	return haveRSS, nil
 }
 
-// account takes the mappings that were read into the history.
+// account adds the mappings that were read to the history.
 func (s *Sampler) account(now time.Time, haveRSS bool) {
 	previous := s.before.segments
 	if s.view == s.refined {
@@ -204,8 +204,7 @@ func (s *Sampler) account(now time.Time, haveRSS bool) {
 	s.last = now
 }
 
-// ClassAt is the class of the memory at an address, as of the last time that the
-// mappings were read.
+// ClassAt returns the class of the memory at addr when the mappings were last read.
 func (s *Sampler) ClassAt(addr uint64) (Class, bool) {
 	i, ok := s.view.search(addr)
 	if !ok {
@@ -217,7 +216,7 @@ func (s *Sampler) ClassAt(addr uint64) (Class, bool) {
 	return s.view.segments[i].Class, true
 }
 
-// statm adds the sizes of the whole to the history.
+// statm adds the totals of statm to the history.
 func (s *Sampler) statm(now time.Time) error {
 	if s.gone {
 		return ErrGone

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// watch polls n times, a second apart, with the maps that each is to see, and
-// takes a snapshot of the last.
+// watch polls n times, a second apart, each time after change has set the maps, and then takes
+// a snapshot.
 func watch(t *testing.T, f *fake, n int, change func(i int)) *Snapshot {
 	t.Helper()
 	s := NewSampler(f, Config{})
@@ -20,7 +20,7 @@ func watch(t *testing.T, f *fake, n int, change func(i int)) *Snapshot {
 	return snapshot(t, s, float64(n))
 }
 
-// brkMaps is an address space with a heap of so many bytes.
+// brkMaps returns an address space with a heap of this many bytes.
 func brkMaps(heap int) string {
 	return fmt.Sprintf("1000-2000 r-xp 00000000 fe:01 12  /usr/bin/app\n10000000-%x rw-p 00000000 00:00 0  [heap]\n7000000000-7000010000 rw-p 00000000 00:00 0  [stack]\n",
 		0x10000000+heap)
@@ -50,7 +50,7 @@ func TestVerdicts(t *testing.T) {
 			"malloc's mmaps grow 2.0 MiB/s in segments of 2.0 MiB, resident does not grow",
 		},
 		"mmaps of the program, joined": {
-			// Three or four between polls.
+			// Three or four come between polls.
 			func(f *fake, i int) {
 				f.maps = fmt.Sprintf("%x-%x rw-p 00000000 00:00 0\n", top-7*i/2*512*kib-4096, top)
 			},
@@ -114,7 +114,7 @@ func TestGrowingSegments(t *testing.T) {
 	f := &fake{}
 	snap := watch(t, f, 20, func(i int) {
 		f.maps = ""
-		for k := range i + 1 { // one that grows, and small ones that come to it
+		for k := range i + 1 { // one that grows, and small ones that are added to it
 			f.maps += fmt.Sprintf("%x-%x rw-p 00000000 00:00 0\n", 0x7e0000000000+k*mib, 0x7e0000000000+k*mib+4096)
 		}
 		f.maps += fmt.Sprintf("7f0000000000-%x rw-p 00000000 00:00 0\n", 0x7f0000000000+(i+1)*mib)
@@ -139,7 +139,7 @@ func smapsText(rss ...int) string {
 	return b.String()
 }
 
-// The resident bytes of a mapping are shared among its segments, all of them.
+// The resident bytes of a mapping are all shared among its segments.
 func TestResident(t *testing.T) {
 	for _, tc := range []struct {
 		present    map[uint64]uint64
@@ -209,7 +209,7 @@ func TestExec(t *testing.T) {
 	}
 }
 
-// Polls that cost much are rarer; the size of the whole is looked at anyway.
+// Expensive polls are made less often; the totals are read anyway.
 func TestShareOfProcessor(t *testing.T) {
 	f := &fake{maps: brkMaps(mib), cost: 30 * time.Millisecond}
 	s := NewSampler(f, Config{Share: 0.01})
@@ -224,7 +224,7 @@ func TestShareOfProcessor(t *testing.T) {
 	}
 }
 
-// A million mappings are counted, and take bounded memory.
+// A million mappings are counted in bounded memory.
 func TestMillionMappings(t *testing.T) {
 	const n = 1000003
 	var b strings.Builder

@@ -2,12 +2,12 @@ package region
 
 import "memtrace/symbolize/procmaps"
 
-// maxGuard is the most that is taken as the guard of a stack, in bytes. glibc's
-// has a page, Java adds zones of its own.
+// maxGuard is the largest size, in bytes, taken for the guard of a stack. glibc's guard is one
+// page; Java adds zones of its own.
 const maxGuard = 1 << 20
 
-// stacksIn cuts the thread stacks up to the end of m, and returns how many are
-// in m and whether one of them is there for certain.
+// stacksIn removes the thread stacks up to the end of m from c.stacks. It returns how many of
+// them are in m, and whether one of those is certain.
 func (c *classifier) stacksIn(m *procmaps.Mapping) (n int, certain bool) {
 	for len(c.stacks) > 0 && c.stacks[0].Addr < m.End {
 		if s := c.stacks[0]; s.Addr >= m.Start {
@@ -19,8 +19,7 @@ func (c *classifier) stacksIn(m *procmaps.Mapping) (n int, certain bool) {
 	return n, certain
 }
 
-// guard returns the segment that lies right below start, if it can be the guard
-// of a stack.
+// guard returns the segment right below start, if it can be the guard of a stack.
 func (l *layout) guard(start uint64) *Segment {
 	if len(l.segments) == 0 {
 		return nil
@@ -32,7 +31,7 @@ func (l *layout) guard(start uint64) *Segment {
 	return nil
 }
 
-// stack classifies m as the stack of n threads, with the guard below.
+// stack classifies m as the stacks of n threads, along with the guard below.
 func (c *classifier) stack(m *procmaps.Mapping, n int) {
 	if g := c.out.guard(m.Start); g != nil {
 		g.Class, g.Items = ThreadStack, 0
@@ -41,9 +40,8 @@ func (c *classifier) stack(m *procmaps.Mapping, n int) {
 	c.add(m.Start, m.End, ThreadStack, m, n)
 }
 
-// unusedStacks finds the stacks of threads that have ended, which glibc keeps for
-// those to come: no thread points to them, but guard and stack are of the sizes
-// that living threads have.
+// unusedStacks finds the stacks of ended threads, which glibc keeps for new ones. No thread
+// points to them, but guard and stack have the sizes of a living thread's.
 func (l *layout) unusedStacks() {
 	if len(l.stackSizes) == 0 {
 		return

@@ -1,12 +1,13 @@
 package region
 
-// Total is what one class amounts to.
+// Total is the sum of one class.
 type Total struct {
-	// Count is how many Class.Items there are.
+	// Count is the number of its Class.Items.
 	Count int
-	// Virtual is bytes of addresses; of these nothing can be done with Reserved.
+	// Virtual is the bytes of addresses, and Reserved the part of them that cannot be
+	// accessed.
 	Virtual, Reserved uint64
-	// Resident is bytes in memory, as of the last time that they were read.
+	// Resident is the bytes in memory when they were last read.
 	Resident uint64
 }
 
@@ -19,11 +20,11 @@ func (t *Total) add(s *Segment) {
 	}
 }
 
-// usable is the bytes that can be used: what growth is measured by. Addresses
+// usable returns the bytes that can be accessed. Growth is measured by these: addresses
 // without memory behind them are no leak.
 func (t *Total) usable() uint64 { return t.Virtual - t.Reserved }
 
-// totals adds up by class.
+// totals returns the sums by class.
 func (l *layout) totals() (t [NumClasses]Total) {
 	t = l.beyond
 	for i := range l.segments {
@@ -32,7 +33,7 @@ func (l *layout) totals() (t [NumClasses]Total) {
 	return t
 }
 
-// mapped adds up by origin, where there is one.
+// mapped returns the sums by origin, for segments that have one.
 func (l *layout) mapped() map[Mapped]uint64 {
 	sums := make(map[Mapped]uint64)
 	for i := range l.segments {
@@ -43,11 +44,11 @@ func (l *layout) mapped() map[Mapped]uint64 {
 	return sums
 }
 
-// steps are the sizes in which a class has grown.
+// steps are the sizes of the steps in which a class has grown.
 type steps struct {
 	n                  uint64
 	smallest, greatest uint64
-	// divisor divides them all.
+	// divisor is the greatest common divisor of all sizes.
 	divisor uint64
 }
 
@@ -65,15 +66,15 @@ func (s *steps) merge(o *steps) {
 	}
 }
 
-// size returns the size of one step. Where several came between two polls the
-// kernel may have joined them, so it is what divides them all; the sizes are of
-// several kinds (ok is false) where that is but a small part of the smallest.
+// size returns the size of one step. The kernel may have joined several steps between two
+// polls, so the size is what divides them all. If that is only a small part of the smallest
+// step, the steps differ in size and ok is false.
 func (s *steps) size() (bytes uint64, ok bool) {
 	return s.divisor, s.n > 0 && s.divisor*4 >= s.smallest
 }
 
-// compare adds what is new in segments, compared with old, to the steps of its
-// class, malloc's chunks aside, whose sizes are known.
+// compare adds what is new in segments since old to the steps of its class. It leaves out
+// malloc's chunks, whose sizes are known.
 func compare(old, segments []Segment, grown *[NumClasses]steps) {
 	for i := range segments {
 		s := &segments[i]
@@ -89,8 +90,8 @@ func compare(old, segments []Segment, grown *[NumClasses]steps) {
 	}
 }
 
-// overlap is how many usable bytes of s were of its class before. All segments of
-// old end behind the start of s, and are in order.
+// overlap returns how many usable bytes of s already had its class in old. The segments of old
+// are in order, and all end after the start of s.
 func overlap(old []Segment, s *Segment) (bytes uint64) {
 	if s.Reserved {
 		return 0

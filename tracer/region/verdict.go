@@ -10,7 +10,7 @@ import (
 	"memtrace/tracer/trend"
 )
 
-// GrowingClasses are the classes that grow beyond doubt, fastest first.
+// GrowingClasses returns the classes that grow beyond doubt, fastest first.
 func (s *Snapshot) GrowingClasses() []Class {
 	var list []Class
 	for c := range NumClasses {
@@ -24,9 +24,8 @@ func (s *Snapshot) GrowingClasses() []Class {
 	return list
 }
 
-// Verdict says in words what grows. Growth is claimed where a trend is certain
-// and larger than the noise (trend.Fit.Growing); what merely has become larger is
-// named as such.
+// Verdict says in words what grows. It claims growth only where a trend is certain and larger
+// than the noise (trend.Fit.Growing). What has merely become larger is described as that.
 func (s *Snapshot) Verdict() string {
 	if s.Polls < trend.MinFit {
 		return fmt.Sprintf("too short to tell growth: %s of the %d it takes at least", polls(s.Polls), trend.MinFit)
@@ -67,7 +66,7 @@ func (st *ClassState) words(c Class) string {
 	switch c {
 	case MallocMmap, Mmap, ThreadStack, File, Shared:
 	default:
-		return text // it grows by what its allocator likes
+		return text // its step size is up to the allocator
 	}
 	switch {
 	case st.Steps == 0:
@@ -79,7 +78,7 @@ func (st *ClassState) words(c Class) string {
 	return text
 }
 
-// mostResident names the class that has gained most of the resident size.
+// mostResident names the class with the largest part of the resident growth.
 func (s *Snapshot) mostResident() string {
 	most := Text
 	for c := range NumClasses {
@@ -93,13 +92,12 @@ func (s *Snapshot) mostResident() string {
 	return " (most in: " + most.Label() + ")"
 }
 
-// larger names the class that has become larger by most, though without a trend
-// to be sure of.
+// larger names the class that has become larger by most, without a trend to be sure of.
 func (s *Snapshot) larger() string {
 	most := Text
 	for c := range NumClasses {
 		if Class(c) == VDSO {
-			continue // the kernel's, like the page for return probes that a trace adds
+			continue // the kernel's own, like the return-probe page that a trace adds
 		}
 		if s.Classes[c].Fit.Change > s.Classes[most].Fit.Change {
 			most = Class(c)

@@ -17,19 +17,19 @@ const (
 	thpPage  = 1 << 22 // KPF_THP
 	// frameMask is the page frame number in a word of pagemap.
 	frameMask = 1<<55 - 1
-	// mostPages of a huge page: 2 MiB.
+	// mostPages is the number of pages in a huge page of 2 MiB.
 	mostPages = 512
 )
 
-// Folios tells how much memory came with a page: one fault may bring a huge page. It
+// Folios tells how much memory came with a page, since one fault may bring in a huge page. It
 // is not safe for concurrent use.
 type Folios struct {
 	pagemap, flags int
 	buf            [8 * mostPages]byte
 }
 
-// OpenFolios opens process pid. Where the kernel does not tell of huge pages, every
-// page is taken for a small one.
+// OpenFolios opens process pid. Where the kernel does not report huge pages, every page is
+// taken for a small one.
 func OpenFolios(pid int) (*Folios, error) {
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/pagemap", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -42,7 +42,7 @@ func OpenFolios(pid int) (*Folios, error) {
 	return f, nil
 }
 
-// Close closes what is open.
+// Close closes the open files.
 func (f *Folios) Close() error {
 	if f.flags >= 0 {
 		_ = unix.Close(f.flags)
@@ -62,8 +62,9 @@ func (f *Folios) Present(addr uint64) bool {
 	return procmem.Page(f.word(f.pagemap, addr/uint64(os.Getpagesize()))).Resident()
 }
 
-// Size is the bytes of the page of addr as the kernel has allocated it: more than a
-// small page where it is huge. What is not in memory (yet) has the size of a page.
+// Size returns the size in bytes of the page at addr as the kernel allocated it, which is more
+// than a small page for a huge one. It returns the size of a small page for what is not in
+// memory (yet).
 func (f *Folios) Size(addr uint64) uint64 {
 	page := uint64(os.Getpagesize())
 	word := f.word(f.pagemap, addr/page)

@@ -12,7 +12,7 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// Of this process: memory that is not there, a small page, and a huge one.
+// TestFolios looks at this process: memory that is not there, a small page and a huge one.
 func TestFolios(t *testing.T) {
 	testprog.NeedRoot(t)
 	const huge = 2 << 20

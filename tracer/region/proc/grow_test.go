@@ -55,7 +55,7 @@ func open(t testing.TB, pid int) *Process {
 
 var began = time.Date(2026, 3, 1, 3, 12, 5, 0, time.UTC)
 
-// After each step of a program a second passes, so that rates are exact.
+// A second passes after each step of the program, so that rates are exact.
 func TestGrowth(t *testing.T) {
 	for _, tc := range []struct {
 		mode, verdict string
@@ -107,7 +107,7 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// A process that ends between polls leaves what was known.
+// After the end of a process, what was known of it remains.
 func TestProcessEnds(t *testing.T) {
 	program := grow(t, "none")
 	s := region.NewSampler(open(t, program.PID()), region.Config{})

@@ -10,11 +10,11 @@ import (
 // pagesAtOnce is how many words of pagemap are read at a time.
 const pagesAtOnce = 4096
 
-// space returns the address space that the process has had since the last look at its
-// mappings, nil if it cannot be opened.
+// space returns the address space that the process has had since its mappings were last read,
+// or nil if it cannot be opened.
 func (p *Process) space() *procmem.Memory {
 	if p.memory == nil {
-		p.memory, _ = procmem.OpenIn(p.dir) // the process may have gone
+		p.memory, _ = procmem.OpenIn(p.dir) // the process may be gone
 	}
 	return p.memory
 }
@@ -26,8 +26,8 @@ func (p *Process) closeMemory() {
 	}
 }
 
-// Read implements region.Source. Memory that was never touched is left alone:
-// reading it would give the process page tables, and holds nothing.
+// Read implements region.Source. It leaves memory alone that was never touched: such memory
+// holds nothing, and reading it would make the kernel add page tables to the process.
 func (p *Process) Read(addr uint64, b []byte) bool {
 	m := p.space()
 	if m == nil {

@@ -16,10 +16,10 @@ import (
 )
 
 var (
-	// ErrNoProcess is that there is no process of the number.
+	// ErrNoProcess means that no process has this number.
 	ErrNoProcess = errors.New("no such process")
-	// ErrKernelThread, ErrThread and ErrExiting are what has no address space of
-	// its own to look at.
+	// ErrKernelThread, ErrThread and ErrExiting mean that there is no address space of its own
+	// to look at.
 	ErrKernelThread = errors.New("is a kernel thread, which has no address space")
 	ErrThread       = errors.New("is a thread")
 	ErrExiting      = errors.New("is exiting, and has no address space any more")
@@ -27,8 +27,8 @@ var (
 
 // Process reads one process. It is a region.Source.
 type Process struct {
-	// PID is its number, Command its name as the kernel has it, Exe the path of
-	// its executable.
+	// PID is the process's number, Command its name in the kernel, and Exe the path of its
+	// executable.
 	PID     int
 	Command string
 	Exe     string
@@ -45,9 +45,8 @@ type Process struct {
 
 var _ region.Source = (*Process)(nil)
 
-// Open opens a process. It fails with region.ErrNotPermitted where its memory may
-// not be looked at, and with ErrNoProcess, ErrKernelThread, ErrThread or
-// ErrExiting.
+// Open opens a process. It fails with region.ErrNotPermitted where the process's memory may
+// not be read, and with ErrNoProcess, ErrKernelThread, ErrThread or ErrExiting.
 func Open(pid int) (_ *Process, err error) {
 	p := &Process{PID: pid, pidText: strconv.Itoa(pid), threads: make(map[int]thread)}
 	p.dir, err = unix.Open("/proc/"+p.pidText, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -64,13 +63,13 @@ func Open(pid int) (_ *Process, err error) {
 	return p, nil
 }
 
-// Close closes what is open.
+// Close closes the open files.
 func (p *Process) Close() error {
 	p.closeMemory()
 	return unix.Close(p.dir)
 }
 
-// inspect refuses what cannot be looked at.
+// inspect returns an error for a process that cannot be looked at.
 func (p *Process) inspect() error {
 	gone := fmt.Errorf("process %d: %w", p.PID, ErrNoProcess)
 	status, err := p.file("status")
@@ -111,7 +110,7 @@ func (p *Process) inspect() error {
 	return nil
 }
 
-// hasMaps reports as an error that there are no mappings, or none to be seen.
+// hasMaps returns an error if there are no mappings or they may not be read.
 func (p *Process) hasMaps() error {
 	fd, err := p.open("maps")
 	if err != nil {
@@ -123,7 +122,7 @@ func (p *Process) hasMaps() error {
 	return typed(err)
 }
 
-// statusField returns the first word behind a name in status.
+// statusField returns the first word after a name in status.
 func statusField(status []byte, name string) string {
 	_, rest, ok := bytes.Cut(status, []byte("\n"+name))
 	if !ok {
@@ -136,13 +135,13 @@ func statusField(status []byte, name string) string {
 	return words[0]
 }
 
-// stat is the fields of a stat file from the third on. The second, the command,
-// may contain anything but ends with the last parenthesis.
+// stat is the fields of a stat file from the third on. The second, the command, may contain
+// anything but ends with the last parenthesis.
 type stat [][]byte
 
 func statFields(text []byte) stat { return bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) }
 
-// number returns field n as proc_pid_stat(5) counts them, 0 if it is not there.
+// number returns field n, counted as in proc_pid_stat(5), or 0 if it is missing.
 func (s stat) number(n int) uint64 {
 	if n-3 >= len(s) {
 		return 0
@@ -159,7 +158,7 @@ func commandOf(text []byte) string {
 	return string(text[open+1 : end])
 }
 
-// exe is the path of the executable as maps shows it.
+// exe returns the path of the executable as maps shows it.
 func (p *Process) exe() (string, error) {
 	var buf [unix.PathMax]byte
 	n, err := unix.Readlinkat(p.dir, "exe", buf[:])
@@ -179,14 +178,14 @@ func (p *Process) Facts() (region.Facts, error) {
 	if err != nil {
 		return region.Facts{}, err
 	}
-	const startStack = 28 // where the kernel put it at the last exec
+	const startStack = 28 // where the kernel put the stack at the last exec
 	program := statFields(text).number(startStack)
 	if exe != p.facts.Exe || program != p.facts.Program {
 		p.Exe, p.Command = exe, commandOf(text)
 		p.facts.Exe, p.facts.Program = exe, program
 		p.facts.Dev, p.facts.Inode = 0, 0
 		var st unix.Statx_t
-		// As the kernel knows it: the file's server, if there is one, may not answer.
+		// Ask only the kernel's copy: the file's server, if there is one, may not answer.
 		if unix.Statx(p.dir, "exe", unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st) == nil {
 			p.facts.Dev, p.facts.Inode = unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino
 		}
@@ -196,10 +195,10 @@ func (p *Process) Facts() (region.Facts, error) {
 	return p.facts, nil
 }
 
-// tmpfs lists the file systems in memory, of the process's mounts.
+// tmpfs returns the devices of the process's mounts that keep their files in memory.
 func (p *Process) tmpfs() map[uint64]bool {
 	devs := make(map[uint64]bool)
-	text, _ := p.file("mountinfo") // without it their files are mapped files
+	text, _ := p.file("mountinfo") // without it their files count as mapped files
 	for line := range strings.Lines(string(text)) {
 		mount, kind, ok := strings.Cut(line, " - ")
 		words := strings.Fields(mount)

@@ -20,10 +20,10 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// program is what one of Debian's programs must show.
+// program is what a Debian program must show.
 type program struct {
 	start func(t *testing.T) *exec.Cmd
-	// stacks is whether every thread has a stack of its own that is found.
+	// stacks: every thread has a stack of its own that is found.
 	stacks bool
 	// present are classes that must hold something.
 	present []region.Class
@@ -58,15 +58,15 @@ for _ in range(7):
 	"postgres": {startPostgres, true, []region.Class{region.Text, region.Brk, region.Library, region.Shared, region.MainStack}},
 	"java": {
 		func(*testing.T) *exec.Cmd {
-			return exec.Command("/usr/lib/jvm/default-java/bin/rmiregistry", "0") // the one JVM program of the package that waits
+			return exec.Command("/usr/lib/jvm/default-java/bin/rmiregistry", "0") // the only JVM program in the package that waits
 		},
 		true,
 		[]region.Class{region.Text, region.Brk, region.Mmap, region.Library, region.ThreadStack, region.MainStack, region.Arena},
 	},
 }
 
-// Stopped, each program's resident sizes sum up to those of smaps_rollup, and its
-// sizes to those of statm, to the byte.
+// While a program is stopped, its resident sizes add up to those of smaps_rollup and its sizes
+// to those of statm, to the byte.
 func TestTotalsOfPrograms(t *testing.T) {
 	for name, program := range programs {
 		t.Run(name, func(t *testing.T) {
@@ -103,9 +103,8 @@ func TestTotalsOfPrograms(t *testing.T) {
 	}
 }
 
-// checkTotals compares with what the kernel sums up itself. The kernel may take
-// pages away or join them even while a process is stopped, so there are three
-// tries.
+// checkTotals compares with the kernel's own sums. The kernel may take away or join pages even
+// while a process is stopped, so there are three tries.
 func checkTotals(t *testing.T, p *Process) {
 	t.Helper()
 	for try := 1; ; try++ {
@@ -157,8 +156,7 @@ func start(t *testing.T, cmd *exec.Cmd) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		// PostgreSQL ends its children on SIGQUIT; whoever does not go by that is
-		// killed.
+		// PostgreSQL ends its children on SIGQUIT. Processes that ignore it are killed.
 		_ = cmd.Process.Signal(unix.SIGCONT)
 		_ = cmd.Process.Signal(unix.SIGQUIT)
 		kill := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
@@ -170,7 +168,7 @@ func start(t *testing.T, cmd *exec.Cmd) {
 	})
 }
 
-// settle waits until a process has neither grown nor got a thread for a while.
+// settle waits until a process has neither grown nor gained a thread for a while.
 func settle(t *testing.T, pid int) {
 	t.Helper()
 	size := func() string {
@@ -230,7 +228,7 @@ client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/
 	return exec.Command("/usr/sbin/nginx", "-e", "stderr", "-c", path)
 }
 
-// postgres is the path of the newest server that is installed.
+// postgres returns the path of the newest installed server.
 func postgres() string {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
 	if err != nil || len(found) == 0 {
@@ -272,7 +270,7 @@ func startPostgres(t *testing.T) *exec.Cmd {
 	return cmd
 }
 
-// Whatever cannot be looked at is refused with a reason.
+// A process that cannot be inspected is refused with a reason.
 func TestOpenRefuses(t *testing.T) {
 	for pid, want := range map[int]string{
 		1 << 30: "no such process",

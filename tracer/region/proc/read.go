@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// bufferSize is what one read of maps asks for. The kernel gives a page at a
-	// time, or a line if that is longer.
+	// bufferSize is how much one read of maps asks for. The kernel returns a page at a time,
+	// or a line if that is longer.
 	bufferSize = 64 << 10
-	// maxFile is the most that is read of a file that is read as a whole.
+	// maxFile is the most that is read of a file that is read whole.
 	maxFile = 16 << 20
 )
 
-// typed makes errors region's where they mean that.
+// typed converts errors to those of region where they mean the same.
 func typed(err error) error {
 	switch {
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
@@ -48,7 +48,7 @@ func (p *Process) open(name string) (int, error) {
 	return fd, nil
 }
 
-// reader reads a file descriptor and nothing else.
+// reader reads from a file descriptor.
 type reader int
 
 func (fd reader) Read(b []byte) (int, error) {
@@ -66,7 +66,7 @@ func (fd reader) Read(b []byte) (int, error) {
 	}
 }
 
-// file returns a file's content, until the next call.
+// file returns the content of a file. The content is valid until the next call.
 func (p *Process) file(name string) ([]byte, error) {
 	fd, err := p.open(name)
 	if err != nil {
@@ -100,7 +100,7 @@ func (p *Process) Maps(f func(*procmaps.Mapping)) error { return p.scan("maps", 
 func (p *Process) Smaps(f func(*procmaps.Mapping)) error { return p.scan("smaps", f) }
 
 func (p *Process) scan(name string, f func(*procmaps.Mapping)) error {
-	p.closeMemory() // of the program before, perhaps
+	p.closeMemory() // it may be that of the previous program
 	fd, err := p.open(name)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (p *Process) scan(name string, f func(*procmaps.Mapping)) error {
 	case err != nil && !errors.Is(err, procmaps.ErrLine):
 		return typed(err)
 	case lines == 0:
-		return region.ErrGone // a zombie's is empty
+		return region.ErrGone // a zombie's file is empty
 	}
 	return nil
 }

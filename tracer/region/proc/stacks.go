@@ -12,18 +12,18 @@ import (
 
 // thread is what is known of a thread's stack.
 type thread struct {
-	// block is an address in its control block, 0 if libc has none to tell.
+	// block is an address in the thread's control block, or 0 if libc registered none.
 	block uint64
-	// pointer is its stack pointer when it was last seen blocked, 0 if never.
+	// pointer is the stack pointer when the thread was last seen blocked, or 0 if never.
 	pointer uint64
 	seen    uint64
 }
 
-// Stacks implements region.Source. glibc registers each thread's list of robust
-// mutexes with the kernel, and the list's head is in the thread's control block,
-// which lies on top of the stack; the kernel tells it (get_robust_list(2)) whether
-// the thread runs or not. For threads without one, such as musl's, there is the
-// stack pointer, which the kernel tells of threads that wait.
+// Stacks implements region.Source. glibc registers each thread's list of robust mutexes with
+// the kernel. The head of the list is in the thread's control block, which lies on top of the
+// stack, and the kernel returns its address (get_robust_list(2)) whether or not the thread is
+// running. Threads without such a list, such as musl's, are located by the stack pointer,
+// which the kernel shows for threads that are waiting.
 func (p *Process) Stacks(dst []region.StackAddress) (_ []region.StackAddress, unlocated int, err error) {
 	p.seen++
 	err = p.tids(func(tid int) {
@@ -32,7 +32,7 @@ func (p *Process) Stacks(dst []region.StackAddress) (_ []region.StackAddress, un
 		}
 		t := p.threads[tid]
 		t.seen = p.seen
-		if t.block == 0 { // a young thread may not have told it yet
+		if t.block == 0 { // a young thread may not have registered it yet
 			t.block = robustList(tid)
 		}
 		if t.block == 0 {
@@ -58,7 +58,7 @@ func (p *Process) Stacks(dst []region.StackAddress) (_ []region.StackAddress, un
 	return dst, unlocated, err
 }
 
-// tids calls f with every thread's number.
+// tids calls f with the number of every thread.
 func (p *Process) tids(f func(tid int)) error {
 	fd, err := unix.Openat(p.dir, "task", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -84,8 +84,7 @@ func (p *Process) tids(f func(tid int)) error {
 	}
 }
 
-// robustList returns the address of a thread's robust_list_head, 0 if there is
-// none.
+// robustList returns the address of a thread's robust_list_head, or 0 if there is none.
 func robustList(tid int) uint64 {
 	var head, length uintptr
 	_, _, errno := unix.Syscall(unix.SYS_GET_ROBUST_LIST, uintptr(tid), uintptr(unsafe.Pointer(&head)), uintptr(unsafe.Pointer(&length)))
@@ -95,8 +94,8 @@ func robustList(tid int) uint64 {
 	return uint64(head)
 }
 
-// stackPointer returns that of a thread that waits, 0 if it runs: the last but
-// one word of /proc/PID/task/TID/syscall.
+// stackPointer returns the stack pointer of a waiting thread, or 0 if the thread is running.
+// It is the last but one word of /proc/PID/task/TID/syscall.
 func (p *Process) stackPointer(tid int) uint64 {
 	text, err := p.file("task/" + strconv.Itoa(tid) + "/syscall")
 	if err != nil {
