@@ -18,16 +18,15 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// Between windows, when every probe on an allocation function is away, the kernel still
-// looks for a uprobe at a breakpoint that the process runs into: it may be that of a
-// probe that was there when a thread of the process met it.
+// Between windows no allocation function has a probe. Even then the kernel looks for a uprobe
+// at a breakpoint that the process hits: a probe may have been there when the thread hit it.
 func TestBreakpointsBetweenWindows(t *testing.T) {
 	testprog.NeedRoot(t)
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the number of a trap is one of x86-64")
 	}
-	// Uprobes that others have in a libc, or that the kernel has not freed, count for all who
-	// map it.
+	// Use a libc of our own: uprobes that others have in a libc, or that the kernel has not
+	// freed yet, count for everyone who maps it.
 	cmd := exec.Command(testprog.Path(t, "breakpoint"))
 	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+copyOfLibc(t))
 	p := testprog.Command(t, cmd)
@@ -52,8 +51,8 @@ func TestBreakpointsBetweenWindows(t *testing.T) {
 	if r := m.stop(); r.Sampling == nil || r.Sampling.Windows == 0 {
 		t.Errorf("sampling %+v", r.Sampling)
 	}
-	// Once the trace is over the process has none, and nothing is left behind: the kernel
-	// frees uprobes some time after they are gone, and then a breakpoint tells it.
+	// After the trace the process has no uprobe and nothing is left behind. The kernel frees
+	// uprobes some time after they are gone; a breakpoint shows when it has.
 	var n int64
 	for deadline := time.Now().Add(time.Minute); n != 3 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		n = trap()
@@ -63,8 +62,8 @@ func TestBreakpointsBetweenWindows(t *testing.T) {
 	}
 }
 
-// Of a memtrace that is killed the kernel takes away last the probe that keeps it from
-// forgetting that the process has uprobes.
+// One probe keeps the kernel from forgetting that the process has uprobes. When memtrace is
+// killed, the kernel removes that probe last.
 func TestKilled(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "busy")
@@ -108,7 +107,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// uprobeLinks are the links of uprobes on this machine, with their programs' names.
+// uprobeLinks returns the uprobe links on this machine with the names of their programs.
 func uprobeLinks(t *testing.T) map[link.ID]string {
 	t.Helper()
 	names := make(map[link.ID]string)
@@ -134,7 +133,7 @@ func uprobeLinks(t *testing.T) map[link.ID]string {
 	return names
 }
 
-// linkIDs are those of the links on this machine, none of which is held for that.
+// linkIDs returns the IDs of the links on this machine without opening any link.
 func linkIDs(t *testing.T) map[link.ID]bool {
 	t.Helper()
 	const getNextID = 31 // BPF_LINK_GET_NEXT_ID

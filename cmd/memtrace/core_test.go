@@ -15,10 +15,10 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// The tests named TestCore run on every supported kernel as well (package
-// kerneltest); there, under emulation, with less work.
+// The tests named TestCore also run on every supported kernel (package kerneltest), with less
+// work because of the emulation there.
 
-// ledgerCalls is how many calls a ledger program makes, a prime number.
+// ledgerCalls is the number of calls that a ledger program makes, a prime.
 func ledgerCalls() int {
 	if os.Getenv(testprog.DirVariable) != "" {
 		return 20011
@@ -39,8 +39,8 @@ func ledgerRuns(t *testing.T) int {
 	return n
 }
 
-// wholeStacks reports whether stacks go through code without frame pointers here;
-// the ledger programs leave such sites out where not.
+// wholeStacks reports whether stacks are walked through code without frame pointers here.
+// Where they are not, the ledger programs leave such sites out.
 func wholeStacks(t *testing.T) bool {
 	t.Helper()
 	var uts unix.Utsname
@@ -52,9 +52,8 @@ func wholeStacks(t *testing.T) bool {
 	return runtime.GOARCH == "amd64" && (major > 5 || major == 5 && minor >= 13)
 }
 
-// What memtrace shows as outstanding equals, to the byte, what a program says
-// that it holds after millions of calls of every allocation function from
-// eight threads.
+// What memtrace shows as outstanding must equal, to the byte, what the program says it holds
+// after millions of calls of every allocation function from eight threads.
 func TestCoreLedger(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, name := range []string{"ledger", "ledger_cpp"} {
@@ -65,7 +64,7 @@ func TestCoreLedger(t *testing.T) {
 					args = append(args, "--no-indirect")
 				}
 				p := testprog.Start(t, name, args...)
-				// Eight threads leave the reader little of two processors.
+				// With two processors, eight threads leave the reader little time.
 				m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "--ring-size", "256M")
 				ledger := p.Work()
 				r := m.stop()
@@ -81,7 +80,7 @@ func TestCoreLedger(t *testing.T) {
 	}
 }
 
-// Mappings that the program makes itself, cut, overlaid, moved.
+// TestCoreMappings covers mappings that the program itself makes, cuts, overlays and moves.
 func TestCoreMappings(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, name := range []string{"mappings", "ways"} {
@@ -104,7 +103,7 @@ func TestCoreMappings(t *testing.T) {
 	}
 }
 
-// An exec ends what the old program held; the new one is traced at once.
+// An exec ends what the old program held. The new program is traced at once.
 func TestCoreExec(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "execs")
@@ -124,7 +123,7 @@ func TestCoreExec(t *testing.T) {
 	}
 }
 
-// A thread that execs takes its process over, and the probes have to follow it.
+// A thread that execs takes over its process, and the probes have to follow it.
 func TestCoreExecByThread(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "execs", "thread")
@@ -132,7 +131,7 @@ func TestCoreExecByThread(t *testing.T) {
 	p.Work()
 	p.Say("next")
 	p.Line()
-	// Until then nothing of the new program is seen.
+	// Nothing of the new program is seen until then.
 	for deadline := time.Now().Add(time.Minute); !strings.Contains(m.stderr.String(), "is traced again"); {
 		if time.Now().After(deadline) {
 			t.Fatalf("memtrace does not follow: %s", m.stderr.String())
@@ -143,8 +142,8 @@ func TestCoreExecByThread(t *testing.T) {
 	compareSites(t, m.stop(), after)
 }
 
-// Launch mode sees the first allocation, before main, and the last, after it,
-// and passes on the exit status.
+// Launch mode sees the first allocation, before main, and the last, after main. It passes on
+// the exit status.
 func TestCoreLaunch(t *testing.T) {
 	testprog.NeedRoot(t)
 	m := startMemtrace(t, "--", testprog.Path(t, "short"))
@@ -158,8 +157,8 @@ func TestCoreLaunch(t *testing.T) {
 	}})
 }
 
-// A busy process can be attached to again and again; it goes on as before and
-// nothing stays behind.
+// memtrace can attach to a busy process again and again. The process keeps working and nothing
+// stays behind.
 func TestCoreAttachDetach(t *testing.T) {
 	testprog.NeedRoot(t)
 	rounds := 100
@@ -179,19 +178,19 @@ func TestCoreAttachDetach(t *testing.T) {
 		if r.Events.Alloc == 0 || r.Events.Free == 0 {
 			idle++
 		}
-		// Each thread holds one block at most.
+		// Each thread holds at most one block.
 		if r.Outstanding.Blocks > 2 {
 			t.Errorf("%d blocks are outstanding of a process that holds 2", r.Outstanding.Blocks)
 		}
 	}
-	// A machine with other work may not let the process run for so long, least of all
-	// one that is emulated.
+	// A machine with other work may not let the process run for that long, least of all an
+	// emulated one.
 	if idle*2 > rounds {
 		t.Errorf("%d of %d traces saw nothing", idle, rounds)
 	}
 	leftBehind()
 	checkUnprobed(t, p.PID())
-	// It is still at work.
+	// The process is still at work.
 	before := pairs(t, p)
 	for deadline := time.Now().Add(time.Minute); pairs(t, p) == before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -207,7 +206,7 @@ func TestCoreAttachDetach(t *testing.T) {
 	}
 }
 
-// pairs is how many pairs of malloc and free busy has made.
+// pairs returns how many pairs of malloc and free busy has made.
 func pairs(t *testing.T, p *testprog.Program) (n int64) {
 	t.Helper()
 	p.Say("count")
@@ -222,8 +221,8 @@ func scanLine(t *testing.T, line, format string, args ...any) {
 	}
 }
 
-// watchForLeftovers returns a function that fails the test for files, BPF programs
-// and maps that were not there before.
+// watchForLeftovers returns a function that fails the test if there are files, BPF programs or
+// maps that were not there before.
 func watchForLeftovers(t *testing.T) (check func()) {
 	t.Helper()
 	files, programs, maps := openFiles(t), loadedPrograms(t), loadedMaps(t)
@@ -241,8 +240,8 @@ func watchForLeftovers(t *testing.T) (check func()) {
 	}
 }
 
-// goneDownTo waits until no more are loaded than so many: on a busy machine it takes
-// the kernel seconds to free what nobody holds any more. It returns how many there are.
+// goneDownTo waits until at most least are loaded, and returns how many there are. A busy
+// machine's kernel takes seconds to free what nobody holds any more.
 func goneDownTo(t *testing.T, least int, loaded func(*testing.T) int) (n int) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; {
@@ -261,8 +260,8 @@ func openFiles(t *testing.T) int {
 	return len(fds)
 }
 
-// loadedPrograms counts the BPF programs in the kernel. The kernel frees them
-// a moment after the last reference is gone.
+// loadedPrograms counts the BPF programs in the kernel. The kernel frees a program a moment
+// after its last reference is gone.
 func loadedPrograms(t *testing.T) int {
 	t.Helper()
 	return settled(func(n int) (int, error) {
@@ -271,17 +270,17 @@ func loadedPrograms(t *testing.T) int {
 	})
 }
 
-// loadedMaps counts the BPF maps in the kernel, which go as programs do.
+// loadedMaps counts the BPF maps in the kernel, which are freed like programs.
 func loadedMaps(t *testing.T) int {
 	t.Helper()
-	runtime.GC() // lets go of the mapped variables of traces that are closed
+	runtime.GC() // releases the mapped variables of closed traces
 	return settled(func(n int) (int, error) {
 		next, err := ebpf.MapGetNextID(ebpf.MapID(n))
 		return int(next), err
 	})
 }
 
-// settled counts the ids that next goes through, once they stay for half a second.
+// settled counts the IDs that next goes through, once the count is stable for half a second.
 func settled(next func(id int) (int, error)) int {
 	count := func() (n int) {
 		for id := 0; ; n++ {
@@ -303,7 +302,7 @@ func settled(next func(id int) (int, error)) int {
 	return last
 }
 
-// What cannot be traced is refused in one line that names it.
+// A target that cannot be traced is refused in one line that names it.
 func TestCoreRefusals(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, tc := range []struct {

@@ -55,7 +55,7 @@ const (
 	formatPprof  = "pprof"
 )
 
-// usageError is a command line that makes no sense; its text says why.
+// usageError is a command line that makes no sense. Its text says why.
 type usageError struct{ error }
 
 func usagef(format string, args ...any) error {
@@ -126,7 +126,7 @@ func (o *options) addReportFlags(fs *pflag.FlagSet) {
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no messages, only the report")
 }
 
-// parsePositional reads memleak's INTERVAL [COUNT].
+// parsePositional reads INTERVAL [COUNT], as bcc's memleak takes them.
 func (o *options) parsePositional(args []string) error {
 	if len(args) > 2 {
 		return usagef("too many arguments: %s (a command goes behind --)", strings.Join(args, " "))
@@ -153,7 +153,7 @@ func (o *options) parsePositional(args []string) error {
 	return nil
 }
 
-// check refuses values out of range and flags that contradict each other.
+// check rejects values out of range and flags that contradict each other.
 func (o *options) check(fs *pflag.FlagSet) error {
 	switch {
 	case len(o.pids) == 0 && len(o.command) == 0:
@@ -176,7 +176,7 @@ func (o *options) check(fs *pflag.FlagSet) error {
 	return o.checkCommon()
 }
 
-// checkCommon checks the flags that the trace and memtrace grow have in common.
+// checkCommon checks the flags shared by the trace and memtrace grow.
 func (o *options) checkCommon() error {
 	switch {
 	case !slices.Contains([]string{formatText, formatJSON, formatFolded, formatPprof}, o.format):

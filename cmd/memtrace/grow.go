@@ -40,7 +40,7 @@ func parseGrow(args []string) (*options, *pflag.FlagSet, error) {
 	return o, fs, o.checkCommon()
 }
 
-// runGrow is memtrace grow.
+// runGrow runs memtrace grow.
 func runGrow(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode, error) {
 	o, fs, err := parseGrow(args)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// usable is the bytes of anonymous memory that process pid can use.
+// usable returns how many bytes of anonymous memory process pid can use.
 func usable(t *testing.T, pid int) (bytes uint64) {
 	t.Helper()
 	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
@@ -45,7 +45,7 @@ func growOf(t *testing.T, pid int, args ...string) *traceRun {
 	}, args...)...), ready)
 }
 
-// growPrograms is the folder of the program that grows.
+// growPrograms returns the directory of the program that grows.
 func growPrograms(t *testing.T) string {
 	t.Helper()
 	if dir := os.Getenv(testprog.DirVariable); dir != "" {
@@ -58,7 +58,7 @@ func growPrograms(t *testing.T) string {
 	return dir
 }
 
-// Each way of growing has its function named, with all that the kernel has added, and
+// Each way of growing is attributed to its function, with everything the kernel added and
 // nothing else.
 func TestCoreGrow(t *testing.T) {
 	testprog.NeedRoot(t)
@@ -66,7 +66,8 @@ func TestCoreGrow(t *testing.T) {
 	const steps, segment = 23, 2 << 20
 	for _, tc := range []struct {
 		mode, function, class string
-		// bytes of the class, 0 where malloc decides; of these touched.
+		// bytes are those of the class, or 0 where malloc decides; touched is how many of them
+		// are touched.
 		bytes, touched uint64
 		allocator      bool
 	}{
@@ -118,7 +119,7 @@ func TestCoreGrow(t *testing.T) {
 	}
 }
 
-// checkFaults compares what was faulted in by a function with what it has touched.
+// checkFaults compares what function faulted in, by the samples, with what it has touched.
 func checkFaults(t *testing.T, g *report.Growth, function string, touched uint64) {
 	t.Helper()
 	if !g.Faults.Sampled {
@@ -131,8 +132,8 @@ func checkFaults(t *testing.T, g *report.Growth, function string, touched uint64
 			got += s.Bytes
 		}
 	}
-	// Of some hundreds of samples the standard error is 5 %; what was touched of the
-	// last page is the rest.
+	// With some hundreds of samples the standard error is 5 %. The rest of the tolerance is
+	// for the last page, of which only a part may be touched.
 	if touched > 0 && (float64(got) < 0.7*float64(touched) || float64(got) > 1.3*float64(touched)+64<<10) {
 		t.Errorf("%s has faulted in %d bytes by the samples, it has touched %d", function, got, touched)
 	}
@@ -141,7 +142,7 @@ func checkFaults(t *testing.T, g *report.Growth, function string, touched uint64
 	}
 }
 
-// A report of every form, and the end of the process.
+// TestGrowForms checks a report in every form, and the end of the process.
 func TestGrowForms(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := growPrograms(t)

@@ -15,8 +15,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// A debugger takes probes for the program's code, and writes them back when it leaves:
-// memtrace stays until it has.
+// A debugger takes probes for the program's own code and writes them back when it leaves.
+// memtrace must stay until then.
 func TestHarmDebuggerLeavesLast(t *testing.T) {
 	testprog.NeedRoot(t)
 	for mode, args := range map[string][]string{"exact": nil, "windows": {"--max-overhead", "0.1"}} {
@@ -45,12 +45,12 @@ func TestHarmDebuggerLeavesLast(t *testing.T) {
 			if got := codeAt(t, p.PID(), at); got != file {
 				t.Errorf("%#x is left at malloc, want %#x", got, file)
 			}
-			leak(p, 5) // it lives
+			leak(p, 5) // the process must still be alive
 		})
 	}
 }
 
-// A debugger that was there first takes the probes away when it leaves.
+// A debugger that was there first removes the probes when it leaves.
 func TestHarmDebuggerFirst(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "text"), "plain"))
@@ -72,7 +72,7 @@ func TestHarmDebuggerFirst(t *testing.T) {
 	leak(p, 5)
 }
 
-// A process that is stopped is named.
+// A stopped process is reported by name.
 func TestHarmStopped(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "text"), "plain"))
@@ -100,7 +100,7 @@ type gdb struct {
 	out lockedBuffer
 }
 
-// startDebugger has gdb attach, do what commands say, and let the process run.
+// startDebugger makes gdb attach, run commands, and let the process continue.
 func startDebugger(t *testing.T, p *testprog.Program, commands ...string) *gdb {
 	t.Helper()
 	args := []string{"-q", "-nx", "-batch", "-ex", "set pagination off", "-ex", "set confirm off", "-p", strconv.Itoa(p.PID())}
@@ -139,7 +139,7 @@ func (g *gdb) leave(t *testing.T) {
 	}
 }
 
-// processState is the letter by which /proc tells a process's state.
+// processState returns the letter that /proc shows for the state of a process.
 func processState(t *testing.T, pid int) string {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -46,13 +46,13 @@ func (e *elfImage) header(name string) []byte {
 	return nil
 }
 
-// Places in a section's header (Elf64_Shdr).
+// These are offsets in a section header (Elf64_Shdr).
 const (
 	shFlags, shOffset, shSize = 8, 24, 32
 )
 
-// stretch moves a section to the file's end and has it claim a size that the file is
-// then truncated to: all but its beginning is a hole.
+// stretch moves a section to the end of the file and makes it claim size bytes. It returns the
+// length to which the file must be extended; all but the start of the section is then a hole.
 func (e *elfImage) stretch(name string, size int64) (length int64) {
 	h := e.header(name)
 	off, n := binary.LittleEndian.Uint64(h[shOffset:]), binary.LittleEndian.Uint64(h[shSize:])
@@ -63,7 +63,7 @@ func (e *elfImage) stretch(name string, size int64) (length int64) {
 	return int64(start) + size
 }
 
-// compress has a section expand to that many zeros.
+// compress makes a section expand to size zeros.
 func (e *elfImage) compress(name string, size int) {
 	h := e.header(name)
 	start := uint64(len(e.data))
@@ -87,7 +87,7 @@ func (e *elfImage) compress(name string, size int) {
 	e.data = append(e.data, out.Bytes()...)
 }
 
-// write writes the file, as long as it is to be, and returns its path.
+// write writes the file, extended to length, and returns its path.
 func (e *elfImage) write(path string, length int64) string {
 	e.t.Helper()
 	if err := os.WriteFile(path, e.data, 0o755); err != nil {
@@ -101,7 +101,7 @@ func (e *elfImage) write(path string, length int64) string {
 	return path
 }
 
-// Files that claim more than any memory holds cost memtrace no more than others.
+// Files that claim more than any memory can hold cost memtrace no more than others.
 func TestHarmHugeFiles(t *testing.T) {
 	testprog.NeedRoot(t)
 	library := filepath.Join(testprog.BuildText(t, map[string]string{
@@ -122,7 +122,7 @@ func TestHarmHugeFiles(t *testing.T) {
 	memtrace := buildMemtrace(t, dir)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "holder"), files...))
 	for _, mode := range []string{"--exact", "grow"} {
-		// Without a limit a fault takes the machine's memory.
+		// Without a limit, a bug would take all of the machine's memory.
 		cmd := exec.Command("sh", "-c", `ulimit -v 6000000; exec "$@"`, "sh",
 			memtrace, mode, "-d", "1s", "-p", strconv.Itoa(p.PID()))
 		var out bytes.Buffer
@@ -143,8 +143,8 @@ func TestHarmHugeFiles(t *testing.T) {
 
 func last(text string) string { return text[max(0, len(text)-1000):] }
 
-// A program whose section headers lead nowhere is traced as another one, with a word
-// about it.
+// A program whose section headers lead nowhere is traced like any other, with a message about
+// them.
 func TestHarmDamagedSections(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := t.TempDir()

@@ -9,8 +9,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// A report says how the process ended: by which signal above all, since probes and a
-// debugger beside them can be what sent it.
+// A report says how the process ended, and above all by which signal, since probes next to a
+// debugger may have caused it.
 func TestHarmEnd(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, tc := range []struct {
@@ -40,8 +40,8 @@ func TestHarmEnd(t *testing.T) {
 	}
 }
 
-// A process that copies its code takes the probes along, which nobody can help. The
-// report says what happened.
+// A process that copies its code copies the probes too, which nobody can prevent. The report
+// says what happened.
 func TestHarmCopiedProbes(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "text"), "plain"))

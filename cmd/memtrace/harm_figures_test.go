@@ -9,7 +9,7 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// A free for which a small ring buffer had no room is not one that nobody saw.
+// A free that a small ring buffer had no room for is not counted as a free that nobody saw.
 func TestHarmSmallRing(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "recycler")))
@@ -34,8 +34,7 @@ func TestHarmSmallRing(t *testing.T) {
 	}
 }
 
-// Of a program that executes another one all the time no window is whole: the report
-// says so.
+// If a program execs all the time, no window is observed whole. The report says so.
 func TestHarmExecs(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "execer")))

@@ -12,8 +12,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// A process that shares memory with the one that forked it shares it still, whatever has
-// been looked at meanwhile.
+// A process that shares memory with its parent still shares it after memtrace has looked at
+// it.
 func TestHarmForked(t *testing.T) {
 	testprog.NeedRoot(t)
 	const sharedAllowance = 4 << 20 // what the child itself writes to
@@ -35,7 +35,7 @@ func TestHarmForked(t *testing.T) {
 			if tc.args == nil {
 				args = []string{tc.name, "-p", pid, "-d", "5"}
 			}
-			time.Sleep(time.Second) // so that the child has what it works with
+			time.Sleep(time.Second) // lets the child set up what it works with
 			before := proportional(t, child)
 			m := launchMemtrace(t, args...)
 			code := m.wait()
@@ -62,8 +62,8 @@ func childOf(t *testing.T, pid int) (child int) {
 	return child
 }
 
-// proportional is the memory of a process in bytes, what it shares divided among those
-// who share it.
+// proportional returns the memory of a process in bytes, with shared memory divided among
+// those who share it.
 func proportional(t *testing.T, pid int) (bytes int) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))

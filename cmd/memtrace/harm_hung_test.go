@@ -18,15 +18,15 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// hungTarget is a program beside a file system that stops answering.
+// hungTarget is a program next to a file system that stops answering.
 type hungTarget struct {
 	*testprog.Program // the file system's server
 	pid               int
 	folder            string
 }
 
-// startHung runs mapper beside a file system whose one file has the contents of a
-// library. Of args "FILE" stands for that file.
+// startHung runs mapper next to a file system whose one file has the contents of a library.
+// "FILE" in args stands for that file.
 func startHung(t *testing.T, contents, program string, args ...string) *hungTarget {
 	t.Helper()
 	testprog.NeedRoot(t)
@@ -43,20 +43,20 @@ func startHung(t *testing.T, contents, program string, args ...string) *hungTarg
 	return h
 }
 
-// hang has the file system answer no more.
+// hang makes the file system stop answering.
 func (h *hungTarget) hang(stop bool) {
 	if stop {
-		_ = unix.Kill(h.PID(), unix.SIGSTOP) // it is there
+		_ = unix.Kill(h.PID(), unix.SIGSTOP) // the process exists
 		return
 	}
 	h.Say("hang")
-	time.Sleep(200 * time.Millisecond) // so that it does
+	time.Sleep(200 * time.Millisecond) // gives it time to do so
 }
 
 func (h *hungTarget) file() string { return filepath.Join(h.folder, "file") }
 
-// builtRun is memtrace as a program of its own: what hangs in the kernel cannot be ended
-// within the test.
+// builtRun is memtrace as a program of its own: a hang in the kernel cannot be ended within
+// the test.
 type builtRun struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -67,7 +67,7 @@ func startBuilt(t *testing.T, binary string, args ...string) *builtRun {
 	t.Helper()
 	r := &builtRun{t: t, ended: make(chan error, 1)}
 	r.cmd = exec.Command(binary, args...)
-	// Files, not pipes: whoever keeps one open must not keep the test waiting.
+	// Use files, not pipes: a process that keeps one open must not keep the test waiting.
 	out, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func startBuilt(t *testing.T, binary string, args ...string) *builtRun {
 	return r
 }
 
-// output is what it has written so far.
+// output returns what memtrace has written so far.
 func (r *builtRun) output() (stdout, stderr string) {
 	read := func(f any) string {
 		text, err := os.ReadFile(f.(*os.File).Name())
@@ -111,7 +111,7 @@ func (r *builtRun) waitReady(ready string) {
 	}
 }
 
-// interrupt is Ctrl-C, after which memtrace has to end.
+// interrupt sends Ctrl-C, after which memtrace must end.
 func (r *builtRun) interrupt(want exitCode) {
 	r.t.Helper()
 	if err := r.cmd.Process.Signal(unix.SIGINT); err != nil {
@@ -154,8 +154,8 @@ func (r *builtRun) report() *report.Report {
 	return last
 }
 
-// A file system stops answering, and then a process maps a file of it. memtrace has to
-// leave, nothing of it behind, and to report what it saw.
+// A file system stops answering, and then a process maps a file from it. memtrace must still
+// exit, leave nothing behind, and report what it saw.
 func TestHarmHung(t *testing.T) {
 	libc, binary := libcOf(t), buildMemtrace(t, t.TempDir())
 	for _, tc := range []struct {
@@ -183,7 +183,7 @@ func TestHarmHung(t *testing.T) {
 			m.waitReady(ready)
 			h.hang(tc.stop)
 			if tc.mode != "none" {
-				_ = unix.Kill(h.pid, unix.SIGUSR1) // it is there
+				_ = unix.Kill(h.pid, unix.SIGUSR1) // the process exists
 			}
 			time.Sleep(time.Second)
 			m.interrupt(exitOK)
@@ -197,8 +197,8 @@ func TestHarmHung(t *testing.T) {
 	}
 }
 
-// A process whose program is on a file system that does not answer is not traced, and not
-// waited for; its address space can be looked at all the same.
+// A process whose program is on a file system that does not answer is not traced and not
+// waited for. Its address space can still be inspected.
 func TestHarmHungProgram(t *testing.T) {
 	binary := buildMemtrace(t, t.TempDir())
 	for _, tc := range []struct {
@@ -233,7 +233,7 @@ func TestHarmHungProgram(t *testing.T) {
 	}
 }
 
-// checkUnprobed fails the test where the code of a process's libc is not that of the file.
+// checkUnprobed fails the test if the code of a process's libc differs from the file.
 func checkUnprobed(t *testing.T, pid int) {
 	t.Helper()
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
@@ -269,7 +269,7 @@ func checkUnprobed(t *testing.T, pid int) {
 	}
 }
 
-// libcOf is the path of this machine's libc.
+// libcOf returns the path of this machine's libc.
 func libcOf(t *testing.T) string {
 	t.Helper()
 	found, err := filepath.Glob("/lib/*-linux-gnu/libc.so.6")

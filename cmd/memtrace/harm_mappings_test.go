@@ -14,8 +14,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// A process of many mappings that makes memory executable all the time costs memtrace
-// little, and a library that is loaded amid that still has its names.
+// A process with many mappings that keeps making memory executable costs memtrace little. A
+// library loaded in the middle of that still gets its names.
 func TestHarmMappings(t *testing.T) {
 	testprog.NeedRoot(t)
 	binary := buildMemtrace(t, t.TempDir())
@@ -39,7 +39,7 @@ func TestHarmMappings(t *testing.T) {
 					t.Fatal("memtrace is not ready")
 				}
 			}
-			// The first look at the whole address space is at the beginning.
+			// The whole address space is first read at the start.
 			time.Sleep(2 * time.Second)
 			start, before := time.Now(), processorTime(t, m.Process.Pid)
 			time.Sleep(2 * time.Second)
@@ -73,7 +73,7 @@ func TestHarmMappings(t *testing.T) {
 	}
 }
 
-// processorTime is what a process took of all processors until now.
+// processorTime returns the processor time that a process has used so far.
 func processorTime(t *testing.T, pid int) time.Duration {
 	t.Helper()
 	var ts unix.Timespec

@@ -14,8 +14,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// What a process calls itself, its program and its libraries steers no terminal that
-// memtrace's messages go to, and no part of it passes for a message.
+// The names of a process, its program and its libraries must not steer a terminal that shows
+// memtrace's messages, and no part of them may pass for a message.
 func TestHarmNames(t *testing.T) {
 	testprog.NeedRoot(t)
 	const hostile = "a\x1b[2J\nmemtrace: all is well\n\u202e\xffz"
@@ -49,7 +49,7 @@ func TestHarmNames(t *testing.T) {
 	m.stop()
 	messagesAreSafe(t, m.stderr.String())
 
-	// A process that has ended and that nobody has waited for still has its name.
+	// A zombie, which nobody has waited for, still has its name.
 	kill(t, p.PID())
 	failed := launchMemtrace(t, "-p", pid)
 	if code := failed.wait(); code != exitError || !strings.Contains(failed.stderr.String(), "is exiting") {
@@ -57,7 +57,7 @@ func TestHarmNames(t *testing.T) {
 	}
 	messagesAreSafe(t, failed.stderr.String())
 
-	// Nor do the paths of the command line.
+	// Paths on the command line must not either.
 	failed = launchMemtrace(t, "-p", pid, "-o", filepath.Join(dir, "none", hostile))
 	if code := failed.wait(); code != exitError {
 		t.Errorf("an output that cannot be: %d", code)
@@ -65,8 +65,7 @@ func TestHarmNames(t *testing.T) {
 	messagesAreSafe(t, failed.stderr.String())
 }
 
-// messagesAreSafe fails the test unless text is lines of memtrace's own that can be
-// printed.
+// messagesAreSafe fails the test unless text consists of printable lines of memtrace's own.
 func messagesAreSafe(t *testing.T, text string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
@@ -80,7 +79,7 @@ func messagesAreSafe(t *testing.T, text string) {
 	}
 }
 
-// kill ends a process and returns when it has ended, whoever is to wait for it.
+// kill ends a process and returns when it has ended, whoever has to wait for it.
 func kill(t *testing.T, pid int) {
 	t.Helper()
 	process, err := os.FindProcess(pid)

@@ -12,8 +12,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// Where limits and file systems are not as usual, memtrace says in one line what is
-// amiss, or works.
+// Where limits and file systems are unusual, memtrace either works or says in one line what is
+// wrong.
 func TestHarmOddPlaces(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := t.TempDir()
@@ -34,7 +34,7 @@ func TestHarmOddPlaces(t *testing.T) {
 	const (
 		noProc   = "mount -t tmpfs none /proc"
 		fullDisk = "mount -t tmpfs -o size=4k none /mnt && ! head -c 8192 /dev/zero >/mnt/filler 2>/dev/null"
-		// $MEMTRACE is the program, $PID that of a process that can be traced.
+		// $MEMTRACE is the program and $PID a process that can be traced.
 		trace  = "exec $MEMTRACE -d 0.1 -p $PID"
 		launch = "exec $MEMTRACE -- echo it ran"
 	)
@@ -43,7 +43,7 @@ func TestHarmOddPlaces(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		before, command string
-		says            string // "" where it is to work
+		says            string // "" where it must work
 	}{
 		{"ulimit -n 4", trace, "open files"},
 		{"ulimit -n 5", trace, "open files"},

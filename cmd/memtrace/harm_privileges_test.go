@@ -19,12 +19,12 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// leastCapabilities are those that a trace of another user's process takes.
+// leastCapabilities are the ones needed to trace another user's process.
 var leastCapabilities = []uintptr{unix.CAP_BPF, unix.CAP_PERFMON, unix.CAP_SYS_PTRACE}
 
 const nobody = 65534
 
-// privileged is memtrace's program, run by a user who has some capabilities alone.
+// privileged is memtrace run by a user who has only some capabilities.
 type privileged struct {
 	*exec.Cmd
 	stdout, stderr bytes.Buffer
@@ -56,7 +56,7 @@ func (p *privileged) end() int {
 	return p.ProcessState.ExitCode()
 }
 
-// openDir returns a folder that every user can look into.
+// openDir returns a directory that every user can use.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "memtrace-open-")
@@ -70,8 +70,8 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// With three capabilities, or five where files were replaced, a trace is what it is as
-// root; each that is missing is named.
+// With three capabilities, or five where files were replaced, a trace works as it does for
+// root. Each missing capability is named.
 func TestHarmPrivileges(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := openDir(t)
@@ -137,7 +137,7 @@ func TestHarmPrivileges(t *testing.T) {
 	}
 }
 
-// startReplaced starts a program and, where it is called so, replaces its file then.
+// startReplaced starts a program and, if its name is "replaced", then replaces its file.
 func startReplaced(t *testing.T, program string) *testprog.Program {
 	t.Helper()
 	p := testprog.Command(t, exec.Command(program))
@@ -150,8 +150,8 @@ func startReplaced(t *testing.T, program string) *testprog.Program {
 	return p
 }
 
-// traceAsUser compares what a user with some capabilities alone sees of a program with
-// the program's own ledger. It returns memtrace's messages.
+// traceAsUser traces a program as a user with only these capabilities, compares the report
+// with the program's own ledger, and returns memtrace's messages.
 func traceAsUser(t *testing.T, dir, binary, program string, capabilities []uintptr) string {
 	t.Helper()
 	p := startReplaced(t, program)

@@ -10,8 +10,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// An exception passes an operator new that is traced: its return is seen without a
-// return probe.
+// An exception passes through a traced operator new: its return is seen without a return
+// probe.
 func TestHarmExceptions(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, library := range []string{"libjemalloc.so.2", "libtcmalloc_minimal.so.4"} {
@@ -35,7 +35,7 @@ func TestHarmExceptions(t *testing.T) {
 				t.Errorf("the program ended with %d", code)
 			}
 
-			// Its child would inherit tcmalloc's locks, held by another thread now and then.
+			// A child would inherit tcmalloc's locks, which another thread may be holding.
 			cmd = exec.Command(testprog.Path(t, "ledger_cpp"), "--seed", "5", "--calls", "20011", "--no-fork")
 			cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, library))
 			p = testprog.Command(t, cmd)
@@ -46,15 +46,15 @@ func TestHarmExceptions(t *testing.T) {
 	}
 }
 
-// A signal handler may allocate on a stack above that of the malloc which it interrupts:
-// the kernel would take that one's return probe for dead, and kill the thread.
+// A signal handler may allocate on a stack above that of the malloc it interrupts. The kernel
+// would then take that malloc's return probe for dead and kill the thread.
 func TestHarmSignalStack(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, way := range []string{"plain", "autodisarm"} {
 		t.Run(way, func(t *testing.T) {
 			cmd := exec.Command(harmProgram(t, "altstack"), way)
-			// The kernel puts return probes on calls of all processes that have one for
-			// another tool in the same file.
+			// Use a libc of our own: if another tool has a return probe in the same file, the
+			// kernel puts return probes on the calls of every process.
 			cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+copyOfLibc(t))
 			p := testprog.Command(t, cmd)
 			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
@@ -71,7 +71,7 @@ func TestHarmSignalStack(t *testing.T) {
 	}
 }
 
-// copyOfLibc returns a folder with a libc of its own in it.
+// copyOfLibc returns a directory with a copy of libc in it.
 func copyOfLibc(t *testing.T) string {
 	t.Helper()
 	libc, err := os.ReadFile(installed(t, "libc.so.6"))
@@ -86,7 +86,7 @@ func copyOfLibc(t *testing.T) string {
 }
 
 // A thread that leaves malloc by siglongjmp is seen again at its next call, or soon after
-// where nothing tells that it has left. What was missed is said.
+// where nothing shows that it has left. The report says what was missed.
 func TestHarmJumpOut(t *testing.T) {
 	testprog.NeedRoot(t)
 	const soon = 32 // calls
@@ -100,7 +100,7 @@ func TestHarmJumpOut(t *testing.T) {
 			if missed := want.Blocks - got.Blocks; missed < 0 || missed > most {
 				t.Errorf("%d blocks of %d are outstanding", got.Blocks, want.Blocks)
 			}
-			// The call that was left, and those that were taken for calls of its own.
+			// These are the call that was left, and calls taken for nested calls of it.
 			if lost := int64(r.Events.Lost.Alloc); lost < 1 || lost > 1+2*most || r.Complete {
 				t.Errorf("lost %+v, complete %v", r.Events.Lost, r.Complete)
 			}

@@ -18,7 +18,7 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// boundedRun is memtrace's program at work, and the most memory that it has taken.
+// boundedRun is a running memtrace and its peak memory.
 type boundedRun struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -27,7 +27,7 @@ type boundedRun struct {
 	peak   <-chan uint64
 }
 
-// startBounded runs memtrace's program until its probes are live.
+// startBounded starts memtrace and returns when its probes are live.
 func startBounded(t *testing.T, args ...string) *boundedRun {
 	t.Helper()
 	dir := t.TempDir()
@@ -50,13 +50,13 @@ func startBounded(t *testing.T, args ...string) *boundedRun {
 	}
 }
 
-// watchPeak watches how much memory a program takes, and sends the most in bytes when it
-// has ended. What wait(2) tells is of the process that started it, too, where that had
-// more.
+// watchPeak watches how much memory a process takes, and sends the peak in bytes when the
+// process has ended. The peak from wait(2) will not do: it includes that of the parent, if
+// larger.
 func watchPeak(pid int) <-chan uint64 {
 	peak := make(chan uint64, 1)
 	go func() {
-		// It never falls, so that the last look has the most.
+		// The value never falls, so the last reading is the peak.
 		var most uint64
 		for {
 			now := highWater(pid)
@@ -71,7 +71,7 @@ func watchPeak(pid int) <-chan uint64 {
 	return peak
 }
 
-// highWater returns the most bytes that a process has had in memory, 0 if it is gone.
+// highWater returns the most bytes that a process has had in memory, or 0 if it is gone.
 func highWater(pid int) uint64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	_, rest, ok := strings.Cut(string(status), "VmHWM:")
@@ -82,7 +82,7 @@ func highWater(pid int) uint64 {
 	return kib << 10
 }
 
-// end ends the run as Ctrl-C does, and returns its report's text and its peak memory.
+// end ends the run as Ctrl-C does, and returns the text of its report and its peak memory.
 func (r *boundedRun) end() (text []byte, peak uint64) {
 	r.t.Helper()
 	_ = r.cmd.Process.Signal(unix.SIGINT)
@@ -102,7 +102,7 @@ func startNewStacks(t *testing.T) newStacks {
 	return newStacks{testprog.Command(t, exec.Command(harmProgram(t, "newstacks")))}
 }
 
-// do gives the program a command, and returns what it holds after that.
+// do gives the program a command, and returns what the program holds afterwards.
 func (p newStacks) do(command string, n int) (held report.Sum) {
 	p.Say(fmt.Sprintf("%s %d", command, n))
 	if _, err := fmt.Sscanf(p.Line(), "held %d %d", &held.Bytes, &held.Blocks); err != nil {
@@ -111,7 +111,7 @@ func (p newStacks) do(command string, n int) (held report.Sum) {
 	return held
 }
 
-// flood has all stacks made that newStacksMade says.
+// flood makes all newStacksMade stacks.
 func (p newStacks) flood(command string) (held report.Sum) {
 	for range goes {
 		held = p.do(command, perGo)
@@ -121,11 +121,11 @@ func (p newStacks) flood(command string) (held report.Sum) {
 }
 
 const (
-	// allowed is what memtrace is given, the least that it can be.
+	// allowed is the smallest --max-memory, which memtrace is given.
 	allowed = 256 << 20
-	// newStacksMade are several times as many as it can then tell apart.
+	// newStacksMade is several times as many stacks as memtrace can then tell apart.
 	newStacksMade = goes * perGo
-	// They come in goes, no faster than they are read where processors are shared.
+	// They are made in goes, no faster than they are read where processors are shared.
 	goes, perGo = 50, 4001
 	// leakedBytes is what site_leak keeps.
 	leakedBytes = goes * ((perGo + 999) / 1000) * 1000
@@ -140,7 +140,7 @@ func oneReport(t *testing.T, text []byte) *report.Report {
 	return r
 }
 
-// checkPeak fails the test where memtrace took more than it may, with so many blocks.
+// checkPeak fails the test if memtrace took more than it may with this many blocks.
 func checkPeak(t *testing.T, peak, blocks uint64) {
 	t.Helper()
 	t.Logf("%d MiB at most", peak>>20)
@@ -149,9 +149,9 @@ func checkPeak(t *testing.T, peak, blocks uint64) {
 	}
 }
 
-// Of a program that allocates by ever new stacks a report comes within what memtrace may
-// take; its sums are the program's own; the leak among them is told; and the stack that
-// comes back after it was forgotten is whole.
+// A program allocates from ever new stacks. The report must still come within memtrace's
+// memory limit, its sums must be the program's own, it must show the leak among them, and a
+// stack that comes back after it was forgotten must be whole.
 func TestHarmStacksExact(t *testing.T) {
 	p := startNewStacks(t)
 	r := startBounded(t, "-p", strconv.Itoa(p.PID()), "--exact", "--max-memory", "256M", "-f", "json", "-T", "50", "--older", "0")
@@ -188,7 +188,7 @@ func TestHarmStacksExact(t *testing.T) {
 	}
 }
 
-// All stacks of a program are written in no more memory, and add up.
+// Writing all stacks of a program takes no more memory, and the stacks add up.
 func TestHarmStacksAll(t *testing.T) {
 	p := startNewStacks(t)
 	r := startBounded(t, "-p", strconv.Itoa(p.PID()), "--exact", "--max-memory", "256M", "-f", "folded", "-T", "0", "--older", "0")
@@ -212,7 +212,7 @@ func TestHarmStacksAll(t *testing.T) {
 	}
 }
 
-// The same where only system calls are looked at.
+// TestHarmStacksGrow is the same where only system calls are observed.
 func TestHarmStacksGrow(t *testing.T) {
 	p := startNewStacks(t)
 	r := startBounded(t, "grow", "-p", strconv.Itoa(p.PID()), "--max-memory", "256M", "-f", "json", "-T", "50")
@@ -223,7 +223,7 @@ func TestHarmStacksGrow(t *testing.T) {
 	if got.Events.Lost != (report.Lost{}) {
 		t.Fatalf("lost %+v", got.Events.Lost)
 	}
-	// The heap of site_leak's blocks has grown, too.
+	// The heap with site_leak's blocks has grown, too.
 	if mapped := held.Bytes - leakedBytes; got.Outstanding.Bytes < mapped || got.Outstanding.Bytes > mapped+leakedBytes+1<<20 {
 		t.Errorf("%d bytes of growth, the program has mapped %d and allocated %d", got.Outstanding.Bytes, mapped, leakedBytes)
 	}
@@ -232,7 +232,8 @@ func TestHarmStacksGrow(t *testing.T) {
 	}
 }
 
-// And where windows of time are watched: a report comes, within what memtrace may take.
+// TestHarmStacksWindows is the same with windows of time: a report comes within memtrace's
+// memory limit.
 func TestHarmStacksWindows(t *testing.T) {
 	p := startNewStacks(t)
 	r := startBounded(t, "-p", strconv.Itoa(p.PID()), "--max-memory", "256M", "-f", "json", "-T", "0")

@@ -10,8 +10,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// A report that reaches nobody is an error, unless standard output was thrown away by
-// who asked for it.
+// A report that reaches nobody is an error, unless whoever started memtrace discarded standard
+// output on purpose.
 func TestHarmStdout(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := t.TempDir()
@@ -42,7 +42,7 @@ func TestHarmStdout(t *testing.T) {
 		{"--version", ">&-", true},
 		{"--version", ">/dev/null", false},
 	} {
-		// The exit code of a pipe is that of its first command.
+		// The exit code is that of the first command of the pipe.
 		cmd := exec.Command("bash", "-c", binary+" "+tc.args+" "+tc.redirect+"; exit ${PIPESTATUS[0]}")
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
@@ -56,7 +56,7 @@ func TestHarmStdout(t *testing.T) {
 	}
 }
 
-// errorLines are the messages in text that tell of no progress.
+// errorLines returns the messages in text that are not about progress.
 func errorLines(text string) (lines []string) {
 	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, "memtrace: tracing") && !strings.HasPrefix(line, "memtrace: watching") {

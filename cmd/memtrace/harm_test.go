@@ -10,11 +10,11 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// The tests called TestHarm... are of what must neither harm a target or the machine nor
-// make a report wrong without its saying so. Their programs are in testdata/harm.
+// The tests called TestHarm... cover what must neither harm a target or the machine nor make a
+// report wrong without saying so. Their programs are in testdata/harm.
 
 var buildHarm = sync.OnceValues(func() (string, error) {
-	// It outlives the test that asks first, as testprog's programs do.
+	// The directory outlives the test that asks first, as with testprog's programs.
 	dir, err := os.MkdirTemp("", "memtrace-harm-")
 	if err != nil {
 		return "", err
@@ -22,8 +22,8 @@ var buildHarm = sync.OnceValues(func() (string, error) {
 	return dir, testprog.Build(context.Background(), filepath.Join("testdata", "harm"), dir)
 })
 
-// harmProgram returns the path of a program of testdata/harm, whose first line says how
-// it is built (see testprog.Build).
+// harmProgram returns the path of a program of testdata/harm. The program's first line says
+// how to build it (see testprog.Build).
 func harmProgram(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := buildHarm()

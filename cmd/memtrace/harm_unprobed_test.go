@@ -18,7 +18,7 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// What no probe can see is refused, and not reported as nothing.
+// What no probe can observe is refused, not reported as nothing.
 func TestHarmUnprobed(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, tc := range []struct{ how, says string }{
@@ -43,7 +43,7 @@ func TestHarmUnprobed(t *testing.T) {
 	}
 }
 
-// Code that was written to and is as the file's is probed.
+// Code that was written to but equals the file is probed.
 func TestHarmWrittenCode(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "text"), "written"))
@@ -52,7 +52,7 @@ func TestHarmWrittenCode(t *testing.T) {
 	wantLeak(t, m.stop(), 97)
 }
 
-// Where some functions are out of reach a report says which.
+// If some functions are out of reach, the report says which.
 func TestHarmPartlyUnprobed(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "text"), "partly"))
@@ -61,8 +61,8 @@ func TestHarmPartlyUnprobed(t *testing.T) {
 	wantUnprobed(t, m.stop(), "mapped writable")
 }
 
-// Probes that are taken away while memtrace traces, as by a debugger that writes back
-// what it found before they came, are missed, and put back.
+// Probes may be removed while memtrace traces, for example by a debugger that restores the
+// code from before they came. memtrace notices and puts them back.
 func TestHarmProbesTakenAway(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "text"), "plain"))
@@ -85,15 +85,15 @@ func TestHarmProbesTakenAway(t *testing.T) {
 		t.Error("a probe is left")
 	}
 
-	// The end comes before the next look.
+	// The trace ends before the next check.
 	m = startMemtrace(t, "-p", strconv.Itoa(p.PID()))
 	writeCode(t, p.PID(), at, file)
 	leak(p, 7)
 	wantUnprobed(t, m.stop(), "malloc", "taken away")
 }
 
-// On overlayfs a file that is touched becomes another one, and the processes that have
-// mapped it keep the old one.
+// On overlayfs, touching a file makes it another file, while processes that mapped it keep the
+// old one.
 func TestHarmOverlay(t *testing.T) {
 	testprog.NeedRoot(t)
 	for mode, args := range map[string][]string{"exact": nil, "windows": {"--max-overhead", "0.1"}} {
@@ -124,7 +124,7 @@ func TestHarmOverlay(t *testing.T) {
 			t.Errorf("%d blocks outstanding, want the 89 of the new program", got)
 		}
 	})
-	// The layers cannot be reached by any path.
+	// No path leads to the layers.
 	t.Run("hidden", func(t *testing.T) {
 		o := mountOverlay(t)
 		p := o.start(t)
@@ -142,7 +142,7 @@ func TestHarmOverlay(t *testing.T) {
 // overlayMount is an overlay with a libc in its lower layer.
 type overlayMount struct{ layers, dir string }
 
-// mountOverlay mounts one until the end of the test.
+// mountOverlay mounts an overlay until the end of the test.
 func mountOverlay(t *testing.T) *overlayMount {
 	t.Helper()
 	o := &overlayMount{layers: t.TempDir(), dir: t.TempDir()}
@@ -172,7 +172,7 @@ func (o *overlayMount) start(t *testing.T) *testprog.Program {
 	return testprog.Command(t, cmd)
 }
 
-// change has the libc copied to the upper layer.
+// change makes overlayfs copy the libc to the upper layer.
 func (o *overlayMount) change(t *testing.T) {
 	t.Helper()
 	now := time.Now()
@@ -184,7 +184,7 @@ func (o *overlayMount) change(t *testing.T) {
 	}
 }
 
-// waitForWindows lets a program allocate until a report has seen it in windows.
+// waitForWindows makes a program allocate until a report shows windows.
 func waitForWindows(t *testing.T, m *traceRun, p *testprog.Program) {
 	t.Helper()
 	for range 8 {
@@ -209,7 +209,7 @@ func leak(p *testprog.Program, n int) {
 	p.Line()
 }
 
-// leaked is how many blocks of leak are outstanding.
+// leaked returns how many blocks of leak are outstanding.
 func leaked(r *report.Report) (n uint64) {
 	for _, s := range r.Stacks {
 		if s.Kind == report.Heap {
@@ -226,7 +226,7 @@ func wantLeak(t *testing.T, r *report.Report, want uint64) {
 	}
 }
 
-// wantUnprobed fails the test where a report does not say that it is not complete, and why.
+// wantUnprobed fails the test unless the report says that it is incomplete, and why.
 func wantUnprobed(t *testing.T, r *report.Report, why ...string) {
 	t.Helper()
 	said := strings.Join(r.Unprobed, "\n")
@@ -237,7 +237,7 @@ func wantUnprobed(t *testing.T, r *report.Report, why ...string) {
 	}
 }
 
-// waitFor waits until memtrace has said something.
+// waitFor waits until memtrace has printed what.
 func waitFor(t *testing.T, m *traceRun, what string) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(m.stderr.String(), what); time.Sleep(time.Millisecond) {
@@ -263,7 +263,7 @@ func codeAt(t *testing.T, pid int, addr uint64) byte {
 	return code[0]
 }
 
-// writeCode does as debuggers do.
+// writeCode writes to the code of a process as debuggers do.
 func writeCode(t *testing.T, pid int, addr uint64, code byte) {
 	t.Helper()
 	memory, err := os.OpenFile(fmt.Sprintf("/proc/%d/mem", pid), os.O_WRONLY, 0)
@@ -276,7 +276,7 @@ func writeCode(t *testing.T, pid int, addr uint64, code byte) {
 	}
 }
 
-// entryOf is where a process's program begins.
+// entryOf returns the entry address of a process's program.
 func entryOf(t *testing.T, pid int) uint64 {
 	t.Helper()
 	const entry = 9 // AT_ENTRY, include/uapi/linux/auxvec.h
@@ -302,8 +302,8 @@ func libcPath(t *testing.T) string {
 	return path
 }
 
-// libcFunction is where a process has a function of libc, and the first byte of it in the
-// file.
+// libcFunction returns the address of a libc function in a process, and the function's first
+// byte in the file.
 func libcFunction(t *testing.T, pid int, name string) (addr uint64, first byte) {
 	t.Helper()
 	path := libcPath(t)

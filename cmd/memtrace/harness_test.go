@@ -19,7 +19,7 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// traceRun is memtrace at work.
+// traceRun is a running memtrace.
 type traceRun struct {
 	t              testing.TB
 	cancel         context.CancelFunc
@@ -27,9 +27,8 @@ type traceRun struct {
 	done           chan exitCode
 }
 
-// startMemtrace runs memtrace and returns when its probes are live. Every call is
-// traced, unless args give an overhead. Reports are in JSON, of all stacks and
-// blocks of any age, unless args say otherwise.
+// startMemtrace runs memtrace and returns when its probes are live. Unless args say otherwise,
+// every call is traced, and reports are in JSON with all stacks and blocks of any age.
 func startMemtrace(t testing.TB, args ...string) *traceRun {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready")
@@ -40,11 +39,11 @@ func startMemtrace(t testing.TB, args ...string) *traceRun {
 	return waitReady(launchMemtrace(t, args...), ready)
 }
 
-// patience is how long to wait for what has to come. An emulated machine whose processors
-// are taken by the program that is traced needs more than a minute.
+// patience is how long to wait for what must come. An emulated machine whose processors are
+// busy with the traced program needs more than a minute.
 const patience = 6 * time.Minute
 
-// waitReady waits until the ready file is there: every probe is live.
+// waitReady waits for the ready file, which says that every probe is live.
 func waitReady(r *traceRun, ready string) *traceRun {
 	t := r.t
 	t.Helper()
@@ -72,7 +71,7 @@ func launchMemtrace(t testing.TB, args ...string) *traceRun {
 	return r
 }
 
-// buildMemtrace returns the path of memtrace's program, for what cannot be tested within
+// buildMemtrace returns the path of a memtrace executable, for what cannot be tested within
 // the test's own process.
 func buildMemtrace(t *testing.T, dir string) string {
 	t.Helper()
@@ -128,8 +127,8 @@ func (r *traceRun) reports() []*report.Report {
 	return all
 }
 
-// bySite sums what is outstanding by the function that testprog's ledger calls
-// the site: the first one, from the innermost outwards, that is named so.
+// bySite sums what is outstanding by site. The site of a stack is its innermost function whose
+// name says that it is a site of testprog's ledger.
 func bySite(r *report.Report) map[string]testprog.Sum {
 	sites := make(map[string]testprog.Sum)
 	for _, s := range r.Stacks {
@@ -148,8 +147,8 @@ func bySite(r *report.Report) map[string]testprog.Sum {
 	return sites
 }
 
-// compare fails the test where the report and the program's own ledger differ,
-// or something was lost.
+// compare fails the test if the report differs from the program's own ledger, or if something
+// was lost.
 func compare(t testing.TB, r *report.Report, ledger testprog.Ledger) {
 	t.Helper()
 	compareSites(t, r, ledger)
@@ -158,14 +157,14 @@ func compare(t testing.TB, r *report.Report, ledger testprog.Ledger) {
 	}
 }
 
-// leftOut reports whether the kernel left out system calls, as some do now and then: a
-// report that says so need not be complete.
+// leftOut reports whether the kernel left out system calls, as some do now and then. A report
+// that says so need not be complete.
 func leftOut(r *report.Report) bool {
 	return strings.Contains(strings.Join(r.Notes, " "), "The kernel left out")
 }
 
-// compareSites fails the test for every site at which the report and the
-// program's own ledger differ.
+// compareSites fails the test for every site at which the report and the program's own ledger
+// differ.
 func compareSites(t testing.TB, r *report.Report, ledger testprog.Ledger) {
 	t.Helper()
 	sites := bySite(r)

@@ -1,5 +1,5 @@
-// Command memtrace finds what leaks in a Linux process that is already
-// running. See the README, or memtrace --help.
+// Command memtrace finds what leaks in a Linux process that is already running. See the
+// README, or memtrace --help.
 package main
 
 import (
@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// exitCode is what memtrace ends with. In launch mode the command's own status
-// takes the place of exitOK.
+// exitCode is the exit status of memtrace. In launch mode the command's own status replaces
+// exitOK.
 type exitCode int
 
 const (
@@ -23,9 +23,8 @@ const (
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
-	// A closed pipe, and a file that may not grow, are reported as any other error of
-	// writing is. The signals are caught, not ignored: a launched command would inherit
-	// that.
+	// Report a closed pipe, and a file that may not grow, like any other write error. The
+	// signals are caught, not ignored: a launched command would inherit ignored ones.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
@@ -33,7 +32,7 @@ func main() {
 		cancel()
 		<-signals
 		fmt.Fprintln(os.Stderr, "memtrace: stopped at once, without another report")
-		// The kernel detaches what a process leaves behind.
+		// The kernel detaches what an exiting process leaves behind.
 		os.Exit(int(exitError))
 	}()
 	os.Exit(int(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)))

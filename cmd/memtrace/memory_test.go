@@ -14,8 +14,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// The verdict of a trace says what grows and how far outstanding blocks explain
-// it; a heap that grows by holes alone is not called a leak.
+// The verdict of a trace says what grows and how much of it outstanding blocks explain. A heap
+// that grows only by holes is not called a leak.
 func TestVerdict(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := t.TempDir()
@@ -37,8 +37,8 @@ func TestVerdict(t *testing.T) {
 			t.Parallel()
 			p := testprog.Command(t, exec.Command(filepath.Join(dir, "grow"), tc.mode))
 			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
-			// Three or four steps between two looks: by what the two have in common
-			// the size of one is told.
+			// Three or four steps fall between two polls. The size of one step follows from
+			// their common divisor.
 			for range 34 {
 				p.Say("")
 				if line := p.Line(); line != "ok" {
@@ -60,9 +60,8 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// A leak of 1,000,003 bytes is put, to the byte, where it belongs, whichever way
-// it went, and the verdict says that this way grows and by which stack. Mappings
-// count in whole pages.
+// A leak of 1,000,003 bytes is attributed, to the byte, to the way it was served. The verdict
+// says that this way grows, and by which stack. Mappings count in whole pages.
 func TestWays(t *testing.T) {
 	testprog.NeedRoot(t)
 	const leak, pages = 1000003, 1003520
@@ -116,7 +115,7 @@ func TestWays(t *testing.T) {
 	}
 }
 
-// A stack that -T cuts off is named by its functions.
+// A stack beyond -T is named by its functions.
 func TestVerdictBeyondTop(t *testing.T) {
 	testprog.NeedRoot(t)
 	t.Parallel()
@@ -124,15 +123,15 @@ func TestVerdictBeyondTop(t *testing.T) {
 	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "-T", "1")
 	p.Work()
 	r := m.stop()
-	// The mapping that the second thread has for its stack is larger.
+	// The stack mapping of the second thread is larger.
 	want := regexp.MustCompile(`: explained to \d+ % by stack #2, not shown \(site_arena < leak < arena_main\)$`)
 	if len(r.Stacks) != 1 || r.Memory == nil || !want.MatchString(r.Memory.Verdict) {
 		t.Errorf("memory %+v, %d stacks", r.Memory, len(r.Stacks))
 	}
 }
 
-// checkOrigins fails the test unless all growing segments are named after a stack
-// through the function site, or none if that is empty.
+// checkOrigins fails the test unless every growing segment is attributed to a stack through
+// the function site, or to none if site is empty.
 func checkOrigins(t *testing.T, r *report.Report, site string) {
 	t.Helper()
 	if len(r.Memory.Segments) == 0 {
@@ -149,7 +148,7 @@ func checkOrigins(t *testing.T, r *report.Report, site string) {
 	}
 }
 
-// hasFrame reports whether frames go through a function.
+// hasFrame reports whether function is among frames.
 func hasFrame(frames []report.Frame, function string) bool {
 	return slices.ContainsFunc(frames, func(f report.Frame) bool { return f.Function == function })
 }

@@ -14,27 +14,28 @@ type logger struct {
 	quiet bool
 }
 
-// message is for everyone, unless --quiet.
+// message writes a message for everyone, unless --quiet is given.
 func (l logger) message(format string, args ...any) {
 	if !l.quiet {
 		say(l.w, fmt.Sprintf(format, args...))
 	}
 }
 
-// say writes one line. Its text may hold names that others chose, of processes and of
-// files: they must neither steer the terminal nor pass for lines of memtrace's own.
+// say writes one line. The text may hold names of processes and files that others chose; they
+// must neither steer the terminal nor pass for lines of memtrace's own.
 func say(w io.Writer, text string) {
 	fmt.Fprintf(w, "memtrace: %s\n", report.Escape(text))
 }
 
-// sayError writes an error, those that were joined each on a line of its own.
+// sayError writes an error. Errors that were joined get a line each.
 func sayError(w io.Writer, err error) {
 	for _, text := range messages(err) {
 		say(w, text)
 	}
 }
 
-// messages are the texts of the errors that errors.Join made err of, or err's own.
+// messages returns the texts of the errors that errors.Join joined into err, or err's own
+// text.
 func messages(err error) []string {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {

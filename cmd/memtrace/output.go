@@ -13,7 +13,7 @@ import (
 	"memtrace/tracer/report"
 )
 
-// output is where reports go.
+// output is the destination of the reports.
 type output struct {
 	w       io.Writer
 	file    *os.File // of --output
@@ -22,8 +22,7 @@ type output struct {
 	reports int
 }
 
-// openOutput finds out before anything is attached whether a report can be
-// written.
+// openOutput finds out whether a report can be written before anything is attached.
 func openOutput(o *options, stdout io.Writer) (*output, error) {
 	out := &output{w: stdout, format: o.format, text: report.TextOptions{Verbose: o.verbose, Top: o.top}}
 	terminal := isTerminal(stdout)
@@ -77,7 +76,7 @@ func (out *output) write(reports []*report.Report) error {
 	return nil
 }
 
-// emit writes one report of another kind, by f. Reports in text are apart by a
+// emit writes one report of another kind, by calling f. Reports in text are separated by a
 // blank line.
 func (out *output) emit(f func(io.Writer) error) error {
 	w := bufio.NewWriter(out.w)
@@ -95,7 +94,7 @@ func (out *output) emit(f func(io.Writer) error) error {
 	return nil
 }
 
-// Close closes a file of --output.
+// Close closes the file of --output, if any.
 func (out *output) Close() error {
 	if out.file == nil {
 		return nil
@@ -103,14 +102,14 @@ func (out *output) Close() error {
 	return out.file.Close()
 }
 
-// progress is one line on the terminal while collecting.
+// progress is one line on the terminal, shown while memtrace collects.
 type progress struct {
 	w     io.Writer
 	start time.Time
 	shown bool
 }
 
-// newProgress shows nothing where stderr is no terminal or --quiet.
+// newProgress returns a progress that shows nothing if stderr is no terminal or with --quiet.
 func newProgress(o *options, stderr io.Writer) *progress {
 	if o.quiet || !isTerminal(stderr) {
 		return &progress{}

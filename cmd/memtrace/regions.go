@@ -80,7 +80,7 @@ func (o *regionsOptions) parsePositional(args []string) error {
 	return nil
 }
 
-// runRegions is memtrace regions.
+// runRegions runs memtrace regions.
 func runRegions(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode, error) {
 	o, fs, err := parseRegions(args)
 	if err != nil {
@@ -133,8 +133,7 @@ func (o *regionsOptions) watch(ctx context.Context, out *output, stderr io.Write
 	return o.report(p, sampler, out)
 }
 
-// poll polls until there is nothing left to do. The last poll is that of the
-// report.
+// poll polls until there is nothing left to do. The report makes the last poll itself.
 func (o *regionsOptions) poll(ctx context.Context, sampler *region.Sampler, now func() error) error {
 	if o.duration > 0 {
 		var cancel func()
@@ -165,7 +164,7 @@ func (o *regionsOptions) poll(ctx context.Context, sampler *region.Sampler, now 
 	}
 }
 
-// report writes what is known by now.
+// report writes what is known so far.
 func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, out *output) error {
 	snap, err := sampler.Snapshot(time.Now())
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// sleeper starts a process that does nothing until the test ends.
+// sleeper starts a process that sleeps until the test ends.
 func sleeper(t *testing.T, as *syscall.Credential) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("/bin/sleep", "1000")
@@ -34,7 +34,7 @@ func sleeper(t *testing.T, as *syscall.Credential) *exec.Cmd {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	// Until the exec it is a copy of this test, and then it maps its libraries.
+	// Until the exec it is a copy of this test; after that it still maps its libraries.
 	const clockNanosleep = "230 "
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		comm, commErr := os.ReadFile(fmt.Sprintf("/proc/%d/comm", cmd.Process.Pid))
@@ -55,7 +55,7 @@ func runFor(t *testing.T, args ...string) (code exitCode, stdout, stderr string)
 	return code, r.stdout.String(), r.stderr.String()
 }
 
-// memoryReports decodes what memtrace regions -f json has written.
+// memoryReports decodes the output of memtrace regions -f json.
 func memoryReports(t *testing.T, text string) (all []report.MemoryReport) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(text))
@@ -229,7 +229,7 @@ func TestSystem(t *testing.T) {
 	}
 }
 
-// Without privileges one's own processes can be looked at, others' cannot.
+// Without privileges a user can inspect their own processes but not others'.
 func TestRegionsWithoutRoot(t *testing.T) {
 	testprog.NeedRoot(t) // to become someone else
 	dir, err := os.MkdirTemp("", "memtrace-plain-user-")

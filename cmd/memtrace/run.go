@@ -16,10 +16,10 @@ import (
 	"memtrace/tracer/launch"
 )
 
-// run is memtrace. Reports go to stdout, everything else to stderr. It ends
-// with a final report when ctx is done.
+// run is memtrace. Reports go to stdout, everything else to stderr. When ctx is done, run ends
+// with a final report.
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) exitCode {
-	// Before anything that takes a descriptor or a thread.
+	// Check before anything takes a descriptor or a thread.
 	if err := checkSurroundings(fewFiles); err != nil {
 		sayError(stderr, err)
 		return exitError
@@ -125,7 +125,8 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 	return code, nil
 }
 
-// open attaches, to a command once it is held. Nothing stays behind on errors.
+// open attaches to the processes, or to a command once it is held. On errors nothing stays
+// behind.
 func (s *session) open(ctx context.Context) error {
 	pids := s.pids
 	if len(s.options.command) > 0 {
@@ -167,8 +168,7 @@ func (s *session) open(ctx context.Context) error {
 	return nil
 }
 
-// announce lets a held command go and tells scripts and the user that every
-// probe is live.
+// announce lets a held command run, and tells scripts and the user that every probe is live.
 func (s *session) announce() error {
 	if s.command != nil {
 		if err := s.command.Release(); err != nil {
@@ -192,7 +192,7 @@ func (s *session) announce() error {
 	return nil
 }
 
-// collect runs the trace to its end, with reports in between where asked for.
+// collect runs the trace to its end and prints the interval reports that were asked for.
 func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -228,7 +228,7 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 				continue
 			}
 			progress.clear()
-			// A report that cannot be written is no reason to go on tracing.
+			// There is no use in tracing on when a report cannot be written.
 			if reportErr = s.report(); reportErr != nil {
 				cancel()
 			}
@@ -249,11 +249,11 @@ func (s *session) report() error {
 	return s.out.write(reports)
 }
 
-// waitForCommand passes on the command's status. A command that outlives the
-// trace runs on without probes.
+// waitForCommand passes on the command's status. A command that outlives the trace keeps
+// running without probes.
 func (s *session) waitForCommand(ctx context.Context) (exitCode, error) {
-	// A terminal's Ctrl-C reaches the command as well; a SIGTERM sent to
-	// memtrace does not.
+	// A terminal's Ctrl-C reaches the command as well, but a SIGTERM sent to memtrace does
+	// not.
 	stop := context.AfterFunc(ctx, func() { _ = s.command.Signal(unix.SIGTERM) })
 	defer stop()
 	status, err := s.command.Wait()

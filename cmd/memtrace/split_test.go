@@ -15,7 +15,7 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// servedBySite sums by site and way.
+// servedBySite sums blocks by site and by the way they were served.
 func servedBySite(r *report.Report) map[string]report.Served {
 	sites := make(map[string]report.Served)
 	for _, s := range r.Stacks {
@@ -41,7 +41,7 @@ func plus(s *report.Sum, o report.Sum) {
 	s.Blocks += o.Blocks
 }
 
-// A leak of 1,000,003 bytes is put, to the byte, where glibc served it from.
+// A leak of 1,000,003 bytes is attributed, to the byte, to the way glibc served it.
 func TestServed(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "ways")
@@ -66,7 +66,7 @@ func TestServed(t *testing.T) {
 	if all := split.Brk.Bytes + split.Arena.Bytes + split.Mmap.Bytes; all < 4*leak || split.Mmap.Bytes != 2*leak {
 		t.Errorf("split %+v", split)
 	}
-	// The program has no other mapped blocks: malloc's own sum has to agree.
+	// The program has no other mapped blocks, so malloc's own sum has to agree.
 	var mapped uint64
 	blocks := 0
 	for _, s := range r.Stacks {
@@ -85,8 +85,8 @@ func TestServed(t *testing.T) {
 	}
 }
 
-// Wherever a thread's blocks come from, and whatever heaps have been there before, each
-// is put where its header says.
+// Whatever heap a thread's blocks come from, and whatever heaps were there before, each block
+// is classified as its header says.
 func TestServedEverywhere(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "arenas")
@@ -105,8 +105,8 @@ func TestServedEverywhere(t *testing.T) {
 	}
 }
 
-// The threshold in force is malloc's own, blocks on its two sides go their ways,
-// and the report tells what moved or froze it.
+// The threshold in force is malloc's own, blocks on either side of it are served accordingly,
+// and the report says what moved or froze it.
 func TestThreshold(t *testing.T) {
 	testprog.NeedRoot(t)
 	const initial, raised = 131072, 1<<20 + 4096
@@ -147,7 +147,7 @@ func TestThreshold(t *testing.T) {
 			}
 			wantMapped, wantException := uint64(4), report.Sum{}
 			if tc.threshold == raised {
-				// Only the first was mapped, and now is below the threshold.
+				// Only the first block was mapped, and it is now below the threshold.
 				wantMapped, wantException = 1, report.Sum{Bytes: 131049, Blocks: 1}
 				if len(split.Changes) != 1 || split.Changes[0].From != initial || split.Changes[0].To != raised {
 					t.Errorf("changes %+v", split.Changes)
@@ -165,8 +165,8 @@ func TestThreshold(t *testing.T) {
 	}
 }
 
-// The same on the C libraries of Debian's other suites, through their own
-// loaders. 2.43 counts a mapping's chunk 16 bytes smaller.
+// TestThresholdOnOtherLibraries repeats this on the C libraries of Debian's other suites,
+// through their own loaders. glibc 2.43 counts a mapping's chunk 16 bytes smaller.
 func TestThresholdOnOtherLibraries(t *testing.T) {
 	testprog.NeedRoot(t)
 	program := filepath.Join(t.TempDir(), "threshold")
@@ -201,8 +201,7 @@ func TestThresholdOnOtherLibraries(t *testing.T) {
 	}
 }
 
-// Where no more mappings are allowed large blocks go to the heap, and the report
-// warns of it.
+// When no more mappings are allowed, large blocks go to the heap. The report warns of that.
 func TestMmapMax(t *testing.T) {
 	testprog.NeedRoot(t)
 	cmd := exec.Command(testprog.Path(t, "threshold"))

@@ -11,11 +11,11 @@ import (
 
 var errNoStdout = errors.New("standard output is closed (or the null device, open to read and write): use --output FILE")
 
-// checkStdout refuses a standard output that takes a report nowhere without anyone
-// having asked for that. The Go runtime opens the null device, to read and write, in
-// the place of a standard file that is closed, before any code of memtrace's runs. A
-// null device that is open to be written alone, or that another standard file shares,
-// was put there by who started memtrace.
+// checkStdout rejects a standard output that would discard a report without anyone having
+// asked for that. Before any of memtrace's code runs, the Go runtime replaces a closed
+// standard file by the null device, open for reading and writing. A null device that is open
+// for writing only, or shared with another standard file, was put there by whoever started
+// memtrace.
 func checkStdout(stdout io.Writer) error {
 	file, ok := stdout.(*os.File)
 	if !ok {
@@ -39,8 +39,8 @@ func checkStdout(stdout io.Writer) error {
 	return errNoStdout
 }
 
-// sameDescription reports whether two descriptors are of one open file. It is false
-// where the kernel does not tell.
+// sameDescription reports whether two descriptors refer to the same open file. It is false
+// where the kernel cannot tell.
 func sameDescription(a, b int) bool {
 	const file = 0 // KCMP_FILE, include/uapi/linux/kcmp.h
 	pid := uintptr(os.Getpid())
@@ -48,7 +48,7 @@ func sameDescription(a, b int) bool {
 	return errno == 0 && order == 0
 }
 
-// printText writes what is no report to stdout.
+// printText writes text other than a report to stdout.
 func printText(stdout io.Writer, text ...any) error {
 	if err := checkStdout(stdout); err != nil {
 		return err

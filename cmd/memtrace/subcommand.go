@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// subcommand is what memtrace does if its first argument is the name.
+// subcommand is what memtrace does if its first argument is name.
 type subcommand struct {
 	name, synopsis string
 	run            func(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode, error)
@@ -22,7 +22,7 @@ var subcommands = []subcommand{
 	{"system", "the memory of the machine, and how much of it can be had", runSystem},
 }
 
-// findSubcommand returns the one that args begin with, or nil.
+// findSubcommand returns the subcommand that args start with, or nil.
 func findSubcommand(args []string) *subcommand {
 	if len(args) == 0 {
 		return nil
@@ -34,7 +34,7 @@ func findSubcommand(args []string) *subcommand {
 	return &subcommands[i]
 }
 
-// start runs the subcommand and reports its errors as memtrace does its own.
+// start runs the subcommand and reports its errors the way memtrace reports its own.
 func (c *subcommand) start(ctx context.Context, args []string, stdout, stderr io.Writer) exitCode {
 	code, err := c.run(ctx, args, stdout, stderr)
 	if err == nil {
@@ -48,7 +48,7 @@ func (c *subcommand) start(ctx context.Context, args []string, stdout, stderr io
 	return exitError
 }
 
-// common are the flags that every subcommand has.
+// common are the flags of every subcommand but grow.
 type common struct {
 	format, output, color string
 	help                  bool
@@ -68,7 +68,7 @@ func (c *common) add(fs *pflag.FlagSet) {
 	fs.BoolVarP(&c.help, "help", "h", false, "print this")
 }
 
-// parse parses args; c.help is set where that is what is asked for.
+// parse parses args. It sets c.help if help is asked for.
 func (c *common) parse(fs *pflag.FlagSet, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {

@@ -7,16 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What memtrace needs of open files, with one process of few libraries, and of address
-// space: less, and the Go runtime, which tells of that by a dump of its stacks, ends it.
+// These are the open files that memtrace needs, for one process with few libraries, and the
+// address space. With less, the Go runtime aborts memtrace and dumps its stacks.
 const (
-	fewFiles   = 32  // of what does not trace
-	traceFiles = 256 // a trace has some 80, and more for a moment
+	fewFiles   = 32  // for commands that do not trace
+	traceFiles = 256 // a trace has about 80, and more for a moment
 	leastSpace = 4 << 30
 )
 
-// checkSurroundings refuses to begin where the limits on memtrace or its file systems
-// would have it fail half-way. files is how many it will have open.
+// checkSurroundings refuses to start where the limits on memtrace or the mounted file systems
+// would make it fail half-way. files is how many files it will have open.
 func checkSurroundings(files uint64) error {
 	open, err := limit(unix.RLIMIT_NOFILE)
 	if err != nil {
@@ -39,7 +39,7 @@ func checkSurroundings(files uint64) error {
 	return nil
 }
 
-// limit is the one in force on a resource, math.MaxUint64 where there is none.
+// limit returns the limit in force on a resource, math.MaxUint64 if there is none.
 func limit(resource int) (uint64, error) {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(resource, &l); err != nil {
@@ -48,7 +48,7 @@ func limit(resource int) (uint64, error) {
 	return l.Cur, nil
 }
 
-// explainLimit says which limit of memtrace's own an error comes from, if one does.
+// explainLimit adds which of memtrace's own limits an error comes from, if any.
 func explainLimit(err error) error {
 	if !errors.Is(err, unix.EMFILE) {
 		return err

@@ -49,7 +49,7 @@ func TestDebugFileOfAnotherBuild(t *testing.T) {
 	}
 }
 
-// buildID reads what .build-id directories name debug files by.
+// buildID returns the build ID by which .build-id directories name debug files.
 func buildID(t *testing.T, path string) string {
 	t.Helper()
 	f, err := elf.Open(path)

@@ -10,7 +10,7 @@ import (
 	"memtrace/tracer/sysmem"
 )
 
-// runSystem is memtrace system.
+// runSystem runs memtrace system.
 func runSystem(_ context.Context, args []string, stdout, _ io.Writer) (exitCode, error) {
 	var c common
 	fs := newFlagSet("system")

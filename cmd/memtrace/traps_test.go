@@ -12,19 +12,18 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// trap is a scenario of a test program, with what is known of it besides the
-// program's ledger.
+// trap is a scenario of a test program, with what is known of it besides the program's ledger.
 type trap struct {
 	program, scenario string
-	// closed: nothing but the program's sites allocates, and all that it frees
-	// is its own. Then the totals have to be those of the ledger.
+	// closed: only the program's sites allocate, and it frees only its own blocks. The totals
+	// must then equal the ledger's.
 	closed bool
-	// alloc, free and realloc are the calls that did something, where they are
+	// alloc, free and realloc are the numbers of calls that did something, where they are
 	// counted.
 	alloc, free, realloc uint64
-	// race: it takes two processors, and under emulation for ever.
+	// race: it needs two processors, and takes forever under emulation.
 	race bool
-	// tables: it takes stacks that are walked by unwind tables.
+	// tables: it needs stacks that are walked by unwind tables.
 	tables bool
 }
 
@@ -56,7 +55,7 @@ var traps = []trap{
 	{program: "walks", scenario: "fault", closed: true, alloc: 34, tables: true},
 }
 
-// Every trap that a tracer of allocations can fall into, one at a time.
+// TestCoreTraps covers the traps that a tracer of allocations can fall into, one at a time.
 func TestCoreTraps(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, trap := range traps {
@@ -87,8 +86,8 @@ func spring(t *testing.T, program, scenario string) (*report.Report, testprog.Le
 	return m.stop(), ledger
 }
 
-// checkTotals fails the test for what is outstanding at no site, and for frees
-// of blocks that are not known.
+// checkTotals fails the test if anything is outstanding at no site, or if a free was of an
+// unknown block.
 func checkTotals(t *testing.T, r *report.Report, ledger testprog.Ledger) {
 	t.Helper()
 	var held report.Sum
@@ -104,8 +103,8 @@ func checkTotals(t *testing.T, r *report.Report, ledger testprog.Ledger) {
 	}
 }
 
-// A block whose free nobody saw makes room for the next one at its address, and
-// the report says so.
+// A block whose free nobody saw is evicted by the next block at its address. The report says
+// so.
 func TestCoreEvicted(t *testing.T) {
 	testprog.NeedRoot(t)
 	r, ledger := spring(t, "traps", "evicted")
@@ -115,8 +114,8 @@ func TestCoreEvicted(t *testing.T) {
 	}
 }
 
-// A call that a thread has jumped out of does not hide the calls after it, and is
-// counted as lost: nobody knows what it did.
+// A call that a thread has jumped out of does not hide the calls after it. It is counted as
+// lost, since nobody knows what it did.
 func TestCoreAbandoned(t *testing.T) {
 	testprog.NeedRoot(t)
 	r, ledger := spring(t, "traps", "thread-jumps")
@@ -126,20 +125,20 @@ func TestCoreAbandoned(t *testing.T) {
 	}
 }
 
-// Programs whose allocator is not libc's: C++ is served by its own operators,
-// and libc's malloc is there as well.
+// In these programs libc does not serve the blocks: the allocator serves C++ through its own
+// operators, and libc's malloc is there as well.
 func TestAllocators(t *testing.T) {
 	testprog.NeedRoot(t)
 	for library, family := range map[string]string{
 		"libjemalloc.so.2": "jemalloc", "libtcmalloc_minimal.so.4": "tcmalloc", "libmimalloc.so.2": "mimalloc",
 	} {
 		t.Run(library, func(t *testing.T) {
-			// An operator that throws allocates the exception, whose free is that of an
-			// unknown block: TestHarmExceptions has those.
+			// An operator that throws allocates the exception, whose free is then that of an
+			// unknown block. TestHarmExceptions covers those.
 			cmd := exec.Command(testprog.Path(t, "ledger_cpp"), "--seed", "3", "--calls", "50021", "--no-throw")
 			if family == "tcmalloc" {
-				// A child inherits the lock of its new-handler, held by another thread now
-				// and then, and waits for it for ever.
+				// A child inherits the lock of tcmalloc's new-handler. Another thread may be
+				// holding it, and then the child waits forever.
 				cmd.Args = append(cmd.Args, "--no-fork")
 			}
 			cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, library))
@@ -148,11 +147,11 @@ func TestAllocators(t *testing.T) {
 			ledger := p.Work()
 			r := m.stop()
 			compare(t, r, ledger)
-			// libc is there as well, but its rules say nothing of these blocks.
+			// libc is there as well, but its rules do not apply to these blocks.
 			if r.Target.Allocator != family || r.MallocSplit != nil || r.Stacks[0].Served != nil {
 				t.Errorf("allocator %s, split %+v", r.Target.Allocator, r.MallocSplit)
 			}
-			// Operators that jump to free are no second free.
+			// An operator that jumps to free is not a second free.
 			if n := r.Events.UnknownFree; n != 0 {
 				t.Errorf("%d frees of unknown blocks", n)
 			}
@@ -160,7 +159,7 @@ func TestAllocators(t *testing.T) {
 	}
 }
 
-// installed returns the path of a library where the linker finds it.
+// installed returns the path at which the linker finds a library.
 func installed(t *testing.T, name string) string {
 	t.Helper()
 	out, err := exec.Command("gcc", "-print-file-name="+name).Output()

@@ -12,11 +12,11 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// budget are the flags of the default mode.
+// budget has the flags of the default mode.
 var budget = []string{"--max-overhead", "3"}
 
-// settings of TestWindows, for longer runs by hand: MEMTRACE_WINDOWS_RUNS runs of
-// MEMTRACE_WINDOWS_SECONDS each.
+// windowsSetting returns a setting of TestWindows, for longer runs by hand:
+// MEMTRACE_WINDOWS_RUNS runs of MEMTRACE_WINDOWS_SECONDS each.
 func windowsSetting(t *testing.T, name string, usual int) int {
 	t.Helper()
 	text := os.Getenv("MEMTRACE_WINDOWS_" + name)
@@ -30,14 +30,13 @@ func windowsSetting(t *testing.T, name string, usual int) int {
 	return n
 }
 
-// leaks are the sites of churn that leak small blocks, and what their leaks are
-// called.
+// leaks are the sites of churn that leak small blocks, with the class of their leaks.
 var leaks = map[string]string{
 	"site_leak_rare": "leak", "site_leak_some": "leak", "site_leak_many": "leak", "site_leak_list": "active leak",
 }
 
-// Of a process that does millions of calls a second the leaks are found, and
-// nothing else is called one.
+// TestWindows traces a process that makes millions of calls a second. Its leaks are found, and
+// nothing else is called a leak.
 func TestWindows(t *testing.T) {
 	testprog.NeedRoot(t)
 	runs, length := windowsSetting(t, "RUNS", 1), windowsSetting(t, "SECONDS", 100)
@@ -74,7 +73,7 @@ func TestWindows(t *testing.T) {
 			t.Logf("run %d: #%d, %s, %s, leaks %.2f blocks a second: %.2f [%.2f - %.2f], confidence %.4f",
 				run, i+1, s.Estimate.Class, site, truth[site], rate.Value, rate.Low, rate.High, s.Estimate.Confidence)
 		}
-		// The rarest leak takes two minutes.
+		// Finding the rarest leak takes two minutes.
 		if least := 3 + min(length/120, 1); suspects < least {
 			t.Errorf("run %d: %d leaks are found, want %d", run, suspects, least)
 		}
@@ -87,8 +86,8 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// watchChurn watches the program churn for so long. It also returns how many blocks
-// a second each of its sites leaked.
+// watchChurn watches the program churn for d. It also returns how many blocks a second each of
+// its sites leaked.
 func watchChurn(t *testing.T, d time.Duration) (*report.Report, map[string]float64) {
 	t.Helper()
 	p := testprog.Start(t, "churn")
@@ -116,8 +115,8 @@ func watchChurn(t *testing.T, d time.Duration) (*report.Report, map[string]float
 	return r, truth
 }
 
-// checkLarge looks whether large blocks, which are mappings of their own, are
-// counted: churn makes one of 1 MiB every 10 to 30 seconds.
+// checkLarge checks that large blocks, which have mappings of their own, are counted. churn
+// makes one of 1 MiB every 10 to 30 seconds.
 func checkLarge(t *testing.T, r *report.Report) {
 	t.Helper()
 	var large []report.Stack
@@ -141,7 +140,7 @@ func checkLarge(t *testing.T, r *report.Report) {
 	}
 }
 
-// siteOf is the site that a stack belongs to.
+// siteOf returns the site that a stack belongs to.
 func siteOf(s *report.Stack) string {
 	for _, f := range s.Frames {
 		if strings.HasPrefix(f.Function, "site_") {
@@ -151,8 +150,8 @@ func siteOf(s *report.Stack) string {
 	return ""
 }
 
-// Of blocks that are not glibc's memtrace does not claim to know whether they are
-// free, though glibc is mapped.
+// memtrace does not claim to know whether blocks of another allocator than glibc's are free,
+// even though glibc is mapped.
 func TestWindowsAllocator(t *testing.T) {
 	testprog.NeedRoot(t)
 	cmd := exec.Command(testprog.Path(t, "churn"))
@@ -167,8 +166,8 @@ func TestWindowsAllocator(t *testing.T) {
 	}
 }
 
-// A process that does few calls is traced exactly. They are so few that they fit where
-// a probe costs ten times what is usual, as it does in some virtual machines.
+// A process that makes few calls is traced exactly. They are few enough to fit the budget even
+// where a probe costs ten times as much as usual, as in some virtual machines.
 func TestWindowsQuiet(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "churn", "--pairs-per-second", "300")
@@ -187,8 +186,8 @@ func TestWindowsQuiet(t *testing.T) {
 	}
 }
 
-// A process that starts to do many calls is no longer traced exactly, and no figure
-// of before is mixed up with those after.
+// A process that starts to make many calls is no longer traced exactly, and figures from
+// before are not mixed with those after.
 func TestCoreWindows(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "churn")
@@ -210,7 +209,7 @@ func TestCoreWindows(t *testing.T) {
 	}
 }
 
-// Windows come and go without a trace in the process, and end with it.
+// Windows come and go without leaving a trace in the process, and end with it.
 func TestWindowsEnd(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, kill := range []bool{false, true} {
@@ -228,7 +227,7 @@ func TestWindowsEnd(t *testing.T) {
 			if !r.Target.Exited || r.Mode != report.ModeWindows {
 				t.Errorf("exited %v, mode %q", r.Target.Exited, r.Mode)
 			}
-			// What the process held then was never freed.
+			// The blocks that the process held then were never freed.
 			if s := r.Sampling; s.Candidates <= s.Freed+s.Reused+s.FoundFree {
 				t.Errorf("no candidate is left: %+v", *s)
 			}
