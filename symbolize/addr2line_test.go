@@ -19,7 +19,7 @@ type wantFrame struct {
 	line           int
 }
 
-// addr2line returns the frames of many addresses. Names are mangled.
+// addr2line returns the frames at each of addrs. Names are mangled.
 func addr2line(t *testing.T, binary string, addrs []uint64) map[uint64][]wantFrame {
 	t.Helper()
 	need(t, "addr2line")
@@ -65,11 +65,10 @@ func parseWant(function, place string) wantFrame {
 	return w
 }
 
-// maxCompared bounds the addresses of one program; Rust's contain the runtime.
+// maxCompared bounds the addresses of one program; Rust's programs contain the runtime.
 const maxCompared = 5000
 
-// textAddresses returns every seventh address of the code, or every so many
-// sevenths of a large program.
+// textAddresses returns every seventh address of the code, or fewer in a large program.
 func textAddresses(t *testing.T, binary string) []uint64 {
 	t.Helper()
 	f, err := elf.Open(binary)
@@ -142,12 +141,12 @@ func compareWithAddr2line(t *testing.T, binary string) {
 	}
 }
 
-// What addr2line of binutils 2.40 does not read makes the same code as what it
-// does, so the frames must be the same.
+// The same code is compiled to formats that addr2line of binutils 2.40 can read and to formats
+// that it cannot. The frames must be the same.
 func TestFormatsAgree(t *testing.T) {
 	need(t, "g++")
 	cxx := readSource(t, "inline.cc")
-	// A fixed name of the source file, so that lines do not depend on where.
+	// Give the source file a fixed name, so that lines do not depend on the directory.
 	build := func(flags ...string) (*Process, *module, []uint64) {
 		binary := compile(t, "g++", cxx, "prog", append(flags, "-O2", "-ffile-prefix-map=/tmp=.")...)
 		p, m := openModule(t, binary)
@@ -168,12 +167,11 @@ func TestFormatsAgree(t *testing.T) {
 	}
 }
 
-// sameFrames allows for what addr2line does differently on purpose: it gives
-// the name of the function before to the padding behind a function, the name
-// of the assembler's file to code without debugging information, and to a C
-// function that is inlined the name of the symbol that it is inlined into. In
-// version 5 line tables it takes the first rows to be of file 0 instead of 1
-// (binutils 2.40), which shows where file 0 is LTO's "<artificial>".
+// sameFrames allows for what addr2line does differently on purpose. It gives the padding after
+// a function the name of that function, code without debugging information the name of the
+// assembler's file, and an inlined C function the name of the symbol it is inlined into. In
+// version 5 line tables it takes the first rows to be of file 0 instead of 1 (binutils 2.40),
+// which shows where file 0 is LTO's "<artificial>".
 func sameFrames(got []level, want []wantFrame) bool {
 	if len(got) != len(want) {
 		return false

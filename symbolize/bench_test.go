@@ -2,8 +2,8 @@ package symbolize
 
 import "testing"
 
-// BenchmarkNode opens a process with a program of 100 MB and names 200
-// addresses all over its code.
+// BenchmarkNode opens a process that runs a program of 100 MB, and names 200 addresses spread
+// over its code.
 func BenchmarkNode(b *testing.B) {
 	need(b, "node")
 	child := start(b, "node", "-e", `console.log("ready"); process.stdin.on("data", () => {})`)

@@ -12,7 +12,7 @@ import (
 	"memtrace/symbolize/elffile"
 )
 
-// need skips the test where a tool is missing, and fails it in CI.
+// need skips the test if a tool is missing, and fails it in CI.
 func need(t testing.TB, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
@@ -80,7 +80,7 @@ func readSource(t testing.TB, name string) string {
 	return string(data)
 }
 
-// openModule opens a file without a process around it.
+// openModule opens a file without a process.
 func openModule(t testing.TB, path string) (*Process, *module) {
 	t.Helper()
 	file, err := openHost(path)
@@ -96,8 +96,8 @@ func openModule(t testing.TB, path string) (*Process, *module) {
 	return p, m
 }
 
-// start runs a program that prints a line when it is ready and ends when its
-// standard input does.
+// start runs a program that prints a line when it is ready, and ends when its standard input
+// ends.
 func start(t testing.TB, path string, args ...string) *child {
 	t.Helper()
 	cmd := exec.Command(path, args...)
@@ -138,7 +138,7 @@ func (c *child) line() string {
 	return s[:len(s)-1]
 }
 
-// next lets a program go on that waits for a line.
+// next lets a program that waits for a line continue.
 func (c *child) next() {
 	if _, err := io.WriteString(c.stdin, "\n"); err != nil {
 		c.t.Fatal(err)

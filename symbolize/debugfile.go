@@ -17,21 +17,21 @@ import (
 )
 
 const (
-	// minBuildID is the shortest build ID looked for, in hexadecimal digits.
+	// minBuildID is the shortest build ID to look for, in hexadecimal digits.
 	minBuildID = 8
 	// maxDebugLink is the largest .gnu_debuglink section: a file name, padding
 	// and a checksum.
 	maxDebugLink = 512
-	// maxChecksummed is the largest debug file whose checksum is computed, in
-	// bytes.
+	// maxChecksummed is the size in bytes of the largest debug file whose checksum is
+	// computed.
 	maxChecksummed = 4 << 30
 )
 
 var errNotMatching = errors.New("debug file is of another build")
 
-// findDebugFile returns the separate debug file of a module, or nil. First by
-// build ID, then by debug link, each in the tool's file system and in the
-// target's. Files of other builds are passed over.
+// findDebugFile returns the separate debug file of a module, or nil. It looks by build ID
+// first and then by debug link, each in the tool's file system and in the target's. Files of
+// other builds are skipped.
 func (p *Process) findDebugFile(m *module) *elffile.File {
 	if m == p.vdso {
 		return nil
@@ -69,8 +69,8 @@ func (p *Process) findDebugFile(m *module) *elffile.File {
 	return nil
 }
 
-// tryDebugFile opens a debug file of the host or the target and keeps it if it
-// belongs to the module.
+// tryDebugFile opens a debug file of the host or the target, and keeps it if it belongs to the
+// module.
 func (p *Process) tryDebugFile(m *module, name string, host bool, crc *uint32) *elffile.File {
 	if p.open >= maxOpenFiles {
 		p.problem(m.entry.path, errors.New("debug file not looked for: too many open files"))
@@ -106,9 +106,9 @@ func (p *Process) tryDebugFile(m *module, name string, host bool, crc *uint32) *
 
 var errNotOwners = errors.New("debug file that the process could not read itself")
 
-// openOwned opens a path in the target's root as its owner could. The root may be one
-// that the owner has made up: a symbolic link in it could lead to what only root sees, a
-// hard link be to what only root reads. That a group may read a file does not count.
+// openOwned opens a path in the target's root only if the root's owner could. The owner may
+// have made up that root: a symbolic link in it could lead to what only root can see, and a
+// hard link be to what only root can read. Read permission for the group does not count.
 func (p *Process) openOwned(name string) (*regular, error) {
 	file, err := openInRoot(p.root, name, unix.RESOLVE_NO_SYMLINKS)
 	if errors.Is(err, unix.ELOOP) {
@@ -121,14 +121,14 @@ func (p *Process) openOwned(name string) (*regular, error) {
 	own := owner == 0 || file.UID == owner && file.Mode&unix.S_IRUSR != 0
 	readable := file.Mode&unix.S_IROTH != 0 || p.status.hasFSUID && own
 	if !readable {
-		_ = file.Close() // it was not read
+		_ = file.Close() // nothing was read from it
 		return nil, errNotOwners
 	}
 	return file, nil
 }
 
-// checkDebugFile reports an error unless the file has the module's build ID and
-// checksum, of those that there are, and is for the same machine.
+// checkDebugFile returns an error unless the file is for the same machine and has the module's
+// build ID and checksum, as far as these are present.
 func (p *Process) checkDebugFile(m *module, file *regular, crc *uint32) (*elffile.File, error) {
 	f, err := elffile.Open(file, file.id.size, p.budget)
 	if err != nil {
@@ -157,8 +157,8 @@ func (p *Process) checkDebugFile(m *module, file *regular, crc *uint32) (*elffil
 	return f, nil
 }
 
-// debugLink returns what .gnu_debuglink says: the name of the debug file, a
-// name without directories, and the file's checksum.
+// debugLink returns the contents of .gnu_debuglink: the name of the debug file, without
+// directories, and the file's checksum.
 func debugLink(f *elffile.File) (name string, crc uint32, ok bool) {
 	data, err := f.Data(f.Section(".gnu_debuglink"), maxDebugLink)
 	if err != nil {

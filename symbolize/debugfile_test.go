@@ -16,8 +16,7 @@ int main(void) {
 }
 `
 
-// secret builds a stripped program with its debugging information in another
-// file.
+// secret builds a stripped program and a separate file with its debugging information.
 func secret(t *testing.T, flags ...string) (binary, debug string) {
 	t.Helper()
 	binary = compile(t, "gcc", secretSource, "secret", append(flags, "-g", "-O1")...)
@@ -109,7 +108,7 @@ func TestMiniDebugInfo(t *testing.T) {
 	checkSecret(t, binary, Options{}, "secret_function", 0)
 }
 
-// checkSecret runs the program and looks up its function.
+// checkSecret runs the program and resolves its function.
 func checkSecret(t *testing.T, binary string, opt Options, want string, line int) *Process {
 	t.Helper()
 	child := start(t, binary)

@@ -12,7 +12,7 @@ import (
 	"memtrace/symbolize/patience"
 )
 
-// fileID tells files apart, and one file from itself after a change.
+// fileID tells files apart, and also a file from itself after a change.
 type fileID struct {
 	dev, inode uint64
 	size       int64
@@ -25,7 +25,7 @@ type regular struct {
 	id fileID
 }
 
-// modified is when the file was written to last.
+// modified returns when the file was last written to.
 func (r *regular) modified() time.Time { return r.id.mtime }
 
 func asRegular(f *patience.File, err error) (*regular, error) {
@@ -40,9 +40,9 @@ func asRegular(f *patience.File, err error) (*regular, error) {
 // openHost opens a path of the tool's own mount namespace.
 func openHost(path string) (*regular, error) { return asRegular(patience.OpenHost(path)) }
 
-// openInRoot opens a path below a directory as if that were the root: neither
-// ".." nor symbolic links lead out of it. Flags such as RESOLVE_NO_SYMLINKS
-// can be added. Needs Linux 5.6.
+// openInRoot opens a path below a directory as if that directory were the root: neither ".."
+// nor symbolic links lead out of it. resolve adds flags such as RESOLVE_NO_SYMLINKS. Needs
+// Linux 5.6.
 func openInRoot(root *os.File, path string, resolve uint64) (*regular, error) {
 	if root == nil {
 		return nil, os.ErrNotExist
@@ -59,20 +59,18 @@ func openInRoot(root *os.File, path string, resolve uint64) (*regular, error) {
 	return nil, unix.EAGAIN
 }
 
-// openMapped opens the file behind a mapping. proc is the process's directory
-// in /proc, root the process's root directory.
+// openMapped opens the file behind a mapping. proc is the process's directory in /proc, and
+// root the process's root directory.
 //
-// map_files leads to the mapped file itself, also where it was replaced or
-// deleted and where the path means another file by now; it needs
-// CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN. The path is the second choice, and
-// counts only if it leads to the mapped inode. On btrfs and overlayfs maps and
-// stat can disagree on the device; such a file is not taken by its path.
+// map_files leads to the mapped file itself, even if the file was replaced or deleted or its
+// path now means another file. It needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN. The path is
+// the second choice, and is used only if it leads to the mapped inode. On btrfs and overlayfs,
+// maps and stat can disagree on the device; such a file is not opened by its path.
 func openMapped(proc, root *os.File, e *mapsEntry) (*regular, error) {
 	link := fmt.Sprintf("map_files/%x-%x", e.start, e.end)
 	fd, err := unix.Openat(int(proc.Fd()), link, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err == nil {
-		// Another file may have been mapped at the same place since maps was
-		// read.
+		// Another file may have been mapped at the same place since maps was read.
 		target := make([]byte, unix.PathMax)
 		n, linkErr := unix.Readlinkat(int(proc.Fd()), link, target)
 		if linkErr == nil && string(target[:n]) == e.path {

@@ -105,7 +105,7 @@ func FuzzGnuDebugdata(f *testing.F) {
 	})
 }
 
-// FuzzPerfMap reads arbitrary bytes in two parts, as from a file that grows.
+// FuzzPerfMap reads arbitrary bytes in two parts, as from a growing file.
 func FuzzPerfMap(f *testing.F) {
 	f.Add([]byte("7f0000001000 20 LazyCompile:*f /x.js:1\n7f0000001010 8 g\n"), 30)
 	f.Add([]byte("0x10 0x20 a b c\n\n \nffffffffffffffff 2 x"), 5)

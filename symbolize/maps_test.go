@@ -61,13 +61,13 @@ func TestVanishedRegions(t *testing.T) {
 	if p.regionOf(0x2000) != first || len(p.vanished) != 1 {
 		t.Fatalf("vanished: %v", p.vanished)
 	}
-	// Another library at the same place: the later one counts.
+	// Another library is mapped at the same place: the later one counts.
 	second := at(0x2000, 0x4000, 0, b)
 	forget(second)
 	if p.regionOf(0x2000) != second || p.regionOf(0x1000) != first {
 		t.Error("the later of two vanished mappings does not win")
 	}
-	// The first is back, in two parts.
+	// The first library is back, in two parts.
 	p.live = []*region{at(0x1000, 0x2000, 0, a), at(0x2000, 0x3000, 0x1000, a)}
 	forget()
 	if len(p.vanished) != 1 || p.vanished[0] != second || p.regionOf(0x2000) != p.live[1] || p.regionOf(0x3000) != second {

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// maxMiniCompressed and maxMini bound .gnu_debugdata, in bytes, before and
-	// after decompression. Fedora's largest are of a few MB.
+	// maxMiniCompressed and maxMini bound .gnu_debugdata, in bytes, before and after
+	// decompression. Fedora's largest have a few MB.
 	maxMiniCompressed = 32 << 20
 	maxMini           = 128 << 20
-	// maxDictionary is the decompressor's largest window: that of xz -9.
+	// maxDictionary is the decompressor's largest window, that of xz -9.
 	maxDictionary = 64 << 20
-	// maxBlocks bounds how often such a window is set up.
+	// maxBlocks bounds the number of blocks, each of which sets up such a window.
 	maxBlocks = 64
 )
 
@@ -36,8 +36,8 @@ const (
 
 var errXZ = errors.New("malformed xz data")
 
-// addMini adds the symbols in .gnu_debugdata, an xz-compressed ELF file with
-// the symbols that .dynsym lacks.
+// addMini adds the symbols in .gnu_debugdata, an xz-compressed ELF file with the symbols that
+// .dynsym lacks.
 func (t *symbolTable) addMini(f *elffile.File) error {
 	compressed, err := f.Data(f.Section(".gnu_debugdata"), maxMiniCompressed)
 	if err != nil || compressed == nil {
@@ -47,7 +47,7 @@ func (t *symbolTable) addMini(f *elffile.File) error {
 	if err != nil {
 		return fmt.Errorf("decompress .gnu_debugdata: %w", err)
 	}
-	// The string table stays in use.
+	// The string table remains in use.
 	if err := t.budget.Keep(uint64(len(image))); err != nil {
 		return err
 	}
@@ -58,9 +58,9 @@ func (t *symbolTable) addMini(f *elffile.File) error {
 	return t.add(mini)
 }
 
-// unxz decompresses the first stream of an xz file. The container is taken
-// apart here, and the checks of the content left aside, because package xz
-// allocates whatever window a block's header asks for, up to 4 GiB.
+// unxz decompresses the first stream of an xz file. It parses the container itself, because
+// package xz allocates whatever window a block's header asks for, up to 4 GiB. It does not
+// verify the checks of the content.
 func unxz(data []byte, limit int) (out []byte, err error) {
 	defer func() {
 		if recover() != nil {
@@ -101,12 +101,11 @@ func unxz(data []byte, limit int) (out []byte, err error) {
 	return nil, fmt.Errorf("more than %d blocks: %w", maxBlocks, errXZ)
 }
 
-// xzCheckSizes are the sizes of the checks behind each block: none, CRC-32,
-// CRC-64, SHA-256.
+// xzCheckSizes are the sizes of the check after each block: none, CRC-32, CRC-64 and SHA-256.
 var xzCheckSizes = map[byte]int64{0: 0, 1: 4, 4: 8, 10: 32}
 
-// blockHeader reads a block's header and returns the size of the window that
-// it needs, or 0 if the index follows instead.
+// blockHeader reads a block's header and returns the size of the window that the block needs,
+// or 0 if the index follows instead.
 func blockHeader(in *bytes.Reader) (window int, err error) {
 	size, err := in.ReadByte()
 	if err != nil {

@@ -10,15 +10,15 @@ import (
 	"memtrace/symbolize/internal/srcinfo"
 )
 
-// maxCached bounds the addresses whose names a module remembers.
+// maxCached bounds the addresses whose names a module caches.
 const maxCached = 1 << 16
 
-// module is a mapped file. It is opened when its mapping is first seen and
-// read when the first address falls into it.
+// module is a mapped file. It is opened when its mapping is first seen, and read when the
+// first address falls into it.
 type module struct {
-	entry mapsEntry // the first mapping of it
+	entry mapsEntry // its first mapping
 	file  *regular  // nil if not open
-	id    fileID    // of the file when it was first open
+	id    fileID    // of the file when it was first opened
 	seen  bool      // id is set
 
 	// Set by load.
@@ -39,13 +39,13 @@ type level struct {
 	inline         bool
 }
 
-// newModule opens the file behind a mapping. A module without a file is
-// returned where that is not possible now.
+// newModule opens the file behind a mapping. If that is not possible now, it returns a module
+// without a file.
 func (p *Process) newModule(e *mapsEntry) *module {
 	m := &module{entry: *e, cache: make(map[uint64][]level)}
 	if p.open >= maxOpenFiles {
-		// Its inode may be reused before it is opened: at least know it by
-		// size and time.
+		// The inode may be reused before the file is opened: at least record its size and
+		// time.
 		if file, err := openMapped(p.proc, p.root, e); err == nil {
 			m.id, m.seen = file.id, true
 			file.Close()
@@ -56,7 +56,7 @@ func (p *Process) newModule(e *mapsEntry) *module {
 	return m
 }
 
-// reopen opens the module's file, if it still is the same.
+// reopen opens the module's file if it is still the same.
 func (m *module) reopen(p *Process) {
 	file, err := openMapped(p.proc, p.root, &m.entry)
 	if err != nil {
@@ -101,7 +101,7 @@ func (m *module) parse(p *Process, r io.ReaderAt, size int64) {
 	m.loaded = true
 	f, err := elffile.Open(r, size, p.budget)
 	if err != nil {
-		if !errors.Is(err, elffile.ErrNotELF) { // memory for generated code, say
+		if !errors.Is(err, elffile.ErrNotELF) { // it may be memory for generated code
 			p.problem(m.entry.path, err)
 		}
 		return
@@ -149,8 +149,8 @@ func (m *module) loadSymbols(p *Process) {
 	}
 }
 
-// lookup returns the calls in progress at an address of the file, innermost
-// first, at least one.
+// lookup returns the calls in progress at an address of the file, innermost first. There is at
+// least one.
 func (m *module) lookup(p *Process, vaddr uint64) []level {
 	if levels, ok := m.cache[vaddr]; ok {
 		return levels
@@ -183,7 +183,7 @@ func (m *module) resolve(p *Process, vaddr uint64) []level {
 		case name == "" || isMangled(c.LinkageName):
 			name = cmp.Or(c.LinkageName, name)
 		case !c.Inline && isMangled(symbol):
-			// Of a lambda, say, whose plain name is "operator()".
+			// A lambda, for example, has the plain name "operator()".
 			name = symbol
 		}
 		if name == "" && !c.Inline {

@@ -9,10 +9,10 @@ import (
 // maxName is the longest name or path returned, in bytes.
 const maxName = 4096
 
-// maxNamePower is maxName as the demangler wants it.
+// maxNamePower is maxName as a power of two, as the demangler takes it.
 const maxNamePower = 12
 
-// limitName cuts a name that is longer than any real one.
+// limitName cuts off a name that is longer than any real one.
 func limitName(name string) string { return name[:min(len(name), maxName)] }
 
 // isMangled reports whether a symbol encodes a qualified name.
@@ -20,10 +20,9 @@ func isMangled(symbol string) bool {
 	return strings.HasPrefix(symbol, "_Z") || strings.HasPrefix(symbol, "_R")
 }
 
-// displayName is the name that a symbol stands for: demangled, with template
-// arguments but without parameters, Rust's hash and, in C++, the marks of
-// clones, which would make a stack too wide to read. A name that is not
-// mangled is returned as it is.
+// displayName demangles a symbol. It keeps template arguments but drops parameters, Rust's
+// hash and the marks of C++ clones, which would make a stack too wide to read. A name that is
+// not mangled is returned unchanged.
 func displayName(symbol string) (name string) {
 	symbol = limitName(symbol)
 	if !isMangled(symbol) {
@@ -32,7 +31,7 @@ func displayName(symbol string) (name string) {
 	if base, ok := strings.CutSuffix(symbol, pltSuffix); ok {
 		return limitName(displayName(base) + pltSuffix)
 	}
-	// The demangler is used on input made to break it.
+	// Recover, since the input may be made to break the demangler.
 	defer func() {
 		if recover() != nil {
 			name = symbol

@@ -27,7 +27,7 @@ func TestDisplayName(t *testing.T) {
 			t.Errorf("displayName(%.80q) = %.200q, want %.200q", test.symbol, got, test.want)
 		}
 	}
-	// A name that doubles with each level.
+	// The name doubles with each level.
 	bomb := "_Z1fI1a" + strings.Repeat("S_IS0_S0_", 200) + "E"
 	if got := displayName(bomb); len(got) > maxName {
 		t.Errorf("%d bytes of name", len(got))
@@ -53,8 +53,8 @@ func TestAliasChoice(t *testing.T) {
 	}
 }
 
-// Symbols as assembly makes them: with sizes and without, nested, with
-// aliases, followed by code that is no function's.
+// The symbols are as assembly makes them: with and without sizes, nested, with aliases, and
+// followed by code that belongs to no function.
 func TestSymbolLookup(t *testing.T) {
 	const source = `
 __asm__(".text\n"

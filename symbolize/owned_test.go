@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// In a root that the target's owner has made up, only that is opened which the owner
-// could open, by no symbolic link.
+// In a root that the target's owner has made up, a file is opened only if the owner could open
+// it, and never through a symbolic link.
 func TestOpenOwned(t *testing.T) {
 	needRoot(t)
 	const nobody = 65534

@@ -18,23 +18,22 @@ import (
 const (
 	// maxPerfMap is the most that is read of a perf map, in bytes.
 	maxPerfMap = 256 << 20
-	// maxPerfEntries bounds its entries.
+	// maxPerfEntries bounds the entries of a perf map.
 	maxPerfEntries = 4 << 20
-	// perfEntryBytes is what an entry takes in memory besides its name.
+	// perfEntryBytes is the memory that an entry takes besides its name.
 	perfEntryBytes = 2*32 + 16
-	// perfMapCheck is how often a file is looked at that may have grown.
+	// perfMapCheck is the shortest time between checks for growth of the file.
 	perfMapCheck = 100 * time.Millisecond
-	// clockSlack is how much file times and process times may disagree: the
-	// clock may have been set since the process started.
+	// clockSlack is how much file times and process times may disagree: the clock may have
+	// been set since the process started.
 	clockSlack = 10 * time.Second
 )
 
-// perfMap is what a JIT compiler says about its code: lines "start size name"
-// in /tmp/perf-PID.map, appended as it goes. A later line overrides the
-// earlier ones for the same addresses.
+// perfMap is what a JIT compiler tells of its code: lines "start size name" that it appends to
+// /tmp/perf-PID.map. A later line overrides earlier ones for the same addresses.
 type perfMap struct {
 	file    *regular
-	read    int64 // bytes taken from the file
+	read    int64 // bytes read from the file so far
 	partial []byte
 	checked time.Time
 
@@ -59,7 +58,7 @@ func (m *perfMap) lookup(p *Process, addr uint64) string {
 		}
 	}
 	if !m.sorted {
-		// A copy: New sorts in place and drops entries, and more may come.
+		// Copy the entries: New sorts in place and drops some, and more may follow.
 		m.ranges = interval.New(append([]interval.Entry(nil), m.entries...))
 		m.sorted = true
 	}
@@ -70,14 +69,14 @@ func (m *perfMap) lookup(p *Process, addr uint64) string {
 	return displayName(m.names[e.Ref])
 }
 
-// update reads what was appended since the last time.
+// update reads what was appended since the last update.
 func (m *perfMap) update(p *Process) error {
 	file, err := openPerfMap(p.root, &p.status)
 	if err != nil {
 		return err
 	}
 	if m.file == nil || file.id.dev != m.file.id.dev || file.id.inode != m.file.id.inode || file.id.size < m.read {
-		// The first one, another one, or started anew.
+		// It is the first file, another file, or the same file started anew.
 		m.close()
 		*m = perfMap{file: file, checked: m.checked}
 	} else {
@@ -95,9 +94,9 @@ func (m *perfMap) update(p *Process) error {
 	return m.parse(in, p.budget.Keep)
 }
 
-// openPerfMap opens the map of a process in the process's own /tmp. The
-// directory is open to all, so the file must be a regular file that nobody but
-// the process's user, or root, can have put there.
+// openPerfMap opens the map of a process in the process's own /tmp. Anyone can write to that
+// directory, so the file must be a regular file that only the process's user or root can have
+// put there.
 func openPerfMap(root *os.File, status *procStatus) (*regular, error) {
 	if status.nsPID == "" {
 		return nil, os.ErrNotExist
@@ -122,13 +121,12 @@ func openPerfMap(root *os.File, status *procStatus) (*regular, error) {
 	return file, nil
 }
 
-// parse adds the entries in r. A line without its end is kept for the next
-// time; lines that are malformed or too long are skipped. keep is asked before
-// memory is taken.
+// parse adds the entries in r. An incomplete last line is kept for the next call. Lines that
+// are malformed or too long are skipped. parse calls keep before it takes memory.
 func (m *perfMap) parse(r io.Reader, keep func(uint64) error) error {
 	const numbers = 2 * 20
 	in := bufio.NewReaderSize(r, maxName+numbers)
-	skipping := false // the rest of a line that is too long
+	skipping := false // within the rest of a line that is too long
 	for {
 		line, err := in.ReadSlice('\n')
 		switch {

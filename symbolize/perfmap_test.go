@@ -17,8 +17,8 @@ func mkfifo(path string) error { return unix.Mkfifo(path, 0o644) }
 
 const jitAddress = 0x7000_0000_1000
 
-// jitProcess is a process with an anonymous executable mapping and its root at
-// a directory of the test's.
+// jitProcess returns a process with an anonymous executable mapping and a test directory as
+// its root.
 func jitProcess(t *testing.T, uid string) (p *Process, path string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -69,7 +69,7 @@ func TestPerfMap(t *testing.T) {
 	check(0x400, "")
 	check(0x408, "after")
 
-	// Replaced by another one.
+	// The file is replaced by another one.
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestPerfMapRefused(t *testing.T) {
 	}
 }
 
-// A running JIT compiler's map, in the real /tmp.
+// This is the map of a running JIT compiler, in the real /tmp.
 func TestPerfMapOfNode(t *testing.T) {
 	needRoot(t)
 	need(t, "node")

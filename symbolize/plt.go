@@ -11,34 +11,32 @@ import (
 )
 
 const (
-	// pltSuffix marks a stub's name.
+	// pltSuffix marks the name of a stub.
 	pltSuffix = "@plt"
 
 	relaSize = 24
-	// maxRelocations is the most that is read of one relocation table, in
-	// bytes.
+	// maxRelocations is the most that is read of one relocation table, in bytes.
 	maxRelocations = 64 << 20
-	// pltEntry is the size of an entry on both machines, but for .plt.got's
-	// on x86-64.
+	// pltEntry is the size of an entry on both machines, except in .plt.got on x86-64.
 	pltEntry    = 16
 	pltGotEntry = 8
-	// pltHeaderARM64 is the size of what precedes the entries of .plt there.
+	// pltHeaderARM64 is the size of the header before the entries of .plt on arm64.
 	pltHeaderARM64 = 32
 )
 
-// pltTable names the stubs through which a module calls others: they have no
-// symbols of their own.
+// pltTable names the stubs through which a module calls others. They have no symbols of their
+// own.
 type pltTable struct {
 	f *elffile.File
-	// slots maps the addresses that stubs jump through to the symbol's index
-	// in .dynsym; read at the first use.
+	// slots maps each address that a stub jumps through to the symbol's index in .dynsym. It
+	// is read at the first use.
 	slots map[uint64]uint32
 	order []uint64 // the slots of .rela.plt, in order
 }
 
 func newPLTTable(f *elffile.File) *pltTable { return &pltTable{f: f} }
 
-// lookup returns name@plt, or "" outside of the stubs.
+// lookup returns name@plt, or "" for an address outside of the stubs.
 func (p *pltTable) lookup(addr uint64) string {
 	for i := range p.f.Sections {
 		s := &p.f.Sections[i]
@@ -57,7 +55,7 @@ func (p *pltTable) lookup(addr uint64) string {
 	return ""
 }
 
-// slot returns where the stub at an offset of its section jumps through.
+// slot returns the address that the stub at an offset of its section jumps through.
 func (p *pltTable) slot(s *elf.SectionHeader, off uint64) (uint64, bool) {
 	if p.slots == nil {
 		p.readSlots()
@@ -82,7 +80,7 @@ func (p *pltTable) slot(s *elf.SectionHeader, off uint64) (uint64, bool) {
 	if _, err := r.ReadAt(stub, int64(off)); err != nil {
 		return 0, false
 	}
-	// jmp *disp32(%rip), behind endbr64 or bnd if the linker was asked for it.
+	// Find jmp *disp32(%rip), which follows endbr64 or bnd if the linker was asked for those.
 	at := bytes.Index(stub, []byte{0xff, 0x25})
 	if at < 0 || at+6 > len(stub) {
 		return 0, false
@@ -114,7 +112,7 @@ func (p *pltTable) readSlots() {
 	}
 }
 
-// isSlotType leaves out the relocations that fill in data, which are many.
+// isSlotType excludes the relocations of data, of which there are many.
 func isSlotType(machine elf.Machine, kind uint32) bool {
 	if machine == elf.EM_AARCH64 {
 		return kind == uint32(elf.R_AARCH64_JUMP_SLOT) || kind == uint32(elf.R_AARCH64_GLOB_DAT)

@@ -17,13 +17,13 @@ import (
 )
 
 var (
-	// ErrProcessGone is returned where the process has ended, or has no
-	// address space (it is a zombie or a kernel thread).
+	// ErrProcessGone means that the process has ended, or that it has no address space (a
+	// zombie or a kernel thread).
 	ErrProcessGone = errors.New("process has ended or has no address space")
-	// ErrNotPermitted is returned where the process may not be looked into.
+	// ErrNotPermitted means that the process may not be inspected.
 	ErrNotPermitted = errors.New("needs root or CAP_SYS_PTRACE")
-	// ErrUnsupported is listed for modules that are not 64-bit little-endian
-	// ELF files. Their frames have no function.
+	// ErrUnsupported is listed for modules that are not 64-bit little-endian ELF files. Their
+	// frames have no function.
 	ErrUnsupported = elffile.ErrForeign
 )
 
@@ -31,18 +31,18 @@ var (
 const DefaultDebugDir = "/usr/lib/debug"
 
 const (
-	// maxOpenFiles bounds the files kept open at a time, modules and debug
-	// files alike. Modules above it are opened by path when they are needed.
+	// maxOpenFiles bounds the files kept open at a time, modules and debug files alike.
+	// Further modules are opened by path when they are needed.
 	maxOpenFiles = 512
-	// maxVanished bounds the mappings that are remembered after they went.
+	// maxVanished bounds the mappings that are remembered after they are gone.
 	maxVanished = 4096
-	// maxProblems bounds what Problems lists.
+	// maxProblems bounds the list of Problems.
 	maxProblems = 64
 )
 
-// Options says where to look. The zero value is ready to use.
+// Options says where to look for files. The zero value is ready to use.
 type Options struct {
-	// DebugDirs are searched for separate debug files, in the tool's own file
+	// DebugDirs are the directories to search for separate debug files, in the tool's own file
 	// system and in the target's. Default: DefaultDebugDir.
 	DebugDirs []string
 	// Root is the target's root directory. Default: /proc/PID/root.
@@ -51,26 +51,25 @@ type Options struct {
 
 // Mapping is an executable mapping of a file.
 type Mapping struct {
-	// Start and End are addresses, End the first one behind it.
+	// Start and End are addresses; End is exclusive.
 	Start, End uint64
-	// Offset is where in the file it starts, in bytes.
+	// Offset is where the mapping starts in the file, in bytes.
 	Offset uint64
-	// Path is the file's, in the target's mount namespace.
+	// Path is the path of the file in the target's mount namespace.
 	Path string
 	// BuildID is the file's GNU build ID in hexadecimal, or empty.
 	BuildID string
-	// Vanished is set once it is not mapped any more.
+	// Vanished is set once the file is no longer mapped there.
 	Vanished bool
 }
 
-// Process resolves the addresses of one process. It is safe for concurrent
-// use.
+// Process resolves the addresses of one process. It is safe for concurrent use.
 type Process struct {
 	pid int
 	opt Options
 
 	mu     sync.Mutex
-	proc   *os.File // /proc/PID, of this very process even if its number is reused
+	proc   *os.File // /proc/PID of this very process, even if its PID is reused
 	root   *os.File // the target's root directory, O_PATH; nil if it cannot be opened
 	status procStatus
 	budget *elffile.Budget
@@ -82,16 +81,16 @@ type Process struct {
 	perf     perfMap
 	open     int // files held
 	problems []string
-	// unanswered are the files that were waited for in vain.
+	// unanswered are the files whose file systems did not answer in time.
 	unanswered []string
 }
 
-// NewProcess reads the mappings of a process and opens its modules. It returns
-// an error that wraps ErrProcessGone or ErrNotPermitted in these cases.
-// Problems with single modules are no errors; see Problems.
+// NewProcess reads the mappings of a process and opens its modules. The error wraps
+// ErrProcessGone or ErrNotPermitted where they apply. Problems with single modules are not
+// errors; see Problems.
 //
-// A Process holds descriptors of the target's root directory and files, which
-// keep their file systems busy until Close.
+// A Process holds descriptors of the target's root directory and files, which keep their file
+// systems busy until Close.
 func NewProcess(pid int, opt Options) (*Process, error) {
 	if len(opt.DebugDirs) == 0 {
 		opt.DebugDirs = []string{DefaultDebugDir}
@@ -109,8 +108,7 @@ func NewProcess(pid int, opt Options) (*Process, error) {
 	return p, nil
 }
 
-// typedError wraps what the kernel says about a process in the errors of this
-// package.
+// typedError converts the kernel's errors about a process to the errors of this package.
 func typedError(err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, unix.ESRCH):
@@ -121,18 +119,17 @@ func typedError(err error) error {
 	return err
 }
 
-// Refresh reads the mappings again and opens modules that are new. Mappings
-// that are gone stay resolvable as long as nothing else is mapped at an
-// address, the latest 4,096 of them. Where the process has ended it returns an
-// error that wraps ErrProcessGone and forgets nothing.
+// Refresh reads the mappings again and opens new modules. The latest 4,096 mappings that are
+// gone stay resolvable until something else is mapped at their addresses. If the process has
+// ended, Refresh returns an error that wraps ErrProcessGone and forgets nothing.
 func (p *Process) Refresh() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.refresh()
 }
 
-// RefreshFrom is Refresh by a list of the executable mappings, in the order of their
-// addresses, which are not read again.
+// RefreshFrom is Refresh with a given list of the executable mappings, in order of address,
+// instead of reading them again.
 func (p *Process) RefreshFrom(list []procmaps.Mapping) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,9 +140,9 @@ func (p *Process) RefreshFrom(list []procmaps.Mapping) {
 	p.take(entries)
 }
 
-// Exec is for a process that has executed another program. The old mappings are
-// forgotten: their addresses mean other things now. The new ones are read as
-// by Refresh, and an error leaves none.
+// Exec tells that the process has executed another program. It forgets the old mappings, whose
+// addresses now mean other things, and reads the new ones as Refresh does. After an error
+// there are no mappings.
 func (p *Process) Exec() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,9 +150,8 @@ func (p *Process) Exec() error {
 	return p.refresh()
 }
 
-// Mappings returns the executable file mappings, sorted by address, those that
-// have vanished after the others. It reads the headers of files that have not
-// been used yet.
+// Mappings returns the executable file mappings, sorted by address, with vanished ones last.
+// It reads the headers of files that have not been used yet.
 func (p *Process) Mappings() []Mapping {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -178,16 +174,16 @@ func (p *Process) Mappings() []Mapping {
 	return mappings
 }
 
-// Problems lists what could not be used so far, so that frames may lack names:
-// one line for a module or debug file and its error, the first 64. They contain
-// names that the target controls.
+// Problems lists what could not be used so far, which may leave frames without names: one line
+// for each module or debug file with its error, at most 64. The lines contain names that the
+// target controls.
 func (p *Process) Problems() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.problems)
 }
 
-// Close releases the files. Resolve returns frames without names afterwards.
+// Close closes the files. Resolve then returns frames without names.
 func (p *Process) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -195,7 +191,7 @@ func (p *Process) Close() error {
 	return p.proc.Close()
 }
 
-// forget closes all that depends on the address space.
+// forget closes everything that depends on the address space.
 func (p *Process) forget() {
 	for _, m := range p.modules {
 		m.close(p)
@@ -219,7 +215,7 @@ func (p *Process) refresh() error {
 	return nil
 }
 
-// take takes entries for what is mapped now.
+// take makes entries the current mappings.
 func (p *Process) take(entries []mapsEntry) {
 	p.openRoot()
 	p.status.read(p.proc)
@@ -264,8 +260,8 @@ func (p *Process) readMaps() ([]mapsEntry, error) {
 	return entries, nil
 }
 
-// openRoot follows the target when it changes its root. A root that was opened
-// before is kept when the process has just ended.
+// openRoot follows the target when it changes its root directory. When the process has just
+// ended, the root that was opened before is kept.
 func (p *Process) openRoot() {
 	var fd int
 	var err error
@@ -285,15 +281,15 @@ func (p *Process) openRoot() {
 	p.root = os.NewFile(uintptr(fd), "root")
 }
 
-// Unanswered lists the files that were waited for in vain, each once, by names that the
-// target controls. They are not among the Problems.
+// Unanswered lists, once each, the files whose file systems did not answer in time. The names
+// are controlled by the target. These files are not among the Problems.
 func (p *Process) Unanswered() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.unanswered)
 }
 
-// problem notes what kept a file from being used, once.
+// problem notes, once, what kept a file from being used.
 func (p *Process) problem(what string, err error) {
 	var silent *patience.NoAnswerError
 	if errors.As(err, &silent) {

@@ -45,7 +45,7 @@ func TestProgramKinds(t *testing.T) {
 			if want := symbolValue(t, binary, "program_function"); f.Offset != want {
 				t.Errorf("offset is %#x, nm says %#x", f.Offset, want)
 			}
-			// A return address at the start of a function is of the one before.
+			// A return address at the start of a function belongs to the function before it.
 			back := p.Resolve(addr, true)
 			if function(back) == "program_function" || back[0].Offset != f.Offset || back[0].Address != addr {
 				t.Errorf("as a return address: %+v", back)
@@ -140,7 +140,7 @@ func TestVDSOAndStrippedLibc(t *testing.T) {
 	needRoot(t)
 	child := start(t, compile(t, "gcc", readSource(t, "waiter.c"), "waiter"))
 	child.line()
-	// No debug files, so that libc has its .dynsym alone.
+	// Without debug files, libc has only its .dynsym.
 	p := open(t, child.pid, Options{DebugDirs: []string{t.TempDir()}})
 	for _, want := range []struct{ module, function string }{
 		{vdsoName, "__vdso_clock_gettime"},
@@ -169,7 +169,7 @@ func findRegion(t *testing.T, p *Process, module string) *region {
 	return nil
 }
 
-// dynamicSymbol returns where an exported symbol is in memory.
+// dynamicSymbol returns the address of an exported symbol in memory.
 func dynamicSymbol(t *testing.T, p *Process, r *region, name string) uint64 {
 	t.Helper()
 	if !r.module.isELF(p) {
@@ -227,7 +227,7 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-// The target's own root is where its paths lead, links and all.
+// The target's paths are resolved in its own root, links included.
 func TestOpenInRoot(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "outside"), "outside")

@@ -6,14 +6,14 @@ import (
 	"sort"
 )
 
-// region is an executable mapping and what is in it.
+// region is an executable mapping and the module in it.
 type region struct {
 	mapsEntry
-	module *module // nil for code that is in no file
+	module *module // nil for code that belongs to no file
 }
 
-// moduleKey identifies a file by what maps says. A module keeps its file open,
-// so that the inode number cannot pass to another one.
+// moduleKey identifies a file by its device and inode in maps. A module keeps its file open,
+// so that the inode number cannot be reused.
 type moduleKey struct{ dev, inode uint64 }
 
 // sameCode reports whether addresses mean the same in both regions.
@@ -21,7 +21,7 @@ func (r *region) sameCode(other *region) bool {
 	return other != nil && r.module == other.module && r.start-r.offset == other.start-other.offset
 }
 
-// regionOf returns what is mapped at an address, or was last.
+// regionOf returns the region that is mapped at an address, or was mapped there last.
 func (p *Process) regionOf(addr uint64) *region {
 	if r := p.liveAt(addr); r != nil {
 		return r
@@ -42,8 +42,8 @@ func (p *Process) liveAt(addr uint64) *region {
 	return nil
 }
 
-// moduleFor returns the module behind a mapping, which may be mapped elsewhere
-// already, or nil.
+// moduleFor returns the module behind a mapping, or nil. The module may already be mapped
+// elsewhere.
 func (p *Process) moduleFor(e *mapsEntry) *module {
 	if e.path == vdsoName {
 		if p.vdso == nil {
@@ -63,8 +63,8 @@ func (p *Process) moduleFor(e *mapsEntry) *module {
 	return m
 }
 
-// remember keeps the regions in gone, and lets go of those that are back, as a
-// whole or in parts: mprotect splits and joins mappings.
+// remember keeps the regions in gone. It drops remembered regions that are mapped again, whole
+// or in parts: mprotect splits and joins mappings.
 func (p *Process) remember(gone map[mapsEntry]*region) {
 	first := len(p.vanished)
 	for _, r := range gone {

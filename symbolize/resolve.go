@@ -1,33 +1,33 @@
 package symbolize
 
-// Frame is one level of the calls that are in progress at an address.
+// Frame is one level of the calls in progress at an address.
 type Frame struct {
-	// Address is the address that was asked about.
+	// Address is the address that was resolved.
 	Address uint64
-	// Function is the demangled name without parameters, empty if not known.
+	// Function is the demangled name without parameters, or empty if unknown.
 	Function string
-	// Module is the path of the mapped file in the target's mount namespace,
-	// or the name of another kind of mapping: "[vdso]", "[anon]" for anonymous
-	// memory. It is empty where nothing is mapped.
+	// Module is the path of the mapped file in the target's mount namespace, or the name of
+	// another kind of mapping: "[vdso]", or "[anon]" for anonymous memory. It is empty where
+	// nothing is mapped.
 	Module string
-	// Offset is Address less the module's load bias, the address that
-	// addr2line and objdump use for it. Where the bias is not known it is the
-	// offset in the file, and outside of files it is Address.
+	// Offset is Address less the module's load bias, the address that addr2line and objdump
+	// use. If the bias is unknown it is the offset in the file, and outside of files it is
+	// Address.
 	Offset uint64
-	// File and Line are where this level stands in the source: empty if not
-	// known, line 0 for code that no line accounts for.
+	// File and Line are the place in the source. File is empty if unknown; Line is 0 for code
+	// that belongs to no line.
 	File string
 	Line int
-	// Inline is set for a call that was inlined into the frame behind it.
+	// Inline is set for a call that was inlined into the next frame.
 	Inline bool
 }
 
 const anonymousName = "[anon]"
 
-// Resolve returns the calls in progress at an address, the innermost inlined
-// one first and the function that the code is in last; it returns at least one
-// frame. A return address points behind its call, which may be another line or
-// another function's start: what is looked up for it is the byte before.
+// Resolve returns the calls in progress at an address: the innermost inlined call first, and
+// last the function that contains the code. There is at least one frame. A return address
+// points behind its call, possibly to another line or the start of another function, so
+// Resolve looks up the byte before it.
 func (p *Process) Resolve(addr uint64, returnAddress bool) []Frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,23 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// procStatus is what is used of /proc/PID/status.
+// procStatus is the part of /proc/PID/status and stat that is used here.
 type procStatus struct {
-	// nsPID is the process's number in its own PID namespace, in decimal.
+	// nsPID is the process's PID in its own PID namespace, in decimal.
 	nsPID string
 	// uid is the effective user, as seen from here.
 	uid string
-	// fsuid is the user as whom it opens files, as seen from here, where hasFSUID.
+	// fsuid is the user as which the process opens files, as seen from here. It is valid if
+	// hasFSUID.
 	fsuid    uint64
 	hasFSUID bool
-	// started is when the process was created, zero if not known.
+	// started is when the process was created, or zero if unknown.
 	started time.Time
 }
 
-// maxStatus is the most that is read of status and stat, in bytes.
+// maxStatus is the most that is read of status and of stat, in bytes.
 const maxStatus = 64 << 10
 
-// read replaces s, or leaves it where the process has ended.
+// read replaces s, or leaves it unchanged if the process has ended.
 func (s *procStatus) read(proc *os.File) {
 	if text, err := readSmall(proc, "status"); err == nil {
 		s.parse(text)
@@ -65,9 +66,8 @@ func (s *procStatus) parse(text string) {
 	}
 }
 
-// parseStart reads the start time from stat, the 22nd field, in ticks since
-// boot. The second field, the command, may contain anything but ends with the
-// last parenthesis.
+// parseStart reads the start time from stat: the 22nd field, in ticks since boot. The second
+// field, the command, may contain anything but ends with the last parenthesis.
 func (s *procStatus) parseStart(text string) {
 	const ticksPerSecond, field = 100, 22 - 3 // USER_HZ is 100 on both machines
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])

@@ -16,19 +16,19 @@ import (
 
 const (
 	symbolSize = elf.Sym64Size
-	// maxSymbolData is the largest symbol table read, in bytes: 20 million
-	// symbols. Chromium has some two million.
+	// maxSymbolData is the size in bytes of the largest symbol table that is read: 20 million
+	// symbols. Chromium has about two million.
 	maxSymbolData = 480 << 20
-	// symbolBytes is what a symbol takes in memory.
+	// symbolBytes is the memory that a symbol takes.
 	symbolBytes = 8 + 32
-	// maxAliases bounds the names at one address among which one is chosen.
+	// maxAliases bounds the names at one address that one is chosen from.
 	maxAliases = 64
 
 	sttGNUIFunc = elf.STT_LOOS // STT_GNU_IFUNC
 )
 
-// symbolTable finds the function symbol at an address. Names stay in the file
-// until they are asked for.
+// symbolTable finds the function symbol at an address. Names stay in the file until they are
+// needed.
 type symbolTable struct {
 	machine elf.Machine
 	target  *elffile.File // the module itself, which says what is executable
@@ -36,12 +36,12 @@ type symbolTable struct {
 
 	symbols []symbol
 	strings []*io.SectionReader
-	// sized are the symbols with a size, open those without, which reach up
-	// to the next symbol. Ref: index in symbols.
+	// sized are the symbols with a size. open are those without, which reach to the next
+	// symbol. Ref is an index in symbols.
 	sized, open interval.Set
 	plt         *pltTable
 
-	// Before finish.
+	// entries and openEntries are used before finish.
 	entries, openEntries []interval.Entry
 }
 
@@ -56,7 +56,7 @@ func newSymbolTable(target *elffile.File, budget *elffile.Budget) *symbolTable {
 	return &symbolTable{machine: target.Machine, target: target, budget: budget, plt: newPLTTable(target)}
 }
 
-// add reads the symbol tables of a file: the module or one that describes it.
+// add reads the symbol tables of a file, either the module or one that describes it.
 func (t *symbolTable) add(f *elffile.File) error {
 	var errs []error
 	for i := range f.Sections {
@@ -111,8 +111,8 @@ func (t *symbolTable) addTable(f *elffile.File, s *elf.SectionHeader) error {
 	}
 }
 
-// addSymbol decodes by hand: encoding/binary takes ten times as long, which
-// shows with 100,000 symbols.
+// addSymbol decodes by hand: encoding/binary takes ten times as long, which shows with 100,000
+// symbols.
 func (t *symbolTable) addSymbol(f *elffile.File, raw []byte, table uint8) error {
 	info := raw[4]
 	section := elf.SectionIndex(binary.LittleEndian.Uint16(raw[6:]))
@@ -120,7 +120,7 @@ func (t *symbolTable) addSymbol(f *elffile.File, raw []byte, table uint8) error 
 	s := symbol{name: binary.LittleEndian.Uint32(raw), table: table, bind: elf.ST_BIND(info)}
 	switch elf.ST_TYPE(info) {
 	case elf.STT_FUNC, sttGNUIFunc:
-	case elf.STT_NOTYPE: // functions written in assembly often are
+	case elf.STT_NOTYPE: // common for functions written in assembly
 		s.notype = true
 		if t.machine == elf.EM_AARCH64 && s.bind == elf.STB_LOCAL {
 			return nil // $x and $d, which tell code from data
@@ -140,7 +140,7 @@ func (t *symbolTable) addSymbol(f *elffile.File, raw []byte, table uint8) error 
 		t.entries = append(t.entries, e)
 		return nil
 	}
-	// Not into another section: what is between them is no function's.
+	// Do not reach into another section: the space between sections belongs to no function.
 	e.High = addr + 1
 	if int(section) < len(f.Sections) {
 		s := &f.Sections[section]
@@ -159,14 +159,14 @@ func (t *symbolTable) finish() {
 	t.entries, t.openEntries = nil, nil
 }
 
-// lookup returns the name of the function that an address is in, as it is in
-// the symbol table, or "".
+// lookup returns the symbol name of the function that contains an address, or "".
 func (t *symbolTable) lookup(addr uint64) string {
 	if name := t.nameAt(&t.sized, addr); name != "" {
 		return name
 	}
 	if e, ok := t.open.Find(addr); ok {
-		// It ends where another symbol starts, and is part of one around it.
+		// An open symbol ends where another symbol starts. Inside a sized one it is part of
+		// that.
 		next, other := t.sized.Before(addr)
 		_, inside := t.sized.Find(e.Low)
 		if !inside && (!other || next.Low < e.Low) {
@@ -176,8 +176,8 @@ func (t *symbolTable) lookup(addr uint64) string {
 	return t.plt.lookup(addr)
 }
 
-// nameAt chooses among the symbols for the innermost range around an address.
-// The choice does not depend on their order in the file.
+// nameAt chooses among the symbols of the innermost range around an address. The choice does
+// not depend on their order in the file.
 func (t *symbolTable) nameAt(set *interval.Set, addr uint64) string {
 	var best alias
 	low, n := uint64(0), 0
@@ -196,11 +196,11 @@ func (t *symbolTable) nameAt(set *interval.Set, addr uint64) string {
 	return best.name
 }
 
-// text reads a symbol's name, without a version.
+// text reads a symbol's name without its version.
 func (t *symbolTable) text(s symbol) string { return stringAt(t.strings[s.table], s.name) }
 
-// stringAt reads the NUL-terminated string at an offset, without a symbol
-// version (name@VERSION or name@@VERSION).
+// stringAt reads the NUL-terminated string at an offset and drops a symbol version
+// (name@VERSION or name@@VERSION).
 func stringAt(r *io.SectionReader, off uint32) string {
 	for _, size := range []int{64, maxName} {
 		buf := make([]byte, size)
@@ -232,8 +232,8 @@ type alias struct {
 	bind   elf.SymBind
 }
 
-// compare is negative where a is the better name: typed, global rather than
-// weak rather than local, with fewer leading underscores, shorter.
+// compare is negative if a is the better name: typed, then global before weak before local,
+// then fewer leading underscores, then shorter.
 func (a alias) compare(b alias) int {
 	return cmp.Or(
 		compareBool(a.notype, b.notype),

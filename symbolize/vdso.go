@@ -11,12 +11,12 @@ import (
 
 const (
 	vdsoName = "[vdso]"
-	// maxVDSO is the most that is read as one, in bytes. It has two pages.
+	// maxVDSO is the most that is read as a vDSO, in bytes. The vDSO has two pages.
 	maxVDSO = 1 << 20
 )
 
-// readVDSO copies the kernel's code from the process's memory: it is in no
-// file. It returns nil, and notes why, where that is not possible.
+// readVDSO copies the vDSO from the process's memory, because it is in no file. If that fails
+// it notes the problem and returns nil.
 func (p *Process) readVDSO(e *mapsEntry) *module {
 	image, err := p.readMemory(e.start, min(e.end-e.start, maxVDSO))
 	if err != nil {
