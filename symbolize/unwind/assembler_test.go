@@ -17,9 +17,9 @@ const (
 // ehFrame is an .eh_frame section under construction.
 type ehFrame []byte
 
-// cieSpec describes a CIE; the zero value stands for GCC's usual one: version 1,
-// code alignment 1, data alignment -8, "zR" with pc-relative 4-byte addresses,
-// CFA = rsp+8 with the return address at CFA-8.
+// cieSpec describes a CIE. The zero value stands for GCC's usual one: version 1, code
+// alignment 1, data alignment -8, "zR" with pc-relative 4-byte addresses, and CFA = rsp+8 with
+// the return address at CFA-8.
 type cieSpec struct {
 	version      uint8
 	augmentation string
@@ -69,8 +69,8 @@ func (s *ehFrame) cie(spec cieSpec) int {
 	return s.entry(append(body, spec.code...))
 }
 
-// fde appends an FDE of the CIE at offset cie, whose encoding must be the
-// default, for n bytes from start on.
+// fde appends an FDE for n bytes from start on. It refers to the CIE at offset cie, whose
+// pointer encoding must be the default.
 func (s *ehFrame) fde(cie int, start uint64, n uint32, code ...byte) {
 	at := len(*s) + 4
 	body := binary.LittleEndian.AppendUint32(nil, uint32(at-cie))
@@ -80,7 +80,7 @@ func (s *ehFrame) fde(cie int, start uint64, n uint32, code ...byte) {
 	s.entry(append(body, code...))
 }
 
-// entry appends a length and what it counts, and returns the entry's offset.
+// entry appends body with its length and returns the entry's offset.
 func (s *ehFrame) entry(body []byte) int {
 	at := len(*s)
 	*s = binary.LittleEndian.AppendUint32(*s, uint32(len(body)))
@@ -95,7 +95,7 @@ func (s ehFrame) build(d *Dictionary) (*Table, Stats) {
 		[]addresses{{textAddress, textAddress + textSize}}, d)
 }
 
-// pc of the rows in tests: an address and the rule from there on.
+// pcRule is an address in a test and the rule from there on.
 type pcRule struct {
 	offset uint64 // from textAddress
 	rule   Rule

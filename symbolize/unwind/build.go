@@ -12,18 +12,18 @@ import (
 )
 
 var (
-	// ErrNoFrames: the file has no call frame information.
+	// ErrNoFrames means that the file has no call frame information.
 	ErrNoFrames = errors.New("no call frame information")
-	// ErrMachine: the file is not one for 64-bit little-endian x86-64.
+	// ErrMachine means that the file is not a 64-bit little-endian x86-64 ELF file.
 	ErrMachine = errors.New("not an x86-64 ELF file")
 )
 
-// Build reads the ELF file f of size bytes and returns the table for its text,
-// whose rows index into d. Damaged or unusual parts of the call frame
-// information are left out and counted in Stats; addresses that they cover have
-// the rule CFAUnknown.
+// Build reads the ELF file f of size bytes and returns the table for its text. The rows of the
+// table index into d. Damaged or unusual parts of the call frame information are left out and
+// counted in Stats; the addresses that they cover have the rule CFAUnknown.
 //
-// The error wraps ErrNoFrames, ErrMachine or what reading f yielded. The rules that d has gained by then stay in it.
+// The error wraps ErrNoFrames, ErrMachine or an error from reading f. Rules that were added to
+// d by then stay in it.
 func Build(f io.ReaderAt, size int64, d *Dictionary) (*Table, Stats, error) {
 	var stats Stats
 	file, err := elffile.Open(f, size, elffile.NewFileBudget())
@@ -46,14 +46,13 @@ func Build(f io.ReaderAt, size int64, d *Dictionary) (*Table, Stats, error) {
 	return table, stats, nil
 }
 
-// BuildFromBytes is Build for an ELF file in memory, such as the vDSO's image,
-// which as the kernel maps it is a complete file.
+// BuildFromBytes is Build for an ELF file in memory, such as the vDSO's image, which is a
+// complete file as the kernel maps it.
 func BuildFromBytes(image []byte, d *Dictionary) (*Table, Stats, error) {
 	return Build(bytes.NewReader(image), int64(len(image)), d)
 }
 
-// buildTable builds the table of the FDEs that lie in the executable segments
-// text.
+// buildTable builds the table of the FDEs that lie in text, the executable segments.
 func buildTable(f frames, text []addresses, d *Dictionary) (*Table, Stats) {
 	var stats Stats
 	b := builder{frames: f, text: text, low: math.MaxUint64, dict: d, stats: &stats}

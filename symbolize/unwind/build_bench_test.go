@@ -12,7 +12,7 @@ func BenchmarkBuildPython(b *testing.B) { benchmarkBuild(b, pythonFiles) }
 func BenchmarkBuildNode(b *testing.B)   { benchmarkBuild(b, nodeFiles) }
 func BenchmarkBuildLLVM(b *testing.B)   { benchmarkBuild(b, llvmFiles) }
 
-// benchmarkBuild builds the table of the first of the files that there is.
+// benchmarkBuild builds the table of the first of the files that exists.
 func benchmarkBuild(b *testing.B, candidates []string) {
 	path := systemFile(b, candidates)
 	f, err := os.Open(path)

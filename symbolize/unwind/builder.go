@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// addresses is a range of addresses of the file, without its end.
+// addresses is a range of addresses of the file; end is exclusive.
 type addresses struct{ start, end uint64 }
 
-// A row of a builder packs the address, relative to builder.low, and below it
-// the dictionary index.
+// rowIndexBits is the size of the dictionary index in a row of a builder. The bits above it
+// are the address, relative to builder.low.
 const rowIndexBits = 16
 
 // builder collects the rows of all FDEs of a file and assembles the table.
@@ -20,8 +20,8 @@ type builder struct {
 	dict   *Dictionary
 	stats  *Stats
 
-	cies  map[uint64]*cie // by offset; nil for a CIE that can not be used
-	index map[Rule]uint16 // what dict said so far
+	cies  map[uint64]*cie // by offset; nil for an unusable CIE
+	index map[Rule]uint16 // indices that dict has returned so far
 	rule  Rule            // the last one looked up in index
 	ruleN uint16          // and its index
 	spans []span
@@ -29,7 +29,7 @@ type builder struct {
 	stack []state
 }
 
-// span is what one FDE covers.
+// span is the code that one FDE covers, with its rows.
 type span struct {
 	addresses
 	firstRow, rows uint32 // in builder.rows
@@ -42,7 +42,7 @@ func (b *builder) collect() {
 	for at := 0; at < len(b.frames.data); {
 		e, next, ok := b.frames.entryAt(at)
 		if !ok && e.end > at {
-			return // the terminator, a whole entry
+			return // the terminator, which is a complete entry
 		}
 		if !ok || len(b.spans) >= maxFDEs || len(b.rows) >= maxRows {
 			b.stats.Unsupported[ReasonTruncated]++
@@ -68,7 +68,7 @@ func (b *builder) collectFDE(e entry) {
 		return
 	}
 	if f.start == f.end {
-		return // covers nothing
+		return // it covers nothing
 	}
 	if !b.executable(f.start, f.end) {
 		b.stats.Unsupported[ReasonOutside]++
@@ -80,7 +80,7 @@ func (b *builder) collectFDE(e entry) {
 	b.spans = append(b.spans, span{addresses{f.start, f.end}, uint32(first), uint32(len(b.rows) - first)})
 }
 
-// cie returns the CIE at that offset of the section, nil if it is of no use.
+// cie returns the CIE at that offset of the section, or nil if it is unusable.
 func (b *builder) cie(at uint64) *cie {
 	common, ok := b.cies[at]
 	if ok || len(b.cies) >= maxCIEs {
@@ -94,8 +94,8 @@ func (b *builder) cie(at uint64) *cie {
 	return common
 }
 
-// executable says whether one executable segment holds all of start..end.
-// Address 0, where linkers move what they dropped, holds no code.
+// executable reports whether a single executable segment holds all of start..end. Address 0,
+// to which linkers move what they dropped, holds no code.
 func (b *builder) executable(start, end uint64) bool {
 	if start == 0 || (end-1-b.low)>>pageShift >= maxPages {
 		return false
@@ -105,10 +105,9 @@ func (b *builder) executable(start, end uint64) bool {
 	})
 }
 
-// run executes the FDE's instructions and appends a row for each address at
-// which the state may change, at least the one at the FDE's start. The rest of
-// the FDE is Unknown from an instruction on that can not be executed, or where
-// there are too many rows.
+// run executes the FDE's instructions. It appends a row for each address at which the state
+// may change, including the FDE's start. The rest of the FDE is CFAUnknown after an
+// instruction that cannot be executed, or when there are too many rows.
 func (b *builder) run(f fde) {
 	p := program{
 		cur: f.cie.initial, initial: &f.cie.initial, cie: f.cie,
@@ -141,8 +140,7 @@ func (b *builder) append(pc uint64, index uint16) {
 	b.rows = append(b.rows, (pc-b.low)<<rowIndexBits|uint64(index))
 }
 
-// indexOf returns the dictionary index of the state's rule, 0 for a state that
-// has none.
+// indexOf returns the dictionary index of the state's rule, or 0 if the state has none.
 func (b *builder) indexOf(s *state) uint16 {
 	r, reason, ok := s.rule()
 	if !ok {
@@ -163,22 +161,21 @@ func (b *builder) indexOf(s *state) uint16 {
 	return i
 }
 
-// functionAlignment is what compilers align functions of x86-64 to, in bytes.
+// functionAlignment is the alignment that compilers give functions of x86-64, in bytes.
 const functionAlignment = 16
 
-// isPadding says whether the gap between two FDEs is too small to hold an
-// aligned function, so that no frame can be in it. The row before then goes on
-// through the gap. As most functions end with the rule that the next one begins
-// with, that saves two rows for each function, up to a quarter of a table.
+// isPadding reports whether the gap between two FDEs is too small to hold an aligned function,
+// so that no frame can be in it. The previous row then extends through the gap. Most functions
+// end with the rule that the next one starts with, so this saves two rows for each function,
+// up to a quarter of a table.
 func isPadding(start, end uint64) bool {
 	return end-start < functionAlignment && end%functionAlignment == 0
 }
 
-// assemble puts the rows in the order of their addresses into a table. Of FDEs
-// that overlap, the one that starts later holds from its start on, and the
-// other one is cut there; nothing is known behind its end. That is the FDE that
-// GCC's unwinder finds by binary search in .eh_frame_hdr. Of those with the same
-// start the first in the file holds.
+// assemble puts the rows into a table in order of address. Where FDEs overlap, the one that
+// starts later holds from its start on. The other is cut there, and nothing is known behind
+// the end of the later one. That is the FDE that GCC's unwinder finds by binary search in
+// .eh_frame_hdr. Of FDEs with the same start, the first in the file holds.
 func (b *builder) assemble() *Table {
 	if len(b.spans) == 0 {
 		return &Table{Pages: []uint32{0}}

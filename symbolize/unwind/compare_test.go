@@ -6,14 +6,13 @@ import (
 	"testing"
 )
 
-// maxKilobytesPerMegabyte bounds the memory of a table with its dictionary. Small
-// functions that save many registers need the most: before runs are joined,
-// libstdc++ has 27,000 rows in 1 MB of .text, where large programs have 10,000 to
-// 18,000.
+// maxKilobytesPerMegabyte bounds the memory of a table with its dictionary. Small functions
+// that save many registers need the most: before runs are joined, libstdc++ has 27,000 rows in
+// 1 MB of .text, and large programs have 10,000 to 18,000.
 const maxKilobytesPerMegabyte = 80
 
-// TestAgainstReadelf compares the tables of the system's libraries and large
-// programs, row by row, with what readelf makes of the same files.
+// TestAgainstReadelf compares the tables of the system's libraries and of large programs, row
+// by row, with readelf's interpretation of the same files.
 func TestAgainstReadelf(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -46,9 +45,8 @@ func TestAgainstReadelf(t *testing.T) {
 	}
 }
 
-// compareWithReadelf checks the table at the first and last address of every
-// row that readelf prints, and that the gaps between FDEs are Unknown. It
-// returns the number of rows.
+// compareWithReadelf checks the table at the first and last address of every row that readelf
+// prints, and checks that the gaps between FDEs are CFAUnknown. It returns the number of rows.
 func compareWithReadelf(t *testing.T, path string, table *Table, d *Dictionary) int {
 	t.Helper()
 	fdes := readelfInterp(t, path)
@@ -96,7 +94,7 @@ func compareWithReadelf(t *testing.T, path string, table *Table, d *Dictionary) 
 	return rows
 }
 
-// checkTable checks what Table promises about its form.
+// checkTable checks the form that Table promises.
 func checkTable(tb testing.TB, table *Table, d *Dictionary) {
 	tb.Helper()
 	if table.Base%pageSize != 0 {

@@ -22,10 +22,10 @@ func compile(tb testing.TB, source string, flags ...string) string {
 	return out
 }
 
-// TestCompiled checks the tables of testdata/frames.c: against readelf, and that
-// each function has the kind of rule that its source is meant to give it.
+// TestCompiled checks the tables of testdata/frames.c against readelf, and checks that each
+// function has the kind of rule that its source is designed to give it.
 func TestCompiled(t *testing.T) {
-	// The kinds that the functions named must have among their rules.
+	// The rules of each function must include these.
 	want := map[string][]Rule{
 		"plain":     {rsp(8)},
 		"huge":      {rsp(8)},
@@ -83,8 +83,8 @@ func TestPLT(t *testing.T) {
 	}
 }
 
-// TestDebugFrame checks that .debug_frame, plain or compressed, gives what
-// .eh_frame gives for the same code.
+// TestDebugFrame checks that .debug_frame, plain or compressed, gives the same rules as
+// .eh_frame for the same code.
 func TestDebugFrame(t *testing.T) {
 	base := []string{"-O2", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none"}
 	build := func(flags ...string) (*Table, Stats, []Rule) {
@@ -94,7 +94,7 @@ func TestDebugFrame(t *testing.T) {
 		checkTable(t, table, d)
 		compareWithReadelf(t, path, table, d)
 		start := functionSymbol(t, path, "_start")
-		var rules []Rule // addresses differ, as .eh_frame takes some
+		var rules []Rule // addresses differ, since .eh_frame takes some
 		for pc := range start.Size {
 			rules = append(rules, d.Rules()[table.Lookup(start.Value+pc, d.Rules())])
 		}

@@ -2,9 +2,9 @@ package unwind
 
 import "encoding/binary"
 
-// Pointer encodings of .eh_frame and .eh_frame_hdr (LSB core specification,
-// 10.5.1, DW_EH_PE_*): the low four bits are the format, the next three what
-// the value is relative to.
+// These are the pointer encodings of .eh_frame and .eh_frame_hdr (LSB core specification,
+// 10.5.1, DW_EH_PE_*). The low four bits are the format; the next three say what the value is
+// relative to.
 const (
 	encAbs      = 0x00
 	encULEB     = 0x01
@@ -25,9 +25,8 @@ const (
 	encOmit     = 0xff
 )
 
-// cursor reads little-endian values from data[pos:]. A read beyond the end sets
-// bad and yields zero, as does every later one, so callers check once after a
-// group of reads.
+// cursor reads little-endian values from data[pos:]. A read beyond the end sets bad and yields
+// zero, as does every later read, so callers check once after a group of reads.
 type cursor struct {
 	data []byte
 	pos  int
@@ -89,7 +88,7 @@ func (c *cursor) u64() uint64 {
 	return v
 }
 
-// uleb reads an unsigned LEB128 number. Bits beyond 64 fail.
+// uleb reads an unsigned LEB128 number. It fails on bits beyond 64.
 func (c *cursor) uleb() uint64 {
 	var v uint64
 	for shift := uint(0); ; shift += 7 {
@@ -121,7 +120,7 @@ func (c *cursor) sleb() int64 {
 	}
 }
 
-// cstring reads up to and including a zero byte and returns what is before it.
+// cstring reads up to and including a zero byte, and returns what precedes it.
 func (c *cursor) cstring() string {
 	start := c.pos
 	for c.u8() != 0 {
@@ -144,14 +143,13 @@ func (c *cursor) block(n uint64) []byte {
 
 // bases are the addresses that encoded pointers are relative to.
 type bases struct {
-	section uint64 // address of data[0], for pc-relative ones
-	data    uint64 // for data-relative ones; 0 if unknown
+	section uint64 // address of data[0], for pc-relative pointers
+	data    uint64 // for data-relative pointers; 0 if unknown
 }
 
-// pointer reads a pointer of the given encoding. It fails on encodings that
-// need the memory of a process (indirect) or a base that is not known: those
-// relative to text or a function, and in .eh_frame to data, which no compiler
-// for x86-64 writes there.
+// pointer reads a pointer of the given encoding. It fails on encodings that need the memory of
+// a process (indirect) or an unknown base: those relative to text or a function, and in
+// .eh_frame those relative to data. No compiler for x86-64 writes these there.
 func (c *cursor) pointer(enc uint8, b bases) uint64 {
 	if enc == encOmit || enc&encIndirect != 0 {
 		c.fail()
@@ -195,7 +193,7 @@ func (c *cursor) align(section uint64) {
 	c.skip(-(section + uint64(c.pos)) & 7)
 }
 
-// value reads a number in the format that the low bits of enc name.
+// value reads a number in the format given by the low bits of enc.
 func (c *cursor) value(enc uint8) uint64 {
 	switch enc & encFormat {
 	case encAbs, encSigned, encU8, encS8:

@@ -8,14 +8,14 @@ import (
 	"memtrace/symbolize/elffile"
 )
 
-// errDamaged: a length or address of the file leads outside of it.
+// errDamaged means that a length or address in the file leads outside of it.
 var errDamaged = errors.New("damaged file")
 
-// executableSegments returns the executable segments, at most maxSegments.
+// executableSegments returns at most maxSegments executable segments.
 func executableSegments(file *elffile.File) []addresses {
 	var out []addresses
 	for _, p := range file.Segments {
-		const half = 1 << 63 // user space ends below; sums can not wrap
+		const half = 1 << 63 // user space ends below this; sums cannot wrap around
 		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 && p.Memsz > 0 &&
 			p.Vaddr < half && p.Memsz < half-p.Vaddr && len(out) < maxSegments {
 			out = append(out, addresses{p.Vaddr, p.Vaddr + p.Memsz})
@@ -24,9 +24,8 @@ func executableSegments(file *elffile.File) []addresses {
 	return out
 }
 
-// readFrames finds and reads the call frame information: .eh_frame by its
-// section header, else by the program header PT_GNU_EH_FRAME, else
-// .debug_frame.
+// readFrames finds and reads the call frame information: .eh_frame by its section header, or
+// else by the program header PT_GNU_EH_FRAME, or else .debug_frame.
 func readFrames(file *elffile.File) (frames, Source, error) {
 	if s := section(file, ".eh_frame"); s != nil {
 		data, err := file.Data(s, maxSectionBytes)
@@ -45,7 +44,7 @@ func readFrames(file *elffile.File) (frames, Source, error) {
 	return frames{}, SourceNone, ErrNoFrames
 }
 
-// section returns the section of that name that has contents in the file.
+// section returns the section of that name if it has contents in the file.
 func section(file *elffile.File, name string) *elf.SectionHeader {
 	s := file.Section(name)
 	if s == nil || s.Type == elf.SHT_NOBITS || s.Type == elf.SHT_NULL || s.Size == 0 {
@@ -54,9 +53,9 @@ func section(file *elffile.File, name string) *elf.SectionHeader {
 	return s
 }
 
-// readByHeader reads .eh_frame where .eh_frame_hdr (LSB 10.6.2), the segment
-// hdr, says that it is. Its end is not known: it is a terminator, the header
-// behind it, or the end of the segment that holds it.
+// readByHeader reads .eh_frame from where hdr, the segment with .eh_frame_hdr (LSB 10.6.2),
+// says it is. Its end is not given: it ends at a terminator, at the header behind it, or at
+// the end of the segment that holds it.
 func readByHeader(file *elffile.File, hdr *elffile.Segment) (frames, error) {
 	head := make([]byte, min(hdr.Filesz, 32))
 	if _, err := hdr.ReadAt(head, 0); err != nil {

@@ -10,14 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestWithoutSections checks that a file whose section headers are absent,
-// damaged or cut off gives the same table by its program headers.
+// TestWithoutSections checks that a file whose section headers are absent, damaged or cut off
+// gives the same table by way of its program headers.
 func TestWithoutSections(t *testing.T) {
 	for _, files := range [][]string{libcFiles, llvmFiles} { // by GNU ld and by lld
 		path := systemFile(t, files)
 		t.Run(path, func(t *testing.T) {
 			image := readFile(t, path)
-			// A new dictionary each: runs that are there already are used more.
+			// Use a new dictionary each time: runs that already exist are used more often.
 			want, stats, err := BuildFromBytes(image, new(Dictionary))
 			if err != nil || stats.Source != SourceEhFrame {
 				t.Fatalf("source %v, error %v", stats.Source, err)

@@ -2,13 +2,13 @@ package unwind
 
 import "strings"
 
-// frames is the contents of a section of call frame information.
+// frames is the contents of a section with call frame information.
 type frames struct {
 	data  []byte
 	bases bases
 	debug bool // .debug_frame rather than .eh_frame
-	// terminated: the end of data is not the section's, an entry of length zero
-	// is. In a section such entries may occur between others.
+	// terminated: an entry of length zero, not the end of data, ends the section. Without it,
+	// such entries may occur between others.
 	terminated bool
 }
 
@@ -19,9 +19,9 @@ type entry struct {
 	cieAt            uint64 // offset of an FDE's CIE
 }
 
-// entryAt reads the head of the entry at offset start. next is where the entry
-// after it begins. An entry without contents (a terminator, or one too short)
-// has body == end and no CIE. ok is false where no further entry can be found.
+// entryAt reads the head of the entry at offset start. next is the start of the following
+// entry. An entry without contents (a terminator, or one that is too short) has body == end
+// and no CIE. ok is false if no further entry can be found.
 func (f *frames) entryAt(start int) (e entry, next int, ok bool) {
 	c := cursor{data: f.data, pos: start}
 	length, dwarf64 := uint64(c.u32()), false
@@ -37,7 +37,7 @@ func (f *frames) entryAt(start int) (e entry, next int, ok bool) {
 	end := c.pos + int(length)
 	idAt := c.pos
 	c.data = f.data[:end]
-	// The ID of .eh_frame has 4 bytes whatever the length's size (LSB 10.6.1).
+	// The ID in .eh_frame has 4 bytes whatever the size of the length (LSB 10.6.1).
 	var id uint64
 	if f.debug && dwarf64 {
 		id = c.u64()
@@ -62,14 +62,14 @@ func (f *frames) entryAt(start int) (e entry, next int, ok bool) {
 type cie struct {
 	codeAlign   uint64
 	dataAlign   int64
-	initial     state // behind the CIE's own instructions
+	initial     state // after the CIE's own instructions
 	pointerEnc  uint8 // of the addresses in its FDEs
-	segmentSize uint8 // bytes of a segment selector before them
-	augmented   bool  // FDEs have augmentation data, preceded by its length
+	segmentSize uint8 // size of a segment selector before them
+	augmented   bool  // FDEs have augmentation data after its length
 }
 
-// parseCIE parses the CIE at that offset. It returns nil for what is not a CIE,
-// is damaged, or can not be understood.
+// parseCIE parses the CIE at that offset. It returns nil for what is not a CIE, is damaged, or
+// cannot be understood.
 func (f *frames) parseCIE(at uint64) *cie {
 	if at >= uint64(len(f.data)) {
 		return nil
@@ -114,9 +114,9 @@ func (f *frames) parseCIE(at uint64) *cie {
 	return out
 }
 
-// parseAugmentation reads the augmentation data that the string describes (LSB
-// 10.6.1.1.1). Only with the leading 'z' does it have a length, by which
-// unknown letters can be skipped.
+// parseAugmentation reads the augmentation data that the string describes (LSB 10.6.1.1.1).
+// Only with a leading 'z' does the data have a length, which allows unknown letters to be
+// skipped.
 func (out *cie) parseAugmentation(c *cursor, augmentation string, b bases) bool {
 	if augmentation == "" {
 		return true
@@ -141,7 +141,7 @@ func (out *cie) parseAugmentation(c *cursor, augmentation string, b bases) bool 
 			data.skipPointer(data.u8(), b)
 		case 'L':
 			data.u8()
-		case 'S': // signal frame; signalRule knows it by its rules
+		case 'S': // signal frame; signalRule recognises it by its rules
 		default:
 			return !data.bad
 		}
@@ -152,12 +152,12 @@ func (out *cie) parseAugmentation(c *cursor, augmentation string, b bases) bool 
 // fde is a frame description entry.
 type fde struct {
 	cie        *cie
-	start, end uint64 // addresses it covers, without end
+	start, end uint64 // addresses it covers; end is exclusive
 	code       cursor // its instructions
 }
 
-// parseFDE parses the FDE e of the given CIE; ok is false if it is damaged or
-// its addresses have an encoding that can not be resolved.
+// parseFDE parses the FDE e, which refers to the given CIE. ok is false if the FDE is damaged
+// or the encoding of its addresses cannot be resolved.
 func (f *frames) parseFDE(e entry, common *cie) (out fde, ok bool) {
 	c := cursor{data: f.data[:e.end], pos: e.body}
 	c.skip(uint64(common.segmentSize))

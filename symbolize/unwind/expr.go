@@ -1,6 +1,6 @@
 package unwind
 
-// Operations of DWARF expressions (DWARF 5, 7.7.1) that occur in call frame
+// These are the operations of DWARF expressions (DWARF 5, 7.7.1) that occur in call frame
 // information of x86-64.
 const (
 	opDeref      = 0x06
@@ -15,7 +15,7 @@ const (
 	opBreg31     = 0x8f
 )
 
-// exprKind is the form of an expression that Rule can hold.
+// exprKind is the form of an expression that a Rule can hold.
 type exprKind uint8
 
 const (
@@ -33,7 +33,7 @@ type expr struct {
 	reg      uint8
 }
 
-// parseExpr recognises the form of the expression code.
+// parseExpr recognises the form of an expression.
 func parseExpr(code []byte) expr {
 	c := cursor{data: code}
 	op := c.u8()
@@ -63,11 +63,10 @@ func parseExpr(code []byte) expr {
 	return e
 }
 
-// parsePLT recognises what follows "breg7 8" in the expression for the entries
-// of a lazy PLT, and returns its boundary: the offset in a 16-byte entry from
-// which on the entry's first push has been executed. Linkers write 11 for plain
-// entries and other values for ones with endbr64 or bnd (binutils,
-// bfd/elf64-x86-64.c, elf_x86_64_eh_frame_*_plt).
+// parsePLT recognises what follows "breg7 8" in the expression for the entries of a lazy PLT.
+// It returns the boundary: the offset in a 16-byte entry from which the entry's first push has
+// been executed. Linkers write 11 for plain entries, and other values for entries with endbr64
+// or bnd (binutils, bfd/elf64-x86-64.c, elf_x86_64_eh_frame_*_plt).
 func parsePLT(c cursor) (boundary int64, ok bool) {
 	if c.u8() != opBreg0+regRIP || c.sleb() != 0 ||
 		c.u8() != opLit0+15 || c.u8() != opAnd {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzEhFrame feeds arbitrary bytes as .eh_frame and as .debug_frame. Whatever
-// they are, the table must keep its form and stay in proportion to them.
+// FuzzEhFrame feeds arbitrary bytes as .eh_frame and as .debug_frame. The table must always
+// keep its form and stay in proportion to the input.
 func FuzzEhFrame(f *testing.F) {
 	var s ehFrame
 	cie := s.cie(cieSpec{})
@@ -30,8 +30,8 @@ func FuzzEhFrame(f *testing.F) {
 	})
 }
 
-// FuzzBuild feeds arbitrary bytes as a whole file. As the seeds have thousands of
-// bytes, run it with -fuzzminimizetime=20x, or minimizing takes all the time.
+// FuzzBuild feeds arbitrary bytes as a whole file. The seeds have thousands of bytes, so run
+// it with -fuzzminimizetime=20x; otherwise minimizing takes all the time.
 func FuzzBuild(f *testing.F) {
 	f.Add(fuzzSeed(f, "-static", "-nostdlib"))
 	f.Add(fuzzSeed(f, "-static", "-nostdlib", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-g", "-gz=zlib"))
@@ -50,7 +50,7 @@ func FuzzBuild(f *testing.F) {
 	})
 }
 
-// fuzzSeed compiles a small file; without a compiler the seed is empty.
+// fuzzSeed compiles a small file. Without a compiler the seed is empty.
 func fuzzSeed(f *testing.F, flags ...string) []byte {
 	if _, err := os.Stat("/usr/bin/gcc"); err != nil {
 		return nil

@@ -1,20 +1,19 @@
 package unwind
 
-// Bounds on what one file may make Build read, keep or do. Each is more than 7
-// times what libLLVM 19 needs: 59 MB of .text, 6 MB of .eh_frame, 118,000 FDEs
-// and 1.06 million rows.
+// These bounds limit what one file may make Build read, keep or do. Each is more than 7 times
+// what libLLVM 19 needs: 59 MB of .text, 6 MB of .eh_frame, 118,000 FDEs and 1.06 million
+// rows.
 const (
 	maxSectionBytes = 64 << 20 // frame section, after decompression
 	maxFDEs         = 2 << 20
 	maxRows         = 8 << 20   // rows before merging, 8 bytes each while building
 	maxPages        = 64 << 10  // 64 KiB pages from the lowest executable address: 4 GiB
-	maxSegments     = 64        // executable segments looked at
-	maxSequences    = 256 << 10 // different sequences of rows that are counted, some 100 bytes each
+	maxSegments     = 64        // executable segments that are considered
+	maxSequences    = 256 << 10 // distinct sequences of rows that are counted, about 100 bytes each
 
-	// A CIE is parsed once, whatever the number of FDEs that point to it, but
-	// CIEs may overlap one another in a hostile file: number times length
-	// bounds the work. Real ones have some 20 to 200 bytes, and linkers fold
-	// equal ones.
+	// A CIE is parsed once, however many FDEs point to it. But the CIEs of a hostile file may
+	// overlap, so their number times their length bounds the work. Real CIEs have about 20 to
+	// 200 bytes, and linkers merge equal ones.
 	maxCIEs     = 64 << 10
 	maxCIEBytes = 4 << 10
 

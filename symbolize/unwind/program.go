@@ -2,7 +2,7 @@ package unwind
 
 import "math/bits"
 
-// Call frame instructions (DWARF 5, 7.24). The first three keep an operand in
+// These are the call frame instructions (DWARF 5, 7.24). The first three keep an operand in
 // their low six bits.
 const (
 	cfaAdvanceLoc = 0x40
@@ -33,24 +33,24 @@ const (
 	cfaValOffsetSF    = 0x15
 	cfaValExpression  = 0x16
 	cfaAdvanceLoc8    = 0x1d // DW_CFA_MIPS_advance_loc8, known to all unwinders
-	cfaGNUArgsSize    = 0x2e // about landing pads, of no meaning to a walk
+	cfaGNUArgsSize    = 0x2e // about landing pads, meaningless for a walk
 	cfaGNUNegOffset   = 0x2f // DW_CFA_GNU_negative_offset_extended
 )
 
 // program runs the call frame instructions of a CIE or an FDE.
 type program struct {
 	cur     state
-	initial *state // what restore goes back to: the state behind the CIE
+	initial *state // the state after the CIE, to which restore goes back
 	cie     *cie
 	code    cursor
 	bases   bases
 	loc     uint64
-	stack   []state // of remember_state; its memory is used again by the next FDE
+	stack   []state // of remember_state; the next FDE reuses its memory
 }
 
-// run executes instructions until the next row begins or the code ends. It
-// returns the address at which that row begins; more is false at the end of the
-// code, ok where an instruction can not be executed.
+// run executes instructions until the next row starts or the code ends, and returns the
+// address of that row. more is false at the end of the code, and ok is false if an instruction
+// cannot be executed.
 func (p *program) run() (next uint64, more, ok bool) {
 	for p.code.more() {
 		op := p.code.u8()
@@ -86,17 +86,16 @@ func (p *program) run() (next uint64, more, ok bool) {
 	return 0, false, !p.code.bad
 }
 
-// advance moves on by delta times the code alignment factor, or fails where
-// that leaves the address space.
+// advance moves on by delta times the code alignment factor. It fails if that leaves the
+// address space.
 func (p *program) advance(delta uint64) (next uint64, more, ok bool) {
 	high, delta := bits.Mul64(delta, p.cie.codeAlign)
 	next, carry := bits.Add64(p.loc, delta, 0)
 	return next, true, !p.code.bad && high == 0 && carry == 0
 }
 
-// execute runs an instruction that does not move on. It returns false for one
-// that is unknown or can not be executed; one that is cut short shows in
-// p.code.bad.
+// execute runs an instruction that does not move on. It returns false for one that is unknown
+// or cannot be executed; a truncated one sets p.code.bad.
 func (p *program) execute(op uint8) bool {
 	c := &p.code
 	switch op {
@@ -144,9 +143,9 @@ func (p *program) execute(op uint8) bool {
 	return true
 }
 
-// defineCFA runs the instructions that define the CFA. Those that give the
-// register end an expression; those that give the offset alone do not, which
-// is how GCC's unwinder (libgcc/unwind-dw2.c) and binutils take them.
+// defineCFA runs the instructions that define the CFA. Those that give the register end an
+// expression. Those that give only the offset do not: GCC's unwinder (libgcc/unwind-dw2.c) and
+// binutils read them that way.
 func (p *program) defineCFA(op uint8) {
 	c, s := &p.code, &p.cur
 	switch op {
@@ -175,15 +174,14 @@ func (p *program) save(number uint64, rule saved) {
 	}
 }
 
-// restore sets the rule of a register back to the CIE's.
+// restore resets the rule of a register to the CIE's.
 func (p *program) restore(number uint64) {
 	if r := p.cur.register(number); r != nil {
 		*r = *p.initial.register(number)
 	}
 }
 
-// savedAt returns the rule for a register saved at the address that the
-// expression code yields.
+// savedAt returns the rule for a register saved at the address that an expression yields.
 func savedAt(code []byte) saved {
 	if e := parseExpr(code); e.kind == exprOffset {
 		return saved{kind: saveAt, reg: e.reg, off: e.off}

@@ -27,7 +27,7 @@ func TestInstructions(t *testing.T) {
 		name string
 		code []byte
 		want []pcRule
-		lost Reason // of the one row not taken over; 0xff for none
+		lost Reason // the reason for the one row not used; 0xff for none
 	}{
 		{"none", nil, []pcRule{{0, rsp(8)}, end}, 0xff},
 		{"nop", []byte{cfaNop, cfaNop}, []pcRule{{0, rsp(8)}, end}, 0xff},
@@ -125,7 +125,7 @@ func TestSetLoc(t *testing.T) {
 	}
 }
 
-// TestRememberDepth checks that states nest up to the limit and no deeper.
+// TestRememberDepth checks that states nest up to the limit but no deeper.
 func TestRememberDepth(t *testing.T) {
 	for depth, want := range map[int]Rule{maxRemembered: rsp(8), maxRemembered + 1: {}} {
 		var s ehFrame

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// This file reads what binutils' readelf says about call frames: an
-// interpreter written by others, whose rows the tables are compared with.
+// This file reads how binutils' readelf interprets call frames. The tables are compared with
+// its rows because others wrote that interpreter.
 
 // readelfFDE is an FDE as readelf prints it with --debug-dump=frames-interp.
 type readelfFDE struct {
@@ -20,8 +20,8 @@ type readelfFDE struct {
 	rows       []readelfRow
 }
 
-// readelfRow is a row of an FDE: what readelf prints in the columns CFA, rbp,
-// rsp and ra. A column without entry is "".
+// readelfRow is a row of an FDE: what readelf prints in the columns CFA, rbp, rsp and ra. A
+// column without an entry is "".
 type readelfRow struct {
 	pc                uint64
 	cfa, rbp, rsp, ra string
@@ -63,7 +63,7 @@ func readelfInterp(tb testing.TB, path string) []readelfFDE {
 			}
 			fde := &out[len(out)-1]
 			switch last := len(fde.rows) - 1; {
-			case row.pc >= fde.end: // instructions behind the last address
+			case row.pc >= fde.end: // instructions after the last address
 			case row.pc == fde.rows[last].pc:
 				fde.rows[last] = row
 			default:
@@ -74,8 +74,8 @@ func readelfInterp(tb testing.TB, path string) []readelfFDE {
 	return out
 }
 
-// readelfColumns picks a row's columns out of its line. readelf adds the name in
-// parentheses to a register.
+// readelfColumns splits a line into the columns of its row. readelf adds a register's name in
+// parentheses.
 func readelfColumns(tb testing.TB, columns []string, line []byte) readelfRow {
 	fields := strings.Fields(string(line))
 	fields = slices.DeleteFunc(fields, func(f string) bool { return f[0] == '(' })
@@ -96,9 +96,9 @@ func readelfColumns(tb testing.TB, columns []string, line []byte) readelfRow {
 	return row
 }
 
-// readelfRaw is what the instructions of an FDE say that frames-interp does not
-// show, by the address of the row: the text of expressions, and which rows have
-// rbp undefined rather than not mentioned.
+// readelfRaw is what frames-interp does not show of an FDE's instructions, by the address of
+// the row: the text of expressions, and the rows where rbp is undefined rather than
+// unmentioned.
 type readelfRaw struct {
 	cfa, rbp map[uint64]string // text of the last expression at or before the address
 	rbpUndef map[uint64]bool
@@ -110,8 +110,8 @@ var (
 	rawRBP     = regexp.MustCompile(`^  DW_CFA_expression: r6 \(rbp\) \((.*)\)$`)
 )
 
-// readelfExpressions runs readelf for the instructions themselves and returns,
-// by start address, the FDEs that contain expressions or an undefined rbp.
+// readelfExpressions runs readelf for the instructions themselves. It returns, by start
+// address, the FDEs that contain expressions or an undefined rbp.
 func readelfExpressions(tb testing.TB, path string) map[uint64]*readelfRaw {
 	tb.Helper()
 	out := map[uint64]*readelfRaw{}
@@ -157,7 +157,7 @@ func readelfLines(tb testing.TB, path, dump string, line func([]byte)) {
 	if _, err := exec.LookPath("readelf"); err != nil {
 		skipUnlessCI(tb, "needs readelf (package binutils)")
 	}
-	// Without no-follow-links it reads an installed debug file too, and fails.
+	// Without no-follow-links, readelf also reads an installed debug file and fails.
 	cmd := exec.Command("readelf", "--wide", "--debug-dump=no-follow-links", "--debug-dump="+dump, path)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -20,8 +20,8 @@ var dwarfRegister = map[string]int64{
 	"r8": 8, "r9": 9, "r10": 10, "r11": 11, "r12": 12, "r13": 13, "r14": 14, "r15": 15,
 }
 
-// want returns the rule that a row of readelf means. It is written from the
-// documentation of Rule, not from the code under test.
+// want returns the rule that a readelf row stands for. It follows the documentation of Rule,
+// not the code under test.
 func (row readelfRow) want(raw *readelfRaw) Rule {
 	if raw == nil {
 		raw = &readelfRaw{}
@@ -87,13 +87,13 @@ func wantCFA(column, expression string) Rule {
 	return Rule{CFA: CFARegister, CFAOffset: int32(off<<16 | dwarfRegister[m[1]])}
 }
 
-// number parses a decimal number with sign; an absent one is 0.
+// number parses a signed decimal number; an absent one is 0.
 func number(s string) int64 {
 	v, _ := strconv.ParseInt(s, 10, 64)
 	return v
 }
 
-// wantCache remembers the rules of rows that depend on their columns alone.
+// wantCache caches the rules of rows that depend only on their columns.
 type wantCache map[readelfRow]Rule
 
 func (cache wantCache) of(row readelfRow, raw *readelfRaw) Rule {

@@ -6,17 +6,17 @@ import (
 	"math/bits"
 )
 
-// CFAKind says how a Rule finds the canonical frame address (CFA). The values
-// are part of the contract with struct unwind_rule in bpf/tables.h. Those from
-// 32 on are left to other architectures.
+// CFAKind says how a Rule finds the canonical frame address (CFA). The values are part of the
+// contract with struct unwind_rule in bpf/tables.h. Values from 32 on are left to other
+// architectures.
 type CFAKind uint8
 
-// In the comments, off is Rule.CFAOffset, and hi and lo are its two halves as
-// Rule.Halves returns them. Except where stated otherwise the return address is
-// at CFA-8, and the caller's rsp is the CFA.
+// In the comments, off is Rule.CFAOffset, and hi and lo are its two halves as Rule.Halves
+// returns them. Unless stated otherwise, the return address is at CFA-8 and the caller's rsp
+// is the CFA.
 const (
-	// CFAUnknown: no rule covers the address, or it can not be expressed here.
-	// The walk can not continue by table.
+	// CFAUnknown: no rule covers the address, or the rule cannot be expressed here. The walk
+	// cannot continue by table.
 	CFAUnknown CFAKind = 0
 	// CFAEnd: the return address is undefined; this is the outermost frame.
 	CFAEnd CFAKind = 1
@@ -24,32 +24,32 @@ const (
 	CFARSP CFAKind = 2
 	// CFARBP: CFA = rbp + off.
 	CFARBP CFAKind = 3
-	// CFARegister: CFA = value of DWARF register lo + hi, where lo is 0..15 and
-	// neither rbp nor rsp. Only the innermost frame knows such a register.
+	// CFARegister: CFA = value of DWARF register lo + hi, where lo is 0..15 and neither rbp
+	// nor rsp. Only the innermost frame knows such a register.
 	CFARegister CFAKind = 4
-	// CFAPLT: CFA = rsp + hi + ((rip & 15) >= lo ? 8 : 0), the expression that
-	// linkers write for the entries of a lazy PLT.
+	// CFAPLT: CFA = rsp + hi + ((rip & 15) >= lo ? 8 : 0), the expression that linkers write
+	// for the entries of a lazy PLT.
 	CFAPLT CFAKind = 5
 	// CFADerefRBP: CFA = *(rbp + hi) + lo, in functions that realign the stack.
 	CFADerefRBP CFAKind = 6
 	// CFADerefRSP: CFA = *(rsp + hi) + lo, in hand-written assembly.
 	CFADerefRSP CFAKind = 7
-	// CFASignal: return trampoline of a signal handler. A struct ucontext is at
-	// rsp + off, and the interrupted frame's registers are in it: rbp at +120,
-	// rsp at +160, rip at +168 (offsets of uc_mcontext.gregs, see SignalRBP and
-	// the following). That rip is an exact address, not a return address. There
-	// is no CFA, and the RBP fields are zero.
+	// CFASignal: the return trampoline of a signal handler. A struct ucontext is at rsp + off.
+	// It holds the interrupted frame's registers: rbp at +120, rsp at +160, rip at +168
+	// (offsets of uc_mcontext.gregs, see SignalRBP and the following). That rip is an exact
+	// address, not a return address. There is no CFA, and the RBP fields are zero.
 	CFASignal CFAKind = 8
-	// CFARARegister: CFA = rsp + hi and the return address is in DWARF register
-	// lo, as in glibc's vfork and some of its hand-written string functions. Only the innermost frame knows that register.
+	// CFARARegister: CFA = rsp + hi, and the return address is in DWARF register lo, as in
+	// glibc's vfork and some of its hand-written string functions. Only the innermost frame
+	// knows that register.
 	CFARARegister CFAKind = 9
-	// CFARun: stands for several rules that follow one another from the row's
-	// address on, see runRule. The search resolves it: Lookup never returns it.
+	// CFARun: several rules that follow one another from the row's address on, see runRule.
+	// The search resolves it, so Lookup never returns it.
 	CFARun CFAKind = 10
 )
 
-// Offsets of the interrupted registers from a struct ucontext of x86-64, from
-// the kernel's arch/x86/include/uapi/asm/{ucontext,sigcontext}.h.
+// These are the offsets of the interrupted registers from a struct ucontext of x86-64. They
+// come from the kernel's arch/x86/include/uapi/asm/{ucontext,sigcontext}.h.
 const (
 	SignalRBP = 120
 	SignalRSP = 160
@@ -63,18 +63,19 @@ type RBPKind uint8
 const (
 	// RBPSame: the caller's rbp is still in rbp.
 	RBPSame RBPKind = 0
-	// RBPAtCFA: it was saved at CFA + RBPOffset.
+	// RBPAtCFA: the caller's rbp was saved at CFA + RBPOffset.
 	RBPAtCFA RBPKind = 1
-	// RBPUndefined: it is lost, or can not be found with this Rule. The walk may
-	// go on, but must end at a frame whose rule reads rbp.
+	// RBPUndefined: the caller's rbp is lost, or this Rule cannot express where it is. The
+	// walk may continue, but must end at a frame whose rule reads rbp.
 	RBPUndefined RBPKind = 2
-	// RBPExpression: it was saved at rbp + RBPOffset, with the rbp of this frame.
+	// RBPExpression: the caller's rbp was saved at rbp + RBPOffset, with the rbp of this
+	// frame.
 	RBPExpression RBPKind = 3
 )
 
-// Rule says how to get from a frame to its caller. It is 8 bytes without
-// padding, laid out as struct unwind_rule in bpf/tables.h. The zero value means
-// CFAUnknown. Equal meanings have equal values: fields without use are zero.
+// Rule says how to get from a frame to its caller. It has 8 bytes without padding, laid out as
+// struct unwind_rule in bpf/tables.h. The zero value means CFAUnknown. Equal meanings have
+// equal values: unused fields are zero.
 type Rule struct {
 	CFA       CFAKind
 	RBP       RBPKind
@@ -82,28 +83,28 @@ type Rule struct {
 	CFAOffset int32 // bytes, or two halves: see CFAKind
 }
 
-// Halves returns the two values that the kinds CFARegister, CFAPLT,
-// CFADerefRBP, CFADerefRSP and CFARARegister keep in CFAOffset: hi in its upper
-// 16 bits, an offset in bytes; lo in its lower 16 bits, the kind's own meaning.
+// Halves returns the two values that the kinds CFARegister, CFAPLT, CFADerefRBP, CFADerefRSP
+// and CFARARegister keep in CFAOffset. hi, the upper 16 bits, is an offset in bytes; the
+// meaning of lo, the lower 16 bits, depends on the kind.
 func (r Rule) Halves() (hi, lo int16) {
 	return int16(r.CFAOffset >> 16), int16(r.CFAOffset)
 }
 
-// runRule returns a rule of the kind CFARun. The rules that it stands for are in
-// the dictionary from index first on. Bit i of the mask is set where the next of
-// them begins i+1 bytes after the row.
+// runRule returns a rule of the kind CFARun. The rules it stands for are in the dictionary
+// from index first on. Bit i of the mask is set if the next of them starts i+1 bytes after the
+// row.
 func runRule(first uint16, mask uint32) Rule {
 	return Rule{CFA: CFARun, RBPOffset: int16(first), CFAOffset: int32(mask)}
 }
 
-// at returns the index of the rule that a run has so many bytes after its row.
+// at returns the index of the rule that a run has distance bytes after its row.
 func (r Rule) at(distance uint32) uint16 {
-	passed := uint32(r.CFAOffset) & (1<<distance - 1) // all of it from 32 on
+	passed := uint32(r.CFAOffset) & (1<<distance - 1) // from 32 on, all bits
 	return uint16(r.RBPOffset) + uint16(bits.OnesCount32(passed))
 }
 
-// halvesRule returns the rule of that kind with hi and lo in CFAOffset; ok is
-// false where one of them needs more than 16 bits.
+// halvesRule returns the rule of that kind with hi and lo in CFAOffset. ok is false if either
+// needs more than 16 bits.
 func halvesRule(kind CFAKind, hi, lo int64) (r Rule, ok bool) {
 	if !fitsInt16(hi) || !fitsInt16(lo) {
 		return Rule{}, false

@@ -1,44 +1,43 @@
 package unwind
 
-// Most rows belong to the pushes at the beginning of a function and to the pops
-// at its end, which look the same in many functions. A run stands for such a
-// sequence: one row, whose rule of the kind CFARun says how many bytes after the
-// row's address each further rule begins, and where in the dictionary the rules
-// themselves are.
+// Most rows belong to the pushes at the start of a function and to the pops at its end, which
+// look the same in many functions. A run replaces such a sequence by one row. The row's rule,
+// of kind CFARun, says how many bytes after the row's address each further rule starts, and
+// where in the dictionary the rules are.
 
 const (
-	// maxRunBytes is how far a run's last rule may begin from its first one: the
-	// mask of Rule.CFAOffset has a bit for each byte.
+	// maxRunBytes is the most bytes from the start of a run's first rule to the start of its
+	// last: the mask in Rule.CFAOffset has a bit for each byte.
 	maxRunBytes = 32
-	// runRowsPerEntry is how many rows a run has to save for each dictionary
-	// entry that it adds. An entry takes the memory of two rows, but there are
-	// only 65,536 of them for all files.
+	// runRowsPerEntry is how many rows a run has to save for each dictionary entry that it
+	// adds. An entry takes the memory of two rows, but there are only 65,536 entries for all
+	// files.
 	runRowsPerEntry = 8
 )
 
-// runGaps are the distances in bytes that neighbouring rows of a run may have at
-// most, one for each pass over the table. Long sequences save most, but the more
-// code there is between two rows the fewer functions have the same. What is too
-// rare in one pass is tried in shorter pieces in the next.
+// runGaps are the largest distances in bytes between neighbouring rows of a run, one for each
+// pass over the table. Long sequences save most, but the more code there is between two rows,
+// the fewer functions share it. What is too rare in one pass is tried in shorter pieces in the
+// next.
 var runGaps = [...]uint32{8, 4, 2}
 
-// runBuilder puts runs in the place of a table's rows.
+// runBuilder replaces rows of a table by runs.
 type runBuilder struct {
 	table     *Table
 	dict      *Dictionary
-	rules     []Rule // as far as the table's rows refer to them
+	rules     []Rule // those that the table's rows refer to
 	sequences map[string]*sequence
 	key       []byte // scratch of find
 }
 
-// sequence is what is known of equal sequences of rows.
+// sequence is what is known about equal sequences of rows.
 type sequence struct {
 	uses  int
-	asked bool   // the following has been found out
+	asked bool   // index has been determined
 	index uint16 // of the run, 0 for none
 }
 
-// joinRuns replaces rows of the table by runs, where that saves memory.
+// joinRuns replaces rows of the table by runs where that saves memory.
 func joinRuns(t *Table, d *Dictionary) {
 	b := runBuilder{table: t, dict: d, sequences: make(map[string]*sequence)}
 	for _, gap := range runGaps {
@@ -66,7 +65,7 @@ func (b *runBuilder) count(gap uint32) {
 	}
 }
 
-// replace writes the table anew, in place: it does not grow.
+// replace rewrites the table in place: it does not grow.
 func (b *runBuilder) replace(gap uint32) {
 	t := b.table
 	out, begin := t.Rows[:0], t.Pages[0]
@@ -89,8 +88,8 @@ func (b *runBuilder) replace(gap uint32) {
 	t.Rows = out
 }
 
-// group returns how many rows, from the first on, one run could stand for: at
-// least 1. A run does not contain runs.
+// group returns how many rows, from the first on, one run could replace, at least 1. A run
+// does not contain runs.
 func (b *runBuilder) group(rows []uint32, gap uint32) int {
 	if b.isRun(rows[0]) {
 		return 1
@@ -110,8 +109,8 @@ func (b *runBuilder) group(rows []uint32, gap uint32) int {
 
 func (b *runBuilder) isRun(row uint32) bool { return b.rules[row>>16].CFA == CFARun }
 
-// find returns what is known of the rows, nil for nothing. A sequence that is
-// not known is added on demand, as long as there is room.
+// find returns what is known about the rows, or nil. With add, it adds an unknown sequence as
+// long as there is room.
 func (b *runBuilder) find(rows []uint32, add bool) *sequence {
 	b.key = b.key[:0]
 	for _, row := range rows {
@@ -125,8 +124,7 @@ func (b *runBuilder) find(rows []uint32, add bool) *sequence {
 	return s
 }
 
-// runFor returns the index of the run that stands for the rows, 0 where they
-// had better stay.
+// runFor returns the index of the run that replaces the rows, or 0 if they are better kept.
 func (b *runBuilder) runFor(rows []uint32) uint16 {
 	if len(rows) < 2 {
 		return 0
@@ -142,8 +140,8 @@ func (b *runBuilder) runFor(rows []uint32) uint16 {
 	return s.index
 }
 
-// intern returns the index of the rows' run, 0 where it would add more to the
-// dictionary than so many uses are worth.
+// intern returns the index of the rows' run, or 0 if it would add more to the dictionary than
+// its uses are worth.
 func (b *runBuilder) intern(rows []uint32, uses int) uint16 {
 	var mask uint32
 	indices := make([]uint16, len(rows))

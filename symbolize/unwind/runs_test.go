@@ -8,13 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// plainRow is an address within a page and the rule that begins there.
+// plainRow is an address within a page and the rule that starts there.
 type plainRow struct {
 	at   uint32
 	rule Rule
 }
 
-// plainRows writes the runs among a page's rows out.
+// plainRows expands the runs among a page's rows.
 func plainRows(tb testing.TB, rows []uint32, rules []Rule) []plainRow {
 	tb.Helper()
 	var out []plainRow
@@ -56,20 +56,20 @@ var pushes = []byte{
 	cfaAdvanceLoc | 4, cfaDefCFAOffset, 32,
 }
 
-// TestRuns checks that functions which begin alike take a row each for that,
-// apart from those that the boundary of a page cuts.
+// TestRuns checks that functions with the same start take one row each for it, except those
+// cut by a page boundary.
 func TestRuns(t *testing.T) {
-	// A page that begins within a function needs a row for it.
+	// A page that starts within a function needs a row for it.
 	t.Run("run before a page", func(t *testing.T) { testRuns(t, 100, 1) })
 	t.Run("run up to a page", func(t *testing.T) { testRuns(t, 8, 1) })
-	// There it has the last rule, and no row of its own.
+	// That row has the last rule, which then needs no row of its own.
 	t.Run("last rule at a page", func(t *testing.T) { testRuns(t, 7, 3) })
-	// Of four rules two are on either side; that is rare, so they stay.
+	// Two of the four rules are on either side. That is rare, so they stay.
 	t.Run("run over a page", func(t *testing.T) { testRuns(t, 3, 3) })
 }
 
-// testRuns begins each 64th function so many bytes before a page, which may take
-// that number of rows more.
+// testRuns starts every 64th function before bytes ahead of a page boundary. Each of those
+// functions may take more additional rows.
 func testRuns(t *testing.T, before uint64, more int) {
 	const (
 		functions = 200
@@ -90,8 +90,8 @@ func testRuns(t *testing.T, before uint64, more int) {
 	if diff := cmp.Diff(want, table.changes(t, d), cmp.AllowUnexported(pcRule{})); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
-	// One for what precedes the first function, and the functions' beginnings and
-	// ends.
+	// There is one row before the first function, and one each for the starts and ends of the
+	// functions.
 	if n := len(table.Rows); n != 1+2*functions+3*more || n != stats.TableRows {
 		t.Errorf("%d rows of %d functions, TableRows = %d", n, functions, stats.TableRows)
 	}
@@ -100,7 +100,7 @@ func testRuns(t *testing.T, before uint64, more int) {
 		t.Errorf("%d entries in the dictionary, want those of 5 rules, and of 4 in 1 run: %v", n, rules)
 	}
 
-	// What is in the dictionary already is worth a single use.
+	// A run that is already in the dictionary is worth using even once.
 	s = nil
 	s.fde(s.cie(cieSpec{}), textAddress, 512, pushes...)
 	table, _ = s.build(d)
@@ -113,7 +113,7 @@ func testRuns(t *testing.T, before uint64, more int) {
 func TestRunAt(t *testing.T) {
 	for _, test := range []struct {
 		mask uint32
-		want map[uint32]uint16 // by distance, from where on
+		want map[uint32]uint16 // by the distance from which it applies
 	}{
 		{1, map[uint32]uint16{0: 0, 1: 1}},
 		{1 << 31, map[uint32]uint16{0: 0, 32: 1}},
@@ -144,7 +144,7 @@ func TestInternRun(t *testing.T) {
 			t.Errorf("mask %#x for %d entries: run %d of %d rules, want %d of %d", mask, most, got, len(d.rules), want, wantRules)
 		}
 	}
-	intern(3, 3, 0, 4) // needs four
+	intern(3, 3, 0, 4) // it needs four entries
 	intern(3, 4, 7, 8)
 	intern(3, 0, 7, 8)
 	intern(5, 0, 0, 8)
@@ -171,8 +171,8 @@ func TestInternRun(t *testing.T) {
 	}
 }
 
-// FuzzRuns joins rows that repeat what the fuzzer makes up, and checks that no
-// address gets another rule by it.
+// FuzzRuns joins rows that repeat the fuzzer's pattern, and checks that this changes no
+// address's rule.
 func FuzzRuns(f *testing.F) {
 	f.Add([]byte{2, 16, 1, 24, 4, 32, 200, 40, 1, 8}, uint8(50))
 	f.Add([]byte{1, 1, 1, 2, 1, 3, 255, 1, 1, 2, 32, 3}, uint8(255))
@@ -202,11 +202,11 @@ func FuzzRuns(f *testing.F) {
 	})
 }
 
-// patternAddress is near enough to the end of a page for the pattern to cross it.
+// patternAddress is close enough to the end of a page for the pattern to cross it.
 const patternAddress = textAddress + pageSize - 3000
 
-// patternTable returns a table without runs: the pattern, pairs of a distance and
-// a CFA offset, over and over, with 100 bytes in between. It ends at end.
+// patternTable returns a table without runs that repeats the pattern, pairs of a distance and
+// a CFA offset, with 100 bytes in between. It ends at end.
 func patternTable(d *Dictionary, pattern []byte, repeat int) (table *Table, end uint64) {
 	const most = 10_000
 	w := newTableWriter(patternAddress, 0)

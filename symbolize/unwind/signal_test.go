@@ -6,9 +6,8 @@ import (
 )
 
 // TestRestoreRT finds glibc's return trampoline for signal handlers by its code
-// (sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c) and checks its rule. Its
-// FDE begins one byte early, so that a lookup of the return address minus 1
-// finds it.
+// (sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c) and checks its rule. The trampoline's FDE
+// starts one byte early, so that a lookup of the return address minus 1 finds it.
 func TestRestoreRT(t *testing.T) {
 	path := systemFile(t, libcFiles)
 	d := new(Dictionary)
@@ -31,8 +30,8 @@ func TestRestoreRT(t *testing.T) {
 	}
 }
 
-// TestSignalRule checks what passes for a signal trampoline: the three registers
-// at their places in one ucontext.
+// TestSignalRule checks what is recognised as a signal trampoline: the three registers at
+// their places in one ucontext.
 func TestSignalRule(t *testing.T) {
 	at := func(reg, low, high byte) []byte {
 		return []byte{cfaExpression, reg, 3, opBreg0 + regRSP, low, high}

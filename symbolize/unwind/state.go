@@ -9,7 +9,7 @@ const (
 	regUnknown = 255
 )
 
-// saveKind is where the caller's value of a register is (DWARF 5, 6.4.1).
+// saveKind says where the caller's value of a register is (DWARF 5, 6.4.1).
 type saveKind uint8
 
 const (
@@ -17,7 +17,7 @@ const (
 	saveUndefined                 // not recoverable
 	saveSame                      // still in the register
 	saveOffset                    // in memory at CFA + off
-	saveValOffset                 // is CFA + off
+	saveValOffset                 // equals CFA + off
 	saveRegister                  // in register reg
 	saveAt                        // in memory at reg + off
 	saveOther                     // an expression of unknown form
@@ -32,14 +32,14 @@ type saved struct {
 
 // state is one row of an FDE, reduced to the registers that a walk needs.
 type state struct {
-	cfaOff        int64 // kept through an expression, as GCC's unwinder does
+	cfaOff        int64 // kept when an expression is set, as GCC's unwinder does
 	cfaExpr       expr  // in force unless its kind is exprNone
 	cfaReg        uint8
 	rbp, rsp, rip saved
 }
 
-// register returns the rule for the register with that DWARF number, or nil for
-// one that a walk does not need.
+// register returns the rule for the register with that DWARF number, or nil if a walk does not
+// need the register.
 func (s *state) register(number uint64) *saved {
 	switch number {
 	case regRBP:
@@ -52,8 +52,8 @@ func (s *state) register(number uint64) *saved {
 	return nil
 }
 
-// rule expresses the row as a Rule. ok is false where something was lost, for
-// the reason given; with ReasonRBP the rule is usable, else it is the zero Rule.
+// rule expresses the row as a Rule. ok is false if something was lost; reason says why. With
+// ReasonRBP the rule is still usable, otherwise it is the zero Rule.
 func (s *state) rule() (r Rule, reason Reason, ok bool) {
 	if s.rip.kind == saveUndefined {
 		return Rule{CFA: CFAEnd}, 0, true
@@ -79,10 +79,10 @@ func (s *state) rule() (r Rule, reason Reason, ok bool) {
 	return r, ReasonRBP, ok
 }
 
-// signalRule recognises the return trampoline of a signal handler by its
-// expressions: rip, rsp and rbp are at their places in one ucontext, to which
-// rsp points. The augmentation 'S' is not asked for: it only says how to look
-// the return address up, and hand-written code may have one without the other.
+// signalRule recognises the return trampoline of a signal handler by its expressions: rip, rsp
+// and rbp are at their places in one ucontext that rsp points to. It ignores the augmentation
+// 'S'. That only says how to look up the return address, and hand-written code may have one
+// without the other.
 func (s *state) signalRule() (Rule, bool) {
 	if s.rip.kind != saveAt || s.rip.reg != regRSP {
 		return Rule{}, false
@@ -138,9 +138,9 @@ func (s *state) cfaRule() (r Rule, reason Reason, ok bool) {
 	return Rule{CFA: CFARSP, CFAOffset: int32(off)}, 0, true
 }
 
-// rbpRule returns the fields for rbp; ok is false where its value is lost
-// although the file says where it is. One that the file calls undefined is not
-// a loss: code with such a row does not return.
+// rbpRule returns the fields for rbp. ok is false if its value is lost although the file says
+// where it is. An rbp that the file calls undefined is not a loss: code with such a row does
+// not return.
 func (s *state) rbpRule() (kind RBPKind, off int16, ok bool) {
 	switch s.rbp.kind {
 	case saveUnset, saveSame:

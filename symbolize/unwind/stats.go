@@ -2,48 +2,47 @@ package unwind
 
 import "fmt"
 
-// Reason is why a row, an FDE or a CIE could not be taken over as it stands.
+// Reason is why a row, an FDE or a CIE could not be used as it stands.
 type Reason uint8
 
 const (
-	// ReasonCFAExpression: the CFA's DWARF expression has no CFAKind.
+	// ReasonCFAExpression: no CFAKind can express the CFA's DWARF expression.
 	ReasonCFAExpression Reason = iota
-	// ReasonCFARegister: the CFA's register is not one of the 16 general ones,
-	// or no CFA was defined.
+	// ReasonCFARegister: the CFA's register is not one of the 16 general ones, or no CFA was
+	// defined.
 	ReasonCFARegister
 	// ReasonRange: an offset does not fit the field of Rule.
 	ReasonRange
-	// ReasonReturnAddress: the return address is neither at CFA-8 nor in a
-	// register with a CFA relative to rsp.
+	// ReasonReturnAddress: the return address is neither at CFA-8 nor in a register with a CFA
+	// relative to rsp.
 	ReasonReturnAddress
 	// ReasonStackPointer: the caller's rsp is not the CFA.
 	ReasonStackPointer
-	// ReasonRBP: the rule was taken over, but the caller's rbp is lost.
+	// ReasonRBP: the rule was used, but the caller's rbp is lost.
 	ReasonRBP
 	// ReasonDictionary: the dictionary is full.
 	ReasonDictionary
-	// ReasonInstruction: an instruction is unknown, truncated or meaningless;
-	// the FDE is Unknown from there on.
+	// ReasonInstruction: an instruction is unknown, truncated or meaningless. The FDE is
+	// CFAUnknown from there on.
 	ReasonInstruction
 
-	// The following count entries of the section, not rows.
+	// The following reasons count entries of the section, not rows.
 
-	// ReasonCIE: an FDE's CIE is damaged, or its version, augmentation or
-	// return address column is not known.
+	// ReasonCIE: an FDE's CIE is damaged, or its version, augmentation or return address
+	// column is unknown.
 	ReasonCIE
-	// ReasonFDE: an FDE is damaged, or its addresses have an encoding that
-	// needs a running process.
+	// ReasonFDE: an FDE is damaged, or the encoding of its addresses needs a running process.
 	ReasonFDE
-	// ReasonOutside: an FDE is not inside an executable segment. Linkers leave
-	// such FDEs in .debug_frame for functions that they dropped.
+	// ReasonOutside: an FDE is outside of the executable segments. Linkers leave such FDEs in
+	// .debug_frame for functions that they dropped.
 	ReasonOutside
-	// ReasonDuplicate: an FDE starts where an earlier one of the file does, and
+	// ReasonDuplicate: an FDE starts at the same address as an earlier one in the file, and
 	// was left out.
 	ReasonDuplicate
-	// ReasonOverlap: an FDE reaches into the next one and was cut there.
+	// ReasonOverlap: an FDE reaches into the next one, and was cut there.
 	ReasonOverlap
-	// ReasonTruncated: the section is damaged or over a limit; entries behind
-	// this place were not read.
+	// ReasonTruncated: the section is damaged or over a limit, and the entries after this
+	// place were not read.
 	ReasonTruncated
 
 	// NumReasons is the number of reasons, the length of Stats.Unsupported.
@@ -75,7 +74,7 @@ func (r Reason) String() string {
 	return fmt.Sprintf("reason %d", uint8(r))
 }
 
-// Stats says what Build found in a file, and what of it was not taken over.
+// Stats says what Build found in a file, and what it could not use.
 type Stats struct {
 	Source Source // where the call frame information comes from
 
@@ -85,11 +84,11 @@ type Stats struct {
 	FDERows   int // rows that the FDEs describe
 	TableRows int // rows of the table: equal ones merged, gaps and page starts added, runs joined
 
-	ExecutableBytes uint64 // size of the executable segments, which may hold read-only data too
+	ExecutableBytes uint64 // size of the executable segments, which may also hold read-only data
 	CoveredBytes    uint64 // bytes of code that FDEs cover
 
-	// Unsupported counts, by Reason, what was not taken over: rows up to
-	// ReasonInstruction, entries of the section after that.
+	// Unsupported counts, by Reason, what was not used: rows up to ReasonInstruction, entries
+	// of the section from there on.
 	Unsupported [NumReasons]int
 }
 

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// Files of the system under test, each by the paths of its Debian packages. The
-// first one that exists is used.
+// These are files of the system under test, each with the paths in its Debian packages. The
+// first path that exists is used.
 var (
 	libcFiles   = []string{"/usr/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6"}
 	stdcxxFiles = []string{"/usr/lib/x86_64-linux-gnu/libstdc++.so.6", "/lib64/libstdc++.so.6"}
@@ -23,8 +23,8 @@ var (
 	}
 )
 
-// systemFile returns the first of the files that exists. Without one it skips
-// the test, or fails it under CI.
+// systemFile returns the first of the files that exists. If there is none it skips the test,
+// or fails it under CI.
 func systemFile(tb testing.TB, candidates []string) string {
 	tb.Helper()
 	for _, path := range candidates {
@@ -36,8 +36,8 @@ func systemFile(tb testing.TB, candidates []string) string {
 	return ""
 }
 
-// skipUnlessCI skips the test for want of something, which under CI is a
-// failure: there it has to be installed.
+// skipUnlessCI skips the test because something is not installed. Under CI it fails the test,
+// since everything must be installed there.
 func skipUnlessCI(tb testing.TB, why string) {
 	tb.Helper()
 	if os.Getenv("CI") != "" {
@@ -65,8 +65,8 @@ func buildFile(tb testing.TB, path string, d *Dictionary) (*Table, Stats) {
 	return table, stats
 }
 
-// kilobytesPerMegabyte returns the memory of the table and of a dictionary that
-// serves it alone, in KB for each MB of .text.
+// kilobytesPerMegabyte returns the memory of the table and of a dictionary used for it alone,
+// in KB for each MB of .text.
 func kilobytesPerMegabyte(tb testing.TB, path string, table *Table, d *Dictionary) float64 {
 	tb.Helper()
 	f, err := elf.Open(path)
