@@ -11,14 +11,13 @@ const (
 	noteGNUBuildID = 3
 	// maxNotes is the most that is read of one note segment or section.
 	maxNotes = 64 << 10
-	// maxBuildID is the longest build ID taken for one; the usual ones have
-	// 20 bytes (SHA-1) or 16.
+	// maxBuildID is the longest build ID accepted. The usual ones have 20 bytes (SHA-1) or 16.
 	maxBuildID = 64
 )
 
-// BuildID returns the file's GNU build ID in hexadecimal, or "". It looks at
-// note segments first, which are there when sections are stripped, and at
-// sections where a debug file has lost the segments' contents.
+// BuildID returns the file's GNU build ID in hexadecimal, or "". It reads note segments first,
+// which remain when sections are stripped, and then sections, for debug files that have lost
+// the contents of their segments.
 func (f *File) BuildID() string {
 	for i := range f.Segments {
 		if p := &f.Segments[i]; p.Type == elf.PT_NOTE {

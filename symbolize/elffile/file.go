@@ -1,10 +1,9 @@
-// Package elffile reads ELF files that nobody vouches for: every count and size
-// is checked against the file, and against a Budget, before anything is
-// allocated or read. debug/elf trusts its input more than a tool that runs as
-// root on other users' files can.
+// Package elffile reads untrusted ELF files. It checks every count and size against the file
+// and against a Budget before it allocates or reads anything. debug/elf trusts its input too
+// much for a tool that runs as root on other users' files.
 //
-// It reads 64-bit little-endian files and knows headers, notes and section
-// contents. What is in the sections is left to its callers.
+// It reads 64-bit little-endian files and knows headers, notes and section contents. What the
+// sections mean is left to its callers.
 package elffile
 
 import (
@@ -18,11 +17,11 @@ import (
 )
 
 var (
-	// ErrNotELF is returned for a file that does not start like an ELF file.
+	// ErrNotELF means that a file does not start like an ELF file.
 	ErrNotELF = errors.New("not an ELF file")
-	// ErrForeign is returned for ELF files of 32 bits or big-endian order.
+	// ErrForeign means that an ELF file is 32-bit or big-endian.
 	ErrForeign = errors.New("not a 64-bit little-endian ELF file")
-	// ErrMalformed is returned for headers that contradict the file.
+	// ErrMalformed means that headers contradict the file.
 	ErrMalformed = errors.New("malformed ELF file")
 )
 
@@ -31,11 +30,10 @@ const (
 	segmentSize = 56
 	sectionSize = 64
 
-	// maxSegments and maxSections bound what headers claim. A linker emits
-	// some dozen segments; sections are many only in object files.
+	// maxSegments and maxSections bound what headers claim. A linker emits a few dozen
+	// segments; only object files have many sections.
 	maxSegments = 4096
-	// maxExecutable bounds the executable ones that count. There is one, or a
-	// few.
+	// maxExecutable bounds the executable segments that count. A file has one, or a few.
 	maxExecutable = 64
 	maxSections   = 1 << 16
 	// maxNames is the most that is read of the section names, in bytes.
@@ -43,23 +41,23 @@ const (
 	maxSectionName = 128
 )
 
-// File is an open ELF file. Its reader must stay open as long as it is used.
+// File is an open ELF file. Its reader must stay open as long as the File is used.
 type File struct {
 	Type     elf.Type
 	Machine  elf.Machine
 	Entry    uint64 // address
 	Segments []elf.ProgHeader
 	Sections []elf.SectionHeader
-	// Damaged is why there are no Sections where the file says that it has some.
+	// Damaged is the reason why Sections is empty although the file claims to have some.
 	Damaged error
 
-	executable []elf.ProgHeader // PT_LOAD segments that may be executed
+	executable []elf.ProgHeader // PT_LOAD segments that are executable
 	r          io.ReaderAt
 	size       uint64
 	budget     *Budget
 }
 
-// Open reads the headers of the file of the given size in bytes.
+// Open reads the headers of a file of size bytes.
 func Open(r io.ReaderAt, size int64, budget *Budget) (*File, error) {
 	if size < 0 {
 		return nil, ErrMalformed
@@ -79,15 +77,15 @@ func Open(r io.ReaderAt, size int64, budget *Budget) (*File, error) {
 	if err := f.readSegments(&h); err != nil {
 		return nil, fmt.Errorf("read program headers: %w", err)
 	}
-	// A program runs without section headers; a file cut short, or packed,
-	// still has its segments.
+	// A program runs without section headers: a file that was cut short or packed still has
+	// its segments.
 	if err := f.readSections(&h); err != nil {
 		f.Sections, f.Damaged = nil, fmt.Errorf("read section headers: %w", err)
 	}
 	return f, nil
 }
 
-// decode cannot fail: raw is as long as v.
+// decode cannot fail, because raw is as long as v.
 func decode(raw []byte, v any) { _, _ = binary.Decode(raw, binary.LittleEndian, v) }
 
 // read returns n bytes at off, after checking that the file has them.
@@ -140,7 +138,7 @@ func (f *File) readSections(h *elf.Header64) error {
 	}
 	count, names := uint64(h.Shnum), uint32(h.Shstrndx)
 	if count == 0 || names == uint32(elf.SHN_XINDEX) {
-		// What does not fit the header is in the first section.
+		// Numbers that do not fit the header are in the first section.
 		raw, err := f.read(h.Shoff, sectionSize)
 		if err != nil {
 			return err
@@ -176,7 +174,7 @@ func (f *File) readSections(h *elf.Header64) error {
 	return nil
 }
 
-// nameSections leaves names empty that cannot be read.
+// nameSections sets the names of sections. A name that cannot be read stays empty.
 func (f *File) nameSections(table uint32, offsets []uint32) {
 	if uint64(table) >= uint64(len(f.Sections)) {
 		return
@@ -210,14 +208,13 @@ func (f *File) Section(name string) *elf.SectionHeader {
 	return nil
 }
 
-// Vaddr translates an offset in the file to the address that the file's code
-// has before it is relocated, through the executable PT_LOAD segment that
-// holds it.
+// Vaddr translates an offset in the file to the address that the code there has before
+// relocation, through the executable PT_LOAD segment that holds it.
 func (f *File) Vaddr(offset uint64) (uint64, bool) {
 	for i := range f.executable {
 		p := &f.executable[i]
-		// The kernel maps whole pages: code that shares the segment's first
-		// page with what is before it in the file is mapped below p.Off.
+		// The kernel maps whole pages: code that shares the segment's first page with what
+		// precedes it in the file is mapped below p.Off.
 		start := p.Off - p.Off%pageSize
 		if offset >= start && offset-start < p.Filesz+p.Off%pageSize {
 			return offset - p.Off + p.Vaddr, true
@@ -226,8 +223,8 @@ func (f *File) Vaddr(offset uint64) (uint64, bool) {
 	return 0, false
 }
 
-// pageSize is the smallest there is. With larger pages a segment's first page
-// holds more of what precedes it, none of it code.
+// pageSize is the smallest page size. With larger pages a segment's first page holds more of
+// what precedes it, none of it code.
 const pageSize = 4096
 
 // Executable reports whether the address is inside an executable segment.

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// build returns an ELF file of headers and filler.
+// build returns an ELF file that consists of headers and filler.
 func build(t *testing.T, h elf.Header64, segments []elf.Prog64, sections []elf.Section64, rest []byte) []byte {
 	t.Helper()
 	copy(h.Ident[:], elf.ELFMAG)
@@ -58,7 +58,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// A sparse file may be larger than any memory, and claim as many sections.
+// A sparse file may be larger than any memory, and claim just as many sections.
 func TestHugeSectionCount(t *testing.T) {
 	data := build(t, elf.Header64{}, nil, []elf.Section64{{Size: 1 << 40}}, nil)
 	f, err := Open(bytes.NewReader(data), 1<<60, NewBudget())
@@ -94,7 +94,7 @@ func TestVaddr(t *testing.T) {
 	load := func(flags elf.ProgFlag, off, vaddr, size uint64) elf.Prog64 {
 		return elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(flags), Off: off, Vaddr: vaddr, Filesz: size, Memsz: size}
 	}
-	// Prelinked, and with code that starts inside a page.
+	// The file is prelinked, and its code starts inside a page.
 	f, err := open(build(t, elf.Header64{}, []elf.Prog64{
 		load(elf.PF_R, 0, 0x3000000000, 0x2340),
 		load(elf.PF_R|elf.PF_X, 0x2340, 0x3000003340, 0x1000),

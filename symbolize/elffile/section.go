@@ -11,17 +11,17 @@ import (
 
 const (
 	compressionHeaderSize = 24
-	// maxInflated is the most that one compressed section may hold, in bytes.
+	// maxInflated is the most that one compressed section may expand to, in bytes.
 	maxInflated = 64 << 20
-	// maxRatio is more than DEFLATE compresses anything (1,032 to 1).
+	// maxRatio is above the best ratio of DEFLATE (1,032 to 1).
 	maxRatio = 1100
 )
 
-// ErrCompression is returned for sections whose compression is not known.
+// ErrCompression means that the compression of a section is not supported.
 var ErrCompression = errors.New("unsupported compression")
 
-// Reader returns the contents of a section, decompressed where it is
-// compressed (then held in memory), or nil where it has none.
+// Reader returns the contents of a section, or nil if it has none. A compressed section is
+// decompressed and held in memory.
 func (f *File) Reader(s *elf.SectionHeader) (*io.SectionReader, error) {
 	if s == nil || s.Type == elf.SHT_NOBITS || s.Size == 0 {
 		return nil, nil
@@ -40,8 +40,8 @@ func (f *File) Reader(s *elf.SectionHeader) (*io.SectionReader, error) {
 	return io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), nil
 }
 
-// Data returns the contents of a section of at most limit bytes, decompressed
-// where it is compressed, or nil where it has none.
+// Data returns the contents of a section of at most limit bytes, decompressed if necessary, or
+// nil if it has none.
 func (f *File) Data(s *elf.SectionHeader, limit uint64) ([]byte, error) {
 	r, err := f.Reader(s)
 	if r == nil || err != nil {

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// Segment is a program header with what the file has of its contents: Filesz is that
-// much, whatever the header claims.
+// Segment is a program header with a reader of its contents. Filesz is what the file really
+// has, whatever the header claims.
 type Segment struct {
 	elf.ProgHeader
 	io.ReaderAt
@@ -22,8 +22,8 @@ func (f *File) Contents(p *elf.ProgHeader) *Segment {
 	return s
 }
 
-// Dynamic returns the first value of a tag in the dynamic section, false where there is
-// none. Of a longer section than any linker writes only the beginning is looked at.
+// Dynamic returns the first value of a tag in the dynamic section, or false if there is none.
+// It reads only the start of a section that is longer than any linker writes.
 func (f *File) Dynamic(tag elf.DynTag) (uint64, bool) {
 	const entry, most = 16, 4096 // a libc has 30
 	for i := range f.Segments {
@@ -32,7 +32,7 @@ func (f *File) Dynamic(tag elf.DynTag) (uint64, bool) {
 		}
 		s := f.Contents(&f.Segments[i])
 		table := make([]byte, min(s.Filesz, entry*most))
-		n, _ := s.ReadAt(table, 0) // what is there serves
+		n, _ := s.ReadAt(table, 0) // use what could be read
 		for table = table[:n]; len(table) >= entry; table = table[entry:] {
 			switch elf.DynTag(binary.LittleEndian.Uint64(table)) {
 			case tag:

@@ -10,22 +10,21 @@ import (
 
 const (
 	// maxSymbolData is the most that is read of one symbol table, in bytes: 20 million
-	// symbols. Chromium has some two million.
+	// symbols. Chromium has about two million.
 	maxSymbolData = 480 << 20
 	// maxSymbolName is the most that is read of a name, in bytes.
 	maxSymbolName = 256
 )
 
-// SymbolTable reads one symbol table and its names, as much of them at a time as is
-// asked for.
+// SymbolTable reads one symbol table and its names, piece by piece as they are asked for.
 type SymbolTable struct {
 	symbols, names *blockReader
 	count          uint64
 }
 
-// SymbolTables returns the tables of a type, SHT_SYMTAB or SHT_DYNSYM, that can be read.
+// SymbolTables returns the readable tables of a type, SHT_SYMTAB or SHT_DYNSYM.
 func (f *File) SymbolTables(kind elf.SectionType) (tables []*SymbolTable) {
-	const most = 4 // there is one
+	const most = 4 // a file has one
 	for i := range f.Sections {
 		s := &f.Sections[i]
 		if s.Type != kind || s.Entsize != elf.Sym64Size || uint64(s.Link) >= uint64(len(f.Sections)) || len(tables) >= most {
@@ -39,9 +38,9 @@ func (f *File) SymbolTables(kind elf.SectionType) (tables []*SymbolTable) {
 	return tables
 }
 
-// Find calls found with the symbols that the file defines under one of the wanted names.
-// Only of those that may, which is given them without their names, the name is read. It
-// returns an error where it could not look at all.
+// Find calls found with the symbols that the file defines under one of the wanted names. It
+// first calls may with each symbol without its name, and reads the name only if may returns
+// true. It returns an error if it could not read the table.
 func (t *SymbolTable) Find(wanted map[string]bool, may func(*elf.Symbol) bool, found func(elf.Symbol)) error {
 	const chunk = 4096 // symbols
 	buf := make([]byte, chunk*elf.Sym64Size)
@@ -68,7 +67,7 @@ func (t *SymbolTable) Find(wanted map[string]bool, may func(*elf.Symbol) bool, f
 	return nil
 }
 
-// At returns the symbol of an index.
+// At returns the symbol at an index.
 func (t *SymbolTable) At(index uint64) (elf.Symbol, bool) {
 	var raw [elf.Sym64Size]byte
 	if index >= t.count || t.symbols.read(raw[:], index*elf.Sym64Size) != nil {
@@ -80,7 +79,7 @@ func (t *SymbolTable) At(index uint64) (elf.Symbol, bool) {
 	return s, err == nil
 }
 
-// decodeSymbol decodes all but the name.
+// decodeSymbol decodes everything but the name.
 func decodeSymbol(raw []byte) elf.Symbol {
 	return elf.Symbol{
 		Info: raw[4], Other: raw[5], Section: elf.SectionIndex(binary.LittleEndian.Uint16(raw[6:])),
@@ -88,8 +87,8 @@ func decodeSymbol(raw []byte) elf.Symbol {
 	}
 }
 
-// blockReader reads a section by blocks and keeps the last 16 MiB of them: the names of
-// dynamic symbols, which are in no order, take less in most files.
+// blockReader reads a section in blocks and keeps the last 16 MiB of them. The names of
+// dynamic symbols, which are read in no order, take less than that in most files.
 type blockReader struct {
 	r      io.ReaderAt
 	size   uint64
@@ -98,13 +97,13 @@ type blockReader struct {
 }
 
 type block struct {
-	number uint64 // plus one; 0: there is none
+	number uint64 // plus one; 0 if there is none
 	data   []byte
 }
 
 const blockSize = 64 << 10
 
-// blocks returns nil where a section has no plain contents in the file.
+// blocks returns nil for a section without plain contents in the file.
 func (f *File) blocks(s *elf.SectionHeader) *blockReader {
 	if s.Type == elf.SHT_NOBITS || s.Flags&elf.SHF_COMPRESSED != 0 || s.Offset > f.size || s.Size > f.size-s.Offset {
 		return nil
@@ -112,7 +111,7 @@ func (f *File) blocks(s *elf.SectionHeader) *blockReader {
 	return &blockReader{r: io.NewSectionReader(f.r, int64(s.Offset), int64(s.Size)), size: s.Size, budget: f.budget}
 }
 
-// read fills buf with what is at off.
+// read fills buf from off on.
 func (b *blockReader) read(buf []byte, off uint64) error {
 	for len(buf) > 0 {
 		data, err := b.from(off)
@@ -128,8 +127,8 @@ func (b *blockReader) read(buf []byte, off uint64) error {
 	return nil
 }
 
-// text returns the string at off, which ends with a NUL, or its beginning if it is long.
-// It is valid until the next call.
+// text returns the NUL-terminated string at off, or the start of it if it is long. It is valid
+// until the next call.
 func (b *blockReader) text(off uint64) ([]byte, error) {
 	data, err := b.from(off)
 	if err != nil {
@@ -153,7 +152,7 @@ func (b *blockReader) text(off uint64) ([]byte, error) {
 	return joined[:min(len(joined), maxSymbolName)], nil
 }
 
-// from returns what its block has from off on, nothing behind the end.
+// from returns the rest of the block that holds off, from off on, or nothing beyond the end.
 func (b *blockReader) from(off uint64) ([]byte, error) {
 	if off >= b.size {
 		return nil, nil

@@ -10,16 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// childName is what the child is called, instead of the path of the program that it is.
+// childName is the name of the child, in place of its program's path.
 const childName = "memtrace-files"
 
-// maxPiece is the most that the child reads at a time, maxKept how many files it keeps open.
+// maxPiece is the most that the child reads at a time. maxKept is how many files it keeps
+// open.
 const (
 	maxPiece = 1 << 20
 	maxKept  = 64
 )
 
-// local are file systems that answer as the kernel does: those in memory and on block
+// local are the file systems that the kernel itself answers for: those in memory and on block
 // devices (include/uapi/linux/magic.h).
 var local = map[int64]bool{
 	unix.EXT4_SUPER_MAGIC: true, unix.XFS_SUPER_MAGIC: true, unix.BTRFS_SUPER_MAGIC: true,
@@ -34,14 +35,14 @@ func init() {
 	}
 }
 
-// question is a line: a file to be opened or, where Size is not 0, to be read.
+// question is a line that names a file to open or, if Size is not 0, to read.
 type question struct {
-	// Root is the path of the folder that passes for the root, "" for none, and Resolve
-	// the flags of openat2(2) for Path.
+	// Root is the path of the directory that serves as the root, "" for none. Resolve has the
+	// openat2(2) flags for Path.
 	Root    string
 	Resolve uint64
 	Path    string
-	// ID is the number of the file: the child keeps it open.
+	// ID is the number under which the child keeps the file open.
 	ID        uint64
 	Off, Size int64
 }
@@ -52,10 +53,10 @@ func (q *question) fields() []any {
 	return []any{&q.Root, &q.Resolve, &q.Path, &q.ID, &q.Off, &q.Size}
 }
 
-// answer is a line, and behind it Size bytes that were read.
+// answer is a line, followed by the Size bytes that were read.
 type answer struct {
 	Error unix.Errno
-	// Local: the file can be opened and read without fear.
+	// Local: opening and reading the file cannot hang.
 	Local bool
 	Info  Info
 	Size  int64
@@ -68,7 +69,7 @@ func (a *answer) fields() []any {
 	return []any{&a.Error, &a.Local, &i.Dev, &i.Inode, &i.Mode, &i.Size, &i.Seconds, &i.Nanoseconds, &i.UID, &i.Links, &a.Size}
 }
 
-// values are what pointers point to, for printing.
+// values returns what the pointers point to, for printing.
 func values(pointers []any) (list []any) {
 	for _, p := range pointers {
 		switch p := p.(type) {
@@ -117,7 +118,7 @@ func serve(in io.Reader, out io.Writer) {
 	}
 }
 
-// look opens a file that is not kept, and reads what is asked for.
+// look opens the file unless it is kept, and reads what was asked for.
 func look(q *question, a *answer, kept map[uint64]int, buf []byte) error {
 	fd, ok := kept[q.ID]
 	if !ok {
@@ -162,8 +163,8 @@ func openHandle(q *question) (int, error) {
 	return unix.Openat2(at, q.Path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: q.Resolve})
 }
 
-// openFile opens a regular file, one that is local only to be read. It takes two steps, because opening a
-// FIFO may wait and opening a device may do anything.
+// openFile opens a regular file; a local one only in order to read it. It takes two steps,
+// because opening a FIFO may wait and opening a device may do anything.
 func openFile(handle int, toRead bool, a *answer) (fd int, err error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(handle, &st); err != nil {

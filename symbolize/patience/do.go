@@ -9,10 +9,10 @@ import (
 // Limit is how long to wait for an answer.
 const Limit = 2 * time.Second
 
-// NoAnswerError says who did not answer.
+// NoAnswerError says what did not answer.
 type NoAnswerError struct {
 	What string
-	// After is how long was waited.
+	// After is the time that was waited.
 	After time.Duration
 }
 
@@ -20,8 +20,8 @@ func (e *NoAnswerError) Error() string {
 	return fmt.Sprintf("%s did not answer within %v", e.What, e.After)
 }
 
-// Do returns what f does, called beside the caller, or a *NoAnswerError after limit. What f
-// returns later is handed to late, unless that is nil.
+// Do calls f in another goroutine and returns its result, or a *NoAnswerError after limit. If
+// f returns later, its result is passed to late, unless late is nil.
 func Do[T any](limit time.Duration, what string, f func() (T, error), late func(T)) (T, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -32,7 +32,7 @@ func Do[T any](limit time.Duration, what string, f func() (T, error), late func(
 	return result, err
 }
 
-// DoUntil is Do for as long as ctx is not done, and with its error.
+// DoUntil is Do with a context in place of the limit. It returns the context's error.
 func DoUntil[T any](ctx context.Context, f func() (T, error), late func(T)) (T, error) {
 	type answer struct {
 		result T
@@ -59,7 +59,7 @@ func DoUntil[T any](ctx context.Context, f func() (T, error), late func(T)) (T, 
 	return none, ctx.Err()
 }
 
-// Wait waits until f returns, for limit at most, and reports whether it has.
+// Wait waits for f to return, but at most for limit, and reports whether it has.
 func Wait(limit time.Duration, f func()) bool {
 	_, err := Do(limit, "", func() (struct{}, error) { f(); return struct{}{}, nil }, nil)
 	return err == nil

@@ -1,8 +1,8 @@
-// Package patience has foreign files and processes read beside the caller, for so long and
-// no longer: a file system in user space (FUSE) may take a request and never answer it, and
-// who waits in the kernel then cannot be woken up, nor ended.
+// Package patience reads foreign files and processes with a time limit. A file system in user
+// space (FUSE) may take a request and never answer it. Whoever waits for it in the kernel then
+// can be neither woken nor killed.
 //
-// Do calls a function beside the caller and gives up on it after a while. What a file system
-// that hangs is asked in this process keeps it from ending, so files are first opened and
-// read by a child, which Files starts: whoever hangs then is the child.
+// Do calls a function in another goroutine and gives up on it after a while. But a request to
+// a hanging file system from this process would keep it from exiting. So files are first
+// opened and read by a child process, which then hangs in place of this one.
 package patience

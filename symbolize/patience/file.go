@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Info is what is known of a file, as by stat(2).
+// Info is what is known of a file, as from stat(2).
 type Info struct {
 	Dev, Inode, Mode     uint64
 	Size                 int64
-	Seconds, Nanoseconds int64 // when it was written to last
+	Seconds, Nanoseconds int64 // when it was last written to
 	UID, Links           uint64
 }
 
-// Regular reports whether it is a regular file.
+// Regular reports whether the file is a regular file.
 func (i *Info) Regular() bool { return i.Mode&unix.S_IFMT == unix.S_IFREG }
 
 func infoOf(st *unix.Stat_t) Info {
@@ -30,18 +30,18 @@ func infoOf(st *unix.Stat_t) Info {
 	}
 }
 
-// ErrNotRegular is that a path does not lead to a regular file.
+// ErrNotRegular means that a path does not lead to a regular file.
 var ErrNotRegular = errors.New("not a regular file")
 
-// File is an open regular file. Where its file system may be in user space it is the child
-// that has it open and reads it. It is not safe for concurrent use.
+// File is an open regular file. If its file system may be in user space, the child opens and
+// reads it. It is not safe for concurrent use.
 type File struct {
 	Info
 	name   string
-	handle int      // O_PATH, -1 where there is file
-	file   *os.File // nil where the child has it
+	handle int      // O_PATH, or -1 if file is set
+	file   *os.File // nil if the child reads the file
 	id     uint64
-	// waited is how long the child took for what it read in how many pieces.
+	// waited is how long the child has taken to read bytes in pieces.
 	waited time.Duration
 	pieces int
 	bytes  int64
@@ -49,16 +49,16 @@ type File struct {
 
 var lastID atomic.Uint64
 
-// OpenHandle opens what an O_PATH descriptor refers to, and takes that over. In messages it
-// has a name.
+// OpenHandle opens the file that an O_PATH descriptor refers to, and takes over the
+// descriptor. name is the name for messages.
 func OpenHandle(handle int, name string) (_ *File, err error) {
 	f := &File{handle: handle, name: name, id: lastID.Add(1)}
 	defer func() {
 		if err != nil {
-			_ = f.Close() // the first error tells
+			_ = f.Close() // the first error counts
 		}
 	}()
-	// As the kernel knows it, without asking the file system.
+	// Ask only the kernel's copy, not the file system.
 	var st unix.Statx_t
 	if unix.Statx(handle, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st) == nil {
 		f.Dev, f.Inode = unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino
@@ -83,7 +83,7 @@ func OpenHandle(handle int, name string) (_ *File, err error) {
 		return nil, err
 	}
 	f.file = os.NewFile(uintptr(fd), name)
-	_ = unix.Close(handle) // it was never used for more
+	_ = unix.Close(handle) // it was never used for anything else
 	f.handle = -1
 	var now unix.Stat_t
 	if err := unix.Fstat(fd, &now); err != nil {
@@ -95,11 +95,11 @@ func OpenHandle(handle int, name string) (_ *File, err error) {
 	return f, nil
 }
 
-// path is how the child gets at the file.
+// path is the path by which the child reaches the file.
 func (f *File) path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.handle) }
 
-// OpenPath is a path by which this process can open the file, until Close. To do so takes
-// the file system's answer.
+// OpenPath returns a path by which this process can open the file, until Close. Opening it
+// needs an answer from the file system.
 func (f *File) OpenPath() string {
 	if f.file != nil {
 		return fmt.Sprintf("/proc/self/fd/%d", f.file.Fd())
@@ -115,14 +115,15 @@ func (f *File) Close() error {
 	return unix.Close(f.handle)
 }
 
-// A file is given Limit, and for every piece what a slow disk takes to find and to read it.
+// A file gets Limit, plus for every piece the time that a slow disk takes to seek and to read
+// it.
 const (
 	seekTime       = 20 * time.Millisecond
 	bytesPerSecond = 10 << 20
 )
 
-// ReadAt implements io.ReaderAt. It returns a *NoAnswerError where the file system takes
-// too long.
+// ReadAt implements io.ReaderAt. It returns a *NoAnswerError if the file system takes too
+// long.
 func (f *File) ReadAt(b []byte, off int64) (n int, err error) {
 	if f.file != nil {
 		return f.file.ReadAt(b, off)
@@ -147,16 +148,16 @@ func (f *File) ReadAt(b []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// OpenHost opens a file of this process's file system.
+// OpenHost opens a file in this process's own file system.
 func OpenHost(path string) (*File, error) { return openBy("", -1, path, 0, path) }
 
-// OpenBelow opens a file by its path below a folder, by RESOLVE flags of openat2(2), of which
-// there has to be one.
+// OpenBelow opens a file by its path below a directory, using the RESOLVE flags of openat2(2).
+// At least one flag must be set.
 func OpenBelow(root *os.File, path string, resolve uint64) (*File, error) {
 	return openBy(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), root.Fd()), int(root.Fd()), path, resolve, "/"+path)
 }
 
-// openBy has the child look the path up first.
+// openBy first makes the child look up the path.
 func openBy(root string, fd int, path string, resolve uint64, name string) (*File, error) {
 	q := question{Root: root, Resolve: resolve, Path: path, ID: lastID.Add(1)}
 	if _, _, err := shared.ask(&q, 0, name, Limit); err != nil && !errors.Is(err, errNoChild) {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Files of all kinds are opened and read as they are.
+// Files of all kinds are opened and read correctly.
 func TestOpen(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef\n"), 200000)
 	path := filepath.Join(t.TempDir(), "a \"file\"\n")
@@ -25,7 +25,7 @@ func TestOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if remote && f.file != nil { // as if its file system were another one
+		if remote && f.file != nil { // as if its file system were not local
 			_ = f.file.Close()
 			f.file = nil
 			if f.handle, err = unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
@@ -49,7 +49,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// What comes too late goes to who cleans up.
+// A result that comes too late is passed to late.
 func TestDo(t *testing.T) {
 	release, late := make(chan struct{}), make(chan int)
 	_, err := Do(time.Millisecond, "it", func() (int, error) { <-release; return 7, nil }, func(n int) { late <- n })

@@ -13,22 +13,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// files asks a child for files. It starts that when it is asked for the first time, and
-// another one instead of one that hangs.
+// files asks a child process for files. It starts the child at the first question, and a new
+// one in place of a child that hangs.
 type files struct {
 	mu    sync.Mutex
 	child *child
-	// hung are the devices of files that have hung, good those of files that have not.
+	// hung has the devices of files that have hung, good those of files that have not.
 	hung, good map[uint64]bool
-	// times is how often a child was given up, lookups how often for the sake of a path.
+	// times is how often a child was given up, lookups how often that was because of a path.
 	times, lookups int
 	off            bool // no child can be started
 }
 
 var shared = files{hung: make(map[uint64]bool), good: make(map[uint64]bool)}
 
-// A process may map any number of files that hang, each on a device of its own. Once so
-// many have, only the devices are asked that have answered before, and no paths.
+// A process may map any number of files that hang, each on a device of its own. Once maxHung
+// files have hung, only devices that have answered before are asked, and no paths are looked
+// up. Paths are no longer looked up, either, once maxLookups of them have hung.
 const (
 	maxHung    = 8
 	maxLookups = 3
@@ -39,8 +40,8 @@ var (
 	errHangs   = errors.New("it hangs")
 )
 
-// ask returns the answer to a question about a file that has a name. Its device is 0 if
-// that is not known, because a path has to be looked up.
+// ask returns the answer to a question about a file called name. dev is the file's device, or
+// 0 if it is unknown because a path has to be looked up.
 func (f *files) ask(q *question, dev uint64, name string, limit time.Duration) (answer, []byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -82,7 +83,7 @@ func (f *files) ask(q *question, dev uint64, name string, limit time.Duration) (
 type child struct {
 	cmd     *exec.Cmd
 	in      io.WriteCloser
-	replies chan reply // closed when it ends
+	replies chan reply // closed when the child ends
 }
 
 type reply struct {
@@ -93,7 +94,7 @@ type reply struct {
 func startChild() (*child, error) {
 	c := &child{cmd: exec.Command("/proc/self/exe"), replies: make(chan reply, 1)}
 	c.cmd.Args = []string{childName}
-	// Of a session of its own: a terminal's Ctrl-C is not for it.
+	// Run it in its own session, so that it does not get a terminal's Ctrl-C.
 	c.cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	var err error
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
@@ -152,7 +153,7 @@ func (c *child) ask(q *question, limit time.Duration) (reply, error) {
 	return reply{}, errHangs
 }
 
-// leave has a child end as soon as it can.
+// leave makes a child end as soon as it can.
 func (c *child) leave() {
 	_ = c.cmd.Process.Kill()
 	_ = c.in.Close()

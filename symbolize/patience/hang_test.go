@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A child that gets no processor for longer than the limit is not taken for one that hangs.
+// A child that gets no processor for longer than the limit is not taken for a hanging one.
 func TestChildWithoutProcessor(t *testing.T) {
 	c, err := startChild()
 	if err != nil {

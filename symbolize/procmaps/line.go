@@ -56,7 +56,7 @@ func permsOf(s []byte) (p Perms) {
 	return p
 }
 
-// digits has the value of each digit in small letters, and 99 elsewhere.
+// digits has the value of each lower-case digit, and 99 elsewhere.
 var digits = func() (d [256]uint8) {
 	for i := range d {
 		d[i] = 99
@@ -67,10 +67,10 @@ var digits = func() (d [256]uint8) {
 	return d
 }()
 
-// number reads the digits that text begins with, to the base of 16 or 10. Numbers
-// of more than 64 bits are none.
+// number reads the digits at the start of text, in base 16 or 10. It fails on numbers of more
+// than 64 bits.
 func number(text []byte, base uint64) (n uint64, rest []byte, ok bool) {
-	const limit = 1 << 60 // below it there is room for a digit more
+	const limit = 1 << 60 // below this there is room for another digit
 	i := 0
 	for ; i < len(text); i++ {
 		digit := uint64(digits[text[i]])
@@ -85,7 +85,7 @@ func number(text []byte, base uint64) (n uint64, rest []byte, ok bool) {
 	return n, text[i:], i > 0
 }
 
-// name returns text as a string, the one of before if it is known.
+// name returns text as a string, and reuses the string of a known name.
 func (s *Scanner) name(text []byte) string {
 	if len(text) == 0 {
 		return ""
@@ -96,7 +96,7 @@ func (s *Scanner) name(text []byte) string {
 	if s.names == nil || s.nameBytes+len(text) > maxNames {
 		s.names, s.nameBytes = make(map[string]string), 0
 	}
-	// The kernel escapes newlines alone.
+	// The kernel escapes only newlines.
 	name := strings.ReplaceAll(string(text), `\012`, "\n")
 	s.names[string(text)] = name
 	s.nameBytes += len(text)

@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// maxBytes is the most that is read of one text. The kernel's default limit
-	// of 65,530 mappings takes some 8 MB of maps; smaps has 25 lines for each.
+	// maxBytes is the most that is read of one text. With the kernel's default limit of 65,530
+	// mappings, maps takes about 8 MB; smaps has 25 lines for each mapping.
 	maxBytes = 4 << 30
-	// maxLine holds a path of PATH_MAX bytes, each escaped.
+	// maxLine holds a path of PATH_MAX bytes with each byte escaped.
 	maxLine = 5 * unix.PathMax
-	// maxNames is the most bytes of names that are kept from scan to scan.
+	// maxNames is the most bytes of names that are kept between scans.
 	maxNames = 8 << 20
 )
 
-// ErrLine is a line that is no mapping.
+// ErrLine means that a line is not a mapping.
 var ErrLine = errors.New("malformed line")
 
 // Perms are the rights of a mapping.
 type Perms uint8
 
-// The letters of the second column; Shared is its s in place of p.
+// These are the letters of the second column. Shared is its s in place of p.
 const (
 	Read Perms = 1 << iota
 	Write
@@ -34,36 +34,36 @@ const (
 	Shared
 )
 
-// None reports whether nothing can be done with the memory (PROT_NONE).
+// None reports whether the memory cannot be accessed (PROT_NONE).
 func (p Perms) None() bool { return p&(Read|Write|Exec) == 0 }
 
 // Mapping is one line of maps, or one entry of smaps.
 type Mapping struct {
-	// Start and End are addresses: [Start, End). Offset is the place in the file.
+	// Start and End are the addresses [Start, End). Offset is the place in the file.
 	Start, End, Offset uint64
 	// Dev is the device number as unix.Mkdev makes it.
 	Dev, Inode uint64
-	// Path is what the kernel shows: a path, a name in brackets or nothing.
+	// Path is as the kernel shows it: a path, a name in brackets or nothing.
 	Path  string
 	Perms Perms
-	// Rss is the resident bytes, of smaps only.
+	// Rss is the resident bytes, from smaps only.
 	Rss uint64
 }
 
-// Bytes is the size of the mapping.
+// Bytes returns the size of the mapping.
 func (m *Mapping) Bytes() uint64 { return m.End - m.Start }
 
-// Scanner scans one text after another. The zero Scanner is ready.
+// Scanner scans one text after another. The zero Scanner is ready to use.
 type Scanner struct {
 	in        *bufio.Reader
 	names     map[string]string
 	nameBytes int
 }
 
-// Scan calls f with every mapping in r, in order, and returns how many lines
-// were to be mappings. The Mapping is f's until it returns; Path may be kept.
-// Lines that Scan does not understand are skipped, and the first of them is
-// returned, as an error that is ErrLine, when all is read.
+// Scan calls f with every mapping in r, in order, and returns the number of lines that should
+// be mappings. f may use the Mapping only until it returns, but may keep Path. Malformed lines
+// are skipped. Once everything is read, Scan returns the first of them as an error that wraps
+// ErrLine.
 func (s *Scanner) Scan(r io.Reader, f func(*Mapping)) (lines int, err error) {
 	r = io.LimitReader(r, maxBytes)
 	if s.in == nil {
@@ -72,7 +72,7 @@ func (s *Scanner) Scan(r io.Reader, f func(*Mapping)) (lines int, err error) {
 	s.in.Reset(r)
 	defer s.in.Reset(nil)
 	var m Mapping
-	whole := false // m is a mapping that f has not been given
+	whole := false // m is a mapping that f has not seen yet
 	for {
 		line, readErr := s.line()
 		switch {
@@ -103,8 +103,8 @@ func (s *Scanner) Scan(r io.Reader, f func(*Mapping)) (lines int, err error) {
 	}
 }
 
-// line reads a line without its end. One that is too long comes in pieces, none
-// of which is a mapping.
+// line reads a line without its newline. A line that is too long comes in pieces, none of
+// which is a mapping.
 func (s *Scanner) line() ([]byte, error) {
 	line, err := s.in.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {
@@ -113,11 +113,11 @@ func (s *Scanner) line() ([]byte, error) {
 	return bytes.TrimSuffix(line, []byte("\n")), err
 }
 
-// attribute reports whether a line is one of the figures of smaps: their names
-// begin with a capital, and addresses are in small letters.
+// attribute reports whether a line is a figure of smaps. Their names start with a capital
+// letter, while addresses are in lower case.
 func attribute(line []byte) bool { return line[0] >= 'A' && line[0] <= 'Z' }
 
-// kilobytes reads a figure of smaps, in bytes.
+// kilobytes reads a figure of smaps and returns it in bytes.
 func kilobytes(text []byte) uint64 {
 	kb, _, _ := number(bytes.TrimLeft(text, " "), 10)
 	return kb << 10

@@ -71,7 +71,7 @@ func TestScanSkipsWhatIsNoMapping(t *testing.T) {
 	}
 }
 
-// manyMaps is maps of n regions, as a program with many mappings has them.
+// manyMaps returns maps with n regions, as a program with many mappings has them.
 func manyMaps(n int) []byte {
 	var b bytes.Buffer
 	addr := uint64(0x7f0000000000)
@@ -104,7 +104,7 @@ func TestScanAllocatesNothing(t *testing.T) {
 	}
 }
 
-// However many names there are, not all of them are kept.
+// However many names there are, only a bounded number is kept.
 func TestScanBoundsNames(t *testing.T) {
 	var s Scanner
 	r, w, err := os.Pipe()
@@ -137,7 +137,7 @@ func BenchmarkScan20000(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	// What counts where other work slows the clock's time.
+	// Processor time is what counts when other work slows down the clock's time.
 	b.ReportMetric(float64(processorTime()-used)/float64(b.N), "cpu-ns/op")
 }
 

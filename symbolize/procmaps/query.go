@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNoQuery is that the kernel does not tell of single mappings: before Linux 6.11.
+// ErrNoQuery means that the kernel, before Linux 6.11, has no query for single mappings.
 var ErrNoQuery = errors.New("the kernel does not tell of single mappings")
 
-// Query asks for single mappings of one process, which takes some microseconds where
-// a listing of all takes one for each. It is not safe for concurrent use.
+// Query asks for single mappings of one process. That takes a few microseconds, while a
+// listing takes as long for each mapping. It is not safe for concurrent use.
 type Query struct {
 	file *os.File
 	name [unix.PathMax]byte
@@ -36,7 +36,7 @@ const (
 	coveringOrNext      = 0x10       // PROCMAP_QUERY_COVERING_OR_NEXT_VMA
 )
 
-// OpenQuery opens a process. It returns ErrNoQuery where the kernel has no such thing.
+// OpenQuery opens a process. It returns ErrNoQuery if the kernel does not support queries.
 func OpenQuery(pid int) (*Query, error) {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
@@ -51,9 +51,9 @@ func OpenQuery(pid int) (*Query, error) {
 	return q, nil
 }
 
-// Next sets m to the mapping that holds addr, or else to the next one above. It returns
-// false where there is none, and an error for a process that has ended or has executed
-// another program since OpenQuery.
+// Next sets m to the mapping that holds addr, or else to the next one above it. It returns
+// false if there is none, and an error if the process has ended or has executed another
+// program since OpenQuery.
 func (q *Query) Next(addr uint64, m *Mapping) (bool, error) {
 	query := procmapQuery{
 		size: uint64(unsafe.Sizeof(procmapQuery{})), flags: coveringOrNext, addr: addr,
@@ -74,10 +74,10 @@ func (q *Query) Next(addr uint64, m *Mapping) (bool, error) {
 		Dev: unix.Mkdev(query.major, query.minor), Inode: query.inode,
 		Path: string(bytes.TrimRight(name, "\x00")),
 	}
-	// The letters of a line have the same order as the bits of the query.
+	// The bits of the query have the same order as the letters of a line.
 	m.Perms = Perms(query.vmaFlags) & (Read | Write | Exec | Shared)
 	return true, nil
 }
 
-// Close ends it.
+// Close closes the query.
 func (q *Query) Close() error { return q.file.Close() }

@@ -12,7 +12,7 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// What is asked for one by one is what the text lists.
+// Asking for one mapping after the other gives what the text lists.
 func TestQuery(t *testing.T) {
 	memory, err := unix.Mmap(-1, 0, 1<<16, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 	if err != nil {
@@ -37,8 +37,7 @@ func TestQuery(t *testing.T) {
 	if _, err := s.Scan(text, func(m *Mapping) { listed = append(listed, *m) }); err != nil {
 		t.Fatal(err)
 	}
-	// Go maps and unmaps now and then, and the kernel keeps what it calls [vsyscall] out
-	// of a query.
+	// Go maps and unmaps memory now and then, and the kernel leaves [vsyscall] out of queries.
 	files := func(all []Mapping) []Mapping {
 		return slices.DeleteFunc(slices.Clone(all), func(m Mapping) bool { return m.Inode == 0 && m.Path != "[vdso]" })
 	}

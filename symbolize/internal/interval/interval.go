@@ -1,7 +1,6 @@
-// Package interval finds, for an address, the innermost of the ranges that
-// contain it. Ranges may nest, overlap and repeat, as they do in symbol tables
-// and debugging information, and need not be well formed: a search takes a
-// bounded number of steps whatever they are.
+// Package interval finds, for an address, the innermost of the ranges that contain it. Ranges
+// may nest, overlap and repeat, as they do in symbol tables and debugging information. They
+// need not be well formed: a search always takes a bounded number of steps.
 package interval
 
 import (
@@ -11,12 +10,12 @@ import (
 	"sort"
 )
 
-// maxSteps bounds how many ranges that start at or before an address, but end
-// too early, one search passes over. Real nesting is a few dozen deep.
+// maxSteps bounds how many ranges one search passes over that start at or before an address
+// but end too early. Real nesting is a few dozen deep.
 const maxSteps = 4096
 
-// Entry is one range, Low included and High not. Ref says, in the caller's
-// terms, what the range belongs to.
+// Entry is one range. Low is inclusive and High exclusive. Ref identifies, for the caller,
+// what the range belongs to.
 type Entry struct {
 	Low, High uint64
 	Ref       uint32
@@ -25,7 +24,7 @@ type Entry struct {
 // Set is a searchable collection of ranges. The zero Set is empty.
 type Set struct {
 	entries []Entry
-	// reach[i] is the largest High of entries[:i+1], where a search may stop.
+	// reach[i] is the largest High of entries[:i+1]. A search stops where it is too small.
 	reach []uint64
 }
 
@@ -44,14 +43,14 @@ func New(entries []Entry) Set {
 	return s
 }
 
-// Len is the number of ranges.
+// Len returns the number of ranges.
 func (s *Set) Len() int { return len(s.entries) }
 
-// All yields the ranges in the order of their Low.
+// All yields the ranges in order of their Low.
 func (s *Set) All() iter.Seq[Entry] { return slices.Values(s.entries) }
 
-// Find returns the range with the highest Low that contains addr; of several
-// the shortest, of equal ones the one with the highest Ref.
+// Find returns the range with the highest Low that contains addr. Of several it returns the
+// shortest, and of equal ones the one with the highest Ref.
 func (s *Set) Find(addr uint64) (Entry, bool) {
 	for e := range s.Containing(addr) {
 		return e, true
@@ -59,8 +58,8 @@ func (s *Set) Find(addr uint64) (Entry, bool) {
 	return Entry{}, false
 }
 
-// Before returns a range with the highest Low that is not above addr, whether it
-// contains addr or not.
+// Before returns the range with the highest Low not above addr, whether or not it contains
+// addr.
 func (s *Set) Before(addr uint64) (Entry, bool) {
 	i := s.search(addr)
 	if i < 0 {
@@ -81,8 +80,7 @@ func (s *Set) Latest(addr uint64) (Entry, bool) {
 	return latest, found
 }
 
-// Containing yields the ranges that contain addr in the order of Find's
-// preference.
+// Containing yields the ranges that contain addr, in the order of Find's preference.
 func (s *Set) Containing(addr uint64) iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		i := s.search(addr)
@@ -94,8 +92,7 @@ func (s *Set) Containing(addr uint64) iter.Seq[Entry] {
 	}
 }
 
-// search returns the index of the last range that starts at or before addr, or
-// -1.
+// search returns the index of the last range that starts at or before addr, or -1.
 func (s *Set) search(addr uint64) int {
 	return sort.Search(len(s.entries), func(i int) bool { return s.entries[i].Low > addr }) - 1
 }

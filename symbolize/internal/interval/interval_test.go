@@ -49,8 +49,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// Many short ranges under one that spans them all must not make a search slow:
-// it gives up rather than pass over every one.
+// Many short ranges under one that spans them all must not slow down a search. It gives up
+// instead of passing over every one.
 func TestFindBounded(t *testing.T) {
 	entries := []Entry{{Low: 0, High: 1 << 40, Ref: 0}}
 	for i := range uint32(100_000) {

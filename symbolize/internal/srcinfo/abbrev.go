@@ -6,7 +6,7 @@ import (
 	"math"
 )
 
-// abbrev is the layout that entries of one code share.
+// abbrev is the layout shared by the entries with the same code.
 type abbrev struct {
 	tag      dwarf.Tag
 	children bool
@@ -37,9 +37,9 @@ func (t *abbrevTable) lookup(code uint64) *abbrev {
 }
 
 const (
-	// abbrevChunk is read of a table first; most are shorter.
+	// abbrevChunk is how much of a table is read first. Most tables are shorter.
 	abbrevChunk = 8 << 10
-	// maxAbbrevTable is the longest table read, in bytes.
+	// maxAbbrevTable is the longest table that is read, in bytes.
 	maxAbbrevTable = 1 << 20
 )
 
@@ -75,8 +75,7 @@ func (d *Data) abbrevTable(off uint64) (*abbrevTable, error) {
 	return t, nil
 }
 
-// findAbbrev returns one layout without decoding, or keeping, the rest of its
-// table.
+// findAbbrev returns one layout without decoding or keeping the rest of its table.
 func (d *Data) findAbbrev(off, code uint64) (*abbrev, error) {
 	if t := d.abbrevs[off]; t != nil {
 		if a := t.lookup(code); a != nil {
@@ -99,7 +98,7 @@ func (d *Data) findAbbrev(off, code uint64) (*abbrev, error) {
 	return found, nil
 }
 
-// eachAbbrev calls yield for the table at off until yield returns false.
+// eachAbbrev calls yield for the entries of the table at off until yield returns false.
 func (d *Data) eachAbbrev(off uint64, yield func(code uint64, a abbrev) bool) error {
 	c := cursor{data: d.abbrev.upTo(off, abbrevChunk)}
 	whole := false
@@ -107,7 +106,7 @@ func (d *Data) eachAbbrev(off uint64, yield func(code uint64, a abbrev) bool) er
 		start := c.off
 		code, a := c.abbrev()
 		if c.failed && !whole && len(c.data) == abbrevChunk {
-			// The first chunk ends inside this layout: go on with the rest.
+			// The first chunk ends inside this layout: continue with the rest.
 			c = cursor{data: d.abbrev.upTo(off, maxAbbrevTable), off: start}
 			whole = true
 			continue

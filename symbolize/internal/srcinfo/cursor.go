@@ -5,17 +5,17 @@ import (
 	"encoding/binary"
 )
 
-// cursor reads values one after the other. Past the end it returns zeros and
-// sets failed, so that a run of reads is checked once.
+// cursor reads values one after the other. Past the end it returns zeros and sets failed, so a
+// series of reads needs only one check.
 type cursor struct {
 	data []byte
-	// base is the offset in its section of data[0].
+	// base is the offset of data[0] in its section.
 	base   uint64
 	off    int
 	failed bool
 }
 
-// pos is the offset in the section of what is read next.
+// pos returns the offset in the section of the next read.
 func (c *cursor) pos() uint64 { return c.base + uint64(c.off) }
 
 func (c *cursor) more() bool { return !c.failed && c.off < len(c.data) }
@@ -90,7 +90,7 @@ func (c *cursor) sized(size uint8) uint64 {
 	return 0
 }
 
-// offset reads an offset into a section, of 8 bytes in 64-bit DWARF.
+// offset reads an offset into a section. It has 8 bytes in 64-bit DWARF, else 4.
 func (c *cursor) offset(dwarf64 bool) uint64 {
 	if dwarf64 {
 		return c.u64()
@@ -98,7 +98,7 @@ func (c *cursor) offset(dwarf64 bool) uint64 {
 	return uint64(c.u32())
 }
 
-// length reads the length that starts a unit, and its format.
+// length reads the length at the start of a unit, which also tells the format.
 func (c *cursor) length() (n uint64, dwarf64 bool) {
 	n = uint64(c.u32())
 	switch {
@@ -140,7 +140,7 @@ func (c *cursor) sleb() int64 {
 	}
 }
 
-// cstring reads a string and its NUL; the string shares the cursor's memory.
+// cstring reads a string and its NUL. The string shares the cursor's memory.
 func (c *cursor) cstring() []byte {
 	end := bytes.IndexByte(c.data[c.off:], 0)
 	if end < 0 {

@@ -1,12 +1,11 @@
-// Package srcinfo tells, from a file's DWARF debugging information, which
-// source line an address belongs to and which calls were inlined there.
+// Package srcinfo tells, from a file's DWARF debugging information, which source line an
+// address belongs to and which calls were inlined there.
 //
-// It reads DWARF 2 to 5 in place: the units' extents once, a unit's functions
-// and line table when the first address falls into it, names when asked for.
-// Split DWARF and supplementary (dwz) files are not followed; what is in them
-// is missing from the answer. debug/dwarf is not used because counts and
-// offsets in a hostile file make it allocate without bound (a version 5 line
-// table may claim 2^60 files of no bytes each).
+// It reads DWARF 2 to 5 in place: the extents of the units once, a unit's functions and line
+// table when the first address falls into it, and names when they are needed. It does not
+// follow split DWARF and supplementary (dwz) files; what they hold is missing from the answer.
+// It does not use debug/dwarf, because counts and offsets in a hostile file make that allocate
+// without bound (a version 5 line table may claim 2^60 files of no bytes each).
 package srcinfo
 
 import (
@@ -19,24 +18,22 @@ import (
 )
 
 var (
-	// ErrNoInfo is returned where a file has no debugging information.
+	// ErrNoInfo means that a file has no debugging information.
 	ErrNoInfo = errors.New("no debugging information")
-	// errMalformed is wrapped by what is returned for data that contradicts
-	// itself.
+	// errMalformed is wrapped by the errors for data that contradicts itself.
 	errMalformed = errors.New("malformed debugging information")
 )
 
-// Call is one level of the calls that are in progress at an address.
+// Call is one level of the calls in progress at an address.
 type Call struct {
-	// Name is the name as in the source, without what it is nested in, and
-	// LinkageName the symbol's where that differs: mangled, or renamed. Either
-	// may be empty.
+	// Name is the unqualified name in the source. LinkageName is the symbol's name if it
+	// differs: mangled, or renamed. Either may be empty.
 	Name, LinkageName string
-	// File and Line, empty and 0 if not known, are where this level stands: at
-	// the address itself or at the call of the level inside it.
+	// File and Line are the place of this level: the address itself, or the call of the next
+	// inner level. They are empty and 0 if unknown.
 	File string
 	Line int
-	// Inline is set on all but the last level, the function proper.
+	// Inline is set on all levels but the last, which is the function proper.
 	Inline bool
 }
 
@@ -52,22 +49,21 @@ type Data struct {
 	units   []unit
 	byRange interval.Set // Ref: index in units
 	abbrevs map[uint64]*abbrevTable
-	// abbrevSize is what they take in memory, in bytes.
+	// abbrevSize is the memory that abbrevs takes, in bytes.
 	abbrevSize int
 }
 
-// What is kept of decoded tables.
+// These bound what is kept of decoded tables.
 const (
 	maxAbbrevTables = 16
-	maxAbbrevSize   = 32 << 20 // bytes, one table aside
+	maxAbbrevSize   = 32 << 20 // bytes, not counting one table
 
 	abbrevBytes, attrBytes = 64, 24 // of a layout and of each attribute in it
 )
 
-// Open indexes the debugging information of f. What it says about addresses
-// that are not executable is ignored: linkers leave that behind for functions
-// that they dropped, at address 0 or thereabouts. It returns ErrNoInfo where
-// there is nothing to index.
+// Open indexes the debugging information of f. It ignores information about addresses that are
+// not executable: linkers leave that behind, at or near address 0, for functions that they
+// dropped. It returns ErrNoInfo if there is nothing to index.
 func Open(f *elffile.File, executable func(addr uint64) bool, budget *elffile.Budget) (*Data, error) {
 	d := &Data{
 		executable: func(addr uint64) bool { return addr != 0 && executable(addr) },
@@ -105,13 +101,12 @@ func Open(f *elffile.File, executable func(addr uint64) bool, budget *elffile.Bu
 	return d, nil
 }
 
-// maxOverlap bounds the units that are tried for one address. More than one
-// covers it only where the data is wrong about some.
+// maxOverlap bounds the units that are tried for one address. More than one unit covers it
+// only if the data is wrong about some.
 const maxOverlap = 4
 
-// Lookup returns the calls in progress at an address, the innermost first, or
-// none if nothing is known about it. With an error it returns what was found
-// all the same.
+// Lookup returns the calls in progress at an address, innermost first, or none if nothing is
+// known. Along with an error it still returns what was found.
 func (d *Data) Lookup(addr uint64) (calls []Call, err error) {
 	tried := 0
 	for e := range d.byRange.Containing(addr) {
@@ -141,13 +136,13 @@ func (d *Data) lookupIn(u *unit, addr uint64) ([]Call, error) {
 	return calls, err
 }
 
-// section is a part of the file that is read as needed.
+// section is a section of the file that is read as needed.
 type section struct {
 	r    *io.SectionReader
 	size uint64
 }
 
-// upTo returns n bytes at off, fewer at the section's end.
+// upTo returns n bytes at off, or fewer at the section's end.
 func (s section) upTo(off, n uint64) []byte {
 	if off >= s.size {
 		return nil
@@ -172,10 +167,10 @@ func (s section) at(off, n uint64) ([]byte, error) {
 	return buf, nil
 }
 
-// maxString is the longest string returned; longer ones are cut.
+// maxString is the longest string returned. Longer ones are cut.
 const maxString = 4096
 
-// cstring returns the string at off up to its NUL.
+// cstring returns the string at off, up to its NUL.
 func (s section) cstring(off uint64) string {
 	for _, n := range []uint64{128, maxString} {
 		buf := s.upTo(off, n)

@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// Attributes that debug/dwarf has no name for.
+// These are attributes that debug/dwarf has no name for.
 const (
-	attrMIPSLinkageName dwarf.Attr = 0x2007 // of GCC before 4.8
+	attrMIPSLinkageName dwarf.Attr = 0x2007 // used by GCC before 4.8
 	attrGNUAddrBase     dwarf.Attr = 0x2133
 )
 
-// entry is what is used of a debugging information entry.
+// entry has the attributes of a debugging information entry that are used here.
 type entry struct {
 	off      uint64 // in .debug_info
 	tag      dwarf.Tag
@@ -26,8 +26,8 @@ type entry struct {
 	rnglistBase           uint64
 }
 
-// next reads the entry at the cursor, laid out as in the table. The end of a
-// list of children has tag 0.
+// entry reads the entry at the cursor, with the layout that lookup returns. The end of a list
+// of children has tag 0.
 func (c *cursor) entry(enc encoding, lookup func(code uint64) (*abbrev, error)) (entry, error) {
 	e := entry{off: c.pos()}
 	code := c.uleb()
@@ -79,8 +79,8 @@ func (e *entry) set(attr dwarf.Attr, v value) {
 	}
 }
 
-// readEntry reads the one entry at the cursor, which is over a chunk of the
-// unit that may end too early.
+// readEntry reads the entry at the cursor. The cursor covers a chunk of the unit, which may
+// end too early.
 func (d *Data) readEntry(u *unit, c cursor) (entry, error) {
 	lookup := func(code uint64) (*abbrev, error) { return d.findAbbrev(u.abbrevOff, code) }
 	start := c
@@ -120,12 +120,12 @@ func (u *unit) target(v value) (uint64, bool) {
 	return 0, false
 }
 
-// maxReferences bounds how far a name is followed: from an inlined call to the
-// abstract function and on to its declaration are two.
+// maxReferences bounds how far a name is followed. From an inlined call to the abstract
+// function and on to its declaration takes two steps.
 const maxReferences = 16
 
-// name returns the names of the function at an offset of .debug_info, each the
-// first that there is on the way to the function's declaration.
+// name returns the names of the function at an offset of .debug_info. Each is the first one
+// found on the way to the function's declaration.
 func (d *Data) name(off uint64) (name, linkageName string) {
 	for range maxReferences {
 		u, e, err := d.entryAt(off)

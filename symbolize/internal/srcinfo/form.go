@@ -61,7 +61,7 @@ type encoding struct {
 	addrSize uint8
 }
 
-// kind says what the number of a value means.
+// kind says what the number in a value means.
 type kind uint8
 
 const (
@@ -79,15 +79,15 @@ const (
 	kindListIndex    // in the unit's table of range lists
 )
 
-// value is an attribute's value before what it refers to is looked up: an
-// entry's later attributes, such as the bases of indices, may be needed first.
+// value is an attribute's value before what it refers to is looked up. The lookup may need
+// later attributes of the entry first, such as the bases of indices.
 type value struct {
 	kind kind
 	n    uint64
 }
 
-// value reads one value. A form that is not known fails the cursor, as the
-// size of what follows is not known either.
+// value reads one value. An unknown form fails the cursor, because the size of the value is
+// then unknown too.
 func (c *cursor) value(f form, implicit int64, enc encoding) value {
 	if f == formIndirect {
 		// A second level, or a constant that is not there, is malformed.
@@ -187,7 +187,7 @@ func (c *cursor) text(f form, enc encoding) (value, bool) {
 	return value{}, false
 }
 
-// unused skips values that this package has no use for.
+// unused skips values that this package does not use.
 func (c *cursor) unused(f form, enc encoding) {
 	switch f {
 	case formBlock1:

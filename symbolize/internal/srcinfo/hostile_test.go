@@ -22,10 +22,10 @@ func testData() *Data {
 	}
 }
 
-// uleb encodes a number.
+// uleb encodes a number as LEB128.
 func uleb(n uint64) []byte { return binary.AppendUvarint(nil, n) }
 
-// A version 5 table of 2^60 files that take no bytes each.
+// The tables are of version 5 and claim 2^60 files that take no bytes each.
 func TestLineHeaderFileCount(t *testing.T) {
 	for name, columns := range map[string][]byte{
 		"no columns":   {0},
@@ -44,7 +44,7 @@ func TestLineHeaderFileCount(t *testing.T) {
 	}
 }
 
-// Numbers that never end, and values that reach behind the end.
+// The cursor meets numbers that never end and values that reach beyond the end.
 func TestCursorEnds(t *testing.T) {
 	for name, read := range map[string]func(c *cursor){
 		"uleb":   func(c *cursor) { c.uleb() },
@@ -73,8 +73,7 @@ func TestLEB128(t *testing.T) {
 	}
 }
 
-// Many entries that share one long range list must not multiply its cost
-// without bound.
+// Many entries that share one long range list must not multiply its cost without bound.
 func TestSharedRangeList(t *testing.T) {
 	var list []byte
 	for i := range uint64(1 << 16) {
@@ -111,7 +110,7 @@ func TestRangeListWithoutEnd(t *testing.T) {
 	}
 }
 
-// A list that is longer than the first chunk is yielded once.
+// A list that is longer than the first chunk is yielded only once.
 func TestLongRangeList(t *testing.T) {
 	var list []byte
 	const entries = 331
@@ -136,7 +135,7 @@ func TestLongRangeList(t *testing.T) {
 	}
 }
 
-// A function's entry that refers to itself has no name, but an end.
+// A function's entry that refers to itself has no name, but the lookup ends.
 func TestNameCycle(t *testing.T) {
 	// Code 1: a subprogram whose abstract origin is a 4-byte reference.
 	d := testData()

@@ -5,23 +5,23 @@ import (
 	"path"
 )
 
-// Content codes of version 5 file tables (section 6.2.4.1).
+// These are the content codes of version 5 file tables (section 6.2.4.1).
 const (
 	lnctPath           = 1
 	lnctDirectoryIndex = 2
 )
 
-// maxLineFiles bounds the files, and the directories, of one line table.
+// maxLineFiles bounds the files, and also the directories, of one line table.
 const maxLineFiles = 1 << 20
 
-// lineHeader is what starts a line number program.
+// lineHeader is the header of a line number program.
 type lineHeader struct {
 	encoding
 	minInstLength uint64
 	lineBase      int64
 	lineRange     uint64
 	opcodeBase    uint8
-	// operands is the number of operands of each standard opcode, from 1.
+	// operands has the number of operands of each standard opcode, starting with opcode 1.
 	operands []byte
 
 	dirs  []value
@@ -33,8 +33,8 @@ type lineFile struct {
 	dir  uint64
 }
 
-// readLineHeader leaves the cursor, which is over all of the unit's line data,
-// at the program.
+// readLineHeader reads the header and leaves the cursor, which covers all of the unit's line
+// data, at the program.
 func (c *cursor) readLineHeader(dwarf64 bool, addrSize uint8) (*lineHeader, error) {
 	h := &lineHeader{}
 	h.dwarf64, h.addrSize = dwarf64, addrSize
@@ -76,8 +76,8 @@ func (c *cursor) readLineHeader(dwarf64 bool, addrSize uint8) (*lineHeader, erro
 	return h, nil
 }
 
-// nameTables reads the tables of versions 2 to 4. Directory 0 is the unit's
-// own, and the first file has number 1.
+// nameTables reads the tables of versions 2 to 4. Directory 0 is the unit's own, and files are
+// numbered from 1.
 func (c *cursor) nameTables(h *lineHeader) {
 	h.dirs = append(h.dirs, value{})
 	for !c.failed && len(h.dirs) <= maxLineFiles {
@@ -109,8 +109,7 @@ func (c *cursor) fileEntry() (f lineFile, ok bool) {
 	return f, !c.failed
 }
 
-// entryTable reads a table of version 5, which says itself how its entries are
-// laid out.
+// entryTable reads a table of version 5, which describes the layout of its own entries.
 func (c *cursor) entryTable(h *lineHeader, yield func(lineFile)) {
 	type column struct {
 		content uint64
@@ -121,7 +120,7 @@ func (c *cursor) entryTable(h *lineHeader, yield func(lineFile)) {
 		columns[i] = column{c.uleb(), form(min(c.uleb(), 0xffff))}
 	}
 	count := c.uleb()
-	// An entry that takes no bytes could be claimed without end.
+	// Any number of entries could be claimed if an entry took no bytes.
 	if count > c.left() || count > maxLineFiles || (count > 0 && len(columns) == 0) {
 		c.fail()
 		return
@@ -161,8 +160,8 @@ func (d *Data) filePath(u *unit, h *lineHeader, index uint64) string {
 	if f.dir < uint64(len(h.dirs)) {
 		dir = d.text(u, h.dirs[f.dir])
 	}
-	// From version 5 on directory 0 is the unit's own. Distributions map it to
-	// a relative path, which must not be joined with itself.
+	// From version 5 on, directory 0 is the unit's own. Distributions map it to a relative
+	// path, which must not be joined with itself.
 	base := d.text(u, u.compDir)
 	if !path.IsAbs(dir) && (h.version < 5 || f.dir != 0 || path.IsAbs(base)) {
 		dir = path.Join(base, dir)

@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	// maxLineData is the largest line table of a unit read, in bytes.
+	// maxLineData is the largest line table of a unit that is read, in bytes.
 	maxLineData = 256 << 20
-	// In memory:
+	// The following are sizes in memory.
 	rowBytes      = 16
 	fileBytes     = 32
 	sequenceBytes = 48
-	// rowsAtOnce is the memory taken from the budget at a time, in rows.
+	// rowsAtOnce is the number of rows for which memory is taken from the budget at a time.
 	rowsAtOnce = 1024
 )
 
@@ -35,7 +35,7 @@ const (
 	maxSpecialOpcode  = 255
 )
 
-// lineRow says where the code from an address on comes from.
+// lineRow says which source line the code from addr on comes from.
 type lineRow struct {
 	addr uint64
 	file uint32
@@ -45,15 +45,15 @@ type lineRow struct {
 // lineTable is a unit's decoded line number program.
 type lineTable struct {
 	rows      []lineRow
-	sequences interval.Set // of contiguous code; Ref: index in bounds
-	bounds    [][2]int     // a sequence's rows
+	sequences interval.Set // contiguous code; Ref: index in bounds
+	bounds    [][2]int     // the rows of each sequence
 	header    *lineHeader
 	paths     map[uint64]string
 	path      func(file uint64) string
 }
 
-// lookup returns the file and line of an address, "" and 0 if not known. A
-// known file with line 0 is code that no line accounts for.
+// lookup returns the file and line of an address, or "" and 0 if unknown. A known file with
+// line 0 is code that belongs to no line.
 func (t *lineTable) lookup(addr uint64) (file string, line int) {
 	if t == nil {
 		return "", 0
@@ -88,7 +88,7 @@ func (d *Data) loadLines(u *unit) error {
 	if u.lines != nil {
 		return nil
 	}
-	u.lines = new(lineTable) // also if it is malformed: no second try
+	u.lines = new(lineTable) // set it even if the table is malformed: there is no second try
 	if u.stmtList.kind != kindConstant {
 		return nil
 	}
@@ -137,8 +137,8 @@ type lineMachine struct {
 	line int64
 
 	rows      []lineRow
-	sorted    bool // the rows of the sequence so far are
-	first     int  // row of the current sequence
+	sorted    bool // the rows of the current sequence are sorted so far
+	first     int  // first row of the current sequence
 	sequences []interval.Entry
 	bounds    [][2]int
 }
@@ -188,8 +188,8 @@ func (m *lineMachine) standard(op uint8) error {
 	case lnsFixedAdvancePC:
 		m.addr += uint64(m.c.u16())
 	default:
-		// Columns, statements, blocks, prologues; or an opcode of the future,
-		// whose operands the header counts.
+		// These are columns, statements, blocks and prologues, or a future opcode, whose
+		// operands the header counts.
 		for range m.h.operands[op-1] {
 			m.c.uleb()
 		}
@@ -219,8 +219,7 @@ func (m *lineMachine) extended() error {
 	return nil
 }
 
-// emit adds a row. Of several rows for one address the last one counts, as in
-// the GNU tools.
+// emit adds a row. Of several rows for one address the last counts, as in the GNU tools.
 func (m *lineMachine) emit() error {
 	row := lineRow{addr: m.addr, file: uint32(min(m.file, 1<<32-1)), line: uint32(min(max(m.line, 0), 1<<31-1))}
 	if n := len(m.rows); n > m.first {
@@ -244,8 +243,8 @@ func (m *lineMachine) emit() error {
 	return nil
 }
 
-// endSequence keeps the rows since the last one if they are for code that the
-// linker kept.
+// endSequence keeps the rows of the current sequence if they are for code that the linker
+// kept.
 func (m *lineMachine) endSequence() error {
 	rows := m.rows[m.first:]
 	if len(rows) == 0 {

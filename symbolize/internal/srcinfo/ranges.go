@@ -4,7 +4,7 @@ import (
 	"fmt"
 )
 
-// Entries of a DWARF 5 range list (section 7.25).
+// These are the entries of a DWARF 5 range list (section 7.25).
 const (
 	rleEndOfList    = 0
 	rleBaseAddressx = 1
@@ -17,14 +17,14 @@ const (
 )
 
 const (
-	// listChunk is read of a range list first; few are longer.
+	// listChunk is how much of a range list is read first. Few are longer.
 	listChunk = 1 << 10
-	// maxList is the longest range list read, in bytes.
+	// maxList is the longest range list that is read, in bytes.
 	maxList = 16 << 20
 )
 
-// eachRange yields the ranges of executable addresses that an entry covers. It
-// returns the first error of yield.
+// eachRange yields the ranges of executable addresses that an entry covers. It returns the
+// first error of yield.
 func (d *Data) eachRange(u *unit, e *entry, yield func(low, high uint64) error) error {
 	add := func(low, high uint64) error {
 		if low < high && d.executable(low) {
@@ -54,7 +54,7 @@ func (d *Data) eachRange(u *unit, e *entry, yield func(low, high uint64) error) 
 	if u.version >= 5 {
 		section, list = d.rnglists, d.rangesV5
 	}
-	done := uint64(0) // entries that were yielded from the first chunk
+	done := uint64(0) // entries already yielded from the first chunk
 	for _, n := range []uint64{listChunk, maxList} {
 		c := cursor{data: section.upTo(off, n), base: off}
 		if err := d.budget.Work(c.left()); err != nil {
@@ -94,11 +94,11 @@ func (d *Data) indexedList(u *unit, index uint64) (uint64, bool) {
 	return u.rnglistBase + c.offset(u.dwarf64), true
 }
 
-// rangesV4 reads a list of .debug_ranges. It reports whether the list ended
-// inside the cursor's data.
+// rangesV4 reads a list of .debug_ranges. It reports whether the list ended within the
+// cursor's data.
 func (d *Data) rangesV4(u *unit, c *cursor, yield func(low, high uint64) error) (ended bool, err error) {
 	base := u.low
-	// The largest address says that a base follows.
+	// The largest address means that a base follows.
 	selector := ^uint64(0)
 	if u.addrSize < 8 {
 		selector = 1<<(8*u.addrSize) - 1
@@ -120,8 +120,8 @@ func (d *Data) rangesV4(u *unit, c *cursor, yield func(low, high uint64) error) 
 	}
 }
 
-// rangesV5 reads a list of .debug_rnglists. It reports whether the list ended
-// inside the cursor's data.
+// rangesV5 reads a list of .debug_rnglists. It reports whether the list ended within the
+// cursor's data.
 func (d *Data) rangesV5(u *unit, c *cursor, yield func(low, high uint64) error) (ended bool, err error) {
 	base := u.low
 	for {

@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	// maxScopes bounds the functions and inlined calls of one unit. Of a
-	// program linked with full LTO, one unit may be all there is.
+	// maxScopes bounds the functions and inlined calls of one unit. A program linked with full
+	// LTO may consist of a single unit.
 	maxScopes = 8 << 20
 	// maxDepth bounds how deep entries nest.
 	maxDepth = 4096
 	// maxChain bounds the inlined calls in progress at one address.
 	maxChain = 256
 
-	scopeBytes = 32 + 32 // of a scope and of a range, in memory
+	scopeBytes = 32 + 32 // memory of a scope and of a range
 )
 
 // scope is a function or an inlined call that has code.
 type scope struct {
-	die      uint64 // offset in .debug_info of the entry
-	parent   int32  // index of what it is inlined into, -1 for a function
+	die      uint64 // offset of the entry in .debug_info
+	parent   int32  // index of the scope it is inlined into, -1 for a function
 	callFile uint32
 	callLine uint32
 	inline   bool
@@ -36,7 +36,7 @@ type scopeTree struct {
 	ranges interval.Set // Ref: index in scopes
 }
 
-// chain returns the scopes that contain an address, the innermost first.
+// chain returns the scopes that contain an address, innermost first.
 func (t *scopeTree) chain(addr uint64) []*scope {
 	if t == nil {
 		return nil
@@ -57,7 +57,7 @@ func (d *Data) loadScopes(u *unit) error {
 	if u.scopes != nil {
 		return nil
 	}
-	u.scopes = new(scopeTree) // also if it is malformed: no second try
+	u.scopes = new(scopeTree) // set it even if the unit is malformed: there is no second try
 	size := u.end - u.entries
 	if size > maxUnitSize {
 		return fmt.Errorf("unit of %d bytes at %#x: %w", size, u.off, errMalformed)
@@ -98,9 +98,9 @@ func (b *scopeBuilder) lookup(code uint64) (*abbrev, error) {
 	return nil, fmt.Errorf("abbreviation %d: %w", code, errMalformed)
 }
 
-// walk visits all entries of a unit in the order of the file.
+// walk visits all entries of a unit in file order.
 func (b *scopeBuilder) walk(c *cursor) error {
-	var parents []int32 // scopes of the entries whose children come next
+	var parents []int32 // scopes of the entries whose children follow
 	for c.more() {
 		e, err := c.entry(b.u.encoding, b.lookup)
 		if err != nil {
@@ -133,8 +133,7 @@ func (b *scopeBuilder) walk(c *cursor) error {
 	return nil
 }
 
-// add records an entry that has code of its own. It returns the scope that the
-// entry's children are in.
+// add records an entry that has code of its own. It returns the scope of the entry's children.
 func (b *scopeBuilder) add(e *entry, parent int32) (int32, error) {
 	s := scope{die: e.off, parent: parent}
 	switch e.tag {
@@ -163,7 +162,7 @@ func (b *scopeBuilder) add(e *entry, parent int32) (int32, error) {
 		return nil
 	})
 	if len(b.ranges) == first {
-		// Only declared, or only an abstract function to be inlined.
+		// It is only a declaration, or only an abstract function to be inlined.
 		return s.parent, err
 	}
 	b.ranges = b.ranges[:first+len(joinAdjacent(b.ranges[first:]))]
@@ -171,8 +170,8 @@ func (b *scopeBuilder) add(e *entry, parent int32) (int32, error) {
 	return self, err
 }
 
-// joinAdjacent merges ranges that touch, in place: a call inlined across the
-// border of two must not seem to lie outside of both.
+// joinAdjacent merges ranges that touch, in place: a call inlined across the border of two
+// ranges must not seem to lie outside of both.
 func joinAdjacent(ranges []interval.Entry) []interval.Entry {
 	slices.SortFunc(ranges, func(a, b interval.Entry) int { return cmp.Compare(a.Low, b.Low) })
 	joined := ranges[:1]

@@ -9,22 +9,22 @@ import (
 )
 
 const (
-	// maxUnits bounds the units of a file; Chromium has some 50,000.
+	// maxUnits bounds the units of a file. Chromium has about 50,000.
 	maxUnits = 1 << 20
 	// maxUnitRanges bounds the ranges of all units together.
 	maxUnitRanges = 4 << 20
-	// maxUnitSize is the largest unit decoded, in bytes.
+	// maxUnitSize is the largest unit that is decoded, in bytes.
 	maxUnitSize = 128 << 20
 
-	unitBytes, rangeBytes = 256, 32 // of each, in memory
+	unitBytes, rangeBytes = 256, 32 // memory of each
 
-	// rootChunk is read of a unit for its header and first entry.
+	// rootChunk is how much of a unit is read for its header and first entry.
 	rootChunk = 1 << 10
-	// maxEntry is read where an entry does not fit a chunk.
+	// maxEntry is how much is read of an entry that does not fit a chunk.
 	maxEntry = 64 << 10
 )
 
-// DWARF 5 unit types that have a longer header.
+// These are the DWARF 5 unit types with a longer header.
 const (
 	unitType         = 2
 	unitSkeleton     = 4
@@ -32,15 +32,14 @@ const (
 	unitSplitType    = 6
 )
 
-// unit is one compilation unit, or another part of .debug_info with a header
-// of its own.
+// unit is a compilation unit, or another part of .debug_info with its own header.
 type unit struct {
 	encoding
 	off, end  uint64 // in .debug_info
 	entries   uint64 // offset in .debug_info of the first entry
 	abbrevOff uint64
 
-	// From the first entry.
+	// The following come from the first entry.
 	low                            uint64
 	stmtList                       value
 	compDir                        value
@@ -50,9 +49,8 @@ type unit struct {
 	scopes *scopeTree
 }
 
-// index finds all units and the addresses that each covers. Units after a
-// malformed header are not found; of a unit whose first entry is malformed no
-// address is.
+// index finds all units and the addresses that each covers. It does not find units after a
+// malformed header, nor addresses of a unit whose first entry is malformed.
 func (d *Data) index() error {
 	var extents []interval.Entry
 	for off := uint64(0); off < d.info.size && len(d.units) < maxUnits; {
@@ -90,8 +88,8 @@ func (d *Data) index() error {
 	return nil
 }
 
-// unitAt reads the header of the unit at off. It returns with it a cursor at
-// the first entry, over a chunk of the unit.
+// unitAt reads the header of the unit at off. It also returns a cursor at the first entry,
+// which covers a chunk of the unit.
 func (d *Data) unitAt(off uint64) (u unit, c cursor, ok bool) {
 	c = cursor{data: d.info.upTo(off, rootChunk), base: off}
 	length, dwarf64 := c.length()
@@ -118,8 +116,7 @@ func (d *Data) unitAt(off uint64) (u unit, c cursor, ok bool) {
 	default:
 		c.fail()
 	}
-	// The entries of a version that is not known cannot be read; those of the
-	// next unit may.
+	// The entries of an unknown version cannot be read, but those of the next unit may be.
 	u.entries = min(c.pos(), u.end)
 	if c.failed {
 		u.entries = u.end
@@ -131,7 +128,7 @@ func (d *Data) unitAt(off uint64) (u unit, c cursor, ok bool) {
 	return u, c, true
 }
 
-// readRoot reads a unit's first entry, and from it what the others depend on.
+// readRoot reads a unit's first entry and keeps what the other entries depend on.
 func (d *Data) readRoot(u *unit, c cursor) (entry, error) {
 	e, err := d.readEntry(u, c)
 	if err != nil {
@@ -143,7 +140,7 @@ func (d *Data) readRoot(u *unit, c cursor) (entry, error) {
 	return e, nil
 }
 
-// unitOf returns the unit that an offset of .debug_info is in, or nil.
+// unitOf returns the unit that holds an offset of .debug_info, or nil.
 func (d *Data) unitOf(off uint64) *unit {
 	i := sort.Search(len(d.units), func(i int) bool { return d.units[i].off > off }) - 1
 	if i < 0 || off < d.units[i].entries || off >= d.units[i].end {
