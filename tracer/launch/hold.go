@@ -11,10 +11,9 @@ import (
 	"memtrace/symbolize/elffile"
 )
 
-// runToLibrary runs a process that has just been stopped by its exec up to the
-// moment when the dynamic loader has mapped all libraries and is about to
-// relocate them: when it sets up the thread pointer (see libraryReady). A
-// static program stays where it is.
+// runToLibrary runs a process that its exec has just stopped, until the dynamic loader has
+// mapped all libraries and is about to relocate them. That is when it sets up the thread
+// pointer (see libraryReady). A static program stays where it is.
 func runToLibrary(pid int) error {
 	if _, err := waitStop(pid); err != nil {
 		return err
@@ -23,12 +22,12 @@ func runToLibrary(pid int) error {
 	if err != nil || !dynamic {
 		return err
 	}
-	// Should memtrace die, the held command must not be left behind.
+	// If memtrace dies, the held command must not be left behind.
 	const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
 	if err := unix.PtraceSetOptions(pid, options); err != nil {
 		return fmt.Errorf("set ptrace options: %w", err)
 	}
-	entry := true // the next system call stop is at an entry, not an exit
+	entry := true // the next system call stop is at an entry, not at an exit
 	signal := 0
 	for {
 		if err := unix.PtraceSyscall(pid, signal); err != nil {
@@ -74,7 +73,7 @@ func waitStop(pid int) (unix.Signal, error) {
 	}
 }
 
-// errForeign: the registers at its system calls would be misread.
+// errForeign: the registers at the program's system calls would be misread.
 var errForeign = errors.New("is not a 64-bit program")
 
 func hasInterpreter(pid int) (bool, error) {

@@ -6,10 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// libraryReady reports whether the system call that pid is stopped at the exit
-// of is arch_prctl(ARCH_SET_FS): glibc's loader makes it in init_tls, after it
-// has mapped all libraries and before it relocates them; musl's, which is the
-// library itself, at its start.
+// libraryReady reports whether pid is stopped at the exit of arch_prctl(ARCH_SET_FS). glibc's
+// loader makes that call in init_tls, after it has mapped all libraries and before it
+// relocates them. musl's loader, which is the library itself, makes it at its start.
 func libraryReady(pid int) (bool, error) {
 	const archSetFS = 0x1002
 	var regs unix.PtraceRegsAmd64

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// libraryReady reports whether the system call that pid is stopped at the exit
-// of is set_tid_address. The thread pointer is set without a system call here;
-// glibc from 2.34 on makes this one right after it, in __tls_init_tp.
+// libraryReady reports whether pid is stopped at the exit of set_tid_address. On arm64 the
+// thread pointer is set without a system call; glibc from 2.34 on makes this call right after
+// that, in __tls_init_tp.
 func libraryReady(pid int) (bool, error) {
 	var regs unix.PtraceRegsArm64
 	if err := unix.PtraceGetRegsArm64(pid, &regs); err != nil {

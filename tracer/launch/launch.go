@@ -1,6 +1,6 @@
-// Package launch starts a command and holds it, its allocator mapped but none
-// of its code run, until probes are in place, so that a trace begins with the
-// first allocation. It uses ptrace, and only until Release.
+// Package launch starts a command and holds it until probes are in place, so that a trace
+// begins with the first allocation. While the command is held its allocator is mapped, but
+// none of its code has run. The package uses ptrace, and only until Release.
 package launch
 
 import (
@@ -14,21 +14,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrEndedEarly is returned by Start for a command that ended, or ran another
-// program, before its C library was set up.
+// ErrEndedEarly is returned by Start for a command that ended, or executed another program,
+// before its C library was set up.
 var ErrEndedEarly = errors.New("ended before its C library was set up")
 
 // Command is a started command.
 type Command struct {
 	process *os.Process
-	// release is closed to let the held command go; released has the outcome.
+	// release is closed to let the held command run. released receives the result.
 	release  chan struct{}
 	released chan error
 }
 
-// Start runs argv with memtrace's own standard files and returns once it is
-// held. Only the kernel and the dynamic loader have run by then: every library
-// that the program names is mapped, no constructor has been called.
+// Start runs argv with memtrace's own standard files and returns once it is held. By then only
+// the kernel and the dynamic loader have run: every library that the program names is mapped,
+// and no constructor has been called.
 func Start(argv []string) (*Command, error) {
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
@@ -37,8 +37,8 @@ func Start(argv []string) (*Command, error) {
 	c := &Command{release: make(chan struct{}), released: make(chan error, 1)}
 	held := make(chan error)
 	go func() {
-		// ptrace answers only to the thread that started the command. It is
-		// not unlocked: the runtime ends it with the goroutine.
+		// ptrace answers only to the thread that started the command. The thread is not
+		// unlocked: the runtime ends it with the goroutine.
 		runtime.LockOSThread()
 		err := c.start(path, argv)
 		held <- err
@@ -68,8 +68,8 @@ func (c *Command) start(path string, argv []string) error {
 	return nil
 }
 
-// cause returns what is innermost in an error, without the paths and calls that
-// packages os and exec put around it.
+// cause returns the innermost error, without the paths and calls that packages os and exec
+// wrap around it.
 func cause(err error) error {
 	for {
 		inner := errors.Unwrap(err)
@@ -80,7 +80,7 @@ func cause(err error) error {
 	}
 }
 
-// PID is the command's process id.
+// PID returns the command's process id.
 func (c *Command) PID() int { return c.process.Pid }
 
 // Release lets the command run.
@@ -95,14 +95,14 @@ func (c *Command) Release() error {
 // Signal sends a signal to the command.
 func (c *Command) Signal(s os.Signal) error { return c.process.Signal(s) }
 
-// Kill ends the command, also a held one, and waits for its end.
+// Kill ends the command, even a held one, and waits for its end.
 func (c *Command) Kill() {
 	_ = c.process.Kill()
 	_, _ = c.process.Wait()
 }
 
-// Wait waits for the command's end and returns its status as a shell gives it:
-// the exit code, or 128 and the number of the signal that ended it.
+// Wait waits for the command's end and returns its status as a shell gives it: the exit code,
+// or 128 plus the number of the signal that ended it.
 func (c *Command) Wait() (int, error) {
 	state, err := c.process.Wait()
 	if err != nil {

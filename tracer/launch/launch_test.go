@@ -15,8 +15,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// program says when its constructor and its main run and returns 7, or ends by
-// the signal that it is told.
+// program prints when its constructor and its main run. It returns 7, or ends by the signal it
+// is told.
 const program = `
 #include <signal.h>
 #include <stdlib.h>
@@ -41,8 +41,8 @@ func build(t *testing.T, compile, text string) string {
 	return filepath.Join(dir, "program")
 }
 
-// output puts a file in the place of standard output and error, which commands
-// inherit, and returns a function that reads it.
+// output redirects standard output and error, which commands inherit, to a file. It returns a
+// function that reads the file.
 func output(t *testing.T) func() string {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "output"))
@@ -64,7 +64,7 @@ func output(t *testing.T) func() string {
 	}
 }
 
-// held starts a command that has to be held. It is ended with the test.
+// held starts a command that must be held. The command is killed at the end of the test.
 func held(t *testing.T, argv ...string) *Command {
 	t.Helper()
 	c, err := Start(argv)
@@ -95,8 +95,8 @@ func finish(t *testing.T, c *Command, want int) {
 	}
 }
 
-// TestHeld holds programs of each kind: the allocator is mapped and found, and
-// nothing of the program has run.
+// TestHeld holds programs of each kind: the allocator is mapped and found, and nothing of the
+// program has run.
 func TestHeld(t *testing.T) {
 	library := build(t, "gcc -shared -fPIC", `
 #include <unistd.h>
@@ -208,7 +208,7 @@ func TestSignals(t *testing.T) {
 	})
 }
 
-// TestPath: a command without a slash is looked up, and has its own name.
+// TestPath: a command without a slash is looked up, and keeps its own name.
 func TestPath(t *testing.T) {
 	output(t)
 	c := held(t, "sh", "-c", `[ "$0 $1" = "zero one" ] && exit 7`, "zero", "one")
@@ -241,7 +241,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestEndedEarly: the loader ends a program that lacks a library.
+// TestEndedEarly: the loader ends a program whose library is missing.
 func TestEndedEarly(t *testing.T) {
 	library := build(t, "gcc -shared -fPIC", "int seven = 7;")
 	path := build(t, "gcc -Wl,--no-as-needed,"+library, program)

@@ -12,21 +12,22 @@ type Page uint64
 
 const (
 	pagePresent, pageSwapped = 1 << 63, 1 << 62
-	// pageOfFile: it is a file's, or shared memory.
+	// pageOfFile: the page belongs to a file or to shared memory.
 	pageOfFile = 1 << 61
-	// pageGuard (from 6.15) says that a page is none: glibc 2.42 guards stacks so.
+	// pageGuard (from 6.15) marks a guard, which is not a page. glibc 2.42 guards stacks like
+	// that.
 	pageGuard = 1 << 58
 )
 
 // Resident reports whether a page is in memory.
 func (p Page) Resident() bool { return p&pagePresent != 0 }
 
-// There reports whether a page has content: in memory, or swapped out. To read another
-// one has the kernel fill it.
+// There reports whether a page has content, in memory or swapped out. Reading any other page
+// makes the kernel fill it.
 func (p Page) There() bool { return p&(pagePresent|pageSwapped) != 0 && p&pageGuard == 0 }
 
-// Pages fills words, 8 bytes each, with the Pages from that of addr on, little-endian,
-// and returns how many there are.
+// Pages fills words, 8 bytes each and little-endian, with the Pages from that of addr on. It
+// returns how many it filled.
 func (m *Memory) Pages(addr uint64, words []byte) int {
 	n, err := unix.Pread(m.pagemap, words, int64(addr/uint64(os.Getpagesize())*8))
 	if err != nil {

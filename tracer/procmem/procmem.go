@@ -1,10 +1,10 @@
-// Package procmem reads the memory of a running process from outside, many small
-// pieces at a time. Nothing is stopped and nothing is changed.
+// Package procmem reads the memory of a running process from outside, many small pieces at a
+// time. It stops nothing and changes nothing.
 //
-// It reads by /proc/PID/mem: process_vm_readv has the kernel copy every page that
-// the process still shares with a parent or child that forked, for good. And it reads
-// no page that is not there, since that would map zero pages into the process, or wait
-// for a user space that answers page faults (userfaultfd, FUSE) and may choose not to.
+// It reads through /proc/PID/mem. With process_vm_readv the kernel would copy, for good, every
+// page that the process still shares with a forked parent or child. It reads only pages that
+// are there. Reading another page would map a zero page into the process, or wait for a
+// user-space program that answers page faults (userfaultfd, FUSE) and may choose not to.
 package procmem
 
 import (
@@ -17,44 +17,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Span is a piece of memory to read. It is read only where all its pages are there.
+// Span is a piece of memory to read. It is read only if all its pages are there.
 type Span struct {
 	Addr uint64
 	Buf  []byte
-	// Own: it is data of a module that the process has written to, and is to be read
-	// only where that shows. A file that was mapped over it does not pass for it.
+	// Own: the span is module data that the process has written to, and is read only where
+	// that shows. A file mapped over it does not count.
 	Own bool
-	// OK is set where all of it was read, Absent where it was not because there
-	// is no page.
+	// OK is set if the whole span was read. Absent is set if it was not read because a page is
+	// missing.
 	OK, Absent bool
 }
 
 // Word returns the little-endian word at an offset.
 func (s *Span) Word(off uint64) uint64 { return binary.LittleEndian.Uint64(s.Buf[off:]) }
 
-// Memory is an address space: that which the process has when it is opened. After an
-// exec nothing of it can be read any more. It is not safe for concurrent use.
+// Memory is the address space that a process had when it was opened. After an exec nothing of
+// it can be read any more. It is not safe for concurrent use.
 type Memory struct {
-	process      *os.Process // a pidfd: tells that the process has ended
+	process      *os.Process // a pidfd, which tells when the process has ended
 	mem, pagemap int
-	// groups is what is known of pages in this snapshot, by the number of the first
-	// over 64.
+	// groups is what is known of pages in this snapshot. The key is the number of a group's
+	// first page, divided by 64.
 	groups map[uint64]group
 
-	// Kept from one reading to the next.
+	// The following are reused from one reading to the next.
 	ready   []*Span
 	entries [64 * 8]byte
 	buf     [bufSize]byte
 }
 
-// group is which of 64 pages are there, and which are the process's own: not a file's
-// and not shared memory.
+// group says which of 64 pages are there, and which are the process's own: neither of a file
+// nor shared memory.
 type group struct{ there, own uint64 }
 
 // bufSize is the most that is read at once for several spans.
 const bufSize = 64 << 10
 
-// Open needs the permissions of ptrace.
+// Open opens the memory of a process. It needs the permissions of ptrace.
 func Open(pid int) (*Memory, error) {
 	process, err := os.FindProcess(pid)
 	if err != nil {
@@ -63,17 +63,17 @@ func Open(pid int) (*Memory, error) {
 	m, err := openIn(unix.AT_FDCWD, fmt.Sprintf("/proc/%d/", pid))
 	if err == nil {
 		m.process = process
-		err = m.Alive() // the number had not passed to another process
+		err = m.Alive() // the PID had not been reused
 	}
 	if err != nil {
-		_ = process.Release() // the first error tells
+		_ = process.Release() // the first error counts
 		return nil, fmt.Errorf("read the memory of process %d: %w", pid, err)
 	}
 	return m, nil
 }
 
-// OpenIn opens the address space of the process whose folder in /proc is open. Its
-// Alive tells nothing.
+// OpenIn opens the address space of the process whose /proc directory is open as folder. Alive
+// of the result does not tell whether the process has ended.
 func OpenIn(folder int) (*Memory, error) { return openIn(folder, "") }
 
 func openIn(folder int, prefix string) (*Memory, error) {
@@ -83,13 +83,13 @@ func openIn(folder int, prefix string) (*Memory, error) {
 	}
 	pagemap, err := unix.Openat(folder, prefix+"pagemap", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		_ = unix.Close(mem) // the first error tells
+		_ = unix.Close(mem) // the first error counts
 		return nil, err
 	}
 	return &Memory{mem: mem, pagemap: pagemap, groups: make(map[uint64]group)}, nil
 }
 
-// Close releases what Open took.
+// Close releases what Open acquired.
 func (m *Memory) Close() error {
 	err := errors.Join(unix.Close(m.mem), unix.Close(m.pagemap))
 	if m.process != nil {
@@ -98,8 +98,8 @@ func (m *Memory) Close() error {
 	return err
 }
 
-// Alive ends a snapshot: what is known of pages is forgotten. It returns an error where
-// the process has ended.
+// Alive ends a snapshot: it forgets what is known of pages. It returns an error if the process
+// has ended.
 func (m *Memory) Alive() error {
 	clear(m.groups)
 	if m.process == nil {
@@ -135,9 +135,9 @@ func (m *Memory) Read(spans []Span) {
 	}
 }
 
-// joined returns how many of the first spans are worth reading at once: as long as each
-// begins behind the one before, in the page that this ends in or in the next. A call costs
-// the kernel more than to copy a page, and between the spans there are no other pages.
+// joined returns how many of the first spans to read at once. Each must start after the
+// previous one, in the page where that ends or in the next. A call costs the kernel more than
+// copying a page, and there are no other pages between the spans.
 func joined(ready []*Span) (n int) {
 	page := uint64(os.Getpagesize())
 	start := ready[0].Addr
@@ -153,7 +153,7 @@ func joined(ready []*Span) (n int) {
 	return max(n, 1)
 }
 
-// readTogether reads what spans lie in.
+// readTogether reads the range that the spans lie in.
 func (m *Memory) readTogether(spans []*Span) {
 	start, last := spans[0].Addr, spans[len(spans)-1]
 	n := m.readAt(m.buf[:last.Addr+uint64(len(last.Buf))-start], start)
@@ -165,7 +165,7 @@ func (m *Memory) readTogether(spans []*Span) {
 	}
 }
 
-// readAt returns how much it read.
+// readAt returns how many bytes it read.
 func (m *Memory) readAt(buf []byte, addr uint64) (n int) {
 	for n < len(buf) {
 		got, err := unix.Pread(m.mem, buf[n:], int64(addr)+int64(n))
@@ -180,7 +180,7 @@ func (m *Memory) readAt(buf []byte, addr uint64) (n int) {
 	return n
 }
 
-// present reports whether all pages of a span are there, and if need be are the
+// present reports whether all pages of a span are there and, for an Own span, are the
 // process's own.
 func (m *Memory) present(s *Span) bool {
 	page := uint64(os.Getpagesize())
@@ -202,7 +202,7 @@ func (m *Memory) present(s *Span) bool {
 	return true
 }
 
-// readGroup asks for 64 pages at once: it costs about as much as for one.
+// readGroup reads the words of 64 pages at once, which costs about as much as for one page.
 func (m *Memory) readGroup(number uint64) (g group) {
 	n := m.Pages(number*64*uint64(os.Getpagesize()), m.entries[:])
 	for i := range n {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// No code that ships calls process_vm_readv, which makes the kernel copy pages that a
+// Shipped code must not call process_vm_readv, which makes the kernel copy pages that a
 // process shares with its parent.
 func TestNoProcessVMReadv(t *testing.T) {
 	files := 0
