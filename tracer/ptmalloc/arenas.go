@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// Limits bound what Arenas reads. Zero fields mean the defaults.
+// Limits bound what Arenas reads. A zero field means its default.
 type Limits struct {
-	// Arenas is the most arenas, by default 4,096. glibc makes 8 for each
-	// processor at most, unless it is told otherwise.
+	// Arenas is the most arenas, by default 4,096. Unless told otherwise, glibc makes at most
+	// 8 for each processor.
 	Arenas int
-	// FreeChunks is the most free chunks, of all arenas, by default 262,144:
-	// chains of so many take some 0.5 s.
+	// FreeChunks is the most free chunks in all arenas, by default 262,144. Walking that many
+	// takes about 0.5 s.
 	FreeChunks int
 }
 
@@ -20,60 +20,57 @@ const (
 	defaultFreeChunks = 1 << 18
 )
 
-// Sum is chunks and their bytes, headers included.
+// Sum is a number of chunks and their bytes, headers included.
 type Sum struct{ Chunks, Bytes uint64 }
 
 // Arena is a snapshot of one arena (struct malloc_state). Sizes are in bytes.
 type Arena struct {
 	Address uint64
-	// Main: the main arena, which grows by brk as long as that succeeds.
+	// Main: this is the main arena, which grows by brk as long as brk succeeds.
 	Main bool
-	// Contiguous: its memory is one range as far as malloc knows. It is never
-	// set for other arenas than the main one, and not there any more once brk
-	// failed or was called by others.
+	// Contiguous: the arena's memory is one range as far as malloc knows. Only the main arena
+	// can be contiguous, and no longer once brk failed or was called by others.
 	Contiguous bool
-	// Threads is how many threads use the arena; 0 also where glibc does not
-	// count them (up to 2.22).
+	// Threads is how many threads use the arena. It is also 0 where glibc does not count them
+	// (up to 2.22).
 	Threads uint64
-	// SystemBytes is what it has of the kernel, MaxSystemBytes the most that it
-	// had. Mapped blocks are in no arena.
+	// SystemBytes is what the arena has from the kernel, and MaxSystemBytes the most it ever
+	// had. Mapped blocks belong to no arena.
 	SystemBytes, MaxSystemBytes uint64
-	// Top is the address of the chunk at the end, which grows and shrinks with
-	// the arena, and TopBytes its size.
+	// Top is the address of the last chunk, which grows and shrinks with the arena. TopBytes
+	// is its size.
 	Top, TopBytes uint64
-	// Bins are the free chunks in bins, Fast those in fastbins. Free chunks in
-	// threads' caches (tcache) are in neither; malloc counts them as in use.
-	// Of default size such a cache holds up to 240 KB, from 2.43 550 KB.
+	// Bins are the free chunks in bins, Fast those in fastbins. Free chunks in threads' caches
+	// (tcache) are in neither; malloc counts them as in use. A cache of default size holds up
+	// to 240 KB, from 2.43 up to 550 KB.
 	Bins, Fast Sum
-	// Partial says why figures may be too low; "" where all was read.
+	// Partial says why figures may be too low. It is "" if everything was read.
 	Partial string
 }
 
-// FreeBytes is what malloc keeps of the arena for later requests: mallinfo's
-// fordblks.
+// FreeBytes is what malloc keeps of the arena for later requests: fordblks in mallinfo.
 func (a *Arena) FreeBytes() uint64 { return a.TopBytes + a.Bins.Bytes + a.Fast.Bytes }
 
-// partial notes the first reason.
+// partial sets Partial unless it already has a reason.
 func (a *Arena) partial(format string, args ...any) {
 	if a.Partial == "" {
 		a.Partial = fmt.Sprintf(format, args...)
 	}
 }
 
-// Arenas is a snapshot of all arenas. Each is read at a slightly different time
-// from a process that goes on.
+// Arenas is a snapshot of all arenas. Each is read at a slightly different time while the
+// process runs.
 type Arenas struct {
-	// Arenas has the main arena first. It is empty as long as the process has
-	// not called malloc.
+	// Arenas has the main arena first. It is empty until the process calls malloc.
 	Arenas []Arena
-	// Partial says why arenas may be missing; "" where all were found.
+	// Partial says why arenas may be missing. It is "" if all were found.
 	Partial string
 }
 
-// Total sums the arenas up: SystemBytes is what malloc has of the kernel,
-// FreeBytes what of it no block is in, mallinfo2's arena and fordblks. Much of
-// the second while outstanding allocations stay the same is memory that malloc
-// keeps, fragmented or at the top.
+// Total sums up the arenas, like arena and fordblks in mallinfo2: systemBytes is what malloc
+// has from the kernel, and freeBytes the part of it that no block occupies. If freeBytes is
+// large while outstanding allocations stay the same, malloc keeps that memory, fragmented or
+// at the top.
 func (a *Arenas) Total() (systemBytes, freeBytes uint64, complete bool) {
 	complete = a.Partial == ""
 	for i := range a.Arenas {
@@ -84,8 +81,7 @@ func (a *Arenas) Total() (systemBytes, freeBytes uint64, complete bool) {
 	return systemBytes, freeBytes, complete
 }
 
-// Arenas reads the arenas: the main one, and the others by the ring that they
-// are linked in.
+// Arenas reads the main arena, and the others through the ring that links them.
 func (h *Heap) Arenas(limits Limits) (Arenas, error) {
 	if h.Layout.ArenaError != nil {
 		return Arenas{}, h.Layout.ArenaError
@@ -155,12 +151,12 @@ func (w *walk) ring(most int) (Arenas, error) {
 	}
 }
 
-// heapInfoSizes are those of struct heap_info, which a thread's arena follows
-// in its first heap: up to 2.34, and from 2.35.
+// heapInfoSizes are the sizes of struct heap_info, up to 2.34 and from 2.35. In the first heap
+// of a thread's arena, the arena follows it.
 var heapInfoSizes = []uint64{32, 48}
 
-// threadArena reads an arena that another one points to: it lies behind a
-// heap_info at the start of a page, which points back to it.
+// threadArena reads an arena that another one points to. It must follow a heap_info at the
+// start of a page, which must point back to it.
 func (w *walk) threadArena(addr uint64) (state span, why string) {
 	const smallestPage = 4096
 	inPage := addr % smallestPage
@@ -181,15 +177,14 @@ func (w *walk) threadArena(addr uint64) (state span, why string) {
 	return spans[0], ""
 }
 
-// binHead is the address that stands for a bin in its list: that of a chunk
-// whose links the bin is.
+// binHead returns the address that stands for a bin in its list: that of a chunk whose links
+// would be the bin.
 func binHead(arena uint64, l *arenaLayout, bin int) uint64 {
 	return arena + l.bins + uint64(bin-1)*16 - chunkHeader
 }
 
-// binsPlausible checks that all bins are linked: to chunks, or to themselves
-// where they are empty. That they point to themselves at the start is what
-// tells an arena that is in use from other memory.
+// binsPlausible checks that all bins are linked, to chunks or, if empty, to themselves. Bins
+// point to themselves from the start, which tells an arena in use from other memory.
 func binsPlausible(state *span, l *arenaLayout) bool {
 	for bin := 1; bin < binCount; bin++ {
 		at := l.bins + uint64(bin-1)*16
@@ -202,7 +197,7 @@ func binsPlausible(state *span, l *arenaLayout) bool {
 	return true
 }
 
-// arena decodes an arena and reads its free chunks.
+// arena decodes an arena and counts its free chunks.
 func (w *walk) arena(state *span, main bool) Arena {
 	l := w.layout
 	flags := binary.LittleEndian.Uint32(state.Buf[arenaFlags:])
@@ -226,7 +221,7 @@ func (w *walk) arena(state *span, main bool) Arena {
 	return a
 }
 
-// top reads the size of the chunk at the end.
+// top reads the size of the last chunk.
 func (w *walk) top(a *Arena) {
 	if a.Top == binHead(a.Address, w.layout, 1) {
 		a.Top = 0 // there is none before the first allocation (initial_top)

@@ -1,26 +1,26 @@
 package ptmalloc
 
-// chunkBytes is what is read of a free chunk: prev_size, size, fd, bk.
+// chunkBytes is how much is read of a free chunk: prev_size, size, fd, bk.
 const chunkBytes = 32
 
-// Offsets in a free chunk.
+// These are offsets in a free chunk.
 const (
 	chunkSize = 8
 	chunkFd   = 16
 	chunkBk   = 24
 )
 
-// cursor is a walk through one list. Those of an arena advance together, a
-// chunk each at a time, so that one call reads for all.
+// cursor is a walk through one list. The cursors of an arena advance together, one chunk at a
+// time, so that one call reads for all.
 type cursor struct {
 	bin int
-	// head ends a bin's list, 0 a fastbin's. prev was read before.
+	// head ends the list of a bin; 0 ends that of a fastbin. prev is the chunk read before.
 	head, prev, at uint64
 }
 
-// bins sums up the chunks in an arena's bins as int_mallinfo does. The lists
-// are doubly linked: a chunk counts only where it points back to the one that
-// led to it, so that a list that changes under the walk cannot lead it astray.
+// bins sums up the chunks in an arena's bins as int_mallinfo does. The lists are doubly
+// linked. A chunk counts only if it points back to the one that led to it, so a list that
+// changes during the walk cannot lead it astray.
 func (w *walk) bins(a *Arena, state *span) {
 	l := w.layout
 	var cursors []cursor
@@ -44,8 +44,8 @@ func (w *walk) bins(a *Arena, state *span) {
 	})
 }
 
-// fastbins sums up the chunks in an arena's fastbins. Those are linked one way;
-// what ties a chunk to its bin is the size.
+// fastbins sums up the chunks in an arena's fastbins. Their lists are singly linked; the size
+// is what ties a chunk to its bin.
 func (w *walk) fastbins(a *Arena, state *span) {
 	l := w.layout
 	if l.fast == 0 {
@@ -78,8 +78,8 @@ func (w *walk) fastbins(a *Arena, state *span) {
 	})
 }
 
-// follow reads the chunks that the cursors are at until step has ended each,
-// or a chunk cannot be read, or too many were.
+// follow reads the chunks at the cursors until step has ended each of them, a chunk cannot be
+// read, or too many were read.
 func (w *walk) follow(a *Arena, cursors []cursor, step func(*cursor, *span) bool) {
 	bufs := make([]byte, len(cursors)*chunkBytes)
 	spans := make([]span, 0, len(cursors))

@@ -8,18 +8,19 @@ import (
 	"strings"
 )
 
-// startBrk is the field start_brk in /proc/PID/stat, counted from the state,
-// the first behind the name (proc_pid_stat(5): the 47th, the state is the 3rd).
+// startBrk is the index of the field start_brk in /proc/PID/stat, counted from the state,
+// which is the first field after the name (proc_pid_stat(5): start_brk is the 47th, the state
+// the 3rd).
 const startBrk = 47 - 3
 
-// ReadBrkRange reads the address range that a process's brk has grown to. It
-// needs the permission to read the process's memory map.
+// ReadBrkRange reads the address range that a process's brk has grown to. It needs permission
+// to read the process's memory map.
 func ReadBrkRange(pid int) (BrkRange, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return BrkRange{}, fmt.Errorf("read the status of process %d: %w", pid, err)
 	}
-	// The name may hold anything, the rest holds no parenthesis.
+	// The name may contain anything; the rest contains no parenthesis.
 	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 	var r BrkRange
 	if len(fields) > startBrk {

@@ -11,12 +11,12 @@ type cacheLink struct {
 	cache, bin int
 	at         uint64 // the block
 	steps      uint64
-	// key is the mark of the chunks so far, keyed whether all have a right one.
+	// key is the mark of the chunks so far. keyed: all of them have a correct mark.
 	key   uint64
 	keyed bool
-	// exact: the list came to its end with as many chunks as the cache counts.
+	// exact: the list ended after as many chunks as the cache counts.
 	exact bool
-	// done: the walk is over, ended: it came to the list's end.
+	// done: the walk is over. ended: it reached the end of the list.
 	done, ended bool
 }
 
@@ -28,35 +28,34 @@ type cacheFind struct {
 }
 
 const (
-	// cacheWalks is how often caches are walked, keyedAgree how often a block
-	// has to be found in a list all whose chunks have the mark.
+	// cacheWalks is how often caches are walked. keyedAgree is how often a block has to be
+	// found in a list whose chunks all have the mark.
 	cacheWalks, keyedAgree = 6, 2
-	// plainWalks is how often without a miss where chunks have no mark, up to
-	// 2.28: the user of a chunk that has just left a list may store a link to
-	// any block in it.
+	// plainWalks is how often a block has to be found without a miss where chunks have no
+	// mark, up to 2.28. The user of a chunk that has just left a list may store a link to any
+	// block in it.
 	plainWalks = 16
-	// maxCacheSteps is how long a list may be (glibc.malloc.tcache_count is at
-	// most 65,535; the default 7, from 2.43 16), maxCacheChunks how many chunks
-	// are read in one walk.
+	// maxCacheSteps is the longest list (glibc.malloc.tcache_count is at most 65,535; the
+	// default is 7, from 2.43 16). maxCacheChunks is the most chunks read in one walk.
 	maxCacheSteps, maxCacheChunks = 1 << 16, 1 << 17
-	// keyVotes is of how many cached chunks the mark is taken, and maxKeyTries
-	// how often: without it more blocks are looked for in the caches, which
+	// keyVotes is the number of cached chunks that the mark is learned from. maxKeyTries
+	// bounds the attempts: without the mark more blocks are looked for in the caches, which
 	// only costs time.
 	keyVotes, maxKeyTries = 4, 16
 )
 
-// Versions of the mark in a cached chunk's second word: the cache's address from
-// the first, a random word from the second.
+// Cached chunks have a mark in their second word, depending on the version: from keyIsCache
+// the cache's address, from keyIsRandom a random word.
 var (
 	keyIsCache  = Version{2, 29}
 	keyIsRandom = Version{2, 34}
 )
 
-// inCaches finds the blocks that are in a thread's cache. Such a chunk has a
-// mark in its second word, but so may a block in use: by chance, because a
-// program copies what it does not initialise, or on purpose. It has to be found
-// in the list, and the chunks before it have to have the mark too: malloc removes
-// it when it hands a chunk out, so that what their users store leads nowhere.
+// inCaches finds the blocks that are in a thread's cache. A cached chunk has a mark in its
+// second word. A block in use may have one too: by chance, because a program copies what it
+// does not initialise, or on purpose. So a block has to be found in the list, and all chunks
+// before it must have the mark. malloc removes the mark when it hands a chunk out, so that
+// whatever its user stores leads nowhere.
 func (c *Checker) inCaches() error {
 	c.want(c.mayBeCached)
 	if len(c.which) == 0 {
@@ -91,7 +90,7 @@ func (c *Checker) inCaches() error {
 	return nil
 }
 
-// plain reports whether cached chunks may be without a mark.
+// plain reports whether cached chunks may have no mark.
 func (c *Checker) plain() bool {
 	if v := c.h.Layout.Version; v != (Version{}) {
 		return v.before(keyIsCache)
@@ -105,7 +104,7 @@ func (c *Checker) keyIsAddress() bool {
 	return !v.before(keyIsCache) && v.before(keyIsRandom)
 }
 
-// mayBeCached tells by what the block contains.
+// mayBeCached judges by the contents of the block.
 func (c *Checker) mayBeCached(b Block, v *view) bool {
 	if !c.mayLink(v.link, b.Address) {
 		return false
@@ -121,7 +120,7 @@ func (c *Checker) mayBeCached(b Block, v *view) bool {
 	return v.key != 0
 }
 
-// keepMarked leaves the blocks whose mark is a cache that was found.
+// keepMarked keeps only the blocks whose mark is a cache that was found.
 func (c *Checker) keepMarked() {
 	if c.caches.err != nil {
 		return
@@ -138,8 +137,8 @@ func (c *Checker) keepMarked() {
 	c.which, c.hits = which, c.hits[:len(which)]
 }
 
-// walkCaches follows all lists that a block looked for may be in, and reports
-// whether it came to the end of each.
+// walkCaches follows all lists that may hold a wanted block. It reports whether it reached the
+// end of each.
 func (c *Checker) walkCaches(walk int) (complete bool) {
 	k := &c.caches
 	c.startLists()
@@ -175,7 +174,7 @@ func (c *Checker) walkCaches(walk int) (complete bool) {
 	return !slices.ContainsFunc(k.links, func(l cacheLink) bool { return !l.ended })
 }
 
-// startLists puts the walk at the heads of lists.
+// startLists puts the walk at the heads of the lists.
 func (c *Checker) startLists() {
 	k := &c.caches
 	k.links = k.links[:0]
@@ -199,7 +198,7 @@ func (c *Checker) startLists() {
 	}
 }
 
-// step takes in a chunk of a list and goes on to the next.
+// step takes in a chunk of a list and moves on to the next.
 func (c *Checker) step(n int, s *span) {
 	k := &c.caches
 	link := &k.links[n]
@@ -231,15 +230,15 @@ func (c *Checker) marks(key uint64, ref *cacheRef, link *cacheLink) bool {
 	switch {
 	case key == 0 || link.steps > 0 && key != link.key:
 		return false
-	case c.keyIsAddress(), c.plain(): // a distribution may have carried the mark back
+	case c.keyIsAddress(), c.plain(): // a distribution may have backported the mark
 		return key == ref.addr
 	}
 	return c.caches.key == 0 || key == c.caches.key
 }
 
-// learnKey takes the random mark from cached chunks: what most of those have
-// that were just read, and what is one of libc's variables (tcache_key). Only
-// blocks that have it are looked for from then on.
+// learnKey learns the random mark from cached chunks: it is the word that most of the chunks
+// just read have, and also the value of a variable of libc (tcache_key). From then on only
+// blocks with the mark are looked for.
 func (c *Checker) learnKey() {
 	k := &c.caches
 	if k.key != 0 || c.keyIsAddress() || c.plain() || len(k.keys) < keyVotes || k.keyTries == maxKeyTries {
@@ -258,7 +257,7 @@ func (c *Checker) learnKey() {
 		c.rd.reset()
 		start := c.h.bias + d.start
 		for end := start + min(d.size, most); start < end; {
-			// Pages without anything written to them are left out.
+			// Pages that were never written to are skipped.
 			n := min(end, start&^(pageSize-1)+pageSize) - start
 			c.rd.askOwn(start, int(n))
 			start += n

@@ -2,19 +2,18 @@ package ptmalloc
 
 import "errors"
 
-// cacheLayout is struct tcache_perthread_struct: how many chunks a bin has, or
-// may still take, and then the lists' heads.
+// cacheLayout is the layout of struct tcache_perthread_struct: the number of chunks that each
+// bin has, or may still take, and then the heads of the lists.
 type cacheLayout struct {
-	// size is that of the chunk that it is in.
+	// size is the size of the chunk that holds the structure.
 	size          uint64
 	entries, bins uint64
-	// countBytes is the size of a count; 0 where it is of chunks that are still
-	// missing.
+	// countBytes is the size of a count, or 0 where counts are of chunks still missing.
 	countBytes uint64
 }
 
-// cacheLayouts are those of 2.26 to 2.29, 2.30 to 2.41, and from 2.42. A chunk's
-// size tells which it is, whatever a distribution has carried back.
+// cacheLayouts are the layouts of 2.26 to 2.29, of 2.30 to 2.41, and from 2.42 on. A chunk's
+// size tells which one it is, whatever a distribution has backported.
 var cacheLayouts = []cacheLayout{
 	{size: 0x250, entries: 64, bins: 64, countBytes: 1},
 	{size: 0x290, entries: 128, bins: 64, countBytes: 2},
@@ -22,17 +21,17 @@ var cacheLayouts = []cacheLayout{
 }
 
 const (
-	// cacheBytes is what is read of a cache: its chunk's header and all of the
+	// cacheBytes is how much is read of a cache: the header of its chunk and all of the
 	// largest layout.
 	cacheBytes = 8 + 0x2f8
-	// smallCacheBins have a chunk size each. The others, from 2.42, have
-	// chunks of a power of two and up to the next, the smallest first.
+	// smallCacheBins is the number of bins with one chunk size each. The other bins, from
+	// 2.42, hold chunks from one power of two up to the next, in ascending order of size.
 	smallCacheBins = 64
 )
 
 var errNoCaches = errors.New("malloc's caches (tcache) of some threads were not found")
 
-// cacheRef is a thread's cache, with its contents as they were read last.
+// cacheRef is a thread's cache, with its contents when last read.
 type cacheRef struct {
 	addr   uint64
 	layout int
@@ -43,14 +42,13 @@ type cacheRef struct {
 // caches finds the caches (tcache) of a process's threads.
 type caches struct {
 	all []cacheRef
-	// slot is the thread-local variable tcache: its offset from the thread
-	// pointer.
+	// slot is the offset of the thread-local variable tcache from the thread pointer.
 	slot  uint64
 	found bool
 	// err says why a block may be in a cache that was not found.
 	err error
-	// key is the mark of cached chunks from 2.34, 0 while it is not known, and
-	// keyTries how often it was looked for.
+	// key is the mark of cached chunks from 2.34, or 0 while it is unknown. keyTries is how
+	// often it was looked for.
 	key      uint64
 	keyTries int
 
@@ -61,10 +59,10 @@ type caches struct {
 	keys    []uint64
 }
 
-// Caches tells whether the caches of all threads were found the last time that a
-// block seemed to be in one: nil, or an error. Blocks that may be in a cache that
-// was not found are Unknown by CacheUnseen. On machines other than x86-64 the
-// caches of a first thread alone are found.
+// Caches returns nil if the caches of all threads were found the last time a block seemed to
+// be in one, and an error otherwise. Blocks that may be in a cache that was not found are
+// Unknown with CacheUnseen. On machines other than x86-64 only the cache of the first thread
+// is found.
 func (c *Checker) Caches() error { return c.caches.err }
 
 // findCaches finds the cache of each thread.
@@ -82,7 +80,7 @@ func (c *Checker) findCaches() error {
 	}
 	if k.found {
 		c.readCachePointers()
-		k.found = k.err == nil // or look again: it may be another variable
+		k.found = k.err == nil // otherwise look again: it may be another variable
 	}
 	c.firstCache()
 	if !k.found && len(c.threads.pointers) > 0 || c.threads.unknown > 0 {
@@ -91,8 +89,7 @@ func (c *Checker) findCaches() error {
 	return nil
 }
 
-// cached reports whether malloc has caches: from 2.26, unless
-// glibc.malloc.tcache_count is 0.
+// cached reports whether malloc has caches: from 2.26, unless glibc.malloc.tcache_count is 0.
 func (c *Checker) cached() bool {
 	const countBehind, withCaches = 24, 112 // mp_: sbrk_base, tcache_bins, tcache_max_bytes, tcache_count
 	l := &c.h.Layout.params
@@ -108,8 +105,8 @@ func (c *Checker) cached() bool {
 	return !c.rd.spans[0].OK || c.rd.spans[0].Word(0) != 0
 }
 
-// findCacheSlot finds out which of libc's thread-local variables is tcache: the
-// one that points, in the most threads, to a chunk that is such a structure.
+// findCacheSlot finds out which of libc's thread-local variables is tcache: the one that, in
+// most threads, points to a chunk that is such a structure.
 func (c *Checker) findCacheSlot() {
 	k := &c.caches
 	c.readOffsets()
@@ -160,10 +157,9 @@ func mayBeBlock(word uint64) bool {
 	return word > chunkHeader && word%alignment == 0 && word < userSpace
 }
 
-// readOffsets reads the offsets of libc's thread-local variables, which the
-// dynamic linker has stored for libc's own code (R_X86_64_TPOFF64). In a static
-// program they are constants in the code: all words of the block below the
-// thread pointer are tried.
+// readOffsets reads the offsets of libc's thread-local variables, which the dynamic linker has
+// stored for libc's own code (R_X86_64_TPOFF64). In a static program they are constants in the
+// code, so every word of the block below the thread pointer is tried.
 func (c *Checker) readOffsets() {
 	k, l := &c.caches, &c.h.Layout.tls
 	k.offsets = k.offsets[:0]
@@ -184,8 +180,8 @@ func (c *Checker) readOffsets() {
 	}
 }
 
-// readCachePointers reads each thread's tcache. It is null in a thread that has
-// none yet, or none any more; from 2.42 it points into libc then.
+// readCachePointers reads each thread's tcache. It is null in a thread that has no cache yet
+// or no longer has one; from 2.42 it then points into libc.
 func (c *Checker) readCachePointers() {
 	k := &c.caches
 	c.rd.reset()
@@ -214,8 +210,8 @@ func (c *Checker) readCachePointers() {
 	k.all = ok
 }
 
-// firstCache adds the cache of a first thread whose thread pointer was not
-// found: the first thing that malloc allocates, at the start of the heap.
+// firstCache adds the cache of a first thread whose thread pointer was not found. That cache
+// is the first thing that malloc allocates, at the start of the heap.
 func (c *Checker) firstCache() {
 	if c.threads.unknown == 0 {
 		return
@@ -255,8 +251,8 @@ func (c *Checker) readCaches() {
 	}
 }
 
-// decode reports whether it is a chunk of the size of such a structure, or 16
-// bytes larger, as where malloc found one whose rest was too small to be a chunk.
+// decode reports whether s is a chunk of the size of such a structure. The chunk may be 16
+// bytes larger, if malloc took a chunk whose rest was too small to be a chunk.
 func (r *cacheRef) decode(s *span) bool {
 	if !s.OK {
 		return false
@@ -281,8 +277,8 @@ func (r *cacheRef) decode(s *span) bool {
 	return false
 }
 
-// plausible reports whether the heads may be of lists: addresses of blocks
-// where there are chunks, and nothing elsewhere.
+// plausible reports whether the heads may be those of lists: addresses of blocks where there
+// are chunks, and null elsewhere.
 func (r *cacheRef) plausible() bool {
 	l := &cacheLayouts[r.layout]
 	for bin := range l.bins {

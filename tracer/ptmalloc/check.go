@@ -6,8 +6,7 @@ import (
 	"os"
 )
 
-// Block is a block that malloc handed out: its address and the header that it
-// had then.
+// Block is a block that malloc handed out: its address and the header it then had.
 type Block struct {
 	Address uint64
 	Header  Header
@@ -17,60 +16,60 @@ type Block struct {
 type State uint8
 
 const (
-	// Unknown: neither can be told; Verdict.Reason has why.
+	// Unknown: the state cannot be told; Verdict.Reason says why.
 	Unknown State = iota
-	// InUse: nothing says that the block was freed. It may have been, and its
-	// memory handed out again with the same header, which cannot be told.
+	// InUse: nothing says that the block was freed. It may have been freed and its memory
+	// handed out again with the same header, which cannot be told.
 	InUse
-	// Free: the block that was handed out is none any more.
+	// Free: the block that was handed out no longer exists.
 	Free
 )
 
 func (s State) String() string { return [...]string{"unknown", "in use", "free"}[s] }
 
-// Reason is what tells a block's state. None for a block in use.
+// Reason is what tells a block's state. It is None for a block in use.
 type Reason uint8
 
 const (
 	None Reason = iota
 
-	// NextSaysFree: the chunk behind it says that the one before is free.
+	// NextSaysFree: the next chunk says that the chunk before it is free.
 	NextSaysFree
-	// HeaderChanged: its header has another size, or other flags: the chunk was
-	// merged, split, handed out anew, or resized by a realloc, which makes it
-	// another block even where it stays in its place.
+	// HeaderChanged: the block's header has another size or other flags. The chunk was merged,
+	// split, handed out anew, or resized by a realloc, which makes it another block even if it
+	// stays in place.
 	HeaderChanged
-	// NextChanged: what is behind it is no chunk any more.
+	// NextChanged: what follows the block is no longer a chunk.
 	NextChanged
-	// Merged: it lies within a larger chunk that is in a bin.
+	// Merged: the block lies within a larger chunk that is in a bin.
 	Merged
-	// Inside: it lies within a larger chunk, by the sizes of all chunks before
-	// (Verify).
+	// Inside: the block lies within a larger chunk, judging by the sizes of all chunks before
+	// it (Verify).
 	Inside
-	// BeyondTop: it lies in its arena's last chunk, or beyond that.
+	// BeyondTop: the block lies in its arena's last chunk or beyond that.
 	BeyondTop
-	// Tcache: it is in the list of a thread's cache.
+	// Tcache: the block is in the list of a thread's cache.
 	Tcache
-	// Fastbin: it is in the list of a fastbin.
+	// Fastbin: the block is in the list of a fastbin.
 	Fastbin
 	// Unmapped: there is no mapping at its address.
 	Unmapped
-	// NoPage: there is one, but its page was never written to: it is another
-	// mapping, or the page was given back.
+	// NoPage: there is a mapping, but its page was never written to. It is another mapping, or
+	// the page was given back.
 	NoPage
 
 	// NotAChunk: malloc cannot have handed out such a block.
 	NotAChunk
-	// Unreadable: there is a mapping, but not to be read, or userfaultfd may have
-	// yet to fill it.
+	// Unreadable: there is a mapping, but it cannot be read, or userfaultfd may still have to
+	// fill it.
 	Unreadable
-	// Inconsistent: its header and the chunk before it do not fit together. It
-	// was freed, merged and handed out as part of another block, or its
-	// neighbour is being freed.
+	// Inconsistent: the block's header and the chunk before it contradict each other. The
+	// block was freed, merged and handed out as part of another block, or its neighbour is
+	// being freed right now.
 	Inconsistent
-	// CacheUnseen: it may be in a thread's cache that was not found.
+	// CacheUnseen: the block may be in a thread's cache that was not found.
 	CacheUnseen
-	// FastbinUnseen: it may be in a fastbin that was not read to the end.
+	// FastbinUnseen: the block may be in a fastbin that was not read to the end.
 	FastbinUnseen
 )
 
@@ -81,27 +80,27 @@ func (r Reason) String() string {
 	}[r]
 }
 
-// Verdict is what Check says of a block.
+// Verdict is the result of Check for a block.
 type Verdict struct {
 	State  State
 	Reason Reason
 }
 
-// Checker tells whether blocks of a process are still in use, from outside,
-// while the process runs. A block in use is never called free: each rule is one
-// that holds at every moment of a block's life, or is confirmed by reading
-// again, and what the block contains is not enough for any. The other way
-// round, a freed block may pass as in use for as long as the memory around it
-// looks as it did, until Verify walks over its heap; Inconsistent, CacheUnseen and
-// the like say where that was noticed. A block in use is Inconsistent for moments
-// only: check again.
+// Checker tells whether blocks of a process are still in use, from outside, while the process
+// runs.
 //
-// Blocks of another libc in the process (dlmopen) are told as well, but for those
-// in its caches and fastbins, which pass as in use.
+// It never calls a block in use free. Each rule holds at every moment of a block's life or is
+// confirmed by reading again, and no rule relies only on what the block contains. Conversely,
+// a freed block may pass as in use for as long as the memory around it looks as it did, until
+// Verify walks over its heap. Inconsistent, CacheUnseen and the like say where that was
+// noticed. A block in use is Inconsistent only for moments: check again.
 //
-// It keeps what it needs from one Check to the next, so that a check allocates
-// nothing for a block. It is not safe for concurrent use, neither by itself nor
-// together with its Heap's own methods.
+// Blocks of another libc in the process (dlmopen) are judged as well, except those in its
+// caches and fastbins, which pass as in use.
+//
+// A Checker keeps what it needs from one Check to the next, so that a check allocates nothing
+// per block. It is not safe for concurrent use, neither by itself nor together with its Heap's
+// own methods.
 type Checker struct {
 	h  *Heap
 	rd reader
@@ -109,7 +108,7 @@ type Checker struct {
 	blocks   []Block
 	verdicts []Verdict
 	views    []view
-	which    []int32 // indices of the blocks that a step is about
+	which    []int32 // indices of the blocks that a step works on
 	again    []view
 
 	tops    tops
@@ -127,7 +126,7 @@ type Checker struct {
 	between func() bool
 }
 
-// NewChecker returns a checker of the heap's blocks.
+// NewChecker returns a checker for the blocks of a heap.
 func NewChecker(h *Heap) *Checker {
 	c := &Checker{
 		h: h, rd: reader{mem: h.mem},
@@ -143,12 +142,11 @@ func NewChecker(h *Heap) *Checker {
 	return c
 }
 
-// Check tells for each block what it is, into verdicts, which has to be as
-// long. No address may be there twice. An error means that the process has
-// ended, or may not be read any more, or runs another program: verdicts are
-// Unknown then.
+// Check writes the verdict of each block to verdicts, which must have the same length. No
+// address may occur twice. An error means that the process has ended, may no longer be read,
+// or runs another program; all verdicts are then Unknown.
 //
-// BenchmarkCheck has what it costs: most of it is the kernel's time to read from
+// BenchmarkCheck measures the cost. Most of it is the time that the kernel takes to read from
 // each block's page.
 func (c *Checker) Check(blocks []Block, verdicts []Verdict) error {
 	if len(blocks) != len(verdicts) {
@@ -161,7 +159,7 @@ func (c *Checker) Check(blocks []Block, verdicts []Verdict) error {
 	return c.judge(blocks, verdicts, c.check)
 }
 
-// judge gives the verdicts of look, none where the process turns out to have ended.
+// judge returns the verdicts of look, or none if the process turns out to have ended.
 func (c *Checker) judge(blocks []Block, verdicts []Verdict, look func() error) error {
 	c.blocks, c.verdicts = blocks, verdicts
 	err := look()
@@ -190,7 +188,7 @@ func (c *Checker) check() error {
 	return c.unmapped()
 }
 
-// set gives a verdict.
+// set sets the verdict of block i.
 func (c *Checker) set(i int32, s State, r Reason) { c.verdicts[i] = Verdict{s, r} }
 
 // reader collects pieces of memory to read them at once.
@@ -203,10 +201,10 @@ type reader struct {
 // reset forgets what was read.
 func (r *reader) reset() { r.spans, r.buf = r.spans[:0], r.buf[:0] }
 
-// ask adds n bytes at an address; read fills spans[i].
+// ask adds n bytes at an address. read fills them into spans[i].
 func (r *reader) ask(addr uint64, n int) (i int) {
 	if cap(r.buf)-len(r.buf) < n {
-		// What was asked for so far stays where it is.
+		// The pieces asked for so far stay where they are.
 		r.buf = make([]byte, 0, 2*cap(r.buf)+max(n, 4096))
 	}
 	end := len(r.buf) + n

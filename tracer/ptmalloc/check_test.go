@@ -16,18 +16,18 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// suites are those of Debian whose glibc the tests run on, 2.31, 2.36, 2.41 and
-// 2.43 or later; "" is the machine's own.
+// suites are the Debian suites whose glibc the tests run on: 2.31, 2.36, 2.41, and 2.43 or
+// later. "" is the machine's own.
 var suites = []string{"", "bullseye", "bookworm", "trixie", "sid"}
 
-// known is a block and what the program says of it.
+// known is a block and what the program says about it.
 type known struct {
 	Block
 	free  bool
 	place string
 }
 
-// chunks is testdata/chunks.c, running.
+// chunks is a running testdata/chunks.c.
 type chunks struct {
 	*testprog.Program
 	t       testing.TB
@@ -35,7 +35,7 @@ type chunks struct {
 	checker *Checker
 }
 
-// libraries has the C libraries that were asked for, so as to fetch each once.
+// libraries caches the C libraries that were requested, so that each is fetched once.
 var libraries = make(map[string]debpkg.CLibrary)
 
 // chunksCommand runs the program on a suite's glibc.
@@ -64,8 +64,7 @@ func chunksCommand(t testing.TB, suite string) *exec.Cmd {
 	return library.Command(t.Context(), program)
 }
 
-// startChunks runs the program on a suite's glibc, with variables added to its
-// environment.
+// startChunks runs the program on a suite's glibc, with variables added to its environment.
 func startChunks(t testing.TB, suite string, environment ...string) *chunks {
 	t.Helper()
 	cmd := chunksCommand(t, suite)
@@ -76,7 +75,7 @@ func startChunks(t testing.TB, suite string, environment ...string) *chunks {
 	return p
 }
 
-// blocks has the program do something and returns what it says of its blocks.
+// blocks makes the program do something, and returns what it says about its blocks.
 func (p *chunks) blocks(line string) []known {
 	p.t.Helper()
 	p.Say(line)
@@ -113,9 +112,9 @@ func (p *chunks) check(all []known) []Verdict {
 	return verdicts
 }
 
-// compare fails for each block of which the verdict is wrong, the first few of a
-// kind. Where blocks are mappings, some that were freed have been handed out
-// again: what a later one with the same address and header is, they are.
+// compare fails the test for each block with a wrong verdict, naming the first few of a kind.
+// Some freed blocks that were mappings have been handed out again: their state is that of the
+// latest block with the same address and header.
 func compare(t testing.TB, all []known, verdicts []Verdict) {
 	t.Helper()
 	latest := make(map[Block]bool)
@@ -162,7 +161,7 @@ func TestCheckPlaces(t *testing.T) {
 	}
 }
 
-// TestCheckSettings has malloc set so that chunks go to other places.
+// TestCheckSettings sets up malloc so that chunks go to other places.
 func TestCheckSettings(t *testing.T) {
 	for _, suite := range []string{"", "sid"} {
 		for _, set := range []string{
@@ -182,7 +181,7 @@ func TestCheckSettings(t *testing.T) {
 				p := startChunks(t, suite, set)
 				var all []known
 				if strings.Contains(set, "arena_max=1") {
-					all = p.blocks("stay 1") // others would use its memory again
+					all = p.blocks("stay 1") // other allocations would use its memory again
 				} else {
 					all = append(p.blocks("stay 3"), p.blocks("places")...)
 				}
@@ -195,15 +194,15 @@ func TestCheckSettings(t *testing.T) {
 	}
 }
 
-// TestCheckRunning checks blocks around which threads allocate and free without
-// end: those in use are never free, and those that were freed stay so.
+// TestCheckRunning checks blocks around which threads keep allocating and freeing. Those in
+// use are never called free, and those that were freed stay free.
 func TestCheckRunning(t *testing.T) {
 	for _, suite := range suites {
 		t.Run("suite "+suite, func(t *testing.T) {
 			p := startChunks(t, suite)
 			var freed []known
 			for _, k := range p.blocks("stay 2") {
-				// The memory of mappings and of whole heaps goes to others.
+				// The memory of mappings and of whole heaps is reused by others.
 				if k.free && !slices.Contains([]string{"mapped", "remapped", "high"}, k.place) {
 					freed = append(freed, k)
 				}
@@ -225,7 +224,7 @@ func TestCheckRunning(t *testing.T) {
 	}
 }
 
-// TestCheckAllocates nothing for a block once it has room.
+// TestCheckAllocates checks that a check allocates nothing for a block once it has room.
 func TestCheckAllocates(t *testing.T) {
 	p := startChunks(t, "")
 	p.blocks("stay 2")
@@ -245,7 +244,7 @@ func TestCheckAllocates(t *testing.T) {
 	}
 }
 
-// TestCheckEnds has the process end, first as a zombie.
+// TestCheckEnds makes the process end, first as a zombie.
 func TestCheckEnds(t *testing.T) {
 	p := startChunks(t, "")
 	all := p.blocks("many 100")
@@ -274,8 +273,8 @@ func TestCheckEnds(t *testing.T) {
 	}
 }
 
-// processorTime is what this process has taken so far: on a machine with other
-// work it tells more than the time on the clock.
+// processorTime returns the processor time that this process has used so far. On a machine
+// with other work it tells more than clock time.
 func processorTime(t testing.TB) time.Duration {
 	t.Helper()
 	var u syscall.Rusage
@@ -285,8 +284,8 @@ func processorTime(t testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkCheck checks 10,000 blocks in use: of a heap of some 30 MB, and of
-// one of ten times the size.
+// BenchmarkCheck checks 10,000 blocks in use: of a heap of about 30 MB, and of one ten times
+// as large.
 func BenchmarkCheck(b *testing.B) {
 	const count = 10000
 	for _, of := range []int{20000, 200000} {

@@ -11,8 +11,8 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// alone is a program of one thread that is not linked with libpthread. It frees
-// every third of its blocks.
+// alone is a program of one thread that is not linked with libpthread. It frees every third of
+// its blocks.
 const alone = `
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,9 +45,8 @@ int main(void) {
 	pause();
 }`
 
-// TestCheckAlone has programs whose thread's cache is found in other ways: the
-// variable is not in a libc's table, or the thread's descriptor is not to be
-// had.
+// TestCheckAlone runs programs whose thread's cache is found in other ways, because the
+// variable is not in a libc's table or the thread's descriptor is not available.
 func TestCheckAlone(t *testing.T) {
 	dir := t.TempDir()
 	source := filepath.Join(dir, "alone.c")

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Places in the memory of fakeChecker, behind the two arenas: chunks from
-// fakeChunks on, a cache, and a thread's descriptor with its variables below.
+// These are places in the memory of fakeChecker, after the two arenas: chunks from fakeChunks
+// on, a cache, and a thread's descriptor with its variables below.
 const (
 	fakeChunks = 0x13000
 	fakeCache  = 0x15010
@@ -15,8 +15,8 @@ const (
 	fakeSlot   = 0x10040
 )
 
-// fakeChecker returns a checker of a heap of one thread, whose cache is of a
-// layout.
+// fakeChecker returns a checker of a heap of one thread. The thread's cache has the layout
+// with index cache.
 func fakeChecker(version Version, cache int) (*Checker, *fakeMemory) {
 	arena := arenaLayouts[2]
 	if cache == len(cacheLayouts)-1 {
@@ -63,7 +63,7 @@ func TestCheckHeaders(t *testing.T) {
 		want            Verdict
 	}{
 		"in use":              {size | 1, size | 1, 0x21, Verdict{InUse, None}},
-		"neighbour freed":     {size | 1, size, 0x21, Verdict{Unknown, Inconsistent}}, // by a prev_size of 0
+		"neighbour freed":     {size | 1, size, 0x21, Verdict{Unknown, Inconsistent}}, // with a prev_size of 0
 		"next to a fencepost": {size | 5, size | 5, 0x11, Verdict{InUse, None}},
 		"freed":               {size | 1, size | 1, 0x20, Verdict{Free, NextSaysFree}},
 		"freed, of a thread":  {size | 5, size | 1, 0x21, Verdict{Free, HeaderChanged}},
@@ -88,8 +88,8 @@ func TestCheckHeaders(t *testing.T) {
 	}
 }
 
-// TestCheckMerged has a block whose own header says that the chunk before it is
-// free, and neighbours that do or do not show that it was merged.
+// TestCheckMerged has a block whose own header says that the chunk before it is free, and
+// neighbours that show, or do not show, that it was merged.
 func TestCheckMerged(t *testing.T) {
 	const before, block, behind = fakeChunks, fakeChunks + 0x100, fakeChunks + 0x190
 	for name, tc := range map[string]struct {
@@ -103,7 +103,7 @@ func TestCheckMerged(t *testing.T) {
 		"another size behind": {func(m *fakeMemory) { m.put(behind+0x100, 0x90) }, Verdict{Unknown, Inconsistent}},
 		"garbage before":      {func(m *fakeMemory) { m.put(block, 0x5a5a5a5a5a5a5a5a) }, Verdict{Unknown, Inconsistent}},
 		"before all memory":   {func(m *fakeMemory) { m.put(block, 1<<40) }, Verdict{Unknown, Inconsistent}},
-		"merged again": {func(m *fakeMemory) { // with what was before the one before
+		"merged again": {func(m *fakeMemory) { // with what precedes the chunk before
 			m.put(behind+0x100, 0x390)
 			link(m, 0x16800, 0x390, before-0x100)
 		}, Verdict{Free, Merged}},
@@ -122,8 +122,7 @@ func TestCheckMerged(t *testing.T) {
 	}
 }
 
-// TestCheckCaches has a block in a cache of each layout, and blocks that look
-// like it.
+// TestCheckCaches has a block in a cache of each layout, and blocks that look similar.
 func TestCheckCaches(t *testing.T) {
 	const size, bin, key = 0x40, 2, 0x123456789abcdef1
 	for name, tc := range map[string]struct {
@@ -204,8 +203,8 @@ func TestCheckUnmapped(t *testing.T) {
 	}
 }
 
-// FuzzCheck checks blocks in arbitrary memory. Where it looks like in use, and
-// no list and no larger chunk has it, a block is not free.
+// FuzzCheck checks blocks in arbitrary memory. A block that looks in use, and that is in no
+// list and no larger chunk, is not free.
 func FuzzCheck(f *testing.F) {
 	for layout := range cacheLayouts {
 		_, m := fakeChecker(Version{2, 36}, layout)

@@ -2,11 +2,11 @@ package ptmalloc
 
 import "math"
 
-// Header is the word before a block that malloc returned: the size of the
-// chunk and three flags in its low bits.
+// Header is the word before a block that malloc returned: the size of the chunk, with three
+// flags in its low bits.
 type Header uint64
 
-// Flags of a Header (malloc.c, PREV_INUSE and following).
+// These are the flags of a Header (malloc.c, PREV_INUSE and following).
 const (
 	// PrevInUse: the chunk before this one in memory is in use.
 	PrevInUse Header = 1 << iota
@@ -19,32 +19,31 @@ const (
 )
 
 const (
-	// HeaderOffset is how far before a block its header is, in bytes.
+	// HeaderOffset is the distance in bytes from a header to its block.
 	HeaderOffset = 8
-	// chunkHeader is from the start of a chunk to the block in it.
+	// chunkHeader is the distance in bytes from the start of a chunk to its block.
 	chunkHeader = 16
 	alignment   = 16
 	minChunk    = 32
 )
 
-// Size is the size of the chunk in bytes. A mapped chunk's is that of the
-// mapping, less what memalign left at its start and, from 2.43, 16 bytes.
+// Size returns the size of the chunk in bytes. The size of a mapped chunk is that of the
+// mapping, less what memalign left at its start and, from 2.43, less 16 bytes.
 func (h Header) Size() uint64 { return uint64(h &^ headerFlags) }
 
-// Plausible reports whether malloc could have written the header: a size that
-// is aligned and not below the smallest, and not both a mapping and part of an
-// arena.
+// Plausible reports whether malloc could have written the header. The size must be aligned and
+// not below the smallest, and the chunk cannot be both a mapping and in a non-main arena.
 func (h Header) Plausible() bool {
 	return h.Size()%alignment == 0 && h.Size() >= minChunk && h&(IsMmapped|NonMainArena) != IsMmapped|NonMainArena
 }
 
-// Served is the way in which malloc got the memory of a block.
+// Served is the way malloc got the memory of a block.
 type Served uint8
 
 const (
-	// ServedBrk: from the heap that brk grows, [heap] in /proc/PID/maps.
+	// ServedBrk: from the heap grown by brk, [heap] in /proc/PID/maps.
 	ServedBrk Served = iota
-	// ServedArena: from memory that malloc mapped to cut blocks from.
+	// ServedArena: from memory that malloc mapped to carve blocks from.
 	ServedArena
 	// ServedMmap: by a mapping of its own.
 	ServedMmap
@@ -54,18 +53,17 @@ func (s Served) String() string {
 	return [...]string{"brk", "arena", "mmap"}[s]
 }
 
-// BrkRange is the address range that brk has grown to, start_brk..brk. It is
-// empty where the process has not called brk.
+// BrkRange is the address range that brk has grown to, start_brk..brk. It is empty if the
+// process has not called brk.
 type BrkRange struct{ Start, End uint64 }
 
 // Contains reports whether an address is in the range.
 func (r BrkRange) Contains(addr uint64) bool { return addr >= r.Start && addr < r.End }
 
-// Serve tells how a block was served from its address and its header. Where
-// brk fails the main arena goes on in mappings of at least 1 MiB, and the
-// arenas of dlmopen namespaces never use brk: such chunks have neither flag and
-// lie outside the brk range. They are ServedArena, because they share a mapping
-// with others as those of thread arenas do.
+// Serve tells from a block's address and header how the block was served. If brk fails, the
+// main arena continues in mappings of at least 1 MiB, and the arenas of dlmopen namespaces
+// never use brk. Such chunks have neither flag and lie outside the brk range. They are
+// ServedArena, because they share a mapping with others, as the chunks of thread arenas do.
 func Serve(addr uint64, h Header, brk BrkRange) Served {
 	switch {
 	case h&IsMmapped != 0:
@@ -76,9 +74,8 @@ func Serve(addr uint64, h Header, brk BrkRange) Served {
 	return ServedArena
 }
 
-// ChunkSize is the size in bytes of the chunk that malloc looks for to serve a
-// request of so many bytes (checked_request2size). Requests above PTRDIFF_MAX
-// fail.
+// ChunkSize returns the size in bytes of the chunk that malloc looks for to serve a request of
+// this many bytes (checked_request2size). Requests above PTRDIFF_MAX fail.
 func ChunkSize(request uint64) (size uint64, ok bool) {
 	if request > math.MaxInt64 {
 		return 0, false
@@ -86,10 +83,9 @@ func ChunkSize(request uint64) (size uint64, ok bool) {
 	return max(minChunk, (request+HeaderOffset+alignment-1)&^(alignment-1)), true
 }
 
-// OverThreshold reports whether a request is of a size that malloc serves by a
-// mapping, where it finds no free chunk for it and M_MMAP_MAX is not reached
-// (sysmalloc). With the default threshold of 131,072 bytes the first such
-// request is one of 131,049.
+// OverThreshold reports whether malloc serves a request of this size by a mapping, provided
+// that it finds no free chunk for it and M_MMAP_MAX is not reached (sysmalloc). With the
+// default threshold of 131,072 bytes, the smallest such request is 131,049 bytes.
 func OverThreshold(request, threshold uint64) bool {
 	size, ok := ChunkSize(request)
 	return ok && size >= threshold

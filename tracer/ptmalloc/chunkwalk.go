@@ -5,26 +5,24 @@ import (
 	"os"
 )
 
-// chunkWalk is a walk over the chunks of a heap, and what Verify keeps for the
-// next one.
+// chunkWalk is a walk over the chunks of a heap, and what Verify keeps for the next walk.
 type chunkWalk struct {
 	mem   memory
 	heaps []chunkHeap
-	// covers and again are, by block, the chunks that the first and the second
-	// walk found it in.
+	// covers and again have, by block, the chunk in which the first and the second walk found
+	// it.
 	covers, again []passedChunk
 	turn          int
 	count         Walks
 
-	// recent are the last chunks passed, at their number modulo the length.
+	// recent are the last chunks passed; chunk number n is at n modulo the length.
 	recent [confirmLinks]passedChunk
 	passed int
-	// confirms is how often they were read again, waits how often that had to
-	// wait.
+	// confirms is how often they were read again, waits how often that had to wait.
 	confirms, waits int
 
-	// buf holds the heap's memory from start on, as far as pages say: those of
-	// spans behind the first, which is the header of the chunk before.
+	// buf holds the heap's memory from start on, where pages say that it was read. pages are
+	// the spans after the first, which is the header of the previous chunk.
 	buf    []byte
 	spans  []span
 	pages  []span
@@ -32,20 +30,19 @@ type chunkWalk struct {
 	ahead  int
 	before [8]byte
 	limits [2]span
-	// end is where the chunks end: the top, or the heap's end where the top is
-	// elsewhere.
+	// end is where the chunks end: at the top, or at the heap's end if the top is elsewhere.
 	end, top uint64
 }
 
-// chunkHeap is a heap whose chunks are to be walked over: the main arena's range
-// or one of a thread's arena.
+// chunkHeap is a heap whose chunks are to be walked over: the main arena's range, or one heap
+// of a thread's arena.
 type chunkHeap struct {
-	// arena is the address of its malloc_state, top that of the pointer to the
-	// last chunk in it.
+	// arena is the address of the heap's malloc_state, and top the address of the pointer in
+	// it to the last chunk.
 	arena, top uint64
 	main       bool
-	// start is where the heap_info is, first the first chunk, end the end of the
-	// memory: in the main arena the top.
+	// start is the address of the heap_info, first that of the first chunk, and end the end of
+	// the memory, which in the main arena is the top.
 	start, first, end uint64
 	blocks            []int32 // by address
 }
@@ -56,26 +53,26 @@ type passedChunk struct {
 	header Header
 }
 
-// same reports whether a header is the chunk's. PREV_INUSE goes with the chunk
-// before.
+// same reports whether h is the chunk's header. It ignores PREV_INUSE, which belongs to the
+// chunk before.
 func (p *passedChunk) same(h Header) bool { return h|PrevInUse == p.header|PrevInUse }
 
-// struct heap_info (arena.c): offsets of ar_ptr and size, and the words that all
-// versions have.
+// These are the offsets of ar_ptr and size in struct heap_info (arena.c), and the number of
+// words that all versions have.
 const (
 	heapArena, heapBytes = 0, 16
 	heapInfoWords        = 4
 )
 
-// The most and the least that is read at once.
+// These are the most and the least that is read at once, in bytes.
 const (
 	mostAhead  = 256 << 10
 	leastAhead = 4 << 10
 )
 
-// walkHeap goes over a heap's chunks and notes for each of its blocks the chunk
-// that it lies within, none where it is a chunk itself. It returns false if that
-// was not to be had.
+// walkHeap goes over a heap's chunks. For each of the heap's blocks it notes the chunk that
+// the block lies within, or none if the block is a chunk itself. It returns false if it did
+// not reach the end.
 func (c *Checker) walkHeap(h *chunkHeap, covers []passedChunk) bool {
 	w := &c.walk
 	w.start, w.pages, w.ahead, w.passed = 0, nil, leastAhead/2, 0
@@ -100,7 +97,7 @@ func (c *Checker) walkHeap(h *chunkHeap, covers []passedChunk) bool {
 			head&PrevInUse == 0 && prevSize != before {
 			return false
 		}
-		if size > w.end-p { // the end has moved, or this is no chunk
+		if size > w.end-p { // the end has moved, or this is not a chunk
 			if !w.bounds(h) {
 				return false
 			}
@@ -120,7 +117,7 @@ func (c *Checker) walkHeap(h *chunkHeap, covers []passedChunk) bool {
 	}
 }
 
-// pass notes which of the next blocks lie within a chunk and returns the others.
+// pass notes which of the next blocks lie within a chunk, and returns the others.
 func (c *Checker) pass(h *chunkHeap, blocks []int32, in passedChunk, covers []passedChunk) []int32 {
 	var cover passedChunk
 	asked := false
@@ -145,7 +142,7 @@ func (c *Checker) pass(h *chunkHeap, blocks []int32, in passedChunk, covers []pa
 	return blocks
 }
 
-// at returns the memory from a chunk on, nil if it has to be read first.
+// at returns the memory from a chunk on, or nil if it has to be read first.
 func (w *chunkWalk) at(p uint64) []byte {
 	off := p - w.start
 	if page := off / pageSize; page >= uint64(len(w.pages)) || !w.pages[page].OK {
@@ -156,9 +153,9 @@ func (w *chunkWalk) at(p uint64) []byte {
 
 var pageSize = uint64(os.Getpagesize())
 
-// fill reads the memory from a chunk's page on, so much more at a time as chunks
-// follow each other closely, and of it the pages that are there. The chunk before
-// must still be as it was.
+// fill reads the memory from a chunk's page on, as far as pages are there. The closer chunks
+// follow one another, the more it reads at a time. It requires that the previous chunk is
+// still unchanged.
 func (w *chunkWalk) fill(h *chunkHeap, p uint64) bool {
 	if !w.bounds(h) || p > w.end {
 		return false
@@ -172,7 +169,7 @@ func (w *chunkWalk) fill(h *chunkHeap, p uint64) bool {
 	if w.buf == nil {
 		w.buf = make([]byte, max(mostAhead, pageSize))
 	}
-	// The top's header is behind the end.
+	// The top's header lies behind the end.
 	count := min((uint64(w.ahead)+pageSize-1)/pageSize, (w.end+chunkHeader-start+pageSize-1)/pageSize)
 	before := passedChunk{chunk: p}
 	if w.passed > 0 {
@@ -187,7 +184,7 @@ func (w *chunkWalk) fill(h *chunkHeap, p uint64) bool {
 	return w.pages[0].OK && (w.passed == 0 || w.spans[0].OK && before.same(Header(w.spans[0].Word(0))))
 }
 
-// bounds reads anew where the heap's chunks end.
+// bounds reads again where the heap's chunks end.
 func (w *chunkWalk) bounds(h *chunkHeap) bool {
 	spans := w.limits[:]
 	if spans[0].Buf == nil {
@@ -211,9 +208,8 @@ func (w *chunkWalk) bounds(h *chunkHeap) bool {
 	return spans[0].OK && w.end > h.first
 }
 
-// atFence reports whether a chunk is the mark at the end of a heap that the
-// arena's top has left: one chunk of 16 bytes, and one of none behind it
-// (sysmalloc).
+// atFence reports whether a chunk is the mark at the end of a heap that the arena's top has
+// left: a chunk of 16 bytes, followed by one of size 0 (sysmalloc).
 func (w *chunkWalk) atFence(h *chunkHeap, p uint64) bool {
 	last := w.at(p + fencepost)
 	return !h.main && w.top == 0 && p+2*fencepost == w.end && last != nil &&

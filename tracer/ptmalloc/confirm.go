@@ -12,19 +12,19 @@ import (
 const (
 	// confirmLinks is how many chunks are read again together.
 	confirmLinks = 16
-	// confirmTries is how often, while the arena is at work.
+	// confirmTries is how often to try while the arena is at work.
 	confirmTries = 8
-	// maxConfirms is for how many chunks in all, which takes some 0.1 s.
+	// maxConfirms bounds the chunks that are confirmed in all; that many take about 0.1 s.
 	maxConfirms = 1 << 13
-	// Before it tries again it waits, but not more often than this in a walk over
-	// all heaps.
+	// waitTime is the wait before another try. maxWaits bounds the waits in a walk over all
+	// heaps.
 	waitTime = 200 * time.Microsecond
 	maxWaits = 100
 )
 
-// confirm reads the headers of the chunks that the walk has passed last again,
-// forwards and backwards at once, and reports whether all are as they were,
-// while no thread had the arena's mutex, which is its first word.
+// confirm reads the headers of the chunks that the walk passed last again, forwards and
+// backwards at once. It reports whether all are unchanged and no thread held the arena's
+// mutex, which is its first word.
 func (c *Checker) confirm(h *chunkHeap) bool {
 	w := &c.walk
 	n := min(w.passed, confirmLinks)
@@ -45,7 +45,7 @@ func (c *Checker) confirm(h *chunkHeap) bool {
 			}
 			if w.waits++; w.waits < maxWaits {
 				time.Sleep(waitTime) // a thread may have lost its processor in malloc
-				w.pages = nil        // old by then
+				w.pages = nil        // outdated by then
 			}
 		}
 	}
@@ -53,8 +53,8 @@ func (c *Checker) confirm(h *chunkHeap) bool {
 	return false
 }
 
-// asBefore reports whether what confirm has read of the last n chunks is what the
-// walk saw, with the mutex free before and after.
+// asBefore reports whether what confirm has read of the last n chunks is what the walk saw,
+// with the mutex free before and after.
 func (w *chunkWalk) asBefore(spans []span, n int) bool {
 	first, second := &spans[0], &spans[2*n+1]
 	if !first.OK || !second.OK || uint32(first.Word(0)) != 0 || uint32(second.Word(0)) != 0 {
@@ -69,7 +69,7 @@ func (w *chunkWalk) asBefore(spans []span, n int) bool {
 	return true
 }
 
-// last is number i of the last n chunks passed.
+// last returns number i of the last n chunks passed.
 func (w *chunkWalk) last(n, i int) *passedChunk {
 	return &w.recent[(w.passed-n+i)%confirmLinks]
 }
@@ -82,10 +82,10 @@ func (c *Checker) askMutex(h *chunkHeap) {
 	}
 }
 
-// movedOn waits some milliseconds, and reports whether a process of one thread
-// has left the instruction at which it stood: it was at work, or it is in a
-// system call, which it does not make while it splits a chunk. Of other
-// processes the arenas' mutexes tell that.
+// movedOn waits a few milliseconds and reports whether a process of one thread has left the
+// instruction at which it stood: it was at work, or it is in a system call, which it does not
+// make while it splits a chunk. For processes with more threads it returns true, because their
+// arenas' mutexes tell.
 func movedOn(pid int) bool {
 	const tries, wait, enough = 4, 5 * time.Millisecond, 20 * time.Microsecond
 	before := processTime(pid)
@@ -95,7 +95,7 @@ func movedOn(pid int) bool {
 		if err := unix.Stat(fmt.Sprintf("/proc/%d/task", pid), &task); err != nil {
 			return false
 		}
-		const self = 3 // links to a directory with one in it
+		const self = 3 // the number of links to a directory with one directory in it
 		if task.Nlink > self || processTime(pid)-before > enough || inCall(pid) {
 			return true
 		}
@@ -103,7 +103,7 @@ func movedOn(pid int) bool {
 	return false
 }
 
-// processTime is what the process has had of processors so far.
+// processTime returns the processor time that the process has used so far.
 func processTime(pid int) time.Duration {
 	const scheduled = 2 // CPUCLOCK_SCHED of all threads (posix-timers.h)
 	var t unix.Timespec
@@ -113,8 +113,8 @@ func processTime(pid int) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// inCall reports whether the first thread waits in a system call. The file has
-// the call's number then, else "running" or -1 (proc_pid_syscall(5)).
+// inCall reports whether the first thread waits in a system call. The file then starts with
+// the call's number, and otherwise with "running" or -1 (proc_pid_syscall(5)).
 func inCall(pid int) bool {
 	call, err := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", pid))
 	return err == nil && len(call) > 0 && call[0] != '-' && !bytes.HasPrefix(call, []byte("running"))

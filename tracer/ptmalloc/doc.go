@@ -1,25 +1,23 @@
-// Package ptmalloc knows glibc's malloc: how it marks a chunk, when it serves
-// a request by a mapping of its own, and where a process keeps the state of
-// its allocator. It reads that state from outside, by /proc/PID/mem, while
-// the process runs: nothing is stopped, nothing is written.
+// Package ptmalloc knows glibc's malloc: how it marks a chunk, when it serves a request by a
+// mapping of its own, and where a process keeps the state of its allocator. It reads that
+// state from outside, through /proc/PID/mem, while the process runs: nothing is stopped and
+// nothing is written.
 //
 //   - Header, ChunkSize, OverThreshold and Serve are the rules for one block.
 //   - Locate finds malloc's two static variables in a libc or a static
 //     program: mp_, the parameters and the count of mappings, and main_arena.
 //   - Open finds them in a process; Heap.Params and Heap.Arenas take a
 //     snapshot of each.
-//   - A Checker tells for blocks that malloc handed out whether they are still
-//     in use: neighbours.go has the rule that tells most, the other files what
-//     that does not see. Its Verify walks over whole heaps for what only that
-//     can tell.
+//   - A Checker tells whether blocks that malloc handed out are still in use.
+//     neighbours.go has the rule that decides most cases; the other files
+//     decide those that it cannot. Checker.Verify walks over whole heaps for
+//     what only such a walk can tell.
 //
-// Nothing that is read is believed. The process changes while it is read and
-// may have been made to mislead: each pointer is checked before it is
-// followed, each walk ends after a set number of steps, and figures that may
-// be short say so (Arena.Partial).
+// Nothing that is read is trusted. The process changes while it is read, and may have been
+// made to mislead. Each pointer is checked before it is followed, each walk ends after a
+// bounded number of steps, and figures that may be too low say so (Arena.Partial).
 //
-// Facts about glibc are from its sources, malloc/malloc.c and malloc/arena.c of
-// 2.17 to 2.43, for 64-bit little-endian machines; what is read depends on the
-// file's own initial data more than on its version, because distributions
-// carry patches back.
+// Facts about glibc are from its sources, malloc/malloc.c and malloc/arena.c of 2.17 to 2.43,
+// for 64-bit little-endian machines. What is read depends on the file's own initial data more
+// than on its version, because distributions backport patches.
 package ptmalloc

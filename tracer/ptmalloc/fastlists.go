@@ -10,34 +10,34 @@ type fastLink struct {
 }
 
 const (
-	// fastWalks is how often fastbins are walked, and fastAgree how often a
-	// block has to be found.
+	// fastWalks is how often fastbins are walked, and fastAgree how often a block has to be
+	// found.
 	fastWalks, fastAgree = 4, 2
-	// maxFastSteps is how long a fastbin may be, maxFastChunks how many chunks
-	// of all are read in one walk.
+	// maxFastSteps is the longest fastbin. maxFastChunks is the most chunks read in one walk
+	// over all fastbins.
 	maxFastSteps, maxFastChunks = 1 << 14, 1 << 16
 )
 
-// hit is how often a block was found in a list.
+// hit counts how often a block was found in a list.
 type hit struct {
-	// inRow is how often without a miss in between, times how often at all, and
-	// keyed how often in a list all whose chunks had the mark of cached ones.
+	// inRow is how often without a miss in between, times how often in all, and keyed how
+	// often in a list whose chunks all had the mark of cached chunks.
 	inRow, times, keyed int
-	// walk is the last that found it.
+	// walk is the last walk that found it.
 	walk int
 }
 
-// wants reports whether a block that was found is to be looked for again.
+// wants reports whether a block that was found has to be looked for again.
 func (h hit) wants() bool { return h.times > 0 }
 
-// inFastbins finds the blocks that are in a fastbin of an arena, from the
-// smallest chunks to those of 176 bytes (M_MXFAST).
+// inFastbins finds the blocks that are in a fastbin of an arena. Fastbins hold the smallest
+// chunks, up to 176 bytes (M_MXFAST).
 //
-// Neither a chunk's own header nor the next one's tells that it is in one: only
-// the list does. It is walked while it changes. What a chunk that has just left
-// it points to is the user's, but a chunk's address, 16 bytes before the
-// block's, and from 2.32 mixed with the link's own (PROTECT_PTR), is nothing
-// that a user stores; and a block has to be found in two walks.
+// Neither a chunk's own header nor the next one's tells that it is in a fastbin: only the list
+// does, and it is walked while it changes. A chunk that has just left the list points to
+// whatever its user stores. But no user stores a chunk's address, which is 16 bytes before the
+// block's and from 2.32 is mixed with the address of the link itself (PROTECT_PTR). And a
+// block has to be found in two walks.
 func (c *Checker) inFastbins() {
 	if c.h.Layout.arena.fast == 0 || c.h.Layout.ArenaError != nil {
 		return
@@ -77,8 +77,8 @@ func (c *Checker) inFastbins() {
 	}
 }
 
-// want has the blocks looked for in lists that are in use so far and may be in
-// one.
+// want selects the blocks to look for in lists: those that are in use so far and may be in a
+// list.
 func (c *Checker) want(may func(Block, *view) bool) {
 	c.which, c.hits = c.which[:0], c.hits[:0]
 	clear(c.wanted)
@@ -93,8 +93,8 @@ func (c *Checker) want(may func(Block, *view) bool) {
 	}
 }
 
-// keepLinked leaves the blocks whose first word is nothing or leads to a chunk
-// of the same size, as in a fastbin.
+// keepLinked keeps only the blocks whose first word is null or leads to a chunk of the same
+// size, as in a fastbin.
 func (c *Checker) keepLinked() {
 	c.rd.reset()
 	for _, i := range c.which {
@@ -120,8 +120,8 @@ func (c *Checker) keepLinked() {
 	c.which, c.hits = which, c.hits[:len(which)]
 }
 
-// mayLink reports whether a word stored at an address may be the link of a
-// list: to nothing, or to something aligned.
+// mayLink reports whether a word stored at an address may be the link of a list: null, or an
+// aligned address.
 func (c *Checker) mayLink(word, at uint64) bool {
 	if c.h.Layout.fast == manglingUnknown {
 		return true
@@ -130,7 +130,7 @@ func (c *Checker) mayLink(word, at uint64) bool {
 	return link == 0 || link%alignment == 0 && link < userSpace
 }
 
-// demangled is REVEAL_PTR (malloc.c), from 2.32.
+// demangled undoes PROTECT_PTR from 2.32 on, like REVEAL_PTR (malloc.c).
 func (c *Checker) demangled(word, at uint64) uint64 {
 	if c.h.Layout.fast == manglingShift {
 		return word ^ at>>12
@@ -157,8 +157,7 @@ func (c *Checker) rereadFastbins() bool {
 	return true
 }
 
-// walkFastbins follows the lists of all arenas, and reports whether it came to
-// the end of each.
+// walkFastbins follows the lists of all arenas. It reports whether it reached the end of each.
 func (c *Checker) walkFastbins(bins *[fastCount]bool, walk int) (complete bool) {
 	links := c.fasts[:0]
 	for i := range c.tops.states {
@@ -200,7 +199,7 @@ func (c *Checker) walkFastbins(bins *[fastCount]bool, walk int) (complete bool) 
 	return complete
 }
 
-// found counts that a block, if it is looked for, is in a list.
+// found counts a find of a block that is looked for.
 func (c *Checker) found(addr uint64, walk int, keyed bool) {
 	n, ok := c.wanted[addr]
 	if !ok || c.hits[n].walk == walk {

@@ -9,9 +9,8 @@ import (
 	"strings"
 )
 
-// settings are the parameters that switch the dynamic threshold off, by
-// environment variable, by tunable (glibc.malloc.NAME) and in Params. mallopt
-// sets the same.
+// settings are the parameters that switch off the dynamic threshold: by environment variable,
+// by tunable (glibc.malloc.NAME) and in Params. mallopt sets the same ones.
 var settings = []struct {
 	variable, tunable string
 	value             func(*Params) uint64
@@ -24,8 +23,8 @@ var settings = []struct {
 
 const tunables = "GLIBC_TUNABLES"
 
-// maxEnvironment is the most that is read of an environment, in bytes. The
-// kernel allows a quarter of the stack's limit, and 6 MiB.
+// maxEnvironment is the most that is read of an environment, in bytes. The kernel allows at
+// most a quarter of the stack's limit, and at most 6 MiB.
 const maxEnvironment = 6 << 20
 
 func frozenBy(p *Params, pid int) error {
@@ -42,8 +41,8 @@ func frozenBy(p *Params, pid int) error {
 	return nil
 }
 
-// frozenIn returns what in an environment set the parameters to what they are:
-// a variable whose value is not in force had none, or mallopt came after it.
+// frozenIn returns what in an environment set the parameters to their values. A variable whose
+// value is not in force had no effect, or mallopt came after it.
 func frozenIn(p *Params, environ []byte) []string {
 	var by []string
 	for entry := range bytes.SplitSeq(environ, []byte{0}) {
@@ -54,8 +53,8 @@ func frozenIn(p *Params, environ []byte) []string {
 			}
 		}
 		list := value
-		// Up to 2.38 glibc puts a NUL for the colon behind a tunable that it
-		// takes, so that the next one looks like a variable of its own.
+		// Up to 2.38, glibc replaces the colon after a tunable that it uses by a NUL, so that
+		// the next tunable looks like a variable of its own.
 		if strings.HasPrefix(name, "glibc.") {
 			list = string(entry)
 		} else if name != tunables {
@@ -76,8 +75,8 @@ func frozenIn(p *Params, environ []byte) []string {
 	return by
 }
 
-// isValue reports whether a text stands for a number as glibc reads it: by atoi
-// up to 2.25, by base since (a 0 or 0x before it), in 32 or 64 bits.
+// isValue reports whether text stands for n the way glibc reads it: with atoi up to 2.25, and
+// since then with a base prefix (0 or 0x), in 32 or 64 bits.
 func isValue(text string, n uint64) bool {
 	digits := strings.TrimLeft(text, " \t")
 	for _, base := range []int{0, 10} {

@@ -20,8 +20,7 @@ struct arena { long zero[270]; void *next, *next_free; long attached, system, ma
 __attribute__((used)) static struct arena main_arena = {.next = &main_arena, .attached = 1};
 `
 
-// compressedSections returns an ELF file whose sections are all said to be
-// compressed.
+// compressedSections returns an ELF file whose sections all claim to be compressed.
 func compressedSections(data []byte) []byte {
 	data = bytes.Clone(data)
 	first := binary.LittleEndian.Uint64(data[0x28:]) // e_shoff

@@ -13,11 +13,11 @@ import (
 // Heap is the malloc of a process. It is not safe for concurrent use.
 type Heap struct {
 	PID int
-	// Path is the file that malloc is in, as the process sees it.
+	// Path is the file that contains malloc, as the process sees it.
 	Path   string
 	Layout *Layout
-	// Instances is how many copies of the file's data the process has: more
-	// than one where dlmopen loaded it again. This is the one that uses brk.
+	// Instances is how many copies of the file's data the process has: more than one if
+	// dlmopen loaded the file again. The Heap is the copy that uses brk.
 	Instances int
 
 	bias   uint64
@@ -27,9 +27,9 @@ type Heap struct {
 	freeze func(*Params) error
 }
 
-// Open finds glibc's malloc in a process. It needs the permissions of ptrace.
-// The error wraps ErrNotGlibc, ErrVersion or ErrNotFound where there is none
-// that can be read. After an execve the Heap is of no use any more.
+// Open finds glibc's malloc in a process. It needs the permissions of ptrace. If there is no
+// malloc that can be read, the error wraps ErrNotGlibc, ErrVersion or ErrNotFound. After an
+// execve the Heap is useless.
 func Open(t *target.Target) (*Heap, error) {
 	modules, err := t.Modules()
 	if err != nil {
@@ -47,7 +47,7 @@ func Open(t *target.Target) (*Heap, error) {
 	return h, nil
 }
 
-// Close releases what Open took.
+// Close releases what Open acquired.
 func (h *Heap) Close() error { return h.close() }
 
 func (h *Heap) find(t *target.Target, modules []target.Module) error {
@@ -70,7 +70,7 @@ func (h *Heap) find(t *target.Target, modules []target.Module) error {
 	return errors.Join(errs...)
 }
 
-// look finds malloc in an object, and where that is mapped.
+// look finds malloc in an object, and where the object is mapped.
 func (h *Heap) look(t *target.Target, modules []target.Module, o *target.Object) error {
 	var layout *Layout
 	var biases []uint64
@@ -108,7 +108,7 @@ func (h *Heap) look(t *target.Target, modules []target.Module, o *target.Object)
 	return nil
 }
 
-// ofBrk returns the instance that took its first memory by brk, or the first.
+// ofBrk returns the instance that got its first memory by brk, or else the first instance.
 func (h *Heap) ofBrk(biases []uint64) uint64 {
 	brk, err := ReadBrkRange(h.PID)
 	if err != nil {
@@ -123,8 +123,8 @@ func (h *Heap) ofBrk(biases []uint64) uint64 {
 	return biases[0]
 }
 
-// biasOf returns what an address in the module's file has to be raised by to
-// have it in the process.
+// biasOf returns what to add to an address in the module's file to get the address in the
+// process.
 func biasOf(m *target.Module, file *target.Image) (uint64, error) {
 	f, err := elffile.Open(file, file.Size, elffile.NewFileBudget())
 	if err != nil {

@@ -77,7 +77,7 @@ func TestServe(t *testing.T) {
 	p := start(t)
 	small := p.alloc(131048, 1)
 	for p.arenas().Arenas[0].TopBytes > defaultThreshold {
-		p.alloc(10000, 1) // or the top would serve it
+		p.alloc(10000, 1) // otherwise the top would serve it
 	}
 	large := p.alloc(131049, 1)
 	brk, err := ReadBrkRange(p.PID())
@@ -127,7 +127,7 @@ func TestArenasEqualMallinfo(t *testing.T) {
 			t.Errorf("arena %d: %+v", i, a)
 		}
 	}
-	// ordblks counts each arena's top chunk.
+	// ordblks includes each arena's top chunk.
 	if fast != (Sum{want.smblks, want.fsmblks}) || bins.Chunks+threads+1 != want.ordblks || bins.Chunks < 100 {
 		t.Errorf("fast %+v, %d in bins; mallinfo has %+v", fast, bins.Chunks, want)
 	}
@@ -171,8 +171,8 @@ func TestProcessEnds(t *testing.T) {
 	}
 }
 
-// TestRunning reads a process that goes on allocating: figures are bounded by
-// what the arenas have, or are said to be partial.
+// TestRunning reads a process that keeps allocating: figures are bounded by what the arenas
+// have, or are reported as partial.
 func TestRunning(t *testing.T) {
 	const threads = 3
 	p := start(t)

@@ -12,8 +12,8 @@ import (
 	"memtrace/symbolize/elffile"
 )
 
-// Limits of what is read of a file, in bytes. A libc has some 50 KB of writable
-// data, 2 MB of the rest and 30 KB of relocations.
+// These limit what is read of a file, in bytes. A libc has about 50 KB of writable data, 2 MB
+// of other data and 30 KB of relocations.
 const (
 	maxWritable    = 64 << 20
 	maxReadOnly    = 64 << 20
@@ -23,8 +23,7 @@ const (
 
 var errTooLarge = errors.New("too large to read in full")
 
-// image is a file's writable data as it is before the program runs, at the
-// addresses in the file.
+// image is a file's writable data before the program runs, at the addresses in the file.
 type image []segment
 
 type segment struct {
@@ -32,8 +31,8 @@ type segment struct {
 	data []byte
 }
 
-// readImage reads the writable segments and applies the relocations that have
-// no symbol, so that pointers to the file's own data show.
+// readImage reads the writable segments and applies the relocations without a symbol, so that
+// pointers to the file's own data show.
 func readImage(f *elffile.File) (image, error) {
 	var m image
 	left := uint64(maxWritable)
@@ -65,8 +64,8 @@ func (m image) at(addr, n uint64) []byte {
 	return nil
 }
 
-// relocate stores what DT_RELA has of relative relocations. DT_RELR ones keep
-// the address in the data itself.
+// relocate applies the relative relocations of DT_RELA. Those of DT_RELR keep the address in
+// the data itself.
 func (m image) relocate(f *elffile.File) error {
 	rela, err := relocations(f)
 	if err != nil {
@@ -87,11 +86,10 @@ func (m image) relocate(f *elffile.File) error {
 	return nil
 }
 
-// relaSize is the size of a relocation (Elf64_Rela): address, type and symbol,
-// addend.
+// relaSize is the size of a relocation (Elf64_Rela): address, type and symbol, addend.
 const relaSize = 24
 
-// relocations reads DT_RELA; nil where there is none.
+// relocations reads DT_RELA. It returns nil if there is none.
 func relocations(f *elffile.File) ([]byte, error) {
 	table, _ := f.Dynamic(elf.DT_RELA)
 	size, _ := f.Dynamic(elf.DT_RELASZ)
@@ -118,8 +116,8 @@ func relocations(f *elffile.File) ([]byte, error) {
 // banner is what a libc prints when it is run (csu/version.c).
 var banner = regexp.MustCompile(`GNU C Library [^\n\x00]{0,200}release version (\d{1,3})\.(\d{1,3})`)
 
-// readVersion looks for the banner in the segments that are not writable. Zero:
-// it is not there.
+// readVersion looks for the banner in the segments that are not writable. It returns the zero
+// Version if there is none.
 func readVersion(f *elffile.File) (Version, error) {
 	const overlap = 512
 	left := uint64(maxReadOnly)
@@ -137,7 +135,7 @@ func readVersion(f *elffile.File) (Version, error) {
 				return Version{}, fmt.Errorf("read text: %w", err)
 			}
 			if found := banner.FindSubmatch(buf[:n]); found != nil {
-				major, _ := strconv.Atoi(string(found[1])) // the pattern is of digits
+				major, _ := strconv.Atoi(string(found[1])) // the pattern has only digits here
 				minor, _ := strconv.Atoi(string(found[2]))
 				return Version{major, minor}, nil
 			}

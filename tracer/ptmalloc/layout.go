@@ -5,20 +5,20 @@ import (
 	"fmt"
 )
 
-// Errors of Locate and Open. They are wrapped with the particulars.
+// These are the errors of Locate and Open. They are wrapped with the details.
 var (
 	// ErrNotGlibc: the allocator is not glibc's.
 	ErrNotGlibc = errors.New("allocator is not glibc's malloc")
 	// ErrVersion: it is a glibc whose layouts are not known here.
 	ErrVersion = errors.New("unknown glibc version")
-	// ErrNotFound: malloc's variables are not where and as they were expected.
+	// ErrNotFound: malloc's variables are not where, or not as, they were expected.
 	ErrNotFound = errors.New("malloc's state not found")
 )
 
-// Version is a glibc version. Zero: not known, as in static programs.
+// Version is a glibc version. The zero Version means unknown, as in static programs.
 type Version struct{ Major, Minor int }
 
-// Versions whose layouts are known.
+// These are the first and the last version whose layouts are known.
 var (
 	oldest = Version{2, 17}
 	newest = Version{2, 43}
@@ -35,17 +35,17 @@ func (v Version) before(o Version) bool {
 	return v.Major < o.Major || v.Major == o.Major && v.Minor < o.Minor
 }
 
-// Layout is where a file's malloc keeps its state. Addresses are those in the
-// file: a process has them at a constant distance.
+// Layout says where a file's malloc keeps its state. Addresses are those in the file; in a
+// process they are shifted by a constant.
 type Layout struct {
-	// Version is what the file says of itself.
+	// Version is the version that the file states.
 	Version Version
-	// Params is the address of mp_, and ParamsSource how it was found:
-	// SourceSymbol or SourceImage.
+	// Params is the address of mp_, and ParamsSource how it was found: SourceSymbol or
+	// SourceImage.
 	Params       uint64
 	ParamsSource string
-	// MainArena is the address of main_arena, found by ArenaSource: "symbol" or
-	// "image". It is 0 where it was not found, and ArenaError says why.
+	// MainArena is the address of main_arena, and ArenaSource how it was found: "symbol" or
+	// "image". MainArena is 0 if it was not found; ArenaError then says why.
 	MainArena   uint64
 	ArenaSource string
 	ArenaError  error
@@ -56,25 +56,24 @@ type Layout struct {
 	tls    tlsLayout
 }
 
-// Values of Layout.ParamsSource and Params.Source.
+// These are the values of Layout.ParamsSource and Params.Source.
 const (
 	SourceSymbol = "mp_ symbol"
 	SourceImage  = "mp_ image"
 )
 
-// paramsLayout is struct malloc_par: trim_threshold, top_pad and mmap_threshold
-// are its first three words in all versions.
+// paramsLayout is the layout of struct malloc_par. In all versions its first three words are
+// trim_threshold, top_pad and mmap_threshold.
 type paramsLayout struct {
-	// Offsets: n_mmaps and n_mmaps_max are 32 bits and neighbours, the others
-	// are no_dyn_threshold, 32 bits, and words.
+	// These are offsets. n_mmaps and n_mmaps_max are adjacent 32-bit numbers, no_dyn_threshold
+	// has 32 bits, and the others are words.
 	mmaps, noDyn, mmappedMem, sbrkBase uint64
-	// size is sizeof: a symbol's size tells layouts apart.
+	// size is sizeof. The size of a symbol tells layouts apart.
 	size uint64
 }
 
-// paramsLayouts are those of glibc 2.17 to 2.43, in the order of versions.
-// max_total_mem went in 2.24, the tcache fields came in 2.26, those for huge
-// pages in 2.35, thp_mode in 2.43.
+// paramsLayouts are those of glibc 2.17 to 2.43, in order of version. max_total_mem went away
+// in 2.24, the tcache fields came in 2.26, those for huge pages in 2.35, and thp_mode in 2.43.
 var paramsLayouts = []struct {
 	from Version
 	paramsLayout
@@ -86,21 +85,21 @@ var paramsLayouts = []struct {
 	{Version{2, 43}, paramsLayout{mmaps: 68, noDyn: 80, mmappedMem: 88, sbrkBase: 104, size: 144}},
 }
 
-// Bins of an arena (malloc.c, NBINS and NFASTBINS): bin 0 does not exist, bin 1
+// These are the bins of an arena (malloc.c, NBINS and NFASTBINS). Bin 0 does not exist; bin 1
 // is the unsorted one.
 const (
 	binCount  = 128
 	fastCount = 10
 )
 
-// arenaLayout is struct malloc_state. Behind the mutex come the flags in all
-// versions, and behind next come next_free, attached_threads where there is
-// one, system_mem and max_system_mem.
+// arenaLayout is the layout of struct malloc_state. In all versions the flags follow the
+// mutex, and next is followed by next_free, attached_threads if it exists, system_mem and
+// max_system_mem.
 type arenaLayout struct {
-	// Offsets. fast is 0 where there are no fastbins.
+	// These are offsets. fast is 0 if there are no fastbins.
 	fast, top, bins, next uint64
-	// attached: there is an attached_threads. It came in 2.23 (and was carried
-	// back): the initial image tells.
+	// attached: there is an attached_threads. It came in 2.23 and was backported; the initial
+	// image tells.
 	attached bool
 }
 
@@ -118,8 +117,8 @@ func (l *arenaLayout) systemMem() uint64 {
 
 func (l *arenaLayout) size() uint64 { return l.systemMem() + 16 }
 
-// arenaLayouts are those of glibc up to 2.26, of 2.27 to 2.42, of 2.43.
-// have_fastchunks came in 2.27, the fastbins went in 2.43.
+// arenaLayouts are two of glibc up to 2.26, one of 2.27 to 2.42, and one of 2.43.
+// have_fastchunks came in 2.27, and the fastbins went away in 2.43.
 var arenaLayouts = []arenaLayout{
 	{fast: 8, top: 88, bins: 104, next: 2152},
 	{fast: 8, top: 88, bins: 104, next: 2152, attached: true},
@@ -127,8 +126,8 @@ var arenaLayouts = []arenaLayout{
 	{top: 8, bins: 24, next: 2072, attached: true},
 }
 
-// mangling says how links in fastbins are stored: from 2.32 as
-// link ^ (where it is stored >> 12) (PROTECT_PTR).
+// mangling says how links in fastbins are stored: from 2.32 as link ^ (address of the link >>
+// 12) (PROTECT_PTR).
 type mangling uint8
 
 const (
@@ -147,7 +146,7 @@ func (l *Layout) mangling() mangling {
 	return manglingUnknown
 }
 
-// checkVersion refuses versions whose layouts are not known.
+// checkVersion rejects versions whose layouts are not known.
 func checkVersion(v Version) error {
 	if v == (Version{}) || !v.before(oldest) && !newest.before(v) {
 		return nil

@@ -10,14 +10,13 @@ import (
 	"memtrace/symbolize/elffile"
 )
 
-// Locate finds malloc's variables in a file: a libc.so.6, or a program that is
-// linked with a static one. They are static, so that a file has symbols for
-// them only in .symtab, which most are stripped of. debugFolder, /usr/lib/debug
-// or "", may have a separate debug file with them. Without symbols mp_ and
-// main_arena are recognised by their initial contents, which have to be there
-// exactly once, and which are checked where there are symbols too.
+// Locate finds malloc's variables in a file: a libc.so.6, or a statically linked program. The
+// variables are static, so a file has symbols for them only in .symtab, which is usually
+// stripped. debugFolder, /usr/lib/debug or "", may have a separate debug file with the
+// symbols. Without symbols, mp_ and main_arena are recognised by their initial contents, which
+// must occur exactly once. Where there are symbols, the contents are checked too.
 //
-// The error wraps ErrNotGlibc, ErrVersion or ErrNotFound, or is one of reading.
+// The error wraps ErrNotGlibc, ErrVersion or ErrNotFound, or comes from reading the file.
 func Locate(file io.ReaderAt, size int64, debugFolder string) (*Layout, error) {
 	f, err := elffile.Open(file, size, elffile.NewFileBudget())
 	if errors.Is(err, elffile.ErrForeign) {
@@ -56,8 +55,8 @@ func Locate(file io.ReaderAt, size int64, debugFolder string) (*Layout, error) {
 	return l, nil
 }
 
-// paramsImage is how mp_ starts before the program runs: trim_threshold,
-// top_pad, mmap_threshold, arena_test, arena_max (malloc.c, mp_).
+// paramsImage is the start of mp_ before the program runs: trim_threshold, top_pad,
+// mmap_threshold, arena_test, arena_max (malloc.c, mp_).
 var paramsImage = [5]uint64{128 << 10, 128 << 10, 128 << 10, 8, 0}
 
 // mmapMaxDefault is n_mmaps_max before the program runs.
@@ -100,7 +99,7 @@ func (l *Layout) findParams(img image, symbols []symbol) error {
 	return nil
 }
 
-// paramsImages yields the addresses of what starts like mp_.
+// paramsImages yields the addresses of data that starts like mp_.
 func (m image) paramsImages() func(yield func(uint64) bool) {
 	var want [8 * len(paramsImage)]byte
 	for i, v := range paramsImage {
@@ -117,10 +116,9 @@ func (m image) paramsImages() func(yield func(uint64) bool) {
 	}
 }
 
-// paramsAt returns the layout of the mp_ at an address: the counters before
-// n_mmaps_max and behind it are zero, and that has its default. The size is a
-// symbol's, or 0. Where that does not tell, the version does; where neither
-// does, sbrkBase is 0.
+// paramsAt returns the layout of the mp_ at an address. The counters around n_mmaps_max must
+// be zero, and n_mmaps_max must have its default. size is the size of a symbol, or 0. If size
+// does not tell the layout, the version does; if neither does, sbrkBase is 0.
 func (l *Layout) paramsAt(img image, addr, size uint64) (paramsLayout, bool) {
 	var fit []int
 	for i, p := range paramsLayouts {
@@ -174,8 +172,8 @@ func (l *Layout) findArena(img image, symbols []symbol) {
 	}
 }
 
-// pointersBack yields addresses that are pointed to from where the arena's own
-// next would be.
+// pointersBack yields the addresses that are pointed to from where the next field of an arena
+// at that address would be.
 func (m image) pointersBack() func(yield func(uint64) bool) {
 	return func(yield func(uint64) bool) {
 		for _, s := range m {
@@ -194,9 +192,9 @@ func (m image) pointersBack() func(yield func(uint64) bool) {
 	}
 }
 
-// arenaAt returns the layout of the main_arena at an address: zeros, but for
-// next, which points to the arena itself, and attached_threads, which is 1.
-// The size is a symbol's, or 0.
+// arenaAt returns the layout of the main_arena at an address. It must be all zeros, except for
+// next, which points to the arena itself, and attached_threads, which is 1. size is the size
+// of a symbol, or 0.
 func (m image) arenaAt(addr, size uint64) (arenaLayout, bool) {
 	for _, a := range arenaLayouts {
 		data := m.at(addr, a.size())

@@ -12,7 +12,7 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// initial returns mp_ and main_arena as they are in a file of such layouts.
+// initial returns mp_ and main_arena as they are in a file with these layouts.
 func initial(p paramsLayout, a arenaLayout, base uint64) (img image, params, arena uint64) {
 	data := make([]byte, 8192)
 	params, arena = base+0x40, base+0x400
@@ -35,7 +35,7 @@ func TestLayoutsByVersion(t *testing.T) {
 	}{
 		{17, 0, 0, manglingNone},
 		{22, 0, 0, manglingNone},
-		{17, 0, 1, manglingNone}, // attached_threads carried back
+		{17, 0, 1, manglingNone}, // attached_threads backported
 		{23, 0, 1, manglingNone},
 		{24, 1, 1, manglingNone},
 		{26, 2, 1, manglingNone},
@@ -43,7 +43,7 @@ func TestLayoutsByVersion(t *testing.T) {
 		{31, 2, 2, manglingNone},
 		{32, 2, 2, manglingShift},
 		{34, 2, 2, manglingShift},
-		{34, 3, 2, manglingShift}, // huge pages carried back
+		{34, 3, 2, manglingShift}, // huge pages backported
 		{35, 3, 2, manglingShift},
 		{42, 3, 2, manglingShift},
 		{42, 4, 3, manglingShift}, // before 2.43: 2.42.9000
@@ -54,7 +54,7 @@ func TestLayoutsByVersion(t *testing.T) {
 		for _, symbols := range [][2][]symbol{
 			{},
 			{{{params, wantParams.size}}, {{arena, wantArena.size()}}},
-			{{{params + 8, wantParams.size}}, {{arena + 8, wantArena.size()}}}, // others' variables
+			{{{params + 8, wantParams.size}}, {{arena + 8, wantArena.size()}}}, // variables of others
 		} {
 			l := &Layout{Version: Version{2, tc.minor}}
 			err := l.findParams(img, symbols[0])
@@ -143,8 +143,8 @@ func TestLocateRefuses(t *testing.T) {
 	}
 }
 
-// TestSymbolsAgree compares what this machine's libc has by image with what its
-// debug file says, where that is installed.
+// TestSymbolsAgree compares what the image of this machine's libc shows with what its debug
+// file says, if that is installed.
 func TestSymbolsAgree(t *testing.T) {
 	file, err := os.Open(libcPath(t))
 	if err != nil {

@@ -9,23 +9,23 @@ import (
 	"slices"
 )
 
-// mappings answers what of a process's address space is mapped.
+// mappings finds out which addresses of a process are mapped.
 type mappings struct {
 	// open opens a file of /proc/PID.
 	open func(file string) (io.ReadCloser, error)
-	// wanted are the addresses asked for, in order.
+	// wanted are the addresses to look for, in order.
 	wanted []uint64
 	lines  *bufio.Reader
 }
 
 var errNoMappings = errors.New("it has no memory any more")
 
-// unmapped finds, of the blocks that could not be read, those that have no
-// memory: whose header, or next chunk, is in no mapping, or has no page. Of what
-// a block in use has, the kernel lists all mappings (whatever is mapped all the
-// time that the list is being read, Documentation/filesystems/proc.rst), and
-// pages that were written to stay, or are swapped out, which pagemap tells. But
-// a page that userfaultfd has yet to fill is a block's all the same.
+// unmapped finds, among the blocks that could not be read, those that have no memory: their
+// header, or that of the next chunk, is in no mapping or has no page. For a block in use, the
+// kernel lists all mappings (it lists whatever stays mapped while the list is read,
+// Documentation/filesystems/proc.rst), and pages that were written to stay or are swapped out,
+// which pagemap shows. But a page that userfaultfd has still to fill may belong to a block in
+// use.
 func (c *Checker) unmapped() error {
 	c.which = c.which[:0]
 	for i := range c.blocks {
@@ -36,7 +36,7 @@ func (c *Checker) unmapped() error {
 	if len(c.which) == 0 {
 		return nil
 	}
-	if err := c.h.alive(); err != nil { // forgets which pages there were
+	if err := c.h.alive(); err != nil { // this forgets which pages there were
 		return err
 	}
 	c.look(c.again)
@@ -46,12 +46,12 @@ func (c *Checker) unmapped() error {
 	if err := c.findMissing("smaps", NoPage, func(v *view) bool { return v.absent }); err != nil {
 		return err
 	}
-	// What was listed is this program's only if it still runs.
+	// The list is that of this program only if the program still runs.
 	return c.readArenas()
 }
 
-// findMissing gives a verdict to the blocks at hand of which a header is in
-// none of the mappings that a file lists.
+// findMissing gives a verdict to the selected blocks that have a header in none of the
+// mappings that a file lists.
 func (c *Checker) findMissing(file string, r Reason, may func(*view) bool) error {
 	m := &c.maps
 	m.wanted = m.wanted[:0]
@@ -76,7 +76,7 @@ func (c *Checker) findMissing(file string, r Reason, may func(*view) bool) error
 	return nil
 }
 
-// headers are the addresses of a block's header and the next one's.
+// headers returns the addresses of a block's header and of the next one's.
 func headers(b Block) []uint64 {
 	own := b.Address - HeaderOffset
 	if b.Header&IsMmapped != 0 {
@@ -85,9 +85,8 @@ func headers(b Block) []uint64 {
 	return []uint64{own, own + b.Header.Size()}
 }
 
-// read leaves of the addresses wanted those that are in no mapping of the
-// file's, maps or smaps; of the second only those mappings count that
-// userfaultfd serves.
+// read removes from wanted the addresses that are in a mapping of the file, maps or smaps. Of
+// smaps only mappings served by userfaultfd count.
 func (m *mappings) read(file string) error {
 	f, err := m.open(file)
 	if err != nil {
@@ -135,14 +134,14 @@ func (m *mappings) read(file string) error {
 	return nil
 }
 
-// userfault reports whether a line of smaps says that pages of a mapping may be
-// filled by userfaultfd ("um" missing, "ui" minor faults).
+// userfault reports whether a line of smaps says that userfaultfd may fill pages of the
+// mapping ("um" for missing pages, "ui" for minor faults).
 func userfault(line []byte) bool {
 	flags, ok := bytes.CutPrefix(line, []byte("VmFlags:"))
 	return ok && (bytes.Contains(flags, []byte(" um")) || bytes.Contains(flags, []byte(" ui")))
 }
 
-// missing reports whether an address that was asked for is in no mapping.
+// missing reports whether an address that was looked for is in no mapping.
 func (m *mappings) missing(addr uint64) bool {
 	_, found := slices.BinarySearch(m.wanted, addr)
 	return found

@@ -7,6 +7,6 @@ type span = procmem.Span
 
 // memory reads the address space of a process.
 type memory interface {
-	// Read fills the spans that can be read and marks them.
+	// Read fills the spans that can be read, and marks them.
 	Read(spans []span)
 }

@@ -1,12 +1,12 @@
 package ptmalloc
 
-// merge is the look for a larger free chunk that a block has become part of.
+// merge is the search for a larger free chunk that a block has become part of.
 type merge struct {
 	block      int32
 	start, end uint64
 	hops       int
 	fd, bk     uint64
-	// outcome of this reading; fits while it goes on.
+	// outcome is the outcome of this reading; it is fits while the search continues.
 	outcome outcome
 	done    bool
 }
@@ -14,30 +14,29 @@ type merge struct {
 type outcome uint8
 
 const (
-	// fits: the chunk before is free and ends where the block's starts.
+	// fits: the chunk before is free and ends where the block's chunk starts.
 	fits outcome = iota
 	// covered: a chunk in a bin reaches over the block.
 	covered
-	// unclear: neither.
+	// unclear: neither is the case.
 	unclear
 )
 
-// maxHops is how often a larger chunk is looked for that a free one has in turn
-// become part of.
+// maxHops bounds how often the search moves on from a free chunk to a larger one that the
+// chunk has become part of.
 const maxHops = 4
 
-// merged finds the blocks that were freed between two free chunks. malloc then
-// writes the header of the first and the size behind the last: the block's own
-// header and the next one's stay as they are, and look like those of a block in
-// use whose neighbour was freed.
+// merged finds the blocks that were freed between two free chunks. malloc then writes the
+// header of the first chunk and the size behind the last. The block's own header and the next
+// one's stay as they are, and look like those of a block in use whose neighbour was freed.
 //
-// The chunk before such a block has a size that reaches over it. That alone
-// proves nothing: while a thread frees a neighbour of a block in use, the size
-// of the one before (prev_size) is for some instructions what the user has
-// stored there, and the thread may be interrupted just then. So the larger chunk
-// must be in a bin, with neighbours in the list that point back to it, and with
-// its size repeated at its end; and all of that twice. No remains of a chunk
-// that was once in a bin look so, because what it pointed to has been changed.
+// The chunk before such a block has a size that reaches over it. That alone proves nothing.
+// While a thread frees a neighbour of a block in use, the size of the chunk before (prev_size)
+// is, for a few instructions, whatever the user stored there, and the thread may be
+// interrupted just then. So the larger chunk must be in a bin, its neighbours in the list must
+// point back to it, its size must be repeated at its end, and all of that must hold twice. No
+// remains of a chunk that was once in a bin look like that, because what the chunk pointed to
+// has changed.
 func (c *Checker) merged() {
 	c.which = c.which[:0]
 	for i := range c.blocks {
@@ -53,7 +52,7 @@ func (c *Checker) merged() {
 	again := c.which[:0]
 	for i := range c.merges {
 		if m := &c.merges[i]; m.outcome != fits {
-			// Until it is confirmed.
+			// This holds until it is confirmed.
 			reason := Inconsistent
 			if m.outcome == covered {
 				reason = Merged
@@ -81,7 +80,7 @@ func (c *Checker) merged() {
 	}
 }
 
-// findMerges follows the chunks before the blocks at hand.
+// findMerges follows the chunks before the selected blocks.
 func (c *Checker) findMerges(views []view) {
 	c.merges = c.merges[:0]
 	for _, i := range c.which {
@@ -108,8 +107,8 @@ func (c *Checker) findMerges(views []view) {
 	}
 }
 
-// mergeStarts reads the heads of the chunks that may reach over a block, and
-// returns how many still may.
+// mergeStarts reads the heads of the chunks that may reach over a block, and returns how many
+// still may.
 func (c *Checker) mergeStarts(views []view) (left int) {
 	c.rd.reset()
 	for i := range c.merges {
@@ -142,7 +141,7 @@ func (c *Checker) mergeStarts(views []view) (left int) {
 	return left
 }
 
-// mergeEnds reads what is behind those chunks, and what they are linked to.
+// mergeEnds reads what follows those chunks and what they are linked to.
 func (c *Checker) mergeEnds() {
 	c.rd.reset()
 	for i := range c.merges {

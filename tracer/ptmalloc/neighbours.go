@@ -5,39 +5,38 @@ import (
 	"os"
 )
 
-// view is what is read of a block: the two words of its chunk's header, the
-// first two of its contents, and the header of the next chunk.
+// view is what is read of a block: the two words of its chunk's header, the first two words of
+// its contents, and the header of the next chunk.
 type view struct {
 	prevSize  uint64
 	own, next Header
-	// link and key are where a cached chunk has its list's next and, from 2.29,
-	// the mark that it is cached.
+	// link and key are where a cached chunk has the next chunk of its list and, from 2.29, the
+	// mark that it is cached.
 	link, key uint64
-	// ok, nextOK: both headers could be read; absent: one could not because there
-	// is no page.
+	// ok and nextOK: the block's header and the next one could be read. absent: one could not
+	// be read because there is no page.
 	ok, nextOK, absent bool
 }
 
 const (
 	viewBytes = 32
-	// nearby is up to what chunk size a chunk is read together with the next
-	// one's header: a second piece costs more than its bytes.
+	// nearby is the largest size of a chunk that is read together with the next header: a
+	// second piece costs more than the additional bytes.
 	nearby = 256
-	// fencepost is the smallest size that a next chunk may have: the marks at
-	// the end of an arena's memory are no chunks (malloc.c, sysmalloc).
+	// fencepost is the smallest size that a next chunk may have: the marks at the end of an
+	// arena's memory are no chunks (malloc.c, sysmalloc).
 	fencepost = 16
-	// userSpace is the end of what addresses a process may have.
+	// userSpace is the end of the addresses that a process may have.
 	userSpace = 1 << 47
 )
 
-// neighbours gives a first verdict by each block's header and the next one's.
+// neighbours gives a first verdict from each block's header and the next one.
 //
-// As long as a block is in use, its own header stays as it is but for
-// PREV_INUSE, which goes with the chunk before it (a mapped chunk's header
-// stays altogether), and the next chunk has PREV_INUSE set: glibc writes both
-// words whole, and never otherwise in between. So one reading tells, whenever
-// it takes place. It is repeated where it says Free, to keep to the rule that
-// nothing is believed that was read once.
+// As long as a block is in use, its own header stays the same except for PREV_INUSE, which
+// belongs to the chunk before it. (A mapped chunk's header stays the same altogether.) And the
+// next chunk has PREV_INUSE set. glibc writes both words whole, and never writes anything else
+// in between. So one reading is enough, whenever it takes place. A reading that says Free is
+// repeated all the same, to keep to the rule that nothing is believed that was read only once.
 func (c *Checker) neighbours() {
 	c.which = c.which[:0]
 	for i, b := range c.blocks {
@@ -66,7 +65,7 @@ func (c *Checker) neighbours() {
 	}
 }
 
-// resized returns a slice of n elements, their values left to chance.
+// resized returns a slice of n elements with arbitrary values.
 func resized[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n, n+n/4)
@@ -74,7 +73,7 @@ func resized[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// look reads the blocks at hand.
+// look reads the selected blocks.
 func (c *Checker) look(views []view) {
 	page := uint64(os.Getpagesize())
 	c.rd.reset()
@@ -86,7 +85,7 @@ func (c *Checker) look(views []view) {
 			c.rd.ask(b.Address-chunkHeader, int(size)+chunkHeader)
 			continue
 		case b.Address%page == 0:
-			// The user may not have touched the contents' page yet.
+			// The user may not have touched the page of the contents yet.
 			c.rd.ask(b.Address-chunkHeader, chunkHeader)
 			c.rd.ask(b.Address, viewBytes-chunkHeader)
 		default:
@@ -126,7 +125,7 @@ func (c *Checker) look(views []view) {
 // inOne reports whether a block is read in one piece with the next header.
 func inOne(b Block) bool { return b.Header&IsMmapped == 0 && b.Header.Size() <= nearby }
 
-// judge tells what a block with such a header is by its neighbourhood.
+// judge judges a block with header h by what is around it.
 func (v *view) judge(h Header) Verdict {
 	mayChange := PrevInUse
 	if h&IsMmapped != 0 {

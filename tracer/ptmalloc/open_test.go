@@ -55,8 +55,7 @@ func openStatic(pid int) (*Heap, error) {
 	return Open(found)
 }
 
-// TestNamespaces has a second libc in the process, by dlmopen, whose malloc
-// cannot use brk.
+// TestNamespaces loads a second libc into the process by dlmopen. Its malloc cannot use brk.
 func TestNamespaces(t *testing.T) {
 	const source = `
 #define _GNU_SOURCE

@@ -5,29 +5,29 @@ import (
 	"fmt"
 )
 
-// Params is a snapshot of malloc's parameters and of the blocks that are
-// mappings of their own (struct malloc_par).
+// Params is a snapshot of malloc's parameters and of the count of blocks that have their own
+// mappings (struct malloc_par).
 type Params struct {
-	// MmapThreshold is from what chunk size on, in bytes, a request is served
-	// by a mapping (M_MMAP_THRESHOLD).
+	// MmapThreshold is the chunk size in bytes from which a request is served by a mapping
+	// (M_MMAP_THRESHOLD).
 	MmapThreshold uint64
-	// TrimThreshold is how much may be free at the top of the brk heap, in
-	// bytes, before it is given back (M_TRIM_THRESHOLD), TopPad what is asked
-	// of the kernel beyond the need (M_TOP_PAD).
+	// TrimThreshold is how many bytes may be free at the top of the brk heap before they are
+	// given back (M_TRIM_THRESHOLD). TopPad is how many bytes are requested from the kernel
+	// beyond the need (M_TOP_PAD).
 	TrimThreshold, TopPad uint64
-	// MmapMax is the most blocks that may be mappings (M_MMAP_MAX).
+	// MmapMax is the most blocks that may have their own mapping (M_MMAP_MAX).
 	MmapMax int32
-	// MmappedBlocks is how many are, MmappedBytes the size of the mappings.
+	// MmappedBlocks is how many have one, and MmappedBytes the size of the mappings.
 	MmappedBlocks int32
 	MmappedBytes  uint64
-	// SbrkBase is where the main arena's first memory starts; 0 where it has
-	// none yet, or where the layout does not tell.
+	// SbrkBase is where the main arena's first memory starts. It is 0 if there is none yet or
+	// the layout is ambiguous.
 	SbrkBase uint64
-	// Dynamic: freeing a mapped block above the threshold, and up to 32 MiB,
-	// raises it to the size of that block.
+	// Dynamic: freeing a mapped block above the threshold, up to 32 MiB, raises the threshold
+	// to the size of that block.
 	Dynamic bool
-	// FrozenBy says, where Dynamic is false, what set one of the parameters:
-	// names of environment variables and tunables, or "mallopt".
+	// FrozenBy says, if Dynamic is false, what set one of the parameters: names of environment
+	// variables and tunables, or "mallopt".
 	FrozenBy []string
 	// Source is how mp_ was found: SourceSymbol or SourceImage.
 	Source string
@@ -49,7 +49,7 @@ func (h *Heap) Params() (Params, error) {
 
 func (h *Heap) readParams() (Params, error) {
 	l := &h.Layout.params
-	// sbrk_base is the last word that is used, where it is known.
+	// sbrk_base, where its offset is known, is the last word that is used.
 	s := []span{{Addr: h.bias + h.Layout.Params, Buf: make([]byte, max(l.sbrkBase, l.mmappedMem)+8), Own: true}}
 	h.mem.Read(s)
 	if !s[0].OK {

@@ -16,12 +16,12 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// libcVariable names the environment variable that has the tests run with
-// another glibc: its dynamic loader, its library folder and testdata/heap.c
-// linked against it, separated by spaces.
+// libcVariable names the environment variable that makes the tests run with another glibc. It
+// holds the dynamic loader, the library directory and a testdata/heap.c linked against that
+// glibc, separated by spaces.
 const libcVariable = "MEMTRACE_PTMALLOC_LIBC"
 
-// programs is the folder of the programs that were built, or "".
+// programs is the directory of the programs that were built, or "".
 var programs string
 
 var buildPrograms = sync.OnceValues(func() (string, error) {
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// program is testdata/heap.c, running.
+// program is a running testdata/heap.c.
 type program struct {
 	*testprog.Program
 	t    testing.TB
@@ -93,7 +93,7 @@ func openHeap(t testing.TB, pid int) *Heap {
 	return heap
 }
 
-// do has the program do something that it only confirms.
+// do makes the program do something that it only confirms.
 func (p *program) do(line string) {
 	p.t.Helper()
 	p.Say(line)
@@ -102,7 +102,7 @@ func (p *program) do(line string) {
 	}
 }
 
-// alloc returns the address of the last block.
+// alloc makes the program allocate blocks and returns the address of the last one.
 func (p *program) alloc(size, count int) (addr uint64) {
 	p.t.Helper()
 	p.Say(fmt.Sprintf("alloc %d %d", size, count))
@@ -112,7 +112,7 @@ func (p *program) alloc(size, count int) (addr uint64) {
 	return addr
 }
 
-// mallinfo is what the program says of itself.
+// mallinfo is what the program says about itself.
 type mallinfo struct {
 	arena, hblks, hblkhd, fordblks, fsmblks, smblks, ordblks uint64
 }

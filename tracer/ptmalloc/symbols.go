@@ -18,8 +18,8 @@ const DebugFolder = "/usr/lib/debug"
 // symbol is a data symbol.
 type symbol struct{ addr, size uint64 }
 
-// symbolsNamed returns the data symbols in .symtab of the given names, of those
-// that have a size malloc's variables may have.
+// symbolsNamed returns the data symbols in .symtab that have one of the given names and a size
+// that malloc's variables may have.
 func symbolsNamed(f *elffile.File, wanted ...string) map[string][]symbol {
 	const most = 16 // of one name
 	names := make(map[string]bool)
@@ -29,7 +29,7 @@ func symbolsNamed(f *elffile.File, wanted ...string) map[string][]symbol {
 	found := make(map[string][]symbol)
 	for _, table := range f.SymbolTables(elf.SHT_SYMTAB) {
 		may := func(s *elf.Symbol) bool { return elf.ST_TYPE(s.Info) == elf.STT_OBJECT && mallocSized(s.Size) }
-		// What is found before an error is there.
+		// Keep what is found before an error.
 		_ = table.Find(names, may, func(s elf.Symbol) {
 			if len(found[s.Name]) < most {
 				found[s.Name] = append(found[s.Name], symbol{s.Value, s.Size})
@@ -39,7 +39,7 @@ func symbolsNamed(f *elffile.File, wanted ...string) map[string][]symbol {
 	return found
 }
 
-// mallocSized reports whether mp_ or main_arena is of such a size.
+// mallocSized reports whether size is a size of mp_ or main_arena.
 func mallocSized(size uint64) bool {
 	for _, l := range paramsLayouts {
 		if size == l.size {
@@ -56,8 +56,8 @@ func mallocSized(size uint64) bool {
 
 var errNoDebugFile = errors.New("no debug file of this build")
 
-// openDebugFile opens the separate debug file of a build below a folder such as
-// /usr/lib/debug, on the tool's own file system.
+// openDebugFile opens the separate debug file of a build below a directory such as
+// /usr/lib/debug, in the tool's own file system.
 func openDebugFile(folder string, f *elffile.File) (*os.File, *elffile.File, error) {
 	id := f.BuildID()
 	const shortest = 8 // digits

@@ -7,31 +7,30 @@ import (
 	"memtrace/symbolize/elffile"
 )
 
-// tlsLayout is where a file's thread-local variables are, and the file itself.
+// tlsLayout says where a file's thread-local variables are, and where the file's segments are.
 // Addresses are those in the file.
 type tlsLayout struct {
-	// slots are where the dynamic linker stores the offsets of the file's own
-	// variables from the thread pointer.
+	// slots are where the dynamic linker stores the offsets of the file's own variables from
+	// the thread pointer.
 	slots []uint64
-	// block is the size in bytes of the file's variables, alignment included:
-	// those of a program end at the thread pointer (x86-64).
+	// block is the size in bytes of the file's variables, alignment included. The variables of
+	// a program end at the thread pointer (x86-64).
 	block uint64
-	// segments are all of the file's, data those that are writable.
+	// segments are all segments of the file, data the writable ones.
 	segments, data []addressSpan
 }
 
 // addressSpan is a range of addresses.
 type addressSpan struct{ start, size uint64 }
 
-// maxSlots and maxBlock are how many slots, and how large a block, are looked
-// through. A libc has 17 of 144 bytes.
+// maxSlots and maxBlock bound the number of slots and the size of the block that are searched.
+// A libc has 17 slots and 144 bytes.
 const (
 	maxSlots = 256
 	maxBlock = 64 << 10
 )
 
-// readTLS reads it, as far as it is there: without, threads' caches are not
-// found.
+// readTLS reads as much of the layout as there is. Without it, threads' caches are not found.
 func readTLS(f *elffile.File) (l tlsLayout) {
 	for _, p := range f.Segments {
 		switch p.Type {
@@ -47,7 +46,7 @@ func readTLS(f *elffile.File) (l tlsLayout) {
 		}
 	}
 	if f.Machine != elf.EM_X86_64 {
-		l.block = 0 // the thread pointer is found on x86-64 alone
+		l.block = 0 // the thread pointer is found only on x86-64
 		return l
 	}
 	rela, err := relocations(f)
@@ -55,7 +54,7 @@ func readTLS(f *elffile.File) (l tlsLayout) {
 		return l
 	}
 	for ; len(rela) >= relaSize && len(l.slots) < maxSlots; rela = rela[relaSize:] {
-		// Without a symbol: the variable is static.
+		// A relocation without a symbol is that of a static variable.
 		if binary.LittleEndian.Uint64(rela[8:]) == uint64(elf.R_X86_64_TPOFF64) {
 			l.slots = append(l.slots, binary.LittleEndian.Uint64(rela))
 		}

@@ -11,29 +11,29 @@ type arenaState struct {
 	fast [fastCount]uint64
 }
 
-// tops is the ends of the arenas. Their addresses are kept: an arena is never
-// given up.
+// tops is the ends of the arenas. The arenas' addresses are kept, because malloc never gives
+// up an arena.
 type tops struct {
 	addrs  []uint64 // of the arenas, the main one first
 	known  map[uint64]bool
 	states []arenaState
-	// main is where blocks of the main arena are free: from its top to the most
-	// that it has ever reached. Empty where that cannot be told.
+	// main is where blocks of the main arena are free: from its top to the furthest it has
+	// ever reached. It is empty if that cannot be told.
 	main BrkRange
-	// base is where the main arena's first chunk is, 0 where its chunks are not
-	// one range.
+	// base is the address of the main arena's first chunk, or 0 if its chunks are not one
+	// range.
 	base uint64
-	// heaps has the top chunk's address by the start of the heap that it is in.
+	// heaps maps the start of a heap to the address of the top chunk in it.
 	heaps    map[uint64]uint64
 	heapSize uint64
 }
 
-// arenaHeapSize is the size and alignment of the heaps that threads' arenas are
-// made of, HEAP_MAX_SIZE (arena.c), on 64-bit machines.
+// arenaHeapSize is the size and alignment of the heaps of threads' arenas, HEAP_MAX_SIZE
+// (arena.c), on 64-bit machines.
 const arenaHeapSize = 64 << 20
 
-// readArenas reads the state of all arenas, those that are new included. It is
-// also the proof that the process still runs the program that it ran.
+// readArenas reads the state of all arenas, including new ones. It also proves that the
+// process still runs the same program.
 func (c *Checker) readArenas() error {
 	if c.h.Layout.ArenaError != nil {
 		_, err := c.h.readParams()
@@ -75,8 +75,8 @@ func (c *Checker) readArenas() error {
 	return nil
 }
 
-// newArenas follows the ring until it comes to an arena that is known: a new
-// one is linked in behind the main arena (arena.c, _int_new_arena).
+// newArenas follows the ring until it reaches a known arena: a new arena is linked in right
+// after the main arena (arena.c, _int_new_arena).
 func (c *Checker) newArenas() error {
 	t, l := &c.tops, &c.h.Layout.arena
 	w := walk{h: c.h, layout: l}
@@ -87,7 +87,7 @@ func (c *Checker) newArenas() error {
 	for next := main.Word(l.next); !t.known[next] && len(t.addrs) < defaultArenas; {
 		state, why := w.threadArena(next)
 		if why != "" || !binsPlausible(&state, l) {
-			break // in the making, or the memory is damaged: do without
+			break // it is being made, or the memory is damaged: do without it
 		}
 		t.addrs, t.known[next] = append(t.addrs, next), true
 		next = state.Word(l.next)
@@ -95,8 +95,8 @@ func (c *Checker) newArenas() error {
 	return nil
 }
 
-// mainArena reads the main arena in full, and mp_. That the kernel has a page
-// for it also shows that pagemap is still this program's.
+// mainArena reads the main arena in full, and mp_. If the kernel has a page for them, pagemap
+// is still that of this program.
 func (c *Checker) mainArena() (state *span, err error) {
 	t, l, p := &c.tops, &c.h.Layout.arena, &c.h.Layout.params
 	c.rd.reset()
@@ -110,9 +110,9 @@ func (c *Checker) mainArena() (state *span, err error) {
 	}
 	t.heapSize = heapSize(p, params)
 	t.main, t.base = BrkRange{}, 0
-	// Addresses tell only as long as all of the arena is one range. The most
-	// that it had bounds it: blocks of another libc in the process, of a dlmopen
-	// namespace, lie elsewhere and look the same.
+	// Addresses tell only as long as all of the arena is one range. The range is bounded by
+	// the most that the arena ever had, because blocks of another libc in the process (in a
+	// dlmopen namespace) lie elsewhere and look the same.
 	contiguous := binary.LittleEndian.Uint32(state.Buf[arenaFlags:])&nonContiguous == 0
 	if contiguous && p.sbrkBase != 0 && top != 0 {
 		base := params.Word(p.sbrkBase)
@@ -125,8 +125,8 @@ func (c *Checker) mainArena() (state *span, err error) {
 	return state, nil
 }
 
-// heapSize returns what heap_max_size does: from 2.35 it goes with the size of
-// the huge pages that malloc was told to use (glibc.malloc.hugetlb=2).
+// heapSize returns what glibc's heap_max_size returns. From 2.35 it depends on the size of the
+// huge pages that malloc was told to use (glibc.malloc.hugetlb=2).
 func heapSize(l *paramsLayout, params *span) uint64 {
 	const beforeMmaps, hugePages = 12, 4 // mp_.hp_pagesize, mp_.hp_flags, mp_.n_mmaps
 	if l.mmaps <= paramsLayouts[0].mmaps {
@@ -141,9 +141,8 @@ func heapSize(l *paramsLayout, params *span) uint64 {
 	return 0
 }
 
-// beyondTop finds the blocks that are in the last chunk of their arena, or in
-// memory that it has given back: all of an arena's blocks are below its top in
-// the same heap.
+// beyondTop finds the blocks that are in the last chunk of their arena, or in memory that the
+// arena has given back: all blocks of an arena are below its top in the same heap.
 func (c *Checker) beyondTop() {
 	t := &c.tops
 	for i := range c.blocks {

@@ -7,66 +7,66 @@ import (
 	"time"
 )
 
-// walkBytes is the most that Verify walks over in a call.
+// walkBytes is the most that Verify walks over in one call.
 const walkBytes = 256 << 20
 
-// walkTries is how often it tries to come to the end of a heap.
+// walkTries is how often Verify tries to reach the end of a heap.
 const walkTries = 4
 
 // Walks counts what Verify has done since the Checker was made.
 type Walks struct {
-	// Complete walks of a heap came to its end, Failed ones did not, even when
-	// repeated: the process changed it under them.
+	// Complete walks reached the end of a heap. Failed ones did not, even when repeated,
+	// because the process kept changing it.
 	Complete, Failed uint64
-	// Skipped heaps were not walked, because all were too large for one call or
-	// not to be read.
+	// Skipped heaps were not walked, because the heaps were too large for one call or this one
+	// could not be read.
 	Skipped uint64
-	// Unconfirmed counts chunks with blocks inside that had changed when they were
-	// looked at again, or were too many for one call.
+	// Unconfirmed counts chunks with blocks inside that had changed when they were read again,
+	// or were too many for one call.
 	Unconfirmed uint64
-	// Bytes is the size of the heaps that were walked.
+	// Bytes is the total size of the heaps that were walked.
 	Bytes uint64
 }
 
 // Walks returns what Verify has done so far.
 func (c *Checker) Walks() Walks { return c.walk.count }
 
-// Verify finds the blocks that were freed, merged with others, and handed out
-// again as part of a larger block that nobody has written to since: their own
-// headers and the next ones' are left from before, and Check says InUse. It
-// takes blocks with the verdicts of a Check and makes those Free that it finds.
+// Verify finds the blocks that were freed, merged with others, and handed out again as part of
+// a larger block that nobody has written to since. Their own headers and the next ones are
+// left over from before, so Check says InUse. Verify takes blocks with the verdicts of a Check
+// and sets those it finds to Free.
 //
-// It goes over all chunks of each heap that has such blocks, by their sizes from
-// the first chunk to the last, and looks for the blocks that are no chunks, a
-// second time in those heaps where it finds some. A walk takes some 0.26 ms for a
-// MB (BenchmarkVerify); of all heaps together it walks over 256 MiB in a call, and
-// begins with another one each time. It may wait for some 50 ms in all.
+// It goes over all chunks of each heap with such blocks, by their sizes from the first chunk
+// to the last, and looks for blocks that are not chunks. In heaps where it finds some, it does
+// so a second time. A walk takes about 0.26 ms for each MB (BenchmarkVerify). One call walks
+// over at most 256 MiB of all heaps together and starts with a different heap each time. It
+// may wait for about 50 ms in all.
 //
-// Why no block in use is called free. Suppose one is. It was a chunk all the
-// time, and no chunk before it had a size beyond it: so both walks must have left
-// the chunks, gone by words that are left from old ones or that a user wrote, and
-// come back to the chunks, for each ends exactly where the heap does. A walk can
-// leave the chunks
+// Why is no block in use called free? Suppose one is. It was a chunk all the time, and no
+// chunk before it had a size beyond it. So both walks must have left the chunks, followed
+// words left over from old chunks or written by a user, and come back to the chunks, since
+// each walk ends exactly where the heap does. A walk can leave the chunks
 //
-//   - where the next chunk is merged away after the size that leads there was
-//     read. Both are read by one call that copies forwards, so that takes a merge
-//     within nanoseconds, or where the kernel takes the processor away. Among the
-//     last confirmLinks chunks confirm notices it: it reads all of them again in
-//     some microseconds, forwards and backwards, and the chunk that grew has
-//     another size by then. To pass, it must be freed, split, and get the same
-//     words from its user between two of these readings. Further back, both walks,
-//     milliseconds apart, must meet with such a merge and then follow more than
-//     confirmLinks plausible words, behind which there is no chunk, to the same
-//     chunk of the same size.
-//   - where a thread was stopped in the middle of splitting a chunk, when the
-//     first part has its size and the second has none yet. (All else that malloc
-//     does to sizes it does by one store, or the walk ends behind the top.) It
-//     holds the arena's mutex then, which confirm wants to be free. A process of
-//     one thread takes no mutex: movedOn sees to it that it does not stand at the
-//     same instruction in both walks. Once it is past, the second part has its
-//     size, and what the first walk saw is gone.
+//   - if the next chunk is merged away after the size that leads to it was
+//     read. One call reads both and copies forwards, so the merge must come
+//     within nanoseconds, or just where the kernel takes the processor away.
+//     Among the last confirmLinks chunks confirm notices it. It reads them all
+//     again within microseconds, forwards and backwards, and by then the chunk
+//     that grew has another size. To pass, it must be freed, split, and get the
+//     same words from its user between two of these readings. Further back,
+//     both walks, milliseconds apart, must meet such a merge and then follow
+//     more than confirmLinks plausible words, behind which there is no chunk,
+//     to the same chunk of the same size.
+//   - if a thread was stopped in the middle of splitting a chunk, when the
+//     first part has its size and the second has none yet. (Everything else
+//     that malloc does to sizes is a single store, or the walk ends beyond the
+//     top.) The thread then holds the arena's mutex, which confirm requires to
+//     be free. A process of one thread takes no mutex; movedOn makes sure that
+//     it does not stand at the same instruction in both walks. Once it is past
+//     that instruction, the second part has its size, and what the first walk
+//     saw is gone.
 //
-// An error means the same as Check's.
+// Errors mean the same as those of Check.
 func (c *Checker) Verify(blocks []Block, verdicts []Verdict) error {
 	if len(blocks) != len(verdicts) {
 		return fmt.Errorf("verify %d blocks: there are %d verdicts", len(blocks), len(verdicts))
@@ -91,7 +91,7 @@ func (c *Checker) verify() error {
 	left, suspects := uint64(walkBytes), false
 	w.confirms, w.waits = 0, 0
 	for i := range w.heaps {
-		// Whatever does not fit comes first in one of the next calls.
+		// What does not fit comes first in one of the next calls.
 		h := &w.heaps[(i+w.turn)%len(w.heaps)]
 		if h.end-h.first > left {
 			w.count.Skipped++
@@ -127,7 +127,7 @@ func (c *Checker) verify() error {
 	return nil
 }
 
-// sortBlocks puts those that Verify is about in the order of their addresses.
+// sortBlocks selects the blocks that Verify is about, in order of address.
 func (c *Checker) sortBlocks() {
 	c.which = c.which[:0]
 	for i, b := range c.blocks {
@@ -138,7 +138,7 @@ func (c *Checker) sortBlocks() {
 	slices.SortFunc(c.which, func(a, b int32) int { return cmp.Compare(c.blocks[a].Address, c.blocks[b].Address) })
 }
 
-// heapOf returns where the heap starts that a block is in, 0 if it is in none.
+// heapOf returns the start of the heap that holds a block, or 0 if none does.
 func (c *Checker) heapOf(b Block) uint64 {
 	chunk, t := b.Address-chunkHeader, &c.tops
 	switch {
@@ -155,7 +155,7 @@ func (c *Checker) heapOf(b Block) uint64 {
 	return chunk &^ (t.heapSize - 1)
 }
 
-// findHeaps makes a list of the heaps that the sorted blocks are in.
+// findHeaps lists the heaps that hold the sorted blocks.
 func (c *Checker) findHeaps() {
 	w := &c.walk
 	w.heaps = w.heaps[:0]
@@ -175,8 +175,8 @@ func (c *Checker) findHeaps() {
 	}
 }
 
-// heapAt reads what a heap's start says of it. Its first chunk is at 0 if that is
-// no heap.
+// heapAt reads the header of the heap at start. In the result, first is 0 if that is not a
+// heap.
 func (c *Checker) heapAt(start uint64) chunkHeap {
 	t, l := &c.tops, &c.h.Layout.arena
 	if start == t.base {
@@ -198,7 +198,7 @@ func (c *Checker) heapAt(start uint64) chunkHeap {
 	if arena&^(t.heapSize-1) == start {
 		h.first = (arena + l.size() + alignment - 1) &^ (alignment - 1)
 	} else {
-		// Behind a heap_info as large as the one that the arena is behind.
+		// The first chunk follows a heap_info as large as the one before the arena.
 		h.first = start + arena%t.heapSize
 	}
 	if h.first >= h.end {
@@ -207,8 +207,8 @@ func (c *Checker) heapAt(start uint64) chunkHeap {
 	return h
 }
 
-// suspects walks over a heap and returns which of its blocks, now first in the
-// same slice, lie within chunks.
+// suspects walks over a heap and returns those of its blocks that lie within chunks. They are
+// moved to the front of the same slice.
 func (c *Checker) suspects(h *chunkHeap, covers []passedChunk) []int32 {
 	w := &c.walk
 	for range walkTries {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// verify has Verify look at blocks as if Check had found all of them in use.
+// verify runs Verify on blocks as if Check had found all of them in use.
 func (p *chunks) verify(blocks []Block, verdicts []Verdict) {
 	p.t.Helper()
 	for i := range verdicts {
@@ -25,8 +25,8 @@ func blocksOf(all []known) ([]Block, []Verdict) {
 	return blocks, make([]Verdict, len(all))
 }
 
-// TestVerify has blocks that became part of larger ones, in the main arena of a
-// process of one thread and in several heaps of threads.
+// TestVerify has blocks that became part of larger ones, in the main arena of a process of one
+// thread and in several heaps of threads.
 func TestVerify(t *testing.T) {
 	for _, suite := range suites {
 		for _, threads := range []int{0, 2} {
@@ -41,7 +41,7 @@ func TestVerify(t *testing.T) {
 						stale++
 					}
 				}
-				// Of a thread's chunks those that are free have another flag.
+				// Of a thread's chunks, the free ones have another flag.
 				want := 380
 				if threads > 0 {
 					want = 190 * threads
@@ -59,14 +59,13 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyRunning verifies blocks in use all the time while threads allocate
-// and free around them.
+// TestVerifyRunning keeps verifying blocks in use while threads allocate and free around them.
 func TestVerifyRunning(t *testing.T) {
 	for _, suite := range suites {
 		t.Run("suite "+suite, func(t *testing.T) {
 			p := startChunks(t, suite)
 			all := append(p.blocks("inside 2"), p.blocks("churn 4")...)
-			p.checker.between = func() bool { return true } // more walks in the time
+			p.checker.between = func() bool { return true } // more walks in the same time
 			live := all[:0]
 			for _, k := range all {
 				if !k.free {
@@ -87,8 +86,8 @@ func TestVerifyRunning(t *testing.T) {
 	}
 }
 
-// BenchmarkVerify walks once over heaps of some 30 and 140 MB, in chunks of 1.4 KB
-// on average.
+// BenchmarkVerify walks once over heaps of about 30 and 140 MB, in chunks of 1.4 KB on
+// average.
 func BenchmarkVerify(b *testing.B) {
 	for _, of := range []int{20000, 100000} {
 		b.Run(fmt.Sprintf("of %d", of), func(b *testing.B) {

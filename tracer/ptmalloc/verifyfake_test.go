@@ -2,8 +2,8 @@ package ptmalloc
 
 import "testing"
 
-// Of the memory of fakeRange: the main arena, that of a thread, and its second
-// heap.
+// These are addresses in the memory of fakeRange: the main arena, that of a thread, and the
+// second heap of the latter.
 const (
 	fakeMain   = 0x10400
 	fakeArena  = 0x12030
@@ -28,8 +28,8 @@ func fakeRange(thread bool) (c *Checker, m *fakeMemory, first, end uint64, flags
 	return c, m, fakeChunks, 0x16000, PrevInUse
 }
 
-// fakeRanges are ranges of four chunks, the block within the second, and what
-// becomes of them.
+// fakeRanges are ranges of four chunks with the block within the second one, and what happens
+// to them.
 var fakeRanges = map[string]struct {
 	thread bool
 	change func(c *Checker, m *fakeMemory, second uint64)
@@ -106,7 +106,7 @@ func splitBetween(c *Checker, m *fakeMemory, second uint64) {
 	}
 }
 
-// growBetween has the chunk before take in the one around the block.
+// growBetween makes the previous chunk take in the one around the block.
 func growBetween(c *Checker, m *fakeMemory, second uint64) {
 	c.between = func() bool {
 		m.put(second-0x40+chunkSize, 0x241)
@@ -114,7 +114,7 @@ func growBetween(c *Checker, m *fakeMemory, second uint64) {
 	}
 }
 
-// holes is memory without the page at an address.
+// holes is memory that lacks one page.
 type holes struct {
 	*fakeMemory
 	page uint64
@@ -129,8 +129,8 @@ func (m holes) Read(spans []span) {
 	}
 }
 
-// TestVerifyDerailed has the walk be led away: where it reads a size the chunk
-// grows before it reads on.
+// TestVerifyDerailed leads the walk astray: the chunk whose size it reads grows before it
+// reads on.
 func TestVerifyDerailed(t *testing.T) {
 	c, m, first, end, flags := fakeRange(false)
 	m.chunk(first, 0x40, flags)
@@ -147,7 +147,7 @@ func TestVerifyDerailed(t *testing.T) {
 	}
 }
 
-// growing is memory where a chunk has grown for all who look again.
+// growing is memory where a chunk has grown for everyone who reads again.
 type growing struct {
 	*fakeMemory
 	chunk uint64
@@ -162,7 +162,7 @@ func (m growing) Read(spans []span) {
 	}
 }
 
-// FuzzVerify walks over arbitrary memory, and comes to an end.
+// FuzzVerify walks over arbitrary memory and must come to an end.
 func FuzzVerify(f *testing.F) {
 	_, m, first, end, flags := fakeRange(false)
 	m.chunk(first, end-first, flags)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// fakeMemory is one range of memory, and counts what is asked of it.
+// fakeMemory is one range of memory. It counts how much is asked of it.
 type fakeMemory struct {
 	base  uint64
 	data  []byte
@@ -30,8 +30,8 @@ func (m *fakeMemory) put(addr, value uint64) {
 	binary.LittleEndian.PutUint64(m.data[addr-m.base:], value)
 }
 
-// fakeHeap returns a heap with a main arena at base and one for a thread behind
-// it, both with empty bins.
+// fakeHeap returns a heap with a main arena at base and a thread's arena after it, both with
+// empty bins.
 func fakeHeap(arena arenaLayout) (*Heap, *fakeMemory, [2]uint64) {
 	const base, mainArena, heap = 0x10000, 0x400, 0x2000
 	m := &fakeMemory{base: base, data: make([]byte, 0x8000)}
