@@ -52,7 +52,7 @@ func startPrivileged(t *testing.T, capabilities []uintptr, binary string, args .
 
 // end waits for the program and returns its exit code.
 func (p *privileged) end() int {
-	_ = p.Wait() // the state tells
+	_ = p.Wait() // the exit code is in the state
 	return p.ProcessState.ExitCode()
 }
 

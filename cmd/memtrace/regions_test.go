@@ -250,7 +250,7 @@ func TestRegionsWithoutRoot(t *testing.T) {
 		cmd.Dir = dir
 		var out, messages bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &messages
-		_ = cmd.Run() // the exit code tells
+		_ = cmd.Run() // the exit code says how it ended
 		return out.String(), messages.String(), cmd.ProcessState.ExitCode()
 	}
 	stdout, stderr, code := regions(sleeper(t, nobody).Process.Pid)

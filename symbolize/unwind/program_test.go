@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Rules that many tests expect.
+// Many tests expect the following rules.
 func rsp(off int32) Rule { return Rule{CFA: CFARSP, CFAOffset: off} }
 
 func rspSaved(off int32, rbp int16) Rule {

@@ -1,6 +1,6 @@
 package report
 
-// Modes of a report.
+// These are the modes of a report.
 const (
 	// ModeExact: every call was observed.
 	ModeExact = "exact"
@@ -73,7 +73,7 @@ type Estimate struct {
 	OldestSeconds        float64 `json:"oldest_seconds"`
 }
 
-// Bounds are an estimate and its bounds.
+// Bounds are an estimate and its confidence bounds.
 type Bounds struct {
 	Value float64 `json:"value"`
 	Low   float64 `json:"low"`

@@ -91,7 +91,7 @@ func newProfileBuilder(r *Report) *profileBuilder {
 	}
 }
 
-// isMain is 1 for mappings of the executable exe, else 0.
+// isMain returns 1 for a mapping of the executable exe, else 0.
 func isMain(m Module, exe string) int {
 	if exe != "" && m.Path == exe {
 		return 1

@@ -36,7 +36,7 @@ type System struct {
 	AvailableEstimated bool   `json:"available_estimated"`
 	// SumBytes is free, buffers and cached, the traditional measure.
 	SumBytes uint64 `json:"free_buffers_cached_bytes"`
-	// Difference leads from SumBytes to AvailableBytes, term by term.
+	// Difference has the steps from SumBytes to AvailableBytes, term by term.
 	Difference []Term    `json:"difference"`
 	Swap       Swap      `json:"swap"`
 	MinFree    uint64    `json:"min_free_bytes"`

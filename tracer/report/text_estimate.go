@@ -111,7 +111,7 @@ func perMinute(rate float64) string {
 	return Count(uint64(math.Round(n)))
 }
 
-// leakRate is the estimate in bytes a minute, for the forms that hold integers.
+// leakRate returns the estimate in bytes a minute, for the forms that hold integers.
 func (e *Estimate) leakRate() uint64 {
 	if !e.Suspect() || !(e.LeakBytesPerSecond.Value > 0) {
 		return 0

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// figureWidth is the columns of a figure in front of what it is.
+// figureWidth is the width in columns of a figure, in front of its name.
 const figureWidth = 12
 
 // SystemText writes the report for people to read.
@@ -30,7 +30,7 @@ func SystemText(w io.Writer, r *SystemReport, opt TextOptions) error {
 	return p.flush(w)
 }
 
-// figure writes what is so large.
+// figure writes a figure and its name.
 func (p *printer) figure(size, what string, st style) {
 	p.paragraph(span{fmt.Sprintf("%*s  ", figureWidth, size), st}, what, st)
 }
@@ -57,7 +57,7 @@ func (p *printer) overview(s *System) {
 	}
 }
 
-// difference leads from the old measure to what is available.
+// difference writes the steps from the traditional measure to what is available.
 func (p *printer) difference(s *System) {
 	p.newline()
 	p.paragraph(span{}, "From free + buffers + cached to what is available", bold)
@@ -82,7 +82,7 @@ func (p *printer) drop(s *System) {
 	}
 }
 
-// watermarks writes the table of zones, without the columns that do not fit.
+// watermarks writes the table of zones without the columns that do not fit.
 func (p *printer) watermarks(s *System) {
 	if len(s.Zones) == 0 && s.MinFree == 0 {
 		return
