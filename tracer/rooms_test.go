@@ -25,7 +25,7 @@ tracer/ptmalloc:               symbolize/elffile tracer/procmem tracer/target
 tracer/launch:                 symbolize/elffile
 tracer/region:                 symbolize/procmaps tracer/report tracer/trend
 tracer/region/proc:            symbolize/procmaps tracer/procmem tracer/region
-tracer/sysmem:                 tracer/report
+tracer/sysmem:                 tracer/report procfs
 tracer/procmem:
 tracer/report:
 

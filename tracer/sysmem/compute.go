@@ -3,24 +3,29 @@ package sysmem
 import (
 	"cmp"
 	"slices"
+	"strings"
+
+	"github.com/prometheus/procfs"
 
 	"memtrace/tracer/report"
 )
 
-// Texts is what Compute works on.
-type Texts struct {
-	// Meminfo and Zoneinfo are the files of that name in /proc, MinFree is
-	// /proc/sys/vm/min_free_kbytes. The last two may be empty.
-	Meminfo, Zoneinfo, MinFree string
+// Facts is what Compute works on.
+type Facts struct {
+	// Meminfo is the text of /proc/meminfo, MinFree of
+	// /proc/sys/vm/min_free_kbytes, which may be empty.
+	Meminfo, MinFree string
+	// Zoneinfo is /proc/zoneinfo as procfs reads it, or nil.
+	Zoneinfo []procfs.Zoneinfo
 	// PageSize is that of the machine, in bytes.
 	PageSize uint64
 	// Tmpfs is the mounts of file systems in memory.
 	Tmpfs []report.Tmpfs
 }
 
-// Compute makes a report of texts.
-func Compute(t Texts) (*report.System, error) {
-	m, err := parseMeminfo(t.Meminfo)
+// Compute makes a report of facts. Its notes name what is missing.
+func Compute(f Facts) (*report.System, error) {
+	m, err := parseMeminfo(f.Meminfo)
 	if err != nil {
 		return nil, err
 	}
@@ -32,11 +37,18 @@ func Compute(t Texts) (*report.System, error) {
 		Swap: report.Swap{TotalBytes: m["SwapTotal"], FreeBytes: m["SwapFree"], CachedBytes: m["SwapCached"]},
 	}
 	s.SumBytes = s.FreeBytes + s.BuffersBytes + s.CachedBytes
-	s.MinFree = parseMinFree(t.MinFree)
-	s.Zones = parseZones(t.Zoneinfo, t.PageSize)
+	unknown := m.missing()
+	var ok bool
+	if s.MinFree, ok = parseMinFree(f.MinFree); !ok {
+		unknown = append(unknown, "min_free_kbytes")
+	}
+	if len(unknown) > 0 {
+		s.Notes = append(s.Notes, "not to be read and so unknown, though counted as 0: "+strings.Join(unknown, ", "))
+	}
+	s.Zones = zones(f.Zoneinfo, f.PageSize)
 	explain(s, m)
 	drop(s, m)
-	s.Tmpfs = slices.Clone(t.Tmpfs)
+	s.Tmpfs = slices.Clone(f.Tmpfs)
 	slices.SortStableFunc(s.Tmpfs, func(a, b report.Tmpfs) int { return cmp.Compare(b.UsedBytes, a.UsedBytes) })
 	elsewhere(s)
 	return s, nil

@@ -2,6 +2,17 @@
 // had: /proc/meminfo, the zones' watermarks, and what is mounted in memory. It
 // explains the kernel's estimate, MemAvailable, term by term.
 //
-// Compute is a pure function of the texts; Read gets them from /proc. Nothing is
-// changed: caches are not dropped.
+// Compute is a pure function of the facts; Read gets them from /proc. Nothing is
+// changed: caches are not dropped. What cannot be read is unknown, and a note of the
+// report says so.
+//
+// Zones are read by github.com/prometheus/procfs. The rest of it (v0.23.0) does not
+// serve here:
+//   - Meminfo has no KReclaimable, a term of MemAvailable, and one line of another
+//     form loses all the others.
+//   - GetMounts stops at the first line of another form or of more than 64 KiB. Any
+//     user can make a line that long who can have a file system mounted in a directory
+//     and then move that directory: with one of 70 KB the rest of the table was lost.
+//   - VM reads all of /proc/sys/vm, 52 files, for one number. Among them is
+//     stat_refresh, which makes every processor fold its counters.
 package sysmem

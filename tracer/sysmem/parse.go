@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"memtrace/tracer/report"
 )
 
 // meminfo is /proc/meminfo, in bytes by name.
@@ -36,64 +34,23 @@ func parseMeminfo(text string) (meminfo, error) {
 	return m, nil
 }
 
-// parseZones reads /proc/zoneinfo, which counts in pages.
-func parseZones(text string, pageSize uint64) (zones []report.Zone) {
-	var z *report.Zone
-	for line := range strings.Lines(text) {
-		if rest, ok := strings.CutPrefix(line, "Node "); ok {
-			node, name, _ := strings.Cut(rest, ", zone")
-			zones = append(zones, report.Zone{Node: strings.TrimSpace(node), Name: strings.TrimSpace(name)})
-			z = &zones[len(zones)-1]
-			continue
-		}
-		if z == nil {
-			continue
-		}
-		line = strings.TrimSpace(line)
-		if list, ok := strings.CutPrefix(line, "protection:"); ok {
-			z.ReserveBytes = protection(list, pageSize)
-			continue
-		}
-		line = strings.TrimPrefix(line, "pages ")
-		name, value, _ := strings.Cut(line, " ")
-		n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 48)
-		if err != nil {
-			continue
-		}
-		n *= pageSize
-		switch name {
-		case "free":
-			z.FreeBytes = n
-		case "min":
-			z.MinBytes = n
-		case "low":
-			z.LowBytes = n
-		case "high":
-			z.HighBytes = n
-		case "managed":
-			z.ManagedBytes = n
+// missing are the lines that a report has figures of and that are not there.
+func (m meminfo) missing() (names []string) {
+	for _, name := range []string{
+		"Shmem", "SReclaimable", "SUnreclaim", "AnonPages", "Mapped", "Dirty", "Writeback", "Unevictable",
+		"Active(file)", "Inactive(file)", "SwapTotal", "SwapFree", "SwapCached",
+	} {
+		if _, ok := m[name]; !ok {
+			names = append(names, name)
 		}
 	}
-	kept := zones[:0]
-	for _, z := range zones {
-		if z.ManagedBytes > 0 {
-			z.ReserveBytes = min(z.ReserveBytes+z.HighBytes, z.ManagedBytes)
-			kept = append(kept, z)
-		}
-	}
-	return kept
+	return names
 }
 
-// protection is the greatest of what a zone holds back from requests for other
-// zones. With the high watermark it is what the kernel leaves free there, as it
-// reckons for MemAvailable (calculate_totalreserve_pages in mm/page_alloc.c).
-func protection(list string, pageSize uint64) (most uint64) {
-	for _, field := range strings.FieldsFunc(list, func(r rune) bool { return r < '0' || r > '9' }) {
-		if n, err := strconv.ParseUint(field, 10, 48); err == nil {
-			most = max(most, n*pageSize)
-		}
-	}
-	return most
+// parseMinFree returns the bytes, and false where the text is no number of KiB.
+func parseMinFree(text string) (uint64, bool) {
+	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 53)
+	return n << 10, err == nil
 }
 
 // mount is a line of mountinfo (proc_pid_mountinfo(5)) of a file system in

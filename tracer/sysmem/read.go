@@ -3,9 +3,9 @@ package sysmem
 import (
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
+	"path/filepath"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/report"
@@ -13,25 +13,38 @@ import (
 
 // Read reports on the machine's memory as it is now.
 func Read() (*report.System, error) {
-	meminfo, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return nil, fmt.Errorf("read the system's memory: %w", err)
-	}
-	optional := func(path string) string {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return "" // Compute says what is missing
-		}
-		return string(text)
-	}
-	s, err := Compute(Texts{
-		Meminfo: string(meminfo), Zoneinfo: optional("/proc/zoneinfo"), MinFree: optional("/proc/sys/vm/min_free_kbytes"),
-		PageSize: uint64(os.Getpagesize()), Tmpfs: tmpfs(optional("/proc/self/mountinfo")),
-	})
+	s, err := read(procfs.DefaultMountPoint)
 	if err != nil {
 		return nil, fmt.Errorf("read the system's memory: %w", err)
 	}
 	return s, nil
+}
+
+// read reads below proc, where /proc is mounted. Only meminfo has to be there:
+// notes of the report say what else is not.
+func read(proc string) (*report.System, error) {
+	fs, err := procfs.NewFS(proc)
+	if err != nil {
+		return nil, err
+	}
+	meminfo, err := os.ReadFile(filepath.Join(proc, "meminfo"))
+	if err != nil {
+		return nil, err
+	}
+	f := Facts{Meminfo: string(meminfo), PageSize: uint64(os.Getpagesize())}
+	if zoneinfo, err := fs.Zoneinfo(); err == nil {
+		f.Zoneinfo = zoneinfo
+	}
+	if text, err := os.ReadFile(filepath.Join(proc, "sys/vm/min_free_kbytes")); err == nil {
+		f.MinFree = string(text)
+	}
+	mounts, mountsErr := os.ReadFile(filepath.Join(proc, "self/mountinfo"))
+	f.Tmpfs = tmpfs(string(mounts))
+	s, err := Compute(f)
+	if err == nil && mountsErr != nil {
+		s.Notes = append(s.Notes, "the mounts cannot be read: which files in memory there are is unknown")
+	}
+	return s, err
 }
 
 // tmpfs asks each file system in memory how large it is. Those of other mount
@@ -48,9 +61,4 @@ func tmpfs(mountinfo string) (list []report.Tmpfs) {
 		list = append(list, t)
 	}
 	return list
-}
-
-func parseMinFree(text string) uint64 {
-	n, _ := strconv.ParseUint(strings.TrimSpace(text), 10, 53)
-	return n << 10
 }

@@ -1,10 +1,14 @@
 package sysmem
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/procfs"
 
 	"memtrace/tracer/report"
 )
@@ -16,7 +20,12 @@ Buffers:           48208 kB
 Cached:          2457408 kB
 Active(file):    1555304 kB
 Inactive(file):   941548 kB
+Unevictable:           0 kB
+SwapCached:            0 kB
+SwapTotal:             0 kB
+SwapFree:              0 kB
 Dirty:             24056 kB
+Writeback:             0 kB
 AnonPages:        299344 kB
 Mapped:           347960 kB
 Shmem:              8884 kB
@@ -36,6 +45,7 @@ const zoneinfoText = `Node 0, zone      DMA
         high     36
         managed  3840
         protection: (0, 3018, 10186, 10186, 10186)
+      nr_free_pages 3840
   pagesets
     cpu: 0
               high:  378
@@ -46,6 +56,7 @@ Node 0, zone   Normal
         high     17805
         managed  1835008
         protection: (0, 0, 0, 0, 0)
+      nr_free_pages 769975
 Node 0, zone  Movable
   pages free     0
         min      32
@@ -53,10 +64,37 @@ Node 0, zone  Movable
         protection: (0, 0, 0, 0, 0)
 `
 
-func compute(t *testing.T, texts Texts) *report.System {
+// zoneinfo is the text as procfs reads it.
+func zoneinfo(t *testing.T, dir, text string) []procfs.Zoneinfo {
 	t.Helper()
-	texts.PageSize = 4096
-	s, err := Compute(texts)
+	put(t, dir, "zoneinfo", text)
+	fs, err := procfs.NewFS(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	infos, err := fs.Zoneinfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return infos
+}
+
+// put writes a file below dir, which stands for /proc.
+func put(t *testing.T, dir, name, text string) {
+	t.Helper()
+	name = filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func compute(t *testing.T, facts Facts) *report.System {
+	t.Helper()
+	facts.PageSize = 4096
+	s, err := Compute(facts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,22 +107,23 @@ func TestZones(t *testing.T) {
 		{Node: "0", Name: "DMA", ManagedBytes: 3840 * page, FreeBytes: 3840 * page, MinBytes: 24 * page, LowBytes: 30 * page, HighBytes: 36 * page, ReserveBytes: 3840 * page},
 		{Node: "0", Name: "Normal", ManagedBytes: 1835008 * page, FreeBytes: 769975 * page, MinBytes: 11871 * page, LowBytes: 14838 * page, HighBytes: 17805 * page, ReserveBytes: 17805 * page},
 	}
-	if diff := cmp.Diff(want, parseZones(zoneinfoText, page)); diff != "" {
+	if diff := cmp.Diff(want, zones(zoneinfo(t, t.TempDir(), zoneinfoText), page)); diff != "" {
 		t.Errorf("zones (-want +got):\n%s", diff)
 	}
 }
 
 // The terms lead from the one figure to the other, whatever is known.
 func TestDifferenceAddsUp(t *testing.T) {
+	known := zoneinfo(t, t.TempDir(), zoneinfoText)
 	older := strings.Replace(meminfoText, "MemAvailable:   23573364 kB\n", "", 1)
-	for name, texts := range map[string]Texts{
-		"all":                {Meminfo: meminfoText, Zoneinfo: zoneinfoText, MinFree: "67584\n"},
+	for name, facts := range map[string]Facts{
+		"all":                {Meminfo: meminfoText, Zoneinfo: known, MinFree: "67584\n"},
 		"no zones":           {Meminfo: meminfoText},
-		"no MemAvailable":    {Meminfo: older, Zoneinfo: zoneinfoText},
+		"no MemAvailable":    {Meminfo: older, Zoneinfo: known},
 		"no file lists":      {Meminfo: "MemTotal: 9 kB\nMemFree: 5 kB\nBuffers: 1 kB\nCached: 2 kB\nMemAvailable: 4 kB\n"},
 		"more Shmem than in": {Meminfo: "MemTotal: 9 kB\nMemFree: 5 kB\nBuffers: 1 kB\nCached: 2 kB\nShmem: 20 kB\n"},
 	} {
-		s := compute(t, texts)
+		s := compute(t, facts)
 		sum := int64(s.SumBytes)
 		for _, term := range s.Difference {
 			sum += term.Bytes
@@ -96,32 +135,100 @@ func TestDifferenceAddsUp(t *testing.T) {
 			t.Errorf("%s: notes %q", name, s.Notes)
 		}
 	}
-	s := compute(t, Texts{Meminfo: meminfoText, Zoneinfo: zoneinfoText, MinFree: "67584\n"})
+	s := compute(t, Facts{Meminfo: meminfoText, Zoneinfo: known, MinFree: "67584\n"})
 	if s.SumBytes != (21131604+48208+2457408)<<10 || s.MinFree != 67584<<10 {
 		t.Errorf("sum %d, min_free %d", s.SumBytes, s.MinFree)
 	}
-	if s := compute(t, Texts{Meminfo: older, Zoneinfo: zoneinfoText}); !s.AvailableEstimated {
+	if s := compute(t, Facts{Meminfo: older, Zoneinfo: known}); !s.AvailableEstimated {
 		t.Error("an estimate of our own is not named so")
 	}
 }
 
 func TestDropCaches(t *testing.T) {
-	s := compute(t, Texts{Meminfo: meminfoText})
+	s := compute(t, Facts{Meminfo: meminfoText})
 	if want := uint64(1555304+941548-24056-(347960-8884)) << 10; s.Drop.PageCacheBytes != want {
 		t.Errorf("%d of the page cache, want %d", s.Drop.PageCacheBytes, want)
 	}
 	if s.Drop.SlabBytes != 259332<<10 || s.Drop.Keeps[0].Bytes != 8884<<10 {
 		t.Errorf("%+v", s.Drop)
 	}
-	s = compute(t, Texts{Meminfo: meminfoText, Tmpfs: []report.Tmpfs{{MountPoint: "/a", UsedBytes: 1}, {MountPoint: "/b", UsedBytes: 9000 << 10}}})
+	s = compute(t, Facts{Meminfo: meminfoText, MinFree: "67584\n", Tmpfs: []report.Tmpfs{{MountPoint: "/a", UsedBytes: 1}, {MountPoint: "/b", UsedBytes: 9000 << 10}}})
 	if s.Tmpfs[0].MountPoint != "/b" || len(s.Notes) != 1 {
 		t.Errorf("mounts %+v, notes %q", s.Tmpfs, s.Notes)
 	}
 }
 
 func TestMeminfoWithoutTheFigures(t *testing.T) {
-	if _, err := Compute(Texts{Meminfo: "MemTotal: 1 kB\n"}); err == nil {
+	if _, err := Compute(Facts{Meminfo: "MemTotal: 1 kB\n"}); err == nil {
 		t.Error("no error")
+	}
+}
+
+// A line that is missing is noted: a 0 of our own would pass for the kernel's.
+func TestMissingLinesAreUnknown(t *testing.T) {
+	lines := strings.SplitAfter(meminfoText, "\n")
+	for _, name := range new(meminfo).missing() {
+		rest := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.HasPrefix(line, name+":") })
+		if len(rest) != len(lines)-1 {
+			t.Fatalf("%s is not in the text once", name)
+		}
+		s := compute(t, Facts{Meminfo: strings.Join(rest, ""), MinFree: "67584"})
+		if !slices.ContainsFunc(s.Notes, func(note string) bool { return strings.HasSuffix(note, "counted as 0: "+name) }) {
+			t.Errorf("without %s: notes %q", name, s.Notes)
+		}
+	}
+	for _, name := range []string{"pages free", "min", "low", "high", "managed", "protection:", "nr_free_pages"} {
+		text := strings.Replace(zoneinfoText, " "+name+" ", " other ", 1)
+		if text == zoneinfoText {
+			t.Fatalf("%s is not in the text", name)
+		}
+		got := zones(zoneinfo(t, t.TempDir(), text), 4096)
+		if known := name == "pages free"; known != (len(got) == 2) { // nr_free_pages says the same
+			t.Errorf("without %s: zones %+v", name, got)
+		}
+	}
+	// What is no number at all is 0 to procfs.
+	for _, odd := range []string{"-1", "99999999999999", ""} {
+		text := strings.Replace(zoneinfoText, "low      30", "low      "+odd, 1)
+		if got := zones(zoneinfo(t, t.TempDir(), text), 4096); len(got) > 0 {
+			t.Errorf("low %q: zones %+v", odd, got)
+		}
+	}
+}
+
+func TestMissingFilesAreUnknown(t *testing.T) {
+	files := map[string]string{
+		"meminfo": meminfoText, "zoneinfo": zoneinfoText, "sys/vm/min_free_kbytes": "67584\n", "self/mountinfo": "",
+	}
+	notes := map[string]string{
+		"zoneinfo": "watermarks cannot be read", "sys/vm/min_free_kbytes": "counted as 0: min_free_kbytes",
+		"self/mountinfo": "mounts cannot be read",
+	}
+	for missing := range files {
+		dir := t.TempDir()
+		for name, text := range files {
+			if name != missing {
+				put(t, dir, name, text)
+			}
+		}
+		s, err := read(dir)
+		if missing == "meminfo" {
+			if err == nil {
+				t.Error("no error without meminfo")
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, note := range notes {
+			if got := strings.Contains(strings.Join(s.Notes, "\n"), note); got != (name == missing) {
+				t.Errorf("without %s: notes %q", missing, s.Notes)
+			}
+		}
+	}
+	if _, err := read(filepath.Join(t.TempDir(), "none")); err == nil {
+		t.Error("no error without /proc")
 	}
 }
 
@@ -154,10 +261,11 @@ func TestReadExplainsThisMachine(t *testing.T) {
 }
 
 func FuzzCompute(f *testing.F) {
+	dir := f.TempDir()
 	f.Add(meminfoText, zoneinfoText, "67584", "25 28 0:24 / /run rw - tmpfs tmpfs rw\n")
-	f.Fuzz(func(t *testing.T, meminfo, zoneinfo, minFree, mounts string) {
+	f.Fuzz(func(t *testing.T, meminfo, zones, minFree, mounts string) {
 		parseMounts(mounts)
-		s, err := Compute(Texts{Meminfo: meminfo, Zoneinfo: zoneinfo, MinFree: minFree, PageSize: 4096})
+		s, err := Compute(Facts{Meminfo: meminfo, Zoneinfo: zoneinfo(t, dir, zones), MinFree: minFree, PageSize: 4096})
 		if err != nil {
 			return
 		}
