@@ -1,7 +1,10 @@
 package sysmem
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -10,6 +13,11 @@ import (
 
 	"memtrace/tracer/report"
 )
+
+// maxMountinfo is how much of the table of mounts is read. A namespace has 100,000
+// mounts at most, unless fs.mount-max says otherwise, but a path may be of any length,
+// and users can make long ones.
+const maxMountinfo = 16 << 20
 
 // Read reports on the machine's memory as it is now.
 func Read() (*report.System, error) {
@@ -38,13 +46,35 @@ func read(proc string) (*report.System, error) {
 	if text, err := os.ReadFile(filepath.Join(proc, "sys/vm/min_free_kbytes")); err == nil {
 		f.MinFree = string(text)
 	}
-	mounts, mountsErr := os.ReadFile(filepath.Join(proc, "self/mountinfo"))
-	f.Tmpfs = tmpfs(string(mounts))
+	mounts, mountsErr := readStart(filepath.Join(proc, "self/mountinfo"), maxMountinfo)
+	f.Tmpfs = tmpfs(mounts)
 	s, err := Compute(f)
-	if err == nil && mountsErr != nil {
+	switch {
+	case err != nil:
+		return nil, err
+	case errors.Is(mountsErr, errCut):
+		s.Notes = append(s.Notes, "the table of mounts has more than "+report.Size(maxMountinfo)+": which files in memory are in the rest is unknown")
+	case mountsErr != nil:
 		s.Notes = append(s.Notes, "the mounts cannot be read: which files in memory there are is unknown")
 	}
-	return s, err
+	return s, nil
+}
+
+// errCut says that a file goes on.
+var errCut = errors.New("file is longer than what is read of it")
+
+// readStart reads most bytes of a file at most. With errCut come its first lines.
+func readStart(name string, most int) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	if err == nil && len(text) > most {
+		return string(text[:bytes.LastIndexByte(text[:most], '\n')+1]), errCut
+	}
+	return string(text), err
 }
 
 // tmpfs asks each file system in memory how large it is. Those of other mount

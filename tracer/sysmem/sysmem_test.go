@@ -245,6 +245,30 @@ bad line - tmpfs
 	}
 }
 
+// A table of mounts without end is read in part, and the report says so.
+func TestLongMounts(t *testing.T) {
+	const tmpfs = "25 28 0:24 / /run rw - tmpfs tmpfs rw\n"
+	long := "26 28 0:25 / /" + strings.Repeat("d", maxMountinfo) + " rw - tmpfs tmpfs rw\n"
+	for text, want := range map[string]struct {
+		mounts int
+		cut    bool
+	}{
+		tmpfs: {1, false}, tmpfs + long: {1, true}, long + tmpfs: {0, true},
+		tmpfs + long[:maxMountinfo-len(tmpfs)-1] + "\n": {1, false},
+	} {
+		dir := t.TempDir()
+		put(t, dir, "meminfo", meminfoText)
+		put(t, dir, "self/mountinfo", text)
+		s, err := read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cut := strings.Contains(strings.Join(s.Notes, "\n"), "in the rest is unknown"); len(s.Tmpfs) != want.mounts || cut != want.cut {
+			t.Errorf("%d bytes: mounts %+v, notes %q, want %+v", len(text), s.Tmpfs, s.Notes, want)
+		}
+	}
+}
+
 // On this machine the terms explain MemAvailable but for what changes meanwhile.
 func TestReadExplainsThisMachine(t *testing.T) {
 	s, err := Read()
