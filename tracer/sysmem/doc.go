@@ -10,9 +10,9 @@
 // serve here:
 //   - Meminfo has no KReclaimable, a term of MemAvailable, and one line of another
 //     form loses all the others.
-//   - GetMounts stops at the first line of another form or of more than 64 KiB. Any
-//     user can make a line that long who can have a file system mounted in a directory
-//     and then move that directory: with one of 70 KB the rest of the table was lost.
+//   - GetMounts loses all at a line of another form, and stops at one of more than
+//     64 KiB. A user who can have a file system mounted in a directory can move that
+//     directory down a deep tree: at a path of 70 KB GetMounts stopped.
 //   - VM reads all of /proc/sys/vm, 52 files, for one number. Among them is
 //     stat_refresh, which makes every processor fold its counters.
 package sysmem
