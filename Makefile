@@ -10,6 +10,10 @@ MULTIARCH  := $(shell gcc -dumpmachine 2>/dev/null)
 # apt-get needs root; so do tracing and most tests.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
+# Says what runs and how long it took, and keeps that in PARTS for the summary
+# of make test; .ci/run keeps there what it ran before, too.
+PART := ./.ci/part
+
 RUN_PACKAGES   := gcc libc6-dev
 BUILD_PACKAGES := $(CLANG) $(subst clang,llvm,$(CLANG)) libbpf-dev linux-libc-dev
 TEST_PACKAGES  := gcc g++ libc6-dev xz-utils binutils python3 rustc qemu-system-x86 nodejs \
@@ -17,7 +21,7 @@ TEST_PACKAGES  := gcc g++ libc6-dev xz-utils binutils python3 rustc qemu-system-
                   nginx-light postgresql default-jre-headless strace
 
 .PHONY: help setup setup-run setup-build setup-test generate check-generate build \
-        demo test test-unit test-harm test-attack test-kernels attack fuzz bench lint fmt install
+        demo test test-fast test-unit test-harm test-attack test-kernels attack fuzz bench lint fmt install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -27,11 +31,13 @@ setup: setup-run setup-build setup-test ## install all that the targets need
 setup-run setup-build setup-test:
 	@$(SUDO) ./.ci/packages $($(if $(filter setup-run,$@),RUN,$(if $(filter setup-build,$@),BUILD,TEST))_PACKAGES)
 
-generate: setup-build ## compile the BPF programs (clang) and generate their Go
-	CLANG=$(CLANG) LLVM_STRIP=$(LLVM_STRIP) BPF2GO_CFLAGS="-I/usr/include/$(MULTIARCH)" go generate ./bpf
+GENERATE = CLANG=$(CLANG) LLVM_STRIP=$(LLVM_STRIP) BPF2GO_CFLAGS="-I/usr/include/$(MULTIARCH)" go generate ./bpf
 
-check-generate: generate ## fail if what is committed differs from what is generated
-	git diff --exit-code -- bpf
+generate: setup-build ## compile the BPF programs (clang) and generate their Go
+	$(GENERATE)
+
+check-generate: setup-build ## fail if what is committed differs from what is generated
+	$(PART) check-generate sh -c '$(GENERATE) && git diff --exit-code -- bpf'
 
 build: ## build ./memtrace
 	go build -o memtrace ./cmd/memtrace
@@ -47,13 +53,20 @@ demo: setup-run ## run memtrace on a small leaking program
 	@./build/demo & pid=$$!; trap "kill $$pid" EXIT; \
 	echo "$(SUDO) ./memtrace -p $$pid -d 7"; $(SUDO) ./memtrace -p $$pid -d 7
 
+test: export PARTS := $(or $(PARTS),build/parts-$(shell echo $$PPID))
 test: setup-test test-unit test-kernels ## run all tests, on this kernel and on Debian's
+	@$(PART) --summary
 
 test-unit:
-	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -race -timeout 40m ./bpf/... ./symbolize/... ./tracer/...
+	$(PART) "unit tests, with the race detector" $(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -race -timeout 40m ./bpf/... ./symbolize/... ./tracer/...
 # Alone and without the race detector, which would slow the reader below the
 # pace of what it reads: these tests demand that nothing is lost.
-	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m ./cmd/...
+	$(PART) "tests of the command" $(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m ./cmd/...
+
+# CI is unset: there, where nothing may be left out, -short is a failure.
+test-fast: setup-test ## run the tests within two minutes: none in qemu, none that takes more than some 2 s, no race detector
+	$(PART) "short unit tests" $(SUDO) env "PATH=$$PATH" CI= go test -count=1 -short ./bpf/... ./symbolize/... ./tracer/...
+	$(PART) "short tests of the command" $(SUDO) env "PATH=$$PATH" CI= go test -count=1 -short ./cmd/...
 
 test-harm: setup-test ## run the tests of what must do no harm, a part of test-unit
 	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m -run '^TestHarm' ./...
@@ -72,19 +85,16 @@ attack: setup-test ## attack memtrace and what it traces for ATTACK_TIME, and pr
 FUZZ_TIME ?= 1m
 
 fuzz: ## feed each reader of foreign data with garbage, FUZZ_TIME each
-	@targets=$$(for package in $$(go list ./...); do \
-		list=$$(go test -list '^Fuzz' $$package) || exit 1; \
-		printf '%s\n' "$$list" | sed -n "s|^Fuzz.*|$$package &|p"; \
-	done) && printf '%s\n' "$$targets" | xargs -P "$$(nproc)" -L 1 ./.ci/fuzz $(FUZZ_TIME)
+	$(PART) fuzz ./.ci/fuzz $(FUZZ_TIME)
 
 test-kernels: setup-test ## run the core tests on Debian's kernels, in qemu
-	go test -count=1 -tags kernels -timeout 60m -run TestKernels -v ./tracer/kerneltest
+	$(PART) kernels go test -count=1 -tags kernels -timeout 60m -run TestKernels -v ./tracer/kerneltest
 
 bench: build ## measure the cost of tracing and the speed of the reader
 	$(SUDO) env "PATH=$$PATH" go test -run '^$$' -bench . -benchtime 1s ./...
 
 lint: ## vet, staticcheck (unused included), errcheck, gofumpt, go mod tidy
-	./.ci/lint
+	$(PART) lint ./.ci/lint
 
 fmt: ## format the Go code
 	go run mvdan.cc/gofumpt@v0.12.0 -w .
