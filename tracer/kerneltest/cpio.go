@@ -15,7 +15,9 @@ const (
 )
 
 // cpioWriter writes an archive in the format that the kernel unpacks as an
-// initramfs, "newc" of cpio(5). Parent directories come by themselves.
+// initramfs, "newc" of cpio(5). Parent directories come by themselves. It is hand-written because
+// github.com/cavaliergopher/cpio would save some 30 lines, and cuts the size of a file of
+// 4 GiB without an error (docs/LIBRARIES.md).
 type cpioWriter struct {
 	w     io.Writer
 	off   int64

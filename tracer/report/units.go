@@ -1,5 +1,8 @@
 package report
 
+// Units are hand-written because go-humanize and go-units round otherwise (1024 KiB for
+// what is 1.0 MiB here) and have no rates and no shares (docs/LIBRARIES.md).
+
 import (
 	"fmt"
 	"math"
