@@ -129,7 +129,7 @@ func (r *builtRun) waitEnd(want exitCode) {
 			_, stderr := r.output()
 			r.t.Errorf("memtrace ends with %d, want %d: %s", code, want, stderr)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		_, stderr := r.output()
 		wchan, _ := exec.Command("sh", "-c", "cat /proc/"+strconv.Itoa(r.cmd.Process.Pid)+"/task/*/wchan").Output()
 		r.t.Errorf("memtrace does not end, in %s: %s", wchan, stderr)

@@ -187,13 +187,8 @@ func (o *overlayMount) change(t *testing.T) {
 // waitForWindows makes a program allocate until a report shows windows.
 func waitForWindows(t *testing.T, m *traceRun, p *testprog.Program) {
 	t.Helper()
-	for range 8 {
-		for end := time.Now().Add(time.Second); time.Now().Before(end); {
-			leak(p, 1000)
-		}
-		if strings.Contains(m.stderr.String(), "windows of time") {
-			break
-		}
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(m.stderr.String(), "windows of time") && time.Now().Before(deadline); {
+		leak(p, 1000)
 	}
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
 		leak(p, 1000)

@@ -215,7 +215,7 @@ func TestWindowsEnd(t *testing.T) {
 	for _, kill := range []bool{false, true} {
 		p := testprog.Start(t, "churn")
 		p.Say("go")
-		leftBehind := watchForLeftovers(t)
+		leftBehind := watchForLeftovers(t, p)
 		m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()))...)
 		time.Sleep(3 * time.Second)
 		if kill {
