@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 // wantFrame is a frame as addr2line prints it.
@@ -22,7 +24,7 @@ type wantFrame struct {
 // addr2line returns the frames at each of addrs. Names are mangled.
 func addr2line(t *testing.T, binary string, addrs []uint64) map[uint64][]wantFrame {
 	t.Helper()
-	need(t, "addr2line")
+	testprog.NeedTool(t, "addr2line")
 	var in bytes.Buffer
 	for _, a := range addrs {
 		fmt.Fprintf(&in, "%#x\n", a)
@@ -103,7 +105,7 @@ func TestInlinedFramesEqualAddr2line(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			need(t, test.compiler)
+			testprog.NeedTool(t, test.compiler)
 			binary := compile(t, test.compiler, test.source, "prog", test.flags...)
 			compareWithAddr2line(t, binary)
 		})
@@ -144,7 +146,7 @@ func compareWithAddr2line(t *testing.T, binary string) {
 // The same code is compiled to formats that addr2line of binutils 2.40 can read and to formats
 // that it cannot. The frames must be the same.
 func TestFormatsAgree(t *testing.T) {
-	need(t, "g++")
+	testprog.NeedTool(t, "g++")
 	cxx := readSource(t, "inline.cc")
 	// Give the source file a fixed name, so that lines do not depend on the directory.
 	build := func(flags ...string) (*Process, *module, []uint64) {

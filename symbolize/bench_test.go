@@ -1,11 +1,15 @@
 package symbolize
 
-import "testing"
+import (
+	"testing"
+
+	"memtrace/tracer/testprog"
+)
 
 // BenchmarkNode opens a process that runs a program of 100 MB, and names 200 addresses spread
 // over its code.
 func BenchmarkNode(b *testing.B) {
-	need(b, "node")
+	testprog.NeedTool(b, "node")
 	child := start(b, "node", "-e", `console.log("ready"); process.stdin.on("data", () => {})`)
 	child.line()
 	for b.Loop() {

@@ -10,36 +10,12 @@ import (
 	"testing"
 
 	"memtrace/symbolize/elffile"
+	"memtrace/tracer/testprog"
 )
-
-// need skips the test if a tool is missing, and fails it in CI.
-func need(t testing.TB, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing(t, "needs "+tool)
-		}
-	}
-}
-
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		missing(t, "needs root, to open files through /proc/PID/map_files")
-	}
-}
-
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
 
 func run(t testing.TB, name string, args ...string) []byte {
 	t.Helper()
-	need(t, name)
+	testprog.NeedTool(t, name)
 	cmd := exec.Command(name, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 const secretSource = `
@@ -37,7 +39,7 @@ func move(t *testing.T, from, to string) {
 }
 
 func TestDebugFileByBuildID(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	binary, debug := secret(t)
 	id := buildID(t, binary)
 	dir := t.TempDir()
@@ -46,7 +48,7 @@ func TestDebugFileByBuildID(t *testing.T) {
 }
 
 func TestDebugFileOfAnotherBuild(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	binary, _ := secret(t)
 	_, other := secret(t, "-DOTHER", "-O0")
 	id := buildID(t, binary)
@@ -59,7 +61,7 @@ func TestDebugFileOfAnotherBuild(t *testing.T) {
 }
 
 func TestDebugLink(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	debugDir := t.TempDir()
 	tests := []struct {
 		name  string
@@ -95,8 +97,8 @@ func TestDebugLink(t *testing.T) {
 }
 
 func TestMiniDebugInfo(t *testing.T) {
-	needRoot(t)
-	need(t, "xz")
+	testprog.NeedRoot(t)
+	testprog.NeedTool(t, "xz")
 	binary, debug := secret(t)
 	mini := filepath.Join(t.TempDir(), "mini")
 	run(t, "objcopy", "-S", "--remove-section=.gdb_index", "--remove-section=.comment", "--keep-symbol=secret_function", debug, mini)

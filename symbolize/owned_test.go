@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/testprog"
 )
 
 // In a root that the target's owner has made up, a file is opened only if the owner could open
 // it, and never through a symbolic link.
 func TestOpenOwned(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	const nobody = 65534
 	dir := t.TempDir()
 	file := func(name string, mode os.FileMode, owner int) string {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/elffile"
+	"memtrace/tracer/testprog"
 )
 
 func mkfifo(path string) error { return unix.Mkfifo(path, 0o644) }
@@ -121,7 +122,7 @@ func TestPerfMapRefused(t *testing.T) {
 			}
 		},
 		"another user's": func(t *testing.T, path string) {
-			needRoot(t)
+			testprog.NeedRoot(t)
 			write(t, path, line)
 			if err := os.Chown(path, 4711, 4711); err != nil {
 				t.Fatal(err)
@@ -144,8 +145,8 @@ func TestPerfMapRefused(t *testing.T) {
 
 // This is the map of a running JIT compiler, in the real /tmp.
 func TestPerfMapOfNode(t *testing.T) {
-	needRoot(t)
-	need(t, "node")
+	testprog.NeedRoot(t)
+	testprog.NeedTool(t, "node")
 	child := start(t, "node", "--perf-basic-prof", "-e", `
 		function hotFunction(n) { let s = 0; for (let i = 0; i < n; i++) s += i % 7; return s; }
 		for (let i = 0; i < 2000; i++) hotFunction(2000);

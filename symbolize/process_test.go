@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 const librarySource = `
@@ -30,7 +32,7 @@ func address(t *testing.T, line string) uint64 {
 func function(frames []Frame) string { return frames[len(frames)-1].Function }
 
 func TestProgramKinds(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	for _, flags := range [][]string{{"-pie", "-fPIE"}, {"-no-pie"}, {"-static"}, {"-Wl,-z,noseparate-code"}} {
 		t.Run(strings.Join(flags, ""), func(t *testing.T) {
 			binary := compile(t, "gcc", readSource(t, "waiter.c"), "waiter", append(flags, "-g")...)
@@ -74,7 +76,7 @@ func buildID(t *testing.T, binary string) string {
 }
 
 func TestLibraryClosedAndProcessGone(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	library := compile(t, "gcc", librarySource, "plugin.so", "-shared", "-fPIC", "-O1", "-g")
 	child := start(t, compile(t, "gcc", readSource(t, "waiter.c"), "waiter", "-ldl"), library)
 	program := address(t, child.line())
@@ -121,7 +123,7 @@ func TestLibraryClosedAndProcessGone(t *testing.T) {
 }
 
 func TestReplacedProgram(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	binary := compile(t, "gcc", readSource(t, "waiter.c"), "waiter", "-g")
 	child := start(t, binary)
 	addr := address(t, child.line())
@@ -137,7 +139,7 @@ func TestReplacedProgram(t *testing.T) {
 }
 
 func TestVDSOAndStrippedLibc(t *testing.T) {
-	needRoot(t)
+	testprog.NeedRoot(t)
 	child := start(t, compile(t, "gcc", readSource(t, "waiter.c"), "waiter"))
 	child.line()
 	// Without debug files, libc has only its .dynsym.

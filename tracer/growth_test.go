@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -20,16 +19,6 @@ import (
 	"memtrace/tracer/report"
 	"memtrace/tracer/testprog"
 )
-
-// growProgram starts the program that grows in the way of mode.
-func growProgram(t *testing.T, mode string) *testprog.Program {
-	t.Helper()
-	dir := t.TempDir()
-	if err := testprog.Build(t.Context(), "region/proc/testdata", dir); err != nil {
-		t.Fatal(err)
-	}
-	return testprog.Command(t, exec.Command(filepath.Join(dir, "grow"), mode))
-}
 
 // watchGrowth watches p for growth while it makes some steps.
 func watchGrowth(t *testing.T, cfg Config, p *testprog.Program, steps int, meanwhile func(*Tracer)) *report.Report {
@@ -70,7 +59,7 @@ func TestGrowthOnOlderKernels(t *testing.T) {
 	} {
 		for mode, want := range map[string]uint64{"mremap": steps * segment, "malloc": steps * (segment + 4096), "churn": 0} {
 			t.Run(name+"/"+mode, func(t *testing.T) {
-				r := watchGrowth(t, cfg, growProgram(t, mode), steps, func(*Tracer) {})
+				r := watchGrowth(t, cfg, testprog.Grow(t, mode), steps, func(*Tracer) {})
 				if r.Outstanding.Bytes != want || !r.Complete {
 					t.Errorf("grown by %d bytes, want %d; complete %v, events %+v", r.Outstanding.Bytes, want, r.Complete, r.Events)
 				}
@@ -115,7 +104,7 @@ func code(t *testing.T, pid int) map[string][]byte {
 // No probe is put into the process, and none stays anywhere.
 func TestGrowthTouchesNothing(t *testing.T) {
 	testprog.NeedRoot(t)
-	p := growProgram(t, "brk")
+	p := testprog.Grow(t, "brk")
 	before := code(t, p.PID())
 	already := ownObjects(t, "prog_id")
 	var ids []ebpf.ProgramID

@@ -2,8 +2,6 @@ package tracer
 
 import (
 	"context"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,11 +12,7 @@ import (
 // Snapshots are taken while the reader is at work; the race detector looks on.
 func TestSnapshotsOfGrowth(t *testing.T) {
 	testprog.NeedRoot(t)
-	dir := t.TempDir()
-	if err := testprog.Build(t.Context(), "region/proc/testdata", dir); err != nil {
-		t.Fatal(err)
-	}
-	p := testprog.Command(t, exec.Command(filepath.Join(dir, "grow"), "brk"))
+	p := testprog.Grow(t, "brk")
 	tr, err := Open(context.Background(), Config{PIDs: []int{p.PID()}})
 	if err != nil {
 		t.Fatal(err)

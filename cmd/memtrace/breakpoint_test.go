@@ -70,19 +70,14 @@ func TestKilled(t *testing.T) {
 	p.Say("go")
 	others := uprobeLinks(t)
 	ready := filepath.Join(t.TempDir(), "ready")
-	cmd := exec.Command(buildMemtrace(t, t.TempDir()), "--exact", "-p", strconv.Itoa(p.PID()), "--ready-file", ready)
+	cmd := exec.Command(testprog.Memtrace(t), "--exact", "-p", strconv.Itoa(p.PID()), "--ready-file", ready)
+	var stderr lockedBuffer
+	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(ready); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			_ = cmd.Process.Kill()
-			t.Fatal("memtrace is not ready")
-		}
-	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	waitForFile(t, ready, &stderr)
 	links := uprobeLinks(t)
 	maps.DeleteFunc(links, func(id link.ID, _ string) bool { return others[id] != "" })
 	if err := cmd.Process.Kill(); err != nil {

@@ -26,21 +26,8 @@ func ledgerCalls() int {
 	return 2000003
 }
 
-// ledgerRuns is how often each ledger program runs.
-func ledgerRuns(t *testing.T) int {
-	text := os.Getenv("MEMTRACE_LEDGER_RUNS")
-	if text == "" {
-		return 1
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// wholeStacks reports whether stacks are walked through code without frame pointers here.
-// Where they are not, the ledger programs leave such sites out.
+// wholeStacks reports whether stacks go through code without frame pointers here;
+// the ledger programs leave such sites out where not.
 func wholeStacks(t *testing.T) bool {
 	t.Helper()
 	var uts unix.Utsname
@@ -57,7 +44,7 @@ func wholeStacks(t *testing.T) bool {
 func TestCoreLedger(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, name := range []string{"ledger", "ledger_cpp"} {
-		for n := range ledgerRuns(t) {
+		for n := range setting(t, "LEDGER_RUNS", 1) {
 			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
 				args := []string{"--seed", strconv.Itoa(n + 1), "--calls", strconv.Itoa(ledgerCalls())}
 				if !wholeStacks(t) {
@@ -131,13 +118,8 @@ func TestCoreExecByThread(t *testing.T) {
 	p.Work()
 	p.Say("next")
 	p.Line()
-	// Nothing of the new program is seen until then.
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(m.stderr.String(), "is traced again"); {
-		if time.Now().After(deadline) {
-			t.Fatalf("memtrace does not follow: %s", m.stderr.String())
-		}
-		time.Sleep(time.Millisecond)
-	}
+	// Until then nothing of the new program is seen.
+	waitFor(t, m, "is traced again")
 	after := p.Work()
 	compareSites(t, m.stop(), after)
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -45,24 +44,11 @@ func growOf(t *testing.T, pid int, args ...string) *traceRun {
 	}, args...)...), ready)
 }
 
-// growPrograms returns the directory of the program that grows.
-func growPrograms(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv(testprog.DirVariable); dir != "" {
-		return dir
-	}
-	dir := t.TempDir()
-	if err := testprog.Build(t.Context(), "../../tracer/region/proc/testdata", dir); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// Each way of growing is attributed to its function, with everything the kernel added and
+// Each way of growing has its function named, with all that the kernel has added, and
 // nothing else.
 func TestCoreGrow(t *testing.T) {
 	testprog.NeedRoot(t)
-	dir, whole := growPrograms(t), wholeStacks(t)
+	whole := wholeStacks(t)
 	const steps, segment = 23, 2 << 20
 	for _, tc := range []struct {
 		mode, function, class string
@@ -82,7 +68,7 @@ func TestCoreGrow(t *testing.T) {
 	} {
 		t.Run(tc.mode, func(t *testing.T) {
 			t.Parallel()
-			p := testprog.Command(t, exec.Command(filepath.Join(dir, "grow"), tc.mode))
+			p := testprog.Grow(t, tc.mode)
 			m := growOf(t, p.PID())
 			before := usable(t, p.PID())
 			for range steps {
@@ -145,12 +131,11 @@ func checkFaults(t *testing.T, g *report.Growth, function string, touched uint64
 // TestGrowForms checks a report in every form, and the end of the process.
 func TestGrowForms(t *testing.T) {
 	testprog.NeedRoot(t)
-	dir := growPrograms(t)
 	for format, want := range map[string]string{
 		"text": "of it in memory (estimate, ", "json": `"class": "mmap"`, "folded": ";grow_mmap", "pprof": "",
 	} {
 		t.Run(format, func(t *testing.T) {
-			p := testprog.Command(t, exec.Command(filepath.Join(dir, "grow"), "mmap"))
+			p := testprog.Grow(t, "mmap")
 			ready := filepath.Join(t.TempDir(), "ready")
 			m := waitReady(launchMemtrace(t, "grow", "-q", "-f", format, "--ready-file", ready, "-p", strconv.Itoa(p.PID())), ready)
 			for range 7 {

@@ -119,7 +119,7 @@ func TestHarmHugeFiles(t *testing.T) {
 		e.compress(name, 400<<20)
 		files = append(files, e.write(filepath.Join(dir, "bomb"+name), 0))
 	}
-	memtrace := buildMemtrace(t, dir)
+	memtrace := testprog.Memtrace(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "holder"), files...))
 	for _, mode := range []string{"--exact", "grow"} {
 		// Without a limit, a bug would take all of the machine's memory.
@@ -148,7 +148,7 @@ func last(text string) string { return text[max(0, len(text)-1000):] }
 func TestHarmDamagedSections(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := t.TempDir()
-	memtrace := buildMemtrace(t, dir)
+	memtrace := testprog.Memtrace(t)
 	for name, damage := range map[string]func(h []byte){
 		"offset": func(h []byte) { binary.LittleEndian.PutUint64(h[0x28:], 1<<60) },
 		"size":   func(h []byte) { binary.LittleEndian.PutUint16(h[0x3a:], 7) },

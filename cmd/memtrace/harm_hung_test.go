@@ -97,18 +97,10 @@ func (r *builtRun) output() (stdout, stderr string) {
 	return read(r.cmd.Stdout), read(r.cmd.Stderr)
 }
 
-// waitReady waits until every probe is live.
-func (r *builtRun) waitReady(ready string) {
-	r.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(ready); err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			_, stderr := r.output()
-			r.t.Fatalf("memtrace is not ready: %s", stderr)
-		}
-	}
+// String is what it has said so far.
+func (r *builtRun) String() string {
+	_, stderr := r.output()
+	return stderr
 }
 
 // interrupt sends Ctrl-C, after which memtrace must end.
@@ -157,7 +149,7 @@ func (r *builtRun) report() *report.Report {
 // A file system stops answering, and then a process maps a file from it. memtrace must still
 // exit, leave nothing behind, and report what it saw.
 func TestHarmHung(t *testing.T) {
-	libc, binary := libcOf(t), buildMemtrace(t, t.TempDir())
+	libc, binary := testprog.Library(t, "libc.so.6"), testprog.Memtrace(t)
 	for _, tc := range []struct {
 		name, mode string
 		args       []string
@@ -180,7 +172,7 @@ func TestHarmHung(t *testing.T) {
 			}
 			args = append(args, "-p", strconv.Itoa(h.pid), "-f", "json", "--ready-file", ready)
 			m := startBuilt(t, binary, args...)
-			m.waitReady(ready)
+			waitForFile(t, ready, m)
 			h.hang(tc.stop)
 			if tc.mode != "none" {
 				_ = unix.Kill(h.pid, unix.SIGUSR1) // the process exists
@@ -200,7 +192,7 @@ func TestHarmHung(t *testing.T) {
 // A process whose program is on a file system that does not answer is not traced and not
 // waited for. Its address space can still be inspected.
 func TestHarmHungProgram(t *testing.T) {
-	binary := buildMemtrace(t, t.TempDir())
+	binary := testprog.Memtrace(t)
 	for _, tc := range []struct {
 		name string
 		args []string
@@ -267,14 +259,4 @@ func checkUnprobed(t *testing.T, pid int) {
 	if compared == 0 {
 		t.Errorf("no code of libc in %s", maps)
 	}
-}
-
-// libcOf returns the path of this machine's libc.
-func libcOf(t *testing.T) string {
-	t.Helper()
-	found, err := filepath.Glob("/lib/*-linux-gnu/libc.so.6")
-	if err != nil || len(found) == 0 {
-		testprog.Missing(t, "no libc.so.6 below /lib")
-	}
-	return found[0]
 }

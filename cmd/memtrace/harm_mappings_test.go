@@ -17,7 +17,7 @@ import (
 // memory executable. A library loaded in the middle of that still gets its names.
 func TestHarmMappings(t *testing.T) {
 	testprog.NeedRoot(t)
-	binary := buildMemtrace(t, t.TempDir())
+	binary := testprog.Memtrace(t)
 	plugin := harmProgram(t, "plugged.so")
 	for _, what := range []string{"anonymous", "file"} {
 		t.Run(what, func(t *testing.T) {
@@ -30,15 +30,8 @@ func TestHarmMappings(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = m.Process.Kill() }()
-			for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-				if _, err := os.Stat(ready); err == nil {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatal("memtrace is not ready")
-				}
-			}
-			// The whole address space is first read at the start.
+			waitForFile(t, ready, &stderr)
+			// The first look at the whole address space is at the beginning.
 			time.Sleep(2 * time.Second)
 			all, before := int64(len(mappings(t, p.PID()))), bytesRead(t, m.Process.Pid)
 			time.Sleep(2 * time.Second)

@@ -34,18 +34,10 @@ func TestHarmNames(t *testing.T) {
 	if line := p.Line(); line != "mapped" {
 		t.Fatal(line)
 	}
-	said := func(what string) {
-		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); !strings.Contains(m.stderr.String(), what); time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("not said: %s\n%q", what, m.stderr.String())
-			}
-		}
-	}
-	said("are traced from now on")
+	waitFor(t, m, "are traced from now on")
 	p.Say("exec")
 	p.Line()
-	said("runs another program")
+	waitFor(t, m, "runs another program")
 	m.stop()
 	messagesAreSafe(t, m.stderr.String())
 

@@ -17,7 +17,7 @@ import (
 func TestHarmOddPlaces(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := t.TempDir()
-	binary := buildMemtrace(t, dir)
+	binary := testprog.Memtrace(t)
 	p := testprog.Start(t, "ways")
 	types, err := os.ReadFile("/sys/kernel/btf/vmlinux")
 	if err != nil {

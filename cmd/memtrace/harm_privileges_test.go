@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -75,8 +74,8 @@ func openDir(t *testing.T) string {
 func TestHarmPrivileges(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := openDir(t)
-	binary := buildMemtrace(t, dir)
-	program := filepath.Join(dir, "ways")
+	binary, program := filepath.Join(dir, "memtrace"), filepath.Join(dir, "ways")
+	copyFile(t, testprog.Memtrace(t), binary)
 	copyFile(t, testprog.Path(t, "ways"), program)
 
 	t.Run("least", func(t *testing.T) {
@@ -159,14 +158,7 @@ func traceAsUser(t *testing.T, dir, binary, program string, capabilities []uintp
 	_ = os.Remove(ready)
 	m := startPrivileged(t, capabilities, binary,
 		"--exact", "-f", "json", "-T", "0", "--older", "0", "--ready-file", ready, "-p", strconv.Itoa(p.PID()))
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, err := os.Stat(ready); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("memtrace is not ready")
-		}
-	}
+	waitForFile(t, ready, &m.stderr)
 	ledger := p.Work()
 	_ = m.Process.Signal(os.Interrupt)
 	if code := m.end(); code != 0 {
@@ -181,7 +173,7 @@ func decodeReport(t *testing.T, text []byte) *report.Report {
 	t.Helper()
 	r := new(report.Report)
 	if err := json.Unmarshal(text, r); err != nil {
-		t.Fatalf("%v\n%s", err, text)
+		t.Fatalf("%v in %.2000s", err, text)
 	}
 	return r
 }

@@ -17,7 +17,7 @@ func TestHarmExceptions(t *testing.T) {
 	for _, library := range []string{"libjemalloc.so.2", "libtcmalloc_minimal.so.4"} {
 		t.Run(library, func(t *testing.T) {
 			cmd := exec.Command(harmProgram(t, "throws"))
-			cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, library))
+			cmd.Env = append(os.Environ(), "LD_PRELOAD="+testprog.Library(t, library))
 			p := testprog.Command(t, cmd)
 			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
 			ledger := p.Work()
@@ -37,7 +37,7 @@ func TestHarmExceptions(t *testing.T) {
 
 			// A child would inherit tcmalloc's locks, which another thread may be holding.
 			cmd = exec.Command(testprog.Path(t, "ledger_cpp"), "--seed", "5", "--calls", "20011", "--no-fork")
-			cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, library))
+			cmd.Env = append(os.Environ(), "LD_PRELOAD="+testprog.Library(t, library))
 			p = testprog.Command(t, cmd)
 			m = startMemtrace(t, "-p", strconv.Itoa(p.PID()))
 			ledger = p.Work()
@@ -74,14 +74,8 @@ func TestHarmSignalStack(t *testing.T) {
 // copyOfLibc returns a directory with a copy of libc in it.
 func copyOfLibc(t *testing.T) string {
 	t.Helper()
-	libc, err := os.ReadFile(installed(t, "libc.so.6"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "libc.so.6"), libc, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	copyFile(t, testprog.Library(t, "libc.so.6"), filepath.Join(dir, "libc.so.6"))
 	return dir
 }
 

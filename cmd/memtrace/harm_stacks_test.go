@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,24 +29,17 @@ type boundedRun struct {
 // startBounded starts memtrace and returns when its probes are live.
 func startBounded(t *testing.T, args ...string) *boundedRun {
 	t.Helper()
-	dir := t.TempDir()
-	ready := filepath.Join(dir, "ready")
+	ready := filepath.Join(t.TempDir(), "ready")
 	r := &boundedRun{t: t}
-	r.cmd = exec.Command(buildMemtrace(t, dir), append(args, "--ready-file", ready)...)
+	r.cmd = exec.Command(testprog.Memtrace(t), append(args, "--ready-file", ready)...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.cmd.Process.Kill() })
 	r.peak = watchPeak(r.cmd.Process.Pid)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		if _, err := os.Stat(ready); err == nil {
-			return r
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("memtrace is not ready: %s", r.stderr.String())
-		}
-	}
+	waitForFile(t, ready, &r.stderr)
+	return r
 }
 
 // watchPeak watches how much memory a process takes, and sends the peak in bytes when the
@@ -131,16 +123,7 @@ const (
 	leakedBytes = goes * ((perGo + 999) / 1000) * 1000
 )
 
-func oneReport(t *testing.T, text []byte) *report.Report {
-	t.Helper()
-	r := new(report.Report)
-	if err := json.Unmarshal(text, r); err != nil {
-		t.Fatalf("%v in %.2000s", err, text)
-	}
-	return r
-}
-
-// checkPeak fails the test if memtrace took more than it may with this many blocks.
+// checkPeak fails the test where memtrace took more than it may, with so many blocks.
 func checkPeak(t *testing.T, peak, blocks uint64) {
 	t.Helper()
 	t.Logf("%d MiB at most", peak>>20)
@@ -161,7 +144,7 @@ func TestHarmStacksExact(t *testing.T) {
 	held := p.do("again", 1)
 	text, peak := r.end()
 	checkPeak(t, peak, held.Blocks)
-	got := oneReport(t, text)
+	got := decodeReport(t, text)
 	if got.Events.Lost != (report.Lost{}) {
 		t.Fatalf("lost %+v", got.Events.Lost)
 	}
@@ -219,7 +202,7 @@ func TestHarmStacksGrow(t *testing.T) {
 	held := p.flood("map")
 	text, peak := r.end()
 	checkPeak(t, peak, held.Blocks)
-	got := oneReport(t, text)
+	got := decodeReport(t, text)
 	if got.Events.Lost != (report.Lost{}) {
 		t.Fatalf("lost %+v", got.Events.Lost)
 	}
@@ -243,7 +226,7 @@ func TestHarmStacksWindows(t *testing.T) {
 	}
 	text, peak := r.end()
 	checkPeak(t, peak, held.Blocks)
-	if got := oneReport(t, text); got.Mode != report.ModeWindows {
+	if got := decodeReport(t, text); got.Mode != report.ModeWindows {
 		t.Errorf("mode %s", got.Mode)
 	}
 }

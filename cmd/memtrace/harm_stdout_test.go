@@ -15,7 +15,7 @@ import (
 func TestHarmStdout(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := t.TempDir()
-	binary := buildMemtrace(t, dir)
+	binary := testprog.Memtrace(t)
 	p := testprog.Start(t, "ways")
 	trace := "-d 0.1 -T 1 -p " + strconv.Itoa(p.PID())
 	file := " -o " + filepath.Join(dir, "report")

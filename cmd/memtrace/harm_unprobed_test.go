@@ -232,16 +232,6 @@ func wantUnprobed(t *testing.T, r *report.Report, why ...string) {
 	}
 }
 
-// waitFor waits until memtrace has printed what.
-func waitFor(t *testing.T, m *traceRun, what string) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(m.stderr.String(), what); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not said: %s\n%q", what, m.stderr.String())
-		}
-	}
-}
-
 const breakpointCode = 0xcc
 
 func codeAt(t *testing.T, pid int, addr uint64) byte {

@@ -5,11 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +20,9 @@ import (
 	"memtrace/tracer/testprog"
 )
 
-// traceRun is a running memtrace.
+func TestMain(m *testing.M) { testprog.Main(m) }
+
+// traceRun is memtrace at work.
 type traceRun struct {
 	t              testing.TB
 	cancel         context.CancelFunc
@@ -62,6 +65,44 @@ func waitReady(r *traceRun, ready string) *traceRun {
 	}
 }
 
+// waitForFile waits until the ready file of a memtrace that runs as a program of its own
+// is there.
+func waitForFile(t testing.TB, ready string, stderr fmt.Stringer) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(ready); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("memtrace is not ready: %s", stderr)
+		}
+	}
+}
+
+// setting is the environment variable MEMTRACE_<name>, for longer runs by hand.
+func setting(t *testing.T, name string, usual int) int {
+	t.Helper()
+	text := os.Getenv("MEMTRACE_" + name)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// waitFor waits until memtrace has said something.
+func waitFor(t testing.TB, m *traceRun, what string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !strings.Contains(m.stderr.String(), what); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not said: %s\n%q", what, m.stderr.String())
+		}
+	}
+}
+
 // launchMemtrace runs memtrace without waiting for anything.
 func launchMemtrace(t testing.TB, args ...string) *traceRun {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -69,17 +110,6 @@ func launchMemtrace(t testing.TB, args ...string) *traceRun {
 	t.Cleanup(cancel)
 	go func() { r.done <- run(ctx, args, nil, &r.stdout, &r.stderr) }()
 	return r
-}
-
-// buildMemtrace returns the path of a memtrace executable, for what cannot be tested within
-// the test's own process.
-func buildMemtrace(t *testing.T, dir string) string {
-	t.Helper()
-	binary := filepath.Join(dir, "memtrace")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return binary
 }
 
 // wait returns the exit code of a run that ends by itself.
@@ -127,18 +157,22 @@ func (r *traceRun) reports() []*report.Report {
 	return all
 }
 
-// bySite sums what is outstanding by site. The site of a stack is its innermost function whose
-// name says that it is a site of testprog's ledger.
+// siteOf is the site that a stack belongs to, "" for none.
+func siteOf(s *report.Stack) string {
+	for _, f := range s.Frames {
+		if strings.HasPrefix(f.Function, "site_") {
+			return f.Function
+		}
+	}
+	return ""
+}
+
+// bySite sums what is outstanding by the function that testprog's ledger calls
+// the site: the first one, from the innermost outwards, that is named so.
 func bySite(r *report.Report) map[string]testprog.Sum {
 	sites := make(map[string]testprog.Sum)
 	for _, s := range r.Stacks {
-		site := ""
-		for _, f := range s.Frames {
-			if strings.HasPrefix(f.Function, "site_") {
-				site = f.Function
-				break
-			}
-		}
+		site := siteOf(&s)
 		sum := sites[site]
 		sum.Bytes += int64(s.Bytes)
 		sum.Blocks += int64(s.Blocks)

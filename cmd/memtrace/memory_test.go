@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,10 +16,6 @@ import (
 // that grows only by holes is not called a leak.
 func TestVerdict(t *testing.T) {
 	testprog.NeedRoot(t)
-	dir := t.TempDir()
-	if err := testprog.Build(t.Context(), "../../tracer/region/proc/testdata", dir); err != nil {
-		t.Fatal(err)
-	}
 	for _, tc := range []struct{ mode, want string }{
 		{"brk", `^brk heap grows .*; brk heap: explained to (9\d|100) % by stack`},
 		{"arena", `^thread arenas grow .*; thread arenas: explained to (9\d|100) % by stack`},
@@ -35,7 +29,7 @@ func TestVerdict(t *testing.T) {
 	} {
 		t.Run(tc.mode, func(t *testing.T) {
 			t.Parallel()
-			p := testprog.Command(t, exec.Command(filepath.Join(dir, "grow"), tc.mode))
+			p := testprog.Grow(t, tc.mode)
 			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
 			// Three or four steps fall between two polls. The size of one step follows from
 			// their common divisor.

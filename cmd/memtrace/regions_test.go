@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/report"
-
 	"memtrace/tracer/testprog"
 )
 
@@ -117,9 +116,7 @@ func TestRegionsText(t *testing.T) {
 func TestRegionsOfProcessThatEnds(t *testing.T) {
 	cmd := sleeper(t, nil)
 	r := launchMemtrace(t, "regions", "-f", "json", "-p", fmt.Sprint(cmd.Process.Pid), "20ms")
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(r.stderr.String(), "watching") && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
+	waitFor(t, r, "watching")
 	time.Sleep(100 * time.Millisecond)
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
@@ -138,9 +135,7 @@ func TestRegionsOfProcessThatEnds(t *testing.T) {
 // A report comes on demand, and the final one after it.
 func TestRegionsOnDemand(t *testing.T) {
 	r := launchMemtrace(t, "regions", "-f", "json", "-p", fmt.Sprint(sleeper(t, nil).Process.Pid), "50ms", "40")
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(r.stderr.String(), "watching") && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
+	waitFor(t, r, "watching")
 	time.Sleep(300 * time.Millisecond) // until the signal is caught
 	if err := unix.Kill(os.Getpid(), unix.SIGUSR1); err != nil {
 		t.Fatal(err)
@@ -232,17 +227,11 @@ func TestSystem(t *testing.T) {
 // Without privileges a user can inspect their own processes but not others'.
 func TestRegionsWithoutRoot(t *testing.T) {
 	testprog.NeedRoot(t) // to become someone else
-	dir, err := os.MkdirTemp("", "memtrace-plain-user-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := openDir(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	binary := buildMemtrace(t, dir)
+	binary := filepath.Join(dir, "memtrace")
+	copyFile(t, testprog.Memtrace(t), binary)
 	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
 	regions := func(pid int) (stdout, stderr string, code int) {
 		cmd := exec.CommandContext(ctx, binary, "regions", "-p", fmt.Sprint(pid), "-f", "json", "50ms", "8")

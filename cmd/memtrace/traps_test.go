@@ -3,9 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 
 	"memtrace/tracer/report"
@@ -141,7 +139,7 @@ func TestAllocators(t *testing.T) {
 				// holding it, and then the child waits forever.
 				cmd.Args = append(cmd.Args, "--no-fork")
 			}
-			cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, library))
+			cmd.Env = append(os.Environ(), "LD_PRELOAD="+testprog.Library(t, library))
 			p := testprog.Command(t, cmd)
 			m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
 			ledger := p.Work()
@@ -157,16 +155,4 @@ func TestAllocators(t *testing.T) {
 			}
 		})
 	}
-}
-
-// installed returns the path at which the linker finds a library.
-func installed(t *testing.T, name string) string {
-	t.Helper()
-	out, err := exec.Command("gcc", "-print-file-name="+name).Output()
-	path := strings.TrimSpace(string(out))
-	if err == nil && filepath.IsAbs(path) {
-		return path
-	}
-	testprog.Missing(t, name+" is not installed")
-	return ""
 }

@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,22 +14,8 @@ import (
 // budget has the flags of the default mode.
 var budget = []string{"--max-overhead", "3"}
 
-// windowsSetting returns a setting of TestWindows, for longer runs by hand:
-// MEMTRACE_WINDOWS_RUNS runs of MEMTRACE_WINDOWS_SECONDS each.
-func windowsSetting(t *testing.T, name string, usual int) int {
-	t.Helper()
-	text := os.Getenv("MEMTRACE_WINDOWS_" + name)
-	if text == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// leaks are the sites of churn that leak small blocks, with the class of their leaks.
+// leaks are the sites of churn that leak small blocks, and what their leaks are
+// called.
 var leaks = map[string]string{
 	"site_leak_rare": "leak", "site_leak_some": "leak", "site_leak_many": "leak", "site_leak_list": "active leak",
 }
@@ -39,7 +24,7 @@ var leaks = map[string]string{
 // nothing else is called a leak.
 func TestWindows(t *testing.T) {
 	testprog.NeedRoot(t)
-	runs, length := windowsSetting(t, "RUNS", 1), windowsSetting(t, "SECONDS", 100)
+	runs, length := setting(t, "WINDOWS_RUNS", 1), setting(t, "WINDOWS_SECONDS", 100)
 	held, made := 0, 0
 	for run := range runs {
 		r, truth := watchChurn(t, time.Duration(length)*time.Second)
@@ -140,22 +125,12 @@ func checkLarge(t *testing.T, r *report.Report) {
 	}
 }
 
-// siteOf returns the site that a stack belongs to.
-func siteOf(s *report.Stack) string {
-	for _, f := range s.Frames {
-		if strings.HasPrefix(f.Function, "site_") {
-			return f.Function
-		}
-	}
-	return ""
-}
-
-// memtrace does not claim to know whether blocks of another allocator than glibc's are free,
-// even though glibc is mapped.
+// Of blocks that are not glibc's memtrace does not claim to know whether they are
+// free, though glibc is mapped.
 func TestWindowsAllocator(t *testing.T) {
 	testprog.NeedRoot(t)
 	cmd := exec.Command(testprog.Path(t, "churn"))
-	cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, "libjemalloc.so.2"))
+	cmd.Env = append(os.Environ(), "LD_PRELOAD="+testprog.Library(t, "libjemalloc.so.2"))
 	p := testprog.Command(t, cmd)
 	p.Say("go")
 	m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()))...)

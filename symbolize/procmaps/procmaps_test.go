@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"memtrace/tracer/testprog"
+
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
@@ -130,21 +132,15 @@ func BenchmarkScan20000(b *testing.B) {
 	var s Scanner
 	r := bytes.NewReader(text)
 	b.ReportAllocs()
-	used := processorTime()
+	used := testprog.ProcessorTime(b, os.Getpid())
 	for b.Loop() {
 		r.Reset(text)
 		if _, err := s.Scan(r, func(*Mapping) {}); err != nil {
 			b.Fatal(err)
 		}
 	}
-	// Processor time is what counts when other work slows down the clock's time.
-	b.ReportMetric(float64(processorTime()-used)/float64(b.N), "cpu-ns/op")
-}
-
-func processorTime() int64 {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts)
-	return ts.Nano()
+	// What counts where other work slows the clock's time.
+	b.ReportMetric(float64(testprog.ProcessorTime(b, os.Getpid())-used)/float64(b.N), "cpu-ns/op")
 }
 
 // FuzzScan scans arbitrary text, twice with one Scanner.

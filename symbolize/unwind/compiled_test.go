@@ -6,14 +6,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 // compile compiles a C file of testdata with GCC and returns the executable.
 func compile(tb testing.TB, source string, flags ...string) string {
 	tb.Helper()
-	if _, err := exec.LookPath("gcc"); err != nil {
-		skipUnlessCI(tb, "needs gcc")
-	}
+	testprog.NeedTool(tb, "gcc")
 	out := filepath.Join(tb.TempDir(), "program")
 	args := append([]string{"-o", out, filepath.Join("testdata", source)}, flags...)
 	if text, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {

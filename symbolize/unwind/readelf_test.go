@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 // This file reads how binutils' readelf interprets call frames. The tables are compared with
@@ -154,10 +156,8 @@ func before(m map[uint64]string, pc uint64) string {
 
 func readelfLines(tb testing.TB, path, dump string, line func([]byte)) {
 	tb.Helper()
-	if _, err := exec.LookPath("readelf"); err != nil {
-		skipUnlessCI(tb, "needs readelf (package binutils)")
-	}
-	// Without no-follow-links, readelf also reads an installed debug file and fails.
+	testprog.NeedTool(tb, "readelf")
+	// Without no-follow-links it reads an installed debug file too, and fails.
 	cmd := exec.Command("readelf", "--wide", "--debug-dump=no-follow-links", "--debug-dump="+dump, path)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

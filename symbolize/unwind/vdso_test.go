@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 // TestVDSO builds the table of the vDSO from this process's own memory.
@@ -74,6 +76,6 @@ func vdsoImage(t *testing.T) []byte {
 		}
 		return image
 	}
-	skipUnlessCI(t, "this process has no vDSO")
+	testprog.Missing(t, "this process has no vDSO")
 	return nil
 }

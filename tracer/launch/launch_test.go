@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,17 +31,8 @@ int main(int argc, char **argv) {
 }
 `
 
-func build(t *testing.T, compile, text string) string {
-	t.Helper()
-	dir := testprog.BuildText(t, map[string]string{"program.c": "// build: " + compile + "\n" + text})
-	if strings.Contains(compile, "-shared") {
-		return filepath.Join(dir, "program.so")
-	}
-	return filepath.Join(dir, "program")
-}
-
-// output redirects standard output and error, which commands inherit, to a file. It returns a
-// function that reads the file.
+// output puts a file in the place of standard output and error, which commands
+// inherit, and returns a function that reads it.
 func output(t *testing.T) func() string {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "output"))
@@ -98,7 +88,7 @@ func finish(t *testing.T, c *Command, want int) {
 // TestHeld holds programs of each kind: the allocator is mapped and found, and nothing of the
 // program has run.
 func TestHeld(t *testing.T) {
-	library := build(t, "gcc -shared -fPIC", `
+	library := testprog.BuildProgram(t, "gcc -shared -fPIC", `
 #include <unistd.h>
 __attribute__((constructor)) static void early(void) { if (write(1, "library\n", 8) != 8) _exit(1); }
 `)
@@ -155,15 +145,13 @@ __attribute__((constructor)) static void early(void) { if (write(1, "library\n",
 func compiled(compile string) func(*testing.T) []string {
 	return func(t *testing.T) []string {
 		compiler, _, _ := strings.Cut(compile, " ")
-		if _, err := exec.LookPath(compiler); err != nil {
-			testprog.Missing(t, compiler+" is not installed")
-		}
-		return []string{build(t, compile, program)}
+		testprog.NeedTool(t, compiler)
+		return []string{testprog.BuildProgram(t, compile, program)}
 	}
 }
 
 func TestSignals(t *testing.T) {
-	path := build(t, "gcc", program)
+	path := testprog.BuildProgram(t, "gcc", program)
 	t.Run("raised", func(t *testing.T) {
 		output(t)
 		finish(t, held(t, path, "10"), 128+10)
@@ -243,8 +231,8 @@ func TestRefused(t *testing.T) {
 
 // TestEndedEarly: the loader ends a program whose library is missing.
 func TestEndedEarly(t *testing.T) {
-	library := build(t, "gcc -shared -fPIC", "int seven = 7;")
-	path := build(t, "gcc -Wl,--no-as-needed,"+library, program)
+	library := testprog.BuildProgram(t, "gcc -shared -fPIC", "int seven = 7;")
+	path := testprog.BuildProgram(t, "gcc -Wl,--no-as-needed,"+library, program)
 	if err := os.Remove(library); err != nil {
 		t.Fatal(err)
 	}

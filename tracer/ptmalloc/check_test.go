@@ -273,19 +273,8 @@ func TestCheckEnds(t *testing.T) {
 	}
 }
 
-// processorTime returns the processor time that this process has used so far. On a machine
-// with other work it tells more than clock time.
-func processorTime(t testing.TB) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// BenchmarkCheck checks 10,000 blocks in use: of a heap of about 30 MB, and of one ten times
-// as large.
+// BenchmarkCheck checks 10,000 blocks in use: of a heap of some 30 MB, and of
+// one of ten times the size.
 func BenchmarkCheck(b *testing.B) {
 	const count = 10000
 	for _, of := range []int{20000, 200000} {
@@ -301,13 +290,13 @@ func BenchmarkCheck(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
-			before := processorTime(b)
+			before := testprog.ProcessorTime(b, os.Getpid())
 			for b.Loop() {
 				if err := p.checker.Check(blocks, verdicts); err != nil {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64(processorTime(b)-before)/float64(b.N*count), "cpu-ns/block")
+			b.ReportMetric(float64(testprog.ProcessorTime(b, os.Getpid())-before)/float64(b.N*count), "cpu-ns/block")
 			if i := slices.IndexFunc(verdicts, func(v Verdict) bool { return v.State != InUse }); i >= 0 {
 				b.Errorf("block in use: %v", verdicts[i])
 			}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -146,7 +145,7 @@ func TestLocateRefuses(t *testing.T) {
 // TestSymbolsAgree compares what the image of this machine's libc shows with what its debug
 // file says, if that is installed.
 func TestSymbolsAgree(t *testing.T) {
-	file, err := os.Open(libcPath(t))
+	file, err := os.Open(testprog.Library(t, "libc.so.6"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,14 +162,4 @@ func TestSymbolsAgree(t *testing.T) {
 		t.Errorf("by image %+v, by symbols %+v", image, symbols)
 	}
 	t.Logf("glibc %v: %s and %s at %#x", image.Version, image.ParamsSource, symbols.ParamsSource, image.Params)
-}
-
-// libcPath returns the path of the libc that programs here are linked with.
-func libcPath(t testing.TB) string {
-	t.Helper()
-	out, err := exec.Command("gcc", "-print-file-name=libc.so.6").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(out))
 }

@@ -1,16 +1,11 @@
 package ptmalloc
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"memtrace/tracer/target"
 	"memtrace/tracer/testprog"
@@ -21,28 +16,7 @@ import (
 // glibc, separated by spaces.
 const libcVariable = "MEMTRACE_PTMALLOC_LIBC"
 
-// programs is the directory of the programs that were built, or "".
-var programs string
-
-var buildPrograms = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "memtrace-ptmalloc-")
-	if err != nil {
-		return "", err
-	}
-	programs = dir
-	_, file, _, _ := runtime.Caller(0)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	return dir, testprog.Build(ctx, filepath.Join(filepath.Dir(file), "testdata"), dir)
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if programs != "" {
-		os.RemoveAll(programs)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testprog.Main(m) }
 
 // program is a running testdata/heap.c.
 type program struct {
@@ -54,11 +28,7 @@ type program struct {
 // path returns the test program's path.
 func path(t testing.TB) string {
 	t.Helper()
-	dir, err := buildPrograms()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, "heap")
+	return testprog.PathIn(t, "testdata", "heap")
 }
 
 // start runs the program, with variables added to its environment.

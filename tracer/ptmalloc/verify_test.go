@@ -2,8 +2,11 @@ package ptmalloc
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
+
+	"memtrace/tracer/testprog"
 )
 
 // verify runs Verify on blocks as if Check had found all of them in use.
@@ -97,11 +100,11 @@ func BenchmarkVerify(b *testing.B) {
 			p.verify(blocks, verdicts)
 			first := p.checker.Walks()
 			b.ReportAllocs()
-			before := processorTime(b)
+			before := testprog.ProcessorTime(b, os.Getpid())
 			for b.Loop() {
 				p.verify(blocks, verdicts)
 			}
-			took := processorTime(b) - before
+			took := testprog.ProcessorTime(b, os.Getpid()) - before
 			mb := float64(p.checker.Walks().Bytes-first.Bytes) / 1e6
 			b.ReportMetric(float64(took.Microseconds())/mb, "cpu-µs/MB")
 			b.ReportMetric(mb/float64(b.N), "MB/op")

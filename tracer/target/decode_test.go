@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 // TestLengths holds the lengths of instructions against binutils. If one that a probe may
@@ -37,7 +39,7 @@ func TestLengths(t *testing.T) {
 	}
 	out, err := exec.Command("objdump", "-D", "-w", "-b", "binary", "-m", "i386:x86-64", path).Output()
 	if err != nil {
-		cannot(t, "objdump: "+err.Error())
+		testprog.Missing(t, "objdump: "+err.Error())
 	}
 	next, bad := make(map[int]int), make(map[int]bool) // by an instruction's start
 	last := -1

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 // TestModules compares where a program says that things are with what the modules and their
@@ -27,7 +29,7 @@ int main(void) {
 `
 	for _, flags := range []string{"gcc -fPIE -pie", "gcc -no-pie"} {
 		t.Run(flags, func(t *testing.T) {
-			path := build(t, flags, text)
+			path := testprog.BuildProgram(t, flags, text)
 			pid, line := start(t, exec.Command(path))
 			var malloc, main, vdso uint64
 			if _, err := fmt.Sscanf(line, "0x%x 0x%x 0x%x", &malloc, &main, &vdso); err != nil {

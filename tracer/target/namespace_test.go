@@ -8,20 +8,22 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 // TestMountNamespace: the process has its libc in a file system of its own, and in ours its
 // path leads to something else.
 func TestMountNamespace(t *testing.T) {
-	needRoot(t)
-	image, err := os.ReadFile(installed(t, "libc.so.6"))
+	testprog.NeedRoot(t)
+	image, err := os.ReadFile(testprog.Library(t, "libc.so.6"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	library := filepath.Join(dir, "libc.so.6")
 	cmd := exec.Command("sh", "-ec", `mount -t tmpfs none "$1"; cp "$2" "$1"; LD_LIBRARY_PATH="$1" exec "$3"`,
-		"sh", dir, installed(t, "libc.so.6"), build(t, "gcc", waiting))
+		"sh", dir, testprog.Library(t, "libc.so.6"), testprog.BuildProgram(t, "gcc", waiting))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	pid, _ := start(t, cmd)
 	if err := os.WriteFile(library, []byte("something else"), 0o755); err != nil {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 // listing is one line of objdump's.
@@ -137,7 +139,7 @@ func objdump(t *testing.T, args ...string) func(yield func(string) bool) {
 			t.Fatal(err)
 		}
 		if err := cmd.Start(); err != nil {
-			cannot(t, err.Error())
+			testprog.Missing(t, err.Error())
 		}
 		lines := bufio.NewScanner(out)
 		for lines.Scan() && yield(lines.Text()) {
@@ -151,7 +153,7 @@ func objdump(t *testing.T, args ...string) func(yield func(string) bool) {
 // TestCheckReached: the check finds what it is for.
 func TestCheckReached(t *testing.T) {
 	needAMD64(t)
-	path := build(t, "gcc -shared -fPIC -nostdlib -O1", `
+	path := testprog.BuildProgram(t, "gcc -shared -fPIC -nostdlib -O1", `
 #define FUNCTION(name, body) __asm__(".text; .globl " #name "; .type " #name ", @function; " #name ": " body "; .size " #name ", .-" #name);
 FUNCTION(good, "test %rdi, %rdi; je 9f; nop; 9: ret")
 FUNCTION(jumped, "test %rdi, %rdi; 1: je 9f; jmp 1b; 9: ret")

@@ -5,31 +5,13 @@ import (
 	"debug/elf"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
-)
 
-// installed returns the path of a library where the linker finds it.
-func installed(t testing.TB, name string) string {
-	t.Helper()
-	if filepath.IsAbs(name) {
-		if _, err := os.Stat(name); err != nil {
-			cannot(t, name+" is not installed")
-		}
-		return name
-	}
-	out, err := exec.Command("gcc", "-print-file-name="+name).Output()
-	path := strings.TrimSpace(string(out))
-	if err != nil || !filepath.IsAbs(path) {
-		cannot(t, name+" is not installed")
-	}
-	return path
-}
+	"memtrace/tracer/testprog"
+)
 
 // object reads a file, nil if it is not an allocator.
 func object(t testing.TB, path string) *Object {
@@ -97,7 +79,7 @@ func checkProbes(t *testing.T, path string, o *Object) map[string]Probe {
 }
 
 func TestGlibc(t *testing.T) {
-	path := installed(t, "libc.so.6")
+	path := testprog.Library(t, "libc.so.6")
 	o := object(t, path)
 	if o == nil || o.Family != Glibc {
 		t.Fatalf("%s: got %+v, want glibc", path, o)
@@ -168,7 +150,7 @@ func TestAllocators(t *testing.T) {
 	} {
 		t.Run(string(tc.family), func(t *testing.T) {
 			needAMD64(t)
-			path := installed(t, tc.library)
+			path := testprog.Library(t, tc.library)
 			o := object(t, path)
 			if o == nil || o.Family != tc.family {
 				t.Fatalf("%s: got %+v, want %s", path, o, tc.family)
@@ -189,14 +171,14 @@ func TestAllocators(t *testing.T) {
 // TestNoAllocators reads files that must not be probed.
 func TestNoAllocators(t *testing.T) {
 	for _, tc := range []struct{ name, path string }{
-		{"dynamic loader", installed(t, "ld-linux-x86-64.so.2")},
-		{"libstdc++, whose operators call malloc", installed(t, "libstdc++.so.6")},
-		{"a loader's own malloc", build(t, "gcc -shared -fPIC -nostdlib",
+		{"dynamic loader", testprog.Library(t, "ld-linux-x86-64.so.2")},
+		{"libstdc++, whose operators call malloc", testprog.Library(t, "libstdc++.so.6")},
+		{"a loader's own malloc", testprog.BuildProgram(t, "gcc -shared -fPIC -nostdlib",
 			"int _rtld_global; void *malloc(unsigned long n) { return (void *)n; }")},
-		{"a library's private malloc", build(t, "gcc -shared -fPIC -nostdlib -fvisibility=hidden -fno-builtin",
+		{"a library's private malloc", testprog.BuildProgram(t, "gcc -shared -fPIC -nostdlib -fvisibility=hidden -fno-builtin",
 			"void *malloc(unsigned long n) { return (void *)n; }\n"+
 				"__attribute__((visibility(\"default\"))) void *get(void) { return malloc(7); }")},
-		{"a program that only calls it", build(t, "gcc", waiting)},
+		{"a program that only calls it", testprog.BuildProgram(t, "gcc", waiting)},
 		{"a 32-bit program", foreignProgram(t)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -210,7 +192,7 @@ func TestNoAllocators(t *testing.T) {
 // TestAliases: the names of one function get one probe. A name that is not a function gets
 // none, and neither does a symbol of a resolver, which chooses the function.
 func TestAliases(t *testing.T) {
-	path := build(t, "gcc -shared -fPIC -nostdlib -O1 -fno-builtin", `
+	path := testprog.BuildProgram(t, "gcc -shared -fPIC -nostdlib -O1 -fno-builtin", `
 typedef unsigned long size_t;
 void *malloc(size_t n) { return (void *)(n + 1); }
 void *memalign(size_t a, size_t n) { return (void *)(a * n); }
@@ -256,7 +238,7 @@ void free_sized(void *p, size_t n) { later(p); }
 		"PLT": "", "PLT with endbr64": "-fcf-protection=full", "GOT": "-fno-plt", "direct": "-Wl,-Bsymbolic",
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := build(t, "gcc -shared -fPIC -nostdlib -O2 -fno-builtin "+flags, text)
+			path := testprog.BuildProgram(t, "gcc -shared -fPIC -nostdlib -O2 -fno-builtin "+flags, text)
 			o := object(t, path)
 			checkProbes(t, path, o)
 			var names []string
@@ -274,9 +256,9 @@ void free_sized(void *p, size_t n) { later(p); }
 func FuzzReadObject(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add([]byte("\x7fELF"))
-	small := build(f, "gcc -shared -fPIC -nostdlib -fno-builtin -s -Wl,-z,noseparate-code -Wl,--build-id=none",
+	small := testprog.BuildProgram(f, "gcc -shared -fPIC -nostdlib -fno-builtin -s -Wl,-z,noseparate-code -Wl,--build-id=none",
 		"int mallctl; void *malloc(unsigned long n) { return (void *)n; } void free(void *p) { *(int *)p = 0; }")
-	for _, path := range []string{small, foreignProgram(f), build(f, "gcc -static -nostdlib", sleeper)} {
+	for _, path := range []string{small, foreignProgram(f), testprog.BuildProgram(f, "gcc -static -nostdlib", sleeper)} {
 		image, err := os.ReadFile(path)
 		if err != nil {
 			f.Fatal(err)

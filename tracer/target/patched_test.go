@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 // hooking is a program that overwrites the entry of its free before it waits.
@@ -39,7 +41,7 @@ func TestPatched(t *testing.T) {
 		{"breakpoint", `"\xcc"`, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			path := build(t, "gcc", "#define PATCH "+tc.patch+"\n"+hooking)
+			path := testprog.BuildProgram(t, "gcc", "#define PATCH "+tc.patch+"\n"+hooking)
 			pid, _ := start(t, exec.Command(path))
 			if tc.want != nil {
 				refused(t, pid, tc.want, "free of ", "libc")
@@ -76,7 +78,7 @@ func TestSameCode(t *testing.T) {
 
 // TestDropPatched: only the objects that must be left out are dropped.
 func TestDropPatched(t *testing.T) {
-	pid, _ := start(t, exec.Command(build(t, "gcc", waiting)))
+	pid, _ := start(t, exec.Command(testprog.BuildProgram(t, "gcc", waiting)))
 	found := find(t, pid)
 	maps, err := readMaps(pid)
 	if err != nil {

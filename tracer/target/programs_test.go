@@ -2,48 +2,17 @@ package target
 
 import (
 	"bufio"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
-
-	"memtrace/tracer/testprog"
 )
-
-// cannot skips a test for lack of something; under CI nothing may be lacking.
-func cannot(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
-}
-
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		cannot(t, "needs root")
-	}
-}
 
 func needAMD64(t testing.TB) {
 	t.Helper()
 	if runtime.GOARCH != "amd64" {
 		t.Skip("is about x86-64 code")
 	}
-}
-
-// build compiles a C program and returns its path.
-func build(t testing.TB, compile, text string) string {
-	t.Helper()
-	dir := testprog.BuildText(t, map[string]string{"program.c": "// build: " + compile + "\n" + text})
-	name := "program"
-	if strings.Contains(compile, "-shared") {
-		name += ".so"
-	}
-	return filepath.Join(dir, name)
 }
 
 // start runs a command and returns its pid and the first line that it writes.

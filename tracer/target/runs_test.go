@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/testprog"
 )
 
 // eventually waits until something is so.
@@ -24,7 +26,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 
 // A process keeps running its program when its first thread ends, until it begins another one.
 func TestRuns(t *testing.T) {
-	cmd := exec.Command(build(t, "gcc -pthread", `
+	cmd := exec.Command(testprog.BuildProgram(t, "gcc -pthread", `
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>

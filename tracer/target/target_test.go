@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/testprog"
 )
 
 // refused checks that Find rejects a process, for the reason and with the text.
@@ -46,13 +48,13 @@ func TestKernelThread(t *testing.T) {
 	// This is kthreadd, except in another pid namespace.
 	name, err := os.ReadFile("/proc/2/comm")
 	if err != nil || string(name) != "kthreadd\n" {
-		cannot(t, "process 2 is not kthreadd here")
+		testprog.Missing(t, "process 2 is not kthreadd here")
 	}
 	refused(t, 2, ErrKernelThread, "kthreadd")
 }
 
 func TestThread(t *testing.T) {
-	pid, line := start(t, exec.Command(build(t, "gcc -pthread", `
+	pid, line := start(t, exec.Command(testprog.BuildProgram(t, "gcc -pthread", `
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
@@ -115,7 +117,7 @@ void _start(void) {
 `
 
 func TestNoAllocator(t *testing.T) {
-	path := build(t, "gcc -static -nostdlib -O1 -fno-stack-protector", sleeper)
+	path := testprog.BuildProgram(t, "gcc -static -nostdlib -O1 -fno-stack-protector", sleeper)
 	pid, _ := start(t, exec.Command(path))
 	refused(t, pid, ErrNoAllocator, "malloc", path, "(program)")
 }
@@ -175,8 +177,8 @@ func TestForeign(t *testing.T) {
 // TestNotPermitted looks at a root process as nobody. In Linux each thread has a user ID of
 // its own, and this thread ends with the goroutine.
 func TestNotPermitted(t *testing.T) {
-	needRoot(t)
-	pid, _ := start(t, exec.Command(build(t, "gcc", waiting)))
+	testprog.NeedRoot(t)
+	pid, _ := start(t, exec.Command(testprog.BuildProgram(t, "gcc", waiting)))
 	result := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -194,7 +196,7 @@ func TestNotPermitted(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	path := build(t, "gcc", waiting)
+	path := testprog.BuildProgram(t, "gcc", waiting)
 	pid, _ := start(t, exec.Command(path))
 	found := find(t, pid)
 	if found.PID != pid || found.Command != "program" || found.Exe != path || found.Seccomp {
@@ -212,8 +214,8 @@ func TestFind(t *testing.T) {
 
 // TestUpdate looks at a program that maps an allocator late.
 func TestUpdate(t *testing.T) {
-	library := build(t, "gcc -shared -fPIC", "void *malloc(unsigned long n) { return (void *)n; }")
-	cmd := exec.Command(build(t, "gcc", `
+	library := testprog.BuildProgram(t, "gcc -shared -fPIC", "void *malloc(unsigned long n) { return (void *)n; }")
+	cmd := exec.Command(testprog.BuildProgram(t, "gcc", `
 #include <dlfcn.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -254,7 +256,7 @@ int main(int argc, char **argv) {
 }
 
 func TestStatic(t *testing.T) {
-	path := build(t, "gcc -static", waiting)
+	path := testprog.BuildProgram(t, "gcc -static", waiting)
 	pid, _ := start(t, exec.Command(path))
 	found := find(t, pid)
 	if got := families(found); !slices.Equal(got, []Family{Glibc}) {
@@ -270,10 +272,8 @@ func TestStatic(t *testing.T) {
 
 func TestMuslProgram(t *testing.T) {
 	needAMD64(t)
-	if _, err := exec.LookPath("musl-gcc"); err != nil {
-		cannot(t, "musl-gcc is not installed")
-	}
-	pid, _ := start(t, exec.Command(build(t, "musl-gcc", waiting)))
+	testprog.NeedTool(t, "musl-gcc")
+	pid, _ := start(t, exec.Command(testprog.BuildProgram(t, "musl-gcc", waiting)))
 	if got := families(find(t, pid)); !slices.Equal(got, []Family{Musl}) {
 		t.Errorf("families %v, want musl", got)
 	}
@@ -281,7 +281,7 @@ func TestMuslProgram(t *testing.T) {
 
 // TestPreload: an allocator is loaded before libc, next to libc's own.
 func TestPreload(t *testing.T) {
-	program := build(t, "gcc", waiting)
+	program := testprog.BuildProgram(t, "gcc", waiting)
 	for library, family := range map[string]Family{
 		"libjemalloc.so.2":         Jemalloc,
 		"libtcmalloc_minimal.so.4": Tcmalloc,
@@ -289,7 +289,7 @@ func TestPreload(t *testing.T) {
 	} {
 		t.Run(string(family), func(t *testing.T) {
 			cmd := exec.Command(program)
-			cmd.Env = append(os.Environ(), "LD_PRELOAD="+installed(t, library))
+			cmd.Env = append(os.Environ(), "LD_PRELOAD="+testprog.Library(t, library))
 			pid, _ := start(t, cmd)
 			got := families(find(t, pid))
 			slices.Sort(got)
@@ -304,8 +304,8 @@ func TestPreload(t *testing.T) {
 
 // TestReplaced: a package update replaces the libc that a process has mapped.
 func TestReplaced(t *testing.T) {
-	needRoot(t)
-	image, err := os.ReadFile(installed(t, "libc.so.6"))
+	testprog.NeedRoot(t)
+	image, err := os.ReadFile(testprog.Library(t, "libc.so.6"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +316,7 @@ func TestReplaced(t *testing.T) {
 			if err := os.WriteFile(library, image, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command(build(t, "gcc", waiting))
+			cmd := exec.Command(testprog.BuildProgram(t, "gcc", waiting))
 			cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+dir)
 			pid, _ := start(t, cmd)
 			if err := os.Remove(library); err != nil {
@@ -374,7 +374,7 @@ int main(void) {
 `
 	for name, flags := range map[string]string{"process": "gcc -pthread", "one thread": "gcc -pthread -DTHREAD"} {
 		t.Run(name, func(t *testing.T) {
-			pid, _ := start(t, exec.Command(build(t, flags, text)))
+			pid, _ := start(t, exec.Command(testprog.BuildProgram(t, flags, text)))
 			if !find(t, pid).Seccomp {
 				t.Error("the filter is not seen")
 			}

@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // buildMark starts the first line of a C, C++ or Rust source that is a test program:
@@ -28,28 +30,36 @@ func Build(ctx context.Context, srcDir, outDir string) error {
 		}
 		sources = append(sources, names...)
 	}
-	built := 0
+	var commands [][]string
 	for _, source := range sources {
 		text, err := os.ReadFile(source)
 		if err != nil {
 			return err
 		}
-		argv, name := buildCommand(text, source)
-		if argv == nil {
-			continue
+		if argv, name := buildCommand(text, source); argv != nil {
+			commands = append(commands, append(argv, "-o", filepath.Join(outDir, name)))
 		}
-		argv = append(argv, "-o", filepath.Join(outDir, name))
-		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-		cmd.Dir = srcDir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, bytes.TrimSpace(out))
-		}
-		built++
 	}
-	if built == 0 {
+	if len(commands) == 0 {
 		return errors.New("no test programs in " + srcDir)
 	}
-	return nil
+	// As many at once as there are processors.
+	turns := make(chan struct{}, runtime.NumCPU())
+	errs := make([]error, len(commands))
+	var all sync.WaitGroup
+	for i, argv := range commands {
+		all.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+			cmd.Dir = srcDir
+			if out, err := cmd.CombinedOutput(); err != nil {
+				errs[i] = fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, bytes.TrimSpace(out))
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // buildCommand returns the command that compiles a source, but for the output,

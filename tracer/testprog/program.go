@@ -8,47 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// DirVariable names the environment variable that holds a folder of programs
-// built beforehand, where no compiler is at hand.
-const DirVariable = "MEMTRACE_TEST_BIN"
-
-// Sources is the folder of the programs' sources.
-func Sources() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "testdata")
-}
-
-var buildAll = sync.OnceValues(func() (string, error) {
-	if dir := os.Getenv(DirVariable); dir != "" {
-		return dir, nil
-	}
-	// It outlives the test that asks first; a few small files in the temporary
-	// folder are the price of building once.
-	dir, err := os.MkdirTemp("", "memtrace-programs-")
-	if err != nil {
-		return "", err
-	}
-	return dir, Build(context.Background(), Sources(), dir)
-})
-
-// Path returns the path of a program, built if need be.
-func Path(t testing.TB, name string) string {
-	t.Helper()
-	dir, err := buildAll()
-	if err != nil {
-		t.Fatalf("build the test programs: %v", err)
-	}
-	return filepath.Join(dir, name)
-}
 
 // BuildText writes sources, by file name, compiles them as Build does and
 // returns the folder of the programs.
@@ -64,6 +29,15 @@ func BuildText(t testing.TB, sources map[string]string) string {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// BuildProgram compiles one C program, or a library where the command says -shared, and
+// returns its path. compile is the compiler and its flags.
+func BuildProgram(t testing.TB, compile, text string) string {
+	t.Helper()
+	dir := BuildText(t, map[string]string{"program.c": buildMark + compile + "\n" + text})
+	_, name := buildCommand([]byte(buildMark+compile), "program.c")
+	return filepath.Join(dir, name)
 }
 
 // Sum is blocks and their bytes.
@@ -89,6 +63,14 @@ type Program struct {
 func Start(t testing.TB, name string, args ...string) *Program {
 	t.Helper()
 	return Command(t, exec.Command(Path(t, name), args...))
+}
+
+// Grow is Start for the program of region/proc/testdata, whose memory grows by a step for
+// each line that it is sent.
+func Grow(t testing.TB, args ...string) *Program {
+	t.Helper()
+	sources := filepath.Join(Sources(), "..", "region", "proc", "testdata")
+	return Command(t, exec.Command(PathIn(t, sources, "grow"), args...))
 }
 
 // Command is Start for a prepared command.
@@ -194,15 +176,22 @@ func (p *Program) End() int {
 // ProcessorTime is what the program took of all processors until now.
 func (p *Program) ProcessorTime() time.Duration {
 	if p.cmd.ProcessState == nil {
-		// A process's clock has its inverted pid in the upper bits, and below
-		// them 2 for the scheduler's nanoseconds (CPUCLOCK_SCHED).
-		var ts unix.Timespec
-		if err := unix.ClockGettime(int32(^p.PID()<<3|2), &ts); err != nil {
-			p.t.Fatalf("%v: read the processor time: %v", p.cmd.Args, err)
-		}
-		return time.Duration(ts.Nano())
+		return ProcessorTime(p.t, p.PID())
 	}
 	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
+// ProcessorTime is what a process took of all processors until now: on a machine with
+// other work it tells more than the time on the clock.
+func ProcessorTime(t testing.TB, pid int) time.Duration {
+	t.Helper()
+	// A process's clock has its inverted pid in the upper bits, and below them 2 for
+	// the scheduler's nanoseconds (CPUCLOCK_SCHED).
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|2), &ts); err != nil {
+		t.Fatalf("read the processor time of process %d: %v", pid, err)
+	}
+	return time.Duration(ts.Nano())
 }
 
 // Kill ends the program.

@@ -2,16 +2,49 @@ package testprog
 
 import (
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 )
 
-// NeedRoot skips a test that attaches probes where that is not allowed, except
-// in CI, where it has to run.
+// NeedRoot skips a test that takes root where it is not, except in CI, where it has
+// to run.
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		Missing(t, "needs root: attaches probes")
+		Missing(t, "needs root")
 	}
+}
+
+// Long leaves a test that takes more than some two seconds out of a short run
+// (make test-fast). CI has none.
+func Long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		Missing(t, "takes long")
+	}
+}
+
+// NeedTool skips a test where a program is not installed, as Missing does.
+func NeedTool(t testing.TB, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		Missing(t, "needs "+name)
+	}
+}
+
+// Library returns the path of a library where the linker finds it.
+func Library(t testing.TB, name string) string {
+	t.Helper()
+	out, err := exec.Command("gcc", "-print-file-name="+name).Output()
+	path := strings.TrimSpace(string(out)) // as it was given, where that is a path
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		Missing(t, name+" is not installed")
+	}
+	return path
 }
 
 // Missing skips a test for want of something. In CI, where nothing may be wanting,

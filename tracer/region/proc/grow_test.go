@@ -1,47 +1,17 @@
 package proc
 
 import (
-	"context"
 	"errors"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
-	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/region"
 	"memtrace/tracer/testprog"
 )
 
-var buildPrograms = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "memtrace-region-")
-	if err != nil {
-		return "", err
-	}
-	return dir, testprog.Build(context.Background(), "testdata", dir)
-})
-
-// grow starts the program of testdata/grow.c.
-func grow(t testing.TB, args ...string) *testprog.Program {
-	t.Helper()
-	dir, err := buildPrograms()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return testprog.Command(t, exec.Command(filepath.Join(dir, "grow"), args...))
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if dir, err := buildPrograms(); err == nil {
-		_ = os.RemoveAll(dir)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testprog.Main(m) }
 
 func open(t testing.TB, pid int) *Process {
 	t.Helper()
@@ -70,7 +40,7 @@ func TestGrowth(t *testing.T) {
 		{"fragment", `^nothing grows`, 0},
 	} {
 		t.Run(tc.mode, func(t *testing.T) {
-			program := grow(t, tc.mode)
+			program := testprog.Grow(t, tc.mode)
 			s := region.NewSampler(open(t, program.PID()), region.Config{Share: -1})
 			const steps = 23
 			for i := range steps {
@@ -109,7 +79,7 @@ func TestGrowth(t *testing.T) {
 
 // After the end of a process, what was known of it remains.
 func TestProcessEnds(t *testing.T) {
-	program := grow(t, "none")
+	program := testprog.Grow(t, "none")
 	s := region.NewSampler(open(t, program.PID()), region.Config{})
 	if err := s.Poll(began); err != nil {
 		t.Fatal(err)
@@ -127,7 +97,7 @@ func TestProcessEnds(t *testing.T) {
 // A poll of 20,000 regions that stay as they are allocates nothing for each. What it takes
 // of a processor is measured by BenchmarkPoll20000.
 func TestPollAllocates(t *testing.T) {
-	program := grow(t, "regions", "20011")
+	program := testprog.Grow(t, "regions", "20011")
 	s := region.NewSampler(open(t, program.PID()), region.Config{Share: -1})
 	second := 0
 	allocs := testing.AllocsPerRun(10, func() {
@@ -143,24 +113,18 @@ func TestPollAllocates(t *testing.T) {
 }
 
 func BenchmarkPoll20000(b *testing.B) {
-	program := grow(b, "regions", "20011")
+	program := testprog.Grow(b, "regions", "20011")
 	s := region.NewSampler(open(b, program.PID()), region.Config{Share: -1})
 	if err := s.Poll(began); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
-	used, i := processorTime(), 0
+	used, i := testprog.ProcessorTime(b, os.Getpid()), 0
 	for b.Loop() {
 		i++
 		if err := s.Poll(began.Add(time.Duration(i) * time.Second)); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(processorTime()-used)/float64(b.N), "cpu-ns/op")
-}
-
-func processorTime() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts)
-	return time.Duration(ts.Nano())
+	b.ReportMetric(float64(testprog.ProcessorTime(b, os.Getpid())-used)/float64(b.N), "cpu-ns/op")
 }

@@ -281,7 +281,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("process %d: %v, want %s", pid, err, want)
 		}
 	}
-	program := grow(t, "arena")
+	program := testprog.Grow(t, "arena")
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", program.PID()))
 	if err != nil || len(tasks) != 2 {
 		t.Fatal(tasks, err)
