@@ -63,8 +63,8 @@ test-unit:
 # pace of what it reads: these tests demand that nothing is lost.
 	$(PART) "tests of the command" $(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m ./cmd/...
 
-# CI is unset: there, where nothing may be left out, -short is a failure.
-test-fast: setup-test ## run the tests within two minutes: none in qemu, none that takes more than some 2 s, no race detector
+# CI is unset: there, where nothing may be left out, what -short leaves out fails.
+test-fast: setup-test ## run tests for two minutes at most: no kernels in qemu, no race detector, none of more than some 2 s
 	$(PART) "short unit tests" $(SUDO) env "PATH=$$PATH" CI= go test -count=1 -short ./bpf/... ./symbolize/... ./tracer/...
 	$(PART) "short tests of the command" $(SUDO) env "PATH=$$PATH" CI= go test -count=1 -short ./cmd/...
 

@@ -88,6 +88,7 @@ func textAddresses(t *testing.T, binary string) []uint64 {
 }
 
 func TestInlinedFramesEqualAddr2line(t *testing.T) {
+	testprog.Long(t)
 	cxx, rust := readSource(t, "inline.cc"), readSource(t, "inline.rs")
 	tests := []struct {
 		name, compiler, source string
@@ -146,6 +147,7 @@ func compareWithAddr2line(t *testing.T, binary string) {
 // The same code is compiled to formats that addr2line of binutils 2.40 can read and to formats
 // that it cannot. The frames must be the same.
 func TestFormatsAgree(t *testing.T) {
+	testprog.Long(t)
 	testprog.NeedTool(t, "g++")
 	cxx := readSource(t, "inline.cc")
 	// Give the source file a fixed name, so that lines do not depend on the directory.

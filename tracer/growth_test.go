@@ -52,6 +52,7 @@ func watchGrowth(t *testing.T, cfg Config, p *testprog.Program, steps int, meanw
 // seen.
 func TestGrowthOnOlderKernels(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	const steps, segment = 11, 2 << 20
 	for name, cfg := range map[string]Config{
 		"as this kernel allows": {}, "exit of all calls": {older: probe.Older{ExitTracepoint: true}}, "entry of all calls": {older: probe.Older{EntryTracepoint: true}},

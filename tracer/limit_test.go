@@ -74,6 +74,7 @@ func keeperStack(tr *Tracer) (id event.StackID, frames []string) {
 // it allocates again its frames are whole, by tables and by frame pointers.
 func TestForgottenStackComesBack(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	dir := testprog.BuildText(t, map[string]string{"ways.c": newWays})
 	for name, framePointers := range map[string]bool{"tables": false, "frame pointers": true} {
 		t.Run(name, func(t *testing.T) {

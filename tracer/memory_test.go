@@ -12,6 +12,7 @@ import (
 // Snapshots are taken while the reader is at work; the race detector looks on.
 func TestSnapshotsOfGrowth(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Grow(t, "brk")
 	tr, err := Open(context.Background(), Config{PIDs: []int{p.PID()}})
 	if err != nil {

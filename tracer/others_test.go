@@ -25,6 +25,7 @@ import (
 // theirs is taken up.
 func TestOthersAreNotTraced(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for name, cfg := range map[string]Config{"one link": {}, "single uprobes": {older: probe.Older{SingleUprobes: true}}} {
 		for _, scenario := range []string{"fork-child", "evicted"} {
 			t.Run(name+"/"+scenario, func(t *testing.T) {
@@ -175,6 +176,7 @@ func TestScratchIsTheThreads(t *testing.T) {
 // A trace ends with its probes gone and what they sent read, in this order.
 func TestNothingIsLeftInTheRing(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Start(t, "busy", "--threads", "2")
 	p.Say("go")
 	for range 5 {

@@ -67,6 +67,7 @@ func sites(tr *Tracer) (map[string]testprog.Sum, bool) {
 // counted; no block is outstanding that the program does not hold.
 func TestOverload(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for _, name := range []string{"ledger", "mappings"} {
 		t.Run(name, func(t *testing.T) {
 			var args []string
@@ -96,6 +97,7 @@ func TestOverload(t *testing.T) {
 // address, still shows none that is not held.
 func TestOverloadBacklog(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Start(t, "ledger_cpp", "--calls", "200003")
 	tr, ledger := trace(t, Config{RingSize: 1 << 20, slowReader: 50 * time.Microsecond}, p)
 	got, _ := sites(tr)
@@ -160,6 +162,7 @@ func TestOverloadUnread(t *testing.T) {
 // kernels before 5.13, frame pointers.
 func TestOlderKernelsWays(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Start(t, "ledger", "--calls", "100003", "--no-indirect")
 	tr, ledger := trace(t, Config{older: probe.Older{SingleUprobes: true, FramePointers: true}}, p)
 	got, complete := sites(tr)

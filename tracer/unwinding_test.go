@@ -66,6 +66,7 @@ func stacksOf(t *testing.T, p *testprog.Program, line string) *Tracer {
 // program or the thread began.
 func TestWholeStacks(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	programs := unwindingPrograms(t)
 	for _, name := range []string{"C", "C++", "Rust", "Python", "LLVM"} {
 		t.Run(name, func(t *testing.T) {
@@ -96,6 +97,7 @@ func TestWholeStacks(t *testing.T) {
 // The stacks are those that gdb sees at the same calls.
 func TestStacksEqualDebugger(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for name, argv := range unwindingPrograms(t) {
 		t.Run(name, func(t *testing.T) {
 			p := startUnwinding(t, argv)

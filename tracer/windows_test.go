@@ -31,6 +31,7 @@ func TestCalibrationIsDiscarded(t *testing.T) {
 // that takes next to nothing windows are dropped, and no stack has an estimate.
 func TestWindowsDropped(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Start(t, "churn")
 	tr := traceWhile(t, Config{MaxOverhead: 0.05, RingSize: 4096, spills: 16}, p, func() {
 		p.Say("go")

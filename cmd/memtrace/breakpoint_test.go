@@ -22,6 +22,7 @@ import (
 // at a breakpoint that the process hits: a probe may have been there when the thread hit it.
 func TestBreakpointsBetweenWindows(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the number of a trap is one of x86-64")
 	}
@@ -66,6 +67,7 @@ func TestBreakpointsBetweenWindows(t *testing.T) {
 // killed, the kernel removes that probe last.
 func TestKilled(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Start(t, "busy")
 	p.Say("go")
 	others := uprobeLinks(t)

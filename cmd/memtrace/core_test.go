@@ -20,7 +20,7 @@ import (
 
 // ledgerCalls is the number of calls that a ledger program makes, a prime.
 func ledgerCalls() int {
-	if os.Getenv(testprog.DirVariable) != "" {
+	if os.Getenv(testprog.DirVariable) != "" || testing.Short() {
 		return 20011
 	}
 	return 2000003
@@ -143,6 +143,7 @@ func TestCoreLaunch(t *testing.T) {
 // stays behind.
 func TestCoreAttachDetach(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	rounds := 100
 	if os.Getenv(testprog.DirVariable) != "" {
 		rounds = 5
@@ -288,6 +289,7 @@ func settled(next func(id int) (int, error)) int {
 // A target that cannot be traced is refused in one line that names it.
 func TestCoreRefusals(t *testing.T) {
 	testprog.NeedRoot(t)
+	programs := loadedPrograms(t)
 	for _, tc := range []struct {
 		name string
 		args []string
@@ -305,7 +307,6 @@ func TestCoreRefusals(t *testing.T) {
 		{"sizes", []string{"-p", "1", "-z", "2k", "-Z", "1k"}, exitUsage, "--min-size"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			programs := loadedPrograms(t)
 			m := launchMemtrace(t, tc.args...)
 			if code := m.wait(); code != tc.code {
 				t.Errorf("ended with %d, want %d", code, tc.code)
@@ -320,9 +321,9 @@ func TestCoreRefusals(t *testing.T) {
 			if m.stdout.String() != "" {
 				t.Errorf("wrote a report: %s", m.stdout.String())
 			}
-			if n := goneDownTo(t, programs, loadedPrograms); n > programs {
-				t.Errorf("%d BPF programs are loaded, %d were before", n, programs)
-			}
 		})
+	}
+	if n := goneDownTo(t, programs, loadedPrograms); n > programs {
+		t.Errorf("%d BPF programs are loaded, %d were before", n, programs)
 	}
 }

@@ -131,6 +131,7 @@ func checkFaults(t *testing.T, g *report.Growth, function string, touched uint64
 // TestGrowForms checks a report in every form, and the end of the process.
 func TestGrowForms(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for format, want := range map[string]string{
 		"text": "of it in memory (estimate, ", "json": `"class": "mmap"`, "folded": ";grow_mmap", "pprof": "",
 	} {

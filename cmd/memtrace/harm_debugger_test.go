@@ -19,6 +19,7 @@ import (
 // memtrace must stay until then.
 func TestHarmDebuggerLeavesLast(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for mode, args := range map[string][]string{"exact": nil, "windows": {"--max-overhead", "0.1"}} {
 		t.Run(mode, func(t *testing.T) {
 			p := testprog.Command(t, exec.Command(harmProgram(t, "text"), "plain"))
@@ -53,6 +54,7 @@ func TestHarmDebuggerLeavesLast(t *testing.T) {
 // A debugger that was there first removes the probes when it leaves.
 func TestHarmDebuggerFirst(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "text"), "plain"))
 	at, file := libcFunction(t, p.PID(), "malloc")
 	g := startDebugger(t, p, "break *(long)&malloc", "ignore 1 1000000")

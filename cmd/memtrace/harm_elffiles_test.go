@@ -104,6 +104,7 @@ func (e *elfImage) write(path string, length int64) string {
 // Files that claim more than any memory can hold cost memtrace no more than others.
 func TestHarmHugeFiles(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	library := filepath.Join(testprog.BuildText(t, map[string]string{
 		"lib.c": "// build: gcc -shared -fPIC -g -O2\n#include <stdlib.h>\nvoid *malloc(size_t n) { return calloc(1, n); }\nvoid free(void *p) { (void)p; }\n",
 	}), "lib.so")
@@ -147,6 +148,7 @@ func last(text string) string { return text[max(0, len(text)-1000):] }
 // them.
 func TestHarmDamagedSections(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	dir := t.TempDir()
 	memtrace := testprog.Memtrace(t)
 	for name, damage := range map[string]func(h []byte){

@@ -13,6 +13,7 @@ import (
 // debugger may have caused it.
 func TestHarmEnd(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for _, tc := range []struct {
 		how, signal string
 		status      int

@@ -12,6 +12,7 @@ import (
 // A free that a small ring buffer had no room for is not counted as a free that nobody saw.
 func TestHarmSmallRing(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "recycler")))
 	m := startMemtrace(t, "--ring-size", "4k", "-p", strconv.Itoa(p.PID()))
 	p.Say("go")
@@ -37,6 +38,7 @@ func TestHarmSmallRing(t *testing.T) {
 // If a program execs all the time, no window is observed whole. The report says so.
 func TestHarmExecs(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "execer")))
 	m := launchMemtrace(t, "-d", "8", "-p", strconv.Itoa(p.PID()))
 	if code := m.wait(); code != exitOK {

@@ -16,6 +16,7 @@ import (
 // it.
 func TestHarmForked(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	const sharedAllowance = 4 << 20 // what the child itself writes to
 	for _, tc := range []struct {
 		name string

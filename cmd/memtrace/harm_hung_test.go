@@ -149,6 +149,7 @@ func (r *builtRun) report() *report.Report {
 // A file system stops answering, and then a process maps a file from it. memtrace must still
 // exit, leave nothing behind, and report what it saw.
 func TestHarmHung(t *testing.T) {
+	testprog.Long(t)
 	libc, binary := testprog.Library(t, "libc.so.6"), testprog.Memtrace(t)
 	for _, tc := range []struct {
 		name, mode string

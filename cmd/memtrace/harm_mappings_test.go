@@ -17,6 +17,7 @@ import (
 // memory executable. A library loaded in the middle of that still gets its names.
 func TestHarmMappings(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	binary := testprog.Memtrace(t)
 	plugin := harmProgram(t, "plugged.so")
 	for _, what := range []string{"anonymous", "file"} {

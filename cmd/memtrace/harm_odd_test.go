@@ -16,6 +16,7 @@ import (
 // wrong.
 func TestHarmOddPlaces(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	dir := t.TempDir()
 	binary := testprog.Memtrace(t)
 	p := testprog.Start(t, "ways")

@@ -73,6 +73,7 @@ func openDir(t *testing.T) string {
 // root. Each missing capability is named.
 func TestHarmPrivileges(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	dir := openDir(t)
 	binary, program := filepath.Join(dir, "memtrace"), filepath.Join(dir, "ways")
 	copyFile(t, testprog.Memtrace(t), binary)

@@ -14,6 +14,7 @@ import (
 // probe.
 func TestHarmExceptions(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for _, library := range []string{"libjemalloc.so.2", "libtcmalloc_minimal.so.4"} {
 		t.Run(library, func(t *testing.T) {
 			cmd := exec.Command(harmProgram(t, "throws"))
@@ -50,6 +51,7 @@ func TestHarmExceptions(t *testing.T) {
 // would then take that malloc's return probe for dead and kill the thread.
 func TestHarmSignalStack(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for _, way := range []string{"plain", "autodisarm"} {
 		t.Run(way, func(t *testing.T) {
 			cmd := exec.Command(harmProgram(t, "altstack"), way)
@@ -83,6 +85,7 @@ func copyOfLibc(t *testing.T) string {
 // where nothing shows that it has left. The report says what was missed.
 func TestHarmJumpOut(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	const soon = 32 // calls
 	for way, most := range map[string]int64{"over": 0, "below": soon, "above": 0} {
 		t.Run(way, func(t *testing.T) {

@@ -136,6 +136,7 @@ func checkPeak(t *testing.T, peak, blocks uint64) {
 // memory limit, its sums must be the program's own, it must show the leak among them, and a
 // stack that comes back after it was forgotten must be whole.
 func TestHarmStacksExact(t *testing.T) {
+	testprog.Long(t)
 	p := startNewStacks(t)
 	r := startBounded(t, "-p", strconv.Itoa(p.PID()), "--exact", "--max-memory", "256M", "-f", "json", "-T", "50", "--older", "0")
 	p.do("again", 0)
@@ -173,6 +174,7 @@ func TestHarmStacksExact(t *testing.T) {
 
 // Writing all stacks of a program takes no more memory, and the stacks add up.
 func TestHarmStacksAll(t *testing.T) {
+	testprog.Long(t)
 	p := startNewStacks(t)
 	r := startBounded(t, "-p", strconv.Itoa(p.PID()), "--exact", "--max-memory", "256M", "-f", "folded", "-T", "0", "--older", "0")
 	held := p.flood("keep")
@@ -197,6 +199,7 @@ func TestHarmStacksAll(t *testing.T) {
 
 // TestHarmStacksGrow is the same where only system calls are observed.
 func TestHarmStacksGrow(t *testing.T) {
+	testprog.Long(t)
 	p := startNewStacks(t)
 	r := startBounded(t, "grow", "-p", strconv.Itoa(p.PID()), "--max-memory", "256M", "-f", "json", "-T", "50")
 	held := p.flood("map")
@@ -218,6 +221,7 @@ func TestHarmStacksGrow(t *testing.T) {
 // TestHarmStacksWindows is the same with windows of time: a report comes within memtrace's
 // memory limit.
 func TestHarmStacksWindows(t *testing.T) {
+	testprog.Long(t)
 	p := startNewStacks(t)
 	r := startBounded(t, "-p", strconv.Itoa(p.PID()), "--max-memory", "256M", "-f", "json", "-T", "0")
 	var held report.Sum

@@ -14,6 +14,7 @@ import (
 // output on purpose.
 func TestHarmStdout(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	dir := t.TempDir()
 	binary := testprog.Memtrace(t)
 	p := testprog.Start(t, "ways")

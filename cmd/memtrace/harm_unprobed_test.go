@@ -21,6 +21,7 @@ import (
 // What no probe can observe is refused, not reported as nothing.
 func TestHarmUnprobed(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for _, tc := range []struct{ how, says string }{
 		{"writable", "mapped writable"},
 		{"copied", "not mapped from the file"},
@@ -65,6 +66,7 @@ func TestHarmPartlyUnprobed(t *testing.T) {
 // code from before they came. memtrace notices and puts them back.
 func TestHarmProbesTakenAway(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Command(t, exec.Command(harmProgram(t, "text"), "plain"))
 	at, file := libcFunction(t, p.PID(), "malloc")
 	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
@@ -96,6 +98,7 @@ func TestHarmProbesTakenAway(t *testing.T) {
 // old one.
 func TestHarmOverlay(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for mode, args := range map[string][]string{"exact": nil, "windows": {"--max-overhead", "0.1"}} {
 		t.Run(mode, func(t *testing.T) {
 			o := mountOverlay(t)

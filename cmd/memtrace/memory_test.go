@@ -16,6 +16,7 @@ import (
 // that grows only by holes is not called a leak.
 func TestVerdict(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for _, tc := range []struct{ mode, want string }{
 		{"brk", `^brk heap grows .*; brk heap: explained to (9\d|100) % by stack`},
 		{"arena", `^thread arenas grow .*; thread arenas: explained to (9\d|100) % by stack`},
@@ -58,6 +59,7 @@ func TestVerdict(t *testing.T) {
 // says that this way grows, and by which stack. Mappings count in whole pages.
 func TestWays(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	const leak, pages = 1000003, 1003520
 	for _, tc := range []struct {
 		way, class, verdict string
@@ -112,6 +114,7 @@ func TestWays(t *testing.T) {
 // A stack beyond -T is named by its functions.
 func TestVerdictBeyondTop(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	t.Parallel()
 	p := testprog.Start(t, "ways", "arena")
 	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "-T", "1")

@@ -89,6 +89,7 @@ func TestServed(t *testing.T) {
 // is classified as its header says.
 func TestServedEverywhere(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Start(t, "arenas")
 	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "--ring-size", "256M")
 	ledger := p.Work()
@@ -109,6 +110,7 @@ func TestServedEverywhere(t *testing.T) {
 // and the report says what moved or froze it.
 func TestThreshold(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	const initial, raised = 131072, 1<<20 + 4096
 	for _, tc := range []struct {
 		name      string
@@ -169,6 +171,7 @@ func TestThreshold(t *testing.T) {
 // through their own loaders. glibc 2.43 counts a mapping's chunk 16 bytes smaller.
 func TestThresholdOnOtherLibraries(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	program := filepath.Join(t.TempDir(), "threshold")
 	args := append(debpkg.Sysroot(t, "bullseye"), "-std=gnu11", "-O1", "-g", "-fno-omit-frame-pointer",
 		"-fno-optimize-sibling-calls", "-fno-builtin", "-o", program, filepath.Join(testprog.Sources(), "threshold.c"))

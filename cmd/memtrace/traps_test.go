@@ -127,6 +127,7 @@ func TestCoreAbandoned(t *testing.T) {
 // operators, and libc's malloc is there as well.
 func TestAllocators(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for library, family := range map[string]string{
 		"libjemalloc.so.2": "jemalloc", "libtcmalloc_minimal.so.4": "tcmalloc", "libmimalloc.so.2": "mimalloc",
 	} {

@@ -24,6 +24,7 @@ var leaks = map[string]string{
 // nothing else is called a leak.
 func TestWindows(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	runs, length := setting(t, "WINDOWS_RUNS", 1), setting(t, "WINDOWS_SECONDS", 100)
 	held, made := 0, 0
 	for run := range runs {
@@ -129,6 +130,7 @@ func checkLarge(t *testing.T, r *report.Report) {
 // free, though glibc is mapped.
 func TestWindowsAllocator(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	cmd := exec.Command(testprog.Path(t, "churn"))
 	cmd.Env = append(os.Environ(), "LD_PRELOAD="+testprog.Library(t, "libjemalloc.so.2"))
 	p := testprog.Command(t, cmd)
@@ -145,6 +147,7 @@ func TestWindowsAllocator(t *testing.T) {
 // where a probe costs ten times as much as usual, as in some virtual machines.
 func TestWindowsQuiet(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Start(t, "churn", "--pairs-per-second", "300")
 	m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()))...)
 	p.Say("go")
@@ -165,6 +168,7 @@ func TestWindowsQuiet(t *testing.T) {
 // before are not mixed with those after.
 func TestCoreWindows(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	p := testprog.Start(t, "churn")
 	m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()))...)
 	time.Sleep(500 * time.Millisecond)
@@ -187,6 +191,7 @@ func TestCoreWindows(t *testing.T) {
 // Windows come and go without leaving a trace in the process, and end with it.
 func TestWindowsEnd(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	for _, kill := range []bool{false, true} {
 		p := testprog.Start(t, "churn")
 		p.Say("go")

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"testing"
+
+	"memtrace/tracer/testprog"
 )
 
 // maxKilobytesPerMegabyte bounds the memory of a table with its dictionary. Small functions
@@ -14,6 +16,7 @@ const maxKilobytesPerMegabyte = 80
 // TestAgainstReadelf compares the tables of the system's libraries and of large programs, row
 // by row, with readelf's interpretation of the same files.
 func TestAgainstReadelf(t *testing.T) {
+	testprog.Long(t)
 	for _, test := range []struct {
 		name  string
 		files []string

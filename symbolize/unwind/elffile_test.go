@@ -7,12 +7,15 @@ import (
 	"errors"
 	"testing"
 
+	"memtrace/tracer/testprog"
+
 	"github.com/google/go-cmp/cmp"
 )
 
 // TestWithoutSections checks that a file whose section headers are absent, damaged or cut off
 // gives the same table by way of its program headers.
 func TestWithoutSections(t *testing.T) {
+	testprog.Long(t)
 	for _, files := range [][]string{libcFiles, llvmFiles} { // by GNU ld and by lld
 		path := systemFile(t, files)
 		t.Run(path, func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 // TestLibc runs one program, built for the oldest C library, on each.
 func TestLibc(t *testing.T) {
+	testprog.Long(t)
 	if runtime.GOARCH != "amd64" {
 		t.Skip("is about x86-64 packages")
 	}

@@ -19,6 +19,7 @@ import (
 // all modules that a process has mapped.
 func TestFindRule(t *testing.T) {
 	testprog.NeedRoot(t)
+	testprog.Long(t)
 	k, err := findFeatures()
 	if err != nil {
 		t.Fatal(err)

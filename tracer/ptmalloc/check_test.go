@@ -147,6 +147,7 @@ func compare(t testing.TB, all []known, verdicts []Verdict) {
 
 // TestCheckPlaces has chunks in all places where malloc puts them.
 func TestCheckPlaces(t *testing.T) {
+	testprog.Long(t)
 	for _, suite := range suites {
 		t.Run("suite "+suite, func(t *testing.T) {
 			p := startChunks(t, suite)
@@ -163,6 +164,7 @@ func TestCheckPlaces(t *testing.T) {
 
 // TestCheckSettings sets up malloc so that chunks go to other places.
 func TestCheckSettings(t *testing.T) {
+	testprog.Long(t)
 	for _, suite := range []string{"", "sid"} {
 		for _, set := range []string{
 			"GLIBC_TUNABLES=glibc.malloc.tcache_count=0",
@@ -197,6 +199,7 @@ func TestCheckSettings(t *testing.T) {
 // TestCheckRunning checks blocks around which threads keep allocating and freeing. Those in
 // use are never called free, and those that were freed stay free.
 func TestCheckRunning(t *testing.T) {
+	testprog.Long(t)
 	for _, suite := range suites {
 		t.Run("suite "+suite, func(t *testing.T) {
 			p := startChunks(t, suite)

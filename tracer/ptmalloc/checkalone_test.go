@@ -48,6 +48,7 @@ int main(void) {
 // TestCheckAlone runs programs whose thread's cache is found in other ways, because the
 // variable is not in a libc's table or the thread's descriptor is not available.
 func TestCheckAlone(t *testing.T) {
+	testprog.Long(t)
 	dir := t.TempDir()
 	source := filepath.Join(dir, "alone.c")
 	if err := os.WriteFile(source, []byte(alone), 0o644); err != nil {

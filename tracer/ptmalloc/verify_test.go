@@ -31,6 +31,7 @@ func blocksOf(all []known) ([]Block, []Verdict) {
 // TestVerify has blocks that became part of larger ones, in the main arena of a process of one
 // thread and in several heaps of threads.
 func TestVerify(t *testing.T) {
+	testprog.Long(t)
 	for _, suite := range suites {
 		for _, threads := range []int{0, 2} {
 			t.Run(fmt.Sprintf("suite %s, %d threads", suite, threads), func(t *testing.T) {
@@ -64,6 +65,7 @@ func TestVerify(t *testing.T) {
 
 // TestVerifyRunning keeps verifying blocks in use while threads allocate and free around them.
 func TestVerifyRunning(t *testing.T) {
+	testprog.Long(t)
 	for _, suite := range suites {
 		t.Run("suite "+suite, func(t *testing.T) {
 			p := startChunks(t, suite)

@@ -17,6 +17,7 @@ import (
 // stand behind were taken to be longer or shorter, the probe would be in the middle of the
 // next.
 func TestLengths(t *testing.T) {
+	testprog.Long(t)
 	const slot, slots = 16, 30000
 	random := rand.New(rand.NewPCG(1, 2))
 	var code []byte

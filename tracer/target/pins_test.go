@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"memtrace/tracer/debpkg"
+	"memtrace/tracer/testprog"
 )
 
 var update = flag.Bool("update", false, "add what is found in Debian's packages to testdata/placements")
@@ -62,6 +63,7 @@ var allocators = []struct {
 // those of the table. A suite that moves on has versions that are not in the table: -update
 // adds them.
 func TestPlacements(t *testing.T) {
+	testprog.Long(t)
 	needAMD64(t)
 	table := readPlacements(t)
 	for _, a := range allocators {

@@ -11,6 +11,7 @@ import (
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/live"
+	"memtrace/tracer/testprog"
 )
 
 // pair feeds a Ledger and its model the same events.
@@ -149,6 +150,7 @@ func FuzzLedger(f *testing.F) {
 
 // TestRandomEvents finds in every run what the fuzzer would find in its first minutes.
 func TestRandomEvents(t *testing.T) {
+	testprog.Long(t)
 	r := rand.New(rand.NewPCG(7, 8))
 	for range 211 {
 		p := newPair()

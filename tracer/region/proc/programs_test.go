@@ -68,6 +68,7 @@ for _ in range(7):
 // While a program is stopped, its resident sizes add up to those of smaps_rollup and its sizes
 // to those of statm, to the byte.
 func TestTotalsOfPrograms(t *testing.T) {
+	testprog.Long(t)
 	for name, program := range programs {
 		t.Run(name, func(t *testing.T) {
 			cmd := program.start(t)
