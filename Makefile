@@ -78,7 +78,7 @@ test-attack: attack ## run each attack for some seconds
 ATTACK_TIME ?= 10m
 
 attack: setup-test ## attack memtrace and what it traces for ATTACK_TIME, and print what held
-	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -tags attack -timeout 60m -parallel 4 -run '^TestAttack$$' -v ./tracer/attack \
+	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -tags attack -timeout 60m -parallel 4 -run '^TestAttack$$' -v ./tracer/testsupport/attack \
 		-args -attack.time $(ATTACK_TIME) $(if $(ATTACK_SEED),-attack.seed $(ATTACK_SEED))
 
 # Each target gets this long, and a processor.
@@ -88,7 +88,7 @@ fuzz: ## feed each reader of foreign data with garbage, FUZZ_TIME each
 	$(PART) fuzz ./.ci/fuzz $(FUZZ_TIME)
 
 test-kernels: setup-test ## run the core tests on Debian's kernels, in qemu
-	$(PART) kernels go test -count=1 -tags kernels -timeout 60m -run TestKernels -v ./tracer/kerneltest
+	$(PART) kernels go test -count=1 -tags kernels -timeout 60m -run TestKernels -v ./tracer/testsupport/kerneltest
 
 bench: build ## measure the cost of tracing and the speed of the reader
 	$(SUDO) env "PATH=$$PATH" go test -run '^$$' -bench . -benchtime 1s ./...

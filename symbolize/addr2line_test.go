@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // wantFrame is a frame as addr2line prints it.

@@ -3,7 +3,7 @@ package symbolize
 import (
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // BenchmarkNode opens a process that runs a program of 100 MB, and names 200 addresses spread

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"memtrace/symbolize/elffile"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 func run(t testing.TB, name string, args ...string) []byte {

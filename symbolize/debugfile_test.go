@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 const secretSource = `

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // In a root that the target's owner has made up, a file is opened only if the owner could open

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/elffile"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 func mkfifo(path string) error { return unix.Mkfifo(path, 0o644) }

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 const librarySource = `

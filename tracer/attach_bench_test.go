@@ -7,7 +7,7 @@ import (
 	"memtrace/tracer/probe"
 	"memtrace/tracer/process"
 	"memtrace/tracer/target"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // BenchmarkWindow reports what putting probes on a busy process and taking them

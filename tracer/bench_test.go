@@ -20,7 +20,7 @@ import (
 
 	"memtrace/tracer/probe"
 	"memtrace/tracer/target"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // attacher puts probes on a process, or none.

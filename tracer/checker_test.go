@@ -8,7 +8,7 @@ import (
 
 	"memtrace/tracer/book"
 	"memtrace/tracer/process"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // What was held when a process ended was not freed: candidates stay, although its

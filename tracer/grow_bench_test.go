@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 const (

@@ -17,7 +17,7 @@ import (
 	"memtrace/tracer/probe"
 	"memtrace/tracer/region/proc"
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // watchGrowth watches p for growth while it makes some steps.

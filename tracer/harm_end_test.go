@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"memtrace/tracer/event"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // The end of a process that comes while it is attached to lies before the trace.
@@ -23,7 +23,7 @@ func TestHarmEndBeforeTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As if the probes had come to life a moment later than they did.
-	tracer.start, tracer.end = moment{time.Now(), event.Now()}, event.Now()
+	tracer.start, tracer.startMono, tracer.end = time.Now(), event.Now(), event.Now()
 	r := tracer.Snapshot(SnapshotOptions{})[0]
 	if r.DurationSeconds != 0 || r.End.Sub(r.Start).Abs() > time.Minute || !strings.Contains(strings.Join(r.Notes, " "), "before its trace began") {
 		t.Errorf("traced %v s, from %v to %v: %v", r.DurationSeconds, r.Start, r.End, r.Notes)

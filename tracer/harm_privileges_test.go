@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/probe"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // Where probes go on one by one, kernels of 2025 and later ask for CAP_SYS_ADMIN, and

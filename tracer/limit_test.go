@@ -12,7 +12,7 @@ import (
 	"memtrace/tracer/book"
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 const newWays = `// build: gcc -O1 -g -fno-omit-frame-pointer -fno-builtin -fno-optimize-sibling-calls

@@ -3,7 +3,7 @@ package tracer
 import (
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 func TestMain(m *testing.M) { testprog.Main(m) }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // Snapshots are taken while the reader is at work; the race detector looks on.

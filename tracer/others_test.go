@@ -18,7 +18,7 @@ import (
 
 	"memtrace/bpf"
 	"memtrace/tracer/probe"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // Probes fire in forked children, and tracepoints in every process: nothing of

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/procfs"
 
 	"memtrace/tracer/process"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 const (

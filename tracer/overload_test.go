@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"memtrace/tracer/probe"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // trace attaches to a program, lets it work, and returns the tracer, stopped, and

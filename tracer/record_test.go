@@ -16,8 +16,8 @@ import (
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/ptmalloc"
-	"memtrace/tracer/recording"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/recording"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 var update = flag.Bool("update", false, "write what the replay test of package stream replays")
@@ -36,7 +36,7 @@ func TestRecording(t *testing.T) {
 	if err := tr.probes.SetGate(probe.GateShut); err != nil {
 		t.Fatal(err)
 	}
-	made := &recording.Recording{PID: uint32(p.PID()), Start: tr.start.mono, End: event.Now(), Records: ringRecords(t, tr)}
+	made := &recording.Recording{PID: uint32(p.PID()), Start: tr.startMono, End: event.Now(), Records: ringRecords(t, tr)}
 	if made.Counters, err = tr.probes.Counters(); err != nil {
 		t.Fatal(err)
 	}

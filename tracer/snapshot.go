@@ -42,13 +42,13 @@ func (t *Tracer) Snapshot(opt SnapshotOptions) []*report.Report {
 func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	p := t.processes.Of(pid)
 	f := &diagnose.Facts{
-		Start: t.start.wall, StartMono: t.start.mono,
+		Start: t.start, StartMono: t.startMono,
 		Growth: t.cfg.GrowthOnly, MaxMemory: t.cfg.MaxMemory, PartOfCalls: t.probes.Functions,
 		Target: p.Target(), Symbols: p.Symbols(), Kept: p.Kept, ClassAt: p.ClassAt,
 	}
 	t.forgetUnmapped(pid)
 	f.Split = diagnose.NewSplit(t.processes.Malloc(pid, t.until()))
-	asked := book.Asked{Start: t.start.mono, Now: t.until(), Older: opt.Older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks}
+	asked := book.Asked{Start: t.startMono, Now: t.until(), Older: opt.Older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks}
 	if f.Split != nil {
 		asked.Way = f.Split.Way
 	}

@@ -33,8 +33,9 @@ type Tracer struct {
 	tables *probe.Tables
 	// lingers: the probes stay after the end of the trace, until a debugger has left.
 	lingers bool
-	// start is when every call began to be seen.
-	start moment
+	// start is when every call began to be seen, startMono the same in ns of CLOCK_MONOTONIC.
+	start     time.Time
+	startMono uint64
 
 	// mu guards what follows.
 	mu sync.Mutex
@@ -42,12 +43,6 @@ type Tracer struct {
 	end uint64
 	// unanswered is what was waited for in vain.
 	unanswered []string
-}
-
-// moment is one point in time on both clocks.
-type moment struct {
-	wall time.Time
-	mono uint64 // ns of CLOCK_MONOTONIC
 }
 
 // Open attaches to the processes of cfg. When it returns, every call of theirs
@@ -136,7 +131,7 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 			return err
 		}
 	}
-	t.start = moment{time.Now(), event.Now()}
+	t.start, t.startMono = time.Now(), event.Now()
 	if err := t.probes.SetGate(probe.GateAll); err != nil {
 		return err
 	}
@@ -176,7 +171,7 @@ func (t *Tracer) newLoop(costs probe.Costs) *window.Loop {
 func (t *Tracer) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, t.stream.Wake)()
 	if t.loop != nil {
-		t.loop.Start(t.start.wall)
+		t.loop.Start(t.start)
 	}
 	err := t.stream.Run(func(caughtUp bool) bool {
 		exited := t.book.AllExited()

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"memtrace/tracer/event"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 const unwindingDir = "testdata/unwinding"

@@ -41,20 +41,7 @@ func (t windowProbes) Close(l probe.Links) error { return t.processes.CloseProbe
 
 func (t windowProbes) SetGate(g probe.Gate) error { return t.probes.SetGate(g) }
 
-// LeftAlone waits until no debugger is attached.
-func (t windowProbes) LeftAlone(ctx context.Context) bool {
-	for t.processes.Debugged() {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(process.DebuggerInterval):
-		}
-	}
-	if err := t.processes.CloseKept(); err != nil {
-		t.cfg.Logf("take probes away: %v", err)
-	}
-	return ctx.Err() == nil
-}
+func (t windowProbes) LeftAlone(ctx context.Context) bool { return t.processes.LeftAlone(ctx) }
 
 func (t windowProbes) Gone() bool { return len(t.processes.Gone()) == len(t.processes.PIDs()) }
 

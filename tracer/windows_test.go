@@ -7,7 +7,7 @@ import (
 
 	"memtrace/tracer/probe"
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // Of what memtrace reported of itself nothing is left.

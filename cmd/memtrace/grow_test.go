@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // usable returns how many bytes of anonymous memory process pid can use.

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // A debugger takes probes for the program's own code and writes them back when it leaves.

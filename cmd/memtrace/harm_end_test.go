@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // A report says how the process ended, and above all by which signal, since probes next to a

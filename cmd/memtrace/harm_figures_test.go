@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // A free that a small ring buffer had no room for is not counted as a free that nobody saw.

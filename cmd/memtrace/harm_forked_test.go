@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // A process that shares memory with its parent still shares it after memtrace has looked at

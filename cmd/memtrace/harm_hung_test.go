@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // hungTarget is a program next to a file system that stops answering.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // Memtrace does not list all mappings each time when a process with many of them keeps making

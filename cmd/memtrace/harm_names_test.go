@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // The names of a process, its program and its libraries must not steer a terminal that shows

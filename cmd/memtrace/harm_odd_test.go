@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // Where limits and file systems are unusual, memtrace either works or says in one line what is

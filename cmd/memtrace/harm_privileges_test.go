@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // leastCapabilities are the ones needed to trace another user's process.

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // An exception passes through a traced operator new: its return is seen without a return

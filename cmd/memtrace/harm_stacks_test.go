@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // boundedRun is a running memtrace and its peak memory.

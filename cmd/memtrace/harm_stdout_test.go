@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // A report that reaches nobody is an error, unless whoever started memtrace discarded standard

@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // The tests called TestHarm... cover what must neither harm a target or the machine nor make a

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // What no probe can observe is refused, not reported as nothing.

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 func TestMain(m *testing.M) { testprog.Main(m) }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // The verdict of a trace says what grows and how much of it outstanding blocks explain. A heap

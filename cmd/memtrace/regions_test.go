@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // sleeper starts a process that sleeps until the test ends.

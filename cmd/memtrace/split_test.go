@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/debpkg"
 	"memtrace/tracer/ptmalloc"
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/debpkg"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // servedBySite sums blocks by site and by the way they were served.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // Debug information of another build is not used, and the report says so.

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // trap is a scenario of a test program, with what is known of it besides the program's ledger.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // budget has the flags of the default mode.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // maxKilobytesPerMegabyte bounds the memory of a table with its dictionary. Small functions

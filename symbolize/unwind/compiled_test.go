@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // compile compiles a C file of testdata with GCC and returns the executable.

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 
 	"github.com/google/go-cmp/cmp"
 )

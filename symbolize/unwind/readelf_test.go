@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // This file reads how binutils' readelf interprets call frames. The tables are compared with

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // These are files of the system under test, each with the paths in its Debian packages. The

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // TestVDSO builds the table of the vDSO from this process's own memory.

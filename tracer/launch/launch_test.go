@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/target"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // program prints when its constructor and its main run. It returns 7, or ends by the signal it

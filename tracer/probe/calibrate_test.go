@@ -7,7 +7,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 
 	"memtrace/tracer/event"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // loadSet loads a set that is closed when the test ends.

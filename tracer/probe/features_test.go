@@ -3,7 +3,7 @@ package probe
 import (
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // No other test would notice that calls are seen by the exit of all system calls where there

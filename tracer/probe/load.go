@@ -38,20 +38,7 @@ func Load(k Features, o Options, attached *Attached) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the BPF object: %w", err)
 	}
-	spec.Maps["events"].MaxEntries = uint32(o.RingSize)
-	if k.cheapHash {
-		for name, entries := range map[string]uint32{"threads": maxThreads, "spills": maxSpills} {
-			spec.Maps[name].MaxEntries = entries
-			spec.Maps[name].Flags |= noPrealloc
-		}
-	}
-	if k.resume != "" {
-		spec.Maps["resumes"].MaxEntries = maxThreads
-		spec.Maps["resumes"].Flags |= noPrealloc
-	}
-	if o.Spills > 0 {
-		spec.Maps["spills"].MaxEntries = o.Spills
-	}
+	sizeMaps(spec, k, &o)
 	for name, value := range map[string]any{
 		"stack_depth": uint32(o.StackDepth),
 		"min_size":    o.MinSize,
@@ -90,6 +77,24 @@ func Load(k Features, o Options, attached *Attached) (*Set, error) {
 		target.Free:          s.objs.EnterFree,
 	}
 	return s, nil
+}
+
+// sizeMaps says how large maps are, and which take their memory only as it is needed.
+func sizeMaps(spec *ebpf.CollectionSpec, k Features, o *Options) {
+	spec.Maps["events"].MaxEntries = uint32(o.RingSize)
+	if k.cheapHash {
+		for name, entries := range map[string]uint32{"threads": maxThreads, "spills": maxSpills} {
+			spec.Maps[name].MaxEntries = entries
+			spec.Maps[name].Flags |= noPrealloc
+		}
+	}
+	if k.resume != "" {
+		spec.Maps["resumes"].MaxEntries = maxThreads
+		spec.Maps["resumes"].Flags |= noPrealloc
+	}
+	if o.Spills > 0 {
+		spec.Maps["spills"].MaxEntries = o.Spills
+	}
 }
 
 // chooseStacks keeps only those programs that walk stacks the way this kernel can.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // options are those of a usual trace.

@@ -12,7 +12,7 @@ import (
 	"memtrace/bpf"
 	"memtrace/symbolize/unwind"
 	"memtrace/tracer/target"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // TestFindRule compares the search in BPF with unwind.Table.Lookup, at every seventh byte of

@@ -9,7 +9,7 @@ import (
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // running is a Book of processes that have neither ended nor mapped anything.

@@ -10,7 +10,7 @@ import (
 
 	"memtrace/symbolize/procmaps"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // What is known by asking for what has changed is what a listing of everything says.

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,8 +24,8 @@ import (
 // debuggerPatience is how long memtrace stays for a debugger when all else is done.
 const debuggerPatience = 30 * time.Second
 
-// DebuggerInterval is how often it is looked whether one has left.
-const DebuggerInterval = 100 * time.Millisecond
+// debuggerInterval is how often it is looked whether one has left.
+const debuggerInterval = 100 * time.Millisecond
 
 // debugger is a process that has another one under ptrace.
 type debugger struct {
@@ -126,8 +127,24 @@ func (g *Group) CloseProbes(l probe.Links) error {
 	return nil
 }
 
-// CloseKept takes away what was kept.
-func (g *Group) CloseKept() error {
+// LeftAlone waits until no debugger is attached, and takes away the probes that were kept
+// for one; false if ctx is done first.
+func (g *Group) LeftAlone(ctx context.Context) bool {
+	for g.Debugged() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(debuggerInterval):
+		}
+	}
+	if err := g.closeKept(); err != nil {
+		g.cfg.Logf("take probes away: %v", err)
+	}
+	return ctx.Err() == nil
+}
+
+// closeKept takes away what was kept.
+func (g *Group) closeKept() error {
 	g.mu.Lock()
 	kept := g.kept
 	g.kept = nil
@@ -141,7 +158,7 @@ func (g *Group) Outstay() {
 		return
 	}
 	g.cfg.Logf("the probes stay until the debugger has left, for %v at most; Ctrl-C ends that at once", debuggerPatience)
-	for end := time.Now().Add(debuggerPatience); g.Debugged(); time.Sleep(DebuggerInterval) {
+	for end := time.Now().Add(debuggerPatience); g.Debugged(); time.Sleep(debuggerInterval) {
 		if time.Now().Before(end) {
 			continue
 		}

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"memtrace/tracer/probe"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // A process under a seccomp filter is not touched where a return probe would

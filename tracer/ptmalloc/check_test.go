@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/debpkg"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/debpkg"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // suites are the Debian suites whose glibc the tests run on: 2.31, 2.36, 2.41, and 2.43 or

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/debpkg"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/debpkg"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // alone is a program of one thread that is not linked with libpthread. It frees every third of

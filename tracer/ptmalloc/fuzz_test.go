@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // smallLibc has what Locate looks for and little else.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // initial returns mp_ and main_arena as they are in a file with these layouts.

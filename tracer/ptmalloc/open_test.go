@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"memtrace/tracer/target"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 func TestStatic(t *testing.T) {

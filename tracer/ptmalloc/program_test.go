@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"memtrace/tracer/target"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // libcVariable names the environment variable that makes the tests run with another glibc. It

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // verify runs Verify on blocks as if Check had found all of them in use.

@@ -17,10 +17,10 @@ import (
 	"memtrace/tracer/diagnose"
 	"memtrace/tracer/event"
 	"memtrace/tracer/ptmalloc"
-	"memtrace/tracer/recording"
 	"memtrace/tracer/region"
 	"memtrace/tracer/report"
 	"memtrace/tracer/target"
+	"memtrace/tracer/testsupport/recording"
 )
 
 var update = flag.Bool("update", false, "rewrite the reports of the recorded trace")

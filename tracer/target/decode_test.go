@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // TestLengths holds the lengths of instructions against binutils. If one that a probe may

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // TestMountNamespace: the process has its libc in a file system of its own, and in ours its

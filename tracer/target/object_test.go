@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // object reads a file, nil if it is not an allocator.

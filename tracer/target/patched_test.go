@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // hooking is a program that overwrites the entry of its free before it waits.

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/debpkg"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/debpkg"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 var update = flag.Bool("update", false, "add what is found in Debian's packages to testdata/placements")

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // checkReturns holds the probes on returns against binutils: each is on a return instruction.

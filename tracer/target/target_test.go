@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // refused checks that Find rejects a process, for the reason and with the text.

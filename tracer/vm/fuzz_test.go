@@ -11,7 +11,7 @@ import (
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/live"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // pair feeds a Ledger and its model the same events.

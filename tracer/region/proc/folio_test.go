@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // TestFolios looks at this process: memory that is not there, a small page and a huge one.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"memtrace/tracer/region"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 func TestMain(m *testing.M) { testprog.Main(m) }

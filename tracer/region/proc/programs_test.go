@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/region"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // program is what a Debian program must show.

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // The tests that have to pass on every kernel, and where the source tree's
@@ -43,7 +43,7 @@ func TestKernels(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := errors.Join(testprog.Build(t.Context(), testprog.Sources(), programs),
-		testprog.Build(t.Context(), "../region/proc/testdata", programs))
+		testprog.Build(t.Context(), "../../region/proc/testdata", programs))
 	if err != nil {
 		t.Fatal("build test programs: ", err)
 	}
@@ -62,14 +62,14 @@ func TestKernels(t *testing.T) {
 		MemoryMiB: 2048,
 		Timeout:   coreTimeout,
 	}
-	if data, err := filepath.Abs("../../cmd/memtrace/testdata"); err != nil {
+	if data, err := filepath.Abs("../../../cmd/memtrace/testdata"); err != nil {
 		t.Fatal(err)
 	} else if _, err := os.Stat(data); err == nil {
 		guest.Files[guestCoreDir+"/testdata"] = data
 	} else if !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
-	logs := filepath.Join("../..", "build")
+	logs := filepath.Join("../../..", "build")
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // TestLibc runs one program, built for the oldest C library, on each.

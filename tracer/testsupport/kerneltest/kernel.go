@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strings"
 
-	"memtrace/tracer/debpkg"
+	"memtrace/tracer/testsupport/debpkg"
 )
 
 // Kernel is the newest kernel of one Debian suite.

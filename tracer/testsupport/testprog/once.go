@@ -54,7 +54,7 @@ func Main(m *testing.M) {
 // Sources is the folder of the programs' sources.
 func Sources() string {
 	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "testdata")
+	return filepath.Join(filepath.Dir(file), "..", "..", "testdata")
 }
 
 // Path returns the path of a program, built if need be.

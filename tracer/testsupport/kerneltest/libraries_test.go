@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 func TestLibraryClosure(t *testing.T) {

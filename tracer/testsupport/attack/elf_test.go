@@ -10,7 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // runDamaged runs a damaged program, or a sound one with damaged debug data beside it, and

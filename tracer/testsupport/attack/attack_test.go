@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 var (

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"memtrace/tracer/report"
-	"memtrace/tracer/testprog"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // target is a program of testdata at work.

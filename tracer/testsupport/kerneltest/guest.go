@@ -78,7 +78,7 @@ func (k Kernel) Run(ctx context.Context, g Guest) (Result, error) {
 // pack builds init and writes the guest's file system to archive.
 func pack(ctx context.Context, g Guest, dir, archive string) (err error) {
 	initPath := filepath.Join(dir, "init")
-	build := exec.CommandContext(ctx, "go", "build", "-o", initPath, "memtrace/tracer/kerneltest/init")
+	build := exec.CommandContext(ctx, "go", "build", "-o", initPath, "memtrace/tracer/testsupport/kerneltest/init")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH=amd64")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build init: %w: %s", err, bytes.TrimSpace(out))
