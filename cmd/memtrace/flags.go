@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"memtrace/tracer"
+	"memtrace/tracer/report"
 )
 
 // options are the command line, checked.
@@ -47,12 +48,10 @@ type options struct {
 	help        bool
 }
 
-// Output formats.
+// The formats of commands that print no stacks.
 const (
-	formatText   = "text"
-	formatJSON   = "json"
-	formatFolded = "folded"
-	formatPprof  = "pprof"
+	formatText = "text"
+	formatJSON = "json"
 )
 
 // usageError is a command line that makes no sense. Its text says why.
@@ -114,7 +113,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 
 // addReportFlags adds the flags of every command that prints stacks.
 func (o *options) addReportFlags(fs *pflag.FlagSet) {
-	fs.StringVarP(&o.format, "format", "f", formatText, "text|json|folded|pprof")
+	fs.StringVarP(&o.format, "format", "f", formatText, report.FormNames("|", "|"))
 	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
 	o.maxMemory = 512 << 20
 	fs.Var((*sizeValue)(&o.maxMemory), "max-memory", "the most that memtrace may take, `BYTES`, beside 64 for each live block; the stacks that hold least are summed up where there are too many")
@@ -178,9 +177,10 @@ func (o *options) check(fs *pflag.FlagSet) error {
 
 // checkCommon checks the flags shared by the trace and memtrace grow.
 func (o *options) checkCommon() error {
+	form, known := report.FindForm(o.format)
 	switch {
-	case !slices.Contains([]string{formatText, formatJSON, formatFolded, formatPprof}, o.format):
-		return usagef("--format %s: give text, json, folded or pprof", o.format)
+	case !known:
+		return usagef("--format %s: give %s", o.format, report.FormNames(", ", " or "))
 	case !slices.Contains([]string{"auto", "always", "never"}, o.color):
 		return usagef("--color %s: give auto, always or never", o.color)
 	case o.maxMemory < leastMemory || o.maxMemory > 1<<50:
@@ -191,10 +191,10 @@ func (o *options) checkCommon() error {
 		return usagef("--stack-depth %d: give 1 to 127", o.depth)
 	case o.quiet && o.verbose:
 		return usagef("--quiet and --verbose contradict each other: give one")
-	case o.interval != 0 && (o.format == formatPprof || o.format == formatFolded):
+	case o.interval != 0 && form.Single:
 		return usagef("--format %s holds one report: leave out the interval", o.format)
-	case o.format == formatPprof && len(o.pids) > 1:
-		return usagef("--format pprof holds one process: give one -p")
+	case form.OneProcess && len(o.pids) > 1:
+		return usagef("--format %s holds one process: give one -p", o.format)
 	}
 	for _, pid := range o.pids {
 		if pid < 1 {

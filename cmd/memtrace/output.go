@@ -17,14 +17,15 @@ import (
 type output struct {
 	w       io.Writer
 	file    *os.File // of --output
-	format  string
+	form    report.Form
 	text    report.TextOptions
 	reports int
 }
 
 // openOutput finds out whether a report can be written before anything is attached.
 func openOutput(o *options, stdout io.Writer) (*output, error) {
-	out := &output{w: stdout, format: o.format, text: report.TextOptions{Verbose: o.verbose, Top: o.top}}
+	form, _ := report.FindForm(o.format) // the flags were checked
+	out := &output{w: stdout, form: form, text: report.TextOptions{Verbose: o.verbose, Top: o.top}}
 	terminal := isTerminal(stdout)
 	if o.output != "" {
 		file, err := os.OpenFile(o.output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
@@ -35,8 +36,8 @@ func openOutput(o *options, stdout io.Writer) (*output, error) {
 	} else if err := checkStdout(stdout); err != nil {
 		return nil, err
 	}
-	if terminal && o.format == formatPprof {
-		return nil, usagef("--format pprof is binary: use --output FILE, or redirect")
+	if terminal && form.Binary {
+		return nil, usagef("--format %s is binary: use --output FILE, or redirect", form.Name)
 	}
 	out.text.Color = o.color == "always" || o.color == "auto" && terminal && os.Getenv("NO_COLOR") == ""
 	return out, nil
@@ -51,21 +52,10 @@ func isTerminal(w io.Writer) bool {
 func (out *output) write(reports []*report.Report) error {
 	w := bufio.NewWriter(out.w)
 	for i, r := range reports {
-		var err error
-		switch out.format {
-		case formatJSON:
-			err = report.JSON(w, r)
-		case formatFolded:
-			err = report.Folded(w, r)
-		case formatPprof:
-			err = report.Pprof(w, r)
-		default:
-			if out.reports > 0 || i > 0 {
-				fmt.Fprintln(w)
-			}
-			err = report.Text(w, r, out.text)
+		if out.form.Separated && (out.reports > 0 || i > 0) {
+			fmt.Fprintln(w)
 		}
-		if err != nil {
+		if err := out.form.Write(w, r, out.text); err != nil {
 			return fmt.Errorf("write the report: %w", err)
 		}
 	}
@@ -80,7 +70,7 @@ func (out *output) write(reports []*report.Report) error {
 // blank line.
 func (out *output) emit(f func(io.Writer) error) error {
 	w := bufio.NewWriter(out.w)
-	if out.reports > 0 && out.format == formatText {
+	if out.form.Separated && out.reports > 0 {
 		fmt.Fprintln(w)
 	}
 	out.reports++

@@ -36,23 +36,46 @@ type TextOptions struct {
 func Text(w io.Writer, r *Report, opt TextOptions) error {
 	p := newPrinter(opt)
 	p.w = w
+	list := sections
 	if r.Growth != nil {
-		p.growthText(r, opt)
-		return p.flush(w)
+		list = growthSections
 	}
-	p.target(r, opt)
-	p.events(r, opt)
-	p.sampling(r)
-	p.trouble(r)
-	p.totals(r)
-	p.split(r)
-	p.verdict(r)
-	p.suspects(r)
-	p.stacks(r, opt)
-	p.surroundings(r, opt)
-	p.notes(r)
+	for _, s := range list {
+		s(p, r, opt)
+	}
 	return p.flush(w)
 }
+
+// section writes a part of the text form, or nothing where a report has nothing for it.
+type section func(p *printer, r *Report, opt TextOptions)
+
+// sections are those of a trace, in their order; growthSections those of growth alone.
+var (
+	sections = []section{
+		(*printer).target,
+		(*printer).events,
+		(*printer).sampling,
+		(*printer).trouble,
+		(*printer).totals,
+		(*printer).split,
+		(*printer).verdict,
+		(*printer).suspects,
+		(*printer).stacks,
+		(*printer).surroundings,
+		(*printer).notes,
+	}
+	growthSections = []section{
+		(*printer).target,
+		(*printer).watched,
+		(*printer).growthTrouble,
+		(*printer).grownTotals,
+		(*printer).verdict,
+		(*printer).grownStacks,
+		(*printer).faultStacks,
+		(*printer).surroundings,
+		(*printer).notes,
+	}
+)
 
 func newPrinter(opt TextOptions) *printer {
 	p := &printer{width: defaultWidth, color: opt.Color}
@@ -157,7 +180,7 @@ func (p *printer) events(r *Report, opt TextOptions) {
 }
 
 // trouble writes what limits the figures below, if anything.
-func (p *printer) trouble(r *Report) {
+func (p *printer) trouble(r *Report, _ TextOptions) {
 	if r.Target.Exited {
 		text := r.Target.ended()
 		if r.Young.Blocks == 0 {
@@ -226,7 +249,7 @@ func losses(r *Report) string {
 }
 
 // totals writes how much is outstanding in all.
-func (p *printer) totals(r *Report) {
+func (p *printer) totals(r *Report, _ TextOptions) {
 	p.newline()
 	age := ""
 	if r.OlderSeconds > 0 {
@@ -266,7 +289,7 @@ func (p *printer) totals(r *Report) {
 }
 
 // notes writes the report's remarks.
-func (p *printer) notes(r *Report) {
+func (p *printer) notes(r *Report, _ TextOptions) {
 	for i, n := range r.Notes {
 		if i == 0 {
 			p.newline()

@@ -12,7 +12,7 @@ func (e *Estimate) Suspect() bool { return e.Class == "leak" || e.Class == "acti
 func (e *Estimate) listed() bool { return e.Suspect() || e.Class == "possible leak" }
 
 // sampling writes how the process was watched in windows of time.
-func (p *printer) sampling(r *Report) {
+func (p *printer) sampling(r *Report, _ TextOptions) {
 	s := r.Sampling
 	if s == nil {
 		return
@@ -27,7 +27,7 @@ func (p *printer) sampling(r *Report) {
 }
 
 // suspects writes the sum of what the estimates say.
-func (p *printer) suspects(r *Report) {
+func (p *printer) suspects(r *Report, _ TextOptions) {
 	if r.Sampling == nil {
 		return
 	}

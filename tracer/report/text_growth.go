@@ -5,16 +5,8 @@ import (
 	"time"
 )
 
-// growthText writes a report in ModeGrowth.
-func (p *printer) growthText(r *Report, opt TextOptions) {
-	p.target(r, opt)
-	p.watched(r)
-	if text := losses(r); text != "" {
-		p.newline()
-		p.paragraph(span{"INCOMPLETE: ", alarm}, text, alarm)
-	}
-	p.grownTotals(r)
-	p.verdict(r)
+// grownStacks lists the stacks that made the address space grow.
+func (p *printer) grownStacks(r *Report, opt TextOptions) {
 	shown := shownStacks(r, opt)
 	columns := p.frameColumns(len(shown), func(i int) []Frame { return r.named(&shown[i]).Frames })
 	var sum Sum
@@ -28,13 +20,18 @@ func (p *printer) growthText(r *Report, opt TextOptions) {
 		sum.Blocks = addClamped(sum.Blocks, shown[i].Blocks)
 	}
 	p.grownRemainder(r, len(shown), sum)
-	p.faultStacks(r, opt)
-	p.surroundings(r, opt)
-	p.notes(r)
+}
+
+// growthTrouble says what was lost.
+func (p *printer) growthTrouble(r *Report, _ TextOptions) {
+	if text := losses(r); text != "" {
+		p.newline()
+		p.paragraph(span{"INCOMPLETE: ", alarm}, text, alarm)
+	}
 }
 
 // watched writes how long the process was watched and what was observed.
-func (p *printer) watched(r *Report) {
+func (p *printer) watched(r *Report, _ TextOptions) {
 	when := "watched " + seconds(r.DurationSeconds)
 	if !r.End.IsZero() {
 		when += " to " + r.End.Format(time.DateTime+" MST")
@@ -65,7 +62,7 @@ func (p *printer) watched(r *Report) {
 }
 
 // grownTotals writes how much the address space has grown in all.
-func (p *printer) grownTotals(r *Report) {
+func (p *printer) grownTotals(r *Report, _ TextOptions) {
 	p.newline()
 	if r.Outstanding == (Sum{}) {
 		p.paragraph(span{}, "The address space has not grown, or has given back all that it grew by.", bold)

@@ -3,7 +3,7 @@ package report
 import "strings"
 
 // split writes how malloc served the outstanding blocks, and why.
-func (p *printer) split(r *Report) {
+func (p *printer) split(r *Report, _ TextOptions) {
 	m := r.MallocSplit
 	if m == nil {
 		return

@@ -45,7 +45,7 @@ func (p *printer) memory(m *Memory, opt TextOptions) {
 }
 
 // verdict writes which part of the address space grows. surroundings has the figures.
-func (p *printer) verdict(r *Report) {
+func (p *printer) verdict(r *Report, _ TextOptions) {
 	if r.Memory == nil {
 		return
 	}

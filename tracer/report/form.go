@@ -1,0 +1,51 @@
+package report
+
+import (
+	"io"
+	"slices"
+	"strings"
+)
+
+// Form is a form that a report can be written in.
+type Form struct {
+	// Name is how it is asked for.
+	Name string
+	// Single forms hold one report, of a trace that is over. OneProcess ones hold a single
+	// process. Binary ones are not for a terminal, Separated ones have a blank line between
+	// reports.
+	Single, OneProcess, Binary, Separated bool
+	// Write writes a report. Errors come only from w.
+	Write func(w io.Writer, r *Report, opt TextOptions) error
+}
+
+// forms are all, the default first.
+var forms = []Form{
+	{Name: "text", Separated: true, Write: Text},
+	{Name: "json", Write: fixed(JSON)},
+	{Name: "folded", Single: true, Write: fixed(Folded)},
+	{Name: "pprof", Single: true, OneProcess: true, Binary: true, Write: fixed(Pprof)},
+}
+
+// fixed makes a Form.Write of a form without options.
+func fixed(write func(io.Writer, *Report) error) func(io.Writer, *Report, TextOptions) error {
+	return func(w io.Writer, r *Report, _ TextOptions) error { return write(w, r) }
+}
+
+// FindForm returns the form of a name; ok is false if there is none.
+func FindForm(name string) (form Form, ok bool) {
+	i := slices.IndexFunc(forms, func(f Form) bool { return f.Name == name })
+	if i < 0 {
+		return Form{}, false
+	}
+	return forms[i], true
+}
+
+// FormNames lists the names of all forms, the default first, with last before the last one.
+func FormNames(separator, last string) string {
+	var names []string
+	for _, f := range forms {
+		names = append(names, f.Name)
+	}
+	n := len(names) - 1
+	return strings.Join(names[:n], separator) + last + names[n]
+}
