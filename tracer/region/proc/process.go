@@ -180,6 +180,10 @@ func (p *Process) Facts() (region.Facts, error) {
 	}
 	const startStack = 28 // where the kernel put the stack at the last exec
 	program := statFields(text).number(startStack)
+	if program == 0 {
+		// It is ending and has no address space any more, which is not to pass for an exec.
+		return region.Facts{}, region.ErrGone
+	}
 	if exe != p.facts.Exe || program != p.facts.Program {
 		p.Exe, p.Command = exe, commandOf(text)
 		p.facts.Exe, p.facts.Program = exe, program
