@@ -6,7 +6,7 @@ import (
 
 	"memtrace/tracer/probe"
 	"memtrace/tracer/process"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/testsupport/testprog"
 )
 

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/probe"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/testsupport/testprog"
 )
 

@@ -3,8 +3,8 @@ package tracer
 import (
 	"time"
 
+	"memtrace/tracer/book/sample"
 	"memtrace/tracer/event"
-	"memtrace/tracer/sample"
 )
 
 // Memory is held within Config.MaxMemory by what may be remembered of call stacks, of which

@@ -15,7 +15,7 @@ import (
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
-	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/process/ptmalloc"
 	"memtrace/tracer/testsupport/recording"
 	"memtrace/tracer/testsupport/testprog"
 )

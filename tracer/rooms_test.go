@@ -12,29 +12,29 @@ import (
 const rooms = `
 cmd/memtrace:                  tracer tracer/launch tracer/region tracer/region/proc tracer/report tracer/sysmem
 
-tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/event tracer/probe tracer/process tracer/report tracer/sample tracer/stream tracer/sysmem tracer/window
+tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/event tracer/probe tracer/process tracer/report tracer/book/sample tracer/stream tracer/sysmem tracer/window
 
-tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/event tracer/faults tracer/live tracer/ptmalloc tracer/region tracer/report tracer/sample tracer/target
-tracer/book:                   tracer/event tracer/faults tracer/heap tracer/live tracer/sample tracer/stacks tracer/vm
-tracer/process:                symbolize symbolize/patience symbolize/procmaps tracer/event tracer/faults tracer/probe tracer/procmem tracer/ptmalloc tracer/region tracer/region/proc tracer/sample tracer/target tracer/vm
+tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/event tracer/book/faults tracer/book/live tracer/process/ptmalloc tracer/region tracer/report tracer/book/sample tracer/process/target
+tracer/book:                   tracer/event tracer/book/faults tracer/book/heap tracer/book/live tracer/book/sample tracer/book/stacks tracer/book/vm
+tracer/process:                symbolize symbolize/patience symbolize/procmaps tracer/event tracer/book/faults tracer/probe tracer/process/procmem tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm
 tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
-tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symbolize/unwind tracer/event tracer/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link
-tracer/target:                 symbolize/elffile symbolize/patience symbolize/procmaps procfs
-tracer/ptmalloc:               symbolize/elffile tracer/procmem tracer/target
+tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symbolize/unwind tracer/event tracer/process/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link
+tracer/process/target:         symbolize/elffile symbolize/patience symbolize/procmaps procfs
+tracer/process/ptmalloc:       symbolize/elffile tracer/process/procmem tracer/process/target
 tracer/launch:                 symbolize/elffile
 tracer/region:                 symbolize/procmaps tracer/report tracer/trend
-tracer/region/proc:            symbolize/procmaps tracer/procmem tracer/region
+tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/region
 tracer/sysmem:                 tracer/report procfs
-tracer/procmem:
+tracer/process/procmem:
 tracer/report:
 
-tracer/heap:                   tracer/event tracer/live tracer/trend
-tracer/vm:                     tracer/event tracer/live tracer/trend
-tracer/sample:                 tracer/event tracer/live
-tracer/faults:                 tracer/event
-tracer/stacks:                 tracer/event
-tracer/live:                   tracer/event tracer/trend
+tracer/book/heap:              tracer/event tracer/book/live tracer/trend
+tracer/book/vm:                tracer/event tracer/book/live tracer/trend
+tracer/book/sample:            tracer/event tracer/book/live
+tracer/book/faults:            tracer/event
+tracer/book/stacks:            tracer/event
+tracer/book/live:              tracer/event tracer/trend
 tracer/event:
 tracer/trend:
 

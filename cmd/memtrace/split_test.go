@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/process/ptmalloc"
 	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/debpkg"
 	"memtrace/tracer/testsupport/testprog"

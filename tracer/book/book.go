@@ -7,12 +7,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memtrace/tracer/book/faults"
+	"memtrace/tracer/book/heap"
+	"memtrace/tracer/book/sample"
+	"memtrace/tracer/book/stacks"
+	"memtrace/tracer/book/vm"
 	"memtrace/tracer/event"
-	"memtrace/tracer/faults"
-	"memtrace/tracer/heap"
-	"memtrace/tracer/sample"
-	"memtrace/tracer/stacks"
-	"memtrace/tracer/vm"
 )
 
 // Config says what a Book is to hold.

@@ -3,12 +3,12 @@ package book
 import (
 	"time"
 
+	"memtrace/tracer/book/faults"
+	"memtrace/tracer/book/heap"
+	"memtrace/tracer/book/live"
+	"memtrace/tracer/book/sample"
+	"memtrace/tracer/book/vm"
 	"memtrace/tracer/event"
-	"memtrace/tracer/faults"
-	"memtrace/tracer/heap"
-	"memtrace/tracer/live"
-	"memtrace/tracer/sample"
-	"memtrace/tracer/vm"
 )
 
 // Asked says what a Copy is to hold.

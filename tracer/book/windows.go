@@ -3,9 +3,9 @@ package book
 import (
 	"math"
 
-	"memtrace/tracer/heap"
-	"memtrace/tracer/sample"
-	"memtrace/tracer/vm"
+	"memtrace/tracer/book/heap"
+	"memtrace/tracer/book/sample"
+	"memtrace/tracer/book/vm"
 )
 
 // Calls counts the calls that probes reported, of all processes.

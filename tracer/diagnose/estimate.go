@@ -3,11 +3,11 @@ package diagnose
 import (
 	"time"
 
-	"memtrace/tracer/live"
+	"memtrace/tracer/book/live"
+	"memtrace/tracer/book/sample"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/region"
 	"memtrace/tracer/report"
-	"memtrace/tracer/sample"
-	"memtrace/tracer/target"
 )
 
 // estimate adds what windows showed.

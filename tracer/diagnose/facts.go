@@ -5,11 +5,11 @@ import (
 
 	"memtrace/symbolize"
 	"memtrace/tracer/book"
-	"memtrace/tracer/faults"
-	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/book/faults"
+	"memtrace/tracer/process/ptmalloc"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/region"
 	"memtrace/tracer/report"
-	"memtrace/tracer/target"
 )
 
 // Options says what a report is to show.

@@ -5,11 +5,11 @@ import (
 	"slices"
 	"sort"
 
+	"memtrace/tracer/book/live"
 	"memtrace/tracer/event"
-	"memtrace/tracer/live"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/region"
 	"memtrace/tracer/report"
-	"memtrace/tracer/target"
 )
 
 // extent is a range of addresses that a stack has made the address space grow by.

@@ -3,8 +3,8 @@ package diagnose
 import (
 	"strings"
 
+	"memtrace/tracer/book/live"
 	"memtrace/tracer/event"
-	"memtrace/tracer/live"
 	"memtrace/tracer/report"
 )
 

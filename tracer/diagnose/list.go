@@ -1,7 +1,7 @@
 package diagnose
 
 import (
-	"memtrace/tracer/live"
+	"memtrace/tracer/book/live"
 	"memtrace/tracer/report"
 )
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"memtrace/tracer/event"
-	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/process/ptmalloc"
 	"memtrace/tracer/region"
 	"memtrace/tracer/report"
 )

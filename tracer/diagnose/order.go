@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"memtrace/tracer/book/sample"
 	"memtrace/tracer/report"
-	"memtrace/tracer/sample"
 )
 
 // Order is what the stacks of a report are sorted by, the largest first.

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"memtrace/tracer/live"
+	"memtrace/tracer/book/live"
+	"memtrace/tracer/book/sample"
 	"memtrace/tracer/report"
-	"memtrace/tracer/sample"
 )
 
 // diagnosis is a report in the making.

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 
+	"memtrace/tracer/book/live"
 	"memtrace/tracer/event"
-	"memtrace/tracer/live"
-	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/process/ptmalloc"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/report"
-	"memtrace/tracer/target"
 )
 
 // Split sorts outstanding blocks by the way in which glibc's malloc served them.

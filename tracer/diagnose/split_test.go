@@ -3,9 +3,9 @@ package diagnose
 import (
 	"testing"
 
+	"memtrace/tracer/book/live"
 	"memtrace/tracer/event"
-	"memtrace/tracer/live"
-	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/process/ptmalloc"
 )
 
 // Without malloc's own variable the smallest mapped block bounds the threshold,

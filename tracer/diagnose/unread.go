@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"memtrace/symbolize/patience"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/report"
-	"memtrace/tracer/target"
 )
 
 // unread are notes on files, and on other things, that were waited for in vain.

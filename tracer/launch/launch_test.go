@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/testsupport/testprog"
 )
 

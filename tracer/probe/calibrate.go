@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/procmaps"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // These functions have the shape of malloc and free and carry the probes to be timed.

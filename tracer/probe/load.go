@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/bpf"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // These are the sizes of maps that take no memory until they fill, where the kernel has such

@@ -7,7 +7,7 @@ import (
 
 	"memtrace/bpf"
 	"memtrace/tracer/event"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // Set is memtrace's programs and maps in the kernel.

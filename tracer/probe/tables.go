@@ -12,7 +12,7 @@ import (
 	"memtrace/bpf"
 	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/unwind"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // Tables keeps the unwind tables in the kernel (bpf/tables.h) in step with what the processes

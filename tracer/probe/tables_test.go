@@ -11,7 +11,7 @@ import (
 
 	"memtrace/bpf"
 	"memtrace/symbolize/unwind"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/testsupport/testprog"
 )
 

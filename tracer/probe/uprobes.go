@@ -11,7 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // Links are attached probes.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"memtrace/tracer/probe"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // dropAnchor puts a probe into a process's program for an anchor to hold.

@@ -6,11 +6,11 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"memtrace/tracer/book/sample"
 	"memtrace/tracer/event"
-	"memtrace/tracer/procmem"
-	"memtrace/tracer/ptmalloc"
-	"memtrace/tracer/sample"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/procmem"
+	"memtrace/tracer/process/ptmalloc"
+	"memtrace/tracer/process/target"
 )
 
 // verifyInterval is how often the chunks of a process's heaps are walked over for

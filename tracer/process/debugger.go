@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"memtrace/tracer/probe"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // A debugger saves what it finds where it puts a breakpoint, and writes that back when it

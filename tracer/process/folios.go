@@ -1,7 +1,7 @@
 package process
 
 import (
-	"memtrace/tracer/faults"
+	"memtrace/tracer/book/faults"
 	"memtrace/tracer/region/proc"
 )
 

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/probe"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // follower keeps up with what processes map after the start: it remembers

@@ -7,7 +7,7 @@ import (
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // followExec finds the allocator of a process's new program. Where the old

@@ -9,7 +9,7 @@ import (
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // Config says how processes are traced.

@@ -8,7 +8,7 @@ import (
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // guardInterval is how often the probes of a process are looked at.

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/event"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // Apply takes an event of the ring, as far as it concerns what is known of processes here.

@@ -4,9 +4,9 @@ import (
 	"sync"
 	"time"
 
-	"memtrace/tracer/ptmalloc"
-	"memtrace/tracer/sample"
-	"memtrace/tracer/target"
+	"memtrace/tracer/book/sample"
+	"memtrace/tracer/process/ptmalloc"
+	"memtrace/tracer/process/target"
 )
 
 // mallocView is what is known of the malloc of a process, where it is glibc's.

@@ -8,7 +8,7 @@ import (
 
 	"memtrace/symbolize/patience"
 	"memtrace/tracer/event"
-	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/process/ptmalloc"
 )
 
 // mallocInterval is how often the parameters of malloc are read.

@@ -6,11 +6,11 @@ import (
 	"strings"
 
 	"memtrace/symbolize/procmaps"
-	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/book/vm"
+	"memtrace/tracer/process/ptmalloc"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/region"
 	"memtrace/tracer/region/proc"
-	"memtrace/tracer/target"
-	"memtrace/tracer/vm"
 )
 
 // Mapped is what a growth ledger begins with. What a process maps between the reading of

@@ -11,8 +11,8 @@ import (
 
 	"memtrace/symbolize"
 	"memtrace/tracer/probe"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/region/proc"
-	"memtrace/tracer/target"
 )
 
 // Process is one traced process.

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"memtrace/tracer/probe"
-	"memtrace/tracer/procmem"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/procmem"
+	"memtrace/tracer/process/target"
 )
 
 // The kernel takes a probe for a place in a file whether or not it gets into the process:

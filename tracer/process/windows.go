@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"memtrace/tracer/probe"
-	"memtrace/tracer/target"
+	"memtrace/tracer/process/target"
 )
 
 // AttachWindow puts the probes of a window in place, with the gate shut: those on what

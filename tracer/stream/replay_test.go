@@ -16,10 +16,10 @@ import (
 	"memtrace/tracer/book"
 	"memtrace/tracer/diagnose"
 	"memtrace/tracer/event"
-	"memtrace/tracer/ptmalloc"
+	"memtrace/tracer/process/ptmalloc"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/region"
 	"memtrace/tracer/report"
-	"memtrace/tracer/target"
 	"memtrace/tracer/testsupport/recording"
 )
 

@@ -3,5 +3,5 @@
 // and counts of its most recent allocations (Recent), which tell survivors from newcomers.
 //
 // Both are plain values of fixed size. They hold no pointers, allocate nothing and know only
-// the times that they are told. tracer/live embeds one of each in the account of every stack.
+// the times that they are told. tracer/book/live embeds one of each in the account of every stack.
 package trend

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memtrace/tracer/procmem"
+	"memtrace/tracer/process/procmem"
 )
 
 // Flags of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h).

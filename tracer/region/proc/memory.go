@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"os"
 
-	"memtrace/tracer/procmem"
+	"memtrace/tracer/process/procmem"
 )
 
 // pagesAtOnce is how many words of pagemap are read at a time.

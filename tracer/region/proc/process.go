@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/procmaps"
-	"memtrace/tracer/procmem"
+	"memtrace/tracer/process/procmem"
 	"memtrace/tracer/region"
 )
 

@@ -1,0 +1,60 @@
+package heap
+
+import (
+	"memtrace/tracer/book/live"
+	"memtrace/tracer/event"
+)
+
+// StackBytes returns the memory that the sums of stacks take.
+func (h *Heap) StackBytes() uint64 { return uint64(len(h.stacks.byKey)) * stackBytes }
+
+// EachStack calls f with the ID of every known stack, in no order.
+func (h *Heap) EachStack(f func(event.StackID)) {
+	for key := range h.stacks.byKey {
+		f(key.ID)
+	}
+}
+
+// GiveUp forgets a quarter to a half of the stacks, those that live.ChooseGivenUp selects.
+// What they hold, and what was counted of them, goes to their process's stack live.GivenUp. It
+// looks at every block and every stack once.
+func (h *Heap) GiveUp() {
+	var candidates []live.Candidate
+	for i, s := range h.stacks.all {
+		if s != nil && h.stacks.keys[i].ID != live.GivenUp {
+			candidates = append(candidates, s.Candidate(uint32(i)))
+		}
+	}
+	const none = ^uint32(0)
+	into := make([]uint32, len(h.stacks.all))
+	for i := range into {
+		into[i] = none
+	}
+	var gone []uint32
+	for _, c := range live.ChooseGivenUp(candidates) {
+		key := h.stacks.keys[c.Index]
+		index, sum := h.stacks.get(key.PID, live.GivenUp)
+		s := h.stacks.at(c.Index)
+		h.process(key.PID).counters.GivenUp.Count(&s.Account)
+		sum.Absorb(h.now, &s.Account)
+		sum.freedBlocks += s.freedBlocks
+		into[c.Index] = index
+		gone = append(gone, c.Index)
+	}
+	move := func(b *block) {
+		if to := into[b.origin.stack()]; to != none {
+			b.origin = originOf(to, b.origin.chunk())
+		}
+	}
+	h.blocks.each(move)
+	for t, p := range h.pending {
+		if p.known {
+			move(&p.block)
+			h.pending[t] = p
+		}
+	}
+	for _, i := range gone {
+		h.stacks.remove(i)
+	}
+	clear(h.stacks.cache[:])
+}

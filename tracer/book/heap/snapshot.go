@@ -1,0 +1,60 @@
+package heap
+
+import "memtrace/tracer/book/live"
+
+// Snapshot is what is known of the live blocks at one moment. Bytes are as the program
+// requested them.
+type Snapshot struct {
+	live.Snapshot
+	// Counters are those of the process asked for, or the sum over all.
+	Counters Counters
+}
+
+// Snapshot returns what is live. It reads every live block once.
+func (h *Heap) Snapshot(opt live.Options) Snapshot {
+	census := live.NewCensus(opt, h.now, &h.clock)
+	tallies := make([]live.Tally, len(h.stacks.all))
+	h.blocks.each(func(b *block) {
+		if census.Wants(b.pid) {
+			t := &tallies[b.origin.stack()]
+			census.Settle(t, b.time)
+			census.Count(t, b.addr, b.size, b.time)
+			census.Serve(t, b.addr, b.size, b.time, b.origin.chunk())
+		}
+	})
+	for i, s := range h.stacks.all {
+		if s == nil {
+			continue
+		}
+		key := h.stacks.keys[i]
+		census.Report(key, &s.Account, s.freedBlocks, h.process(key.PID).start, &tallies[i])
+	}
+	counters, exited := h.counters(opt.PID)
+	return Snapshot{census.Snapshot(exited), counters}
+}
+
+// Live returns the sum of the live blocks of all processes, of any age. It costs nothing.
+func (h *Heap) Live() live.Sum { return h.total }
+
+// Counters returns what was seen of process pid, or of all together if pid is 0.
+func (h *Heap) Counters(pid uint32) Counters {
+	sum, _ := h.counters(pid)
+	return sum
+}
+
+// counters returns the counters of pid, 0 for all, and whether it has exited.
+func (h *Heap) counters(pid uint32) (sum Counters, exited bool) {
+	if pid != 0 {
+		p, ok := h.procs.byPID[pid]
+		if !ok {
+			return Counters{}, false
+		}
+		return p.counters, p.exited
+	}
+	exited = len(h.procs.byPID) > 0
+	for _, p := range h.procs.byPID {
+		sum.add(&p.counters)
+		exited = exited && p.exited
+	}
+	return sum, exited
+}
