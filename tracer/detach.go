@@ -20,7 +20,7 @@ func (t *Tracer) stop() error {
 	}
 	err := t.probes.SetGate(probe.GateShut)
 	t.mu.Lock()
-	t.end = event.Now()
+	t.end, t.endMono = time.Now(), event.Now()
 	t.mu.Unlock()
 	// Who mapped what is known of what was read.
 	err = errors.Join(err, t.stream.CatchUp())

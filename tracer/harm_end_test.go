@@ -23,7 +23,8 @@ func TestHarmEndBeforeTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As if the probes had come to life a moment later than they did.
-	tracer.start, tracer.startMono, tracer.end = time.Now(), event.Now(), event.Now()
+	tracer.start, tracer.startMono = time.Now(), event.Now()
+	tracer.end, tracer.endMono = tracer.start, tracer.startMono
 	r := tracer.Snapshot(SnapshotOptions{})[0]
 	if r.DurationSeconds != 0 || r.End.Sub(r.Start).Abs() > time.Minute || !strings.Contains(strings.Join(r.Notes, " "), "before its trace began") {
 		t.Errorf("traced %v s, from %v to %v: %v", r.DurationSeconds, r.Start, r.End, r.Notes)

@@ -38,9 +38,8 @@ func (c *Config) stackRoom() uint64 {
 
 // sampleConfig bounds what is kept of the windows of a process.
 func (t *Tracer) sampleConfig(pid uint32) sample.Config {
-	const most = 1 << 20
 	room := t.cfg.room() / sampleShare / uint64(len(t.processes.PIDs())) / sample.CandidateBytes
-	return sample.Config{SkipMapped: t.processes.Of(pid).HasGlibcMalloc(), MaxCandidates: int(min(room, most))}
+	return sample.Config{SkipMapped: t.processes.Of(pid).HasGlibcMalloc(), MaxCandidates: int(min(room, 1<<20))}
 }
 
 // forgetting is where the forgetting of stacks has got to.

@@ -44,23 +44,24 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f := &diagnose.Facts{
 		Start: t.start, StartMono: t.startMono,
 		Growth: t.cfg.GrowthOnly, MaxMemory: t.cfg.MaxMemory, PartOfCalls: t.probes.Functions,
-		Target: p.Target(), Symbols: p.Symbols(), Kept: p.Kept, ClassAt: p.ClassAt,
+		Symbols: p.Symbols(), Kept: p.Kept, ClassAt: p.ClassAt,
 	}
 	t.forgetUnmapped(pid)
-	f.Split = diagnose.NewSplit(t.processes.Malloc(pid, t.until()))
-	asked := book.Asked{Start: t.startMono, Now: t.until(), Older: opt.Older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks}
+	f.Now, f.NowMono = t.until()
+	f.Split = diagnose.NewSplit(t.processes.Malloc(pid, f.NowMono))
+	unfollowed := t.processes.Unfollowed(pid)
+	asked := book.Asked{Start: t.startMono, Now: f.NowMono, Older: opt.Older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks}
 	if f.Split != nil {
 		asked.Way = f.Split.Way
 	}
 	f.Known = t.book.Copy(pid, asked)
-	f.Pages = p.Present(f.Known.Pages, f.Known.Life.Exited)
+	f.Target, f.Unprobed = p.Target(), p.Unprobed()
+	f.Unfollowed = t.processes.Unfollowed(pid) || unfollowed
+	f.Pages, f.Known.Pages = p.Present(f.Known.Pages, f.Known.Life.Exited), nil
 	if f.Known.Sample != nil {
-		spent := t.loop.Spent()
-		f.Windows = diagnose.Windows{
-			MaxOverhead: t.cfg.MaxOverhead, Spent: spent.Total(), Watched: spent.Watched, Slowed: spent.Slowed,
-		}
+		s := t.loop.Spent()
+		f.Windows = diagnose.Windows{MaxOverhead: t.cfg.MaxOverhead, Spent: s.Total(), Watched: s.Watched, Slowed: s.Slowed}
 	}
-	f.Unprobed, f.Unfollowed = p.Unprobed(), t.processes.Unfollowed(pid)
 	f.Debuggers = p.DebuggerNote(f.Known.Sample != nil)
 	f.System, f.SystemErr = sysmem.Read()
 	f.Space, f.SpaceErr = p.Space(time.Now())
@@ -70,14 +71,14 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	return f
 }
 
-// until is the time that a snapshot is about (ns): now, or the end of the trace.
-func (t *Tracer) until() uint64 {
+// until is the time that a snapshot is about, on both clocks: now, or the end of the trace.
+func (t *Tracer) until() (wall time.Time, mono uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.end != 0 {
-		return t.end
+	if t.endMono != 0 {
+		return t.end, t.endMono
 	}
-	return event.Now()
+	return time.Now(), event.Now()
 }
 
 // forgetUnmapped takes out of the ledger what a process has not mapped any more.

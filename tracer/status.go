@@ -12,12 +12,7 @@ type Status struct {
 
 // Status returns a few figures, cheaply. It may be called from any goroutine.
 func (t *Tracer) Status() Status {
-	totals := t.book.Totals()
-	return Status{
-		Events: totals.Events,
-		Lost:   totals.Lost,
-		Bytes:  totals.Live.Bytes,
-		Blocks: totals.Live.Blocks,
-		Room:   t.cfg.room() + blockMemory*totals.Live.Blocks,
-	}
+	all := t.book.Totals()
+	room := t.cfg.room() + blockMemory*all.Live.Blocks
+	return Status{Events: all.Events, Lost: all.Lost, Bytes: all.Live.Bytes, Blocks: all.Live.Blocks, Room: room}
 }

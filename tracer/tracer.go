@@ -39,8 +39,9 @@ type Tracer struct {
 
 	// mu guards what follows.
 	mu sync.Mutex
-	// end is when the trace ended (ns of CLOCK_MONOTONIC), 0 while tracing.
-	end uint64
+	// end is when the trace ended, zero while tracing; endMono is as startMono.
+	end     time.Time
+	endMono uint64
 	// unanswered is what was waited for in vain.
 	unanswered []string
 }

@@ -21,6 +21,11 @@ func (t windowProbes) Attach() (births, ends probe.Links, err error) {
 }
 
 func (t windowProbes) LeaveExact() probe.Links {
+	return t.processes.LeaveExact(t.watchWindows)
+}
+
+// watchWindows has the kernel and the book watch windows alone from now on.
+func (t windowProbes) watchWindows() {
 	watched := make(map[uint32]book.Watched)
 	for _, pid := range t.processes.PIDs() {
 		mapped, err := process.ReadMapped(pid)
@@ -34,7 +39,6 @@ func (t windowProbes) LeaveExact() probe.Links {
 	}
 	t.stream.SetPace(stream.Paused)
 	t.book.LeaveExact(event.Now(), watched)
-	return t.processes.LeaveExact()
 }
 
 func (t windowProbes) Close(l probe.Links) error { return t.processes.CloseProbes(l) }
@@ -55,7 +59,7 @@ func (b windowBook) Calls() window.Calls { return window.Calls(b.Book.Calls()) }
 
 func (b windowBook) ProcessorTime() time.Duration { return b.tracer.processes.ProcessorTime() }
 
-func (b windowBook) Begin() { b.BeginWindow(event.Now(), b.tracer.processes.HasWindow) }
+func (b windowBook) Begin() { b.BeginWindow(event.Now, b.tracer.processes.HasWindow) }
 
 func (b windowBook) Cut() uint64 {
 	cut := event.Now()

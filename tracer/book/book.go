@@ -52,7 +52,7 @@ type Book struct {
 // record is one process.
 type record struct {
 	life Life
-	// brk is the highest end of the brk heap that was seen, 0 if none was.
+	// brk is the program break that was seen last, 0 if none was.
 	brk uint64
 	// sample is nil while every call is traced, faults unless page faults are sampled.
 	sample *sample.Set
@@ -133,7 +133,7 @@ func (b *Book) Apply(ev *event.Event) {
 		}
 		r.faults.Follow(ev)
 		if ev.Kind == event.Brk {
-			r.brk = max(r.brk, ev.Addr)
+			r.brk = ev.Addr
 		}
 	case event.Fault:
 		b.fault(ev)

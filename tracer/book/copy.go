@@ -21,8 +21,8 @@ type Asked struct {
 	// Blocks asks for the blocks of each stack, at most MaxBlocks (0: all).
 	Blocks    bool
 	MaxBlocks int
-	// Way, if not nil, makes live.Options.Way of the highest end of the brk heap that was
-	// seen, 0 if none was.
+	// Way, if not nil, makes live.Options.Way of the program break that was seen last, 0 if
+	// none was.
 	Way func(brk uint64) func(addr, size uint64, chunk event.Flags) int
 }
 

@@ -24,6 +24,7 @@ func (b *Book) ApplySpilled(ev *event.Event) {
 		// What was born before is gone; there is no order to be kept with it.
 		if r := b.procs[ev.PID]; r != nil {
 			r.life.Execs++
+			r.brk = 0
 			if b.windowed {
 				r.sample.Apply(&event.Event{Kind: ev.Kind})
 			}

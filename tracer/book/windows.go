@@ -59,11 +59,13 @@ func (b *Book) LeaveExact(time uint64, watched map[uint32]Watched) {
 	}
 }
 
-// BeginWindow opens a window at a time (ns) for those processes that are to have one.
-func (b *Book) BeginWindow(time uint64, has func(pid uint32) bool) {
+// BeginWindow opens a window for those processes that are to have one. It asks for the time
+// (ns) once it has the lock: to wait for that is not to count as watched.
+func (b *Book) BeginWindow(now func() uint64, has func(pid uint32) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tail = math.MaxUint64
+	time := now()
 	for pid, r := range b.procs {
 		if !r.life.Exited && has(pid) {
 			r.sample.Begin(time)

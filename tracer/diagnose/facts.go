@@ -28,9 +28,10 @@ type Options struct {
 
 // Facts is what a report is made of.
 type Facts struct {
-	// Start is when the trace began, StartMono the same on the clock of events.
-	Start     time.Time
-	StartMono uint64
+	// Start is when the trace began, Now the time that the book was asked about; StartMono
+	// and NowMono are the same on the clock of events (ns of CLOCK_MONOTONIC).
+	Start, Now         time.Time
+	StartMono, NowMono uint64
 	// Known is what the book knows.
 	Known *book.Copy
 	// Growth: no probe is in the process, and system calls stand for growth of every kind.

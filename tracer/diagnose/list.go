@@ -32,6 +32,9 @@ func (d *diagnosis) list() {
 		d.stacks = append(d.stacks, r)
 	}
 	d.Known.Heap.Stacks, d.estimates = nil, nil
+	if d.Known.Sample != nil {
+		d.Known.Sample.Estimates = nil
+	}
 }
 
 // reportStack converts a stack, of a ledger that has given up so many.

@@ -81,7 +81,7 @@ func (d *diagnosis) report(opt Options) *report.Report {
 		Schema:          report.Schema,
 		Target:          d.target,
 		Start:           d.Start,
-		End:             d.Start.Add(took),
+		End:             d.Now.Add(-time.Duration(d.NowMono - known.Now)),
 		DurationSeconds: took.Seconds(),
 		Mode:            report.ModeExact,
 		TracedFraction:  1,

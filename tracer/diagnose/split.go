@@ -30,7 +30,7 @@ func NewSplit(malloc *ptmalloc.Status) *Split {
 
 // Way is for book.Asked.
 func (s *Split) Way(brk uint64) func(addr, size uint64, chunk event.Flags) int {
-	// Once the process is gone its heap's range can no longer be read.
+	// Once the process is gone its heap's range cannot be read any more.
 	s.brk.End = max(s.brk.End, brk)
 	return s.way
 }

@@ -73,9 +73,13 @@ func (p *Process) Kept() (kept ptmalloc.Kept, ok bool) {
 	if v == nil {
 		return kept, false
 	}
-	_, _ = patience.Do(patience.Limit, "malloc", func() (struct{}, error) {
-		kept, ok = v.kept()
-		return struct{}{}, nil
+	type answer struct {
+		kept ptmalloc.Kept
+		ok   bool
+	}
+	a, _ := patience.Do(patience.Limit, "malloc", func() (a answer, err error) {
+		a.kept, a.ok = v.kept()
+		return a, nil
 	}, nil)
-	return kept, ok
+	return a.kept, a.ok
 }

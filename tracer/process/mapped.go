@@ -33,7 +33,7 @@ func ReadMapped(pid uint32) (mapped Mapped, err error) {
 		return Mapped{}, fmt.Errorf("process %d: %w", pid, target.ErrNoProcess)
 	}
 	if err != nil {
-		return Mapped{}, fmt.Errorf("read the mappings of process %d: %w", pid, err)
+		return Mapped{}, err
 	}
 	r, _ := ptmalloc.ReadBrkRange(int(pid))
 	mapped.Brk = r.End
@@ -64,5 +64,8 @@ func eachMapping(pid uint32, f func(*procmaps.Mapping)) error {
 		return err
 	}
 	defer func() { _ = source.Close() }() // it was only read
-	return source.Maps(f)
+	if err := source.Maps(f); err != nil {
+		return fmt.Errorf("read the mappings of process %d: %w", pid, err)
+	}
+	return nil
 }

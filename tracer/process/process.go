@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -126,11 +127,14 @@ func find(pid int, growthOnly bool) (t *target.Target, err error) {
 	return t, err
 }
 
-// Target is what the process is now.
+// Target is what the process is now. It is a copy: the follower adds allocators that are
+// mapped later.
 func (p *Process) Target() *target.Target {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.target
+	t := *p.target
+	t.Objects = slices.Clone(t.Objects)
+	return &t
 }
 
 // Symbols names addresses of the process.

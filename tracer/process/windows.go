@@ -47,10 +47,12 @@ func (g *Group) AttachWindow() (births, ends probe.Links, err error) {
 func (g *Group) HasWindow(pid uint32) bool { return !g.procs[pid].unwatched }
 
 // LeaveExact returns the probes that are in place for tracing every call. From now on
-// there are only those of windows.
-func (g *Group) LeaveExact() (all probe.Links) {
+// there are only those of windows. It calls change while nobody attaches: as long as
+// somebody hangs who does, every call is traced.
+func (g *Group) LeaveExact(change func()) (all probe.Links) {
 	g.attaching.Lock()
 	defer g.attaching.Unlock()
+	change()
 	g.windowed = true
 	for _, p := range g.procs {
 		p.probed.Store(false)

@@ -174,6 +174,7 @@ func reportOf(recorded *recording.Recording, known *book.Book, growth bool) *rep
 	split := diagnose.NewSplit(&ptmalloc.Status{Brk: ptmalloc.BrkRange{Start: 1, End: recorded.Brk}, Err: ptmalloc.ErrNotFound})
 	facts := &diagnose.Facts{
 		Start: time.Unix(0, 0).UTC(), StartMono: recorded.Start,
+		Now: time.Unix(0, 0).UTC().Add(time.Duration(recorded.End - recorded.Start)), NowMono: recorded.End,
 		Known:  known.Copy(recorded.PID, book.Asked{Start: recorded.Start, Now: recorded.End, Way: split.Way}),
 		Growth: growth, Target: &target.Target{PID: int(recorded.PID), Command: "ledger"}, Symbols: addresses{}, Split: split,
 		ClassAt:  func(uint64) region.Class { return region.Other },
