@@ -10,8 +10,8 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// BenchmarkWindow reports what putting probes on a busy process and taking them
-// away takes of memtrace's time.
+// BenchmarkWindow reports how much of memtrace's time it takes to attach probes to a busy
+// process and remove them.
 func BenchmarkWindow(b *testing.B) {
 	testprog.NeedRoot(b)
 	p := testprog.Start(b, "churn")

@@ -26,8 +26,8 @@ import (
 // attacher puts probes on a process, or none.
 type attacher func(pid int) (detach func())
 
-// threeWays reports what measure gives untraced, with empty probes at the same
-// places (the floor), and traced, and the last two's ratio.
+// threeWays reports what measure returns untraced, with empty probes at the same places (the
+// floor), and traced, and the ratio of the last two.
 func threeWays(b *testing.B, unit string, measure func(attacher) float64) {
 	b.Helper()
 	var bare, floor, traced float64
@@ -44,10 +44,9 @@ func threeWays(b *testing.B, unit string, measure func(attacher) float64) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// pairTime runs the program busy for a second and returns the processor time
-// that one pair of malloc and free takes, in ns; on a machine with other work
-// to do the time on the clock would say less. attach is called when the program
-// is ready.
+// pairTime runs the program busy for a second and returns the processor time of one pair of
+// malloc and free, in ns. On a machine with other work to do, wall-clock time would say less.
+// attach is called when the program is ready.
 func pairTime(b *testing.B, depth, threads int, attach attacher) float64 {
 	b.Helper()
 	p := testprog.Start(b, "busy", "--depth", strconv.Itoa(depth), "--threads", strconv.Itoa(threads), "--seconds", "1")
@@ -63,8 +62,8 @@ func pairTime(b *testing.B, depth, threads int, attach attacher) float64 {
 	return float64(p.ProcessorTime().Nanoseconds()) / float64(pairs)
 }
 
-// attachEmpty puts programs that do nothing at the places where memtrace's probes go: what is
-// left is the cost of the traps. It needs Linux 6.6.
+// attachEmpty puts programs that do nothing at the places of memtrace's probes: what is left
+// is the cost of the traps. It needs Linux 6.6.
 func attachEmpty(b *testing.B) attacher {
 	return func(pid int) func() {
 		idle, err := ebpf.NewProgram(&ebpf.ProgramSpec{
@@ -120,7 +119,7 @@ func attachTracer(b *testing.B) attacher {
 	}
 }
 
-// startTrace traces until it is told to detach; look is called when the trace is over.
+// startTrace traces until it is told to detach. look is called when the trace is over.
 func startTrace(b *testing.B, cfg Config, look func(*Tracer)) (detach func()) {
 	b.Helper()
 	t, err := Open(context.Background(), cfg)
@@ -152,8 +151,8 @@ func BenchmarkPair(b *testing.B) {
 	}
 }
 
-// BenchmarkPython reports how often python3, every object of which comes from
-// malloc, parses a JSON text in a second of processor time.
+// BenchmarkPython reports how often python3 parses a JSON text in a second of processor time.
+// Every object of it comes from malloc.
 func BenchmarkPython(b *testing.B) {
 	testprog.NeedRoot(b)
 	rate := func(attach attacher) float64 {
@@ -176,9 +175,9 @@ func BenchmarkPython(b *testing.B) {
 	threeWays(b, "rounds/s", rate)
 }
 
-// BenchmarkWalk reports what the program at malloc's return takes, by the
-// kernel's own clock, with the walk by unwind tables and with the kernel's walk
-// by frame pointers, on a program that has them.
+// BenchmarkWalk reports what the program at malloc's return costs, by the kernel's own clock,
+// with the walk by unwind tables and with the kernel's walk by frame pointers, on a program
+// that has them.
 func BenchmarkWalk(b *testing.B) {
 	testprog.NeedRoot(b)
 	stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
@@ -193,7 +192,7 @@ func BenchmarkWalk(b *testing.B) {
 			p.Line()
 		})
 		s := returnStats(b)
-		// By frame pointers there is one less: libc has none.
+		// The walk by frame pointers finds one frame less: libc has none.
 		if lengths(tr)[depth] == 0 && !framePointers {
 			b.Fatalf("no stack has %d frames: %v", depth, lengths(tr))
 		}
@@ -214,7 +213,7 @@ func BenchmarkWalk(b *testing.B) {
 	}
 }
 
-// returnStats are those of the youngest own program at malloc's return.
+// returnStats returns the stats of the youngest own program at malloc's return.
 func returnStats(b *testing.B) (stats *ebpf.ProgramStats) {
 	b.Helper()
 	for _, id := range slices.Sorted(maps.Keys(ownObjects(b, "prog_id"))) {
@@ -235,7 +234,7 @@ func returnStats(b *testing.B) (stats *ebpf.ProgramStats) {
 	return stats
 }
 
-// lengths counts the stacks by their frames.
+// lengths counts the stacks by their number of frames.
 func lengths(tr *Tracer) map[int]int {
 	counts := make(map[int]int)
 	for _, s := range allStacks(tr) {
@@ -244,12 +243,11 @@ func lengths(tr *Tracer) map[int]int {
 	return counts
 }
 
-// busyFrames is how many frames of busy there are besides those that it is told
-// to make.
+// busyFrames is how many frames busy has besides those that it is told to make.
 const busyFrames = 4
 
-// BenchmarkAttach reports the time from the wish to trace node, a program of
-// 28 MB of text, to its first event.
+// BenchmarkAttach reports the time from asking to trace node, a program of 28 MB of text, to
+// its first event.
 func BenchmarkAttach(b *testing.B) {
 	testprog.NeedRoot(b)
 	cmd := exec.Command("/usr/bin/node", "-e", `console.log("ready " + process.pid);

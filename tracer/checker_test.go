@@ -11,8 +11,8 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// What was held when a process ended was not freed: candidates stay, although its
-// memory is gone and its end may not be known yet.
+// What a process held when it ended was not freed: candidates stay, although its memory is
+// gone and its end may not be known yet.
 func TestCheckOfEndedProcess(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "churn")

@@ -6,50 +6,47 @@ import (
 	"memtrace/tracer/probe"
 )
 
-// Config says what to trace and how. The zero value of a field is its default.
+// Config says what to trace and how. The zero value of a field means its default.
 type Config struct {
 	// PIDs are the processes to trace, as seen in the initial PID namespace.
 	PIDs []int
-	// GrowthOnly looks at nothing but the system calls that change an address
-	// space and at page faults: no probe is put into the processes. Reports then
-	// show the stacks behind the growth. MinSize, MaxSize, Older, MaxOverhead and
-	// MaxStall have no meaning.
+	// GrowthOnly watches only page faults and the system calls that change an address space:
+	// no probe is put into the processes. Reports then show the stacks behind the growth.
+	// MinSize, MaxSize, Older, MaxOverhead and MaxStall have no meaning.
 	GrowthOnly bool
 	// StackDepth is how many frames of a stack are kept, 1 to 127 (default 127).
 	StackDepth int
-	// MinSize and MaxSize bound the blocks that are traced, in requested bytes.
-	// MaxSize 0 means no bound.
+	// MinSize and MaxSize bound the blocks that are traced, in requested bytes. MaxSize 0
+	// means no bound.
 	MinSize, MaxSize uint64
-	// RingSize is the ring buffer's size in bytes, a power of two and a
-	// multiple of the page size (default 32 MiB, of which growth takes 4).
+	// RingSize is the ring buffer's size in bytes, a power of two and a multiple of the page
+	// size (default 32 MiB; 4 MiB with GrowthOnly).
 	RingSize int
-	// Older is the age from which survival is judged. It does not restrict what
-	// a Snapshot shows.
+	// Older is the age from which survival is judged. It does not restrict what a Snapshot
+	// shows.
 	Older time.Duration
-	// MaxOverhead is the part of the targets' time that tracing may cost, 0 to 1.
-	// Where every call costs more, windows of time are watched and the rest is
-	// estimated. 0, the default, is without bound: every call is traced.
+	// MaxOverhead is the part of the targets' time that tracing may cost, 0 to 1. If tracing
+	// every call costs more, only windows of time are watched and the rest is estimated. 0,
+	// the default, means no bound: every call is traced.
 	MaxOverhead float64
-	// MaxStall is the most that a window may keep a thread from its work (default
-	// 50 ms).
+	// MaxStall is the longest that a window may keep a thread from its work (default 50 ms).
 	MaxStall time.Duration
-	// MaxMemory is how many bytes memtrace may take, beside 64 bytes for each live
-	// block (default 512 MiB, at least 256; what a ring buffer takes beyond a quarter
-	// of it is beside it, too). Where call stacks get too
-	// many for that, those are given up that hold least, of equal ones those that
-	// have not allocated for longest: what they hold is summed up, and counted in
-	// the report. Blocks and mappings are never given up.
+	// MaxMemory is how many bytes memtrace may take (default 512 MiB, at least 256). It does
+	// not cover 64 bytes for each live block, nor what a ring buffer takes beyond a quarter of
+	// MaxMemory. If there are too many call stacks for it, those that hold least are given up,
+	// and among equals those that have not allocated for longest. What they hold is summed up
+	// and counted in the report. Blocks and mappings are never given up.
 	MaxMemory uint64
-	// DebugDirs are searched for separate debug files, as in gdb's
-	// debug-file-directory (default /usr/lib/debug).
+	// DebugDirs are searched for separate debug files, as in gdb's debug-file-directory
+	// (default /usr/lib/debug).
 	DebugDirs []string
 	// Logf receives remarks on what happens during the trace. Default: none.
 	Logf func(format string, args ...any)
 
-	// slowReader makes the reader wait after each record, so that a test can
-	// make the ring overflow.
+	// slowReader makes the reader wait after each record, so that a test can make the ring
+	// overflow.
 	slowReader time.Duration
-	// older has things done as on older kernels.
+	// older makes memtrace use the ways of older kernels.
 	older probe.Older
 	// stackMemory overrides how many bytes of MaxMemory are for stacks.
 	stackMemory uint64
@@ -98,7 +95,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// probeOptions are what of it concerns the kernel.
+// probeOptions are the fields that concern the kernel.
 func (c Config) probeOptions() probe.Options {
 	return probe.Options{
 		GrowthOnly: c.GrowthOnly,
@@ -112,6 +109,5 @@ func (c Config) probeOptions() probe.Options {
 	}
 }
 
-// RequirementError is returned where the kernel or the caller's privileges do
-// not allow tracing.
+// RequirementError is returned if the kernel or the caller's privileges do not allow tracing.
 type RequirementError = probe.RequirementError

@@ -10,8 +10,9 @@ import (
 	"memtrace/tracer/process"
 )
 
-// The order of leaving: the gate is shut, then every probe goes, the anchors last, and only
-// then is waited for those who may be waiting for a process or its files themselves.
+// The order of leaving: first the gate is shut, then every probe is removed, the anchors last.
+// Only then does memtrace wait for goroutines that may themselves be waiting for a process or
+// its files.
 
 // stop ends the trace at one moment for all probes, detaches, and drains.
 func (t *Tracer) stop() error {
@@ -22,13 +23,13 @@ func (t *Tracer) stop() error {
 	t.mu.Lock()
 	t.end, t.endMono = time.Now(), event.Now()
 	t.mu.Unlock()
-	// Who mapped what is known of what was read.
+	// The last look at who mapped what needs everything sent so far.
 	err = errors.Join(err, t.stream.CatchUp())
 	t.beside("the last look at the probes", patience.Limit, t.processes.CheckAtEnd)()
 	settled := t.beside("the address space", process.LookPatience, func() { t.processes.Settle(time.Now()) })
-	// Calls in flight at the gate's closing still report their return.
+	// Calls in flight when the gate closes still report their return.
 	if t.lingers = !t.cfg.GrowthOnly && t.processes.Debugged(); t.lingers {
-		// Close takes them away: the report need not wait.
+		// Close removes the probes, so the report need not wait for that.
 		t.processes.Unprobe()
 		settled()
 		return errors.Join(err, t.stream.Drain())
@@ -38,7 +39,7 @@ func (t *Tracer) stop() error {
 	return errors.Join(err, t.stream.Drain())
 }
 
-// detach takes every probe away, whoever hangs, and then ends all who work beside the
+// detach removes every probe, even if something hangs, and then ends all that works beside the
 // reader. It is safe to call again.
 func (t *Tracer) detach() error {
 	if t.loop != nil {
@@ -55,8 +56,7 @@ func (t *Tracer) detach() error {
 	return err
 }
 
-// beside calls f beside the caller. The function that it returns waits for that, but no
-// longer than limit.
+// beside runs f in a goroutine. The function it returns waits for f, but no longer than limit.
 func (t *Tracer) beside(what string, limit time.Duration, f func()) (wait func()) {
 	if t.gaveUp(what) {
 		return func() {}
@@ -73,8 +73,8 @@ func (t *Tracer) beside(what string, limit time.Duration, f func()) (wait func()
 	}
 }
 
-// Close detaches what still is attached and frees everything. Snapshot cannot
-// be called after it.
+// Close detaches what is still attached and frees everything. Snapshot must not be called
+// after it.
 func (t *Tracer) Close() error {
 	if t.lingers {
 		t.processes.Outstay()
@@ -85,7 +85,7 @@ func (t *Tracer) Close() error {
 	if t.probes != nil {
 		err = errors.Join(err, t.probes.Close())
 	}
-	// To close a file may take an answer, too.
+	// Closing a file may need an answer, too.
 	_, closeErr := patience.Do(patience.Limit, "a file", func() (struct{}, error) {
 		return struct{}{}, t.processes.Close()
 	}, nil)

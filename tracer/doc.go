@@ -1,9 +1,9 @@
 // Package tracer traces what processes allocate and do not give back.
 //
-// Open finds the allocators that the processes have mapped, loads the BPF programs, attaches
-// them and, when the last one is in place, opens the gate: from that moment every call
-// counts. Run reads the events and applies them. Snapshot says what is outstanding as a
-// report.Report. Close takes everything away.
+// Open finds the allocators that the processes have mapped, loads the BPF programs and
+// attaches them. When the last one is in place it opens the gate: from that moment every call
+// counts. Run reads the events and applies them. Snapshot returns what is outstanding as a
+// report.Report. Close removes everything.
 //
 // The package only wires others, through which data flows in one direction:
 //
@@ -16,10 +16,10 @@
 // outstanding, diagnose makes a report of it. docs/ARCHITECTURE.md tells more, rooms_test.go
 // which package may import which.
 //
-// With Config.GrowthOnly there are no probes in the process. The system calls alone feed the
-// book, which then takes up growth of every kind, the allocator's too, and page faults are
-// sampled. Which programs are attached for that is up to what the kernel offers: see
-// bpf/calls.h and bpf/fault.h.
+// With Config.GrowthOnly no probe is in the process. The system calls alone feed the book,
+// which then records growth of every kind, the allocator's too, and page faults are sampled.
+// The kernel's features decide which programs are attached for that: see bpf/calls.h and
+// bpf/fault.h.
 //
 // The package knows nothing of flags and terminals. Its caller decides when to report and in
 // which form.

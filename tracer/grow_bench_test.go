@@ -11,19 +11,18 @@ import (
 )
 
 const (
-	// growthRounds is in how many rounds the untraced and the traced cost are
-	// measured.
+	// growthRounds is how many times the untraced and the traced cost are measured.
 	growthRounds = 25
-	// A measurement is the first quartile of so many windows of time: what other
-	// programs disturb on a shared machine costs more, never less.
+	// windows is how many windows of time a measurement takes the first quartile of:
+	// disturbance by other programs on a shared machine only adds cost.
 	windows = 25
 	span    = 40 * time.Millisecond
 )
 
-// alternate measures the cost of a process's unit of work in rounds: each ratio is of
-// a traced measurement to the mean of the untraced ones before and after it, so that
-// what drifts does not count. It reports the medians. What measure returns tells the
-// cost when all is over.
+// alternate measures the cost of a process's unit of work in rounds. Each ratio is of a traced
+// measurement to the mean of the untraced ones before and after it, so that drift does not
+// count. It reports the medians. The function that measure returns tells the cost when all is
+// over.
 func alternate(b *testing.B, unit string, pid int, measure func() (cost func() float64)) {
 	b.Helper()
 	var bare, traced, ratios []float64
@@ -49,14 +48,14 @@ func alternate(b *testing.B, unit string, pid int, measure func() (cost func() f
 	b.ReportMetric(0, "ns/op")
 }
 
-// quartile is the n-th of values, the median if n is 2.
+// quartile returns the n-th quartile of values, the median if n is 2.
 func quartile(values []float64, n int) float64 {
 	slices.Sort(values)
 	return values[(len(values)-1)*n/4]
 }
 
-// BenchmarkGrowBusy reports what a malloc and its free cost while the process is
-// watched for growth.
+// BenchmarkGrowBusy reports what a malloc and its free cost while the process is watched for
+// growth.
 func BenchmarkGrowBusy(b *testing.B) {
 	testprog.NeedRoot(b)
 	p := testprog.Start(b, "busy")
@@ -83,8 +82,8 @@ func BenchmarkGrowBusy(b *testing.B) {
 	p.Kill()
 }
 
-// BenchmarkGrowPostgres reports the processor time that a PostgreSQL backend takes
-// for a transaction of pgbench, one that only reads and the one that writes.
+// BenchmarkGrowPostgres reports the processor time that a PostgreSQL backend takes for a
+// transaction of pgbench: a read-only one, and the one that writes.
 func BenchmarkGrowPostgres(b *testing.B) {
 	testprog.NeedRoot(b)
 	server := startPostgres(b)

@@ -48,8 +48,7 @@ func watchGrowth(t *testing.T, cfg Config, p *testprog.Program, steps int, meanw
 	return tr.Snapshot(SnapshotOptions{})[0]
 }
 
-// What growth is does not depend on how the kernel lets system calls and stacks be
-// seen.
+// The growth found does not depend on how the kernel shows system calls and stacks.
 func TestGrowthOnOlderKernels(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)
@@ -72,7 +71,7 @@ func TestGrowthOnOlderKernels(t *testing.T) {
 	}
 }
 
-// code reads what a process has in memory of its libc's and its own code.
+// code reads the code of a process and its libc from memory.
 func code(t *testing.T, pid int) map[string][]byte {
 	t.Helper()
 	source, err := proc.Open(pid)
@@ -128,7 +127,7 @@ func TestGrowthTouchesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			ids = append(ids, ebpf.ProgramID(id))
-			// Uprobes' are of another.
+			// Programs of uprobes have another type.
 			if prog.Type() != ebpf.Tracing {
 				t.Errorf("%v is loaded", prog)
 			}
@@ -161,7 +160,7 @@ func isLoaded(id ebpf.ProgramID) bool {
 	return true
 }
 
-// A program without any allocator that is known can be watched: here one without libc.
+// A program without a known allocator can be watched, here one without libc.
 func TestGrowthWithoutAllocator(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := testprog.BuildText(t, map[string]string{"bare.c": `// build: gcc -O1 -g -static -nostdlib -fno-stack-protector

@@ -9,7 +9,7 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// The end of a process that comes while it is attached to lies before the trace.
+// A process that ends while it is being attached to ends before the trace.
 func TestHarmEndBeforeTrace(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "ways")

@@ -18,7 +18,7 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// Where probes go on one by one, kernels of 2025 and later ask for CAP_SYS_ADMIN, and
+// Where probes are attached one by one, kernels of 2025 and later ask for CAP_SYS_ADMIN, and
 // memtrace says so.
 func TestHarmSingleProbesNeedAdmin(t *testing.T) {
 	const variable = "MEMTRACE_TEST_TRACE"

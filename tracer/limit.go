@@ -7,23 +7,23 @@ import (
 	"memtrace/tracer/event"
 )
 
-// Memory is held within Config.MaxMemory by what may be remembered of call stacks, of which
-// programs can have any number (see book.Book.KeepWithin): a quarter of what there is room
-// for, since a report takes some more for each of them.
+// Config.MaxMemory is kept by limiting what is remembered of call stacks, of which programs
+// can have any number (see book.Book.KeepWithin). They get a quarter of the room, because a
+// report takes some more memory for each of them.
 const (
 	stackShare  = 4 // one part in so many is for stacks
 	sampleShare = 2 // and one in so many for the candidates of windows of time
-	// programMemory is what memtrace takes that is no data: its text above all.
+	// programMemory is what memtrace takes that is not data: mostly its text.
 	programMemory = 24 << 20
 	// blockMemory is what a live block may take besides.
 	blockMemory = 64
-	// forgetGrace is how long a thread may be on its way with a stack that it takes for
-	// known.
+	// forgetGrace is the grace period for threads: a thread may take that long to send a stack
+	// that it takes for known.
 	forgetGrace = 500 * time.Millisecond
 )
 
-// room is what Config.MaxMemory leaves for data. The ring buffer is mapped twice; a large
-// one does not leave less than nothing.
+// room is what Config.MaxMemory leaves for data. The ring buffer is mapped twice. A large ring
+// takes at most half of MaxMemory here, so that the room is never negative.
 func (c *Config) room() uint64 {
 	return c.MaxMemory - programMemory - min(2*uint64(c.RingSize), c.MaxMemory/2)
 }
@@ -42,16 +42,16 @@ func (t *Tracer) sampleConfig(pid uint32) sample.Config {
 	return sample.Config{SkipMapped: t.processes.Of(pid).HasGlibcMalloc(), MaxCandidates: int(min(room, 1<<20))}
 }
 
-// forgetting is where the forgetting of stacks has got to.
+// forgetting is the progress of forgetting stacks.
 type forgetting struct {
-	// begun is when the probes were made to send them again, zero: none are forgotten.
+	// begun is when the probes were made to send them again, zero if none are being forgotten.
 	begun time.Time
-	// until is what the reader must have consumed, 0 while that is not known.
+	// until is how far the reader must get (bytes consumed), 0 while that is not known.
 	until uint64
 }
 
-// keepWithin gives up what is too much. caughtUp says that the ring has just been read to
-// its end.
+// keepWithin gives up what is too much. caughtUp says that the ring has just been read to its
+// end.
 func (s *sink) keepWithin(caughtUp bool) error {
 	forget := s.KeepWithin(s.cfg.stackRoom())
 	if !s.forgetting.begun.IsZero() {
@@ -69,7 +69,8 @@ func (s *sink) forget(ids map[event.StackID]struct{}) error {
 	if err := s.probes.Unsend(ids); err != nil {
 		return err
 	}
-	// After that, or else a walk that finds one of them sent would be remembered.
+	// This must follow Unsend. Otherwise a walk that finds one of them sent would be
+	// remembered.
 	if s.tables != nil {
 		if err := s.tables.Announce(); err != nil {
 			return err
@@ -80,7 +81,8 @@ func (s *sink) forget(ids map[event.StackID]struct{}) error {
 	return nil
 }
 
-// finishForgetting drops, once it is time, what is neither counted nor sent again.
+// finishForgetting drops, once it is time, the stacks that were neither counted nor sent
+// again.
 func (s *sink) finishForgetting(caughtUp bool) {
 	f := &s.forgetting
 	if time.Since(f.begun) < forgetGrace {

@@ -70,8 +70,8 @@ func keeperStack(tr *Tracer) (id event.StackID, frames []string) {
 	return 0, nil
 }
 
-// A stack that holds nothing is forgotten where there are too many, in the kernel too: if
-// it allocates again its frames are whole, by tables and by frame pointers.
+// If there are too many stacks, one that holds nothing is forgotten, in the kernel too. If it
+// allocates again its frames are whole, by tables and by frame pointers.
 func TestForgottenStackComesBack(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)

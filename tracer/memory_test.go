@@ -9,7 +9,7 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// Snapshots are taken while the reader is at work; the race detector looks on.
+// Snapshots are taken while the reader is at work, for the race detector to check.
 func TestSnapshotsOfGrowth(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)

@@ -21,8 +21,8 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// Probes fire in forked children, and tracepoints in every process: nothing of
-// theirs is taken up.
+// Probes fire in forked children, and tracepoints in every process: nothing of theirs is
+// recorded.
 func TestOthersAreNotTraced(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)
@@ -88,7 +88,7 @@ func threadsKept(t *testing.T) (ids []uint64) {
 	return ids
 }
 
-// ownMap is the youngest map of a name that this process has a descriptor of.
+// ownMap returns the youngest map with this name among the descriptors of this process.
 func ownMap(t *testing.T, name string) (newest *ebpf.Map) {
 	t.Helper()
 	for _, id := range slices.Sorted(maps.Keys(ownObjects(t, "map_id"))) {
@@ -112,8 +112,8 @@ func ownMap(t *testing.T, name string) (newest *ebpf.Map) {
 	return newest
 }
 
-// ownObjects are the ids, by the name that fdinfo has for their kind, of the BPF objects
-// that this process has descriptors of.
+// ownObjects returns the ids of the BPF objects of a kind, named as in fdinfo, that this
+// process has descriptors of.
 func ownObjects(t testing.TB, kind string) map[uint32]bool {
 	t.Helper()
 	ids := make(map[uint32]bool)
@@ -133,8 +133,7 @@ func ownObjects(t testing.TB, kind string) map[uint32]bool {
 	return ids
 }
 
-// Of threads that died, inside malloc or not, nothing is kept: a new thread may
-// get the number.
+// Nothing is kept of threads that died, inside malloc or not: a new thread may get the number.
 func TestDeadThreadsAreForgotten(t *testing.T) {
 	testprog.NeedRoot(t)
 	for _, scenario := range []string{"thread-dies", "thread-killed"} {
@@ -149,9 +148,9 @@ func TestDeadThreadsAreForgotten(t *testing.T) {
 	}
 }
 
-// Scratch space is a thread's own. What belongs to a CPU can be pulled from under
-// a program by another one that preempts it there; only the counters, which are
-// added to at once, and the data that races may spoil are shared.
+// Scratch space belongs to a thread. If it belonged to a CPU, another program that preempts
+// this one there could overwrite it. Only two things are per CPU: the counters, which are
+// added to atomically, and data that races may spoil.
 func TestScratchIsTheThreads(t *testing.T) {
 	spec, err := bpf.LoadMemtrace()
 	if err != nil {
@@ -173,7 +172,7 @@ func TestScratchIsTheThreads(t *testing.T) {
 	}
 }
 
-// A trace ends with its probes gone and what they sent read, in this order.
+// A trace ends with its probes removed and then everything that they sent read.
 func TestNothingIsLeftInTheRing(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)

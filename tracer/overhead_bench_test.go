@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// overheadRounds is in how many rounds a process is measured traced and not.
+	// overheadRounds is how many times a process is measured traced and untraced.
 	overheadRounds = 10
-	// overheadTime is how long a measurement takes: some windows long.
+	// overheadTime is how long a measurement takes, several windows.
 	overheadTime = 9 * time.Second
 )
 
@@ -34,11 +34,11 @@ func attachBudget(b *testing.B, pid int) (detach func()) {
 	})
 }
 
-// alternateRates measures how much of a process's throughput is left while it is
-// traced: each ratio is of a traced measurement to the mean of the untraced ones
-// before and after it, so that what drifts does not count. work does something for a
-// while and returns how much; it is taken by the time on the clock, and by the
-// process's own processor time, which other work on the machine does not disturb.
+// alternateRates measures how much of a process's throughput is left while it is traced. Each
+// ratio is of a traced measurement to the mean of the untraced ones before and after it, so
+// that drift does not count. work does something for a while and returns how much. It is
+// related to wall-clock time and to the process's own processor time, which other work on the
+// machine does not disturb.
 func alternateRates(b *testing.B, pid int, work func() float64) {
 	b.Helper()
 	measure := func() (r rates) {
@@ -68,9 +68,9 @@ func alternateTraced[T any](b *testing.B, pid int, measure func() T) (traced, ba
 	return traced, bare
 }
 
-// reportRatios reports the median of each traced rate's ratio to the untraced ones
-// around it, and what the machine makes of that by itself: noise is half of what lies
-// between the quartiles of the same ratio of rates none of which is traced.
+// reportRatios reports the median ratio of each traced rate to the untraced ones around it,
+// and the machine's own noise: half of the distance between the quartiles of the same ratio
+// over untraced rates only.
 func reportRatios(b *testing.B, traced, bare []rates) {
 	b.Helper()
 	var byClock, byOwn, noise []float64
@@ -89,10 +89,10 @@ func reportRatios(b *testing.B, traced, bare []rates) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// rates are how much a process does in a second, and in one of its processor time.
+// rates are how much a process does in a second, and in one second of its processor time.
 type rates struct{ clock, own float64 }
 
-// used is what a process took of all processors until now.
+// used returns the processor time that a process has used so far, on all processors.
 func used(b *testing.B, pid int) time.Duration {
 	b.Helper()
 	d, err := process.ProcessorTime(pid)
@@ -102,7 +102,7 @@ func used(b *testing.B, pid int) time.Duration {
 	return d
 }
 
-// BenchmarkOverheadBusy is of two threads that do nothing but malloc and free.
+// BenchmarkOverheadBusy traces two threads that do nothing but malloc and free.
 func BenchmarkOverheadBusy(b *testing.B) {
 	testprog.NeedRoot(b)
 	p := testprog.Start(b, "busy", "--threads", "2")
@@ -122,8 +122,7 @@ func BenchmarkOverheadBusy(b *testing.B) {
 	p.Kill()
 }
 
-// BenchmarkOverheadPython is of python3, every object of which comes from malloc,
-// parsing JSON.
+// BenchmarkOverheadPython traces python3 parsing JSON. Every object of it comes from malloc.
 func BenchmarkOverheadPython(b *testing.B) {
 	testprog.NeedRoot(b)
 	cmd := exec.Command("/usr/bin/python3", "testdata/parse.py")
@@ -143,7 +142,7 @@ func BenchmarkOverheadPython(b *testing.B) {
 	p.End()
 }
 
-// BenchmarkOverheadNginx is of nginx serving a small file to wrk.
+// BenchmarkOverheadNginx traces nginx serving a small file to wrk.
 func BenchmarkOverheadNginx(b *testing.B) {
 	testprog.NeedRoot(b)
 	worker, url := startNginx(b)
@@ -209,8 +208,8 @@ func startNginx(b *testing.B) (worker int, url string) {
 	return 0, ""
 }
 
-// BenchmarkOverheadPostgres is of a PostgreSQL backend that pgbench keeps busy. It
-// also reports what becomes of the 99th percentile of its latency.
+// BenchmarkOverheadPostgres traces a PostgreSQL backend that pgbench keeps busy. It also
+// reports what becomes of the 99th percentile of its latency.
 func BenchmarkOverheadPostgres(b *testing.B) {
 	testprog.NeedRoot(b)
 	load := startPostgres(b).pgbench(b, "-S")

@@ -10,22 +10,21 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// trace attaches to a program, lets it work, and returns the tracer, stopped, and
-// the program's ledger.
+// trace attaches to a program, lets it work, and returns the stopped tracer and the program's
+// ledger.
 func trace(t *testing.T, cfg Config, p *testprog.Program) (tr *Tracer, ledger testprog.Ledger) {
 	t.Helper()
 	tr = traceWhile(t, cfg, p, func() { ledger = p.Work() })
 	return tr, ledger
 }
 
-// traceWhile traces a program while something happens and returns the tracer,
-// stopped.
+// traceWhile traces a program while something happens and returns the stopped tracer.
 func traceWhile(t testing.TB, cfg Config, p *testprog.Program, happens func()) *Tracer {
 	t.Helper()
 	return traceDuring(t, cfg, p, func(*Tracer) { happens() })
 }
 
-// traceDuring is traceWhile for what has to look at the trace.
+// traceDuring is traceWhile for callers that look at the trace while it runs.
 func traceDuring(t testing.TB, cfg Config, p *testprog.Program, happens func(*Tracer)) *Tracer {
 	t.Helper()
 	cfg.PIDs = []int{p.PID()}
@@ -63,8 +62,8 @@ func sites(tr *Tracer) (map[string]testprog.Sum, bool) {
 	return sums, r.Complete
 }
 
-// With a ring of one page and a reader that dawdles, allocations are lost, and
-// counted; no block is outstanding that the program does not hold.
+// With a ring of one page and a slow reader, allocations are lost and counted. No block is
+// outstanding that the program does not hold.
 func TestOverload(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)
@@ -93,8 +92,8 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// A reader far behind, with a backlog of many blocks that came and went at one
-// address, still shows none that is not held.
+// A reader far behind, with a backlog of many blocks that came and went at one address, still
+// shows none that is not held.
 func TestOverloadBacklog(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)
@@ -111,8 +110,8 @@ func TestOverloadBacklog(t *testing.T) {
 	}
 }
 
-// When the map for what the ring cannot take overflows as well, what the lost
-// frees may have freed is left out rather than shown.
+// When the spill map overflows as well, the blocks that the lost frees may have freed are left
+// out rather than shown.
 func TestOverloadOfSpills(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "ledger", "--calls", "200003")
@@ -131,8 +130,8 @@ func TestOverloadOfSpills(t *testing.T) {
 	}
 }
 
-// With a ring that is full, and read only when all is over, the live set still
-// follows what the side map says.
+// With a ring that is full and read only when all is over, the live set still follows the
+// spill map.
 func TestOverloadUnread(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "lost")
@@ -158,8 +157,8 @@ func TestOverloadUnread(t *testing.T) {
 	}
 }
 
-// The way of kernels before 6.6, one perf event for each uprobe, and that of
-// kernels before 5.13, frame pointers.
+// This tests the ways of older kernels: one perf event for each uprobe (before 6.6), and frame
+// pointers (before 5.13).
 func TestOlderKernelsWays(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)

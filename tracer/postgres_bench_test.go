@@ -25,7 +25,8 @@ type postgres struct {
 	as       *syscall.Credential
 }
 
-// startPostgres starts a server until the benchmark ends. It refuses to run as root.
+// startPostgres starts a server until the benchmark ends. It runs as another user, because
+// PostgreSQL refuses to run as root.
 func startPostgres(b *testing.B) *postgres {
 	b.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin")
@@ -38,7 +39,7 @@ func startPostgres(b *testing.B) *postgres {
 	}
 	uid, _ := strconv.Atoi(u.Uid) // numbers on every Unix
 	gid, _ := strconv.Atoi(u.Gid)
-	// Not in b.TempDir, whose parents are closed to others.
+	// This is not in b.TempDir, whose parents are closed to other users.
 	dir, err := os.MkdirTemp("", "memtrace-postgres-")
 	if err != nil {
 		b.Fatal(err)
@@ -86,7 +87,7 @@ type pgbenchLoad struct {
 	backend int
 	cmd     *exec.Cmd
 	log     string
-	// ends is the transactions, in the order of their ends, once pgbench is over.
+	// ends returns the transactions, in the order of their ends, once pgbench is over.
 	ends func() []transaction
 }
 
@@ -108,7 +109,7 @@ func (s *postgres) pgbench(b *testing.B, args ...string) *pgbenchLoad {
 			_ = cmd.Wait()
 		}
 	})
-	// Its first connection is there to look at the tables alone.
+	// Its first connection only looks at the tables.
 	for last, deadline := -1, time.Now().Add(time.Minute); l.backend == 0 || l.backend != last; time.Sleep(300 * time.Millisecond) {
 		last, l.backend = l.backend, 0
 		out, err := s.command("psql", "-h", s.dir, "-At", "-c",
@@ -146,7 +147,7 @@ func (l *pgbenchLoad) read() reading {
 	}
 }
 
-// cost is the backend's processor time for a transaction in microseconds.
+// cost returns the backend's processor time for a transaction, in microseconds.
 func (l *pgbenchLoad) cost() func() float64 {
 	readings := []reading{l.read()}
 	for range windows {
@@ -168,14 +169,14 @@ func (l *pgbenchLoad) cost() func() float64 {
 	}
 }
 
-// transactions is how many ended until a moment.
+// transactions returns how many ended until a moment.
 func (l *pgbenchLoad) transactions(at time.Time) int {
 	ends := l.ends()
 	return sort.Search(len(ends), func(i int) bool { return ends[i].end.After(at) })
 }
 
-// percentile is the latency, in microseconds, that so many of a hundred transactions
-// in a time had at most.
+// percentile returns the latency, in microseconds, that the given percentage of transactions
+// in a time did not exceed.
 func (l *pgbenchLoad) percentile(from, to time.Time, percent int) float64 {
 	var latencies []float64
 	for _, t := range l.ends()[l.transactions(from):l.transactions(to)] {
@@ -185,8 +186,8 @@ func (l *pgbenchLoad) percentile(from, to time.Time, percent int) float64 {
 	return latencies[(len(latencies)-1)*percent/100]
 }
 
-// finish ends pgbench when it has written what is asked for, and reads its log: lines
-// of client, transaction, latency, script, and the end in seconds and microseconds.
+// finish ends pgbench when it has written what is asked for, and reads its log: lines of
+// client, transaction, latency, script, and the end in seconds and microseconds.
 func (l *pgbenchLoad) finish() (ends []transaction) {
 	time.Sleep(2 * time.Second)
 	_ = l.cmd.Process.Kill()

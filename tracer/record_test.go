@@ -22,8 +22,8 @@ import (
 
 var update = flag.Bool("update", false, "write what the replay test of package stream replays")
 
-// What the probes report can be written down, and read again as it was. With -update it is
-// what package stream replays.
+// What the probes report can be written down and read again unchanged. With -update it becomes
+// the recording that package stream replays.
 func TestRecording(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "ledger", "--calls", "2003")
@@ -66,8 +66,8 @@ func TestRecording(t *testing.T) {
 	}
 }
 
-// rebase has a recording begin when the machine has been up for a second, as every machine
-// has that replays it.
+// rebase shifts a recording so that it begins one second after boot, a time that every machine
+// that replays it has passed.
 func rebase(r *recording.Recording) {
 	const second, timeOffset = 1e9, 16 // struct event_header of bpf/event.h
 	shift := r.Start - second

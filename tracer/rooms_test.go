@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// rooms are the packages and what each may import: packages of this module, and of others
-// those that reach into the kernel. The lower ones know nothing of the higher ones.
+// rooms are the packages and what each may import: packages of this module, and of other
+// modules those that reach into the kernel. Lower ones know nothing of higher ones.
 const rooms = `
 cmd/memtrace:                  tracer tracer/launch tracer/region tracer/region/proc tracer/report tracer/sysmem
 
@@ -49,7 +49,7 @@ symbolize/procmaps:
 bpf:                           ebpf
 `
 
-// testSupport is where all is that tests alone use, which is free in what it imports.
+// testSupport is the home of what only tests use. It may import anything.
 const testSupport = "tracer/testsupport"
 
 func TestRooms(t *testing.T) {

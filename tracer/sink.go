@@ -7,16 +7,15 @@ import (
 	"memtrace/tracer/event"
 )
 
-// lookInterval is how often processes are looked at for a death that no
-// event told of.
+// lookInterval is how often memtrace looks for processes that died without an event.
 const lookInterval = 250 * time.Millisecond
 
-// sink hands what is read to those whom it concerns: to the book, and to the processes what
-// changes them. It is the stream's.
+// sink hands each event to the book, and to the processes what changes them. It belongs to the
+// stream.
 type sink struct {
 	*book.Book
 	*Tracer
-	// looked is when processes were last looked at for their end.
+	// looked is when processes were last checked for their end.
 	looked     time.Time
 	forgetting forgetting
 }
@@ -40,7 +39,7 @@ func (s *sink) Count(total event.Counters) {
 	}
 }
 
-// Between keeps memory within its limits, and looks at processes now and then.
+// Between keeps memory within its limits, and looks at processes at intervals.
 func (s *sink) Between(caughtUp bool) error {
 	if err := s.keepWithin(caughtUp); err != nil {
 		return err
@@ -48,8 +47,8 @@ func (s *sink) Between(caughtUp bool) error {
 	return s.lookAtProcesses()
 }
 
-// lookAtProcesses ends those that died without an event: killed between being
-// looked up and being attached to.
+// lookAtProcesses ends the processes that died without an event: killed after they were looked
+// up but before they were attached to.
 func (s *sink) lookAtProcesses() error {
 	if time.Since(s.looked) < lookInterval {
 		return nil

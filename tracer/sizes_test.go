@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// What is shipped is in small pieces: a file holds one mechanism, a function fits on a
-// screen, and this package only wires the others.
+// What is shipped is in small pieces: a file holds one mechanism, a function fits on a screen,
+// and this package only wires the others.
 func TestSizes(t *testing.T) {
 	const mostOfPackage, mostOfFile, mostOfFunction, mostOfHalf = 800, 350, 60, 130
 	wired := 0

@@ -12,7 +12,7 @@ import (
 	"memtrace/tracer/sysmem"
 )
 
-// SnapshotOptions says what a report is to show.
+// SnapshotOptions says what a report shows.
 type SnapshotOptions = diagnose.Options
 
 // Order is what the stacks of a report are sorted by, the largest first.
@@ -26,10 +26,10 @@ const (
 	BySurvival = diagnose.BySurvival
 )
 
-// Snapshot returns what every process holds now or, after Run, held when the
-// trace ended; one report for each, in the order of their pids. It may be
-// called from any goroutine. Where there are very many stacks a report names the frames
-// of most as it is written (Report.Name), which has to be before Close.
+// Snapshot returns what every process holds now or, after Run, held when the trace ended: one
+// report for each process, in the order of their pids. It may be called from any goroutine. If
+// there are very many stacks, most get their names only when the report is written
+// (Report.Name), which must happen before Close.
 func (t *Tracer) Snapshot(opt SnapshotOptions) []*report.Report {
 	var reports []*report.Report
 	for _, pid := range t.processes.PIDs() {
@@ -81,14 +81,14 @@ func (t *Tracer) until() (wall time.Time, mono uint64) {
 	return time.Now(), event.Now()
 }
 
-// forgetUnmapped takes out of the ledger what a process has not mapped any more.
-// Where the kernel lets tracepoint programs preempt one another it leaves out some
-// of their runs, and an munmap that was not seen would show as a leak.
+// forgetUnmapped removes from the ledger what a process no longer has mapped. Where the kernel
+// lets tracepoint programs preempt one another it skips some of their runs, and an munmap that
+// was not seen would look like a leak.
 func (t *Tracer) forgetUnmapped(pid uint32) {
 	if t.book.Missed() == 0 || t.book.Exited(pid) {
 		return
 	}
-	// Mappings made from here on need not be in what is read.
+	// What is read may lack mappings made from here on, so these are kept.
 	time := event.Now()
 	var ranges []book.Range
 	process.EachUnmapped(pid, func(start, end uint64) { ranges = append(ranges, book.Range{Start: start, End: end}) })

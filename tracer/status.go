@@ -6,11 +6,12 @@ type Status struct {
 	Events, Lost uint64
 	// Bytes and Blocks are outstanding, of all processes and any age.
 	Bytes, Blocks uint64
-	// Room is how many bytes Config.MaxMemory and the blocks leave for memtrace's data.
+	// Room is how many bytes memtrace's data may take: what Config.MaxMemory leaves, and what
+	// live blocks add.
 	Room uint64
 }
 
-// Status returns a few figures, cheaply. It may be called from any goroutine.
+// Status returns a few figures. It is cheap, and may be called from any goroutine.
 func (t *Tracer) Status() Status {
 	all := t.book.Totals()
 	room := t.cfg.room() + blockMemory*all.Live.Blocks

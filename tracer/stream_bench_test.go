@@ -13,9 +13,9 @@ import (
 	"memtrace/tracer/stream"
 )
 
-// recordStream returns the records of a program that holds live blocks of
-// random lifetimes, allocated by a hundred stacks: as many allocations, then n
-// times the free of one and the allocation of another.
+// recordStream returns the records of a program that holds live blocks of random lifetimes,
+// allocated by a hundred stacks: that many allocations, then n times the free of one and the
+// allocation of another.
 func recordStream(b *testing.B, live, n int) (fill, churn [][]byte) {
 	b.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -51,8 +51,7 @@ func recordStream(b *testing.B, live, n int) (fill, churn [][]byte) {
 	return fill, churn
 }
 
-// BenchmarkStream reports how many recorded events a second one core decodes
-// and applies.
+// BenchmarkStream reports how many recorded events a second one core decodes and applies.
 func BenchmarkStream(b *testing.B) {
 	fill, churn := recordStream(b, 100_000, 500_000)
 	for b.Loop() {

@@ -13,23 +13,23 @@ import (
 )
 
 const (
-	// toolTime is how long a program is measured under each tool: in the default mode
-	// there is a window every few seconds.
+	// toolTime is how long a program is measured under each tool. In the default mode there is
+	// a window every few seconds.
 	toolTime = 20 * time.Second
-	// toolRounds is how often.
+	// toolRounds is how many times each tool is measured.
 	toolRounds = 3
 )
 
-// tool is a way to look for a leak: a command that the program is started by, or what
-// is attached to it.
+// tool is a way to look for a leak: a command that the program is started by, or something
+// that is attached to it.
 type tool struct {
 	name   string
 	wrap   []string
 	attach attacher
 }
 
-// tools are memtrace and what people use else. Heaptrack is preloaded, valgrind runs
-// the program on a processor of its own making.
+// tools are memtrace and what people use otherwise. Heaptrack is preloaded. Valgrind runs the
+// program on a simulated processor.
 func tools(b *testing.B) []tool {
 	none := func(int) func() { return func() {} }
 	return []tool{
@@ -56,7 +56,7 @@ func (t *tool) start(b *testing.B, env []string, argv ...string) *testprog.Progr
 	return testprog.Command(b, cmd)
 }
 
-// number reads the line that consists of the word and a number.
+// number reads a line that consists of the word and a number.
 func number(b *testing.B, p *testprog.Program, word string) (n float64) {
 	b.Helper()
 	line := p.Line()
@@ -66,8 +66,9 @@ func number(b *testing.B, p *testprog.Program, word string) (n float64) {
 	return n
 }
 
-// compareTools reports the rate that work does under each tool, and as a part of the
-// untraced one of the same round: medians of some rounds, since machines are shared.
+// compareTools reports the rate that work achieves under each tool, also as a part of the
+// untraced rate of the same round. It takes medians of some rounds, because machines are
+// shared.
 func compareTools(b *testing.B, env []string, work func(*testprog.Program) float64, argv ...string) {
 	b.Helper()
 	testprog.NeedRoot(b)
@@ -94,8 +95,7 @@ func compareTools(b *testing.B, env []string, work func(*testprog.Program) float
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkToolsPython is of python3 parsing JSON, every object of which comes from
-// malloc.
+// BenchmarkToolsPython runs python3 parsing JSON. Every object of it comes from malloc.
 func BenchmarkToolsPython(b *testing.B) {
 	compareTools(b, []string{"PYTHONMALLOC=malloc"}, func(p *testprog.Program) (rate float64) {
 		start, rounds := time.Now(), 0.0
@@ -107,8 +107,7 @@ func BenchmarkToolsPython(b *testing.B) {
 	}, "/usr/bin/python3", "testdata/parse.py")
 }
 
-// BenchmarkToolsChurn is of two threads that allocate and free at 50 places and leak at
-// five.
+// BenchmarkToolsChurn runs two threads that allocate and free at 50 places and leak at five.
 func BenchmarkToolsChurn(b *testing.B) {
 	churn := testprog.Path(b, "churn")
 	compareTools(b, nil, func(p *testprog.Program) float64 {

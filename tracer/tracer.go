@@ -17,8 +17,8 @@ import (
 	"memtrace/tracer/window"
 )
 
-// Tracer traces processes. Open attaches it, Run feeds it, Snapshot may be
-// called at any time in between and after, Close gives everything back.
+// Tracer traces processes. Open attaches it and Run feeds it. Snapshot may be called at any
+// time after Open and before Close. Close gives everything back.
 type Tracer struct {
 	cfg Config
 	// probes are what is in the kernel, attached is where it is attached.
@@ -27,17 +27,18 @@ type Tracer struct {
 	stream    *stream.Reader
 	book      *book.Book
 	processes *process.Group
-	// loop is nil where every call is to be traced, whatever it costs.
+	// loop is nil if every call is traced, whatever that costs.
 	loop *window.Loop
-	// tables are nil where stacks are walked by frame pointers.
+	// tables are nil if stacks are walked by frame pointers.
 	tables *probe.Tables
-	// lingers: the probes stay after the end of the trace, until a debugger has left.
+	// lingers means that the probes stay after the end of the trace, until a debugger has
+	// left.
 	lingers bool
 	// start is when every call began to be seen, startMono the same in ns of CLOCK_MONOTONIC.
 	start     time.Time
 	startMono uint64
 
-	// mu guards what follows.
+	// mu guards the fields below.
 	mu sync.Mutex
 	// end is when the trace ended, zero while tracing; endMono is as startMono.
 	end     time.Time
@@ -46,10 +47,10 @@ type Tracer struct {
 	unanswered []string
 }
 
-// Open attaches to the processes of cfg. When it returns, every call of theirs
-// is seen. On an error, which is that of ctx where that is done first, nothing is
-// left attached; a *RequirementError says that the kernel or the privileges do not
-// suffice, the errors of package target that a process cannot be traced.
+// Open attaches to the processes of cfg. When it returns, all their calls are seen. On an
+// error nothing stays attached. The error is that of ctx if that is done first. A
+// *RequirementError says that the kernel or the privileges do not suffice; the errors of
+// package target say that a process cannot be traced.
 func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 	cfg = cfg.withDefaults()
 	features, err := probe.FindFeatures(cfg.probeOptions())
@@ -61,7 +62,7 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 	go func() {
 		err := t.open(ctx, features)
 		if err != nil {
-			_ = t.Close() // the first error tells
+			_ = t.Close() // the first error is returned
 		}
 		opened <- err
 	}()
@@ -73,17 +74,17 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 		return t, nil
 	case <-ctx.Done():
 	}
-	// Whoever attaches may hang: the probes go first, and no more come.
+	// Attaching may hang: the probes go first, and no more can come.
 	err = errors.Join(t.attached.CloseProbes(), t.attached.CloseAnchors())
 	patience.Wait(patience.Limit, func() {
 		if <-opened == nil {
-			_ = t.Close() // the context's error tells
+			_ = t.Close() // the context's error is returned
 		}
 	})
 	return nil, errors.Join(ctx.Err(), err)
 }
 
-// open does what Open does, and leaves to its caller to close on an error.
+// open does the work of Open. On an error its caller closes.
 func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) {
 	cfg := t.cfg
 	t.book = book.New(book.Config{Growth: cfg.GrowthOnly, Older: cfg.Older})
@@ -140,8 +141,8 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 	return nil
 }
 
-// beginGrowth has the processes watched for growth and their page faults. It comes last of
-// all, because what happens to them from here on is missed until the gate opens.
+// beginGrowth starts watching the processes for growth and page faults. It comes last, because
+// what happens in them between here and the opening of the gate is missed.
 func (t *Tracer) beginGrowth() error {
 	if t.probes.PageFaults {
 		t.book.SampleFaults()
@@ -157,7 +158,7 @@ func (t *Tracer) beginGrowth() error {
 	return nil
 }
 
-// newLoop makes the loop of windows, where tracing may cost only so much.
+// newLoop makes the loop of windows, used if tracing may cost only so much.
 func (t *Tracer) newLoop(costs probe.Costs) *window.Loop {
 	cfg := window.Config{
 		MaxOverhead: t.cfg.MaxOverhead, MaxStall: t.cfg.MaxStall, Costs: costs,
@@ -167,8 +168,8 @@ func (t *Tracer) newLoop(costs probe.Costs) *window.Loop {
 	return window.New(cfg, windowProbes{t}, windowBook{t.book, t}, process.NewChecker(t.processes, t.book))
 }
 
-// Run reads events until ctx is done or every process has exited; then it
-// detaches, reads what is still on its way, and returns nil. It is called once.
+// Run reads events until ctx is done or every process has exited. Then it detaches, reads what
+// is still on its way, and returns nil. It must be called only once.
 func (t *Tracer) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, t.stream.Wake)()
 	if t.loop != nil {
@@ -176,13 +177,13 @@ func (t *Tracer) Run(ctx context.Context) error {
 	}
 	err := t.stream.Run(func(caughtUp bool) bool {
 		exited := t.book.AllExited()
-		// A stop that could wait for the ring to run dry might never come.
+		// On ctx's end this does not wait for the ring to run dry, which might never happen.
 		return (exited || ctx.Err() != nil) && (caughtUp || !exited)
 	})
 	return errors.Join(err, t.stop())
 }
 
-// giveUp notes what was waited for in vain. Whoever still waits for it is left behind.
+// giveUp notes what did not answer in time. Goroutines that still wait for it are left behind.
 func (t *Tracer) giveUp(what string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -20,8 +20,8 @@ import (
 
 const unwindingDir = "testdata/unwinding"
 
-// unwindingPrograms are programs without frame pointers, as optimizing compilers
-// and distributions make them, by name.
+// unwindingPrograms returns programs without frame pointers, as optimizing compilers and
+// distributions make them, by name.
 func unwindingPrograms(t *testing.T) map[string][]string {
 	t.Helper()
 	dir := t.TempDir()
@@ -34,14 +34,13 @@ func unwindingPrograms(t *testing.T) map[string][]string {
 		"Rust":   {filepath.Join(dir, "frames_rust")},
 		"Python": {"/usr/bin/python3", filepath.Join(unwindingDir, "frames.py")},
 		"LLVM":   {"/usr/bin/python3", filepath.Join(unwindingDir, "frames.py"), "llvm"},
-		// V8 collects garbage and compiles when it likes: not in every run.
+		// V8 collects garbage and compiles when it likes, but not in every run.
 		"node": {"/usr/bin/node", "--single-threaded", "--min-semi-space-size=64", filepath.Join(unwindingDir, "frames.js")},
 	}
 }
 
-// startUnwinding starts one of them. From 128 KiB on malloc maps, and keeps next to
-// nothing of its heap in stock, so that the debugger can stop inside it without a
-// breakpoint.
+// startUnwinding starts one of them. malloc maps blocks from 128 KiB on and keeps next to
+// nothing of its heap in stock, so that the debugger can stop inside it without a breakpoint.
 func startUnwinding(t *testing.T, argv []string) *testprog.Program {
 	t.Helper()
 	cmd := exec.Command(argv[0], argv[1:]...)
@@ -50,8 +49,8 @@ func startUnwinding(t *testing.T, argv []string) *testprog.Program {
 	return testprog.Command(t, cmd)
 }
 
-// stacksOf traces the program while it answers the line and returns the tracer,
-// stopped, which has all of its stacks.
+// stacksOf traces the program while it answers the line and returns the stopped tracer, which
+// has all of its stacks.
 func stacksOf(t *testing.T, p *testprog.Program, line string) *Tracer {
 	t.Helper()
 	return traceWhile(t, Config{}, p, func() {
@@ -62,8 +61,8 @@ func stacksOf(t *testing.T, p *testprog.Program, line string) *Tracer {
 	})
 }
 
-// Of the stacks of code without frame pointers at least 99.9 % end where the
-// program or the thread began.
+// Of the stacks of code without frame pointers at least 99.9 % end where the program or the
+// thread began.
 func TestWholeStacks(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)
@@ -135,10 +134,10 @@ func nearest(all [][]uint64, want []uint64) (best []uint64) {
 	return best
 }
 
-// debuggerStacks lets the program work once under gdb and returns the stacks of
-// the allocations for which malloc asked the kernel for memory, as gdb prints them and as the
-// addresses of the frames behind the allocation function's. Stacks through
-// generated code are left out: gdb has no rules for it and guesses.
+// debuggerStacks lets the program work once under gdb. It returns the stacks of the
+// allocations for which malloc asked the kernel for memory: as gdb prints them, and as the
+// addresses of the frames behind the allocation function's. It leaves out stacks through
+// generated code: gdb has no rules for it and guesses.
 func debuggerStacks(t *testing.T, p *testprog.Program) map[string][]uint64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -184,8 +183,8 @@ func debuggerStacks(t *testing.T, p *testprog.Program) map[string][]uint64 {
 	return stacks
 }
 
-// debuggerFrames returns what is behind the allocation function; nil where there
-// is none, as in a mapping that the program made itself, or generated code.
+// debuggerFrames returns the frames behind the allocation function. It returns nil if there is
+// none, as in a mapping that the program made itself, or in generated code.
 func debuggerFrames(t *testing.T, frames []string) (addresses []uint64) {
 	t.Helper()
 	functions := []string{"malloc", "calloc", "realloc", "memalign", "posix_memalign", "aligned_alloc"}
@@ -214,7 +213,7 @@ type stack struct {
 	truncated bool
 }
 
-// allStacks returns what tr knows.
+// allStacks returns the stacks that tr knows.
 func allStacks(tr *Tracer) (all []stack) {
 	tr.book.EachStack(func(_ event.StackID, frames []uint64, truncated bool) {
 		all = append(all, stack{frames, truncated})

@@ -13,7 +13,7 @@ import (
 	"memtrace/tracer/window"
 )
 
-// windowProbes are the probes as the loop of windows knows them.
+// windowProbes are the probes as the window loop knows them.
 type windowProbes struct{ *Tracer }
 
 func (t windowProbes) Attach() (births, ends probe.Links, err error) {
@@ -49,7 +49,7 @@ func (t windowProbes) LeftAlone(ctx context.Context) bool { return t.processes.L
 
 func (t windowProbes) Gone() bool { return len(t.processes.Gone()) == len(t.processes.PIDs()) }
 
-// windowBook is what was seen as the loop of windows reads it.
+// windowBook is the book as the window loop reads it.
 type windowBook struct {
 	*book.Book
 	tracer *Tracer
@@ -69,7 +69,7 @@ func (b windowBook) Cut() uint64 {
 
 func (b windowBook) End(cut uint64, complete bool) { b.EndWindow(cut, complete) }
 
-// Watch has the reader keep up with a window that is open.
+// Watch makes the reader keep up while a window is open.
 func (b windowBook) Watch(open bool) {
 	if !open {
 		b.tracer.stream.SetPace(stream.Paused)

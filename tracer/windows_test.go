@@ -10,7 +10,7 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// Of what memtrace reported of itself nothing is left.
+// Nothing is left of what memtrace reported of itself.
 func TestCalibrationIsDiscarded(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := testprog.Start(t, "busy")
@@ -27,8 +27,8 @@ func TestCalibrationIsDiscarded(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong with a window costs its evidence, not the truth: with a ring
-// that takes next to nothing windows are dropped, and no stack has an estimate.
+// A fault in a window costs its evidence, not the truth. With a ring that takes next to
+// nothing windows are dropped, and no stack has an estimate.
 func TestWindowsDropped(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)

@@ -15,17 +15,17 @@ import (
 	"memtrace/tracer/event"
 )
 
-// Config says what a Book is to hold.
+// Config says what a Book holds.
 type Config struct {
-	// Growth: there are no probes on allocation functions, and system calls stand for
-	// growth of every kind.
+	// Growth means that allocation functions have no probes: system calls stand for growth of
+	// every kind.
 	Growth bool
 	// Older is the age from which survival is judged.
 	Older time.Duration
 }
 
-// Book is what is known of the traced processes. Lock and Unlock guard the methods that
-// take events, which are the reader's; all others take the lock themselves.
+// Book holds what is known of the traced processes. The reader calls the methods that take
+// events, between Lock and Unlock. All other methods take the lock themselves.
 type Book struct {
 	cfg Config
 
@@ -37,15 +37,15 @@ type Book struct {
 	counters event.Counters
 	missed   uint64
 	seen     Calls
-	// alarm goes off when so many calls were seen, see AlarmAfter.
+	// alarm is sent to when alarmAt calls have been seen, see AlarmAfter.
 	alarm   chan struct{}
 	alarmAt uint64
-	// tail is the time of Cut.
+	// tail is the time of Cut (ns).
 	tail uint64
-	// windowed: since windowsSince (ns) only windows of time are watched.
+	// windowed means that since windowsSince (ns) only windows of time are watched.
 	windowed     bool
 	windowsSince uint64
-	// forgetting are stacks that are dropped unless they are sent again; nil: none are.
+	// forgetting holds the stacks to drop unless they are sent again, nil if there are none.
 	forgetting map[event.StackID]struct{}
 }
 
@@ -54,23 +54,23 @@ type record struct {
 	life Life
 	// brk is the program break that was seen last, 0 if none was.
 	brk uint64
-	// sample is nil while every call is traced, faults unless page faults are sampled.
+	// sample is nil while every call is traced. faults is nil unless page faults are sampled.
 	sample *sample.Set
 	faults *faults.Book
 }
 
 // Life is what was seen of the life of a process.
 type Life struct {
-	// Exited: its last thread has ended, at time Ended (ns of CLOCK_MONOTONIC).
+	// Exited means that its last thread ended, at time Ended (ns of CLOCK_MONOTONIC).
 	Exited bool
 	Ended  uint64
-	// Status is what it ended with, as far as an event told; 0 is also what exit(0) is.
+	// Status is its exit status, if an event told it. 0 also stands for exit(0).
 	Status unix.WaitStatus
-	// Children is how often it has forked, Execs how often it has executed a program.
+	// Children counts its forks, Execs the programs it executed.
 	Children, Execs uint64
 }
 
-// New returns a Book of the processes.
+// New returns an empty Book; Add gives it processes.
 func New(cfg Config) *Book {
 	b := &Book{
 		cfg:     cfg,
@@ -88,15 +88,15 @@ func New(cfg Config) *Book {
 	return b
 }
 
-// Add has the book keep a process. Events of others are ignored, but for their blocks and
-// mappings, which the BPF programs do not report.
+// Add makes the book track a process. Lifecycle events and page faults of other processes are
+// ignored. Their blocks and mappings are not, but the BPF programs do not report those.
 func (b *Book) Add(pid uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.procs[pid] = new(record)
 }
 
-// SampleFaults has the book keep samples of page faults.
+// SampleFaults makes the book keep samples of page faults.
 func (b *Book) SampleFaults() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -105,18 +105,18 @@ func (b *Book) SampleFaults() {
 	}
 }
 
-// BeginGrowth says what a process has mapped when its growth begins to be watched: the
-// program break, 0 if it is not known, and its anonymous mappings.
+// BeginGrowth sets what a process has mapped when its growth begins to be watched: the program
+// break, 0 if it is not known, and its anonymous mappings.
 func (b *Book) BeginGrowth(pid uint32, brk uint64, mapped []vm.Initial) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.vm.Begin(pid, brk, mapped)
 }
 
-// Lock and Unlock guard what the reader calls.
+// Lock locks the book for the reader's calls.
 func (b *Book) Lock() { b.mu.Lock() }
 
-// Unlock is Lock's.
+// Unlock undoes Lock.
 func (b *Book) Unlock() { b.mu.Unlock() }
 
 // Apply takes the next event of the ring. The caller holds the lock.
@@ -144,15 +144,15 @@ func (b *Book) Apply(ev *event.Event) {
 	}
 }
 
-// fault takes up a sample of page faults. Arg is the size of the page that was brought in,
-// 0 if it is not known.
+// fault takes a sampled page fault. Arg is the size of the page that was brought in, 0 if it
+// is not known.
 func (b *Book) fault(ev *event.Event) {
 	if r := b.procs[ev.PID]; r != nil && r.faults != nil {
 		r.faults.Add(ev.Addr, ev.Stack, ev.Size, ev.Arg)
 	}
 }
 
-// applyBlock takes what concerns the blocks of allocation functions.
+// applyBlock takes an event about a block of an allocation function.
 func (b *Book) applyBlock(ev *event.Event) {
 	switch {
 	case ev.Kind != event.Free:
@@ -210,7 +210,7 @@ func (b *Book) Exited(pid uint32) bool {
 	return b.procs[pid].life.Exited
 }
 
-// AllExited reports whether all have.
+// AllExited reports whether all processes have ended.
 func (b *Book) AllExited() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -222,7 +222,7 @@ func (b *Book) AllExited() bool {
 	return true
 }
 
-// End notes the end of a process of which no event told, at a time (ns).
+// End records that a process ended at a time (ns), for an end that no event reported.
 func (b *Book) End(pid uint32, time uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

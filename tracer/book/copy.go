@@ -11,12 +11,12 @@ import (
 	"memtrace/tracer/event"
 )
 
-// Asked says what a Copy is to hold.
+// Asked says what a Copy holds.
 type Asked struct {
-	// Start is when the trace began, Now the time of the copy, ns of CLOCK_MONOTONIC.
+	// Start is when the trace began, Now the time of the copy, both in ns of CLOCK_MONOTONIC.
 	Start, Now uint64
-	// Older is the age from which blocks count, unless the process has ended: what is live
-	// then was never given back.
+	// Older is the age from which blocks count. Once the process has ended every age counts:
+	// what is live then was never given back.
 	Older time.Duration
 	// Blocks asks for the blocks of each stack, at most MaxBlocks (0: all).
 	Blocks    bool
@@ -28,28 +28,28 @@ type Asked struct {
 
 // Copy is what is known of a process at one moment.
 type Copy struct {
-	// Now is the time that all of it is about: that which was asked for, or that of the
-	// end of the process. Older is the age from which blocks count in it.
+	// Now is the time that the whole copy is about: the one asked for, or the end of the
+	// process. Older is the age from which blocks count in it.
 	Now   uint64
 	Older time.Duration
 	Life  Life
 
 	Heap heap.Snapshot
 	VM   vm.Snapshot
-	// Sample is nil while every call is traced, from WindowsSince (ns) on it is not.
+	// Sample is nil while every call is traced. From WindowsSince (ns) on it is not.
 	Sample       *sample.Snapshot
 	WindowsSince uint64
-	// Pages are those that were sampled as they were faulted in, Faults how many faults
-	// there were; FaultsSampled: they would be known.
+	// Pages are the pages sampled as they were faulted in, Faults the number of faults.
+	// FaultsSampled says that faults are sampled at all.
 	FaultsSampled bool
 	Pages         []faults.Page
 	Faults        uint64
 
-	// Counters and Missed are of all processes, see CountMissed for the latter.
+	// Counters and Missed cover all processes. See CountMissed for the latter.
 	Counters event.Counters
 	Missed   uint64
-	// Frames returns the return addresses of a stack, innermost first, and whether they
-	// are cut short. It may be called as long as one likes.
+	// Frames returns the return addresses of a stack, innermost first, and whether they are
+	// truncated. It stays valid for as long as it is needed.
 	Frames func(event.StackID) (addresses []uint64, truncated bool)
 }
 
@@ -65,7 +65,7 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	}
 	if r.life.Exited {
 		c.Older = 0
-		c.Now = max(r.life.Ended, asked.Start) // it may have ended while it was attached to
+		c.Now = max(r.life.Ended, asked.Start) // it may have ended during attach
 	}
 	if b.cfg.Growth {
 		c.Older = 0
@@ -91,8 +91,8 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	return c
 }
 
-// frames finds the addresses of the stacks that are known now, also when they are forgotten
-// later. It takes the lock.
+// frames returns a lookup of the stacks known now, which still finds them after they are
+// forgotten. The lookup takes the lock.
 func (b *Book) frames() func(event.StackID) ([]uint64, bool) {
 	store := b.stacks
 	return func(id event.StackID) ([]uint64, bool) {
@@ -102,8 +102,8 @@ func (b *Book) frames() func(event.StackID) ([]uint64, bool) {
 	}
 }
 
-// EachStack calls f with every call stack that is known: its return addresses, innermost
-// first, and whether they are cut short. It does so with the lock held.
+// EachStack calls f with every known stack: its return addresses, innermost first, and whether
+// they are truncated. The lock is held during the calls.
 func (b *Book) EachStack(f func(id event.StackID, addresses []uint64, truncated bool)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -113,7 +113,7 @@ func (b *Book) EachStack(f func(id event.StackID, addresses []uint64, truncated 
 	})
 }
 
-// Counters are those of the BPF programs when they were last read.
+// Counters returns the counters of the BPF programs as last read.
 func (b *Book) Counters() event.Counters {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -121,14 +121,14 @@ func (b *Book) Counters() event.Counters {
 }
 
 // Mapped calls f with every outstanding mapping [start, end) of a process and the stack that
-// made it, in order of address, with the lock held.
+// made it, in order of address. The lock is held during the calls.
 func (b *Book) Mapped(pid uint32, f func(start, end uint64, stack event.StackID)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.vm.Each(pid, f)
 }
 
-// Totals are figures of all processes.
+// Totals are figures over all processes.
 type Totals struct {
 	// Events counts what was seen, Lost what could not be recorded.
 	Events, Lost uint64
@@ -136,7 +136,7 @@ type Totals struct {
 	Live live.Sum
 }
 
-// Totals returns them, cheaply.
+// Totals returns the figures over all processes. It is cheap.
 func (b *Book) Totals() Totals {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -2,15 +2,15 @@ package book
 
 import "memtrace/tracer/event"
 
-// Programs can have any number of call stacks. What is counted by stack is given up first,
-// as live.ChooseGivenUp says. The addresses of stacks that nothing counts any more are
-// forgotten when there are enough of them, in two steps: the probes are made to send these
-// stacks again, and those that were not sent, nor counted, until everything was read that
-// was on its way are dropped. That costs each thread a walk of every stack once, so that it
-// is done rarely.
+// A program can have any number of call stacks. Counts by stack are given up first, chosen by
+// live.ChooseGivenUp. The addresses of stacks that nothing counts any more are forgotten once
+// there are enough of them, in two steps. First the probes are made to send these stacks
+// again. Then everything on its way is read, and the stacks that were neither sent nor counted
+// by then are dropped. That makes each thread walk every stack once more, so it is done
+// rarely.
 
-// KeepWithin gives stacks up that are too many for so many bytes. It returns those to
-// forget, nil if there are none: once the probes will send them again, Forget drops them.
+// KeepWithin gives up stacks when they take more than so many bytes. It returns the stacks to
+// forget, nil if there are none. Forget drops them once the probes will send them again.
 func (b *Book) KeepWithin(bytes uint64) (forget map[event.StackID]struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -28,14 +28,14 @@ func (b *Book) KeepWithin(bytes uint64) (forget map[event.StackID]struct{}) {
 	return forget
 }
 
-// BeginForgetting has those stacks noted that are sent again, until Forget.
+// BeginForgetting makes the book note, until Forget, which of these stacks are sent again.
 func (b *Book) BeginForgetting(ids map[event.StackID]struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.forgetting = ids
 }
 
-// Forget drops the stacks of BeginForgetting that were neither counted nor sent since.
+// Forget drops those stacks of BeginForgetting that were neither counted nor sent since.
 func (b *Book) Forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -53,7 +53,7 @@ func (b *Book) countedBytes() uint64 {
 	return bytes
 }
 
-// giveUp has all who count by stack give some up.
+// giveUp makes everything that counts by stack give up some stacks.
 func (b *Book) giveUp() {
 	b.heap.GiveUp()
 	b.vm.GiveUp()
@@ -70,7 +70,7 @@ func (b *Book) uncounted() map[event.StackID]struct{} {
 	return ids
 }
 
-// removeCounted leaves the stacks in ids that nothing counts.
+// removeCounted removes from ids the stacks that something counts.
 func (b *Book) removeCounted(ids map[event.StackID]struct{}) {
 	counted := func(id event.StackID) { delete(ids, id) }
 	b.heap.EachStack(counted)

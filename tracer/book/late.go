@@ -4,12 +4,12 @@ import (
 	"memtrace/tracer/event"
 )
 
-// The ring may be full. What has no room there and must not be lost is spilled to a map,
-// and applied late: by its time it belongs before events that were applied. What is lost
-// for good leaves a gap: of what was live then nobody knows whether it still is.
+// When the ring is full, what must not be lost is spilled to a map and applied late: by its
+// time it belongs before events that were applied already. What is lost for good leaves a gap:
+// nobody knows whether the blocks live at that time still are.
 
-// ApplySpilled takes an event that belongs before others that were applied. The caller
-// holds the lock.
+// ApplySpilled takes an event that belongs before others already applied. The caller holds the
+// lock.
 func (b *Book) ApplySpilled(ev *event.Event) {
 	switch ev.Kind {
 	case event.Free, event.ReallocEnter:
@@ -21,7 +21,7 @@ func (b *Book) ApplySpilled(ev *event.Event) {
 	case event.Munmap, event.MremapEnter:
 		b.vm.ApplyLateUnmap(ev)
 	case event.Exec:
-		// What was born before is gone; there is no order to be kept with it.
+		// Everything born before is gone, so the order of events does not matter.
 		if r := b.procs[ev.PID]; r != nil {
 			r.life.Execs++
 			r.brk = 0
@@ -35,43 +35,44 @@ func (b *Book) ApplySpilled(ev *event.Event) {
 	}
 }
 
-// Count takes the counters of the BPF programs. It reports whether mappings may have
-// changed of which no event told, or will tell late. The caller holds the lock.
+// Count takes the counters of the BPF programs. It reports whether mappings may have changed
+// without an event, or with one that is yet to come. The caller holds the lock.
 func (b *Book) Count(total event.Counters) (mappingsUnseen bool) {
 	before := b.counters
 	b.counters = total
 	return total.LostMmap != before.LostMmap || total.Spilled != before.Spilled
 }
 
-// CountMissed takes how often the kernel left out a program on system calls, of any process.
+// CountMissed takes how often the kernel skipped a program on system calls, of any process.
 func (b *Book) CountMissed(total uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.missed = total
 }
 
-// Missed returns that.
+// Missed returns the number last given to CountMissed.
 func (b *Book) Missed() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.missed
 }
 
-// Drained says that what had spilled was applied. gap is when an event was last lost for
-// good, 0 if that is not to be looked at now. The caller holds the lock.
+// Drained says that everything spilled was applied. gap is when an event was last lost for
+// good, 0 if there is no gap to handle now. The caller holds the lock.
 func (b *Book) Drained(gap uint64) {
 	b.heap.Drained()
 	b.gap(0, gap)
 }
 
-// CaughtUp does as Drained, and says that nothing late will come from before the time (ns).
+// CaughtUp does what Drained does, and says that nothing late will come from before the time
+// (ns).
 func (b *Book) CaughtUp(time, gap uint64) {
 	b.gap(0, gap)
 	b.heap.CaughtUp(time)
 	b.vm.CaughtUp(time)
 }
 
-// gap drops what a process, or with 0 any, held at a time from which frees may be missing.
+// gap drops what a process (0: any process) held at a time from which frees may be missing.
 func (b *Book) gap(pid uint32, time uint64) {
 	if time != 0 {
 		b.heap.Gap(pid, time)
@@ -79,8 +80,8 @@ func (b *Book) gap(pid uint32, time uint64) {
 	}
 }
 
-// Unprobed says that a process had no probes on its allocation functions for a while, up to
-// a time (ns): frees went unseen, and blocks that were born before are no evidence.
+// Unprobed says that a process had no probes on its allocation functions for a while, up to a
+// time (ns). Frees went unseen, so blocks born before that are no evidence.
 func (b *Book) Unprobed(pid uint32, until uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -90,8 +91,8 @@ func (b *Book) Unprobed(pid uint32, until uint64) {
 // Range is the addresses from Start up to End.
 type Range struct{ Start, End uint64 }
 
-// Unmapped takes out of the ledger what a process had not mapped at a time (ns), whatever
-// events told.
+// Unmapped removes from the ledger what a process did not have mapped at a time (ns), whatever
+// the events said.
 func (b *Book) Unmapped(pid uint32, ranges []Range, time uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -8,16 +8,16 @@ import (
 	"memtrace/tracer/book/vm"
 )
 
-// Calls counts the calls that probes reported, of all processes.
+// Calls counts the calls that probes reported, over all processes.
 type Calls struct {
 	Allocs, Frees uint64
-	// Late are the frees after Cut, which are not in Frees.
+	// Late counts the frees after Cut, which are not in Frees.
 	Late uint64
 	// LostAllocs, Spilled, LostFrees and LostThreads are those of event.Counters.
 	LostAllocs, Spilled, LostFrees, LostThreads uint64
 }
 
-// Calls counts what was reported.
+// Calls returns how many calls were reported so far.
 func (b *Book) Calls() Calls {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -27,7 +27,7 @@ func (b *Book) Calls() Calls {
 	return c
 }
 
-// AlarmAfter returns what is sent to once so many more calls were seen.
+// AlarmAfter returns a channel that is sent to once so many more calls have been seen.
 func (b *Book) AlarmAfter(more uint64) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -35,7 +35,7 @@ func (b *Book) AlarmAfter(more uint64) <-chan struct{} {
 	return b.alarm
 }
 
-// Watched is a process from the moment on when only windows of it are watched.
+// Watched is a process at the moment from which only windows of it are watched.
 type Watched struct {
 	// Brk and Mapped are what it has mapped, as for BeginGrowth.
 	Brk    uint64
@@ -43,9 +43,9 @@ type Watched struct {
 	Sample sample.Config
 }
 
-// LeaveExact begins anew at a time (ns), with windows: what was known of blocks says
-// nothing once their frees go unseen, and which system calls are the allocator's is not
-// known without its probes. Every process is in watched.
+// LeaveExact starts over at a time (ns), with windows. What was known of blocks says nothing
+// once their frees go unseen, and without the allocator's probes its system calls cannot be
+// told from others. watched holds every process.
 func (b *Book) LeaveExact(time uint64, watched map[uint32]Watched) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,15 +73,15 @@ func (b *Book) BeginWindow(now func() uint64, has func(pid uint32) bool) {
 	}
 }
 
-// Cut has frees count as late from a time (ns) on.
+// Cut makes frees count as late from a time (ns) on.
 func (b *Book) Cut(time uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tail = time
 }
 
-// EndWindow closes the window that was cut at a time (ns); its evidence is dropped if it is
-// not complete.
+// EndWindow closes the window that was cut at a time (ns). It drops the window's evidence if
+// that is not complete.
 func (b *Book) EndWindow(cut uint64, complete bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -90,7 +90,7 @@ func (b *Book) EndWindow(cut uint64, complete bool) {
 	}
 }
 
-// Young returns how many blocks of the open window are still there.
+// Young returns how many blocks of the open window are still outstanding.
 func (b *Book) Young() (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,9 +100,8 @@ func (b *Book) Young() (n int) {
 	return n
 }
 
-// Candidates appends to list those blocks of a process whose windows are to be checked: of
-// the last one, or of all. There are none before the first window, or once the process has
-// ended.
+// Candidates appends to list the blocks of a process to check: those of the last window, or of
+// all. There are none before the first window, or once the process has ended.
 func (b *Book) Candidates(pid uint32, list []sample.Candidate, all bool) []sample.Candidate {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,8 +111,8 @@ func (b *Book) Candidates(pid uint32, list []sample.Candidate, all bool) []sampl
 	return list
 }
 
-// YoungCandidates is Candidates for the last window, unless more than most of its blocks
-// are still there.
+// YoungCandidates is Candidates for the last window, but appends nothing if more than most of
+// its blocks are still outstanding.
 func (b *Book) YoungCandidates(pid uint32, list []sample.Candidate, most int) []sample.Candidate {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -123,8 +122,8 @@ func (b *Book) YoungCandidates(pid uint32, list []sample.Candidate, most int) []
 	return list
 }
 
-// Checked takes what a check at a time (ns) found of candidates; found says which ones it
-// could tell anything of, and which of their chunks are free.
+// Checked takes the result of a check of candidates at a time (ns). found says of each one
+// whether anything could be told, and whether its chunk is free.
 func (b *Book) Checked(pid uint32, list []sample.Candidate, time uint64, found func(i int) (known, free bool)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

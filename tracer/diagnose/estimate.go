@@ -69,10 +69,9 @@ func (d *diagnosis) sampled(s *sample.Snapshot) *report.Sampling {
 	return r
 }
 
-// classifyCounted says what the system calls added that are counted while windows
-// are watched: a mapping that malloc made for a block is that block, and mappings
-// that the program made are as they would be in an exact trace. What is left is the
-// growth of malloc's heaps.
+// classifyCounted says what was added by the system calls that are counted while windows are
+// watched. A mapping that malloc made for a block is that block. Mappings that the program
+// made are as in an exact trace. What is left is the growth of malloc's heaps.
 func (d *diagnosis) classifyCounted(blocks bool) {
 	for i := range d.Known.VM.Stacks {
 		s := &d.stacks[i]
@@ -93,8 +92,8 @@ func (d *diagnosis) classifyCounted(blocks bool) {
 	}
 }
 
-// callerOfMalloc returns the stack of a system call of malloc from malloc's caller
-// on, as it is where malloc itself is probed.
+// callerOfMalloc cuts the stack of a system call of malloc so that it begins at malloc's
+// caller, as it does where malloc itself is probed.
 func callerOfMalloc(frames []report.Frame) []report.Frame {
 	for i, frame := range frames {
 		if frame.Module != frames[0].Module || i+1 == len(frames) {

@@ -9,46 +9,46 @@ import (
 	"memtrace/tracer/report"
 )
 
-// The parts of a growth, 0 to 1, that decide what is said of it.
+// These parts of a growth, 0 to 1, decide what is said of it.
 const (
 	// negligible is the part below which allocations explain nothing.
 	negligible = 0.1
 	// most is the part from which the rest goes unmentioned.
 	most = 0.5
-	// steady is the part of what was added that has to follow from the slope for
-	// all of it to have come that way: the slope of few steps is rough.
+	// steady is the part of the added bytes that the slope must account for, so that all of
+	// them count as steady growth. It is below 1 because a slope over few steps is rough.
 	steady = 2. / 3
-	// secondary is the part of the first stack's bytes that a second stack must
-	// have: one that adds next to nothing would only distract.
+	// secondary is the part of the first stack's bytes that a second stack must have to be
+	// named: one that adds next to nothing would only distract.
 	secondary = 0.05
 )
 
-// explainer says how much of what grows is outstanding allocations that keep
-// growing. Those that were made once explain nothing, however large they are:
-// growth beside them is no leak, and is not to look like one.
+// explainer says how much of what grows is outstanding allocations that keep growing.
+// Allocations made once explain nothing, however large they are: growth beside them is no
+// leak, and must not look like one.
 type explainer struct {
 	memory *report.Memory
-	// stacks are all, in the order of the report, of which it shows the first
-	// shown; name says in words what a stack is that it does not show.
+	// stacks are all stacks, in the order of the report, which shows the first shown of them.
+	// name describes in words a stack that it does not show.
 	stacks []report.Stack
 	shown  int
 	name   func(*report.Stack) string
-	// growth is there in growth mode, in which a stack's bytes are what it has added
-	// since the trace began: all of them are growth, in however few steps they came.
+	// growth is set in growth mode. There a stack's bytes are what it has added since the
+	// trace began: all of them are growth, in however few steps they came.
 	growth *report.Growth
-	// estimated: blocks were observed in windows of time, and what stacks leak of
-	// them is an estimate. Mappings are observed all the time.
+	// estimated means that blocks were observed in windows of time, so that what stacks leak
+	// of them is an estimate. Mappings are observed all the time.
 	estimated bool
 	// mapped is the bytes of mappings by the stacks that made them.
 	mapped map[mappedBy]uint64
-	// seconds is how long growth was looked at.
+	// seconds is how long growth was observed.
 	seconds float64
 }
 
 // mappedBy is the ID of a stack and a class of regions.
 type mappedBy struct{ stack, class string }
 
-// in returns what of a stack's outstanding bytes lies in a class of regions.
+// in returns how many of a stack's outstanding bytes lie in a class of regions.
 func (e *explainer) in(class string, s *report.Stack) uint64 {
 	switch {
 	case s.Kind == report.Grown:
@@ -71,7 +71,7 @@ func (e *explainer) in(class string, s *report.Stack) uint64 {
 	return 0
 }
 
-// explain returns the explanation, empty where nothing grows.
+// explain returns the explanation, empty if nothing grows.
 func (e *explainer) explain() string {
 	var texts []string
 	var heaps []*report.Region
@@ -103,7 +103,7 @@ func (e *explainer) explain() string {
 	return strings.Join(texts, "; ")
 }
 
-// resident explains the growth of what was mapped before.
+// resident explains resident growth in memory that was mapped before.
 func (e *explainer) resident() string {
 	var held, kept float64
 	for i := range e.stacks {
@@ -129,8 +129,8 @@ func (e *explainer) faultedIn() []string {
 	return []string{fmt.Sprintf("resident: about %.0f %% of what was faulted in by F1 (estimate)", part)}
 }
 
-// kept returns how many of a stack's bytes, which are all it has or those in one
-// class, were added by its growth.
+// kept returns how many of bytes were added by the stack's growth. bytes are all that the
+// stack has, or those in one class.
 func (e *explainer) kept(s *report.Stack, bytes uint64) float64 {
 	if e.growth != nil {
 		return float64(bytes)
@@ -142,9 +142,8 @@ func (e *explainer) kept(s *report.Stack, bytes uint64) float64 {
 	return e.steadily(s.GrowthBytesPerSecond*part, float64(bytes))
 }
 
-// steadily returns how many of the bytes that were added came by a growth of rate
-// bytes a second. The others came in one step, such as a cache; in growth mode these
-// count as well.
+// steadily returns how many of the added bytes came by a steady growth of rate bytes a second.
+// The others came in one step, as a cache does. In growth mode they count as well.
 func (e *explainer) steadily(rate, bytes float64) float64 {
 	if n := rate * e.seconds; e.growth == nil && n < steady*bytes {
 		return n
@@ -178,8 +177,8 @@ func (e *explainer) class(r *report.Region) string {
 	return r.Label + ": " + text
 }
 
-// estimate explains the growth of malloc's heaps by what is estimated to leak,
-// of which it is not known how much lies in which.
+// estimate explains the growth of malloc's heaps by the estimated leaks. How much of those
+// lies in which heap is not known.
 func (e *explainer) estimate(heaps []*report.Region) string {
 	var labels []string
 	var grown float64
@@ -206,8 +205,8 @@ func (e *explainer) estimate(heaps []*report.Region) string {
 	return strings.Join(labels, " and ") + ": " + text
 }
 
-// by names the two stacks that have added most to what has grown by so many
-// bytes. It also returns the part of the growth, 0 to 1 and more, that all make.
+// by names the two stacks that added most to a growth of so many bytes. It also returns the
+// part of the growth, 0 to 1 and more, that all stacks make up.
 func (e *explainer) by(parts []part, grown float64) (text string, all float64) {
 	if len(parts) == 0 || grown <= 0 {
 		return "", 0
@@ -227,8 +226,8 @@ func (e *explainer) by(parts []part, grown float64) (text string, all float64) {
 	return fmt.Sprintf("explained to %.0f %% by %s", 100*min(top, 1), e.names(named)), all
 }
 
-// unexplained says what growth of a class can be that is no leak, where there is
-// none else and where there is a rest of it.
+// unexplained says what growth of a class can be other than a leak: none if nothing explains
+// it, rest if something explains a part.
 func (e *explainer) unexplained(class string) (none, rest string) {
 	rest = "the rest by no outstanding allocation that keeps growing"
 	switch {

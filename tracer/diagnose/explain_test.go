@@ -7,7 +7,7 @@ import (
 )
 
 func TestExplain(t *testing.T) {
-	// All is looked at for ten seconds.
+	// Growth is observed for ten seconds.
 	const seconds = 10
 	grows := func(class, label string, bytes int64) report.Region {
 		return report.Region{Class: class, Label: label, GrowthBytes: bytes, GrowthBytesPerSecond: float64(bytes) / seconds, Growing: true}
@@ -211,8 +211,8 @@ func TestExplainGrowth(t *testing.T) {
 	}
 }
 
-// Where blocks are seen in windows of time alone, nothing is known of what is not
-// estimated: that it is no leak cannot be said.
+// Where blocks are seen in windows of time only, nothing is known of what is not estimated: it
+// cannot be said to be no leak.
 func TestExplainByEstimates(t *testing.T) {
 	const seconds = 10
 	leak := func(class string, rate float64) report.Stack {

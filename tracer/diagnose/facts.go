@@ -12,10 +12,10 @@ import (
 	"memtrace/tracer/report"
 )
 
-// Options says what a report is to show.
+// Options says what a report shows.
 type Options struct {
-	// Older leaves out blocks that are younger. After a process's exit it does not apply:
-	// what is live then was never given back.
+	// Older leaves out blocks that are younger. It does not apply after the process has
+	// exited: what is live then was never given back.
 	Older time.Duration
 	// Top is the number of stacks, 0 for all.
 	Top int
@@ -34,46 +34,47 @@ type Facts struct {
 	StartMono, NowMono uint64
 	// Known is what the book knows.
 	Known *book.Copy
-	// Growth: no probe is in the process, and system calls stand for growth of every kind.
+	// Growth means that no probe is in the process: system calls stand for growth of every
+	// kind.
 	Growth bool
-	// Pages are Known.Pages that are still in memory.
+	// Pages are the Known.Pages that are still in memory.
 	Pages []faults.Page
 	// MaxMemory is what memtrace may take, in bytes.
 	MaxMemory uint64
-	// PartOfCalls: programs look at those system calls alone that change an address space,
-	// so that one that was left out is one that is missing.
+	// PartOfCalls means that programs run only on system calls that change an address space,
+	// so that each one left out is a missing change.
 	PartOfCalls bool
-	// Windows is what windows cost, where there are some.
+	// Windows is the cost of windows, if there are any.
 	Windows Windows
 
 	// Target is what the process is, Symbols names its addresses.
 	Target  *target.Target
 	Symbols Symbols
-	// Split sorts its blocks, nil where malloc is not glibc's. Kept says how much malloc
-	// keeps free; ok is false where that is not known.
+	// Split sorts the blocks of the process, nil if malloc is not glibc's. Kept returns how
+	// much malloc keeps free; ok is false if that is not known.
 	Split *Split
 	Kept  func() (kept ptmalloc.Kept, ok bool)
-	// Space is its address space, nil where it cannot be looked at; SpaceErr is why the last
-	// look failed. ClassAt is the class of an address at that look.
+	// Space is the address space of the process, nil if it cannot be looked at. SpaceErr is
+	// why the last look failed. ClassAt is the class of an address at that look.
 	Space    *region.Snapshot
 	SpaceErr error
 	ClassAt  func(addr uint64) region.Class
-	// System is the machine's memory, SystemErr why it is not whole.
+	// System is the machine's memory, SystemErr why it is incomplete.
 	System    *report.System
 	SystemErr error
-	// Unprobed says what no probe reached, and why. Unfollowed: it runs a program that was
-	// not looked at yet. Debuggers says who debugged it, "" if nobody has.
+	// Unprobed says what no probe reached, and why. Unfollowed means that the process runs a
+	// program that was not looked at yet. Debuggers says who debugged it, "" if nobody did.
 	Unprobed   []string
 	Unfollowed bool
 	Debuggers  string
-	// Unanswered is what was waited for in vain, but for files.
+	// Unanswered is what did not answer in time, files aside.
 	Unanswered []string
 }
 
 // Windows is what watching windows of time costs.
 type Windows struct {
-	// MaxOverhead is what it may cost, as a part of the process's time; Spent is what it did
-	// cost since the trace began.
+	// MaxOverhead is the allowed cost, as a part of the process's time. Spent is the cost
+	// since the trace began.
 	MaxOverhead float64
 	Spent       time.Duration
 	// Watched is the time in windows, Slowed what the process lost of it.
@@ -82,11 +83,12 @@ type Windows struct {
 
 // Symbols is a *symbolize.Process.
 type Symbols interface {
-	// Resolve names an address, innermost inlined function first. behindCall: the address
-	// is that behind a call.
+	// Resolve names an address, innermost inlined function first. behindCall means that the
+	// address is a return address.
 	Resolve(addr uint64, behindCall bool) []symbolize.Frame
 	Mappings() []symbolize.Mapping
-	// Unanswered are files that did not answer, Problems what kept others from naming.
+	// Unanswered returns the files that did not answer, Problems what kept other files from
+	// naming frames.
 	Unanswered() []string
 	Problems() []string
 }

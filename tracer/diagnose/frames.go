@@ -16,9 +16,9 @@ const maxCallers = 3
 // stackName is how reports name a stack.
 func stackName(id event.StackID) string { return fmt.Sprintf("%016x", uint64(id)) }
 
-// stackOf is the way back from its name, 0 where there is none.
+// stackOf returns the stack of a name, 0 if there is none.
 func stackOf(name string) event.StackID {
-	id, _ := strconv.ParseUint(name, 16, 64) // names are made by stackName
+	id, _ := strconv.ParseUint(name, 16, 64) // stackName made the name
 	return event.StackID(id)
 }
 
@@ -28,15 +28,14 @@ func (d *diagnosis) frames(id event.StackID) ([]report.Frame, bool) {
 	return d.namer.name(addresses), truncated
 }
 
-// namer names frames. What is at one address it finds out once, as long as these are not
-// too many to remember.
+// namer names frames. It resolves each address once, as long as there are not too many to
+// remember.
 type namer struct {
 	symbols Symbols
 	known   map[uint64][]report.Frame
 }
 
-// name returns the frames of a stack. Every address of it is behind the call that it
-// comes from.
+// name returns the frames of a stack. All addresses must be return addresses.
 func (n *namer) name(addresses []uint64) []report.Frame {
 	frames := make([]report.Frame, 0, len(addresses))
 	for _, address := range addresses {
@@ -68,8 +67,8 @@ func (n *namer) at(address uint64) (frames []report.Frame) {
 	return frames
 }
 
-// unnamed are notes on what kept files from naming frames: one that was replaced since
-// the process mapped it, debug information of another build.
+// unnamed returns notes on what kept files from naming frames, such as a file replaced since
+// the process mapped it, or debug information of another build.
 func unnamed(problems []string) (notes []string) {
 	const most = 3
 	for _, p := range problems[:min(len(problems), most)] {
@@ -81,8 +80,8 @@ func unnamed(problems []string) (notes []string) {
 	return notes
 }
 
-// callers returns the innermost functions of a stack, libc's aside: whatever asks for
-// memory does so through libc.
+// callers returns the innermost functions of a stack, without libc's: whatever asks for memory
+// does so through libc.
 func (d *diagnosis) callers(s *report.Stack) string {
 	if s.GivenUpStacks > 0 {
 		return "the sum of those that were given up"

@@ -12,13 +12,13 @@ import (
 	"memtrace/tracer/report"
 )
 
-// extent is a range of addresses that a stack has made the address space grow by.
+// extent is a range of addresses by which a stack made the address space grow.
 type extent struct {
 	start, end uint64
 	stack      int // index in report.Report.Stacks
 }
 
-// classify says what the growth of each stack is, and how much of it is in memory.
+// classify says of which classes the growth of each stack is, and how much of it is in memory.
 // stacks are those of the ledger, in the order of d.stacks.
 func (d *diagnosis) classify(stacks []live.Stack) {
 	var extents []extent
@@ -41,7 +41,7 @@ func (d *diagnosis) classify(stacks []live.Stack) {
 	}
 }
 
-// classesOf says what memory it is that a stack added.
+// classesOf returns the classes of memory that a stack added.
 func (d *diagnosis) classesOf(s *live.Stack) []report.ClassBytes {
 	sums := make(map[region.Class]uint64)
 	for _, b := range s.BlockList {
@@ -61,13 +61,13 @@ func classBytes(sums map[region.Class]uint64) (list []report.ClassBytes) {
 	return list
 }
 
-// ofFile reports whether memory of a class is mostly pages of files, which one fault
-// brings many of, and which the kernel takes back as it likes.
+// ofFile reports whether memory of a class is mostly pages of files. One fault brings in many
+// of these, and the kernel reclaims them as it likes.
 func ofFile(c region.Class) bool {
 	return c == region.Text || c == region.File || c == region.Library || c == region.VDSO
 }
 
-// growthReport is the section on page faults.
+// growthReport returns the section on page faults.
 func (d *diagnosis) growthReport(top int) *report.Growth {
 	g := new(report.Growth)
 	if d.Known.FaultsSampled {
@@ -112,9 +112,9 @@ func (d *diagnosis) growthReport(top int) *report.Growth {
 	return g
 }
 
-// byAllocator reports whether a call came from inside of an allocation function:
-// whether one is among the innermost frames that lie in objects that have such. A
-// library that is an allocator has nothing else.
+// byAllocator reports whether a call came from inside an allocation function. It looks for one
+// among the innermost frames that lie in objects with such functions. A library that is
+// nothing but an allocator counts as a whole.
 func byAllocator(frames []report.Frame, t *target.Target) bool {
 	for _, f := range frames {
 		i := slices.IndexFunc(t.Objects, func(o *target.Object) bool { return o.Path == f.Module })

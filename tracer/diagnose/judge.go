@@ -8,7 +8,7 @@ import (
 	"memtrace/tracer/report"
 )
 
-// judge adds up what was lost, says what bears on the figures, and whether they are
+// judge adds up what was lost, notes what bears on the figures, and says whether they are
 // complete.
 func (d *diagnosis) judge() {
 	c, h := &d.Known.Counters, &d.Known.Heap.Counters
@@ -43,7 +43,7 @@ func (d *diagnosis) judge() {
 	}
 	d.noteGivenUp()
 	if d.Known.Sample != nil {
-		// What was lost of blocks is what windows were dropped for.
+		// What was lost of blocks is why windows were dropped.
 		d.lost.Alloc, d.lost.AllocBytes = 0, 0
 	}
 	d.complete = !d.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0 && d.givenUp().Holding == 0 && !unseen && len(d.Unprobed) == 0 && !d.Unfollowed
@@ -52,7 +52,7 @@ func (d *diagnosis) judge() {
 	}
 }
 
-// noteLife says what happened to the process that bears on the figures.
+// noteLife notes events in the life of the process that bear on the figures.
 func (d *diagnosis) noteLife() {
 	life := &d.Known.Life
 	if life.Exited && trapped(life.Status) && !d.Growth {
@@ -72,7 +72,8 @@ func (d *diagnosis) noteLife() {
 	}
 }
 
-// noteAllocators says whose allocations are counted how; unseen: some are not.
+// noteAllocators notes which allocations are counted together or missing. unseen means that
+// some are missing.
 func (d *diagnosis) noteAllocators() (unseen bool) {
 	if d.Growth {
 		return false
@@ -108,12 +109,12 @@ func cutShort(c *event.Counters) string {
 	return strings.Join(why, ", ")
 }
 
-// givenUp is how many stacks of the process were given up.
+// givenUp returns how many stacks of the process were given up.
 func (d *diagnosis) givenUp() live.GiveUps {
 	return d.Known.Heap.Counters.GivenUp.Plus(d.Known.VM.Counters.GivenUp).Plus(d.sampleGivenUp)
 }
 
-// noteGivenUp says what was given up, if anything was.
+// noteGivenUp notes which stacks were given up, if any were.
 func (d *diagnosis) noteGivenUp() {
 	given := d.givenUp()
 	if given == (live.GiveUps{}) {

@@ -5,8 +5,8 @@ import (
 	"memtrace/tracer/report"
 )
 
-// list makes the stacks of what is known, without frames. classify counts on those of
-// mappings to come first.
+// list makes the stacks of the report, without frames. classify relies on those of mappings to
+// come first.
 func (d *diagnosis) list() {
 	d.stacks = make([]report.Stack, 0, len(d.Known.VM.Stacks)+len(d.Known.Heap.Stacks)+len(d.estimates))
 	kind := report.Mmap
@@ -37,7 +37,7 @@ func (d *diagnosis) list() {
 	}
 }
 
-// reportStack converts a stack, of a ledger that has given up so many.
+// reportStack converts a stack of a ledger that has given up so many.
 func reportStack(kind report.StackKind, s *live.Stack, given live.GiveUps) report.Stack {
 	r := report.Stack{
 		ID:                   stackName(s.ID),
@@ -61,7 +61,7 @@ func reportStack(kind report.StackKind, s *live.Stack, given live.GiveUps) repor
 	return r
 }
 
-// name finds out what a report says of a stack beside its figures.
+// name adds what a report says of a stack beside its figures.
 func (d *diagnosis) name(s *report.Stack) {
 	if s.GivenUpStacks > 0 || s.Frames != nil {
 		return

@@ -10,7 +10,7 @@ import (
 	"memtrace/tracer/report"
 )
 
-// lookAround says what is missing of the address space and of the machine.
+// lookAround notes what is not known of the address space and the machine.
 func (d *diagnosis) lookAround() {
 	if d.SystemErr != nil {
 		d.note("The machine's memory is not shown: %v.", d.SystemErr)
@@ -20,8 +20,8 @@ func (d *diagnosis) lookAround() {
 	}
 }
 
-// remember adds the sections on memory to a report, which is to show its first top stacks,
-// or all if top is 0.
+// remember adds the sections on memory to a report that will show its first top stacks, or all
+// if top is 0.
 func (d *diagnosis) remember(r *report.Report, top int) {
 	r.System = d.System
 	if d.Space == nil {

@@ -19,8 +19,8 @@ const (
 	BySurvival Order = "survival"
 )
 
-// sort puts the worst first: what is called a leak before what may be one and before
-// what is not, then what is counted before what is estimated.
+// sort puts the worst first: certain leaks, then possible ones, then all else. Counted stacks
+// come before estimated ones that are no leak.
 func (d *diagnosis) sort(order Order) {
 	key := func(s *report.Stack) float64 {
 		if e := s.Estimate; e != nil {
@@ -55,7 +55,7 @@ func (d *diagnosis) sort(order Order) {
 	})
 }
 
-// rank orders stacks by what is said of them.
+// rank orders stacks by their verdict.
 func rank(s *report.Stack) int {
 	if s.Estimate == nil && s.GivenUpStacks > 0 {
 		return 5

@@ -22,15 +22,16 @@ type diagnosis struct {
 	notes     []string
 	lost      report.Lost
 	complete  bool
-	// sampleGivenUp is what was given up of what windows showed.
+	// sampleGivenUp is what was given up of the evidence of windows.
 	sampleGivenUp live.GiveUps
 }
 
-// namedAtOnce is how many stacks of a report have their frames when it is made.
+// namedAtOnce is how many stacks of a report get their frames when it is made.
 const namedAtOnce = 2048
 
-// Report makes a report. Where there are very many stacks it names the frames of most as it
-// is written (report.Report.Name), by the Symbols of the facts. It takes over Known.
+// Report makes a report. If there are very many stacks, most get their names only when the
+// report is written (report.Report.Name), from the Symbols of the facts. Report takes over
+// Known.
 func Report(facts *Facts, opt Options) *report.Report {
 	d := &diagnosis{Facts: facts, namer: namer{symbols: facts.Symbols}, target: describe(facts)}
 	if d.Split != nil {
@@ -56,7 +57,7 @@ func Report(facts *Facts, opt Options) *report.Report {
 // exact reports whether every call was traced.
 func (d *diagnosis) exact() bool { return !d.Growth && d.Known.Sample == nil }
 
-// note says in words what bears on the figures.
+// note adds a remark that bears on the figures.
 func (d *diagnosis) note(format string, args ...any) {
 	d.notes = append(d.notes, fmt.Sprintf(format, args...))
 }
@@ -73,7 +74,7 @@ func describe(f *Facts) report.Target {
 	return r
 }
 
-// report cuts and names what was found.
+// report builds the report, cuts it to the top stacks and names them.
 func (d *diagnosis) report(opt Options) *report.Report {
 	known := d.Known
 	took := time.Duration(known.Now - d.StartMono)

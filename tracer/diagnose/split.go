@@ -11,7 +11,7 @@ import (
 	"memtrace/tracer/report"
 )
 
-// Split sorts outstanding blocks by the way in which glibc's malloc served them.
+// Split sorts outstanding blocks by how glibc's malloc served them.
 type Split struct {
 	malloc *ptmalloc.Status
 	brk    ptmalloc.BrkRange
@@ -20,7 +20,7 @@ type Split struct {
 	exceptions report.Exceptions
 }
 
-// NewSplit sorts those of a malloc, nil where it is not glibc's.
+// NewSplit returns the Split of a malloc, nil if it is not glibc's.
 func NewSplit(malloc *ptmalloc.Status) *Split {
 	if malloc == nil {
 		return nil
@@ -35,7 +35,7 @@ func (s *Split) Way(brk uint64) func(addr, size uint64, chunk event.Flags) int {
 	return s.way
 }
 
-// way is for live.Options: the ptmalloc.Served of a block.
+// way is for live.Options: it returns the ptmalloc.Served of a block.
 func (s *Split) way(addr, size uint64, chunk event.Flags) int {
 	var header ptmalloc.Header
 	if chunk&event.ChunkMmapped != 0 {
@@ -71,7 +71,7 @@ func served(ways live.Served) report.Served {
 	return report.Served{Brk: way(ptmalloc.ServedBrk), Arena: way(ptmalloc.ServedArena), Mmap: way(ptmalloc.ServedMmap)}
 }
 
-// split is the report's section. start is that of the trace.
+// split returns the report's section. start is when the trace began.
 func (s *Split) split(ways live.Served, start uint64) *report.MallocSplit {
 	v := s.malloc
 	m := &report.MallocSplit{Served: served(ways), Exceptions: s.exceptions}
@@ -89,7 +89,7 @@ func (s *Split) split(ways live.Served, start uint64) *report.MallocSplit {
 	return m
 }
 
-// remarks say in words what of the split a reader should know.
+// remarks returns notes on the split for the reader.
 func (s *Split) remarks() (notes []string) {
 	v := s.malloc
 	if v.Err != nil && !errors.Is(v.Err, target.ErrNoProcess) {

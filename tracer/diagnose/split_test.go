@@ -8,8 +8,8 @@ import (
 	"memtrace/tracer/process/ptmalloc"
 )
 
-// Without malloc's own variable the smallest mapped block bounds the threshold,
-// and no block is called an exception.
+// Without malloc's own variable the smallest mapped block bounds the threshold, and no block
+// is called an exception.
 func TestThresholdIsInferred(t *testing.T) {
 	s := NewSplit(&ptmalloc.Status{Err: ptmalloc.ErrNotFound, Brk: ptmalloc.BrkRange{Start: 0x1000, End: 0x100000}})
 	ways := live.Served{}
@@ -32,7 +32,7 @@ func TestThresholdIsInferred(t *testing.T) {
 	if got.Exceptions.AboveThresholdInHeap.Blocks+got.Exceptions.BelowThresholdMmapped.Blocks != 0 {
 		t.Errorf("exceptions %+v of a threshold that is not known", got.Exceptions)
 	}
-	// What is neither in the brk range nor flagged is of an arena: brk failed.
+	// What is neither in the brk range nor flagged is in an arena: brk failed.
 	if got.Brk.Blocks != 1 || got.Arena.Blocks != 2 || got.Mmap.Bytes != 600000 {
 		t.Errorf("split %+v", got.Served)
 	}

@@ -8,7 +8,7 @@ import (
 	"memtrace/tracer/report"
 )
 
-// unread are notes on files, and on other things, that were waited for in vain.
+// unread returns notes on files and other things that did not answer in time.
 func unread(files, others []string) (notes []string) {
 	const most = 5
 	for _, file := range files[:min(len(files), most)] {
@@ -23,7 +23,7 @@ func unread(files, others []string) (notes []string) {
 	return notes
 }
 
-// damaged are notes on what could not be read of a process's program.
+// damaged returns notes on what could not be read of a process's program.
 func damaged(t *target.Target) (notes []string) {
 	for _, what := range t.Unread {
 		notes = append(notes, fmt.Sprintf("Could not read %s: should it hold an allocator, that is not traced, and frames in it lack names.", what))

@@ -18,8 +18,8 @@ const (
 // ErrMalformed is returned for a record that no probe of this version sends.
 var ErrMalformed = errors.New("malformed event record")
 
-// Decode fills e from one record. It does not keep raw and, but for the
-// growth of e.Frames, does not allocate. The error wraps ErrMalformed.
+// Decode fills e from one record. It does not keep raw, and allocates only to grow e.Frames.
+// The error wraps ErrMalformed.
 func Decode(raw []byte, e *Event) error {
 	if len(raw) < shortSize {
 		return fmt.Errorf("%w: %d bytes", ErrMalformed, len(raw))
@@ -53,7 +53,7 @@ func Decode(raw []byte, e *Event) error {
 
 func decodeStack(raw []byte, e *Event) error {
 	frames := raw[shortSize:]
-	// The ring rounds a record up to 8 bytes, which a frame already is.
+	// The ring rounds a record up to 8 bytes, the size of a frame.
 	if len(frames)%8 != 0 || len(frames)/8 > MaxFrames {
 		return fmt.Errorf("%w: stack of %d bytes", ErrMalformed, len(frames))
 	}

@@ -22,12 +22,13 @@ func encode(t testing.TB, record any) []byte {
 	return b.Bytes()
 }
 
-// header differs in every byte that a decoder could take from the wrong place.
+// header returns a header that differs in every byte that a decoder could take from the wrong
+// place.
 func header(kind event.Kind, flags event.Flags) bpf.MemtraceEventHeader {
 	return bpf.MemtraceEventHeader{Kind: uint8(kind), Flags: uint8(flags), Tgid: 0x01020304, Tid: 0x05060708, Time: 0x1112131415161718}
 }
 
-// The layout is that of the object's BTF: bpf2go made the structs from it.
+// The expected layout is that of the object's BTF: bpf2go made the structs from it.
 func TestDecodeMatchesObject(t *testing.T) {
 	base := event.Event{PID: 0x01020304, TID: 0x05060708, Time: 0x1112131415161718}
 	long := func(k event.Kind) bpf.MemtraceEventLong {

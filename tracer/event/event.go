@@ -1,63 +1,62 @@
-// Package event defines what the probes report and decodes the fixed-size
-// records that carry it from the BPF ring buffer (see bpf/event.h, the source
-// of truth for the layout). It knows nothing of where records come from or
-// what is made of them.
+// Package event defines what the probes report and decodes the records that carry it from the
+// BPF ring buffer. bpf/event.h is the source of truth for their layout. The package does not
+// know where records come from or what is made of them.
 package event
 
 // Kind says what happened.
 type Kind uint8
 
-// The kinds. An allocation joins the live set when its function returns; what
-// is given up leaves it when the function is entered, because from then on
-// another thread can be handed the same address.
+// The kinds. An allocation joins the live set when its function returns. A block that is given
+// up leaves it when the function is entered, because from then on another thread can be handed
+// the same address.
 const (
-	// Alloc: an allocation function returned the block Addr of Size requested
-	// bytes to the code at Stack.
+	// Alloc: an allocation function returned the block Addr of Size requested bytes to the
+	// code at Stack.
 	Alloc Kind = iota + 1
 	// Free: free was entered with Addr.
 	Free
-	// ReallocEnter: realloc was entered with the live block Addr, which leaves
-	// the live set until the same thread's Realloc or ReallocFail.
+	// ReallocEnter: realloc was entered with the live block Addr. The block leaves the live
+	// set until the same thread's Realloc or ReallocFail.
 	ReallocEnter
-	// Realloc: realloc returned the block Addr of Size bytes; Arg is the old
-	// block's address, 0 when there was none.
+	// Realloc: realloc returned the block Addr of Size bytes. Arg is the old block's address,
+	// 0 if there was none.
 	Realloc
-	// ReallocFail: realloc could not serve the request; the old block Addr is
-	// live again, as it was. Its size did not change.
+	// ReallocFail: realloc could not serve the request. The old block Addr is live again, with
+	// its old size.
 	ReallocFail
-	// Mmap: the program mapped Size bytes at Addr; Arg is Prot | Flags<<32.
-	// It replaces whatever was mapped in that range.
+	// Mmap: the program mapped Size bytes at Addr. Arg is Prot | Flags<<32. It replaces
+	// whatever was mapped in that range.
 	Mmap
 	// Munmap: munmap of Size bytes at Addr was entered.
 	Munmap
 	// MunmapFail: the same thread's last Munmap did not happen.
 	MunmapFail
-	// MremapEnter: mremap was entered for the old range Addr, Size (which may
-	// be 0: the mapping is then duplicated, not moved). Arg is mremap's flags.
+	// MremapEnter: mremap was entered for the old range Addr, Size. A Size of 0 means that the
+	// mapping is duplicated, not moved. Arg is mremap's flags.
 	MremapEnter
-	// Mremap: the same thread's mremap returned the new range Addr, Size; Arg
-	// is the old address.
+	// Mremap: the same thread's mremap returned the new range Addr, Size. Arg is the old
+	// address.
 	Mremap
 	// MremapFail: the same thread's last MremapEnter did not happen.
 	MremapFail
-	// Brk: the program break is now Addr; Arg is the value that was asked for
-	// (0 asks for the current break).
+	// Brk: the program break is now Addr. Arg is the requested value (0 asks for the current
+	// break).
 	Brk
 	// Mprotect: the range Addr, Size now has protection Arg.
 	Mprotect
-	// Exec: the process replaced its address space; everything it held is gone.
-	// Addr is 1 where another thread than the leader called exec.
+	// Exec: the process replaced its address space; everything it held is gone. Addr is 1 if a
+	// thread other than the leader called exec.
 	Exec
-	// Fork: the process forked; Addr is the child's pid. The child is not traced.
+	// Fork: the process forked. Addr is the child's pid. The child is not traced.
 	Fork
-	// Exit: the last thread of the process is exiting. What is live then was
-	// never given back. Addr is its status as wait(2) gives it.
+	// Exit: the last thread of the process is exiting. What is live then was never given back.
+	// Addr is its status as wait(2) gives it.
 	Exit
-	// Stack: the frames behind a stack ID, sent once, before the first event
-	// that names it wherever the ring had room.
+	// Stack: the frames behind a stack ID. It is sent once, before the first event that names
+	// it, if the ring has room.
 	Stack
-	// Fault: a page fault at Addr, for memory that was not there, at Stack. It is a
-	// sample that stands for Size faults.
+	// Fault: a page fault at Addr, for memory that was not present, at Stack. It is a sample
+	// that stands for Size faults.
 	Fault
 )
 
@@ -65,28 +64,28 @@ const (
 type Flags uint8
 
 const (
-	// InAllocator marks an mmap, munmap, mremap, brk or mprotect that an
-	// allocation function made: memory of the allocator, not of the program.
+	// InAllocator marks an mmap, munmap, mremap, brk or mprotect that an allocation function
+	// made: memory of the allocator, not of the program.
 	InAllocator Flags = 1 << iota
 	// Truncated marks a Stack that is longer than the frames sent.
 	Truncated
-	// ChunkMmapped and ChunkArena are flags in the header that glibc keeps before
-	// the block of an Alloc or Realloc: its own mapping, and of a thread's arena.
-	// With another allocator they mean nothing.
+	// ChunkMmapped and ChunkArena are flags in the header that glibc keeps before the block of
+	// an Alloc or Realloc. They mean that the chunk is a mapping of its own, or in a thread's
+	// arena. With another allocator they mean nothing.
 	ChunkMmapped
 	ChunkArena
 )
 
-// StackID names a call stack of one process: a hash of its frames and the pid,
-// 0 when the stack could not be read or sent.
+// StackID names a call stack of one process: a hash of its frames and the pid. It is 0 if the
+// stack could not be read or sent.
 type StackID uint64
 
 // Event is one decoded record.
 type Event struct {
 	Kind  Kind
 	Flags Flags
-	// PID is the process (thread group), TID the thread, both as seen in the
-	// initial PID namespace.
+	// PID is the process (thread group), TID the thread, both as seen in the initial PID
+	// namespace.
 	PID, TID uint32
 	// Time is nanoseconds of CLOCK_MONOTONIC.
 	Time  uint64
@@ -94,9 +93,9 @@ type Event struct {
 	Size  uint64
 	Stack StackID
 	Arg   uint64
-	// Frames of a Stack event, innermost first. All are addresses behind an
-	// instruction that left the frame: a call or, innermost, a system call or
-	// an access that faulted; in a frame that was interrupted, one byte behind the
-	// start of the instruction. The slice is reused by the next Decode into the same Event.
+	// Frames are those of a Stack event, innermost first. Each is the address behind the
+	// instruction that left the frame: a call or, innermost, a system call or an access that
+	// faulted. In a frame that was interrupted it is one byte behind the start of the
+	// instruction. The next Decode into the same Event reuses the slice.
 	Frames []uint64
 }

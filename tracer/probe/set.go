@@ -25,7 +25,7 @@ type Set struct {
 	generation uint32
 }
 
-// Gate is what of that which probes meet is reported: live in bpf/state.h.
+// Gate is which of the calls that meet probes are reported: live in bpf/state.h.
 type Gate uint32
 
 // What passes a gate.
@@ -45,18 +45,17 @@ func (s *Set) SetGate(open Gate) error {
 	return nil
 }
 
-// NextGeneration has the probes forget the calls that are in flight: their returns were not
-// seen.
+// NextGeneration makes the probes forget the calls in flight, whose returns were not seen.
 func (s *Set) NextGeneration() error {
 	s.generation++
 	return s.objs.Generation.Set(s.generation)
 }
 
-// SetWindowed has all system calls of an address space's growth reported with their stacks:
-// without probes in place nothing tells which of them are the allocator's.
+// SetWindowed makes the programs report all system calls of an address space's growth with
+// their stacks: without probes in place nothing tells which of them are the allocator's.
 func (s *Set) SetWindowed() error { return s.objs.Windowed.Set(uint32(1)) }
 
-// Trace has the programs see a process.
+// Trace makes the programs see a process.
 func (s *Set) Trace(pid uint32) error {
 	if err := s.objs.Targets.Put(pid, uint32(0)); err != nil {
 		return fmt.Errorf("tell the probes of process %d: %w", pid, err)
@@ -64,9 +63,9 @@ func (s *Set) Trace(pid uint32) error {
 	return nil
 }
 
-// Missed counts the runs of the programs on system calls that the kernel left out, because
-// the program was at work on that CPU and had been preempted there. Kernels before 5.12 do
-// not say.
+// Missed counts the runs of the programs on system calls that the kernel skipped, because the
+// program was running on that CPU and had been preempted there. Kernels before 5.12 do not
+// say.
 func (s *Set) Missed() (uint64, error) { return s.objs.missed() }
 
 // Events is the ring buffer of what the programs report.

@@ -2,41 +2,40 @@ package process
 
 import "time"
 
-// What keeping up with processes may take of a processor, on average. It is a part of
-// what a trace may cost in all.
+// The processor time that following processes may take, on average. It is part of what the
+// whole trace may cost.
 const (
-	// rangeShare is for looking at what they map, place by place, listShare for listing
-	// all that they map, execShare for looking at new programs, without which nothing of
-	// these is traced.
+	// rangeShare is for looking at mappings range by range, listShare for listing all
+	// mappings, execShare for looking at new programs: until that is done, nothing of them is
+	// traced.
 	rangeShare = 0.01
 	listShare  = 0.005
 	execShare  = 0.01
-	// followPart is the most of --max-overhead that each may be.
+	// followPart is the largest part of --max-overhead that each share may take.
 	followPart = 0.25
-	// followBurst and execBurst are how much of it may be saved up: what comes after a
-	// quiet time is looked at at once.
+	// followBurst and execBurst limit how much may be saved up. What changes after a quiet
+	// time is looked at immediately.
 	followBurst = 100 * time.Millisecond
 	execBurst   = 500 * time.Millisecond
 	// followPause is the longest that anything waits for its turn.
 	followPause = 10 * time.Second
 )
 
-// allowance is processor time that may be spent, which grows as time passes. It is not
-// safe for concurrent use.
+// allowance is processor time that may be spent. It grows as time passes. It is not safe for
+// concurrent use.
 type allowance struct {
 	share float64
 	most  time.Duration
 
-	left time.Duration // below zero: what was spent in advance
-	at   time.Time     // when that was so
+	left time.Duration // below zero: spent in advance
+	at   time.Time     // the time that left is about
 }
 
 func newAllowance(share float64, most time.Duration) *allowance {
 	return &allowance{share: share, most: most, left: most, at: time.Now()}
 }
 
-// followAllowances are those of a trace that may cost so much, 0 for one that may cost
-// whatever it does.
+// followAllowances returns the allowances of a trace that may cost so much; 0 is no limit.
 func followAllowances(maxOverhead float64) (ranges, listings, programs *allowance) {
 	part := func(share float64) float64 {
 		if maxOverhead > 0 {
@@ -48,7 +47,7 @@ func followAllowances(maxOverhead float64) (ranges, listings, programs *allowanc
 		newAllowance(part(execShare), execBurst)
 }
 
-// wait is how long it takes until something may be spent.
+// wait returns how long it takes until something may be spent.
 func (a *allowance) wait(now time.Time) time.Duration {
 	a.left = min(a.left+time.Duration(a.share*float64(now.Sub(a.at))), a.most)
 	a.at = now
@@ -58,8 +57,8 @@ func (a *allowance) wait(now time.Time) time.Duration {
 	return time.Duration(float64(1-a.left) / a.share)
 }
 
-// spend runs f and takes what it cost off: memtrace's processor time, but no more than
-// the time that went by, since others are at work too.
+// spend runs f and deducts its cost: memtrace's processor time, but no more than the time that
+// passed, because other goroutines use the processor too.
 func (a *allowance) spend(f func()) {
 	start, own := time.Now(), OwnTime()
 	f()

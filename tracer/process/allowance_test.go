@@ -15,7 +15,7 @@ func TestAllowance(t *testing.T) {
 		t.Errorf("share %v where a trace may cost whatever it does", modules.share)
 	}
 	start := modules.at
-	// What was saved up is there at once, and no more than that.
+	// What was saved up is available at once, but no more than that.
 	modules.take(followBurst / 2)
 	if wait := modules.wait(start); wait != 0 {
 		t.Errorf("wait %v, with half of it left", wait)

@@ -12,7 +12,8 @@ func (g *Group) dropAnchor(p *target.Target) probe.Links {
 	l, err := probeEntry(g.probes, p)
 	if err == nil && !anchored(p) {
 		for _, layer := range p.Layers(p.Program()) {
-			// What does not reach the process is of no use, whether or not it goes.
+			// A probe that does not reach the process is useless, so a failure to close it
+			// does not matter.
 			_ = l.Close()
 			p.Program().Replace(layer)
 			if l, err = probeEntry(g.probes, p); err == nil && anchored(p) {
@@ -29,7 +30,8 @@ func (g *Group) dropAnchor(p *target.Target) probe.Links {
 	return l
 }
 
-// anchored reports whether the probe is in the process's memory, as far as can be told.
+// anchored reports whether the probe is in the process's memory. It says yes if that cannot be
+// told.
 func anchored(p *target.Target) bool {
 	places, err := p.Places(p.Program())
 	return err != nil || len(notProbed(p.PID, places, probe.Whole)) == 0

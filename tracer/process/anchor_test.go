@@ -53,8 +53,8 @@ func attached(t *testing.T, pid int) *Process {
 	return g.Of(uint32(pid))
 }
 
-// When memtrace is killed the kernel takes the probe away last whose descriptor is the
-// lowest.
+// When memtrace is killed, the kernel removes the probe with the lowest descriptor last. That
+// must be the anchor.
 func TestAnchorIsLowest(t *testing.T) {
 	testprog.NeedRoot(t)
 	p := attached(t, testprog.Start(t, "busy").PID())

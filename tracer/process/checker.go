@@ -13,31 +13,31 @@ import (
 	"memtrace/tracer/process/target"
 )
 
-// verifyInterval is how often the chunks of a process's heaps are walked over for
-// those of its candidates that have lived for settledAge, on average, and
-// verifyShare the most that this may take of a processor, over all processes.
+// verifyInterval is how often, on average, the chunks of a process's heaps are walked to check
+// candidates older than settledAge. verifyShare is the most of a processor that these walks
+// may take, over all processes.
 const (
 	verifyInterval = 5 * time.Second
 	verifyShare    = 0.003
 	settledAge     = 5 * time.Second
 )
 
-// printBytes is how much of a block's content its fingerprint is made of.
+// printBytes is how many bytes of a block's content go into its fingerprint.
 const printBytes = 64
 
 // Evidence is what windows showed of the processes' blocks.
 type Evidence interface {
-	// Candidates appends to list the blocks of a process that are to be checked: of the last
-	// window, or of all. YoungCandidates does for the last one, unless more than most of its
-	// blocks are still there.
+	// Candidates appends to list the blocks of a process to check: those of the last window,
+	// or of all. YoungCandidates appends those of the last window, unless more than most of
+	// its blocks are still outstanding.
 	Candidates(pid uint32, list []sample.Candidate, all bool) []sample.Candidate
 	YoungCandidates(pid uint32, list []sample.Candidate, most int) []sample.Candidate
-	// Checked takes what a check at a time (ns) found, of those that are known.
+	// Checked takes the result of a check at a time (ns), for the candidates that are known.
 	Checked(pid uint32, list []sample.Candidate, time uint64, found func(i int) (known, free bool))
 }
 
-// Checker looks at candidates from outside: whether their chunks are free, and
-// whether their content has changed. It belongs to the goroutine of the window.Loop.
+// Checker looks at candidates from outside: whether their chunks are free, and whether their
+// content has changed. It belongs to the goroutine of the window.Loop.
 type Checker struct {
 	group    *Group
 	evidence Evidence
@@ -49,25 +49,25 @@ type Checker struct {
 	seed  maphash.Seed
 	// memory is the processes' address spaces, by pid.
 	memory map[uint32]openMemory
-	// verified is when the heaps were last walked over, verifyPause for how long
-	// they are left alone after that.
+	// verified is when the heaps were last walked, verifyPause how long to wait before the
+	// next walk.
 	verified    time.Time
 	verifyPause time.Duration
 }
 
-// openMemory is the address space that a process had with a program: nil where it could not
-// be opened so far.
+// openMemory is the address space that a process had with a program, nil if it could not be
+// opened so far.
 type openMemory struct {
 	*procmem.Memory
 	of *target.Target
 }
 
-// NewChecker checks what windows show of the processes of a Group.
+// NewChecker returns a Checker of what windows show of a Group's processes.
 func NewChecker(g *Group, e Evidence) *Checker {
 	return &Checker{group: g, evidence: e, seed: maphash.MakeSeed(), memory: make(map[uint32]openMemory)}
 }
 
-// Close gives back what was opened.
+// Close releases the address spaces that were opened.
 func (c *Checker) Close() {
 	for _, m := range c.memory {
 		m.close()
@@ -81,8 +81,8 @@ func (m openMemory) close() {
 	}
 }
 
-// Check looks at the candidates of the last window, or at all. It returns how long
-// that took, without what has limits of its own: walks over heaps.
+// Check looks at the candidates of the last window, or at all. It returns how long that took,
+// without the heap walks, which have a limit of their own.
 func (c *Checker) Check(all bool) time.Duration {
 	start := time.Now()
 	verify := all && start.Sub(c.verified) >= c.verifyPause
@@ -107,10 +107,10 @@ func (c *Checker) Check(all bool) time.Duration {
 	return time.Since(start) - verifying
 }
 
-// Fingerprint reads the contents of the open window's blocks, as long as these are few.
-// It is for the end of a tail, when their frees are still watched: a block that is freed
-// before its content is known, and allocated again by a stack that leaks, would pass for
-// the leak of the stack that had it first.
+// Fingerprint reads the contents of the open window's blocks, as long as these are few. It is
+// meant for the end of a tail, when their frees are still watched. Otherwise a block could be
+// freed before its content is known and allocated again by a stack that leaks: it would pass
+// for a leak of the stack that had it first.
 func (c *Checker) Fingerprint() {
 	const most = 4096 // reading so many takes some ms, in which frees cost the target
 	for pid, p := range c.group.procs {
@@ -124,25 +124,25 @@ func (c *Checker) Fingerprint() {
 	}
 }
 
-// look reads the headers and the contents of the candidates in the list, and finds
-// out which chunks are free.
+// look reads the headers and contents of the listed candidates, and finds out which chunks are
+// free.
 func (c *Checker) look(program *target.Target, view *mallocView) {
 	c.print(program, view)
 	if !view.findFree(c.list, c.free) {
 		return
 	}
 	for i := range c.list {
-		// A header that is not there any more when it is first looked for was given
-		// back with its page. Of a process that has ended nothing is there.
+		// If a header is already absent at the first look, it was given back with its page. Of
+		// a process that has ended nothing is there, so that proves nothing.
 		c.free[i] = c.free[i] || !c.list[i].Known && c.spans[i].Absent
 	}
 }
 
-// print reads the headers and the contents of the candidates in the list, of which
-// none is known to be free then.
+// print reads the headers and contents of the listed candidates, and marks none of them as
+// free.
 func (c *Checker) print(program *target.Target, view *mallocView) {
 	c.free = append(c.free[:0], make([]bool, len(c.list))...)
-	header := 0 // of other allocators what is before a block is not known
+	header := 0 // other allocators: what precedes a block is not known
 	if view != nil {
 		header = ptmalloc.HeaderOffset
 	}
@@ -159,7 +159,8 @@ func (c *Checker) print(program *target.Target, view *mallocView) {
 	}
 }
 
-// read fills the spans, each with so many bytes before a block and its first ones.
+// read fills the spans, each with header bytes before a block and the first bytes of the
+// block.
 func (c *Checker) read(program *target.Target, header int) {
 	pid := uint32(program.PID)
 	m := c.memory[pid]
@@ -185,11 +186,11 @@ func (c *Checker) read(program *target.Target, header int) {
 	}
 	if m.Memory != nil {
 		m.Read(c.spans)
-		_ = m.Alive() // ends the snapshot; of a process that is gone nothing is read
+		_ = m.Alive() // ends the snapshot; nothing is read of a process that is gone
 	}
 }
 
-// tell hands on what was found of the candidates in the list.
+// tell hands on what was found about the listed candidates.
 func (c *Checker) tell(pid uint32, time uint64) {
 	c.evidence.Checked(pid, c.list, time, func(i int) (known, free bool) {
 		return c.spans[i].OK || c.free[i], c.free[i]

@@ -10,15 +10,15 @@ import (
 	"memtrace/tracer/region/proc"
 )
 
-// codeMap is what a process has mapped executably, for all who ask. It is kept by
-// asking the kernel for the ranges that have changed: a process may have tens of
-// thousands of mappings, and make memory executable a thousand times a second. Kernels
-// that cannot be asked so (before 6.11) list everything.
+// codeMap is the executable mappings of a process, shared by all who ask. It is kept current
+// by asking the kernel only for the ranges that changed: a process may have tens of thousands
+// of mappings, and make memory executable a thousand times a second. Kernels before 6.11
+// cannot be asked for single mappings; there everything is listed.
 type codeMap struct {
 	pid   int
-	query *procmaps.Query // nil where there is none
-	// list is by address. What was executable once and is the same memory still stays:
-	// compilers at run time take the right away and give it back all the time.
+	query *procmaps.Query // nil where the kernel has none
+	// list is in order of address. A mapping that was executable once stays in it while it is
+	// the same memory: JIT compilers drop the right and restore it all the time.
 	list []procmaps.Mapping
 }
 
@@ -33,8 +33,8 @@ type codeChange struct {
 	ranges []addresses
 }
 
-// mostRanges is how many are looked at one by one, mostMappings how many mappings in
-// each of them; where there are more all are listed.
+// mostRanges is how many ranges are looked at one by one, mostMappings how many mappings in
+// each of them. Beyond that, all mappings are listed.
 const (
 	mostRanges   = 256
 	mostMappings = 64
@@ -65,7 +65,7 @@ func newCodeMap(pid int) (*codeMap, error) {
 	return c, nil
 }
 
-// renewCode begins anew, for a process that has executed another program.
+// renewCode starts over, for a process that has executed another program.
 func (p *Process) renewCode() error {
 	code, err := newCodeMap(p.target.PID)
 	if err != nil {
@@ -98,8 +98,8 @@ func (c *codeMap) update(change *codeChange) (bool, error) {
 	return changed, nil
 }
 
-// widened is a range with the whole of each known mapping in it: what is left of one
-// that was split is asked for too.
+// widened extends a range to cover every known mapping that overlaps it: if one was split,
+// what is left of it must be asked for too.
 func (c *codeMap) widened(r addresses) addresses {
 	wide := r
 	for i := range c.list {
@@ -110,7 +110,7 @@ func (c *codeMap) widened(r addresses) addresses {
 	return wide
 }
 
-// mappings are those in a range, of all kinds.
+// mappings returns the mappings in a range, of all kinds.
 func (c *codeMap) mappings(r addresses) (found []procmaps.Mapping, err error) {
 	for addr := r.start; addr < r.end; {
 		var m procmaps.Mapping
@@ -130,8 +130,8 @@ func (c *codeMap) mappings(r addresses) (found []procmaps.Mapping, err error) {
 	return found, nil
 }
 
-// replace puts what is mapped in a range now in the place of what was known of it, and
-// reports whether that is something else.
+// replace replaces what was known of a range by what is mapped there now, and reports whether
+// that differs.
 func (c *codeMap) replace(r addresses, found []procmaps.Mapping) bool {
 	first := slices.IndexFunc(c.list, func(m procmaps.Mapping) bool { return m.End > r.start })
 	if first < 0 {
@@ -159,19 +159,18 @@ func (c *codeMap) replace(r addresses, found []procmaps.Mapping) bool {
 	if slices.Equal(c.list[first:last], fresh) {
 		return false
 	}
-	// Whoever was given the list has it still.
+	// Callers may still hold the old list, so it is not changed in place.
 	c.list = slices.Concat(c.list[:first], fresh, c.list[last:])
 	return true
 }
 
-// sameMemory reports whether two mappings have an address in common at which they mean
-// the same.
+// sameMemory reports whether two mappings share an address that means the same in both.
 func sameMemory(a, b *procmaps.Mapping) bool {
 	return addresses{a.Start, a.End}.overlaps(b) && a.Dev == b.Dev && a.Inode == b.Inode &&
 		(a.Inode == 0 || a.Start-a.Offset == b.Start-b.Offset)
 }
 
-// readAll lists everything.
+// readAll lists all executable mappings.
 func (c *codeMap) readAll() error {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/maps", c.pid))
 	if err != nil {
@@ -196,7 +195,7 @@ func (c *codeMap) readAll() error {
 	return nil
 }
 
-// Close ends the questions.
+// Close closes the query.
 func (c *codeMap) Close() error {
 	if c == nil || c.query == nil {
 		return nil

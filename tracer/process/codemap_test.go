@@ -13,7 +13,7 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// What is known by asking for what has changed is what a listing of everything says.
+// Asking for the changed ranges gives the same result as listing everything.
 func TestCodeMapByRanges(t *testing.T) {
 	const pages, page = 24, 4096
 	file, err := os.Open("/proc/self/exe")
@@ -39,12 +39,12 @@ func TestCodeMapByRanges(t *testing.T) {
 		first := random.Uint64N(pages)
 		r := addresses{base + first*page, base + (first+1+random.Uint64N(pages-first))*page}
 		size, at := uintptr(r.end-r.start), uintptr(r.start)
-		// Offsets that match let the kernel join what was mapped one by one.
+		// Matching offsets let the kernel merge what was mapped piece by piece.
 		offset := first * page
 		protection := uintptr(unix.PROT_READ | unix.PROT_EXEC)
 		switch random.IntN(4) {
 		case 0:
-			// A hole would soon have something of Go's in it. This is other memory, too.
+			// The Go runtime would soon map something into a hole. This is other memory, too.
 			must(t, unix.SYS_MMAP, at, size, unix.PROT_NONE, unix.MAP_SHARED|unix.MAP_ANONYMOUS|unix.MAP_FIXED, ^uintptr(0), 0)
 		case 1:
 			must(t, unix.SYS_MMAP, at, size, protection, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED, ^uintptr(0), 0)
@@ -87,8 +87,8 @@ func must(t *testing.T, number uintptr, args ...uintptr) {
 	}
 }
 
-// A page that loses the right to be executed and gets it back changes nothing, and what
-// changes at more places than are looked at one by one is listed.
+// A page that loses the right to be executed and gets it back changes nothing. Changes at more
+// places than are looked at one by one cause a full listing.
 func TestCodeMapOfCompilers(t *testing.T) {
 	area, err := unix.MmapPtr(-1, 0, nil, 1<<16, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
@@ -99,7 +99,7 @@ func TestCodeMapOfCompilers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer code.Close()
-	at := uintptr(area) + 8*4096 // at the edge it could become one with a neighbour
+	at := uintptr(area) + 8*4096 // at the edge it could merge with a neighbour
 	update := func(protection uintptr) bool {
 		must(t, unix.SYS_MPROTECT, at, 4096, protection)
 		changed, err := code.update(&codeChange{ranges: []addresses{{uint64(at), uint64(at) + 4096}}})

@@ -14,17 +14,19 @@ import (
 	"memtrace/tracer/process/target"
 )
 
-// A debugger saves what it finds where it puts a breakpoint, and writes that back when it
-// stops the process or leaves it. Where it found a probe, which is a breakpoint as well,
-// that does no harm as long as the probe is registered, for then the kernel knows what it
-// meets there; and when the probe goes the kernel writes the file's code, whoever wrote
-// the breakpoint. The other way round the process meets a breakpoint of nobody's, and
-// SIGTRAP ends it. So probes that a debugger may have found stay until it has left.
+// A debugger saves the code it finds where it puts a breakpoint, and writes that back when it
+// stops the process or leaves it. A probe is a breakpoint as well.
+//
+// If the debugger found a probe there, writing it back does no harm while the probe is
+// registered: the kernel then knows the breakpoint that it meets. When the probe goes, the
+// kernel writes the file's code, whoever wrote the breakpoint. If the probe went first, the
+// debugger would write back a breakpoint that nobody owns, and SIGTRAP would end the process.
+// So probes that a debugger may have found stay until it has left.
 
-// debuggerPatience is how long memtrace stays for a debugger when all else is done.
+// debuggerPatience is how long memtrace waits for a debugger when all else is done.
 const debuggerPatience = 30 * time.Second
 
-// debuggerInterval is how often it is looked whether one has left.
+// debuggerInterval is how often memtrace checks whether a debugger has left.
 const debuggerInterval = 100 * time.Millisecond
 
 // debugger is a process that has another one under ptrace.
@@ -35,13 +37,13 @@ type debugger struct {
 
 func (d debugger) String() string { return fmt.Sprintf("%s (pid %d)", d.name, d.pid) }
 
-// harmless are those that put nothing into the code.
+// harmless are tracers that write nothing into the code.
 var harmless = []string{"strace", "proot"}
 
 func (d debugger) writesCode() bool { return d.pid != 0 && !slices.Contains(harmless, d.name) }
 
-// debuggerOf returns who has a process under ptrace, none if that cannot be told, and the
-// letter of the process's state.
+// debuggerOf returns who has a process under ptrace and the letter of the process's state. It
+// returns no debugger if that cannot be told.
 func debuggerOf(pid int) (d debugger, state string) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -67,7 +69,7 @@ func debuggerOf(pid int) (d debugger, state string) {
 	return d, state
 }
 
-// greetDebugger says at the start what will keep a process from running as usual.
+// greetDebugger logs at the start what will keep a process from running as usual.
 func (g *Group) greetDebugger(p *Process) {
 	d, state := debuggerOf(p.pid)
 	switch {
@@ -78,8 +80,8 @@ func (g *Group) greetDebugger(p *Process) {
 	}
 }
 
-// Debugged reports whether anybody who may write to its code has a process under ptrace,
-// and says so when one comes or goes.
+// Debugged reports whether a debugger that may write to its code has any process under ptrace.
+// It logs when one comes or goes.
 func (g *Group) Debugged() (any bool) {
 	for _, p := range g.procs {
 		if p.Gone() {
@@ -116,7 +118,7 @@ func (g *Group) meet(p *Process, d debugger) {
 	}
 }
 
-// CloseProbes takes probes away, or keeps them where a debugger may have found them.
+// CloseProbes removes probes, or keeps them while a debugger may have found them.
 func (g *Group) CloseProbes(l probe.Links) error {
 	if !g.Debugged() {
 		return g.attached.Close(l)
@@ -127,8 +129,8 @@ func (g *Group) CloseProbes(l probe.Links) error {
 	return nil
 }
 
-// LeftAlone waits until no debugger is attached, and takes away the probes that were kept
-// for one; false if ctx is done first.
+// LeftAlone waits until no debugger is attached, and then removes the probes that were kept
+// for one. It returns false if ctx is done first.
 func (g *Group) LeftAlone(ctx context.Context) bool {
 	for g.Debugged() {
 		select {
@@ -143,7 +145,7 @@ func (g *Group) LeftAlone(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// closeKept takes away what was kept.
+// closeKept removes the probes that were kept.
 func (g *Group) closeKept() error {
 	g.mu.Lock()
 	kept := g.kept
@@ -172,7 +174,7 @@ func (g *Group) Outstay() {
 	}
 }
 
-// foreignBreakpoints returns the functions that a debugger has a breakpoint at, given that
+// foreignBreakpoints returns the functions at which a debugger has a breakpoint, given that
 // memtrace has none.
 func foreignBreakpoints(p *Process) (names []string) {
 	places, err := p.target.Places(p.target.Objects...)
@@ -189,7 +191,7 @@ func foreignBreakpoints(p *Process) (names []string) {
 	return names
 }
 
-// CheckLeft looks, once all probes are gone, for breakpoints that a debugger left.
+// CheckLeft looks, once all probes are gone, for breakpoints that a debugger left behind.
 func (g *Group) CheckLeft() {
 	for _, p := range g.procs {
 		if len(p.debuggers) == 0 || p.debugger.pid != 0 || p.Gone() || g.cfg.GrowthOnly {
@@ -202,8 +204,8 @@ func (g *Group) CheckLeft() {
 	}
 }
 
-// DebuggerNote says in a report who was attached beside memtrace; windowed: only windows
-// were watched.
+// DebuggerNote says in a report who else was attached. windowed means that only windows were
+// watched.
 func (p *Process) DebuggerNote(windowed bool) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,8 +1,8 @@
 // Package process has the traced processes: what each is (package target), its probes and
-// whether they reach it, its symbols, its code, what its malloc says, its address space, and
-// who debugs it. A Group follows all of a trace through exec, dlopen and exit, and has probes
-// (package probe) attached to what comes.
+// whether they reach it, its symbols, its code, the state of its malloc, its address space,
+// and who debugs it. A Group follows the processes of a trace through exec, dlopen and exit,
+// and attaches probes (package probe) to what they map.
 //
-// What files and /proc say of a process is asked for here. What it has allocated is not
-// known here: see package book.
+// This package asks files and /proc about a process. It does not know what the process has
+// allocated: see package book.
 package process

@@ -5,19 +5,19 @@ import (
 	"memtrace/tracer/region/proc"
 )
 
-// smallPage is what a fault is taken to have brought if that cannot be found out.
+// smallPage is the size assumed for a faulted page if it cannot be found out.
 const smallPage = 4096
 
-// SizePages has the sizes of pages asked for that faults bring in.
+// SizePages starts asking for the sizes of the pages that faults bring in.
 func (g *Group) SizePages() {
 	for _, p := range g.procs {
 		p.openFolios()
 	}
 }
 
-// openFolios asks for the sizes of the pages of the address space that the process has now.
+// openFolios opens the page sizes of the address space that the process has now.
 func (p *Process) openFolios() {
-	folios, _ := proc.OpenFolios(p.pid) // else pages are taken for small ones
+	folios, _ := proc.OpenFolios(p.pid) // on an error pages count as small ones
 	p.sizing.Lock()
 	old := p.folios
 	p.folios = folios
@@ -38,8 +38,8 @@ func (p *Process) closeFolios() error {
 	return f.Close()
 }
 
-// pageSize is the size of the page at an address, 0 if that cannot be told. Soon after a
-// fault it is what that has brought; later other pages may have been joined with it.
+// pageSize returns the size of the page at an address, 0 if that cannot be told. Soon after a
+// fault this is what the fault brought in; later other pages may have been merged with it.
 func (p *Process) pageSize(addr uint64) uint64 {
 	p.sizing.Lock()
 	defer p.sizing.Unlock()
@@ -49,9 +49,9 @@ func (p *Process) pageSize(addr uint64) uint64 {
 	return p.folios.Size(addr)
 }
 
-// Present returns those of the sampled pages that are still in memory. Of a process that
-// has exited those that were not unmapped before are all that is known. A page that has
-// been moved since it was faulted in is asked for its size now.
+// Present returns the sampled pages that are still in memory. Of a process that has exited,
+// all that is known is which pages were not unmapped before. A page whose size was not noted
+// when it was faulted in is asked for its size now.
 func (p *Process) Present(sampled []faults.Page, exited bool) (pages []faults.Page) {
 	p.sizing.Lock()
 	defer p.sizing.Unlock()

@@ -12,14 +12,13 @@ import (
 	"memtrace/tracer/process/target"
 )
 
-// follower keeps up with what processes map after the start: it remembers
-// new modules, so that their frames have names even after a dlclose, and
-// attaches to allocators that come late. It works beside the reader, which
-// must not wait for /proc.
+// follower keeps up with what processes map after the start. It remembers new modules, so that
+// their frames have names even after a dlclose, and attaches to allocators that are mapped
+// late. It runs beside the reader, which must not wait for /proc.
 type follower struct {
 	g *Group
-	// mu guards changed and execed: pids whose modules may be new, and where, and those
-	// whose address space is.
+	// mu guards changed (pids whose modules may be new, and where) and execed (pids whose
+	// address space is new).
 	mu      sync.Mutex
 	changed map[uint32]*codeChange
 	execed  map[uint32]execKind
@@ -27,14 +26,13 @@ type follower struct {
 	quit    chan struct{}
 	done    sync.WaitGroup
 	once    sync.Once
-	// What may still be spent: on what changed in ranges, on listings of everything, on
-	// new programs.
+	// ranges, listings and programs are what may still be spent on changed ranges, on full
+	// listings, and on new programs.
 	ranges, listings, programs *allowance
 }
 
-// execKind is by which of a process's threads exec was called. A new program
-// inherits the probes if the leader called it; otherwise the kernel's filter
-// still looks at the leader that is gone.
+// execKind says which thread of a process called exec. A new program inherits the probes if
+// the leader called it. Otherwise the kernel's filter still looks at the leader that is gone.
 type execKind uint8
 
 const (
@@ -71,18 +69,18 @@ func (f *follower) run() {
 	})
 }
 
-// stop has it come to an end, and wait waits for that. Both are safe to call again, and
-// before run.
+// stop tells the follower to end, wait waits for that. Both may be called again, and before
+// run.
 func (f *follower) stop() { f.once.Do(func() { close(f.quit) }) }
 
 func (f *follower) wait() { f.done.Wait() }
 
-// modulesChanged is told that executable mappings may have changed anywhere.
+// modulesChanged says that executable mappings may have changed anywhere.
 func (f *follower) modulesChanged(pid uint32) {
 	f.change(pid, func(c *codeChange) { c.all = true })
 }
 
-// mappingsChanged is told that they may have changed in a range.
+// mappingsChanged says that executable mappings may have changed in a range.
 func (f *follower) mappingsChanged(pid uint32, r addresses) {
 	f.change(pid, func(c *codeChange) { c.add(r) })
 }
@@ -97,7 +95,7 @@ func (f *follower) change(pid uint32, note func(*codeChange)) {
 	f.poke()
 }
 
-// programChanged is told of an exec.
+// programChanged says that a process called exec.
 func (f *follower) programChanged(pid uint32, kind execKind) {
 	f.mu.Lock()
 	f.execed[pid] = max(f.execed[pid], kind)
@@ -112,8 +110,8 @@ func (f *follower) poke() {
 	}
 }
 
-// catchUp looks at what has changed, as far as may be spent on that. It returns when the
-// rest may be looked at, 0 if there is none.
+// catchUp looks at what has changed, as far as the allowances permit. It returns how long to
+// wait before looking at the rest, 0 if nothing is left.
 func (f *follower) catchUp() time.Duration {
 	var later []time.Duration
 	try := func(a *allowance, work func()) {
@@ -138,8 +136,8 @@ func (f *follower) catchUp() time.Duration {
 	return slices.Min(later)
 }
 
-// takeExeced returns the processes that run new programs, whose mappings are looked at
-// with these.
+// takeExeced returns the processes that run new programs. It drops their changed mappings,
+// which are looked at along with the program.
 func (f *follower) takeExeced() map[uint32]execKind {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -151,7 +149,7 @@ func (f *follower) takeExeced() map[uint32]execKind {
 	return execed
 }
 
-// takeListings returns the processes of which everything is to be listed.
+// takeListings returns the processes whose mappings are all to be listed.
 func (f *follower) takeListings() map[uint32]*codeChange {
 	return f.take(func(p *Process, change *codeChange) (taken, left *codeChange) {
 		if change.all || p.code.query == nil {
@@ -161,7 +159,7 @@ func (f *follower) takeListings() map[uint32]*codeChange {
 	})
 }
 
-// takeRanges returns the ranges to look at, also where a listing has to wait.
+// takeRanges returns the ranges to look at, also of a process whose listing has to wait.
 func (f *follower) takeRanges() map[uint32]*codeChange {
 	return f.take(func(p *Process, change *codeChange) (taken, left *codeChange) {
 		switch {
@@ -174,8 +172,8 @@ func (f *follower) takeRanges() map[uint32]*codeChange {
 	})
 }
 
-// take splits what may have changed in each process into what is taken and what is left,
-// but for those that run new programs.
+// take splits what may have changed in each process into what is taken and what is left.
+// Processes that run new programs are skipped.
 func (f *follower) take(split func(*Process, *codeChange) (taken, left *codeChange)) map[uint32]*codeChange {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -234,7 +232,7 @@ func (f *follower) followModules(p *Process, change *codeChange) {
 	f.attach(p, found)
 }
 
-// logCode tells why a process's mappings are not known. ESRCH is that of one that has
+// logCode logs why a process's mappings are not known. ESRCH is not logged: the process has
 // ended, or runs another program by now.
 func (f *follower) logCode(pid uint32, err error) {
 	if err != nil && !errors.Is(err, unix.ESRCH) && !target.Gone(int(pid)) {

@@ -10,8 +10,8 @@ import (
 	"memtrace/tracer/process/target"
 )
 
-// followExec finds the allocator of a process's new program. Where the old
-// program's libc is mapped again its probes are in place already.
+// followExec finds the allocator of a process's new program. If the new program maps the old
+// one's libc, its probes are in place already.
 func (f *follower) followExec(pid uint32, kind execKind) {
 	p := f.g.procs[pid]
 	if err := p.symbols.Exec(); err != nil && !target.Gone(int(pid)) {
@@ -30,7 +30,7 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	if !f.g.cfg.GrowthOnly {
 		view = openMalloc(fresh)
 		entry := f.g.dropAnchor(fresh)
-		// The old program's is taken away last, since that takes a while.
+		// Removing the old program's anchor takes a while, so it is done last.
 		defer func() {
 			if err := p.anchor.Hold(entry); err != nil {
 				f.g.cfg.Logf("process %d: %v", pid, err)
@@ -63,12 +63,12 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	f.g.attaching.Unlock()
 	_ = f.g.attached.Close(closing)
 	f.attach(p, fresh.Objects)
-	// Frees may have gone unseen: what was born before now is not evidence.
+	// Frees may have gone unseen, so blocks born before now are no evidence.
 	f.g.book.Unprobed(pid, event.Now())
 	f.g.cfg.Logf("process %d is traced again", pid)
 }
 
-// Unfollowed reports whether a process runs a program that nobody has looked at.
+// Unfollowed reports whether a process runs a program that was not looked at yet.
 func (g *Group) Unfollowed(pid uint32) bool {
 	g.follower.mu.Lock()
 	defer g.follower.mu.Unlock()
@@ -83,7 +83,7 @@ func (f *follower) findAfterExec(p *Process) (*target.Target, error) {
 	const patience = 2 * time.Second
 	deadline := time.Now().Add(patience)
 	for {
-		// A new program without an allocator has to be waited for in vain.
+		// For a new program without an allocator this waits until the deadline.
 		fresh, err := target.Find(p.target.PID)
 		if f.g.cfg.GrowthOnly && (errors.Is(err, target.ErrPatched) || errors.Is(err, target.ErrNoAllocator) && time.Now().After(deadline)) {
 			return target.Look(p.target.PID)
@@ -99,8 +99,8 @@ func (f *follower) findAfterExec(p *Process) (*target.Target, error) {
 	}
 }
 
-// unprobed adds to the objects of a new program that its old one had not those that the
-// old one's probes do not reach: on overlayfs the file may be another one by now.
+// unprobed adds to objects, which only the new program has, those that the old program's
+// probes do not reach: on overlayfs the file may be another one by now.
 func (f *follower) unprobed(p *Process, objects []*target.Object) []*target.Object {
 	f.g.attaching.Lock()
 	defer f.g.attaching.Unlock()
@@ -115,7 +115,7 @@ func (f *follower) unprobed(p *Process, objects []*target.Object) []*target.Obje
 	return objects
 }
 
-// newObjects returns those objects of fresh that old had not.
+// newObjects returns the objects of fresh that old did not have.
 func newObjects(old, fresh *target.Target) []*target.Object {
 	had := make(map[target.FileID]bool)
 	for _, o := range old.Objects {

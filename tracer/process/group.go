@@ -14,27 +14,27 @@ import (
 
 // Config says how processes are traced.
 type Config struct {
-	// GrowthOnly: no probe is put into the processes.
+	// GrowthOnly means that no probe is put into the processes.
 	GrowthOnly bool
 	// DebugDirs are searched for separate debug files.
 	DebugDirs []string
-	// MaxOverhead is the part of a processor that the trace may cost, 0 for any.
+	// MaxOverhead is the part of a processor that the trace may cost, 0 for no limit.
 	MaxOverhead float64
-	// ReturnProbesKill: see probe.Features.
+	// ReturnProbesKill is explained at probe.Features.
 	ReturnProbesKill bool
-	// Logf receives remarks, GiveUp what was waited for in vain.
+	// Logf receives remarks, GiveUp the name of what did not answer in time.
 	Logf   func(format string, args ...any)
 	GiveUp func(what string)
 }
 
-// logDenied says which files of a process may not be read, each once.
+// logDenied logs which files of a process may not be read, each once.
 func (c *Config) logDenied(t *target.Target) {
 	for _, path := range t.Denied() {
 		c.Logf("process %d: to read %s is not permitted; should an allocator be in it, its allocations are not traced", t.PID, path)
 	}
 }
 
-// Book is what is known of the processes' memory, as far as a Group asks or tells it.
+// Book is what a Group asks and tells about the processes' memory.
 type Book interface {
 	// Exited reports whether the process has ended.
 	Exited(pid uint32) bool
@@ -49,8 +49,8 @@ type Group struct {
 	cfg      Config
 	book     Book
 	attached *probe.Attached
-	// probes are what can be attached, tables are nil where stacks are walked by frame
-	// pointers: both are there from Attach on.
+	// probes attaches probes. tables is nil where stacks are walked by frame pointers. Both
+	// are set by Attach.
 	probes *probe.Set
 	tables *probe.Tables
 	// procs does not change after Open.
@@ -59,7 +59,7 @@ type Group struct {
 
 	// attaching guards the links of processes while the trace goes on.
 	attaching sync.Mutex
-	// windowed: only windows are watched, so that no probes come outside of them.
+	// windowed means that only windows are watched: no probes are attached outside of them.
 	windowed bool
 
 	// mu guards kept: probes that stay until a debugger has left, see debugger.go.
@@ -70,18 +70,18 @@ type Group struct {
 	stopMalloc    func()
 }
 
-// watch is what is done beside until stop is called; wait waits for the end of that. Both
-// are nil before it has begun.
+// watch is work that goes on in the background until stop is called. wait waits for its end.
+// Both are nil before it has begun.
 type watch struct{ stop, wait func() }
 
-// NewGroup returns a Group without processes, whose probes will be noted in attached.
+// NewGroup returns a Group without processes. It notes its probes in attached.
 func NewGroup(cfg Config, book Book, attached *probe.Attached) *Group {
 	g := &Group{cfg: cfg, book: book, attached: attached, procs: make(map[uint32]*Process)}
 	g.follower = newFollower(g)
 	return g
 }
 
-// Open opens a process. One that is in the Group already is left as it is.
+// Open adds a process to the Group. It does nothing if the process is in it already.
 func (g *Group) Open(pid int) error {
 	if g.procs[uint32(pid)] != nil {
 		return nil
@@ -98,7 +98,7 @@ func (g *Group) Open(pid int) error {
 	return nil
 }
 
-// PIDs are those of all processes, in order.
+// PIDs returns the pids of all processes, in order.
 func (g *Group) PIDs() []uint32 {
 	var pids []uint32
 	for pid := range g.procs {
@@ -111,7 +111,7 @@ func (g *Group) PIDs() []uint32 {
 // Of returns a process of the Group.
 func (g *Group) Of(pid uint32) *Process { return g.procs[pid] }
 
-// Attach makes everything ready for the processes, short of opening the gate.
+// Attach prepares everything for tracing the processes, but does not open the gate.
 func (g *Group) Attach(ctx context.Context, probes *probe.Set, tables *probe.Tables) error {
 	g.probes, g.tables = probes, tables
 	for pid, p := range g.procs {
@@ -157,7 +157,7 @@ func (g *Group) loadTables(p *Process) error {
 
 // Follow keeps up with the processes from now on, until Stop.
 func (g *Group) Follow() {
-	g.LookForModules() // that came meanwhile
+	g.LookForModules() // those that came since Attach
 	g.follower.run()
 	g.memory = g.watchMemory()
 	g.stopMalloc = g.watchMalloc()
@@ -166,22 +166,22 @@ func (g *Group) Follow() {
 	}
 }
 
-// LookForModules has modules looked for that may have come or gone unseen.
+// LookForModules makes the follower look for modules that may have come or gone unseen.
 func (g *Group) LookForModules() {
 	for pid := range g.procs {
 		g.follower.modulesChanged(pid)
 	}
 }
 
-// Unprobe is for when probes are about to go: they are not to be missed.
+// Unprobe is called before probes are removed, so that nobody misses them.
 func (g *Group) Unprobe() {
 	for _, p := range g.procs {
 		p.probed.Store(false)
 	}
 }
 
-// Stop ends what Follow began, without waiting for it: see the Wait methods. It is safe to
-// call again.
+// Stop ends what Follow began, without waiting for the end: see the Wait methods. It is safe
+// to call again.
 func (g *Group) Stop() {
 	g.follower.stop()
 	g.Unprobe()
@@ -192,26 +192,25 @@ func (g *Group) Stop() {
 	}
 }
 
-// RefreshSymbols remembers what is mapped now. Of a process that is gone what was
-// remembered stays.
+// RefreshSymbols remembers what is mapped now. For a process that is gone, what was remembered
+// before stays.
 func (g *Group) RefreshSymbols() {
 	for _, p := range g.procs {
 		_ = p.symbols.Refresh()
 	}
 }
 
-// WaitGuard waits until nobody looks at the probes any more, WaitFollower for the end of
-// following, WaitMemory for that of looking at the address spaces.
+// WaitGuard waits until the probes are no longer looked at.
 func (g *Group) WaitGuard() {
 	if g.guard.wait != nil {
 		g.guard.wait()
 	}
 }
 
-// WaitFollower is explained at WaitGuard.
+// WaitFollower waits until the processes are no longer followed.
 func (g *Group) WaitFollower() { g.follower.wait() }
 
-// WaitMemory is explained at WaitGuard.
+// WaitMemory waits until the address spaces are no longer looked at.
 func (g *Group) WaitMemory() {
 	if g.memory.wait != nil {
 		g.memory.wait()
@@ -235,7 +234,7 @@ func (g *Group) Settle(now time.Time) {
 	}
 }
 
-// Close frees everything. Probes are taken away before.
+// Close frees everything. Probes must have been removed before.
 func (g *Group) Close() error {
 	var err error
 	for _, p := range g.procs {

@@ -14,7 +14,7 @@ import (
 // guardInterval is how often the probes of a process are looked at.
 const guardInterval = time.Second
 
-// guardProbes looks at the probes of all processes.
+// guardProbes watches the probes of all processes.
 func (g *Group) guardProbes() watch {
 	quit := make(chan struct{})
 	var done sync.WaitGroup
@@ -27,7 +27,7 @@ func (g *Group) guardProbes() watch {
 				return
 			case <-tick.C:
 			}
-			g.Debugged() // says who comes and goes
+			g.Debugged() // logs debuggers that come and go
 			for _, p := range g.procs {
 				g.lookAtProbes(p)
 			}
@@ -36,8 +36,8 @@ func (g *Group) guardProbes() watch {
 	return watch{sync.OnceFunc(func() { close(quit) }), done.Wait}
 }
 
-// lookAtProbes sees whether the probes of a process whose every call is to be traced are
-// in place. Those that are not are put back.
+// lookAtProbes checks that the probes of a process whose every call is traced are in place,
+// and puts missing ones back.
 func (g *Group) lookAtProbes(p *Process) {
 	g.attaching.Lock()
 	defer g.attaching.Unlock()
@@ -58,12 +58,12 @@ func (g *Group) lookAtProbes(p *Process) {
 		return
 	}
 	p.reach.said = ""
-	// Frees went unseen: what was born before is not evidence.
+	// Frees went unseen, so blocks born before are no evidence.
 	g.book.Unprobed(uint32(p.pid), back)
 	g.cfg.Logf("%v: the probes are back in place", p)
 }
 
-// lackingNow returns the places where a process has no probe that should have one now.
+// lackingNow returns the places where a process should have a probe now but has none.
 func (g *Group) lackingNow(p *Process) (lacks []target.Place) {
 	if !p.probed.Load() || p.Gone() || !p.target.Runs() {
 		return nil
@@ -72,14 +72,14 @@ func (g *Group) lackingNow(p *Process) (lacks []target.Place) {
 		lacks = append(lacks, p.lacking(o, probe.Whole)...)
 	}
 	if !p.probed.Load() {
-		return nil // they were taken away meanwhile
+		return nil // they were removed meanwhile
 	}
 	return lacks
 }
 
-// putBack has the kernel write its breakpoints anew, which it does at places that have
-// probes when one more comes. That one sees nothing, and goes again. It returns when all
-// were back in place (ns of CLOCK_MONOTONIC), 0 if they are not.
+// putBack makes the kernel write its breakpoints anew, which it does at a place with probes
+// when another one is added. The added probe sees nothing, and is removed again. putBack
+// returns when all were back in place (ns of CLOCK_MONOTONIC), 0 if they are not.
 func (g *Group) putBack(p *Process, lacks []target.Place) (back uint64, err error) {
 	offsets := make(map[*target.Object][]uint64)
 	for _, l := range lacks {
@@ -102,12 +102,12 @@ func (g *Group) putBack(p *Process, lacks []target.Place) (back uint64, err erro
 	return back, errors.Join(err, more.Close())
 }
 
-// CheckAtEnd is the last look, before the probes go.
+// CheckAtEnd looks at the probes one last time before they are removed.
 func (g *Group) CheckAtEnd() {
 	g.attaching.Lock()
 	defer g.attaching.Unlock()
 	for _, p := range g.procs {
-		p.reach.places = nil // what is mapped by now
+		p.reach.places = nil // forces a fresh look at what is mapped
 		if lacks := g.lackingNow(p); len(lacks) > 0 {
 			g.lack(p, describeLacks(lacks, takenAway))
 		}

@@ -9,8 +9,8 @@ import (
 	"memtrace/tracer/process/target"
 )
 
-// Apply takes an event of the ring, as far as it concerns what is known of processes here.
-// It notes the size of the page that a fault brought in as the event's Arg.
+// Apply takes an event of the ring and notes what it changes in a process. For a fault it sets
+// the event's Arg to the size of the page that was brought in.
 func (g *Group) Apply(ev *event.Event) {
 	switch ev.Kind {
 	case event.Mmap, event.Munmap, event.Mprotect, event.Fault, event.Exec:
@@ -40,7 +40,7 @@ func (g *Group) Apply(ev *event.Event) {
 	}
 }
 
-// ApplySpilled takes one that had spilled.
+// ApplySpilled takes an event that had spilled.
 func (g *Group) ApplySpilled(ev *event.Event) {
 	if ev.Kind == event.Exec && g.procs[ev.PID] != nil {
 		g.follower.programChanged(ev.PID, execByThread)
@@ -58,8 +58,7 @@ func mayMapCode(ev *event.Event) bool {
 	return false
 }
 
-// unmapsCode reports whether an event takes a module away, or puts something else in its
-// place.
+// unmapsCode reports whether an event removes a module, or puts something else in its place.
 func (p *Process) unmapsCode(ev *event.Event) bool {
 	if ev.Kind != event.Munmap && (ev.Kind != event.Mmap || ev.Arg>>32&unix.MAP_FIXED == 0) {
 		return false

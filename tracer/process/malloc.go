@@ -9,25 +9,25 @@ import (
 	"memtrace/tracer/process/target"
 )
 
-// mallocView is what is known of the malloc of a process, where it is glibc's.
-// watchMalloc keeps it up.
+// mallocView is what is known of a process's malloc, where it is glibc's. watchMalloc keeps it
+// current.
 type mallocView struct {
-	// using guards heap and what reads it, for long and without the lock.
+	// using guards heap and all that reads it. It may be held for long, while mu is not.
 	using    sync.Mutex
 	heap     *ptmalloc.Heap
 	checker  *ptmalloc.Checker
 	blocks   []ptmalloc.Block
 	verdicts []ptmalloc.Verdict
-	old      []int // indices of the candidates that findInside is about
+	old      []int // indices of the candidates that findInside checks
 	// mu guards state.
 	mu    sync.Mutex
 	state ptmalloc.Status
 }
 
-// maxChanges bounds what is remembered of a threshold that never rests.
+// maxChanges limits how many changes of a threshold are remembered.
 const maxChanges = 64
 
-// openMalloc looks at a process's malloc; nil where it is not glibc's.
+// openMalloc looks at a process's malloc. It returns nil if that is not glibc's.
 func openMalloc(t *target.Target) *mallocView {
 	if o := t.Allocator(); o == nil || o.Family != target.Glibc {
 		return nil
@@ -58,10 +58,10 @@ func (v *mallocView) close() error {
 	return h.Close()
 }
 
-// poll reads the parameters again, at time now (ns). What cannot be read stays as it was:
-// the process may be about to end.
+// poll reads the parameters again, at time now (ns). What cannot be read stays as it was: the
+// process may be about to end.
 func (v *mallocView) poll(now uint64) {
-	// Who cannot wait for Kept comes again soon.
+	// Kept may hold the lock for long. The next poll is soon, so this one does not wait.
 	if v == nil || !v.using.TryLock() {
 		return
 	}
@@ -82,9 +82,9 @@ func (v *mallocView) poll(now uint64) {
 	s.Params, s.Known = p, true
 }
 
-// findFree marks those candidates whose chunks are free. What cannot be known is
-// not marked. It returns false if nothing can be, because the process has ended or
-// its malloc is not known.
+// findFree marks the candidates whose chunks are free. Those that cannot be told are not
+// marked. It returns false if none can be, because the process has ended or its malloc is not
+// known.
 func (v *mallocView) findFree(list []sample.Candidate, free []bool) bool {
 	if v == nil {
 		return false
@@ -111,9 +111,8 @@ func (v *mallocView) findFree(list []sample.Candidate, free []bool) bool {
 	return true
 }
 
-// findInside marks those candidates born before a time (ns) that lie inside larger
-// chunks, of the list that findFree was called with last. It returns the processor
-// time that this took.
+// findInside marks the candidates born before a time (ns) that lie inside larger chunks. list
+// is the one that findFree was last called with. It returns the processor time that this took.
 func (v *mallocView) findInside(list []sample.Candidate, free []bool, before uint64) time.Duration {
 	if v == nil {
 		return 0
@@ -142,7 +141,7 @@ func (v *mallocView) findInside(list []sample.Candidate, free []bool, before uin
 	return OwnTime() - start
 }
 
-// findRange reads the brk heap's range again, as long as there is one.
+// findRange reads the brk heap's range again, and keeps the old one if there is none now.
 func (v *mallocView) findRange(pid int) {
 	if r, err := ptmalloc.ReadBrkRange(pid); err == nil && r.End > r.Start {
 		v.mu.Lock()
@@ -151,8 +150,8 @@ func (v *mallocView) findRange(pid int) {
 	}
 }
 
-// kept says how much of its memory malloc keeps free; ok is false where that is unknown.
-// complete: no less is free than that.
+// kept returns how much of its memory malloc keeps free. ok is false if that is unknown.
+// Complete means that no less than that is free.
 func (v *mallocView) kept() (kept ptmalloc.Kept, ok bool) {
 	v.using.Lock()
 	defer v.using.Unlock()

@@ -14,9 +14,9 @@ import (
 // mallocInterval is how often the parameters of malloc are read.
 const mallocInterval = 250 * time.Millisecond
 
-// watchMalloc reads the parameters of the processes' mallocs now and then, each process
-// beside all others: to read another process's memory may take as long as that likes. stop
-// does not wait.
+// watchMalloc reads the parameters of the processes' mallocs at intervals. Each process has a
+// goroutine of its own, because reading another process's memory may take any time. stop does
+// not wait.
 func (g *Group) watchMalloc() (stop func()) {
 	quit := make(chan struct{})
 	for pid, p := range g.procs {
@@ -44,8 +44,8 @@ func (p *Process) mallocView() *mallocView {
 	return p.malloc
 }
 
-// Malloc returns the state of a process's malloc at a time (ns), nil where it is not
-// glibc's. Of a process that has ended it is what was known before.
+// Malloc returns the state of a process's malloc at a time (ns), nil if it is not glibc's. For
+// a process that has ended it is the last known state.
 func (g *Group) Malloc(pid uint32, time uint64) *ptmalloc.Status {
 	v := g.procs[pid].mallocView()
 	if v == nil {
@@ -67,7 +67,7 @@ func (g *Group) Malloc(pid uint32, time uint64) *ptmalloc.Status {
 // HasGlibcMalloc reports whether a process uses glibc's malloc.
 func (p *Process) HasGlibcMalloc() bool { return p.mallocView() != nil }
 
-// Kept says how much malloc keeps free; ok is false where that is not known.
+// Kept returns how much memory malloc keeps free. ok is false if that is not known.
 func (p *Process) Kept() (kept ptmalloc.Kept, ok bool) {
 	v := p.mallocView()
 	if v == nil {

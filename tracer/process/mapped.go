@@ -13,10 +13,10 @@ import (
 	"memtrace/tracer/region/proc"
 )
 
-// Mapped is what a growth ledger begins with. What a process maps between the reading of
-// that and the moment when its events are taken up, some milliseconds at most, is missed.
+// Mapped is what a growth ledger begins with. What a process maps between this reading and the
+// moment its events are first taken, some milliseconds at most, is missed.
 type Mapped struct {
-	// Brk is the program break, 0 where there is none: its first change tells where it was.
+	// Brk is the program break, 0 if there is none: its first change then tells where it was.
 	Brk uint64
 	// Anonymous are the anonymous mappings, in order of address.
 	Anonymous []vm.Initial
@@ -40,8 +40,8 @@ func ReadMapped(pid uint32) (mapped Mapped, err error) {
 	return mapped, nil
 }
 
-// EachUnmapped calls f with the ranges of addresses [start, end) that a process has not
-// mapped, or not at all where that cannot be told.
+// EachUnmapped calls f with the address ranges [start, end) that a process has not mapped. It
+// calls f with none if that cannot be told.
 func EachUnmapped(pid uint32, f func(start, end uint64)) {
 	type gap struct{ start, end uint64 }
 	var gaps []gap

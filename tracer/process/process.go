@@ -24,33 +24,33 @@ type Process struct {
 	anchor  *probe.Anchor
 	// pidfd becomes readable when the process is gone.
 	pidfd int
-	// probed: every call of allocation functions should meet a probe now.
+	// probed means that every call of an allocation function should meet a probe now.
 	probed atomic.Bool
-	// code is what it has mapped executably; it is the follower's.
+	// code is its executable mappings. It belongs to the follower.
 	code *codeMap
 
 	// links and reach are guarded by Group.attaching.
 	links probe.Links
 	reach reach
-	// unwatched: it has no part in the window that is open. cpu is its processor time when
-	// that was last read. Both are the loop's of windows.
+	// unwatched means that it has no part in the open window. cpu is its processor time when
+	// last read. Both belong to the window loop.
 	unwatched bool
 	cpu       time.Duration
 
-	// mu guards what follows. target changes with Group.attaching held, too.
+	// mu guards the fields below. target changes only with Group.attaching held, too.
 	mu     sync.Mutex
 	target *target.Target
-	// malloc is nil where the process does not use glibc's.
+	// malloc is nil if the process does not use glibc's.
 	malloc *mallocView
-	// modules are what unwind tables are loaded for.
+	// modules are those whose unwind tables are loaded.
 	modules []target.Module
-	// debugger has the process under ptrace, debuggers have had.
+	// debugger has the process under ptrace now; debuggers are all that ever had.
 	debugger  debugger
 	debuggers []debugger
-	// unprobed is what no probe reached, and why.
+	// unprobed says what no probe reached, and why.
 	unprobed []string
 
-	// sizing guards folios: they have the sizes of pages, nil where these are not asked for.
+	// sizing guards folios, which tell the sizes of pages; nil if these are not asked for.
 	sizing sync.Mutex
 	folios *proc.Folios
 }
@@ -66,7 +66,7 @@ func open(pid int, cfg *Config) (_ *Process, err error) {
 	if pid == unix.Getpid() {
 		return nil, fmt.Errorf("process %d is memtrace itself, whose tracing would trace the tracing", pid)
 	}
-	// First of all, so that the number cannot pass to another process unseen.
+	// This comes first, so that the pid cannot pass to another process unseen.
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil, fmt.Errorf("process %d: %w", pid, target.ErrNoProcess)
@@ -110,8 +110,9 @@ func open(pid int, cfg *Config) (_ *Process, err error) {
 	return p, nil
 }
 
-// find finds the allocators of a process. Of one that has just executed a program, or does
-// so all the time, what is mapped may be another thing by the time that it is opened.
+// find finds the allocators of a process. It tries again, because in a process that has just
+// executed a program, or does so all the time, the mappings may have changed by the time they
+// are opened.
 func find(pid int, growthOnly bool) (t *target.Target, err error) {
 	look := target.Find
 	if growthOnly {

@@ -11,23 +11,23 @@ import (
 	"memtrace/tracer/process/target"
 )
 
-// The kernel takes a probe for a place in a file whether or not it gets into the process:
-// the process may have mapped another file (an overlay's), or its code so that the kernel
-// leaves it alone, and what is there can be taken away later, by a debugger for one. So
-// the places are looked at in the process's memory.
+// The kernel accepts a probe on a place in a file whether or not it gets into the process. The
+// process may have mapped another file (an overlay's), or mapped its code in a way that the
+// kernel leaves alone. A breakpoint may also be taken away later, by a debugger for example.
+// So memtrace looks at the places in the process's memory.
 
 // reach is what is known of where a process's probes are. Group.attaching guards it.
 type reach struct {
-	// places are where an object's probes are to be in memory, as of the last reading
-	// of the mappings.
+	// places are where an object's probes belong in memory, as of the last reading of the
+	// mappings.
 	places map[*target.Object][]target.Place
-	// said is what was logged last of probes that are not there.
+	// said is what was last logged about missing probes.
 	said string
 }
 
-// lacking returns the places of an object, of those that a set's probes go to, where the
-// process's memory has no probe; none where that cannot be told since the process is
-// about to end. Two looks at different moments have to agree.
+// lacking returns the places of an object, among those that set puts probes at, where the
+// process's memory has no probe. It returns none if that cannot be told because the process is
+// about to end. Two looks at different moments must agree.
 func (p *Process) lacking(o *target.Object, set probe.Part) []target.Place {
 	const pause = 20 * time.Millisecond
 	if places, ok := p.reach.places[o]; ok && len(notProbed(p.target.PID, places, set)) == 0 {
@@ -56,8 +56,8 @@ func (p *Process) lacking(o *target.Object, set probe.Part) []target.Place {
 	return lacks
 }
 
-// notProbed reads the memory at places, and returns those of a set that no probe is at. A
-// page with a probe in it is the process's own copy, and in memory or swapped out; others
+// notProbed reads the memory at places, and returns those in set that have no probe. A page
+// with a probe in it is the process's own copy, and is in memory or swapped out. Other pages
 // need not be looked at.
 func notProbed(pid int, places []target.Place, set probe.Part) (lacks []target.Place) {
 	memory, err := procmem.Open(pid)
@@ -81,9 +81,9 @@ func notProbed(pid int, places []target.Place, set probe.Part) (lacks []target.P
 	return lacks
 }
 
-// attachReaching is attachObject, and sees that the probes get into the process. Where
-// they do not the file that is mapped is looked for among the layers of its overlay. It
-// returns the places that no probe reaches.
+// attachReaching attaches an object's probes, and checks that they get into the process. If
+// they do not, it looks for the mapped file among the layers of its overlay. It returns the
+// places that no probe reaches.
 func (g *Group) attachReaching(p *Process, o *target.Object, set probe.Part) (probe.Links, []target.Place, error) {
 	attached, err := g.probes.Attach(p.target.PID, o, set)
 	if err != nil {
@@ -119,8 +119,8 @@ func (g *Group) attachReaching(p *Process, o *target.Object, set probe.Part) (pr
 	return attached, lacks, nil
 }
 
-// describeLacks says which functions no probe reaches and why: what elsewhere says where
-// nothing about the mapping does.
+// describeLacks says which functions no probe reaches and why. elsewhere is the reason given
+// when the mapping shows none.
 func describeLacks(lacks []target.Place, elsewhere string) string {
 	var texts []string
 	for len(lacks) > 0 {
@@ -149,7 +149,7 @@ func describeLacks(lacks []target.Place, elsewhere string) string {
 	return strings.Join(texts, "; ")
 }
 
-// list joins as a sentence does.
+// list joins names as a sentence does.
 func list(names []string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")
@@ -157,8 +157,8 @@ func list(names []string) string {
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
-// Why a probe may not be in memory although its place's mapping would have it there:
-// right after it was attached, and later.
+// Reasons why a probe is not in memory although the mapping of its place allows one: right
+// after it was attached, and later.
 const (
 	otherFile = "the process runs the code of another file than is found by that name now, or a copy of the code"
 	takenAway = "the breakpoint was taken away, as debuggers do, or the code was written over"
@@ -185,8 +185,8 @@ func (g *Group) lack(p *Process, why string) {
 	}
 }
 
-// attach puts probes on every object that serves allocations. It is an error where
-// those of the allocator that serves the process do not get there at all.
+// attach puts probes on every object that serves allocations. It is an error if none of the
+// probes on the allocator that serves the process gets there.
 func (g *Group) attach(p *Process) error {
 	if p.debugger.writesCode() {
 		if names := foreignBreakpoints(p); len(names) > 0 {
@@ -201,7 +201,7 @@ func (g *Group) attach(p *Process) error {
 		}
 		p.links = append(p.links, attached...)
 		unreached := len(missing) > 0 && len(missing) == len(p.reach.places[o])
-		// Of a file that is there beside others, and of which no function is mapped, none
+		// If other objects exist and no function of this file is mapped, none of its functions
 		// can be called.
 		if len(p.target.Objects) > 1 && !slices.ContainsFunc(missing, func(l target.Place) bool { return l.Addr != 0 }) {
 			unreached = false

@@ -9,8 +9,8 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// A process under a seccomp filter is not touched where a return probe would
-// have the kernel kill it.
+// A process under a seccomp filter is not touched where a return probe would make the kernel
+// kill it.
 func TestReturnProbesThatKillAreRefused(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := testprog.BuildText(t, map[string]string{"filtered.c": `// build: gcc

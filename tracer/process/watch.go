@@ -24,33 +24,33 @@ type addressSpace interface {
 
 func openAddressSpace(pid int) (addressSpace, error) { return proc.Open(pid) }
 
-// memoryWatch follows the address space of one process. Looking takes long, so it
-// has a lock of its own; known is called with it held.
+// memoryWatch follows the address space of one process. A look takes long, so it has its own
+// lock. known is called with that lock held.
 type memoryWatch struct {
 	pid  int
 	open func(pid int) (addressSpace, error)
-	// known says who mapped what; nil where nobody knows.
+	// known says who mapped what. It is nil if nobody knows.
 	known func() []region.Range
 
-	// hangs: a look has been waited for in vain, and no further one is tried.
+	// hangs means that a look did not answer in time. No further look is tried.
 	hangs   atomic.Bool
 	mu      sync.Mutex
 	space   addressSpace
 	sampler *region.Sampler
-	// err is why the last look failed, nil if it did not. It is final where no
-	// further look can succeed, or is wanted.
+	// err is why the last look failed, nil if it did not. final means that no further look can
+	// succeed or is wanted.
 	err   error
 	final bool
 }
 
-// poll looks at the process, and opens it first where that is still to be done.
+// poll looks at the process, and opens it first if that was not done yet.
 func (w *memoryWatch) poll(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.look(func(s *region.Sampler) error { return s.Poll(now) })
 }
 
-// look does so by f, and notes how it went.
+// look calls f with the sampler, and notes how that went.
 func (w *memoryWatch) look(f func(*region.Sampler) error) {
 	if w.final {
 		return
@@ -66,8 +66,8 @@ func (w *memoryWatch) look(f func(*region.Sampler) error) {
 	w.failed(f(w.sampler))
 }
 
-// failed notes the outcome of a look, which may be nil. A process that has gone
-// does not come back, nor do rights; all else may be better at the next look.
+// failed notes the outcome of a look, which may be nil. A process that is gone does not come
+// back, and missing rights do not either; any other error may be over at the next look.
 func (w *memoryWatch) failed(err error) {
 	w.err = err
 	for _, end := range []error{
@@ -77,19 +77,18 @@ func (w *memoryWatch) failed(err error) {
 	}
 }
 
-// LookPatience is how long to wait for a look: of a large process it takes seconds.
+// LookPatience is how long to wait for a look. A look at a large process takes seconds.
 const LookPatience = 10 * time.Second
 
 // Space looks at the address space once more, see memoryWatch.snapshot.
 func (p *Process) Space(now time.Time) (*region.Snapshot, error) { return p.memory.snapshot(now) }
 
-// ClassAt is the class of an address at the last look, region.Other if there was nothing
-// then.
+// ClassAt returns the class of an address at the last look, region.Other if nothing was there.
 func (p *Process) ClassAt(addr uint64) region.Class { return p.memory.classAt(addr) }
 
-// snapshot looks once more and says what is known by then. The error is why the
-// look failed: what is known is then of the last that succeeded, nil if none did or if
-// the look hangs.
+// snapshot looks once more and returns what is known by then. The error says why that look
+// failed. The snapshot is then that of the last look that succeeded, nil if none did or if the
+// look hangs.
 func (w *memoryWatch) snapshot(now time.Time) (*region.Snapshot, error) {
 	limit, what := LookPatience, fmt.Sprintf("the address space of process %d", w.pid)
 	if w.hangs.Load() {
@@ -116,14 +115,14 @@ func (w *memoryWatch) lookNow(now time.Time) (*region.Snapshot, error) {
 	switch {
 	case s != nil && s.Polls > 0:
 		return s, w.err
-	case w.err == nil: // ended before the first look: no error of a snapshot's
+	case w.err == nil: // ended before the first look: a snapshot has no error for that
 		return nil, region.ErrGone
 	}
 	return nil, w.err
 }
 
-// settle looks for the last time: what the process does after the end of the trace is
-// not to be compared with what was traced.
+// settle looks for the last time. What the process does after the end of the trace must not be
+// compared with what was traced.
 func (w *memoryWatch) settle(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -134,8 +133,7 @@ func (w *memoryWatch) settle(now time.Time) {
 	w.final = true
 }
 
-// classAt is the class of an address at the last look, Other if there was nothing
-// then.
+// classAt returns the class of an address at the last look, Other if nothing was there.
 func (w *memoryWatch) classAt(addr uint64) region.Class {
 	if w.hangs.Load() {
 		return region.Other
@@ -187,9 +185,9 @@ func (g *Group) watchMemory() watch {
 	return watch{sync.OnceFunc(func() { close(quit) }), done.Wait}
 }
 
-// mapped returns the mappings that a process made itself, as far as they are outstanding,
-// with the stacks that made them. Neighbours of one stack are one. Where only windows of
-// time are watched malloc's mappings are among them.
+// mapped returns the outstanding mappings that a process made itself, with the stacks that
+// made them. Neighbours of one stack are joined. While only windows of time are watched,
+// malloc's own mappings are among them.
 func (g *Group) mapped(pid uint32) (ranges []region.Range) {
 	g.book.Mapped(pid, func(start, end uint64, stack event.StackID) {
 		if n := len(ranges); n > 0 && ranges[n-1].End == start && ranges[n-1].Origin == uint64(stack) {

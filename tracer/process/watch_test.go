@@ -37,8 +37,8 @@ func (f *flakySpace) Stacks(dst []region.StackAddress) ([]region.StackAddress, i
 	return dst, 0, f.err
 }
 
-// A look that fails is made again, and leaves what the looks before have found;
-// that the process is gone or out of reach is final.
+// A failed look is repeated, and keeps what earlier looks found. A process that is gone or out
+// of reach stays so.
 func TestMemoryWatch(t *testing.T) {
 	at := func(second int) time.Time { return time.Unix(1000+int64(second), 0) }
 	for _, tc := range []struct {
@@ -99,7 +99,7 @@ func TestMemoryWatchSettles(t *testing.T) {
 	}
 }
 
-// Without any look that succeeded there is a reason instead of figures.
+// If no look succeeded, there is a reason instead of figures.
 func TestMemoryWatchWithoutFigures(t *testing.T) {
 	for _, tc := range []struct {
 		err   error

@@ -8,8 +8,8 @@ import (
 	"memtrace/tracer/process/target"
 )
 
-// AttachWindow puts the probes of a window in place, with the gate shut: those on what
-// blocks are born in, and those on what they end in. What it returns with an error is in
+// AttachWindow attaches the probes of a window, with the gate shut: births on the functions in
+// which blocks are born, ends on those in which they end. Links returned with an error are in
 // place, too. HasWindow says afterwards which processes they reach.
 func (g *Group) AttachWindow() (births, ends probe.Links, err error) {
 	g.attaching.Lock()
@@ -18,7 +18,7 @@ func (g *Group) AttachWindow() (births, ends probe.Links, err error) {
 		return nil, nil, err
 	}
 	for _, p := range g.procs {
-		// What a new program maps is not known yet, and its anchor is not there.
+		// A new program's mappings are not known yet, and its anchor is not there.
 		p.unwatched = p.Gone() || !p.target.Runs()
 		if p.unwatched {
 			continue
@@ -62,7 +62,8 @@ func (g *Group) LeaveExact(change func()) (all probe.Links) {
 	return all
 }
 
-// ProcessorTime returns that of all processes. What it was stays when one is gone.
+// ProcessorTime returns the processor time of all processes. For one that is gone, the last
+// known value counts.
 func (g *Group) ProcessorTime() (sum time.Duration) {
 	for pid, p := range g.procs {
 		if used, err := ProcessorTime(int(pid)); err == nil {

@@ -14,34 +14,33 @@ import (
 	"memtrace/tracer/probe"
 )
 
-// batch is how many records are applied between looks at the clock, the counters and what
-// else there is to be done.
+// batch is how many records are applied between checks of the clock, the counters and other
+// work.
 const batch = 4096
 
-// Sink takes what is read. It is called by one goroutine, which holds the lock, but for
-// Between.
+// Sink takes what is read. One goroutine calls it and holds the lock, except during Between.
 type Sink interface {
 	sync.Locker
-	// Apply takes an event of the ring. It may be changed when Apply returns.
+	// Apply takes an event of the ring. The event may be overwritten once Apply returns.
 	Apply(*event.Event)
-	// ApplySpilled takes one for which the ring had no room: it belongs before events that
-	// were applied, by its time.
+	// ApplySpilled takes an event for which the ring had no room. By its time it belongs
+	// before events that were already applied.
 	ApplySpilled(*event.Event)
-	// Count takes the counters whenever they were read.
+	// Count takes the counters each time they are read.
 	Count(event.Counters)
-	// Drained says that what had spilled when the counters were read was applied. gap is
-	// the time (ns of CLOCK_MONOTONIC) of the last event that was lost for good, 0 if this
-	// is not to be looked at now.
+	// Drained says that everything that had spilled when the counters were read was applied.
+	// gap is the time (ns of CLOCK_MONOTONIC) of the last event lost for good, 0 if there is
+	// no gap to handle now.
 	Drained(gap uint64)
-	// CaughtUp says that everything was applied that happened before the time; gap as for
+	// CaughtUp says that everything that happened before the time was applied. gap is as for
 	// Drained.
 	CaughtUp(time, gap uint64)
-	// Between is called between batches, without the lock. caughtUp: the ring has just
-	// been read to its end.
+	// Between is called between batches, without the lock. caughtUp means that the ring has
+	// just been read to its end.
 	Between(caughtUp bool) error
 }
 
-// ring is a ringbuf.Reader, or what a test has in its place.
+// ring is a ringbuf.Reader, or a test's substitute.
 type ring interface {
 	ReadInto(*ringbuf.Record) error
 	SetDeadline(time.Time)
@@ -58,7 +57,7 @@ type Reader struct {
 	drain    func(func(*event.Event)) error
 	waker    *waker
 	pace     atomic.Int32
-	// syncs are asked for by who waits for the reader.
+	// syncs carries the requests of those who wait for the reader.
 	syncs chan chan struct{}
 
 	record  ringbuf.Record
@@ -66,10 +65,10 @@ type Reader struct {
 	flushed bool
 	idle    int  // polls with few records
 	more    bool // the ring has not been read to its end
-	// counted are the counters when they were last read.
+	// counted are the counters as last read.
 	counted event.Counters
-	// behind is how many bytes of the ring were there when spills were last
-	// drained and are still to be read; spillTime is when that was.
+	// behind is how many bytes that were in the ring when spills were last drained are still
+	// to be read. spillTime is when they were drained.
 	behind    int
 	spillTime uint64
 	// consumed is how many bytes of the ring were read since the trace began.
@@ -92,7 +91,7 @@ func New(set *probe.Set, sink Sink) (*Reader, error) {
 	return r, nil
 }
 
-// Close gives back what New has opened.
+// Close closes what New opened.
 func (r *Reader) Close() error {
 	if r == nil {
 		return nil
@@ -100,14 +99,14 @@ func (r *Reader) Close() error {
 	return errors.Join(r.waker.Close(), r.ring.Close())
 }
 
-// Consumed is how many bytes of the ring were read so far.
+// Consumed returns how many bytes of the ring were read so far.
 func (r *Reader) Consumed() uint64 { return r.consumed }
 
-// Pending is how many bytes of the ring are there to be read.
+// Pending returns how many bytes of the ring are waiting to be read.
 func (r *Reader) Pending() int { return r.ring.AvailableBytes() }
 
-// Run reads until over says so, after a batch that did or did not read the ring to its end,
-// or the ring fails. It is called once.
+// Run reads until over says so or the ring fails. over is asked after each batch, and told
+// whether that read the ring to its end. Run must be called only once.
 func (r *Reader) Run(over func(caughtUp bool) bool) error {
 	var waiting chan struct{}
 	for {
@@ -173,8 +172,8 @@ func (r *Reader) Discard() error {
 	}
 }
 
-// readBatch applies up to batch records. It returns true when the ring ran dry.
-// For the first it waits no longer than that.
+// readBatch applies up to batch records, and returns true if the ring ran dry. It waits at
+// most that long for the first one.
 func (r *Reader) readBatch(wait time.Duration) (dry bool, err error) {
 	if wait > 0 && !r.more && r.waker.wait(wait) {
 		r.idle = 0
@@ -209,7 +208,7 @@ func (r *Reader) readBatch(wait time.Duration) (dry bool, err error) {
 	return true, err
 }
 
-// next reads one record; false when there is none at the moment.
+// next reads one record. It returns false if there is none at the moment.
 func (r *Reader) next() (bool, error) {
 	err := r.ring.ReadInto(&r.record)
 	switch {
@@ -224,8 +223,8 @@ func (r *Reader) next() (bool, error) {
 	return false, fmt.Errorf("read the ring buffer: %w", err)
 }
 
-// advance notes that the reader has read another record, and come closer to where the
-// ring stood when spills were drained.
+// advance notes that another record was read, which brings the reader closer to where the ring
+// stood when spills were drained.
 func (r *Reader) advance() {
 	const ringHeader = 8 // BPF_RINGBUF_HDR_SZ; records are padded to 8 bytes
 	size := ringHeader + (len(r.record.RawSample)+7)&^7
@@ -239,8 +238,7 @@ func (r *Reader) advance() {
 	}
 }
 
-// drainSpills reads the counters, and applies what left the live set while the ring was
-// full.
+// drainSpills reads the counters, and applies what left the live set while the ring was full.
 func (r *Reader) drainSpills() error {
 	total, err := r.counters()
 	if err != nil {
@@ -260,8 +258,7 @@ func (r *Reader) drainSpills() error {
 		return err
 	}
 	r.sink.Drained(total.GapTime)
-	// One mark at a time: under a load that never ends a moving one would never
-	// be reached.
+	// There is one mark at a time: under endless load a moving mark would never be reached.
 	if r.behind <= 0 {
 		r.spillTime = drained
 		if r.behind = r.ring.AvailableBytes(); r.behind == 0 {

@@ -65,7 +65,8 @@ func (l *log) ApplySpilled(e *event.Event) { l.say(spilled{e.Addr}) }
 func (l *log) Count(event.Counters)        {}
 func (l *log) CaughtUp(_, gap uint64)      { l.say(caughtUp{gap}) }
 
-// Drained is called all the time; what matters is that after a spill.
+// Drained notes only calls with a gap: it is called all the time, and only the call after a
+// spill matters.
 func (l *log) Drained(gap uint64) {
 	if gap != 0 {
 		l.say(drained{gap})
@@ -79,7 +80,7 @@ func (l *log) Between(dry bool) error {
 	return nil
 }
 
-// frees are records of blocks being freed, at addresses from the first on.
+// frees returns records of n frees, at addresses from first on.
 func frees(t *testing.T, first, n uint64) (records [][]byte) {
 	t.Helper()
 	for addr := first; addr < first+n; addr++ {
@@ -127,8 +128,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// What spilled is applied at once, and the sink is told when all that the ring held then has
-// been applied too.
+// What spilled is applied immediately. The sink is told once everything that the ring held
+// then was applied too.
 func TestSpill(t *testing.T) {
 	from, to := &recorded{}, &log{}
 	r := newTestReader(from, to)
@@ -149,7 +150,7 @@ func TestSpill(t *testing.T) {
 		t.Fatal(err)
 	}
 	to.said = nil
-	// Two are left in the ring when spills are drained; one more comes after that.
+	// Two are left in the ring when spills are drained. One more comes after that.
 	if err := r.drainSpills(); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +166,7 @@ func TestSpill(t *testing.T) {
 	}
 }
 
-// Who waits for the reader is told once the ring has been read to its end.
+// Those who wait for the reader are told once the ring has been read to its end.
 func TestSync(t *testing.T) {
 	r := newTestReader(&recorded{records: frees(t, 1, 3*batch)}, &log{})
 	stop := make(chan struct{})
@@ -190,7 +191,7 @@ func TestSync(t *testing.T) {
 	}
 }
 
-// At the end all is read, whatever came last.
+// At the end everything is read, whatever came last.
 func TestDrain(t *testing.T) {
 	from, to := &recorded{records: frees(t, 1, batch+5)}, &log{}
 	r := newTestReader(from, to)
@@ -202,7 +203,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// A record that nobody wrote ends the reading.
+// A record that no probe wrote ends the reading.
 func TestBadRecord(t *testing.T) {
 	r := newTestReader(&recorded{records: [][]byte{{1, 2, 3}}}, &log{})
 	if err := r.Run(func(bool) bool { return false }); err == nil {

@@ -31,7 +31,7 @@ type bookSink struct{ *book.Book }
 func (s bookSink) Count(total event.Counters) { s.Book.Count(total) }
 func (s bookSink) Between(bool) error         { return nil }
 
-// addresses are symbols of a program of which nothing is known.
+// addresses are the symbols of a program of which nothing is known.
 type addresses struct{}
 
 func (addresses) Resolve(addr uint64, _ bool) []symbolize.Frame {
@@ -41,14 +41,14 @@ func (addresses) Mappings() []symbolize.Mapping { return nil }
 func (addresses) Unanswered() []string          { return nil }
 func (addresses) Problems() []string            { return nil }
 
-// A recorded trace gives the same report, to the byte, however it is cut into batches. Where
-// frees spill, only the number of those of unknown blocks is another one.
+// A recorded trace gives the same report, to the byte, however it is cut into batches. If
+// frees spill, only the number of frees of unknown blocks differs.
 func TestReplay(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		growth bool
-		// dry is after how many records the ring runs dry, 0: never. spilled is how many
-		// frees there are for one that spills, 0: none does.
+		// dry is after how many records the ring runs dry, 0: never. One free in spilled
+		// spills, 0: none does.
 		dry, spilled int
 	}{
 		{"exact", false, 0, 0},
@@ -86,7 +86,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// replay has a Reader hand on what was recorded.
+// replay makes a Reader hand on what was recorded.
 func replay(t *testing.T, from *recording.Recording, to *book.Book, dry, spilled int) {
 	t.Helper()
 	ring := &dryRing{recorded: recorded{records: from.Records}, every: dry}
@@ -162,7 +162,7 @@ func (r *dryRing) takeFrees(t *testing.T, every int) (late []lateFree) {
 	return late
 }
 
-// countSpilled counts those that have spilled when so many records are left.
+// countSpilled counts the frees that have spilled when so many records are left.
 func countSpilled(late []lateFree, left int) (n int) {
 	for n < len(late) && left < late[n].left {
 		n++

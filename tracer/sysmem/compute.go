@@ -12,12 +12,12 @@ import (
 
 // Facts is what Compute works on.
 type Facts struct {
-	// Meminfo is the text of /proc/meminfo, MinFree of
-	// /proc/sys/vm/min_free_kbytes, which may be empty.
+	// Meminfo is the text of /proc/meminfo. MinFree is that of /proc/sys/vm/min_free_kbytes,
+	// which may be empty.
 	Meminfo, MinFree string
 	// Zoneinfo is /proc/zoneinfo as procfs reads it, or nil.
 	Zoneinfo []procfs.Zoneinfo
-	// PageSize is that of the machine, in bytes.
+	// PageSize is the machine's page size, in bytes.
 	PageSize uint64
 	// Tmpfs is the mounts of file systems in memory.
 	Tmpfs []report.Tmpfs
@@ -54,10 +54,10 @@ func Compute(f Facts) (*report.System, error) {
 	return s, nil
 }
 
-// explain leads from free + buffers + cached to MemAvailable, the way the kernel
-// computes it (si_mem_available in mm/show_mem.c): free pages less what zones
-// keep, plus the page cache and the reclaimable slab, of each of which half
-// stays, but no more than the low watermarks.
+// explain leads from free + buffers + cached to MemAvailable, the way the kernel computes it
+// (si_mem_available in mm/show_mem.c): free pages less what zones keep, plus the page cache
+// and the reclaimable slab. Of each of these two, half stays, but no more than the low
+// watermarks.
 func explain(s *report.System, m meminfo) {
 	var low, reserve uint64
 	for _, z := range s.Zones {
@@ -99,12 +99,12 @@ func explain(s *report.System, m meminfo) {
 	}
 }
 
-// drop says what drop_caches could give back. It frees clean pages that no
-// process has mapped, and dentries, inodes and the like that are not in use.
+// drop says what drop_caches could give back. It frees clean pages that no process has mapped,
+// and dentries, inodes and the like that are not in use.
 func drop(s *report.System, m meminfo) {
 	lists := m["Active(file)"] + m["Inactive(file)"]
-	// Mapped counts shared memory as well; what of it is on the lists of file
-	// pages is at least the rest.
+	// Mapped includes shared memory. At least what remains without that is on the lists of
+	// file pages.
 	mapped := s.MappedBytes - min(s.MappedBytes, s.ShmemBytes)
 	busy := s.DirtyBytes + s.WritebackBytes + mapped
 	s.Drop = report.DropCache{

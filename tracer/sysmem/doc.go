@@ -1,13 +1,12 @@
-// Package sysmem says how the machine's memory is used and how much of it can be
-// had: /proc/meminfo, the zones' watermarks, and what is mounted in memory. It
-// explains the kernel's estimate, MemAvailable, term by term.
+// Package sysmem says how the machine's memory is used and how much of it is available:
+// /proc/meminfo, the zones' watermarks, and what is mounted in memory. It explains the
+// kernel's estimate, MemAvailable, term by term.
 //
-// Compute is a pure function of the facts; Read gets them from /proc. Nothing is
-// changed: caches are not dropped. What cannot be read is unknown, and a note of the
-// report says so.
+// Compute is a pure function of the facts. Read gets them from /proc. Nothing is changed:
+// caches are not dropped. What cannot be read is unknown, and a note of the report says so.
 //
-// Zones are read by github.com/prometheus/procfs. The rest of it (v0.23.0) does not
-// serve here:
+// Zones are read by github.com/prometheus/procfs. The rest of it (v0.23.0) does not serve
+// here:
 //   - Meminfo has no KReclaimable, a term of MemAvailable, and one line of another
 //     form loses all the others.
 //   - GetMounts loses all at a line of another form, and stops at one of more than

@@ -34,7 +34,7 @@ func parseMeminfo(text string) (meminfo, error) {
 	return m, nil
 }
 
-// missing are the lines that a report has figures of and that are not there.
+// missing returns the lines that the report needs and that are not there.
 func (m meminfo) missing() (names []string) {
 	for _, name := range []string{
 		"Shmem", "SReclaimable", "SUnreclaim", "AnonPages", "Mapped", "Dirty", "Writeback", "Unevictable",
@@ -47,14 +47,13 @@ func (m meminfo) missing() (names []string) {
 	return names
 }
 
-// parseMinFree returns the bytes, and false where the text is no number of KiB.
+// parseMinFree returns the bytes, and false if the text is not a number of KiB.
 func parseMinFree(text string) (uint64, bool) {
 	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 53)
 	return n << 10, err == nil
 }
 
-// mount is a line of mountinfo (proc_pid_mountinfo(5)) of a file system in
-// memory.
+// mount is a line of mountinfo (proc_pid_mountinfo(5)) of a file system in memory.
 type mount struct{ dev, point, kind string }
 
 // parseMounts lists the file systems in memory, each once.

@@ -14,9 +14,9 @@ import (
 	"memtrace/tracer/report"
 )
 
-// maxMountinfo is how much of the table of mounts is read. A namespace has 100,000
-// mounts at most, unless fs.mount-max says otherwise, but a path may be of any length,
-// and users can make long ones.
+// maxMountinfo is how many bytes of the table of mounts are read. A namespace has 100,000
+// mounts at most, unless fs.mount-max says otherwise, but a path may be of any length, and
+// users can make long ones.
 const maxMountinfo = 16 << 20
 
 // Read reports on the machine's memory as it is now.
@@ -28,8 +28,8 @@ func Read() (*report.System, error) {
 	return s, nil
 }
 
-// read reads below proc, where /proc is mounted. Only meminfo has to be there:
-// notes of the report say what else is not.
+// read reads below proc, where /proc is mounted. Only meminfo must be there: notes of the
+// report say what else is not.
 func read(proc string) (*report.System, error) {
 	fs, err := procfs.NewFS(proc)
 	if err != nil {
@@ -60,10 +60,10 @@ func read(proc string) (*report.System, error) {
 	return s, nil
 }
 
-// errCut says that a file goes on.
+// errCut says that a file is longer than what was read of it.
 var errCut = errors.New("file is longer than what is read of it")
 
-// readStart reads most bytes of a file at most. With errCut come its first lines.
+// readStart reads at most most bytes of a file. With errCut it returns the first lines.
 func readStart(name string, most int) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -77,8 +77,8 @@ func readStart(name string, most int) (string, error) {
 	return string(text), err
 }
 
-// tmpfs asks each file system in memory how large it is. Those of other mount
-// namespaces cannot be seen.
+// tmpfs asks each file system in memory for its size. Those of other mount namespaces cannot
+// be seen.
 func tmpfs(mountinfo string) (list []report.Tmpfs) {
 	for _, m := range parseMounts(mountinfo) {
 		t := report.Tmpfs{MountPoint: m.point, Type: m.kind}

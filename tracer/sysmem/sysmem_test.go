@@ -64,7 +64,7 @@ Node 0, zone  Movable
         protection: (0, 0, 0, 0, 0)
 `
 
-// zoneinfo is the text as procfs reads it.
+// zoneinfo returns the text as procfs reads it.
 func zoneinfo(t *testing.T, dir, text string) []procfs.Zoneinfo {
 	t.Helper()
 	put(t, dir, "zoneinfo", text)
@@ -164,7 +164,7 @@ func TestMeminfoWithoutTheFigures(t *testing.T) {
 	}
 }
 
-// A line that is missing is noted: a 0 of our own would pass for the kernel's.
+// A missing line is noted: a 0 of our own would pass for the kernel's.
 func TestMissingLinesAreUnknown(t *testing.T) {
 	lines := strings.SplitAfter(meminfoText, "\n")
 	for _, name := range new(meminfo).missing() {
@@ -187,7 +187,7 @@ func TestMissingLinesAreUnknown(t *testing.T) {
 			t.Errorf("without %s: zones %+v", name, got)
 		}
 	}
-	// What is no number at all is 0 to procfs.
+	// procfs reads as 0 what is not a number at all.
 	for _, odd := range []string{"-1", "99999999999999", ""} {
 		text := strings.Replace(zoneinfoText, "low      30", "low      "+odd, 1)
 		if got := zones(zoneinfo(t, t.TempDir(), text), 4096); len(got) > 0 {
@@ -245,7 +245,7 @@ bad line - tmpfs
 	}
 }
 
-// A table of mounts without end is read in part, and the report says so.
+// An endless table of mounts is read in part, and the report says so.
 func TestLongMounts(t *testing.T) {
 	const tmpfs = "25 28 0:24 / /run rw - tmpfs tmpfs rw\n"
 	long := "26 28 0:25 / /" + strings.Repeat("d", maxMountinfo) + " rw - tmpfs tmpfs rw\n"
@@ -269,7 +269,7 @@ func TestLongMounts(t *testing.T) {
 	}
 }
 
-// On this machine the terms explain MemAvailable but for what changes meanwhile.
+// On this machine the terms explain MemAvailable, apart from what changes meanwhile.
 func TestReadExplainsThisMachine(t *testing.T) {
 	s, err := Read()
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 // maxPages is beyond what any machine has, so that sums of bytes do not overflow.
 const maxPages = 1 << 44
 
-// zones turns pages into bytes. Where a line of a zone with memory is missing it
-// returns none: sums over the others would pass for those of the machine.
+// zones turns pages into bytes. It returns none if a line of a zone with memory is missing:
+// sums over the others would pass for those of the machine.
 func zones(infos []procfs.Zoneinfo, pageSize uint64) (list []report.Zone) {
 	for i := range infos {
 		info := &infos[i]
@@ -40,9 +40,9 @@ func zones(infos []procfs.Zoneinfo, pageSize uint64) (list []report.Zone) {
 	return list
 }
 
-// reserve is what the kernel leaves free in a zone, as it reckons for MemAvailable
-// (calculate_totalreserve_pages in mm/page_alloc.c): the high watermark, and the
-// greatest of what is held back from requests for other zones.
+// reserve is what the kernel leaves free in a zone, as it calculates for MemAvailable
+// (calculate_totalreserve_pages in mm/page_alloc.c): the high watermark, plus the largest
+// amount held back from requests for other zones.
 func reserve(z report.Zone, protection []uint64) uint64 {
 	return min(slices.Max(protection)+z.HighBytes, z.ManagedBytes)
 }

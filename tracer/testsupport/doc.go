@@ -1,5 +1,4 @@
-// Package testsupport is the roof over what only tests use: programs to trace (testprog),
-// what was recorded of one (recording), attacks (attack), Debian packages (debpkg) and
-// kernels in qemu (kerneltest). Nothing that is shipped imports any of it (TestRooms of
-// package tracer).
+// Package testsupport holds what only tests use: programs to trace (testprog), what was
+// recorded of one (recording), attacks (attack), Debian packages (debpkg) and kernels in qemu
+// (kerneltest). Nothing that is shipped imports any of it (TestRooms of package tracer).
 package testsupport

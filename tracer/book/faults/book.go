@@ -10,7 +10,7 @@ import (
 
 const (
 	pageSize = 4096
-	// DefaultLimit is the pages that a Book holds if it is not told otherwise.
+	// DefaultLimit is how many pages a Book holds if it is not told otherwise.
 	DefaultLimit = 32768
 )
 
@@ -18,12 +18,12 @@ const (
 type Book struct {
 	limit int
 	pages map[uint64]sample
-	// Of all pages one in 1<<thinned is kept, by its address.
+	// thinned: one page in 1<<thinned is kept, chosen by its address.
 	thinned uint
 	seen    uint64
 	samples uint64
-	// moving is the sizes of what mremap was asked to move, by thread. brk is the program
-	// break, 0 if unknown.
+	// moving is the sizes that mremap was asked to move, by thread. brk is the program break,
+	// 0 if unknown.
 	moving map[uint32]uint64
 	brk    uint64
 }
@@ -32,7 +32,7 @@ type sample struct {
 	stack  event.StackID
 	faults uint64
 	size   uint64
-	// chance is what decides whether it is kept, see keeps.
+	// chance decides whether the page is kept, see keeps.
 	chance uint64
 }
 
@@ -40,7 +40,7 @@ type sample struct {
 type Page struct {
 	Addr  uint64
 	Stack event.StackID
-	// Faults is how many faults it stands for, Bytes what they brought.
+	// Faults is how many faults the page stands for, Bytes what they brought in.
 	Faults, Bytes uint64
 }
 
@@ -52,8 +52,8 @@ func New(limit int) *Book {
 	return &Book{limit: limit, pages: make(map[uint64]sample), moving: make(map[uint32]uint64)}
 }
 
-// Add takes up a sample: a fault at addr that stands for so many. Each is taken to
-// have brought size bytes, 0 if that is not known.
+// Add takes a sample: a fault at addr that stands for so many faults. Each is taken to have
+// brought in size bytes, 0 if that is not known.
 func (b *Book) Add(addr uint64, stack event.StackID, faults, size uint64) {
 	b.seen += faults
 	b.samples++
@@ -69,8 +69,8 @@ func (b *Book) Add(addr uint64, stack event.StackID, faults, size uint64) {
 	}
 }
 
-// keeps chooses by a hash of the page that was faulted in, so that a page that is
-// again and again is chosen always or never.
+// keeps chooses by a hash of the faulted page, so that a page that faults again and again is
+// kept always or never.
 func (b *Book) keeps(s *sample) bool { return s.chance&(1<<b.thinned-1) == 0 }
 
 func hash(page uint64) uint64 {
@@ -80,7 +80,7 @@ func hash(page uint64) uint64 {
 	return h >> 32
 }
 
-// Remove forgets the pages in [start, end): they are unmapped.
+// Remove forgets the pages in [start, end), which are unmapped.
 func (b *Book) Remove(start, end uint64) {
 	first, last := start/pageSize, (end+pageSize-1)/pageSize
 	if last-first > uint64(len(b.pages)) {
@@ -92,8 +92,8 @@ func (b *Book) Remove(start, end uint64) {
 	}
 }
 
-// Move takes the pages of size bytes at from along to their new place, where what was
-// there before is unmapped.
+// Move moves the pages of size bytes at from to their new place. What was there before is
+// unmapped.
 func (b *Book) Move(from, to, size uint64) {
 	if from == to {
 		return
@@ -111,7 +111,7 @@ func (b *Book) Move(from, to, size uint64) {
 	maps.Copy(b.pages, moved)
 }
 
-// Clear forgets all pages: the address space is another one. A nil Book has none.
+// Clear forgets all pages, because the address space is a new one. A nil Book has none.
 func (b *Book) Clear() {
 	if b == nil {
 		return
@@ -121,7 +121,7 @@ func (b *Book) Clear() {
 	b.brk = 0
 }
 
-// Seen returns for how many faults samples have come, and how many samples.
+// Seen returns how many faults the samples stand for, and how many samples there were.
 func (b *Book) Seen() (faults, samples uint64) { return b.seen, b.samples }
 
 // Pages returns the pages that are held, in order of address.

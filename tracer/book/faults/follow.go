@@ -2,9 +2,8 @@ package faults
 
 import "memtrace/tracer/event"
 
-// Follow keeps the sampled pages where they are mapped. What is lost of the system calls is
-// found out by a look at the pages, but for a process that has exited. A nil Book keeps
-// nothing.
+// Follow makes the sampled pages follow their mappings. Lost system calls are made up for by a
+// look at the pages, except for a process that has exited. A nil Book keeps nothing.
 func (b *Book) Follow(ev *event.Event) {
 	if b == nil {
 		return

@@ -57,12 +57,13 @@ var attacks = []attack{
 	{"limits", "memtrace and the target under small rlimits", "a report, or one clear line", underLimits},
 }
 
-// Every attack for a share of the time, and then the table of what they did.
+// TestAttack runs every attack for a share of the time, and then prints the table of what they
+// did.
 func TestAttack(t *testing.T) {
 	testprog.NeedRoot(t)
 	c := newCamp(t)
-	// Most of what an attack does is to wait for the kernel, so it may be given more
-	// lanes than there are processors: go test -parallel.
+	// An attack spends most of its time waiting for the kernel, so it may be given more lanes
+	// than there are processors: go test -parallel.
 	lanes := flag.Lookup("test.parallel").Value.(flag.Getter).Get().(int)
 	share := *total * time.Duration(lanes) / time.Duration(len(attacks))
 	fmt.Printf("seed %d\n", *seed)
@@ -81,7 +82,7 @@ func TestAttack(t *testing.T) {
 
 // camp is what all attacks share.
 type camp struct {
-	dir      string // of the programs
+	dir      string // the folder of the programs
 	memtrace string
 	libc     string // a folder with a libc of its own
 	before   ownState
@@ -110,7 +111,7 @@ func newCamp(t *testing.T) *camp {
 	if err != nil {
 		t.Fatalf("copy libc: %v", err)
 	}
-	// Programs read by others than root have to be reachable.
+	// Programs read by users other than root must be reachable.
 	if err := os.Chmod(c.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// randomArgs are those of one of memtrace's ways to trace, with random options.
+// randomArgs returns the arguments of one of memtrace's ways to trace, with random options.
 func (s *scene) randomArgs(pid int) []string {
 	r := s.rng
 	args := []string{"-p", strconv.Itoa(pid), "-f", pick(r, "text", "json", "folded", "pprof")}
@@ -20,7 +20,7 @@ func (s *scene) randomArgs(pid int) []string {
 		return args
 	case 1:
 		args = append(args, "--max-overhead", pick(r, "0.1", "20", "100"))
-	case 2: // as it comes
+	case 2: // the default way
 	default:
 		args = append(args, "--exact")
 	}
@@ -39,7 +39,7 @@ func (s *scene) randomArgs(pid int) []string {
 	return args
 }
 
-// onBusy runs rounds on one busy target, and on a new one when that has come to harm.
+// onBusy runs rounds on one busy target, and on a new one if that came to harm.
 func (s *scene) onBusy(round func(*target)) {
 	var p *target
 	for s.next() {
@@ -85,7 +85,7 @@ func attachAndDetach(s *scene) {
 		} else {
 			m.wait()
 		}
-		// Folded stacks are none where no block is old enough.
+		// Folded stacks are empty if no block is old enough.
 		if m.code() != 0 || m.stdout.Len() == 0 && !slices.Contains(args, "folded") {
 			s.failf("no report: %s: %s", m.args(), m.refusal())
 		}
@@ -96,7 +96,7 @@ func attachAndDetach(s *scene) {
 func killTool(s *scene) {
 	s.onBusy(func(p *target) {
 		m := s.startTool(s.randomArgs(p.pid())...)
-		if s.chance(2) { // else while it attaches
+		if s.chance(2) { // otherwise while it attaches
 			m.waitReady()
 		}
 		for end := time.Now().Add(s.within(500 * time.Millisecond)); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {

@@ -14,7 +14,7 @@ import (
 )
 
 // runDamaged runs a damaged program, or a sound one with damaged debug data beside it, and
-// traces it. The kernel and the dynamic linker look at none of what is damaged.
+// traces it. The kernel and the dynamic linker look at nothing that is damaged.
 func runDamaged(s *scene) {
 	sound := filepath.Join(s.camp.dir, "victim")
 	for s.next() {
@@ -54,7 +54,7 @@ func runDamaged(s *scene) {
 	}
 }
 
-// leakAll has victim.c leak, and returns its ledger.
+// leakAll makes victim.c leak, and returns its ledger.
 func (s *scene) leakAll(p *target) *testprog.Ledger {
 	if !p.tell("go", "did") {
 		p.expendable = true
@@ -70,7 +70,7 @@ func (s *scene) leakAll(p *target) *testprog.Ledger {
 	return p.ledger(line, ok)
 }
 
-// compareTotals compares what is outstanding in all, whatever its stacks are called.
+// compareTotals compares the sums of what is outstanding, whatever the stacks are called.
 func (s *scene) compareTotals(bytes, blocks uint64, l *testprog.Ledger) {
 	var want testprog.Sum
 	for _, sum := range l.Sites {
@@ -84,8 +84,8 @@ func (s *scene) compareTotals(bytes, blocks uint64, l *testprog.Ledger) {
 	s.count("ledgers equal", 1)
 }
 
-// damageDebugFile copies a program without its debug data, which go damaged into a folder
-// of debug files, and returns the flag that names it.
+// damageDebugFile copies a program without its debug data. It puts the damaged debug data into
+// a folder of debug files, and returns the flag that names the folder.
 func (s *scene) damageDebugFile(sound, program string) ([]string, error) {
 	if out, err := exec.Command("strip", "-o", program, sound).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("strip: %w: %s", err, out)
@@ -102,7 +102,7 @@ func (s *scene) damageDebugFile(sound, program string) ([]string, error) {
 	return []string{"--debug-dir", debug}, damage(s.rng, sound, file, s.chance(2))
 }
 
-// buildID reads that of a sound file, in hexadecimal digits.
+// buildID reads the build ID of a sound file, in hexadecimal digits.
 func buildID(path string) (string, error) {
 	f, err := elf.Open(path)
 	if err != nil {
@@ -125,8 +125,8 @@ func (s *scene) keep(path string) {
 	}
 }
 
-// mapDamaged has a traced target load damaged libraries where they can be loaded, and map
-// any as code.
+// mapDamaged makes a traced target load damaged libraries if they can be loaded, and map any
+// as code.
 func mapDamaged(s *scene) {
 	sources := []string{"plugin.so", "victim", "storm", "throws"}
 	for s.next() {
@@ -159,7 +159,7 @@ func mapDamaged(s *scene) {
 	}
 }
 
-// mapAll has some tens of damaged files mapped, and returns the target's ledger.
+// mapAll makes the target map some tens of damaged files, and returns the target's ledger.
 func (s *scene) mapAll(p *target, sources []string) *testprog.Ledger {
 	if !p.tell("go", "did") {
 		p.expendable = true
@@ -177,7 +177,7 @@ func (s *scene) mapAll(p *target, sources []string) *testprog.Ledger {
 		}
 		s.count("damaged files mapped", 1)
 	}
-	// A library that the dynamic linker is not to be hurt by.
+	// This library must not harm the dynamic linker.
 	library := filepath.Join(s.dir, "plugin.so")
 	if err := damage(s.rng, filepath.Join(s.camp.dir, "plugin.so"), library, false); err != nil {
 		s.failf("damage a library: %v", err)

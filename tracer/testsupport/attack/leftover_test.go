@@ -21,7 +21,7 @@ import (
 // kernelObjects are the BPF objects that a process holds, as "link 12".
 type kernelObjects map[string]uint32
 
-// add adds what a process holds now, by what the kernel says of its descriptors.
+// add adds what a process holds now, according to the kernel's description of its descriptors.
 func (k kernelObjects) add(pid int) {
 	entries, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
 	if err != nil {
@@ -43,8 +43,8 @@ func (k kernelObjects) add(pid int) {
 	}
 }
 
-// there reports whether an object is still in the kernel. It asks for the next id behind
-// the one before, which holds nothing: to open the object would.
+// there reports whether an object is still in the kernel. It asks for the next id after the
+// one before. That keeps nothing alive, as opening the object would.
 func there(object string, id uint32) bool {
 	commands := map[string]uintptr{"prog": unix.BPF_PROG_GET_NEXT_ID, "map": unix.BPF_MAP_GET_NEXT_ID, "link": unix.BPF_LINK_GET_NEXT_ID}
 	kind, _, _ := strings.Cut(object, " ")
@@ -53,8 +53,8 @@ func there(object string, id uint32) bool {
 	return errno == 0 && attr.next == id
 }
 
-// checkGone waits until the kernel has none of the objects any more. It takes away after
-// a grace period what a process leaves behind.
+// checkGone waits until the kernel has none of the objects any more. The kernel removes what a
+// process leaves behind after a grace period.
 func (s *scene) checkGone(objects kernelObjects) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		var left []string
@@ -76,8 +76,8 @@ func (s *scene) checkGone(objects kernelObjects) {
 	}
 }
 
-// checkText compares the code of a process's libraries with their files: no breakpoint may
-// be left. The last probe goes some time after its link.
+// checkText compares the code of a process's libraries with their files: no breakpoint may be
+// left. The last probe goes some time after its link.
 func (s *scene) checkText(pid int) {
 	var left string
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
@@ -89,7 +89,8 @@ func (s *scene) checkText(pid int) {
 	s.failf("left in the target: %s", left)
 }
 
-// changedText describes the first byte of code that is not the file's, or is empty.
+// changedText describes the first byte of code that differs from the file. It is empty if
+// there is none.
 func changedText(pid int) string {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
@@ -162,7 +163,7 @@ func children(t *testing.T) []string {
 	return all
 }
 
-// checkOwn finds what the attacks themselves have left behind.
+// checkOwn finds what the attacks themselves left behind.
 func (c *camp) checkOwn(t *testing.T) {
 	t.Helper()
 	after := takeOwnState(t)

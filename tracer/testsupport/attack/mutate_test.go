@@ -12,13 +12,13 @@ import (
 	"sync"
 )
 
-// mutant is a 64-bit little-endian ELF file on its way to be damaged.
+// mutant is a 64-bit little-endian ELF file that is being damaged.
 type mutant struct {
 	rng      *rand.Rand
 	data     []byte
 	sections []elf.SectionHeader
 	shoff    uint64
-	// size is that of the file, larger than the data where a hole follows.
+	// size is the file's size, larger than the data if a hole follows.
 	size int64
 	// loads allows damage that may keep the file from being run.
 	loads bool
@@ -71,14 +71,14 @@ func (m *mutant) once() {
 	ways[m.rng.IntN(len(ways))]()
 }
 
-// number is one that code which reads files is likely to get wrong.
+// number returns a number that code which reads files is likely to get wrong.
 func (m *mutant) number() uint64 {
 	n := uint64(len(m.data))
 	return pick(m.rng, 0, 1, 2, 7, 8, 0xff, 0x7fff, 0xffff, 1<<31-1, 1<<31, 1<<32-1, 1<<32, 1<<40, 1<<47, 1<<62,
 		1<<63-1, 1<<63, ^uint64(0), ^uint64(7), n, n-1, n+1, n/2, m.rng.Uint64(), m.rng.Uint64N(n))
 }
 
-// put writes a number of some bytes, where the file has room for it.
+// put writes a number of some bytes, if the file has room for it.
 func (m *mutant) put(at uint64, size int, v uint64) {
 	if at > uint64(len(m.data)) || uint64(len(m.data))-at < 8 {
 		return
@@ -110,8 +110,8 @@ func (m *mutant) fileHeader() {
 	}
 }
 
-// chosen are the sections whose contents memtrace may read, and a running program does
-// not miss.
+// chosen returns a section whose contents memtrace may read, and which a running program does
+// not need.
 func (m *mutant) chosen() (int, elf.SectionHeader) {
 	var all []int
 	for i, s := range m.sections {
@@ -165,7 +165,7 @@ func (m *mutant) symbol() {
 	}
 }
 
-// hugeSection moves a section to the file's end, where it goes on into a hole.
+// hugeSection moves a section to the file's end, where it continues into a hole.
 func (m *mutant) hugeSection() {
 	i, s := m.chosen()
 	if s.FileSize == 0 {
@@ -188,7 +188,7 @@ func (m *mutant) move(i int, contents []byte) {
 	m.data = append(m.data, contents...)
 }
 
-// bombSize is what the compressed section becomes, in bytes.
+// bombSize is the size of the decompressed section, in bytes.
 const bombSize = 2 << 30
 
 // zeros are bombSize zeros, compressed.
@@ -203,7 +203,8 @@ var zeros = sync.OnceValue(func() []byte {
 	return b.Bytes()
 })
 
-// bomb makes a section a small compressed one that is large, or says that it is.
+// bomb turns a section into a small compressed one that is large when decompressed, or claims
+// to be.
 func (m *mutant) bomb() {
 	i, s := m.chosen()
 	if s.FileSize == 0 {
@@ -225,7 +226,7 @@ func (m *mutant) bomb() {
 	m.put(m.header(i)+shFlags, 8, uint64(elf.SHF_COMPRESSED))
 }
 
-// tail cuts off some of what lies behind all that is loaded, or adds to it.
+// tail cuts off part of what lies behind all that is loaded, or adds to it.
 func (m *mutant) tail() {
 	var loaded uint64
 	for _, s := range m.sections {

@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forged begins what a hostile name would like to stand at the start of a line.
+// forged is what a hostile name tries to put at the start of a line.
 const forged = "FORGED"
 
-// hostileName is one of at most most bytes, without a slash or a zero.
+// hostileName returns a name of at most most bytes, without a slash or a zero.
 func (s *scene) hostileName(most int) string {
 	parts := []string{
 		"\n" + forged + ": all is well", "\r" + forged, "\x1b[2J\x1b[H", "\x1b]0;title\a", "\x1b[31m", "\u0085" + forged, "\u2028" + forged,
@@ -71,8 +71,8 @@ func hostileNames(s *scene) {
 	}
 }
 
-// traceNames traces a program with hostile names in some format, and looks at all that
-// memtrace writes.
+// traceNames traces a program with hostile names in some format, and checks all that memtrace
+// writes.
 func (s *scene) traceNames(p *target, library string) {
 	format := pick(s.rng, "text", "text", "json", "folded", "pprof")
 	pid := strconv.Itoa(p.pid())
@@ -122,7 +122,7 @@ func (s *scene) regions(pid string) {
 // name gives the program a hostile name.
 func (p *target) name(s *scene) { p.tell("name "+encode(s.hostileName(15)), "did") }
 
-// checkOutput notes bytes that a terminal would obey, and lines that somebody forged.
+// checkOutput notes bytes that a terminal would obey, and forged lines.
 func (s *scene) checkOutput(what string, out []byte) {
 	for line := range bytes.Lines(out) {
 		text := strings.TrimSuffix(string(line), "\n")
@@ -137,7 +137,8 @@ func (s *scene) checkOutput(what string, out []byte) {
 	}
 }
 
-// writePerfMap has the target run code made at run time, and says strange things of it.
+// writePerfMap makes the target run code made at run time, and describes that code in strange
+// ways.
 func (s *scene) writePerfMap(p *target) {
 	line, ok := p.say("jit")
 	var code uint64
@@ -186,7 +187,7 @@ func (s *scene) perfMap(code uint64) []byte {
 	return b.Bytes()
 }
 
-// inHostileGroup puts a process into a cgroup with a hostile name, where cgroups are.
+// inHostileGroup puts a process into a cgroup with a hostile name, if there are cgroups.
 func (s *scene) inHostileGroup(pid int) {
 	mount := filepath.Join(s.dir, "groups")
 	if err := os.Mkdir(mount, 0o755); err != nil {
@@ -209,7 +210,7 @@ func (s *scene) inHostileGroup(pid int) {
 		return
 	}
 	s.later(func() {
-		// What was in it has been killed, and waited for, by now or soon is.
+		// What was in the group has been killed and waited for, or soon is.
 		_ = os.WriteFile(filepath.Join(mount, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644)
 		if err := unix.Rmdir(group); err != nil {
 			s.failf("remove the cgroup: %v", err)

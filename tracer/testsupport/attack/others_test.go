@@ -16,8 +16,9 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// beside has another tool come and go, start ending with its end, while memtrace traces a
-// busy target: which of them comes first and goes first is drawn.
+// beside runs another tool while memtrace traces a busy target. start starts the tool and
+// returns the function that ends it. Which of the two comes first and which goes first is
+// drawn.
 func (s *scene) beside(start func(p *target) (stop func())) {
 	s.onBusy(func(p *target) {
 		var m *tool
@@ -46,7 +47,7 @@ func (s *scene) beside(start func(p *target) (stop func())) {
 	})
 }
 
-// startOther runs another program, which the returned function waits for.
+// startOther runs another program. The returned function waits for it.
 func (s *scene) startOther(cmd *exec.Cmd) (wait func()) {
 	if err := cmd.Start(); err != nil {
 		s.failf("start %v: %v", cmd.Args, err)
@@ -62,7 +63,7 @@ func (s *scene) startOther(cmd *exec.Cmd) (wait func()) {
 		case <-done:
 			return
 		case <-time.After(patience / 3):
-			// A debugger may wait for a breakpoint that is at the same place as a probe.
+			// A debugger may wait for a breakpoint at the same place as a probe.
 			s.count("interrupted", 1)
 			_ = cmd.Process.Signal(os.Interrupt)
 		}

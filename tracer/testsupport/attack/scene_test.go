@@ -18,8 +18,8 @@ import (
 // maxFaults is how many faults of an attack are printed.
 const maxFaults = 5
 
-// scene is an attack under way. Each round has a generator and a folder of its own, and
-// ends with what was deferred in it.
+// scene is an attack under way. Each round has a generator and a folder of its own, and ends
+// with what was deferred in it.
 type scene struct {
 	*camp
 	t        *testing.T
@@ -32,8 +32,8 @@ type scene struct {
 	result   *result
 }
 
-// next ends a round and begins the next one, unless the time is over. There is always
-// one round.
+// next ends a round and begins the next one, unless the time is over. There is always one
+// round.
 func (s *scene) next() bool {
 	begun := s.rng != nil
 	s.endRound()
@@ -52,7 +52,7 @@ func (s *scene) next() bool {
 	return true
 }
 
-// endRound undoes, the last first, what the round has set up.
+// endRound undoes what the round has set up, the last first.
 func (s *scene) endRound() {
 	for _, undo := range slices.Backward(s.cleanups) {
 		undo()
@@ -66,10 +66,10 @@ func (s *scene) endRound() {
 	}
 }
 
-// later has something undone at the end of the round.
+// later defers undo to the end of the round.
 func (s *scene) later(undo func()) { s.cleanups = append(s.cleanups, undo) }
 
-// failf notes something that did not hold, and how to see it again.
+// failf notes something that did not hold, and how to reproduce it.
 func (s *scene) failf(format string, args ...any) {
 	s.result.fault(fmt.Sprintf("round %d (-run 'TestAttack/all/%s$' -args -attack.seed %d -attack.round %d): %s",
 		s.round, s.attack.name, *seed, s.round, fmt.Sprintf(format, args...)))
@@ -162,7 +162,7 @@ func (c *camp) table() string {
 	return b.String()
 }
 
-// grouped is a number with its thousands apart.
+// grouped is a number with its thousands separated.
 func grouped(n int64) string {
 	digits := fmt.Sprint(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {

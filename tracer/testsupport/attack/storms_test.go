@@ -13,7 +13,7 @@ import (
 
 // What must hold of a storm's report.
 const (
-	noLedger    = iota // there is one
+	noLedger    = iota // there is one, with no ledger to compare
 	figures            // the sites' figures are the ledger's
 	nothingLost        // and nothing was lost
 )
@@ -93,8 +93,8 @@ func throwExceptions(s *scene) {
 
 // underLimits runs memtrace, or the target, under a small limit.
 func underLimits(s *scene) {
-	// With less than some 1.5 GB of addresses or 100 MB of data the Go runtime ends
-	// before memtrace begins.
+	// With less than some 1.5 GB of addresses or 100 MB of data the Go runtime ends before
+	// memtrace begins.
 	limits := []string{
 		"-n 8", "-n 16", "-n 32", "-n 64", "-n 256", "-v 3000000", "-d 1000000", "-l 0", "-l 64",
 		"-f 0", "-f 1", "-s 100", "-c 0", "-t 5",
@@ -103,7 +103,7 @@ func underLimits(s *scene) {
 		limit := pick(s.rng, limits...)
 		onTarget := s.chance(4)
 		wrap := func(cmd *exec.Cmd) {
-			// Limits of the shell would be those of this process, too, if set here.
+			// Limits of the shell would also be those of this process if set here.
 			cmd.Args = append([]string{"sh", "-c", "ulimit " + limit + ` && exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
 			cmd.Path = "/bin/sh"
 		}

@@ -26,7 +26,7 @@ type target struct {
 	in     io.WriteCloser
 	lines  chan string // closed when it ends
 	stderr bytes.Buffer
-	// expendable: it may end before its time.
+	// expendable means that it may end before its time.
 	expendable bool
 	done       chan struct{}
 	operations int64
@@ -78,7 +78,7 @@ func (s *scene) tryCommand(cmd *exec.Cmd) *target {
 
 func (p *target) pid() int { return p.cmd.Process.Pid }
 
-// line reads one line; false if the program ended or says nothing.
+// line reads one line. It returns false if the program ended or says nothing.
 func (p *target) line() (string, bool) {
 	select {
 	case line, ok := <-p.lines:
@@ -96,7 +96,7 @@ func (p *target) say(line string) (string, bool) {
 	return p.line()
 }
 
-// tell is say for a program that has to answer with a line that begins so.
+// tell is say for a program that must answer with a line that begins with want.
 func (p *target) tell(line, want string) bool {
 	answer, ok := p.say(line)
 	for ok && strings.HasPrefix(answer, "code ") { // see victim.c
@@ -134,7 +134,7 @@ func (p *target) where() string {
 
 func (p *target) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) } // it may have ended
 
-// kill ends the program, which had to be alive unless it is expendable.
+// kill ends the program, which must be alive unless it is expendable.
 func (p *target) kill() {
 	select {
 	case <-p.done:
@@ -147,7 +147,7 @@ func (p *target) kill() {
 	_ = p.in.Close()
 	p.signal(syscall.SIGKILL)
 	go func() {
-		for range p.lines { // the reader must not wait for ever
+		for range p.lines { // the reader must not wait forever
 		}
 	}()
 	<-p.done
@@ -189,7 +189,8 @@ func (s *scene) startBusy() *target {
 	return p
 }
 
-// works asks busy threads how far they are: they must get on. Without them false.
+// works asks busy threads how far they are: they must make progress. It returns false if they
+// do not.
 func (p *target) works() bool {
 	var before int64 = -1
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {

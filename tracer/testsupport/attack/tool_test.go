@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	// patience bounds every wait: what takes longer hangs. Several attacks and
-	// other work share the processors.
+	// patience bounds every wait: what takes longer hangs. It is long because several attacks
+	// and other work share the processors.
 	patience = 45 * time.Second
-	// maxResident is the most that memtrace may have in memory, in bytes, on
-	// targets as small as these: its ring, its unwind tables and a margin.
+	// maxResident is the most that memtrace may have in memory, in bytes, on targets as small
+	// as these: its ring, its unwind tables and a margin.
 	maxResident = 1 << 30
 )
 
@@ -50,7 +50,7 @@ func (s *scene) startTool(args ...string) *tool {
 func (s *scene) startToolAs(change func(*exec.Cmd), args ...string) *tool {
 	m := &tool{s: s, done: make(chan struct{}), held: make(kernelObjects)}
 	m.ready = filepath.Join(s.dir, fmt.Sprintf("ready-%d", s.rng.Uint64()))
-	// The flag is one of tracing commands alone.
+	// Only tracing commands have this flag.
 	m.cmd = exec.Command(s.memtrace, append(args, "--ready-file", m.ready)...)
 	m.cmd.Stdout, m.cmd.Stderr = &m.stdout, &m.stderr
 	change(m.cmd)
@@ -84,7 +84,7 @@ func (m *tool) isReady() bool {
 	return err == nil
 }
 
-// waitReady waits until every probe is live; false if memtrace ended before.
+// waitReady waits until every probe is live. It returns false if memtrace ended before.
 func (m *tool) waitReady() bool {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if m.isReady() {
@@ -127,8 +127,8 @@ func (m *tool) stop() {
 	m.wait()
 }
 
-// wait waits for the end, and checks that it is a decent one and that nothing of memtrace
-// is left in the kernel.
+// wait waits for the end. It checks that memtrace ended properly and that nothing of it is
+// left in the kernel.
 func (m *tool) wait() {
 	select {
 	case <-m.done:
@@ -218,7 +218,7 @@ func (m *tool) report() *report.Report {
 	}
 }
 
-// exact are the arguments of a trace whose every figure can be compared.
+// exact returns the arguments of a trace whose every figure can be compared.
 func exact(pid int, more ...string) []string {
 	return append([]string{"--exact", "-f", "json", "-T", "0", "--older", "0", "-p", strconv.Itoa(pid)}, more...)
 }

@@ -13,13 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listsMaxAge is how long a suite's package lists serve before the mirror is
-// asked again.
+// listsMaxAge is how long a suite's package lists serve before the mirror is asked again.
 const listsMaxAge = 24 * time.Hour
 
-// Suite is apt with one suite as its only source and with lists, cache and
-// status of its own below a directory. The rest of the machine's apt
-// configuration, its proxies for one, stays in force.
+// Suite is apt with one suite as its only source, and with lists, cache and status of its own
+// below a directory. The rest of the machine's apt configuration, such as its proxies, stays
+// in force.
 type Suite struct {
 	dir    string
 	name   string
@@ -27,8 +26,8 @@ type Suite struct {
 	unlock func()
 }
 
-// Open makes a suite's packages available, by its name, such as "bookworm".
-// Until Close no other process can open the same suite.
+// Open makes a suite's packages available, by its name, such as "bookworm". Until Close no
+// other process can open the same suite.
 func Open(ctx context.Context, name string) (*Suite, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -57,14 +56,14 @@ func Open(ctx context.Context, name string) (*Suite, error) {
 // Close lets other processes open the suite.
 func (s *Suite) Close() { s.unlock() }
 
-// Dir is where a suite's files are kept; what callers add stays for later runs.
+// Dir is where a suite's files are kept. What callers add stays for later runs.
 func (s *Suite) Dir() string { return s.dir }
 
 // String names the suite and the mirror that it comes from.
 func (s *Suite) String() string { return fmt.Sprintf("suite %s of %s", s.name, s.origin.URI) }
 
-// update renews the lists where they are older than maxAge. Old lists serve on
-// where the mirror does not answer.
+// update renews the lists if they are older than maxAge. Old lists stay in use if the mirror
+// does not answer.
 func (s *Suite) update(ctx context.Context, maxAge time.Duration) error {
 	for _, sub := range []string{"lists/partial", "archives/partial"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, sub), 0o755); err != nil {
@@ -112,8 +111,8 @@ func (s *Suite) Show(ctx context.Context, pkg string) (string, error) {
 	return all[0], nil
 }
 
-// Download fetches a package, checks it against the lists' checksum and
-// returns its path. The caller removes it.
+// Download fetches a package, checks it against the lists' checksum and returns its path. The
+// caller removes it.
 func (s *Suite) Download(ctx context.Context, pkg string) (string, error) {
 	deb, err := s.download(ctx, pkg)
 	if err == nil || ctx.Err() != nil {
@@ -155,8 +154,8 @@ func (s *Suite) debs() ([]string, error) {
 
 func (s *Suite) sourceFile() string { return filepath.Join(s.dir, "debian.sources") }
 
-// source is the suite's entry for apt. Targets keeps away the indexes that
-// other packages on the machine ask for, such as translations and icons.
+// source is the suite's entry for apt. Targets excludes the indexes that other packages on the
+// machine ask for, such as translations and icons.
 func (s *Suite) source() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nArchitectures: amd64\nTargets: Packages\n",
@@ -233,5 +232,5 @@ func lockDir(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
 	}
-	return func() { f.Close() }, nil // closing lets go of the lock
+	return func() { f.Close() }, nil // closing releases the lock
 }

@@ -15,10 +15,10 @@ import (
 type origin struct {
 	// URI is the archive's root, the directory that has dists/.
 	URI string
-	// SignedBy is the option of that name, a file or an inline key with its
-	// line breaks; empty for apt's default keys.
+	// SignedBy is the option of that name: a file, or an inline key with its line breaks. It
+	// is empty for apt's default keys.
 	SignedBy string
-	// Trusted is set where the entry says that signatures do not matter.
+	// Trusted is set if the entry says that signatures do not matter.
 	Trusted bool
 }
 
@@ -55,8 +55,8 @@ func machineOrigin() (origin, error) {
 	return origin{}, ErrNoOrigin
 }
 
-// parseOneLine finds the Debian archive in the traditional format of
-// sources.list(5): type, options in brackets, URI, suite, components.
+// parseOneLine finds the Debian archive in the traditional format of sources.list(5): type,
+// options in brackets, URI, suite, components.
 func parseOneLine(text []byte) (origin, bool) {
 	for line := range strings.Lines(string(text)) {
 		line, _, _ = strings.Cut(line, "#")
@@ -108,9 +108,9 @@ func parseDeb822(text []byte) (origin, bool) {
 	return origin{}, false
 }
 
-// isDebian tells the main archive from others by its path, or by a suite of a
-// Debian release where the mirror has a path of its own. The security archive
-// has the same suites under other names and paths, and only what was fixed.
+// isDebian tells the main archive from others by its path, or by a suite of a Debian release
+// if the mirror has a path of its own. The security archive has the same suites under other
+// names and paths, but only the packages that were fixed.
 func isDebian(uri string, suites []string) bool {
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -158,8 +158,8 @@ func paragraphs(text []byte) []string {
 	return all
 }
 
-// Field returns the value of a field of a control paragraph, its
-// continuation lines joined by newlines.
+// Field returns the value of a field of a control paragraph, its continuation lines joined by
+// newlines.
 func Field(paragraph, name string) string {
 	var value []string
 	inside := false

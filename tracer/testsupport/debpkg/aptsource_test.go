@@ -60,7 +60,7 @@ func TestParseDeb822(t *testing.T) {
 			"continued values and an inline key",
 			"types: deb\nuris:\n http://vendor.test/apt\n http://mirror.test/debian\nsuites: sid\ntrusted: yes\n" +
 				"signed-by:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n",
-			// The suite is of Debian, so the first URI is as good.
+			// The suite is Debian's, so the first URI is as good.
 			origin{
 				URI: "http://vendor.test/apt", Trusted: true,
 				SignedBy: "-----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc",
@@ -81,7 +81,7 @@ func TestParseDeb822(t *testing.T) {
 	}
 }
 
-// The entry that apt gets has to mean what the machine's own meant.
+// The entry that apt gets must mean what the machine's own meant.
 func TestSourceRoundTrip(t *testing.T) {
 	want := origin{URI: "http://mirror.test/debian", SignedBy: "-----BEGIN\n .\n abc\n -----END", Trusted: true}
 	text := (&Suite{name: "sid", origin: want}).source()

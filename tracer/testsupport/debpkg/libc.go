@@ -11,12 +11,11 @@ import (
 	"time"
 )
 
-// fetchTimeout bounds how long a mirror may take for one package, its lists
-// included.
+// fetchTimeout bounds how long a mirror may take for one package, its lists included.
 const fetchTimeout = 5 * time.Minute
 
-// Fetch returns an unpacked package of a suite. A package that cannot be had
-// fails the test; a machine that is no Debian skips it, unless CI is true.
+// Fetch returns an unpacked package of a suite. A package that cannot be fetched fails the
+// test. A machine that is not a Debian skips it, unless CI is true.
 func Fetch(t testing.TB, suite, name string) Package {
 	t.Helper()
 	return fetch(t, suite, name, name)
@@ -45,7 +44,7 @@ func fetch(t testing.TB, suite, label string, names ...string) Package {
 type CLibrary struct {
 	// Version is that of the package, such as "2.36-9+deb12u14".
 	Version string
-	// Dir holds the libraries, Libc and libpthread.so.0 and others, and Loader.
+	// Dir holds the libraries (Libc, libpthread.so.0 and others) and Loader.
 	Dir, Loader, Libc string
 }
 
@@ -69,23 +68,22 @@ func Libc(t testing.TB, suite string) CLibrary {
 	return CLibrary{Version: p.Version, Dir: filepath.Dir(libc), Loader: loader, Libc: libc}
 }
 
-// Command runs a program on this C library, whatever the one it was linked
-// with: the program must ask for no symbol version that the library lacks (see
-// Sysroot). Libraries of other packages come from the machine.
+// Command runs a program on this C library, whatever the one it was linked with. The program
+// must ask for no symbol version that the library lacks (see Sysroot). Libraries of other
+// packages come from the machine.
 //
-// The loader is the process's /proc/PID/exe; its name (comm) is the loader's.
+// The process's /proc/PID/exe is the loader; its name (comm) is the loader's.
 func (c CLibrary) Command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, c.Loader, append([]string{"--library-path", c.Dir, program}, args...)...)
 }
 
-// Sysroot returns flags for gcc to compile a C program with a suite's headers
-// and for its C library. The program runs on that and on all later ones. Of gcc
-// only libgcc.a goes into it, so C++, and pthread_cancel, want libraries of the
-// suite besides.
+// Sysroot returns flags for gcc to compile a C program with a suite's headers and for its C
+// library. The program runs on that library and on all later ones. From gcc only libgcc.a is
+// linked in, so C++ and pthread_cancel need libraries of the suite as well.
 func Sysroot(t testing.TB, suite string) []string {
 	t.Helper()
 	root := fetch(t, suite, "sysroot", "libc6", "libc6-dev", "linux-libc-dev").Dir
 	lib := filepath.Join(root, "usr/lib/x86_64-linux-gnu")
-	// Before the root of its own gcc searches the machine's, where it is installed.
+	// gcc searches the place where it is installed, the machine itself, before this root.
 	return []string{"--sysroot=" + root, "-B" + lib, "-L" + lib, "-L" + filepath.Join(root, "lib/x86_64-linux-gnu")}
 }

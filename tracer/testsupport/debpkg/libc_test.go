@@ -58,7 +58,7 @@ int main(void) {
 	}
 }
 
-// TestNoPackage: what cannot be had says its name.
+// TestNoPackage checks that a missing package is named in the error.
 func TestNoPackage(t *testing.T) {
 	const name = "no-package-of-this-name"
 	s, err := Open(t.Context(), "bookworm")

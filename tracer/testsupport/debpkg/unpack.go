@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// supersededAge is how long an unpacked package stays behind that is not used:
-// another test may still run a program from it.
+// supersededAge is how long an unused unpacked package is kept: another test may still run a
+// program from it.
 const supersededAge = 24 * time.Hour
 
 // Package is a package's files, unpacked.
@@ -83,8 +83,8 @@ func (s *Suite) unpack(ctx context.Context, names []string, dir string) error {
 	return os.Rename(tmp, dir)
 }
 
-// relink makes absolute symbolic links below root relative, which lead to the
-// machine's own files otherwise.
+// relink makes absolute symbolic links below root relative. Otherwise they lead to the
+// machine's own files.
 func relink(root string) error {
 	return filepath.WalkDir(root, func(name string, entry os.DirEntry, err error) error {
 		if err != nil || entry.Type()&os.ModeSymlink == 0 {
@@ -121,8 +121,8 @@ func (s *Suite) removeSuperseded(p Package) error {
 	return nil
 }
 
-// Find returns the one regular file of the package whose path in it matches the
-// pattern. Paths have no slash in front.
+// Find returns the one regular file of the package whose path in it matches the pattern. Paths
+// have no leading slash.
 func (p Package) Find(pattern *regexp.Regexp) (string, error) {
 	var found []string
 	err := filepath.WalkDir(p.Dir, func(name string, entry os.DirEntry, err error) error {
@@ -144,8 +144,8 @@ func (p Package) Find(pattern *regexp.Regexp) (string, error) {
 	return found[0], nil
 }
 
-// ExtractFile writes to dst the file of a package whose path matches the
-// pattern. Paths have no slash in front.
+// ExtractFile writes to dst the file of a package whose path matches the pattern. Paths have
+// no leading slash.
 func ExtractFile(ctx context.Context, deb string, pattern *regexp.Regexp, dst string) error {
 	cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", deb)
 	var stderr strings.Builder

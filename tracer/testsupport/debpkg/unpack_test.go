@@ -91,7 +91,7 @@ func TestRelink(t *testing.T) {
 	}
 }
 
-// TestSuperseded: of the other versions those that are not in use go.
+// TestSuperseded checks that other versions are removed if they are not in use.
 func TestSuperseded(t *testing.T) {
 	s := &Suite{dir: t.TempDir()}
 	age := map[string]time.Duration{

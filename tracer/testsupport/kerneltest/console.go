@@ -5,14 +5,13 @@ import (
 	"strconv"
 )
 
-// Lines that init adds to the console start with mark; those that come after
-// the command's output start a line of their own by a newline that is not the
-// command's.
+// mark starts the lines that init adds to the console. Those that come after the command's
+// output are put on a line of their own by a newline that is not the command's.
 const mark = "KERNELTEST "
 
-// parseConsole takes the console's text apart: init's lines and what lies
-// between them. Without a line that tells of the start all of it is output,
-// so that a kernel that did not get as far shows why.
+// parseConsole splits the console's text into init's lines and what lies between them. Without
+// a line that tells of the start all of it is output, so that a kernel that did not get that
+// far shows why.
 func parseConsole(text []byte) (result Result, warnings []string, ended bool) {
 	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
 	result.ExitCode = -1
@@ -42,8 +41,8 @@ func parseConsole(text []byte) (result Result, warnings []string, ended bool) {
 	}
 }
 
-// findMark finds the first whole line that starts with mark and key, and
-// returns where it starts, what follows on it, and the text behind it.
+// findMark finds the first whole line that starts with mark and key. It returns where the line
+// starts, the rest of the line, and the text after it.
 func findMark(text []byte, key string) (at int, value string, rest []byte) {
 	prefix := []byte(mark + key)
 	for from := 0; ; {

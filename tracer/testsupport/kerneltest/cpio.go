@@ -14,9 +14,9 @@ const (
 	modeSymlink = 0o120000
 )
 
-// cpioWriter writes an archive in the format that the kernel unpacks as an
-// initramfs, "newc" of cpio(5). Parent directories come by themselves. It is hand-written because
-// github.com/cavaliergopher/cpio would save some 30 lines, and cuts the size of a file of
+// cpioWriter writes an archive in the format that the kernel unpacks as an initramfs, "newc"
+// of cpio(5). It adds parent directories by itself. It is hand-written:
+// github.com/cavaliergopher/cpio would save some 30 lines, but truncates the size of a file of
 // 4 GiB without an error (docs/LIBRARIES.md).
 type cpioWriter struct {
 	w     io.Writer
@@ -29,7 +29,7 @@ func newCPIOWriter(w io.Writer) *cpioWriter {
 	return &cpioWriter{w: w, seen: map[string]bool{"/": true}}
 }
 
-// dir adds a directory and those above it, where they are not there yet.
+// dir adds a directory and those above it, if they are not there yet.
 func (c *cpioWriter) dir(name string) error {
 	if c.seen[path.Clean("/"+name)] {
 		return nil

@@ -72,7 +72,7 @@ func TestCPIO(t *testing.T) {
 	if err := c.symlink("/a/b/link", "../x"); err != nil {
 		t.Fatal(err)
 	}
-	// All remainders of four, in the name and in the content.
+	// Names and contents of all remainders modulo four.
 	for i := range 9 {
 		name, content := "a/"+strings.Repeat("n", i+1), strings.Repeat("c", i)
 		want[name] = cpioEntry{0o100750, content}

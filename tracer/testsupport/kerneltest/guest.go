@@ -16,28 +16,26 @@ import (
 	"time"
 )
 
-// Guest is what to run in a virtual machine and what it finds there. The
-// guest has two processors, no network, no disk and no shell. /proc, /sys,
-// /dev and /tmp are mounted, tracefs and cgroups are not.
+// Guest is what to run in a virtual machine and what it finds there. The guest has two
+// processors, no network, no disk and no shell. /proc, /sys, /dev and /tmp are mounted,
+// tracefs and cgroups are not.
 type Guest struct {
-	// Files are host paths by the guest path that each goes to. A directory
-	// goes in with all that is below it, links followed. The loader and the
-	// libraries that ELF files among them need come along by themselves.
+	// Files are host paths by the guest path that each goes to. A directory goes in with all
+	// that is below it, links followed. The loader and the libraries that ELF files among them
+	// need are added automatically.
 	Files map[string]string
-	// Command is run as root, its first element a guest path.
+	// Command is run as root. Its first element is a guest path.
 	Command []string
 	// Env are the command's variables, "NAME=value". It has no others.
 	Env []string
-	// Dir is the command's working directory, "/" where empty.
+	// Dir is the command's working directory, "/" if empty.
 	Dir string
-	// MemoryMiB is the machine's memory, 1024 where zero. The files may take
-	// up to half of it.
+	// MemoryMiB is the machine's memory, 1024 if zero. The files may take up to half of it.
 	MemoryMiB int
-	// Console, where set, is sent the console's output as it comes, for who
-	// wants to watch.
+	// Console, if set, receives the console's output as it comes, for those who want to watch.
 	Console io.Writer
-	// Timeout ends a run that takes longer, boot included; five minutes where
-	// zero. A download of the kernel does not count.
+	// Timeout ends a run that takes longer, boot included; five minutes if zero. A download of
+	// the kernel does not count.
 	Timeout time.Duration
 }
 
@@ -45,8 +43,7 @@ type Guest struct {
 type Result struct {
 	// Version is the guest kernel's release and build, as uname has them.
 	Version string
-	// ExitCode is the command's, 128 and the signal's number where a signal
-	// ended it.
+	// ExitCode is the command's, or 128 plus the signal's number if a signal ended it.
 	ExitCode int
 	// Output is what the command wrote to stdout and stderr.
 	Output []byte
@@ -54,10 +51,10 @@ type Result struct {
 	Elapsed time.Duration
 }
 
-// Run boots the kernel with a guest and waits for its command. A command that
-// exits other than with zero is no error. One that brings the kernel to log a
-// warning is, as is a machine that stops before the command has ended; the
-// result then holds what is known.
+// Run boots the kernel with a guest and waits for its command. A command that exits with a
+// status other than zero is no error. A command that makes the kernel log a warning is an
+// error, as is a machine that stops before the command has ended. The result then holds what
+// is known.
 func (k Kernel) Run(ctx context.Context, g Guest) (Result, error) {
 	image, err := k.image(ctx)
 	if err != nil {
@@ -94,9 +91,8 @@ func pack(ctx context.Context, g Guest, dir, archive string) (err error) {
 	return errors.Join(fsys.write(f), f.Close())
 }
 
-// kernelParameters keep the console to the command's output and to panics.
-// The watchdogs are off since an emulated machine on a busy host stalls
-// without any fault of its own.
+// kernelParameters limit the console to the command's output and to panics. The watchdogs are
+// off because an emulated machine on a busy host stalls through no fault of its own.
 const kernelParameters = "console=ttyS0 quiet loglevel=1 panic=-1 oops=panic log_buf_len=4M " +
 	"nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 
@@ -110,9 +106,9 @@ func boot(ctx context.Context, image, archive string, g Guest) (Result, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	// One thread for both processors: with a thread each, a processor may go on
-	// running a breakpoint that the other has just taken out of the kernel's
-	// text, for ever (seen on 5.10 as its tracepoints were switched on).
+	// One thread runs both processors. With a thread each, a processor may go on forever
+	// running a breakpoint that the other has just taken out of the kernel's text (seen on
+	// 5.10 as its tracepoints were switched on).
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64",
 		"-machine", "q35", "-accel", "tcg,thread=single", "-cpu", "max",
 		"-smp", "2", "-m", strconv.Itoa(memory),
@@ -124,8 +120,8 @@ func boot(ctx context.Context, image, archive string, g Guest) (Result, error) {
 		cmd.Stdout = io.MultiWriter(&console, g.Console)
 	}
 	cmd.WaitDelay = 5 * time.Second
-	// A machine does not outlive a test that is killed. The kernel means the
-	// thread that started it when it says parent.
+	// The machine must not outlive a test that is killed. By parent the kernel means the
+	// thread that started it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

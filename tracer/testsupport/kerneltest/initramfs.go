@@ -20,17 +20,17 @@ type command struct {
 	Dir  string
 }
 
-// commandFile has to agree with init's own constant.
+// commandFile must match init's own constant.
 const commandFile = "/etc/kerneltest.json"
 
-// skeleton are the directories that a guest has in any case.
+// skeleton are the directories that every guest has.
 var skeleton = []string{
 	"/dev", "/etc", "/proc", "/root", "/run", "/sys", "/tmp", "/var/tmp",
 	"/usr/bin", "/usr/lib", "/usr/lib64", "/usr/sbin",
 }
 
-// merged are links into /usr as on every Debian system, so that a library has
-// the same path in /proc/PID/maps as on one.
+// merged are links into /usr as on every Debian system, so that a library has the same path in
+// /proc/PID/maps as on one.
 var merged = []string{"/bin", "/lib", "/lib64", "/sbin"}
 
 // initramfs is the file system of a guest: what is at each path.
@@ -97,8 +97,8 @@ func (fsys *initramfs) addTree(guest, host string) error {
 	})
 }
 
-// addLibrary adds a library at its host path and, where that is a link, the
-// file behind it at the file's own.
+// addLibrary adds a library at its host path. If that is a link, it adds the file behind it at
+// the file's own path.
 func (fsys *initramfs) addLibrary(name string) error {
 	resolved, err := filepath.EvalSymlinks(name)
 	if err != nil {
@@ -124,8 +124,8 @@ func unmerge(name string) string {
 	return name
 }
 
-// write writes the file system as an archive for the kernel, uncompressed: to
-// unpack a compressed one takes an emulated machine longer than to load it.
+// write writes the file system as an archive for the kernel. It is not compressed: an emulated
+// machine takes longer to unpack a compressed one than to load a plain one.
 func (fsys *initramfs) write(w io.Writer) error {
 	c := newCPIOWriter(w)
 	for _, dir := range skeleton {

@@ -15,8 +15,8 @@ import (
 type Kernel struct {
 	// Suite is the name of the Debian release, such as "bookworm".
 	Suite string
-	// Want is the prefix of the version that the suite is tested for, such as
-	// "6.1". Empty for a suite whose kernel moves on.
+	// Want is the prefix of the version that the suite is tested for, such as "6.1". It is
+	// empty for a suite whose kernel moves on.
 	Want string
 }
 
@@ -30,9 +30,8 @@ func Kernels() []Kernel {
 	}
 }
 
-// metapackage always depends on the newest kernel of its suite. The cloud
-// flavour has the drivers of virtual machines only and all of the tracing
-// options of the full one.
+// metapackage always depends on the newest kernel of its suite. The cloud flavour has only the
+// drivers of virtual machines, but all of the tracing options of the full one.
 const metapackage = "linux-image-cloud-amd64"
 
 var (
@@ -42,8 +41,8 @@ var (
 	kernelFile    = regexp.MustCompile(`^(boot/vmlinuz-\S+|usr/lib/modules/[^/]+/vmlinuz)$`)
 )
 
-// image returns the path of the suite's bzImage in the cache, downloading it
-// where the suite has a newer one.
+// image returns the path of the suite's bzImage in the cache. It downloads the image if the
+// suite has a newer one.
 func (k Kernel) image(ctx context.Context) (string, error) {
 	suite, err := debpkg.Open(ctx, k.Suite)
 	if err != nil {
@@ -79,9 +78,9 @@ func (k Kernel) image(ctx context.Context) (string, error) {
 	return image, nil
 }
 
-// resolveImage follows the metapackage to the package that has the kernel
-// file. show returns the control paragraph of a package. The version is the
-// kernel's own with the package's revision, so that a rebuild is a new one.
+// resolveImage follows the metapackage to the package that has the kernel file. show returns
+// the control paragraph of a package. The version is the kernel's own with the package's
+// revision, so that a rebuild is a new one.
 func resolveImage(show func(name string) (string, error)) (pkg, version string, err error) {
 	meta, err := show(metapackage)
 	if err != nil {
@@ -104,8 +103,8 @@ func resolveImage(show func(name string) (string, error)) (pkg, version string, 
 	return pkg, version, nil
 }
 
-// dependency returns the first package among the Depends of a control
-// paragraph that the pattern matches, and the pattern's first group.
+// dependency returns the first package among the Depends of a control paragraph that the
+// pattern matches, and the pattern's first group.
 func dependency(paragraph string, pattern *regexp.Regexp) (name, group string) {
 	for clause := range strings.SplitSeq(debpkg.Field(paragraph, "Depends"), ",") {
 		for alternative := range strings.SplitSeq(clause, "|") {

@@ -16,8 +16,8 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// The tests that have to pass on every kernel, and where the source tree's
-// test programs and data are in the guest.
+// The tests that must pass on every kernel, and where the source tree's test programs and data
+// are in the guest.
 const (
 	corePackage = "memtrace/cmd/memtrace"
 	coreTests   = "^TestCore"
@@ -30,8 +30,8 @@ const (
 // machines bounds how many guests run at a time.
 var machines = make(chan struct{}, 2)
 
-// TestKernels runs the core tests on every kernel. None is left out: a kernel
-// that cannot be had fails.
+// TestKernels runs the core tests on every kernel. None is skipped: a kernel that cannot be
+// fetched fails.
 func TestKernels(t *testing.T) {
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "core.test")
@@ -103,14 +103,14 @@ func TestKernels(t *testing.T) {
 	}
 }
 
-// failedTests gathers what the guests' failing tests printed, to be shown once more
-// when all is over: that is what is read first.
+// failedTests collects what the guests' failing tests printed. It is shown once more when all
+// is over, because that is what is read first.
 type failedTests struct {
 	mu   sync.Mutex
 	text []byte
 }
 
-// add adds what a guest's failing tests printed, or the output's end where none failed.
+// add adds what a guest's failing tests printed, or the output's end if none failed.
 func (f *failedTests) add(suite string, output []byte) {
 	const most = 8 << 10
 	failed := failedLines(output)
@@ -122,8 +122,7 @@ func (f *failedTests) add(suite string, output []byte) {
 	f.text = fmt.Appendf(f.text, "%s:\n%s\n", suite, failed[:min(len(failed), most)])
 }
 
-// runGuest runs a guest in its turn and shows its output where the run or the
-// test fails.
+// runGuest runs a guest in its turn and shows its output if the run or the test fails.
 func runGuest(t *testing.T, k Kernel, g Guest) Result {
 	t.Helper()
 	machines <- struct{}{}

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// libraryDirs are the places that Debian's dynamic loader searches without a
-// cache, as the guest has none.
+// libraryDirs are the places that Debian's dynamic loader searches without a cache. The guest
+// has no cache.
 var libraryDirs = []string{
 	"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
 	"/lib64", "/usr/lib64", "/lib", "/usr/lib",
@@ -19,12 +19,12 @@ var libraryDirs = []string{
 // needs is what the dynamic loader needs to start a program or load a library.
 type needs struct {
 	interpreter string   // empty for libraries and static programs
-	libraries   []string // names, or paths where they have a slash
+	libraries   []string // names, or paths if they have a slash
 	dirs        []string // of DT_RUNPATH and DT_RPATH, before libraryDirs
 }
 
-// elfNeeds reads the dynamic section of a file. A file that is not ELF, or is
-// static, needs nothing.
+// elfNeeds reads the dynamic section of a file. A file that is not ELF, or is static, needs
+// nothing.
 func elfNeeds(name string) (needs, error) {
 	var n needs
 	file, err := os.Open(name)
@@ -69,9 +69,9 @@ func elfNeeds(name string) (needs, error) {
 	return n, nil
 }
 
-// libraryClosure returns the host paths of the loader and of the libraries
-// that a file needs and that these need in turn. It leaves out the libraries
-// whose names are known: the guest gets them among its own files.
+// libraryClosure returns the host paths of the loader and of the libraries that a file needs,
+// directly or indirectly. It leaves out the libraries whose names are known: the guest gets
+// them among its own files.
 func libraryClosure(name string, known map[string]bool) ([]string, error) {
 	var found []string
 	done := map[string]bool{}
@@ -111,8 +111,8 @@ func libraryClosure(name string, known map[string]bool) ([]string, error) {
 	return found, nil
 }
 
-// findLibrary searches as ld.so(8) does, for a file in the directory origin
-// with the given search path.
+// findLibrary searches as ld.so(8) does, for a file in the directory origin with the given
+// search path.
 func findLibrary(lib, origin string, runpath []string) (string, error) {
 	candidates := []string{lib}
 	if !strings.Contains(lib, "/") {

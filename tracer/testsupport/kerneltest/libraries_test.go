@@ -55,7 +55,7 @@ func TestLibraryClosure(t *testing.T) {
 			names = append(names, filepath.Base(path))
 		}
 		slices.Sort(names)
-		// The loader is a library of its own to some others.
+		// Some libraries list the loader as a library they need.
 		names = slices.Compact(names)
 		if !slices.Equal(names, tc.want) {
 			t.Errorf("%s: got %q, want %q", tc.program, names, tc.want)

@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 	os.Exit(smokeExit)
 }
 
-// smokeExit and hits are primes, which no default is.
+// smokeExit and hits are primes, because no default is a prime.
 const (
 	smokeExit   = 43
 	hits        = 97
@@ -71,8 +71,8 @@ int main() {
 }
 `
 
-// TestSmoke shows that a guest runs its command, that BPF programs load and
-// run at user probes in it, and that what it says comes back as it was.
+// TestSmoke shows that a guest runs its command, that BPF programs load and run at user probes
+// in it, and that its output comes back unchanged.
 func TestSmoke(t *testing.T) {
 	for _, k := range Kernels() {
 		t.Run(k.Suite, func(t *testing.T) {
@@ -94,8 +94,8 @@ func TestSmoke(t *testing.T) {
 	}
 }
 
-// TestSmokeTrouble shows that a run fails where the kernel logs a warning,
-// where it panics, and where the guest takes too long.
+// TestSmokeTrouble shows that a run fails if the kernel logs a warning or panics, or if the
+// guest takes too long.
 func TestSmokeTrouble(t *testing.T) {
 	k := Kernels()[1]
 	machines <- struct{}{}
@@ -138,8 +138,8 @@ func smokeGuest(t *testing.T, role string) Guest {
 	}
 }
 
-// probeSelf puts a user probe on a function of this binary and counts its
-// records in a ring buffer.
+// probeSelf puts a user probe on a function of this binary and counts its records in a ring
+// buffer.
 func probeSelf() error {
 	dir, err := os.Getwd()
 	if err != nil {

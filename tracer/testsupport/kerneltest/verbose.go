@@ -7,13 +7,13 @@ import (
 
 var (
 	failure = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
-	// turn is the line after which the output is a test's.
+	// turn is the line after which the output belongs to a test.
 	turn = regexp.MustCompile(`^=== (?:RUN|CONT|NAME) +(\S+)`)
 )
 
-// failedLines picks from what go test -v prints the lines of tests that failed. Without
-// it they are hard to find: tests that run side by side take turns, and the list of what
-// has failed comes long after what it failed by.
+// failedLines picks the lines of failed tests from the output of go test -v. They are hard to
+// find otherwise: parallel tests take turns, and the list of failed tests comes long after the
+// lines that say why.
 func failedLines(output []byte) (lines []byte) {
 	failed := make(map[string]bool)
 	for _, found := range failure.FindAllSubmatch(output, -1) {

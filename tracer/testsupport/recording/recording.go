@@ -36,7 +36,7 @@ func (r *Recording) Write(name string) (err error) {
 	return errors.Join(gob.NewEncoder(packed).Encode(r), packed.Close())
 }
 
-// Read reads one.
+// Read reads a recording from a file.
 func Read(name string) (*Recording, error) {
 	file, err := os.Open(name)
 	if err != nil {

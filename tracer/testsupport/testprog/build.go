@@ -14,13 +14,13 @@ import (
 	"sync"
 )
 
-// buildMark starts the first line of a C, C++ or Rust source that is a test program:
-// the compiler and its flags follow, without source and output.
+// buildMark starts the first line of a C, C++ or Rust source that is a test program. The
+// compiler and its flags follow, without source and output.
 const buildMark = "// build: "
 
-// Build compiles the test programs among the .c, .cc and .rs
-// files of srcDir into outDir, each named as its source without the ending, or with
-// .so where the flags say -shared. Sources without a build line are left out.
+// Build compiles the test programs among the .c, .cc and .rs files of srcDir into outDir. Each
+// is named as its source without the ending, or with .so if the flags say -shared. Sources
+// without a build line are left out.
 func Build(ctx context.Context, srcDir, outDir string) error {
 	var sources []string
 	for _, pattern := range []string{"*.c", "*.cc", "*.rs"} {
@@ -43,7 +43,7 @@ func Build(ctx context.Context, srcDir, outDir string) error {
 	if len(commands) == 0 {
 		return errors.New("no test programs in " + srcDir)
 	}
-	// As many at once as there are processors.
+	// As many run at once as there are processors.
 	turns := make(chan struct{}, runtime.NumCPU())
 	errs := make([]error, len(commands))
 	var all sync.WaitGroup
@@ -62,8 +62,8 @@ func Build(ctx context.Context, srcDir, outDir string) error {
 	return errors.Join(errs...)
 }
 
-// buildCommand returns the command that compiles a source, but for the output,
-// and the name of the output. Libraries follow the source, as linkers want it.
+// buildCommand returns the command that compiles a source, without the output, and the name of
+// the output. Libraries follow the source, as linkers want it.
 func buildCommand(text []byte, source string) (argv []string, name string) {
 	line, _, _ := bytes.Cut(text, []byte("\n"))
 	flags, ok := bytes.CutPrefix(line, []byte(buildMark))

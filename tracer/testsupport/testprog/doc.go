@@ -1,4 +1,4 @@
-// Package testprog builds and runs the programs of tracer/testdata: they
-// allocate in known ways and keep a ledger of what they still hold, by call
-// site, against which tests compare what was traced.
+// Package testprog builds and runs the programs of tracer/testdata. They allocate in known
+// ways and keep a ledger of what they still hold, by call site. Tests compare what was traced
+// with that.
 package testprog

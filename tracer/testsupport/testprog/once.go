@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// DirVariable names the environment variable that holds a folder of programs
-// built beforehand, where no compiler is at hand.
+// DirVariable names the environment variable that holds a folder of prebuilt programs, for
+// machines without a compiler.
 const DirVariable = "MEMTRACE_TEST_BIN"
 
 // folder is what was built for all tests of a package, or why it was not.
@@ -21,13 +21,13 @@ type folder struct {
 	err  error
 }
 
-// folders are by what is in them.
+// folders are the folders by what is in them.
 var (
 	folders = make(map[string]folder)
 	lock    sync.Mutex
 )
 
-// once returns the path of the folder that build has filled, at the first call for it.
+// once returns the path of the folder that build filled at the first call for it.
 func once(what string, build func(path string) error) (string, error) {
 	lock.Lock()
 	defer lock.Unlock()
@@ -41,8 +41,8 @@ func once(what string, build func(path string) error) (string, error) {
 	return f.path, f.err
 }
 
-// Main is for the TestMain of a package: it runs the tests, and removes what was built
-// for them.
+// Main is for the TestMain of a package. It runs the tests, and removes what was built for
+// them.
 func Main(m *testing.M) {
 	code := m.Run()
 	for _, f := range folders {
@@ -76,8 +76,8 @@ func PathIn(t testing.TB, sources, name string) string {
 	return filepath.Join(dir, name)
 }
 
-// Memtrace returns the path of memtrace's program, for what cannot be tested within
-// the test's own process.
+// Memtrace returns the path of memtrace's program, for what cannot be tested within the test's
+// own process.
 func Memtrace(t testing.TB) string {
 	t.Helper()
 	dir, err := once("memtrace", func(dir string) error {

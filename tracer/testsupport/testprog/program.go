@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BuildText writes sources, by file name, compiles them as Build does and
-// returns the folder of the programs.
+// BuildText writes sources, by file name, compiles them as Build does and returns the folder
+// of the programs.
 func BuildText(t testing.TB, sources map[string]string) string {
 	t.Helper()
 	src, out := t.TempDir(), t.TempDir()
@@ -31,8 +31,8 @@ func BuildText(t testing.TB, sources map[string]string) string {
 	return out
 }
 
-// BuildProgram compiles one C program, or a library where the command says -shared, and
-// returns its path. compile is the compiler and its flags.
+// BuildProgram compiles one C program, or a library if the command says -shared, and returns
+// its path. compile is the compiler and its flags.
 func BuildProgram(t testing.TB, compile, text string) string {
 	t.Helper()
 	dir := BuildText(t, map[string]string{"program.c": buildMark + compile + "\n" + text})
@@ -43,7 +43,7 @@ func BuildProgram(t testing.TB, compile, text string) string {
 // Sum is blocks and their bytes.
 type Sum struct{ Bytes, Blocks int64 }
 
-// Ledger is what a program says that it holds, by site.
+// Ledger is what a program says it holds, by site.
 type Ledger struct {
 	Sites map[string]Sum
 	// Calls is how many calls of allocation functions the program made.
@@ -58,15 +58,15 @@ type Program struct {
 	out *bufio.Scanner
 }
 
-// Start runs a program until it is ready: it has allocated nothing yet. It is
-// ended with the test.
+// Start runs a program until it is ready: it has allocated nothing yet. The program is ended
+// with the test.
 func Start(t testing.TB, name string, args ...string) *Program {
 	t.Helper()
 	return Command(t, exec.Command(Path(t, name), args...))
 }
 
-// Grow is Start for the program of region/proc/testdata, whose memory grows by a step for
-// each line that it is sent.
+// Grow is Start for the program of region/proc/testdata, whose memory grows by a step for each
+// line that it is sent.
 func Grow(t testing.TB, args ...string) *Program {
 	t.Helper()
 	sources := filepath.Join(Sources(), "..", "region", "proc", "testdata")
@@ -83,8 +83,8 @@ func Command(t testing.TB, cmd *exec.Cmd) *Program {
 	return p
 }
 
-// CommandUnder is Command where another program starts it, which may say something
-// before. PID and what goes by it is that other program's.
+// CommandUnder is Command for a program that another program starts, which may print something
+// first. PID and what depends on it are that other program's.
 func CommandUnder(t testing.TB, cmd *exec.Cmd) *Program {
 	t.Helper()
 	p := launch(t, cmd)
@@ -133,8 +133,8 @@ func (p *Program) Say(line string) {
 	}
 }
 
-// Work lets the program do its work and returns its ledger. The program then
-// waits, holding what the ledger says.
+// Work lets the program do its work and returns its ledger. The program then waits, and holds
+// what the ledger says.
 func (p *Program) Work() Ledger {
 	p.t.Helper()
 	p.Say("go")
@@ -169,11 +169,12 @@ func scan(line, format string, args ...any) bool {
 // End dismisses the program and returns its exit status.
 func (p *Program) End() int {
 	_ = p.in.Close()
-	_ = p.cmd.Wait() // the status tells
+	_ = p.cmd.Wait() // ProcessState has the status
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// ProcessorTime is what the program took of all processors until now.
+// ProcessorTime returns the processor time that the program has used so far, on all
+// processors.
 func (p *Program) ProcessorTime() time.Duration {
 	if p.cmd.ProcessState == nil {
 		return ProcessorTime(p.t, p.PID())
@@ -181,12 +182,12 @@ func (p *Program) ProcessorTime() time.Duration {
 	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
 }
 
-// ProcessorTime is what a process took of all processors until now: on a machine with
-// other work it tells more than the time on the clock.
+// ProcessorTime returns the processor time that a process has used so far, on all processors.
+// On a machine with other work this tells more than wall-clock time.
 func ProcessorTime(t testing.TB, pid int) time.Duration {
 	t.Helper()
-	// A process's clock has its inverted pid in the upper bits, and below them 2 for
-	// the scheduler's nanoseconds (CPUCLOCK_SCHED).
+	// A process's clock has its inverted pid in the upper bits, and below them 2 for the
+	// scheduler's nanoseconds (CPUCLOCK_SCHED).
 	var ts unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|2), &ts); err != nil {
 		t.Fatalf("read the processor time of process %d: %v", pid, err)

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// NeedRoot skips a test that takes root where it is not, except in CI, where it has
-// to run.
+// NeedRoot skips a test that needs root if the user is not root. In CI the test must run.
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -16,8 +15,8 @@ func NeedRoot(t testing.TB) {
 	}
 }
 
-// Long leaves a test that takes more than some two seconds out of a short run
-// (make test-fast). CI has none.
+// Long leaves a test that takes more than about two seconds out of a short run (make
+// test-fast). CI has no short runs.
 func Long(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
@@ -25,7 +24,7 @@ func Long(t testing.TB) {
 	}
 }
 
-// NeedTool skips a test where a program is not installed, as Missing does.
+// NeedTool skips a test if a program is not installed, as Missing does.
 func NeedTool(t testing.TB, name string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
@@ -37,7 +36,7 @@ func NeedTool(t testing.TB, name string) {
 func Library(t testing.TB, name string) string {
 	t.Helper()
 	out, err := exec.Command("gcc", "-print-file-name="+name).Output()
-	path := strings.TrimSpace(string(out)) // as it was given, where that is a path
+	path := strings.TrimSpace(string(out)) // the name as given, if that is a path
 	if err == nil {
 		_, err = os.Stat(path)
 	}
@@ -47,8 +46,8 @@ func Library(t testing.TB, name string) string {
 	return path
 }
 
-// Missing skips a test for want of something. In CI, where nothing may be wanting,
-// it fails.
+// Missing skips a test because something is missing. In CI, where nothing may be missing, it
+// fails.
 func Missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {

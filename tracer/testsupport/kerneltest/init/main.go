@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command init is the first and only program of a kerneltest guest: it mounts
-// the kernel's file systems, runs one command, reports how that and the
-// kernel fared, and ends the machine.
+// Command init is the first and only program of a kerneltest guest. It mounts the kernel's
+// file systems, runs one command, reports how the command and the kernel fared, and ends the
+// machine.
 package main
 
 import (
@@ -18,14 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// commandFile and mark have to agree with package kerneltest's.
+// commandFile and mark must match package kerneltest's.
 const (
 	commandFile = "/etc/kerneltest.json"
 	mark        = "KERNELTEST "
 )
 
-// drainTime is how long output is awaited of processes that outlive the
-// command.
+// drainTime is how long init waits for output of processes that outlive the command.
 const drainTime = time.Second
 
 func main() {
@@ -38,7 +37,7 @@ func main() {
 	for _, line := range kernelWarnings() {
 		fmt.Printf("%sdmesg-warn %s\n", mark, line)
 	}
-	// The console is a serial line: what is under way would be lost.
+	// The console is a serial line: output still in transit would be lost.
 	_ = unix.IoctlSetInt(1, unix.TCSBRK, 1)
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART) // the host runs no machine twice
 	select {}
@@ -77,8 +76,8 @@ func run() (code int, err error) {
 	return runCommand(command.Args, command.Env, command.Dir)
 }
 
-// mountAll mounts what a program may expect of any Linux system, except for
-// tracefs, which is mounted on few.
+// mountAll mounts what a program may expect of any Linux system. It leaves out tracefs, which
+// is mounted on few.
 func mountAll() error {
 	for _, m := range []struct{ fstype, target string }{
 		{"proc", "/proc"},
@@ -105,7 +104,7 @@ func mountAll() error {
 	return nil
 }
 
-// rawConsole has the console pass on the output as it is.
+// rawConsole makes the console pass on the output unchanged.
 func rawConsole() error {
 	t, err := unix.IoctlGetTermios(1, unix.TCGETS)
 	if err != nil {
@@ -119,9 +118,8 @@ func rawConsole() error {
 	return nil
 }
 
-// runCommand runs the command with its output through a pipe, so that no
-// program takes the console for a user's terminal, and buries all processes
-// that are left to the first one.
+// runCommand runs the command with its output through a pipe, so that no program takes the
+// console for a user's terminal. It also reaps all processes that are left to the first one.
 func runCommand(args, env []string, dir string) (code int, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -166,8 +164,8 @@ func runCommand(args, env []string, dir string) (code int, err error) {
 	}
 }
 
-// trouble is how the kernel's own faults begin in its log. "WARNING:" alone is
-// not one: boot messages on mitigations have it too.
+// trouble is how the kernel's own faults begin in its log. "WARNING:" alone is not one: boot
+// messages on mitigations have it too.
 var trouble = regexp.MustCompile(`------------\[ cut here \]|WARNING: (CPU: |\S+:\d+ at )|\bBUG: |\bOops: |` +
 	`general protection fault|kernel BUG at|possible (recursive|circular) locking|invoked oom-killer`)
 
