@@ -17,8 +17,8 @@ const (
 	programMemory = 24 << 20
 	// blockMemory is what a live block may take besides.
 	blockMemory = 64
-	// forgetGrace is the grace period for threads: a thread may take that long to send a stack
-	// that it takes for known.
+	// forgetGrace is the grace period for threads that took a stack for known and have yet
+	// to report it.
 	forgetGrace = 500 * time.Millisecond
 )
 

@@ -51,10 +51,16 @@ func TestCopyOfExited(t *testing.T) {
 	}
 }
 
-// A new program's heap lies elsewhere, also where the exec spilled.
-func TestBreakOfNewProgram(t *testing.T) {
+// Of an old program nothing is left: neither where its heap lay nor its pages, also where the
+// exec spilled.
+func TestNewProgram(t *testing.T) {
 	for _, spilled := range []bool{false, true} {
 		b := applied(event.Event{Kind: event.Brk, Addr: 0x7fff00000000, Time: 1000})
+		b.SampleFaults()
+		apply(b, event.Event{Kind: event.Fault, Addr: 0x7ffe00000000, Size: 1, Arg: 4096, Stack: 1, Time: 1500})
+		if c := b.Copy(pid, Asked{}); len(c.Pages) != 1 {
+			t.Fatalf("pages %v", c.Pages)
+		}
 		exec := event.Event{Kind: event.Exec, PID: pid, Time: 2000}
 		b.Lock()
 		if spilled {
@@ -69,8 +75,8 @@ func TestBreakOfNewProgram(t *testing.T) {
 			seen = brk
 			return nil
 		}})
-		if seen != 0x1000000 || c.Life.Execs != 1 {
-			t.Errorf("spilled %v: the break is %#x after %d execs", spilled, seen, c.Life.Execs)
+		if seen != 0x1000000 || c.Life.Execs != 1 || len(c.Pages) != 0 {
+			t.Errorf("spilled %v: the break is %#x after %d execs, pages %v", spilled, seen, c.Life.Execs, c.Pages)
 		}
 	}
 }

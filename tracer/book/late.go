@@ -25,6 +25,7 @@ func (b *Book) ApplySpilled(ev *event.Event) {
 		if r := b.procs[ev.PID]; r != nil {
 			r.life.Execs++
 			r.brk = 0
+			r.faults.Clear()
 			if b.windowed {
 				r.sample.Apply(&event.Event{Kind: ev.Kind})
 			}

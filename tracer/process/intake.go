@@ -42,8 +42,11 @@ func (g *Group) Apply(ev *event.Event) {
 
 // ApplySpilled takes an event that had spilled.
 func (g *Group) ApplySpilled(ev *event.Event) {
-	if ev.Kind == event.Exec && g.procs[ev.PID] != nil {
+	if p := g.procs[ev.PID]; ev.Kind == event.Exec && p != nil {
 		g.follower.programChanged(ev.PID, execByThread)
+		if g.probes.PageFaults {
+			p.openFolios()
+		}
 	}
 }
 
