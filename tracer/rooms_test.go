@@ -25,7 +25,7 @@ tracer/process/ptmalloc:       symbolize/elffile tracer/process/procmem tracer/p
 tracer/launch:                 symbolize/elffile
 tracer/region:                 symbolize/procmaps tracer/report tracer/trend
 tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/region
-tracer/sysmem:                 tracer/report procfs
+tracer/sysmem:                 symbolize/procmaps tracer/report procfs
 tracer/process/procmem:
 tracer/report:
 

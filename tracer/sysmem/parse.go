@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"memtrace/symbolize/procmaps"
 )
 
 // meminfo is /proc/meminfo, in bytes by name.
@@ -69,24 +71,8 @@ func parseMounts(text string) (mounts []mount) {
 		switch kind {
 		case "tmpfs", "ramfs", "devtmpfs":
 			seen[fields[2]] = true
-			mounts = append(mounts, mount{fields[2], unescape(fields[4]), kind})
+			mounts = append(mounts, mount{fields[2], procmaps.Unescape(fields[4]), kind})
 		}
 	}
 	return mounts
-}
-
-// unescape undoes the octal escapes of space, tab, newline and backslash.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/patience"
+	"memtrace/symbolize/procmaps"
 )
 
 // On overlayfs a process maps the file of a layer, and the kernel identifies probes by that
@@ -134,10 +134,10 @@ func parseOverlay(line string) (m overlay, ok bool) {
 	if !ok || len(fields) < 5 || len(of) < 3 || of[0] != "overlay" {
 		return m, false
 	}
-	m.root, m.point = unescape(fields[3]), unescape(fields[4])
+	m.root, m.point = procmaps.Unescape(fields[3]), procmaps.Unescape(fields[4])
 	var upper []string
 	for _, option := range splitEscaped(of[2], ',') {
-		name, value, _ := strings.Cut(unescape(option), "=")
+		name, value, _ := strings.Cut(procmaps.Unescape(option), "=")
 		switch name {
 		case "lowerdir":
 			m.layers = append(m.layers, splitEscaped(value, ':')...)
@@ -155,22 +155,6 @@ func parseOverlay(line string) (m overlay, ok bool) {
 	}
 	m.layers = absolute
 	return m, len(absolute) > 0
-}
-
-// unescape undoes the \ooo with which the kernel writes spaces and the like.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // unquote removes the backslashes that overlayfs wants before some characters.
