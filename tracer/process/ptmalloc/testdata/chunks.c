@@ -16,7 +16,7 @@
 // buffers would be blocks.
 
 #define SITES(X) X(none)
-#include "../../testdata/ledger.h"
+#include "../../../testdata/ledger.h"
 
 #include <malloc.h>
 #include <pthread.h>

@@ -19,7 +19,7 @@
 // Nothing here uses stdio, whose buffers would be blocks.
 
 #define SITES(X) X(none)
-#include "../../testdata/ledger.h"
+#include "../../../testdata/ledger.h"
 
 #include <dlfcn.h>
 #include <malloc.h>

@@ -9,7 +9,7 @@
 // each line that is "operations".
 
 #define SITES(X) X(malloc) X(calloc) X(realloc) X(memalign) X(plugin) X(after)
-#include "../../testdata/ledger.h"
+#include "../../../testdata/ledger.h"
 #include "checked.h"
 
 #include <dlfcn.h>

@@ -6,7 +6,7 @@
 //     throws MILLISECONDS
 
 #define SITES(X) X(new)
-#include "../../testdata/ledger.h"
+#include "../../../testdata/ledger.h"
 
 #include <new>
 #include <stdexcept>

@@ -13,7 +13,7 @@
 // Names have bytes that no line can hold as %XX.
 
 #define SITES(X) X(malloc) X(calloc) X(plugin) X(map) X(jit)
-#include "../../testdata/ledger.h"
+#include "../../../testdata/ledger.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
