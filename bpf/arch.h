@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Registers by architecture: the arguments and results of C functions and of
- * system calls. struct pt_regs is declared here, not taken from vmlinux.h: the
- * fields below have kept their names and places since long before Linux 5.8,
- * and where the kernel's own copy is read (system calls) CO-RE checks them.
+ * system calls. struct pt_regs is declared here, not taken from vmlinux.h. Its
+ * fields have kept their names and places since long before Linux 5.8, and CO-RE
+ * checks them where the kernel's own copy is read (system calls).
  */
 #ifndef MEMTRACE_ARCH_H
 #define MEMTRACE_ARCH_H
@@ -23,10 +23,10 @@ struct pt_regs {
 #define INSTRUCTION(regs) ((regs)->ip)
 #define STACK_POINTER(regs) ((regs)->sp)
 #define FRAME_POINTER(regs) ((regs)->bp)
-/* A call pushes the return address, its ret pops it. */
+/* Bytes: a call pushes its return address, and ret pops it. */
 #define CALL_PUSHES 8
 
-/* System calls: the registers hold the arguments also at the exit. SYS_FUNCTION is
+/* System calls: the registers still hold the arguments at the exit. SYS_FUNCTION names
  * the kernel's function behind a call. */
 #define SYS_NUMBER(regs) ((regs)->orig_ax)
 #define SYS_ARG0(regs) ((regs)->di)
@@ -45,8 +45,8 @@ struct pt_regs {
 #elif defined(__TARGET_ARCH_arm64)
 
 /*
- * uprobe programs see user_pt_regs, which ends before orig_x0; only the
- * tracepoints are handed the kernel's own.
+ * uprobe programs see user_pt_regs, which ends before orig_x0. Only programs on
+ * tracepoints and on kernel functions are given the kernel's own.
  */
 struct pt_regs {
 	unsigned long regs[31];
@@ -62,10 +62,10 @@ struct pt_regs {
 #define INSTRUCTION(r) ((r)->pc)
 #define STACK_POINTER(r) ((r)->sp)
 #define FRAME_POINTER(r) ((r)->regs[29])
-/* The return address is in a register. */
+/* A call leaves its return address in a register. */
 #define CALL_PUSHES 0
 
-/* At a system call's exit the result has replaced the first argument. */
+/* orig_x0, because at a system call's exit the result has replaced the first argument. */
 #define SYS_NUMBER(r) ((r)->syscallno)
 #define SYS_ARG0(r) ((r)->orig_x0)
 #define SYS_ARG1(r) ((r)->regs[1])

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Where system calls are seen to begin and to end. The raw tracepoints at every
- * call's entry and exit need no tracefs and are there on every kernel, but they cost
- * every call of every process on the machine: some 85 ns the first, 45 ns the second.
- * Where there is something cheaper, user space takes that: lock_taken for the entry,
- * lock_taken_resume for both, and in growth mode the functions, which take seconds to
- * attach to on some machines.
+ * The programs that see system calls begin and end. The raw tracepoints at the entry and
+ * exit of every call need no tracefs and are on every kernel. But they cost every call of
+ * every process on the machine some 85 ns at the entry and 45 ns at the exit. So user space
+ * uses something cheaper where it can: lock_taken for the entry, lock_taken_resume for both,
+ * or in growth mode the functions behind the calls, which take seconds to attach to on some
+ * machines.
  *
- * Kernel floors: for the functions of system calls a kernel that lets programs be
- * attached to functions (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS), which is tried;
- * for lock_taken Linux 6.14, for lock_taken_resume 6.18, whose BTF is asked for them.
+ * Kernel floors: the functions need a kernel that lets programs attach to functions
+ * (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS), which user space finds out by trying.
+ * lock_taken needs Linux 6.14 and lock_taken_resume 6.18, which user space finds out from
+ * the kernel's BTF.
  */
 #ifndef MEMTRACE_CALLS_H
 #define MEMTRACE_CALLS_H
@@ -32,7 +33,7 @@ int BPF_PROG(exit_syscall_fp, const struct pt_regs *regs, long result)
 	return leave_syscall(ctx, regs, result, false);
 }
 
-/* The functions behind the calls: all others cost nothing. */
+/* The functions behind the calls. Other system calls cost nothing. */
 SEC("fentry/" SYS_FUNCTION("munmap"))
 int BPF_PROG(enter_munmap, const struct pt_regs *regs)
 {
@@ -60,24 +61,24 @@ LEAVE(munmap)
 LEAVE(mremap)
 LEAVE(mprotect)
 
-/* The registers of a system call of the task's own that changes its address space, and
- * now has the lock on it; else NULL. */
+/* The registers of the task's system call, if that has just taken the lock to change the
+ * task's own address space. Else NULL. */
 static __always_inline struct pt_regs *locking_call(struct task_struct *task, struct mm_struct *mm,
 						    bool write, bool success)
 {
-	/* Nearly all others, page faults among them, only read. */
+	/* Nearly everything else that takes the lock, such as page faults, only reads. */
 	if (!write || !success || !(live & LIVE_CALLS) || !is_target(bpf_get_current_pid_tgid() >> 32))
 		return NULL;
 	if (task->mm != mm)
-		return NULL; /* another process's, by way of /proc */
+		return NULL; /* another process's address space, through /proc */
 	return (struct pt_regs *)bpf_task_pt_regs(task);
 }
 
 /*
- * The entry of calls, where there is no attaching to functions: this tracepoint is
- * passed only by what changes an address space, with the lock on that just taken. The
- * order that the kernel gives to the calls of several threads is the one that is
- * seen. A call that fails before this has no entry, which the reader puts up with.
+ * The entry of calls, where programs are not attached to functions. A call passes this
+ * tracepoint when it has just taken the lock on the address space. So the calls of several
+ * threads are seen in the order in which the kernel makes them take effect. A call that
+ * fails before it has no entry, which the reader allows for.
  */
 SEC("tp_btf/mmap_lock_acquire_returned")
 int BPF_PROG(lock_taken, struct mm_struct *mm, bool write, bool success)
@@ -88,9 +89,9 @@ int BPF_PROG(lock_taken, struct mm_struct *mm, bool write, bool success)
 }
 
 /*
- * The end of calls, where the kernel lets programs ask to be called back: the thread
- * that has taken the lock runs call_resumed on its way back to user mode. That costs the
- * call an interrupt, which the processor sends to itself, but no other call anything.
+ * The end of calls, where the kernel lets programs ask to be called back. The thread that
+ * has taken the lock runs call_resumed on its way back to user mode. That costs the call an
+ * interrupt, which the processor sends to itself. Other calls cost nothing.
  */
 struct resumed {
 	struct bpf_task_work work;
@@ -109,12 +110,12 @@ static int call_resumed(struct bpf_map *map, void *key, void *value)
 	struct resumed *r = value;
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 
-	/* Too late: the call's registers are no more. */
+	/* Too late: these are no longer the call's registers. */
 	if ((__u32)SYS_NUMBER(regs) != r->number) {
 		COUNT(lost_mmap, 1);
 		return 0;
 	}
-	/* Callbacks may sleep, and then nothing else keeps the tables for walks alive. */
+	/* Callbacks may sleep, so only this lock keeps the unwind tables alive. */
 	bpf_rcu_read_lock();
 	leave_syscall(NULL, regs, RESULT(regs), true);
 	bpf_rcu_read_unlock();
@@ -134,8 +135,8 @@ static __always_inline bool changes_space(__u32 number)
 	return false;
 }
 
-/* Where a call keeps what its end needs; NULL if its end is not to be seen, or cannot
- * be, which is counted. */
+/* Where a call keeps what its end needs. NULL if its end is of no interest, or if there is
+ * no room, which is counted. */
 static __always_inline struct resumed *resumed_of(struct pt_regs *regs)
 {
 	__u64 id = bpf_get_current_pid_tgid();
@@ -157,8 +158,8 @@ static __always_inline struct resumed *resumed_of(struct pt_regs *regs)
 	return r;
 }
 
-/* Kernels differ in what the function to schedule it is called with, and a program that
- * names one of another type does not load: so there are two of the same meaning. */
+/* Kernels differ in the arguments of the function that schedules the callback, and a program
+ * that calls it with the wrong ones does not load. So there are two variants. */
 #define LOCK_TAKEN_RESUME(name, schedule, ...)                                                     \
 	SEC("tp_btf/mmap_lock_acquire_returned")                                                   \
 	int BPF_PROG(name, struct mm_struct *mm, bool write, bool success)                         \

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * How glibc served a block. The header before the block says it, but to read it takes
- * longer than to send the record. Where the thread's blocks mostly are it cannot say
- * anything new: in the brk heap, which holds the main arena and nothing else, and in
- * the heap of another arena. Those ranges are remembered.
+ * How glibc served a block. The header before the block says it, but reading it takes
+ * longer than sending the record. A block's range says the same in the two places where most
+ * of a thread's blocks are: in the brk heap, which holds only the main arena, and in one heap
+ * of another arena. So each thread remembers those two ranges.
  *
- * A kernel that leaves out the run that would have seen a heap unmapped (the reader
- * counts those) can have a mapped block taken for the heap's, until the next brk(2) or
- * large munmap(2).
+ * The kernel may skip the run of a program that would have seen a heap unmapped; the reader
+ * counts skipped runs. Then a mapped block can be taken for one of the heap, until the next
+ * brk(2) or large munmap(2).
  *
- * Of another allocator's block all this says nothing; user space knows whose it is.
+ * For blocks of another allocator the result means nothing. User space knows whose they are.
  */
 #ifndef MEMTRACE_CHUNK_H
 #define MEMTRACE_CHUNK_H
 
-/* In the size of a chunk. */
+/* Bits in the size field of a chunk's header: IS_MMAPPED and NON_MAIN_ARENA. */
 #define CHUNK_MMAPPED 2
 #define CHUNK_ARENA 4
 
-/* Heaps of arenas are aligned to this, which is also the largest size of one. */
+/* The alignment of arenas' heaps, and the largest size of one. */
 #define HEAP_MAX (64ULL << 20)
 
-/* What a heap starts with: glibc's malloc/arena.c, unchanged from 2.10 on. */
+/* The start of a heap: glibc's malloc/arena.c, unchanged since 2.10. */
 struct heap_info {
 	__u64 arena;
 	__u64 previous;
@@ -29,7 +29,7 @@ struct heap_info {
 	__u64 mprotect_size;
 };
 
-/* The thread's copy of where the brk heap is, renewed where that may have changed. */
+/* Renews what the thread knows of the heaps, if heaps may have changed. */
 static __always_inline void refresh_heaps(struct thread *t)
 {
 	__u32 version = *(volatile __u32 *)&heaps_version;
@@ -46,8 +46,8 @@ static __always_inline void refresh_heaps(struct thread *t)
 }
 
 /*
- * Remembers the heap that addr, a block of an arena, lies in. Where huge pages make
- * heaps of another size (glibc.malloc.hugetlb), what is there is no heap_info.
+ * Remembers the heap of the arena block at addr. Where huge pages change the size of heaps
+ * (glibc.malloc.hugetlb), what is read is no heap_info and fails the checks.
  */
 static __always_inline void find_heap(struct thread *t, __u64 addr)
 {
@@ -63,7 +63,7 @@ static __always_inline void find_heap(struct thread *t, __u64 addr)
 	t->heap_end = start + h.size;
 }
 
-/* EV_CHUNK_* of the block that is handed out at this time. */
+/* EV_CHUNK_* of the block at addr, which is handed out at this time. */
 static __always_inline __u8 chunk_flags(struct thread *t, __u64 addr, __u64 time)
 {
 	__u64 header;
@@ -75,8 +75,8 @@ static __always_inline __u8 chunk_flags(struct thread *t, __u64 addr, __u64 time
 		return EV_CHUNK_ARENA;
 	if (bpf_probe_read_user(&header, sizeof(header), (void *)(addr - sizeof(header))))
 		return 0;
-	/* A thread that is handed blocks of several arenas must not look at a heap for
-	 * each: of the time's bits only some say that it is worth it. */
+	/* A thread that gets blocks of several arenas must not look up a heap for each. The
+	 * time's bits choose one such block in 8. */
 	if ((header & (CHUNK_MMAPPED | CHUNK_ARENA)) == CHUNK_ARENA && !(time >> 3 & 7))
 		find_heap(t, addr);
 	return (header & (CHUNK_MMAPPED | CHUNK_ARENA)) << 1;

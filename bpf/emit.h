@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Sending records. What leaves the live set is never lost: see spill(). */
+/* Sending records. Where the ring is full, what leaves the live set is kept: see spill(). */
 #ifndef MEMTRACE_EMIT_H
 #define MEMTRACE_EMIT_H
 
 /*
- * A wake-up costs as much as a probe, so the reader polls and is woken only
- * when the ring fills faster than that; and then not for every record, since
- * it takes a while to come. Which records look is left to chance, as the time's
- * last bits make it: a counter would go from CPU to CPU.
+ * A wake-up costs as much as a probe. So the reader polls, and is woken only when the ring
+ * fills faster than it polls. Even then not every record wakes it, because it takes a while
+ * to come. The time's low bits decide by chance which records look at the ring: a shared
+ * counter would bounce between CPUs.
  */
 static __always_inline __u64 wake_flags(__u64 time)
 {
@@ -76,10 +76,9 @@ static __always_inline void keep_spill(struct spill_key *key, struct spill *valu
 }
 
 /*
- * Remembers, where the ring has no room, that addr left the live set: a lost
- * free would show as a leak that is none. The reader drains the map and puts
- * what it finds in order by its time. When even the map is full, gap_time
- * tells the reader to trust nothing that was live then.
+ * Remembers that addr left the live set, where the ring has no room. A lost free would
+ * show as a false leak. The reader drains the map and orders what it finds by time. If the
+ * map is full too, gap_time tells the reader to trust nothing that was live then.
  */
 static __always_inline void spill(__u16 kind, __u16 flags, __u64 id, __u64 time, __u64 addr,
 				  __u64 size)
@@ -93,9 +92,9 @@ static __always_inline void spill(__u16 kind, __u16 flags, __u64 id, __u64 time,
 }
 
 /*
- * Makes of a spilled entry of realloc(addr) a spilled free. addr has been handed
- * out again, so that call went well; the one that is about to take its place in
- * the map may fail and take its entry back.
+ * Turns a spilled entry of realloc(addr) into a spilled free. addr has been handed out
+ * again, so that realloc succeeded. A new realloc is about to replace its entry in the map
+ * and, if it fails, deletes that entry.
  */
 static __always_inline void spilled_realloc_freed(__u64 id, __u64 addr)
 {

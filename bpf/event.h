@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The wire format between the probes and tracer/event, which checks its own
- * layout against the BTF of these structs. Records are naturally aligned and
- * hold no implicit padding. A record's kind fixes its size, except for
- * EV_STACK, which carries as many frames as the stack has.
+ * The wire format between the BPF programs and tracer/event, which checks its own
+ * layout against the BTF of these structs. Records are naturally aligned and have
+ * no implicit padding. A record's kind fixes its size, except for EV_STACK, which
+ * carries only as many frames as the stack has.
  */
 #ifndef MEMTRACE_EVENT_H
 #define MEMTRACE_EVENT_H
@@ -30,14 +30,14 @@ enum event_kind {
 };
 
 enum event_flags {
-	EV_IN_ALLOCATOR = 1, /* made by an allocation function in flight */
+	EV_IN_ALLOCATOR = 1, /* the system call was made by an allocation call in flight */
 	EV_TRUNCATED = 2,    /* the stack has more frames than were sent */
-	/* Of the header of glibc's chunk: IS_MMAPPED and NON_MAIN_ARENA. */
+	/* From the header of glibc's chunk: IS_MMAPPED and NON_MAIN_ARENA. */
 	EV_CHUNK_MMAPPED = 4,
 	EV_CHUNK_ARENA = 8,
 };
 
-/* What every record starts with. */
+/* Every record starts with this. */
 struct event_header {
 	__u8 kind;  /* enum event_kind */
 	__u8 flags; /* enum event_flags */
@@ -54,7 +54,7 @@ struct event_short {
 	__u64 addr;
 };
 
-/* The rest but EV_STACK. */
+/* All other kinds except EV_STACK. */
 struct event_long {
 	struct event_header h;
 	__u64 addr;
@@ -73,17 +73,17 @@ struct event_stack {
 };
 
 /*
- * Where something left the live set and the ring was full: the newest such
- * event of each kind and address or range, kept for the reader to drain.
+ * Something left the live set while the ring was full. The spill map keeps the newest such
+ * event of each kind and address or range until the reader drains it.
  */
 struct spill_key {
 	__u64 addr;
-	__u64 size; /* of a range, else 0 */
+	__u64 size; /* of a range; 0 for a block */
 	__u32 tgid;
 	__u16 kind; /* enum event_kind */
 	/*
-	 * Of mremap(2), else 0. In the key, because a call that leaves the old range
-	 * mapped must not take the place of one that ended it.
+	 * The flags of mremap(2), else 0. They are part of the key because a call that
+	 * leaves the old range mapped must not replace one that ended it.
 	 */
 	__u16 flags;
 };
@@ -94,25 +94,25 @@ struct spill {
 	__u32 pad;
 };
 
-/* Kept for each CPU, summed by the reader. */
+/* Each CPU has its own; the reader sums them. */
 struct counters {
 	__u64 lost_alloc;
 	__u64 lost_alloc_bytes;
 	__u64 lost_free;  /* no room in the spill map either */
 	__u64 lost_stack; /* unreadable, or no room */
 	__u64 lost_mmap;
-	__u64 lost_thread; /* events of threads that found no room for their state */
+	__u64 lost_thread; /* events of threads for whose state there was no room */
 	__u64 stale;       /* calls whose return was never seen */
-	/* Time of the newest event in lost_free: what was live then is in doubt. */
+	/* Time of the newest event in lost_free: all that was live then is in doubt. */
 	__u64 gap_time;
 	__u64 spilled;
-	/* New stacks whose walk ended early, by the reason (enum walk_end). */
+	/* New stacks whose walk ended early, by reason (enum walk_end). */
 	__u64 cut_no_rule;
 	__u64 cut_bad_rule;
 	__u64 cut_bad_stack;
 	__u64 cut_depth;
-	__u64 lost_fault; /* faults that samples without room stood for */
-	/* Threads first seen with a signal stack above their own, see look_for_signal_stack. */
+	__u64 lost_fault; /* faults that the lost samples stood for */
+	/* Threads first seen with a signal stack above their own: look_for_signal_stack. */
 	__u64 high_signal_stack;
 };
 

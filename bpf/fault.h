@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Page faults, sampled: what growth mode sees besides system calls.
+ * Page faults, sampled. Growth mode traces these besides system calls.
  *
- * Kernel floor: Linux 5.15 (bpf_task_pt_regs) on x86-64, which has the tracepoints;
- * user space asks the kernel's BTF for them.
+ * Kernel floor: Linux 5.15, for bpf_task_pt_regs, on x86-64, which has the tracepoints.
+ * User space looks for them in the kernel's BTF.
  */
 #ifndef MEMTRACE_FAULT_H
 #define MEMTRACE_FAULT_H
 
 /*
- * Samples in a window on one CPU, beyond which the distance of two doubles. The
- * window is in jiffies, which are cheap to read; as there are 100 to 1,000 in a
- * second, samples come to some 50 to 500.
+ * With more samples than FAULT_SAMPLES in a window on one CPU, the distance between samples
+ * doubles. The window is in jiffies, which are cheap to read. There are 100 to 1,000 jiffies
+ * in a second, so there are some 50 to 500 samples in a second.
  */
 #define FAULT_SAMPLES 25
 #define FAULT_WINDOW 50
 #define FAULT_PERIOD_MAX (1U << 20)
 
-/* When to take a sample next, on one CPU. A race spoils no more than a sample. */
+/* When to take the next sample, on one CPU. A race spoils one sample at most. */
 struct fault_clock {
-	__u64 window; /* when the window began */
+	__u64 window; /* when the window began, in jiffies */
 	__u32 since;  /* faults since the last sample */
-	__u32 next;   /* how many there are to be until the next one */
+	__u32 next;   /* faults from the last sample to the next one */
 	__u32 period; /* mean of next, 0 at the start */
 	__u32 taken;  /* samples in this window */
 };
@@ -33,7 +33,7 @@ struct {
 	__type(value, struct fault_clock);
 } fault_clocks SEC(".maps");
 
-/* Opens a new window where it is time, after as many quiet ones as there were. */
+/* Opens a new window if it is time. The period halves for each quiet window before it. */
 static __always_inline void turn_window(struct fault_clock *c)
 {
 	__u64 now = bpf_jiffies64(), passed = now - c->window;
@@ -53,8 +53,9 @@ static __always_inline void turn_window(struct fault_clock *c)
 }
 
 /*
- * Counts a fault and returns for how many it is to stand, 0 if it is no sample. The
- * distance is random, lest it falls into step with what the program does in turns.
+ * Counts a fault and returns how many faults it stands for, 0 if it is no sample. The
+ * distance between samples is random, so that it does not fall into step with a pattern in
+ * the program.
  */
 static __always_inline __u32 sample_weight(void)
 {
@@ -76,9 +77,9 @@ static __always_inline __u32 sample_weight(void)
 	return weight;
 }
 
-#define FAULT_PRESENT 1 /* of the error code: the page was there, but not the right */
+#define FAULT_PRESENT 1 /* error code bit: the page was there, but access was not allowed */
 
-/* A fault that may bring a page of the program's own. */
+/* Whether a fault may bring in a page of the program's memory. */
 static __always_inline bool brings_page(__u64 address, __u64 error)
 {
 	return !(error & FAULT_PRESENT) && !(address >> 63);
@@ -113,7 +114,7 @@ int BPF_PROG(user_fault, unsigned long address, struct pt_regs *regs, unsigned l
 	return 0;
 }
 
-/* A system call's: read(2) into memory that is new, for one. */
+/* A fault inside a system call: read(2) into new memory, for example. */
 SEC("tp_btf/page_fault_kernel")
 int BPF_PROG(kernel_fault, unsigned long address, struct pt_regs *regs, unsigned long error)
 {
@@ -122,7 +123,7 @@ int BPF_PROG(kernel_fault, unsigned long address, struct pt_regs *regs, unsigned
 
 	if (!brings_page(address, error) || !(live & LIVE_CALLS) || !is_target(id >> 32))
 		return 0;
-	/* Reading a stack may fault as well, which brings no page. */
+	/* Reading a stack may fault as well, but brings in no page. */
 	t = this_thread(id);
 	if (!t || *(volatile __u32 *)&t->walking)
 		return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What is read of the kernel's own structures; CO-RE finds the fields' places. */
+/* The fields that are read of the kernel's structures. CO-RE finds where they are. */
 #ifndef MEMTRACE_KERNEL_H
 #define MEMTRACE_KERNEL_H
 
-/* Where uprobes have their code in a process; return probes return to its beginning. */
+/* A process's page for uprobes' own code. Calls with a return probe return to its start. */
 struct xol_area {
 	unsigned long vaddr;
 } __attribute__((preserve_access_index));
@@ -17,7 +17,7 @@ struct mm_struct {
 	struct uprobes_state uprobes_state;
 } __attribute__((preserve_access_index));
 
-/* A return probe that waits for its call to return; stack is where that is to return to. */
+/* A return probe whose call has not returned. stack is the stack pointer at its entry. */
 struct return_instance {
 	unsigned long stack;
 	struct return_instance *next;
@@ -44,18 +44,19 @@ struct task_struct {
 	unsigned int sas_ss_flags;
 } __attribute__((preserve_access_index));
 
-/* Work that a task does on its way back to user mode, of a map's value. */
+/* In a map's value: work for a task to do on its way back to user mode. */
 struct bpf_task_work {
 	__u64 __opaque;
 } __attribute__((aligned(8)));
 
-/* Only to be named in the type of a callback. */
+/* Only named in the type of a callback. */
 struct bpf_map {
 	__u32 id;
 } __attribute__((preserve_access_index));
 
-/* Functions of the kernel's for BPF programs: the first since Linux 7.0, and under the
- * second name, with one more argument, since 6.18; the others since 6.2. */
+/* Kernel functions for BPF programs (kfuncs). bpf_task_work_schedule_resume is there since
+ * Linux 7.0; 6.18 has it with one more argument, as bpf_task_work_schedule_resume_impl. The
+ * others are there since 6.2. */
 extern int bpf_task_work_schedule_resume(struct task_struct *task, struct bpf_task_work *work,
 					 void *map__map,
 					 int (*callback)(struct bpf_map *, void *, void *))

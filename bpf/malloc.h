@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Allocation functions. An entry program notes the call's arguments, the
- * return program reports the block; of nested calls (realloc reaching malloc,
- * operator new reaching malloc) only the outermost counts. What a call gives
- * up is reported when it is entered: once the function runs, another thread
- * may be handed the same address.
+ * Allocation functions. The entry program notes the call's arguments, and the return
+ * program reports the block. Of nested calls (realloc or operator new calls malloc) only the
+ * outermost counts. A block that a call gives up is reported at the call's entry, because
+ * another thread may be handed the same address as soon as the function runs.
  */
 #ifndef MEMTRACE_MALLOC_H
 #define MEMTRACE_MALLOC_H
 
-/* Notes the thread's call, if it counts: else its return is not to be seen. */
+/* Notes the thread's call and returns true, if it counts. Else its return is to be ignored. */
 static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 function,
 				  __u64 size)
 {
@@ -32,7 +31,7 @@ static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 f
 	return true;
 }
 
-/* begin for a function that is called with the size, or what makes it, and returns the block. */
+/* begin for the functions whose arguments say the size: all but realloc and operator new. */
 static __always_inline bool begin_role(struct pt_regs *ctx, struct thread *t, __u64 role)
 {
 	__u32 function = FN_ALLOC;
@@ -40,7 +39,7 @@ static __always_inline bool begin_role(struct pt_regs *ctx, struct thread *t, __
 
 	switch (role) {
 	case ROLE_CALLOC:
-		/* A product that overflows fails and reports nothing. */
+		/* If the product overflows, the call fails and reports nothing. */
 		size *= ARG1(ctx);
 		break;
 	case ROLE_MEMALIGN:
@@ -58,13 +57,13 @@ static __always_inline bool begin_role(struct pt_regs *ctx, struct thread *t, __
 	return true;
 }
 
-/* The state of a thread whose allocations count now, else NULL. */
+/* The state of the thread if its allocations are reported now, else NULL. */
 static __always_inline struct thread *counted_thread(__u64 id)
 {
 	return live & LIVE_ALLOCS ? this_thread(id) : NULL;
 }
 
-/* A block left. t is that of a realloc, which may fail yet, else NULL. */
+/* A block left the live set. t is NULL except in a realloc, which may still fail. */
 static __always_inline void gone(struct thread *t, __u8 kind, __u64 id, __u64 addr)
 {
 	__u64 time = bpf_ktime_get_ns();
@@ -101,10 +100,10 @@ ENTER(memalign, ROLE_MEMALIGN)
 ENTER(posix_memalign, ROLE_POSIX_MEMALIGN)
 
 /*
- * operator new(size), with an alignment behind it or not, that throws where there is no
- * memory. No exception passes a function with a return probe: the unwinder does not know
- * the address that it then seems to return to, and the program ends. So there are probes
- * on its return instructions instead, which run leave_alloc or call_alloc.
+ * operator new(size) and operator new(size, alignment), which throw if there is no memory.
+ * No exception can pass a function with a return probe: the unwinder does not know the
+ * address that the function seems to return to, and the program ends. So the probes are on
+ * the function's return instructions instead, and run leave_alloc or call_alloc.
  */
 SEC("uprobe/new")
 int enter_new(struct pt_regs *ctx)
@@ -134,13 +133,14 @@ int enter_realloc(struct pt_regs *ctx)
 	if (!old)
 		return 0;
 	if (!counts) {
-		/* Not counted: nested, or for want of room, or since only frees are. In
-		 * the last two cases the old block leaves all the same. */
+		/* The call does not count because it is nested, because there is no room
+		 * for the thread's state, or because only frees are reported. In the last
+		 * two cases the old block leaves all the same. */
 		if (live & LIVE_FREES && !t && is_target(id >> 32))
 			gone(NULL, EV_FREE, id, old);
 		return 0;
 	}
-	/* Size 0 frees; where the allocator returns a new block, it is one. */
+	/* Size 0 frees. If the allocator returns a block, that is a new one. */
 	if (!size) {
 		t->call.freed = old;
 		gone(NULL, EV_FREE, id, old);
@@ -163,7 +163,7 @@ int enter_free(struct pt_regs *ctx)
 		return 0;
 	t = bpf_map_lookup_elem(&threads, &id);
 	if (t) {
-		/* realloc(p, 0) frees, and has said so. */
+		/* A free inside realloc(p, 0), which has reported it. */
 		if (in_flight(t) && t->call.freed == addr && STACK_POINTER(ctx) < t->call.sp && return_pending(t))
 			return 0;
 	} else if (!is_target(id >> 32)) {
@@ -189,7 +189,7 @@ static __always_inline void realloc_failed(struct thread *t, __u64 id)
 		COUNT(lost_alloc, 1);
 }
 
-/* A call returns to the thread, whose state is NULL where there is none. */
+/* The return of a call. t is NULL if the thread has no state. */
 static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t, bool tables)
 {
 	__u64 addr = RESULT(ctx), time, stack;
@@ -199,7 +199,7 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 	if (!t || (!in_flight(t) && !take_back(t, sp)))
 		return 0;
 	if (t->call.function == FN_NEW) {
-		/* About to return. */
+		/* At its return instruction: the return address is still on the stack. */
 		if (sp != t->call.sp)
 			return 0;
 		ip = t->call.return_to;
@@ -209,7 +209,7 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 	}
 	t->call.sp = 0;
 	if (t->call.function == FN_POSIX_MEMALIGN) {
-		/* On failure the out-parameter is whatever it was. */
+		/* On failure the out-parameter has not been set. */
 		if ((int)addr)
 			return 0;
 		if (bpf_probe_read_user(&addr, sizeof(addr), (void *)t->call.out)) {
@@ -255,10 +255,11 @@ int leave_alloc_fp(struct pt_regs *ctx)
 }
 
 /*
- * Entry and return of an allocation function by one program, which says at the entry
- * whether it wants to see the return (Linux 6.13). Only so can a call be left without a
- * return probe: see ELSEWHERE. realloc's own program sees its entry, since that has to be
- * seen longer than its return: of the two at one place either may come first.
+ * Uprobe sessions (Linux 6.13): one program sees both entry and return of an allocation
+ * function, and says at the entry whether it wants to see the return. Only this lets a call
+ * go without a return probe: see ELSEWHERE. The entry of realloc has a program of its own
+ * all the same (enter_realloc), because it has to be seen longer than the return. Of the two
+ * programs at that place either may run first.
  */
 static __always_inline bool wants_return(struct pt_regs *ctx, const struct task_struct *task,
 					 __u64 id, struct thread *t, __u64 role)
@@ -280,9 +281,9 @@ static __always_inline bool wants_return(struct pt_regs *ctx, const struct task_
 }
 
 /*
- * Most calls are of one function, and helpers are what a program spends its time on: the
- * thread knows that function by its address and asks no helper for the role, nor whether
- * this is a return. No call returns to a function's first instruction.
+ * Most calls are to one function, and a program spends most of its time in helpers. So the
+ * thread remembers that function's address, and no helper has to tell its role and whether
+ * this is a return. It cannot be one: no call returns to the place of an entry probe.
  */
 static __always_inline int call_or_return(struct pt_regs *ctx, bool tables)
 {
@@ -301,7 +302,7 @@ static __always_inline int call_or_return(struct pt_regs *ctx, bool tables)
 			return !wants_return(ctx, task, id, t, role);
 	}
 	leave(ctx, id, t, tables);
-	return 1; /* of a return nobody asks for this */
+	return 1; /* ignored at a return */
 }
 
 SEC("uprobe.session/alloc")
@@ -318,7 +319,7 @@ int call_alloc_fp(struct pt_regs *ctx)
 	return call_or_return(ctx, false);
 }
 
-/* For a probe that does nothing but be there: tracer/probe/anchor.go. */
+/* For a probe that only has to be in place: tracer/probe/anchor.go. */
 SEC("uprobe/anchor")
 int anchor(struct pt_regs *ctx)
 {

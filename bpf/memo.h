@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Walks that were made before. Where a walk goes depends on nothing but the
- * registers that it starts from, the unwind tables, and some words of the stack:
- * return addresses, and frame pointers where a rule asks for them. So a walk is
- * remembered by the places of those words, its trail, and by a hash of what they held.
- * Whoever starts alike and finds the same words on that trail would make the same
- * walk: the stack is known, and has been sent. That spares the search for each frame's
- * rule.
+ * Memos: walks that are remembered, to save the search for each frame's rule. A walk
+ * depends only on the registers that it starts from, the unwind tables, and some words of
+ * the stack: return addresses, and frame pointers where a rule needs them. So a walk is
+ * remembered by the places of those words, its trail, and by a hash of what they held. A
+ * thread that starts from the same registers and finds the same words on the trail would
+ * make the same walk. So its stack is known, and has been sent.
  *
- * Memos form a trie. The first is found by where the walk starts; a word that is not
- * the one that was there leads to the memo of those who came by that word, which goes
- * on from there.
+ * Memos form a trie. The first memo is found by where the walk starts. Where a word differs
+ * from the one that was there, it leads to the memo of the walks that found this word, whose
+ * trail is followed from there on.
  *
- * They are shared by all threads and written without a lock. One that two CPUs have
- * mixed up is taken for neither's: its seal fits neither.
+ * Memos are shared by all threads and written without a lock. If two CPUs mix one up, its
+ * seal fits neither walk and nobody uses it.
  */
 #ifndef MEMTRACE_MEMO_H
 #define MEMTRACE_MEMO_H
 
 #define MEMOS 4096
-/* Of each walk at most so many memos are tried. */
+/* How many memos are tried for a walk at most. */
 #define MEMO_LEVELS 6
 
 struct memo {
-	__u64 node;  /* hash of the way that leads to this memo */
-	__u64 stack; /* its id */
+	__u64 node;  /* hash of the trail that leads to this memo */
+	__u64 stack; /* the stack's id */
 	__u64 seal;  /* hash of the whole trail and the stack */
 	struct trail trail;
 };
@@ -36,7 +35,7 @@ struct {
 	__type(value, struct memo);
 } memos SEC(".maps");
 
-/* The memo of walks that have come as far as hash says. */
+/* The memo of the walks whose trail so far has this hash. */
 static __always_inline struct memo *memo_of(const struct thread *t, __u64 hash)
 {
 	__u32 index = hash >> 32 & (MEMOS - 1);
@@ -45,9 +44,9 @@ static __always_inline struct memo *memo_of(const struct thread *t, __u64 hash)
 }
 
 /*
- * Follows a trail from t's place on it, t->followed words from its start, to the first
- * word that is not the one that was there, or to its end: then the hash is that of the
- * whole trail. t and trail are never NULL.
+ * Follows a trail from word t->followed on, up to and including the first word that differs
+ * from the one that was there, or to the trail's end. At the end t->trail_hash is the hash
+ * of the whole trail. t and trail are never NULL.
  */
 __noinline int follow_trail(struct thread *t, const struct trail *trail)
 {
@@ -79,8 +78,8 @@ __noinline int follow_trail(struct thread *t, const struct trail *trail)
 }
 
 /*
- * The id of the stack that the walk will find, 0 if that is not known; then
- * t->memo is where to remember it.
+ * The id of the stack that the walk will find, 0 if it is not known. In that case t->memo
+ * says where to remember the walk.
  */
 static __always_inline __u64 recall(struct thread *t)
 {
@@ -94,7 +93,7 @@ static __always_inline __u64 recall(struct thread *t)
 		m = memo_of(t, t->memo);
 		if (!m)
 			return 0;
-		/* Another way's: the walk's own memo will take its place. */
+		/* Free, or the memo of another trail, which this walk's will replace. */
 		stack = *(volatile __u64 *)&m->stack;
 		if (!stack || m->node != t->memo)
 			return 0;
@@ -108,8 +107,8 @@ static __always_inline __u64 recall(struct thread *t)
 }
 
 /*
- * Remembers the walk that found a stack, which has been sent. What ended at memory
- * that could not be read may go on the next time.
+ * Remembers the walk that found a stack, which has been sent. A walk that ended at memory
+ * that could not be read is not remembered: it may get further the next time.
  */
 static __always_inline void remember(const struct thread *t, __u64 stack, int end)
 {

@@ -2,17 +2,18 @@
 //go:build ignore
 
 /*
- * memtrace's probes: uprobes on the allocation functions that a process has
- * mapped, programs on the system calls behind them, on the life of processes and on
+ * The BPF programs of memtrace: uprobes on the allocation functions that a process has
+ * mapped, and programs on the system calls behind them, on the life of processes and on
  * page faults.
  *
- * Protocol with user space (package tracer): user space sets the constants and
- * map sizes at load, fills targets, attaches everything, then sets live. It
- * reads records (event.h) from the ring buffer events, drains spills whenever
- * it grows, and sums counts. It clears live before it detaches.
+ * Protocol with user space (tracer/probe, tracer/stream): user space sets the constants and
+ * map sizes at load, fills targets, attaches everything, then sets live. It reads records
+ * (event.h) from the ring buffer events, drains spills whenever it has grown, and sums
+ * counts. It clears live before it detaches.
  *
- * Kernel floor: Linux 5.8 (ring buffer; BTF for typed tracepoints is older). No loop
- * helpers, task storage or cookies are used, all of which are younger.
+ * Kernel floor: Linux 5.8, for the ring buffer (BTF for typed tracepoints is older). What
+ * needs a newer kernel says so, and is loaded only there. The rest uses no loop helpers, task
+ * storage or attach cookies, which are all newer.
  */
 #include <linux/bpf.h>
 #include <stdbool.h>
@@ -39,10 +40,10 @@
 #include "process.h"
 #include "fault.h"
 
-/* Some helpers (bpf_probe_read_user, bpf_get_stack) ask for a GPL program. */
+/* Some helpers (bpf_probe_read_user, bpf_get_stack) are for GPL programs only. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Keeps the types that only user space uses in the object's BTF. */
+/* Keep the types that user space needs in the object's BTF. */
 const struct event_short *unused_event_short __attribute__((unused));
 const struct event_long *unused_event_long __attribute__((unused));
 const struct unwind_block *unused_unwind_block __attribute__((unused));

@@ -8,14 +8,14 @@ struct linux_binprm;
 static __always_inline void lifecycle(__u8 kind, __u64 id, __u64 arg)
 {
 	__u64 time = bpf_ktime_get_ns();
-	/* There is something to be done at once about another program, and about the end. */
+	/* User space has to act at once on another program and on the end of the process. */
 	__u64 wake = kind == EV_FORK ? wake_flags(time) : BPF_RB_FORCE_WAKEUP;
 
 	if (!emit_short(kind, id, time, arg, wake))
 		spill(kind, 0, id, time, arg, 0);
 }
 
-/* In the parent, before the child runs. A new thread is a child of the same tgid. */
+/* Runs in the parent, before the child runs. A new thread is a child of the same tgid. */
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
@@ -34,7 +34,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 
 	if (!slot)
 		return 0;
-	/* The old program's unwind rules are not the new one's. */
+	/* The old program's unwind rules do not apply to the new one. */
 	*slot = SLOT_UNKNOWN;
 	/* The thread that called exec has taken over the leader's tid. */
 	bpf_map_delete_elem(&threads, &old);
@@ -54,9 +54,9 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	bpf_map_delete_elem(&resumes, &id);
 	if (task->signal->live.counter || !is_target(tgid))
 		return 0;
-	/* As wait(2) gives it: the number of the signal that ended it in the lower 7 bits. */
+	/* As wait(2) reports it: the lower 7 bits are the signal that ended the process. */
 	lifecycle(EV_EXIT, id, (__u32)task->exit_code);
-	/* The number may be used again, for a process that nobody asked about. */
+	/* The pid may be reused for a process that is not to be traced. */
 	bpf_map_delete_elem(&targets, &tgid);
 	return 0;
 }

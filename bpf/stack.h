@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Where a call stack comes from, and how it gets a name. */
+/* How a call stack is read, and how it gets its id. */
 #ifndef MEMTRACE_STACK_H
 #define MEMTRACE_STACK_H
 
-/* The frames that the kernel finds by frame pointers; results as walk_stack's. */
+/* Stores the frames that the kernel finds by frame pointers, with results as walk_stack's. */
 static __always_inline void frame_pointer_stack(void *ctx, struct thread *t, __u32 depth)
 {
 	long got = bpf_get_stack(ctx, t->stack.frames, depth * sizeof(__u64), BPF_F_USER_STACK);
@@ -12,7 +12,7 @@ static __always_inline void frame_pointer_stack(void *ctx, struct thread *t, __u
 	t->end = t->frames < depth ? WALK_COMPLETE : WALK_ON;
 }
 
-/* Counts, of stacks not seen before, those that are cut short. */
+/* Counts a stack that was not seen before, if it is cut short. */
 static __always_inline void count_cut(int end)
 {
 	switch (end) {
@@ -31,7 +31,7 @@ static __always_inline void count_cut(int end)
 	}
 }
 
-/* The thread's copy of its process's slot, renewed where it may have changed. */
+/* Renews the thread's copy of its process's slot if that may have changed. */
 static __always_inline void refresh_slot(struct thread *t, __u64 id)
 {
 	__u32 tgid = id >> 32, *slot;
@@ -95,16 +95,16 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	}
 
 	/*
-	 * Two threads may both find it missing: then it is sent twice, which is
-	 * harmless, while trusting another thread's send that can still fail is not.
+	 * Two threads may both find the stack missing here and send it twice. That is
+	 * harmless. To trust another thread's send, which can still fail, would not be.
 	 */
 	s->id = hash;
 	count_cut(end);
 	fill_header(&s->h, EV_STACK, end == WALK_COMPLETE ? 0 : EV_TRUNCATED, id, time);
 	wake = wake_flags(time);
 	size = offsetof(struct event_stack, frames) + n * sizeof(s->frames[0]);
-	/* One register is to be compared and passed on: else Linux 5.10 does not see that
-	 * the comparison was of what is passed. */
+	/* Keeps size in one register for the comparison and the call. Otherwise the verifier
+	 * of Linux 5.10 does not see that the size that is passed was compared. */
 	asm volatile("" : "+r"(size));
 	if (size > sizeof(*s))
 		size = sizeof(*s);
@@ -119,11 +119,11 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 }
 
 /*
- * Reads the calling thread's user stack and returns its id, 0 when there is
- * none. ip, sp and bp are the user's, at the point where the stack is wanted; exact
- * says that ip is of the instruction itself, not behind it. With tables the stack is
- * walked by them, else by frame pointers, as the kernel does. A stack is sent once;
- * from then on its id stands for it.
+ * Reads the calling thread's user stack and returns its id, 0 if it cannot be read. ip, sp
+ * and bp are the user's registers where the stack is wanted. exact says that ip is the
+ * address of the instruction itself, not the one behind it. With tables the stack is walked
+ * by unwind tables, else by the kernel with frame pointers. A stack is sent once; from then
+ * on its id stands for it.
  */
 static __always_inline __u64 capture_stack(void *ctx, struct thread *t, __u64 id, __u64 time,
 					   __u64 ip, __u64 sp, __u64 bp, bool exact, bool tables)
@@ -132,7 +132,7 @@ static __always_inline __u64 capture_stack(void *ctx, struct thread *t, __u64 id
 
 	if (!growth)
 		return read_stack(ctx, t, id, time, ip, sp, bp, exact, tables);
-	/* What reading it faults on is no fault of the program's: see kernel_fault. */
+	/* Page faults while the stack is read are not the program's: see kernel_fault. */
 	*(volatile __u32 *)&t->walking = 1;
 	stack = read_stack(ctx, t, id, time, ip, sp, bp, exact, tables);
 	*(volatile __u32 *)&t->walking = 0;

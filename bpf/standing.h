@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Which of a thread's calls count: only the outermost of nested ones, and what tells them
- * apart where a thread jumps out of one, throws, or is interrupted by a signal.
+ * Which of a thread's calls count. Of nested calls only the outermost does. A thread may also
+ * jump out of a call, throw, or be interrupted by a signal, and this tells these apart.
  */
 #ifndef MEMTRACE_STANDING_H
 #define MEMTRACE_STANDING_H
 
-/* What a call is to the one that its thread has in flight. */
+/* How a call relates to the one that its thread has in flight. */
 enum standing {
-	OUTERMOST, /* none is in flight, or it will never return here */
-	NESTED,	   /* that one made this */
+	OUTERMOST, /* none is in flight, or the one in flight will never return */
+	NESTED,	   /* the call in flight made this one */
 	/*
-	 * That one was interrupted, and this is made on another stack, above its own. A
-	 * return probe would harm: for the kernel a higher stack pointer proves that the
-	 * earlier call is gone. It forgets where that is to return to, and the thread dies
-	 * of SIGILL when it does.
+	 * The call in flight was interrupted, and this one is made on another stack above its
+	 * own. A return probe would do harm here. The kernel takes a higher stack pointer as
+	 * proof that the earlier call is gone and forgets its return address. When that call
+	 * returns after all, the thread dies of SIGILL.
 	 */
 	ELSEWHERE,
 };
 
 /*
- * So many calls within one are too many for an allocation function. They come from a
- * thread that has left it by siglongjmp(3), which nothing else told.
+ * No allocation function makes this many calls within one. They come from a thread that has
+ * left the function by siglongjmp(3), which nothing else has shown.
  */
 #define MOST_NESTED 32
 
 #define SS_AUTODISARM (1U << 31)
 
-/* The address that the kernel lets functions with a return probe return to. */
+/* The address that the kernel makes functions with a return probe return to. */
 static __always_inline __u64 trampoline(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -36,9 +36,10 @@ static __always_inline __u64 trampoline(void)
 }
 
 /*
- * Whether the call in flight can still return: its return address is where it was. Where
- * that cannot be told (it is in a register, or the stack is swapped out) it can. Of a call
- * that is just returning, on the trampoline, this is false: that writes to the stack.
+ * Whether the call in flight can still return, that is, its return address is still in
+ * place. True where this cannot be told, because the address is in a register or the stack
+ * is swapped out. False also for a call that is just returning, on the trampoline, because
+ * the trampoline writes to the stack.
  */
 static __always_inline bool return_pending(const struct thread *t)
 {
@@ -49,7 +50,7 @@ static __always_inline bool return_pending(const struct thread *t)
 	return word == (t->call.function == FN_NEW ? t->call.return_to : trampoline());
 }
 
-/* Whether the kernel knows of a return probe of the call in flight: it learns late that a
+/* Whether the kernel still has a return probe for the call in flight. It learns late that a
  * call is gone. */
 static __always_inline bool return_known(const struct thread *t)
 {
@@ -57,7 +58,7 @@ static __always_inline bool return_known(const struct thread *t)
 	struct return_instance *r = BPF_CORE_READ(task, utask, return_instances);
 	int i;
 
-	for (i = 0; i < 4 && r; i++) { /* other tools have probes, too */
+	for (i = 0; i < 4 && r; i++) { /* other tools may have return probes, too */
 		if (BPF_CORE_READ(r, stack) == t->call.sp)
 			return true;
 		r = BPF_CORE_READ(r, next);
@@ -87,28 +88,29 @@ static __always_inline enum standing standing(const struct thread *t, __u64 sp)
 		return OUTERMOST;
 	if (on_signal_stack(t, sp))
 		return ELSEWHERE;
-	/* It was left by a jump, or this is a signal stack that is put aside. */
+	/* The thread has jumped out of that call, or this is a signal stack that the kernel
+	 * has put aside. */
 	return t->autodisarm && return_known(t) && !many ? ELSEWHERE : OUTERMOST;
 }
 
-/* Counts, so many times, a call that was in flight and will not return: what it and calls
- * within it allocated is not known. One of operator new has thrown. */
+/* Counts, so many times, a call that was in flight and will not return. What it and the calls
+ * within it allocated is not known. A call of operator new has only thrown. */
 static __always_inline void count_stale(const struct call *c, __u64 times)
 {
 	if (c->function != FN_NEW)
 		COUNT(stale, times);
-	/* Before it throws it allocates, too. */
+	/* operator new makes allocation calls of its own before it throws, but few. */
 	if (c->function != FN_NEW || c->nested >= MOST_NESTED)
 		COUNT(lost_alloc, c->nested * times);
 }
 
 /*
- * The call in flight seems gone. It is remembered all the same: a signal can come when it is
- * on the kernel's trampoline, where return_pending() cannot tell, and then it does return.
+ * The call in flight seems gone, but is remembered. If a signal comes while the call is on
+ * the kernel's trampoline, return_pending() takes it for gone, and yet it will return.
  */
 static __always_inline void put_aside(struct thread *t, __u64 sp)
 {
-	/* What was put aside lower on the stack cannot return any more. */
+	/* A call put aside at or below sp cannot return any more. */
 	if (t->aside.sp <= sp)
 		t->aside.sp = 0;
 	if (!in_flight(t) || sp == t->call.sp)
@@ -118,8 +120,8 @@ static __always_inline void put_aside(struct thread *t, __u64 sp)
 		t->aside = t->call;
 }
 
-/* Whether a return, where the stack pointer is sp, is that of the call that was put aside:
- * that is in flight again then. */
+/* Whether a return with this stack pointer is that of the call put aside. If so, that call is
+ * in flight again. */
 static __always_inline bool take_back(struct thread *t, __u64 sp)
 {
 	const struct call *a = &t->aside;
@@ -132,7 +134,8 @@ static __always_inline bool take_back(struct thread *t, __u64 sp)
 	return true;
 }
 
-/* Without sessions nothing keeps the kernel from what ELSEWHERE is about. */
+/* Counts a new thread with a signal stack above its own. Without sessions nothing prevents
+ * the harm that ELSEWHERE describes. */
 static __always_inline void look_for_signal_stack(const struct thread *t, __u64 sp)
 {
 	struct task_struct *task;
@@ -144,8 +147,8 @@ static __always_inline void look_for_signal_stack(const struct thread *t, __u64 
 		COUNT(high_signal_stack, 1);
 }
 
-/* Remembers that the thread's signal stack is one that the kernel puts aside, and then
- * knows nothing of, while a handler runs on it. */
+/* Remembers that the kernel puts the thread's signal stack aside while a handler runs on it,
+ * and then does not know it as one. */
 static __always_inline void note_autodisarm(struct thread *t, const struct task_struct *task)
 {
 	if (task->sas_ss_flags & SS_AUTODISARM)

@@ -1,72 +1,72 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The maps: what to trace, what each thread is doing, what was lost. */
+/* The constants and maps: what to trace, what each thread is doing, what was lost. */
 #ifndef MEMTRACE_STATE_H
 #define MEMTRACE_STATE_H
 
-/* Frames to send of a stack, 1 to MAX_FRAMES. */
+/* How many frames of a stack are sent at most, 1 to MAX_FRAMES. */
 const volatile __u32 stack_depth = MAX_FRAMES;
 /* Blocks smaller or larger than these (bytes) are not reported. */
 const volatile __u64 min_size = 0;
 const volatile __u64 max_size = ~0ULL;
 /*
- * Nothing but the system calls and page faults is looked at: there are no uprobes,
- * and every call that adds memory is told with its stack.
+ * Growth mode: only system calls and page faults are traced. There are no uprobes, and
+ * every call that adds memory is reported with its stack.
  */
 const volatile bool growth = false;
-/* Allocation functions have one program for entry and return, see call_alloc. */
+/* One program sees both entry and return of allocation functions, see call_alloc. */
 const volatile bool sessions = false;
-/* The reader is woken when this many bytes wait for it; below, it polls. */
+/* The reader is woken when this many bytes wait for it. Below that, it polls. */
 const volatile __u64 wake_bytes = 1 << 20;
-/* One less than a power of two: of that many records one looks at the ring. */
+/* 2^n - 1: one record in 2^n looks whether the reader has to be woken. */
 const volatile __u64 wake_mask = 0;
 
-/* What of live is set while allocations, frees and system calls are reported. */
+/* The bits of live: whether allocations, frees and system calls are reported. */
 #define LIVE_ALLOCS 1
 #define LIVE_FREES 2
 #define LIVE_CALLS 4
 
 /*
- * The gate: set once every probe is attached, cleared before the first one is
- * detached. In between, a block cannot be seen to be born and not to die because
- * only some of the probes are there.
+ * The gate. It is set once every probe is attached and cleared before the first one is
+ * detached. Otherwise, with only some of the probes in place, a block could be seen to be
+ * allocated and not to be freed.
  */
 __u32 live SEC(".data.control");
 
 /*
- * Set where allocation functions are probed in windows of time. Which system calls
- * they make is not known then: all are reported alike.
+ * Set where allocation functions are probed only in windows of time. Which system calls
+ * they make is not known then, so all are reported alike.
  */
 __u32 windowed SEC(".data.control");
 
 /*
- * Raised while the probes on allocation functions are away: their calls in flight
- * then are never seen to return, and threads must not wait for that.
+ * Raised while the probes on allocation functions are away. A call that is in flight then
+ * is never seen to return, and its thread must not wait for that.
  */
 __u32 generation SEC(".data.control");
 
-/* Processes to trace. Probes fire in forked children too, so each one asks. */
+/* The processes to trace. Probes fire in forked children too, so each program looks here. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
 	__type(key, __u32); /* tgid */
 	/*
-	 * Names the process and the state of its mappings in the cache of unwind
-	 * rules: 16 bits, a new one after each change of them.
+	 * The slot: 16 bits that name the process and the state of its mappings in the
+	 * cache of unwind rules. Each change of the mappings gets a new one.
 	 */
 	__type(value, __u32);
 } targets SEC(".maps");
 
-/* The slot of a process whose mappings are not known: it has just been made, or
- * runs another program. */
+/* The slot of a process whose mappings are not known, because it is new or has just
+ * executed another program. */
 #define SLOT_UNKNOWN 0
 
-/* Raised with each change of a slot in targets: threads keep a copy of theirs. */
+/* Raised with each change of a slot in targets, since threads keep a copy of theirs. */
 __u32 slots_version SEC(".data.control");
 
-/* Raised where heaps come or go: threads keep a copy of where theirs is, see chunk.h. */
+/* Raised where heaps come or go, since threads remember where theirs are: see chunk.h. */
 __u32 heaps_version SEC(".data.control") = 1;
 
-/* What a function that call_alloc is on is: target.Role. */
+/* The role of a function that call_alloc is attached to: target.Role. */
 enum role {
 	ROLE_ALLOC,
 	ROLE_CALLOC,
@@ -74,7 +74,7 @@ enum role {
 	ROLE_MEMALIGN,
 	ROLE_POSIX_MEMALIGN,
 	ROLE_NEW,
-	ROLE_NEW_RETURN, /* a place where such a function returns */
+	ROLE_NEW_RETURN, /* a return instruction of such a function */
 };
 
 enum function {
@@ -84,13 +84,14 @@ enum function {
 	FN_NEW, /* has no return probe: see enter_new */
 };
 
-/* Where a walk is: a frame's registers, and what of the stack is copied. */
+/* Where a walk is: a frame's registers, and which part of the stack is copied. */
 struct walk {
 	__u64 ip, sp, bp;
 	/*
-	 * Where bp was saved, until the walk depends on it: most programs keep
-	 * something else in the register, and what that is makes no difference. Or
-	 * BP_REGISTER, where it has not been changed since the walk began, or BP_NOTED.
+	 * The address where bp was saved, or BP_REGISTER if bp is as it was when the walk
+	 * began, or BP_NOTED if there is nothing left to note. bp is noted in the trail only
+	 * when the walk depends on it: most programs keep something else in the register,
+	 * whose value makes no difference.
 	 */
 	__u64 bp_at;
 	__u64 base; /* address of the copy's first byte */
@@ -98,24 +99,24 @@ struct walk {
 	__u32 exact; /* ip is an instruction's address, not a return address */
 };
 
-/* No addresses: see struct walk. */
+/* Values of bp_at that are no addresses. */
 #define BP_NOTED 0
 #define BP_REGISTER 1
 
-/* How many words of the stack a walk may read and be remembered, see memo.h. */
+/* A walk that depends on more words of the stack is not remembered, see memo.h. */
 #define TRAIL_WORDS 128 /* a power of two */
 
-/* Which words of the stack a walk has read. */
+/* The words of the stack that a walk depends on. */
 struct trail {
-	__u64 words; /* more than TRAIL_WORDS: not all are noted */
-	/* In words above where the walk began, or PLACE_BP for the register rbp. */
+	__u64 words; /* how many; more than TRAIL_WORDS if not all are noted */
+	/* The place of each: words above where the walk began, or PLACE_BP for rbp itself. */
 	__u16 at[TRAIL_WORDS];
 	/* A part of the hash up to each word, see CHECK_OF. */
 	__u16 check[TRAIL_WORDS];
 };
 #define PLACE_BP 0xffff
 
-/* Of a binary search: what is sought is in [low, high). */
+/* The bounds of a binary search: what it looks for is in [low, high). */
 struct bounds {
 	__u32 low, high;
 };
@@ -123,35 +124,34 @@ struct bounds {
 /* An allocation call. */
 struct call {
 	/*
-	 * Stack pointer at the call's entry, 0 when there is none. It tells
-	 * calls apart where a counter could not: an inner call has a lower one, the
-	 * matching return one higher by exactly CALL_PUSHES. See standing() for what
-	 * else there can be.
+	 * Stack pointer at the call's entry, 0 when there is no call. It tells calls apart
+	 * where a counter could not: an inner call has a lower one, and the matching return
+	 * has one that is higher by exactly CALL_PUSHES. See standing() for other cases.
 	 */
 	__u64 sp;
 	__u64 size; /* bytes asked for */
 	__u64 old;  /* realloc's old block, 0 if none */
 	__u64 out;  /* where posix_memalign puts its result */
-	__u64 freed; /* the block that realloc(block, 0) frees inside */
-	__u64 return_to; /* of FN_NEW: the return address */
+	__u64 freed; /* the block that realloc(block, 0) frees by an inner free */
+	__u64 return_to; /* for FN_NEW: the return address */
 	__u32 function;
 	__u32 spilled; /* EV_REALLOC_ENTER went to the spill map */
-	__u32 generation; /* of another one, there is none in flight */
+	__u32 generation; /* the call is in flight only while this is the current one */
 	__u32 nested; /* calls that came while this one was in flight */
 };
 
 /*
- * One thread's outermost allocation call in flight, and its scratch space.
- * Scratch is the thread's own because uprobe programs can be preempted by one
- * another on the same CPU.
+ * One thread's outermost allocation call in flight, and its scratch space. The scratch
+ * space belongs to the thread, not the CPU, because uprobe programs can preempt one another
+ * on the same CPU.
  */
 struct thread {
 	struct call call;  /* in flight */
-	struct call aside; /* seemed gone, see put_aside */
-	__u32 slot; /* of the process, see targets, as of slots_version */
-	__u32 slot_version;
-	__u32 walking; /* while its stack is read, see capture_stack */
-	__u32 heaps_version; /* of the four below */
+	struct call aside; /* seems gone but may still return, see put_aside */
+	__u32 slot; /* the process's slot in targets */
+	__u32 slot_version; /* slots_version when slot was read */
+	__u32 walking; /* set while its stack is read in growth mode, see capture_stack */
+	__u32 heaps_version; /* heaps_version when brk_start to heap_end were set */
 	__u32 autodisarm; /* has, or had, a signal stack with SS_AUTODISARM */
 	__u32 alloc_version; /* slots_version when alloc was noted */
 	__u64 alloc; /* address of a function of ROLE_ALLOC, 0 while none is known */
@@ -159,9 +159,12 @@ struct thread {
 	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
 	struct event_stack stack;
-	struct walk walk; /* see unwind.h, and tables.h for the next */
-	struct bounds bounds;
-	/* Of the walk: where it began, and the hash of that and of the words so far. */
+	struct walk walk; /* see unwind.h */
+	struct bounds bounds; /* see tables.h */
+	/*
+	 * The stack pointer where the walk began, the hash of what it began from (see
+	 * begin_walk), and the hash of that and the words so far.
+	 */
 	__u64 trail_base, trail_start, trail_hash;
 	__u64 followed, memo; /* see memo.h */
 	struct trail trail;
@@ -178,7 +181,7 @@ struct {
 	__type(value, struct thread);
 } threads SEC(".maps");
 
-/* A thread that is new starts from this: a BPF stack could not hold it. */
+/* The state that a new thread starts from. It would not fit on a BPF stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -198,7 +201,7 @@ struct {
 	__type(value, struct spill);
 } spills SEC(".maps");
 
-/* Stacks that the reader has. One that falls out is sent again. */
+/* The stacks that the reader has. A stack that falls out of this map is sent again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 131072);
@@ -228,8 +231,8 @@ static __always_inline bool is_target(__u32 tgid)
 }
 
 /*
- * The state of the calling thread if its process is traced. The common case is
- * one hash lookup; only a thread's first call looks at its process.
+ * The state of the calling thread if its process is traced, else NULL. The common case is
+ * one hash lookup: only the first call of a thread looks up its process.
  */
 static __always_inline struct thread *this_thread(__u64 id)
 {
@@ -265,12 +268,11 @@ struct {
 const volatile bool never = false;
 
 /*
- * Keeps a uprobe program on the kernel's stack. Since 6.13 the kernel gives
- * programs of this type a stack for each CPU instead, believing that nothing can
- * preempt them. Uprobe programs can be preempted by one another: the stacks get
- * mixed up and the kernel crashes (a76ab5731e32 is the kernel's change). A
- * program with a tail call anywhere keeps the old stack; the verifier then
- * removes the call as dead code.
+ * Keeps a uprobe program on the kernel's stack. Since Linux 6.13 (commit a76ab5731e32) the
+ * kernel gives programs of this type a stack for each CPU instead, on the belief that
+ * nothing can preempt them. But uprobe programs can preempt one another. Then the stacks
+ * get mixed up and the kernel crashes. A program with a tail call anywhere keeps the
+ * kernel's stack, and the verifier then removes the call as dead code.
  */
 static __always_inline void own_stack(void *ctx)
 {
@@ -278,7 +280,7 @@ static __always_inline void own_stack(void *ctx)
 		bpf_tail_call(ctx, &no_programs, 0);
 }
 
-/* Always empty, too. Programs that are attached in different ways must not share one. */
+/* Always empty, too. Programs that are attached in different ways must not share a map. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, 1);
@@ -293,8 +295,8 @@ static __always_inline void own_session_stack(void *ctx)
 }
 
 /*
- * One round of a multiply-xorshift hash: every bit of v reaches all of the hash,
- * and hashes of lists that differ in one element share nothing.
+ * One round of a multiply-xorshift hash. Every bit of v reaches all of the hash, so lists
+ * that differ in one element have unrelated hashes.
  */
 static __always_inline __u64 mix(__u64 h, __u64 v)
 {

@@ -4,16 +4,16 @@
  * (symbolize/unwind says how) and loads them before the probes go live.
  *
  *   address -> this process's mapping of a file -> the file's table
- *           -> the rows of its 64 KiB page -> the rule of the last row before,
- *           or the one of that row's run that the address has come to
+ *           -> the rows of the address's 64 KiB page -> the last row at or before it
+ *           -> that row's rule, or one rule of its run
  *
- * and a cache from address to rule in front, since programs return to the same
+ * A cache from address to rule is asked first, because programs return to the same
  * places over and over.
  */
 #ifndef MEMTRACE_TABLES_H
 #define MEMTRACE_TABLES_H
 
-/* Kinds of struct unwind_rule; meanings are with unwind.CFAKind. */
+/* The kinds of struct unwind_rule. unwind.CFAKind and unwind.RBPKind explain them. */
 enum cfa_kind {
 	CFA_UNKNOWN,
 	CFA_END,
@@ -42,7 +42,7 @@ struct unwind_rule {
 	__s32 cfa_offset;
 };
 
-/* All rules of all files. Grows, never changes. */
+/* All rules of all files. Rules are added, but never changed. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 65536);
@@ -51,10 +51,11 @@ struct {
 } unwind_rules SEC(".maps");
 
 /*
- * Tables are arrays of blocks of words: an array map rounds each element up to
- * 8 bytes, which would double a table of words. First comes the number of
- * pages, then for each page the index of its first word and, once more, the end;
- * then the rows: the address's low 16 bits, and in the upper half its rule.
+ * A table is an array of blocks of words. An array of words would take twice the memory,
+ * because an array map rounds each element up to 8 bytes. The words of a table are: the
+ * number of pages; for each page the index of its first row; the index of the end; the
+ * rows. The lower half of a row is the low 16 bits of its address, the upper half the index
+ * of its rule.
  */
 #define BLOCK_WORDS 256
 
@@ -77,9 +78,9 @@ struct {
 	__array(values, struct unwind_table);
 } unwind_tables SEC(".maps");
 
-/* An executable mapping. Element 0 of a list holds the number of the others. */
+/* An executable mapping. Element 0 of a list only says how many others there are. */
 struct mapping {
-	__u64 start; /* of element 0: how many follow */
+	__u64 start; /* in element 0: how many follow */
 	__u64 end;
 	__u64 bias; /* address of the table's page 0 in this process */
 	__u32 table;
@@ -94,7 +95,7 @@ struct mapping_list {
 	__type(value, struct mapping);
 };
 
-/* By process, sorted by address. A list is replaced as a whole. */
+/* Each process's mappings, sorted by address. A list is only replaced as a whole. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
 	__uint(max_entries, 1024);
@@ -103,11 +104,11 @@ struct {
 } mappings SEC(".maps");
 
 /*
- * From address to rule. A word is the low 48 bits of the key's hash and the
- * rule in the other 16; the hash's high 16 bits choose the word. The hash is
- * one to one and the key (address and process slot, see process_info) fits 64
- * bits: a word that matches is never another address's. Words are written
- * whole, so that readers on other CPUs see an old one or a new one.
+ * From address to rule. The key is an address and the process's slot (see targets). Its
+ * hash is in two parts: the high 16 bits choose the word, and the word holds the low 48
+ * bits. The word's low 16 bits are the rule. The key fits 64 bits and the hash is one to
+ * one, so a word that matches is never another address's. Words are written whole, so
+ * readers on other CPUs see an old one or a new one.
  */
 #define CACHE_WORDS 65536
 
@@ -123,7 +124,7 @@ static __always_inline __u64 cache_hash(__u64 pc, __u32 slot)
 	return (pc ^ (__u64)slot << 48) * 0x9e3779b97f4a7c15ULL;
 }
 
-/* Word i of a table; 0 beyond its end. */
+/* Word i of a table, 0 beyond its end. */
 static __always_inline __u32 table_word(void *table, __u32 i)
 {
 	__u32 block = i / BLOCK_WORDS;
@@ -133,11 +134,11 @@ static __always_inline __u32 table_word(void *table, __u32 i)
 }
 
 /*
- * Binary searches keep their bounds in the thread's memory: the verifier knows
- * nothing of what is read from there, so that every round looks to it like the
- * one before. From registers it would follow each half of each half.
+ * Binary searches keep their bounds in the thread's memory, not in registers. The
+ * verifier knows nothing of values read from there, so each round looks to it like the
+ * one before. With registers it would follow both halves in every round.
  */
-/* Whether another round is due, and where to look in it. */
+/* Returns whether another round is due, and in *middle where to look. */
 static __always_inline bool halve(volatile struct bounds *b, __u32 *middle)
 {
 	__u32 low = b->low, high = b->high;
@@ -146,7 +147,7 @@ static __always_inline bool halve(volatile struct bounds *b, __u32 *middle)
 	return high - low >= 2;
 }
 
-/* The mapping that holds pc, or NULL. 13 rounds do for 8,191 mappings. */
+/* The mapping that holds pc, or NULL. 13 rounds are enough for 8,191 mappings. */
 static __always_inline struct mapping *find_mapping(volatile struct bounds *b, __u64 pc,
 						    __u32 tgid)
 {
@@ -159,7 +160,7 @@ static __always_inline struct mapping *find_mapping(volatile struct bounds *b, _
 	m = bpf_map_lookup_elem(list, &zero);
 	if (!m)
 		return NULL;
-	/* The last of those that start at pc or before is in [low, high). */
+	/* The last mapping that starts at or before pc is in [low, high). */
 	b->low = 1;
 	b->high = m->start + 1;
 	for (i = 0; i < 13 && halve(b, &middle); i++) {
@@ -178,7 +179,7 @@ static __always_inline struct mapping *find_mapping(volatile struct bounds *b, _
 	return m;
 }
 
-/* How many bits are set. There is no instruction for it. */
+/* How many bits are set. BPF has no instruction for it. */
 static __always_inline __u32 count_bits(__u32 x)
 {
 	x -= x >> 1 & 0x55555555;
@@ -188,9 +189,9 @@ static __always_inline __u32 count_bits(__u32 x)
 }
 
 /*
- * The index of the rule that a row means for an address so many bytes behind its
- * own: with a run (see unwind.CFARun) the one that the address has come to. That
- * one is never a run, so there is nothing to repeat.
+ * The index of the rule that a row has for an address so many bytes after the row's own.
+ * If the row's rule is a run (see unwind.CFARun), that is the rule of the run in force at
+ * the address. A run holds no other runs, so one step is enough.
  */
 static __always_inline __u32 rule_of_row(__u32 row, __u32 distance)
 {
@@ -206,8 +207,8 @@ static __always_inline __u32 rule_of_row(__u32 row, __u32 distance)
 }
 
 /*
- * The index of pc's rule, 0 if there is none. A global function, so that the
- * verifier looks at it once and not once for every frame. t is never NULL.
+ * The index of pc's rule, 0 if there is none. It is a global function so that the verifier
+ * checks it once, not once for every frame. t is never NULL.
  */
 __noinline __u32 find_rule(struct thread *t, __u64 pc, __u32 tgid)
 {
@@ -247,7 +248,7 @@ static __always_inline struct unwind_rule *rule_for(struct thread *t, __u64 pc, 
 	__u32 index = hash >> 48, rule = 0;
 	volatile __u64 *cached = bpf_map_lookup_elem(&rule_cache, &index);
 
-	/* CFA_UNKNOWN, until user space has seen what is mapped. */
+	/* Rule 0 is CFA_UNKNOWN. It holds until user space has seen what is mapped. */
 	if (t->slot == SLOT_UNKNOWN)
 		return bpf_map_lookup_elem(&unwind_rules, &rule);
 	if (!cached)

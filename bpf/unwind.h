@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Walking a user stack by the rules of .eh_frame, which need no frame
- * pointers. The stack is copied in bulk and the copy is walked.
+ * Walking a user stack by the rules of .eh_frame, which need no frame pointers. The
+ * stack is copied in bulk and the copy is walked.
  *
- * Kernel floor: Linux 5.13 (global functions that take pointers: the verifier
- * looks at one step of the walk, not at every combination of 127 of them).
+ * Kernel floor: Linux 5.13, for global functions that take pointers. With these the
+ * verifier checks one step of the walk, not every combination of 127 steps.
  */
 #ifndef MEMTRACE_UNWIND_H
 #define MEMTRACE_UNWIND_H
 
 /*
- * Copies the stack from address on. A copy that would leave the stack's last
- * page fails as a whole, so the end is remembered: a thread near the top of
- * its stack does not pay for a failed copy at each call.
+ * Copies the stack from address on. A copy that goes beyond the stack's last page fails as
+ * a whole. So the end of the stack is remembered, and a thread near it does not pay for a
+ * failed copy at each call.
  */
 static __always_inline bool copy_stack(struct thread *t, __u64 address)
 {
 	struct walk *w = &t->walk;
 	__u64 size = sizeof(t->copy);
 
-	/* What fails leaves zeros behind, which nobody must take for the stack. */
+	/* A copy that fails leaves zeros, which must not be taken for the stack. */
 	w->size = 0;
 	if (address < t->stack_end && t->stack_end - address < size)
 		size = t->stack_end - address;
@@ -36,7 +36,7 @@ static __always_inline bool copy_stack(struct thread *t, __u64 address)
 	return size >= 8;
 }
 
-/* Reads a word of the stack, from the copy where it is there. */
+/* Reads a word of the stack, and copies the stack from there on if the copy lacks it. */
 static __always_inline bool read_word(struct thread *t, __u64 address, __u64 *value)
 {
 	struct walk *w = &t->walk;
@@ -53,7 +53,7 @@ static __always_inline bool read_word(struct thread *t, __u64 address, __u64 *va
 	return true;
 }
 
-/* Reads a word that the walk's further way depends on. */
+/* Reads a word of the stack that the rest of the walk depends on, and notes it. */
 static __always_inline bool stack_word(struct thread *t, __u64 address, __u64 *value)
 {
 	if (!read_word(t, address, value))
@@ -62,14 +62,14 @@ static __always_inline bool stack_word(struct thread *t, __u64 address, __u64 *v
 	return true;
 }
 
-/* Restores rbp from where a function has saved it. */
+/* Restores rbp from the address where a function has saved it. */
 static __always_inline bool restore_bp(struct thread *t, __u64 address)
 {
 	t->walk.bp_at = address;
 	return read_word(t, address, &t->walk.bp);
 }
 
-/* rbp, on which the walk's further way depends. */
+/* Returns rbp for a step that depends on it, and notes it. */
 static __always_inline __u64 needed_bp(struct thread *t)
 {
 	struct walk *w = &t->walk;
@@ -86,11 +86,11 @@ enum walk_end {
 	WALK_ON,
 	WALK_COMPLETE,  /* the outermost frame */
 	WALK_NO_RULE,   /* no table covers the address, and no frame pointer helps */
-	WALK_BAD_RULE,  /* a register is needed that is not known */
-	WALK_BAD_STACK, /* unreadable, or it does not grow */
+	WALK_BAD_RULE,  /* the rule needs a register that is not known */
+	WALK_BAD_STACK, /* unreadable, misaligned, or the CFA is not above the stack pointer */
 };
 
-/* JIT code has no tables, but keeps frame pointers more often than not. */
+/* For code without tables: JIT code mostly keeps frame pointers. */
 static __always_inline int step_by_frame_pointer(struct thread *t)
 {
 	struct walk *w = &t->walk;
@@ -105,13 +105,13 @@ static __always_inline int step_by_frame_pointer(struct thread *t)
 	return ip ? WALK_ON : WALK_COMPLETE;
 }
 
-/* The frame that a signal interrupted, from the ucontext on the stack. */
+/* Moves to the frame that a signal interrupted, by the ucontext on the stack. */
 static __always_inline int step_by_signal(struct thread *t, __s32 offset)
 {
 	struct walk *w = &t->walk;
 	__u64 context = w->sp + offset, ip, sp;
 
-	/* Offsets of rbp, rsp and rip: see unwind.SignalRBP. */
+	/* The offsets of rbp, rsp and rip: unwind.SignalRBP and the following. */
 	if (!restore_bp(t, context + 120) || !stack_word(t, context + 160, &sp) ||
 	    !stack_word(t, context + 168, &ip))
 		return WALK_BAD_STACK;
@@ -171,7 +171,7 @@ __noinline int step(struct thread *t, __u32 tgid)
 		if (!restore_bp(t, (rule->rbp == RBP_AT_CFA ? cfa : needed_bp(t)) + rule->rbp_offset))
 			return WALK_BAD_STACK;
 	} else if (rule->rbp == RBP_UNDEFINED) {
-		/* Lost: a frame whose rule needs it fails the test of its CFA. */
+		/* rbp is lost. A later rule that needs it fails the check of its CFA. */
 		w->bp = 0;
 		w->bp_at = BP_NOTED;
 	}
@@ -180,7 +180,7 @@ __noinline int step(struct thread *t, __u32 tgid)
 	return ip ? WALK_ON : WALK_COMPLETE;
 }
 
-/* Makes ready for a walk from the registers in t->walk. */
+/* Prepares a walk from the registers in t->walk. */
 static __always_inline void begin_walk(struct thread *t)
 {
 	struct walk *w = &t->walk;
@@ -191,14 +191,14 @@ static __always_inline void begin_walk(struct thread *t)
 	t->trail_hash = t->trail_start;
 	t->trail_base = w->sp;
 	w->bp_at = BP_REGISTER;
-	copy_stack(t, w->sp); /* what fails is tried again by who needs it */
+	copy_stack(t, w->sp); /* if it fails, read_word tries again */
 }
 
 /*
- * Walks from the registers in t->walk, whose ip is the first frame, and stores up to
- * depth frames. t->frames and t->end say how many and why no more (WALK_ON: for
- * depth). They are left in memory, of which the verifier knows nothing: else it
- * would look at what follows once for each number of frames.
+ * Walks from the registers in t->walk, whose ip is the first frame, and stores up to depth
+ * frames. t->frames says how many there are, t->end why there are no more (WALK_ON: because
+ * of depth). The results are in memory, of which the verifier knows nothing. Otherwise it
+ * would check the code that follows once for each number of frames.
  */
 static __always_inline void walk_stack(struct thread *t, __u32 tgid, __u32 depth)
 {
@@ -209,7 +209,8 @@ static __always_inline void walk_stack(struct thread *t, __u32 tgid, __u32 depth
 	t->trail_hash = t->trail_start;
 	t->trail.words = 0;
 	for (n = 0; n < MAX_FRAMES && n < depth && end == WALK_ON; n++) {
-		/* Behind an instruction, as all other frames are. */
+		/* An exact address is made to look like a return address, which is behind
+		 * an instruction. */
 		t->stack.frames[n] = w->ip + w->exact;
 		end = step(t, tgid);
 	}

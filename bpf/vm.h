@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The system calls that change an address space. As with blocks, a range leaves when
- * the call is entered and joins when it has returned. calls.h has the programs.
+ * The system calls that change an address space. As with blocks, a range leaves the live set
+ * at the call's entry and joins it at the return. The programs are in calls.h.
  */
 #ifndef MEMTRACE_VM_H
 #define MEMTRACE_VM_H
 
 #define PROT_EXEC 4
 #define MAP_ANONYMOUS 0x20
-#define MAP_FAILED_FROM (-4095UL) /* results from here up are error codes */
+#define MAP_FAILED_FROM (-4095UL) /* results from here on are error codes */
 
-/* No range smaller than this is the whole of an arena's heap. */
+/* Bytes. A smaller range is never the whole of an arena's heap. */
 #define SMALLEST_HEAP (1 << 20)
 
 static __always_inline void heaps_changed(void)
@@ -18,7 +18,7 @@ static __always_inline void heaps_changed(void)
 	__sync_fetch_and_add(&heaps_version, 1);
 }
 
-/* Whether the call was made by an allocation function in flight. */
+/* EV_IN_ALLOCATOR if an allocation call in flight made the system call, else 0. */
 static __always_inline __u8 in_allocator(const struct thread *t, const struct pt_regs *regs)
 {
 	return !windowed && in_flight(t) && STACK_POINTER(regs) < t->call.sp && return_pending(t) ?
@@ -32,9 +32,9 @@ static __always_inline struct thread *traced_thread(__u64 id)
 }
 
 /*
- * Whether the stack behind a call is wanted: of mappings that the program makes
- * itself, or in growth mode, and where allocation functions are probed in windows of
- * time, of every call that may add memory. arg is the event's.
+ * Whether the stack behind a call is wanted. It is for mappings that the program makes
+ * itself. In growth mode, and where allocation functions are probed in windows of time, it
+ * is for every call that may add memory. arg is the event's.
  */
 static __always_inline bool wants_stack(__u8 kind, __u8 flags, __u64 addr, __u64 arg)
 {
@@ -44,7 +44,7 @@ static __always_inline bool wants_stack(__u8 kind, __u8 flags, __u64 addr, __u64
 	case EV_MMAP:
 		return arg >> 32 & MAP_ANONYMOUS && arg & 0xffffffff;
 	case EV_BRK:
-		return addr == arg; /* else the break was only asked for */
+		return addr == arg; /* else it failed, or only asked where the break is */
 	case EV_MPROTECT:
 		return arg;
 	}
@@ -67,7 +67,8 @@ static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs
 	if (wants_stack(kind, flags, addr, arg))
 		stack = capture_stack(ctx, t, id, time, INSTRUCTION(regs), STACK_POINTER(regs),
 				      FRAME_POINTER(regs), false, tables);
-	/* A module may be gone soon; its name has to be read while it is there. */
+	/* Wakes the reader for code: a module may go again soon, and its name can only be
+	 * read while it is mapped. */
 	wake = kind == EV_MMAP && arg & PROT_EXEC ? BPF_RB_FORCE_WAKEUP : wake_flags(time);
 	if (!emit_long(kind, flags, id, time, addr, size, stack, arg, wake))
 		COUNT(lost_mmap, 1);
@@ -88,7 +89,7 @@ static __always_inline void vm_left(__u8 kind, const struct pt_regs *regs, __u64
 		spill(kind, arg, id, time, addr, size);
 }
 
-/* What a call that has been entered gives up. */
+/* Reports what a call gives up, at its entry. */
 static __always_inline int call_entered(const struct pt_regs *regs, long number)
 {
 	switch (number) {
