@@ -1,9 +1,9 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
-// Threads hand each other blocks of every kind, so that each is served from its own
-// arena and from others', while heaps come and go. Each site keeps the blocks of one
-// kind alone, by what the header before the block says. See ledger.h for the protocol.
+// Threads hand each other blocks of every kind, so each gets memory of its own arena
+// and of others', while heaps come and go. Each site keeps blocks of one kind only, as
+// the header before the block tells the kind. See ledger.h for the protocol.
 
 #define SITES(X) X(brk) X(arena) X(mmapped) X(heap)
 #include "ledger.h"
@@ -14,7 +14,7 @@
 enum { THREADS = 4, ROUNDS = 3, CALLS = 20000, SLOTS = 512, KEEP = 16, LARGE = 100000, LARGES = 1500 };
 enum { MAPPED_SIZE = 140001 };
 
-// Of a chunk's size.
+// Bits in a chunk's size.
 enum { MMAPPED = 2, ARENA = 4 };
 
 static void *slots[SLOTS];
@@ -24,8 +24,8 @@ static int kind(const void *block)
     return (int)(((const size_t *)block)[-1] & (MMAPPED | ARENA));
 }
 
-// A block that only the page-aligned address tells from others of its kind comes now
-// and then.
+// some allocates a block, now and then one with an alignment of 256 bytes, which only its
+// address shows.
 static void *some(size_t n)
 {
     return n % 7 == 0 ? aligned_alloc(256, (n + 255) / 256 * 256) : malloc(n);
@@ -66,8 +66,8 @@ static const struct {
     {site_mmapped, S_mmapped, MMAPPED},
 };
 
-// trade keeps some of the blocks that are what the site is for, and puts the others
-// where another thread will find and free them.
+// trade keeps some of the blocks whose kind is the site's, and puts the others where
+// another thread will find and free them.
 static void trade(struct rng *r)
 {
     int i;
@@ -88,8 +88,8 @@ static void trade(struct rng *r)
     }
 }
 
-// more_heaps makes the arena ask for a second heap and give it back, and has large blocks
-// mapped where that was.
+// more_heaps makes the arena ask for a second heap and give it back. Then it has large
+// blocks mapped where that heap was.
 static void more_heaps(int mapped)
 {
     static __thread void *blocks[LARGES];
@@ -101,7 +101,7 @@ static void more_heaps(int mapped)
     for (i = 0; i < LARGES; i++)
         free(blocks[i]);
     called(2 * LARGES);
-    do { // what is left of the first heap
+    do { // fills what is left of the first heap
         block = site_heap(MAPPED_SIZE);
         check(block != NULL, "malloc");
         hold(S_heap, MAPPED_SIZE);
@@ -142,7 +142,7 @@ int main(void)
     pthread_t threads[THREADS];
     uintptr_t i;
 
-    check(mallopt(M_MMAP_THRESHOLD, 131072) == 1, "mallopt"); // else it grows
+    check(mallopt(M_MMAP_THRESHOLD, 131072) == 1, "mallopt"); // else it would grow
     ledger_ready();
     for (i = 0; i < THREADS; i++)
         check(pthread_create(&threads[i], NULL, run, (void *)(i + 1)) == 0, "pthread_create");
@@ -151,7 +151,7 @@ int main(void)
         pthread_join(threads[i], NULL);
     for (i = 0; i < SLOTS; i++)
         free(slots[i]);
-    // Nobody else's brk(2) or munmap(2) tells memtrace that heaps have changed.
+    // Alone, so no other thread's brk(2) or munmap(2) tells memtrace that heaps changed.
     check(pthread_create(&threads[0], NULL, run_alone, NULL) == 0, "pthread_create");
     pthread_join(threads[0], NULL);
     ledger_finish();

@@ -1,10 +1,10 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-builtin -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two threads allocate and free without end. Asked for a "breakpoint", another one runs
-// into one of its own and answers "trap N": 0 where the kernel looked for a uprobe there
-// before it sent the signal, 3 where it held that the process has none. See ledger.h for
-// the protocol, of which it has the beginning.
+// Two threads allocate and free without end. At the line "breakpoint" another thread hits
+// a breakpoint of its own and answers "trap N". N is 0 if the kernel looked for a uprobe
+// there before it sent the signal, and 3 if it believed that the process has none. See
+// ledger.h for the protocol, of which the program has only the beginning.
 
 #define SITES(X) X(none)
 #include "ledger.h"
@@ -22,8 +22,8 @@ static void *work(void *unused)
     return unused;
 }
 
-// The signal's context has the number of the processor's trap, if that is what the
-// signal was sent for.
+// The signal's context has the number of the processor's trap, if the signal was sent
+// for a trap.
 static void handle(int signal, siginfo_t *info, void *context)
 {
     (void)signal;
@@ -35,7 +35,7 @@ static void handle(int signal, siginfo_t *info, void *context)
 #endif
 }
 
-// The number stays with a thread, so it takes a new one each time.
+// A thread keeps the number of its last trap, so each breakpoint takes a new thread.
 static void *run_into(void *unused)
 {
 #ifdef __x86_64__

@@ -1,23 +1,23 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
-// Allocates and frees without end, for attaching to, detaching from, and
-// measuring. See ledger.h for the protocol; between "go" and the end:
+// Allocates and frees without end, for tests that attach, detach or measure. See
+// ledger.h for the protocol. Between "go" and the end:
 //
-//     count        answered by "pairs N", as is SIGUSR1
+//     count        is answered with "pairs N", as is SIGUSR1
 //     end of file, or any other line, ends the loop
 //
-// At the end come "pairs N", "wrong N" (iterations whose answer was not what it
-// must be), then the ledger.
+// At the end come "pairs N", "wrong N" (iterations with a wrong result), then the
+// ledger.
 //
 // Usage: busy [--threads N] [--depth N] [--size N] [--leak-every N]
 //             [--seconds N] [--pairs N]
 //
 //     --depth N       frames between the thread's start and the site (1..1000)
-//     --leak-every N  every Nth block is kept; the memory grows accordingly
+//     --leak-every N  keeps every Nth block; the memory grows accordingly
 //     --seconds N     ends by itself; the line is then "pairs N ns_per_pair X",
-//                     time on the clock for a pair of one thread
-//     --pairs N       ends by itself after so many in each thread; the same line
+//                     the wall-clock time for one pair in one thread
+//     --pairs N       ends by itself after N pairs in each thread; the same line
 
 #define SITES(X) X(busy) X(leak)
 #include "ledger.h"
@@ -32,7 +32,7 @@ enum { MAX_THREADS = 64, MAX_DEPTH = 1000 };
 static unsigned opt_threads = 1, opt_depth = 8;
 static unsigned long long opt_size = 64, opt_leak_every, opt_seconds, opt_pairs;
 
-// A cache line for each thread, not to measure the contention.
+// Each thread has a cache line of its own, so that contention is not measured.
 static struct state {
     _Alignas(64) unsigned long long pairs;
     unsigned long long wrong, leaked;
@@ -51,8 +51,8 @@ SITE void *site_leak(size_t n)
     return malloc(n);
 }
 
-// work puts the head of a number sequence into the block and adds it up again;
-// the sum is known without the block.
+// work writes the start of a number sequence to the block and adds it up again. The
+// sum is known without the block.
 static void work(struct state *s)
 {
     uint64_t x = 88172645463325252ULL;
@@ -96,7 +96,7 @@ FRAME void descend(struct state *s, unsigned depth)
         descend(s, depth - 1);
     else
         work(s);
-    __asm__ volatile(""); // the frame is still needed here
+    __asm__ volatile(""); // keeps the frame until here
 }
 
 static void *thread_main(void *arg)
@@ -175,7 +175,7 @@ static void parse_options(int argc, char **argv)
     check(opt_size >= 16, "size");
 }
 
-// control answers the test until it wants the loop to end.
+// control answers the test until the test ends the loop.
 static void control(void)
 {
     char line[64];
@@ -204,7 +204,7 @@ int main(int argc, char **argv)
     if (opt_seconds > 0) {
         uint64_t until = start + opt_seconds * 1000000000;
 
-        // In steps, because SIGUSR1 cuts a sleep short.
+        // Sleeps in steps, because SIGUSR1 cuts a sleep short.
         while ((end = now()) < until)
             poll(NULL, 0, (int)((until - end) / 1000000 + 1));
     } else if (opt_pairs == 0) {

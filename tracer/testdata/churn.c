@@ -2,14 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Allocates and frees at 50 sites, many million times a second, and leaks a little
-// at five more: ground truth for what is found in windows of time. See ledger.h for
-// the protocol; between "go" and the next line it works, then come "pairs N",
-// "milliseconds N" and the ledger.
+// at five more. It is the ground truth for what is found in windows of time. See
+// ledger.h for the protocol. Between "go" and the next line it works. Then come
+// "pairs N", "milliseconds N" and the ledger.
 //
-// Blocks of the churn_ sites have 16 bytes to 64 KiB. They live for microseconds, as
-// long as it takes to go round a ring or until a random one of a bounded cache is
-// replaced, or up to 10 seconds. The leaks, in blocks a minute, with random
-// intervals, made by the threads that churn:
+// Blocks of the churn_ sites have 16 bytes to 64 KiB. They live for microseconds, or
+// for one round of a ring, or until a bounded cache replaces them at random, or up to
+// 10 seconds. The threads that churn also leak, at random intervals. In blocks a
+// minute:
 //
 //     leak_rare 200, leak_some 2,000, leak_many 20,000
 //     leak_list 1,000, in a list that grows at its head and is still written to
@@ -17,7 +17,7 @@
 //
 // Usage: churn [--threads N] [--pairs-per-second N]
 //
-//     --pairs-per-second N  as many in all threads; by default as many as they can
+//     --pairs-per-second N  pairs of all threads together; by default as many as they can
 
 #define SITES(X) \
     X(churn_00) X(churn_01) X(churn_02) X(churn_03) X(churn_04) X(churn_05) X(churn_06) X(churn_07) X(churn_08) X(churn_09) \
@@ -34,9 +34,9 @@
 enum {
     CHURN_SITES = 50,
     MAX_THREADS = 16,
-    RING = 64,     // blocks of a ring
-    CACHE = 4096,  // of a cache
-    TICKS = 1024,  // of 10 ms each, of the blocks that live long
+    RING = 64,     // blocks in a ring
+    CACHE = 4096,  // blocks in a cache
+    TICKS = 1024,  // ticks of TICK_NS (10 ms) for blocks that live long
     TICK_NS = 10000000,
     LOOK = 64,     // rounds between looks at the clock
 };
@@ -204,7 +204,7 @@ static void put(struct worker *w, void *p, enum site s, size_t size)
     w->pairs++;
 }
 
-// replace puts a new block where another one was.
+// replace frees the block there, if any, and puts a new one in its place.
 static void replace(struct worker *w, struct held *h, enum site s, size_t size)
 {
     if (h->p)
@@ -217,7 +217,7 @@ static void replace(struct worker *w, struct held *h, enum site s, size_t size)
 static void wait_long(struct worker *w, enum site s, size_t size, uint64_t r)
 {
     struct waiting *b = get(w, s, size);
-    // Each octave of 10 ms to 10 s is as likely as the others.
+    // From 10 ms to 10 s, all octaves are equally likely.
     uint64_t ticks = (1ULL << r % 10) + (r >> 8) % (1ULL << r % 10);
     struct waiting **slot = &w->ticks[(w->tick + (ticks < TICKS ? ticks : TICKS - 1)) % TICKS];
 
@@ -231,7 +231,7 @@ static void churn(struct worker *w)
 {
     uint64_t r = rng_next(&w->rng);
     enum site s = (enum site)(r % CHURN_SITES);
-    // Small blocks are the rule; each octave up to 64 KiB is there.
+    // Most blocks are small, but there are some in each octave up to 64 KiB.
     unsigned octave = s % 13 < (r >> 32) % 16 ? s % 5 : s % 13;
     size_t size = (16ULL << octave) - (r >> 40) % 8;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The random part of the ledger programs, the same for C and C++: threads that
-// allocate into slots and release from them, hand blocks to one another, start
-// short-lived helpers, fork, and load libraries, until the given number of
-// calls is reached. The program supplies the actions and release().
+// The random part of the ledger programs, the same for C and C++. Threads fill slots
+// with blocks and release them, hand blocks to one another, start short-lived
+// helpers, fork, and load libraries, until the given number of calls is reached.
+// The program supplies the actions and release().
 //
 // Include after ledger.h.
 
@@ -17,10 +17,10 @@
 
 enum { MAX_THREADS = 64, SLOTS = 2048, MAILBOX = 256, HELPER_SLOTS = 16 };
 
-// A slot holds one block. An object that owns the block lives in the slot
-// itself, and such a slot stays where it is.
+// A slot holds one block. If an object owns the block, the object is in the slot
+// itself, and that slot must not move.
 struct slot {
-    void *ptr; // NULL only when free: malloc(0) gives a pointer too
+    void *ptr; // NULL only if the slot is empty: malloc(0) returns a pointer too
     size_t size;
     enum site site;
     int how; // how to release it; the program's own business
@@ -39,7 +39,7 @@ struct action {
     void (*run)(struct rng *, struct slot *);
     enum when when;
     unsigned weight;
-    int clobbers; // the library clobbers rbp: left out with --no-indirect
+    int clobbers; // the library clobbers rbp; left out with --no-indirect
 };
 
 extern const struct action actions[];
@@ -51,7 +51,7 @@ static uint64_t opt_seed = 1;
 static unsigned long long opt_calls = 2000003;
 static unsigned opt_threads = 8;
 static int opt_no_indirect;
-static int opt_no_throw; // no exception leaves an allocation function
+static int opt_no_throw; // no allocation function throws
 static int opt_no_fork;
 
 static struct slot slots[MAX_THREADS][SLOTS];
@@ -63,7 +63,7 @@ static struct mailbox {
     struct slot box[MAILBOX];
 } mail[MAX_THREADS];
 
-// Blocks carry a stamp, to find out if anything touches the program's memory.
+// Blocks carry a stamp, to show whether anything has changed the program's memory.
 static inline uint64_t stamp_of(const void *p)
 {
     return (uint64_t)(uintptr_t)p * 0x9e3779b97f4a7c15ULL;
@@ -98,7 +98,7 @@ static inline void fill(struct slot *s, enum site site, void *p, size_t size, in
     hold(site, size);
 }
 
-// Mostly small, some to 64 KiB, a few across the mmap threshold of 128 KiB.
+// Mostly small, some up to 64 KiB, a few on both sides of the mmap threshold of 128 KiB.
 static inline size_t random_size(struct rng *r)
 {
     uint64_t kind = rng_below(r, 100);
@@ -133,7 +133,7 @@ static inline void run_action(struct rng *r, struct slot *s, enum when when)
     }
 }
 
-// hand_over moves the block to some thread's mailbox, where there is room.
+// hand_over moves the block to some thread's mailbox if that has room.
 static inline int hand_over(struct rng *r, struct slot *s)
 {
     struct mailbox *m = &mail[rng_below(r, opt_threads)];
@@ -169,8 +169,8 @@ static inline void work(struct rng *r, struct slot *s)
         run_action(r, s, s->ptr ? ON_FULL : ON_EMPTY);
 }
 
-// A helper's frees fill its thread cache, which glibc flushes through free
-// when the thread exits: those chunks are freed a second time, rightly.
+// A helper's frees fill its thread cache. glibc flushes that through free when the
+// thread exits, so those chunks are freed a second time, which is right.
 static void *helper_main(void *arg)
 {
     struct rng r = {*(uint64_t *)arg};
@@ -195,8 +195,8 @@ static void run_helper(struct rng *r)
     check(pthread_join(t, NULL) == 0, "pthread_join");
 }
 
-// What the child does to its copy of the heap must not count: it allocates at
-// addresses the parent may use as well, and frees blocks the parent still holds.
+// What the child does to its copy of the heap must not count. It allocates at addresses
+// that the parent may use as well, and frees blocks that the parent still holds.
 static void run_child(struct rng *r, struct slot *own)
 {
     pid_t pid;
@@ -217,7 +217,7 @@ static void run_child(struct rng *r, struct slot *own)
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status of a child");
 }
 
-// dlopen allocates and frees inside ld.so, and adds a mapping for a while.
+// dlopen allocates and frees inside ld.so, and adds mappings for a while.
 static void load_library(void)
 {
     static const char *const names[] = {"libresolv.so.2", "libutil.so.1", "libm.so.6"};
@@ -245,7 +245,7 @@ static void *worker_main(void *arg)
         if (rng_below(&r, 8) == 0 && s->ptr == NULL)
             take_over(self, s);
 
-        // About so many of each in a run, whatever its length.
+        // A run has about 20, 20 and 100 of these, whatever its length.
         chance = rng_below(&r, opt_calls);
         if (chance < 20)
             run_child(&r, slots[self]);
@@ -273,9 +273,9 @@ static size_t collect(void)
     return n;
 }
 
-// thin_out leaves 2 to 10 % of what each site holds, no two sites the same
-// number of blocks where there are enough, and frees the rest in random order,
-// all from this thread.
+// thin_out leaves 2 to 10 % of the blocks of each site. No two sites keep the same
+// number of blocks, if there are enough. This thread frees all others, in random
+// order.
 static void thin_out(struct rng *r)
 {
     long long target[SITE_COUNT];
@@ -309,7 +309,7 @@ static void thin_out(struct rng *r)
             release(full[i]);
 }
 
-// audit counts the slots anew: the ledger must be what is really held.
+// audit counts the slots anew. The ledger must say what is really held.
 static void audit(void)
 {
     static long long bytes[SITE_COUNT], blocks[SITE_COUNT];

@@ -1,14 +1,14 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
-// Leaks, and then executes itself: same pid, new address space, and nothing of
-// what was held before is left. The protocol of ledger.h twice over, the line
-// that would end the program starting its second life:
+// Leaks, and then executes itself: same pid, new address space, and nothing that
+// was held before is left. It runs the protocol of ledger.h twice. The line that
+// would end the program starts its second life:
 //
 //     ready  go  <ledger: site_before 31 blocks>  (a line)
 //     ready  go  <ledger: site_after 19 blocks>   (a line, or end of file)
 
-// "execs thread" executes itself from a second thread.
+// With the argument "thread" it executes itself from a second thread.
 
 #define SITES(X) X(before) X(after)
 #include "ledger.h"

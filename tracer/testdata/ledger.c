@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Random calls of every C allocation function from several threads, with a
-// ledger of what each call site still holds. See ledger.h for the protocol and
-// engine.h for the threads, forks and the options.
+// ledger of what each call site still holds. See ledger.h for the protocol, and
+// engine.h for the threads, forks and options.
 
 #define SITES(X) \
     X(malloc) X(calloc) X(realloc_null) X(realloc_grow) X(realloc_shrink) \
@@ -18,7 +18,7 @@
 
 #include "engine.h"
 
-// More than PTRDIFF_MAX: glibc refuses it before it looks at any arena.
+// More than PTRDIFF_MAX, which glibc refuses before it looks at any arena.
 static const size_t too_big = (size_t)PTRDIFF_MAX + 1;
 
 SITE void *site_malloc(size_t n)
@@ -106,7 +106,7 @@ SITE int site_asprintf(char **out, const char *text, int n)
     return call_asprintf(out, text, n);
 }
 
-// realloc to nothing frees and returns NULL.
+// realloc(p, 0) frees and returns NULL.
 SITE void *site_realloc_zero(void *p)
 {
     return realloc(p, 0);
@@ -147,14 +147,14 @@ SITE void *site_child(size_t n)
     return malloc(n);
 }
 
-// A power of two, 8 to 4096, which is as posix_memalign wants it; up to 16 it
-// is no more than malloc gives anyway.
+// A power of two, 8 to 4096, as posix_memalign requires. Up to 16, malloc gives the
+// alignment anyway.
 static size_t random_align(struct rng *r)
 {
     return (size_t)8 << rng_below(r, 10);
 }
 
-// Text of a random length in the given buffer.
+// Writes a text of random length to the buffer.
 static size_t random_text(struct rng *r, char *buf, size_t size)
 {
     size_t n = (size_t)rng_below(r, size);
@@ -268,7 +268,7 @@ static void do_strndup(struct rng *r, struct slot *s)
     fill(s, S_strndup, site_strndup(text, max), (n < max ? n : max) + 1, 0);
 }
 
-// glibc trims the result to its length plus one, by realloc or by a new malloc.
+// glibc trims the result to its length plus 1, by realloc or by another malloc.
 static void do_asprintf(struct rng *r, struct slot *s)
 {
     char text[1024], *p = NULL;
@@ -314,7 +314,7 @@ static void do_realloc_shrink(struct rng *r, struct slot *s)
     size_t n;
     void *old = s->ptr;
 
-    if (s->size < 2) { // would be a realloc to nothing
+    if (s->size < 2) { // would be realloc(p, 0)
         release(s);
         return;
     }
@@ -342,8 +342,8 @@ static void do_realloc_zero(struct rng *r, struct slot *s)
     s->ptr = NULL;
 }
 
-// The failing calls leave everything as it was, above all the block that the
-// slot holds, whose pointer the out-parameter shows them.
+// Calls that fail leave everything as it was, above all the slot's block, whose
+// pointer is in the out-parameter.
 
 static void do_failed_realloc(struct rng *r, struct slot *s)
 {

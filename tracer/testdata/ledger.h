@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every ground-truth program in this directory shares: the protocol, the
-// ledger of what each call site still holds, and a random number generator.
-// C and C++.
+// What the ground-truth programs in this directory share: the protocol, the ledger
+// of what each call site still holds, and a random number generator. For C and
+// C++.
 //
-// Protocol, one line each way (stdout from the program, stdin to it):
+// The protocol has lines from the program (stdout, left) and to it (stdin, right):
 //
-//     ready PID               nothing was allocated by the program so far
+//     ready PID               the program has allocated nothing so far
 //                     go      the tracer is attached, do the work
 //     site NAME BYTES BLOCKS  what the function NAME still holds, zeros too
-//     calls N                 allocation and free calls the program itself made
+//     calls N                 allocation and free calls that the program made itself
 //     done
 //                     (any line, or end of file) _exit(0)
 //
 // A program that finds its own memory or ledger damaged writes "wrong ..." to
 // stderr and ends with status 3.
 //
-// BYTES are requested bytes, for mappings bytes rounded up to pages. The block
-// that a realloc returns belongs to the caller of that realloc. "calls" is the
-// number of calls written in the program: libc adds its own (pthread_create,
-// dlopen, asprintf, throw), so it is a lower bound of what a tracer counts.
+// BYTES are requested bytes; for mappings they are rounded up to pages. The block
+// that a realloc returns belongs to the caller of that realloc. "calls" counts the
+// calls written in the program. libc adds its own (pthread_create, dlopen, asprintf,
+// throw), so "calls" is a lower bound of what a tracer counts.
 //
-// A stack belongs to the site that is named by its first frame, from the
-// innermost outwards, whose function starts with "site_". Stacks without such
-// a frame (ld.so, thread creation) are nobody's and are not in the ledger.
+// A stack belongs to the site named by its innermost frame whose function starts
+// with "site_". Stacks without such a frame (ld.so, thread creation) belong to no
+// site and are not in the ledger.
 //
-// A site that reaches the allocator through a library function comes as a
-// pair, site_x calling call_x calling the library. Debian's libraries keep no
-// frame pointers, so a frame-pointer walk sees the return address in the
-// library, and then, rbp still being that of call_x, the return address in
-// site_x; call_x itself is skipped. That holds as long as the library does not
-// use rbp as a general register by the time it calls the allocator. Read from
-// the disassembly of Debian 12 (glibc 2.36, libstdc++ 12), x86-64:
+// A site that reaches the allocator through a library function is a pair: site_x
+// calls call_x, which calls the library. Debian's libraries keep no frame pointers.
+// So a frame-pointer walk sees the return address in the library. Then, because rbp
+// is still that of call_x, it sees the return address in site_x. It skips call_x.
+// That holds only if the library has not used rbp as a general register by the time
+// it calls the allocator. This is from the disassembly of Debian 12 (glibc 2.36,
+// libstdc++ 12) for x86-64:
 //
 //     rbp untouched (walk finds site_x)     rbp clobbered (walk is garbage)
 //     operator new, new[], nothrow forms    strdup       rbp = length + 1
@@ -41,7 +41,7 @@
 //     mmap, munmap, mremap                  aligned new  rbp = rounded size
 //                                           std::string  (out of line parts)
 //
-// The right-hand column is left out with --no-indirect: it needs unwinding by
+// --no-indirect leaves out the right-hand column, which needs unwinding by
 // .eh_frame.
 //
 // Nothing here uses malloc or stdio: all bookkeeping is static.
@@ -65,8 +65,8 @@
 #define LEDGER_C
 #endif
 
-// A function that is a frame of its own under its own name, however clever the
-// compiler: no inlining, no clones (site_x.constprop.0).
+// Makes a function keep a frame of its own under its own name: the compiler must not
+// inline it or clone it (site_x.constprop.0).
 #if defined(__has_attribute)
 #if __has_attribute(noipa)
 #define LEDGER_FRAME __attribute__((noinline, noipa))
@@ -75,7 +75,7 @@
 #ifndef LEDGER_FRAME
 #define LEDGER_FRAME __attribute__((noinline))
 #endif
-#define SITE LEDGER_C LEDGER_FRAME // unmangled, so that symbols alone will do
+#define SITE LEDGER_C LEDGER_FRAME // not mangled, so that plain symbols are enough
 #define FRAME static LEDGER_FRAME
 
 // The program lists its sites as SITES(X) X(name) ... before including this.
@@ -113,7 +113,7 @@ static inline void called(unsigned n)
     __atomic_fetch_add(&calls_made, n, __ATOMIC_RELAXED);
 }
 
-// Output: one write per text, because stdio's buffer would be a heap block.
+// Output is one write per text, because stdio's buffer would be a heap block.
 
 struct text {
     char buf[512];
@@ -213,7 +213,7 @@ static inline void ledger_ready(void)
 
     say("ready", getpid());
     if (!read_line(line, sizeof(line)))
-        _exit(2); // the test is gone
+        _exit(2); // the test has gone
 }
 
 static inline void ledger_print(void)
@@ -247,8 +247,8 @@ static inline void ledger_wait(void)
     (void)read_line(line, sizeof(line));
 }
 
-// ledger_finish prints the ledger, waits to be dismissed, and ends without
-// running any exit handler that might still allocate or free.
+// ledger_finish prints the ledger, waits for the last line, and ends without
+// running exit handlers, which might still allocate or free.
 __attribute__((noreturn)) static inline void ledger_finish(void)
 {
     ledger_print();
@@ -256,7 +256,7 @@ __attribute__((noreturn)) static inline void ledger_finish(void)
     _exit(0);
 }
 
-// splitmix64: good enough, and any seed will do.
+// splitmix64, which is good enough and takes any seed.
 struct rng {
     uint64_t state;
 };

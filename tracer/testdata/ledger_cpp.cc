@@ -1,12 +1,12 @@
 // build: g++ -std=gnu++17 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin -pthread -Wl,--no-as-needed -ldl
 // SPDX-License-Identifier: Apache-2.0
 //
-// The C++ companion of ledger.c: operator new and delete in their variants,
+// The C++ companion of ledger.c: all variants of operator new and delete,
 // std::string and std::vector, mixed with malloc. See ledger.h for the
 // protocol and for which of these a frame-pointer walk can attribute.
 //
-// Sizes are such that the library asks malloc for just what is in the ledger:
-// at least 1 for new, a multiple of the alignment for aligned new.
+// The sizes are chosen so that the library asks malloc for just what is in the ledger:
+// at least 1 byte for new, and a multiple of the alignment for aligned new.
 
 #define SITES(X) \
     X(malloc) X(new) X(new_array) X(new_nothrow) X(new_array_nothrow) \
@@ -156,7 +156,7 @@ SITE void site_vector_reserve(void *where, size_t n)
 FRAME void call_vector_grow(bytes *v)
 {
     v->resize(v->capacity());
-    v->push_back('x'); // one more than there is room for
+    v->push_back('x'); // one more than fits
 }
 
 SITE void site_vector_grow(bytes *v)
@@ -195,7 +195,7 @@ FRAME int call_failed_new(size_t n)
     return 0;
 }
 
-// The exception object is allocated and freed on the way.
+// On the way, the exception object is allocated and freed.
 SITE int site_failed_new(size_t n)
 {
     return call_failed_new(n);
@@ -240,7 +240,7 @@ FRAME void release(struct slot *s)
     case BY_FREE:
         free(s->ptr);
         break;
-    case BY_DELETE: // half of them by the sized form
+    case BY_DELETE: // half of the blocks by the sized form
         if (s->size % 2)
             ::operator delete(s->ptr);
         else
@@ -285,8 +285,8 @@ FRAME void child_allocates(struct rng *r)
 
 namespace {
 
-// own records the block of an object that lives in the slot. Its contents are
-// the object's, so there is no stamp, and the slot must not move.
+// own records the block of an object that lives in the slot. The block's contents are
+// the object's, so it has no stamp, and the slot must not move.
 void own(slot *s, enum site site, void *p, size_t size, int how)
 {
     check(p != nullptr, "no block");
@@ -396,11 +396,11 @@ void do_vector(rng *r, slot *s)
 void do_string(rng *r, slot *s)
 {
     called(1);
-    site_string(s->object, 16 + random_size(r)); // up to 15 fit the object itself
+    site_string(s->object, 16 + random_size(r)); // up to 15 bytes fit the object itself
     own_string(s, S_string);
 }
 
-// Frees; but what can grow does so half the time.
+// Frees the block, but half of the time lets it grow if it can.
 void do_grow_or_release(rng *r, slot *s)
 {
     if (s->size > 1024 * 1024 || rng_below(r, 2) || (s->how != BY_VECTOR && s->how != BY_STRING)) {
@@ -449,7 +449,7 @@ void do_delete_null(rng *, slot *)
 
 } // namespace
 
-// extern: const alone would be internal in C++
+// extern, because const alone would be internal in C++
 extern const struct action actions[] = {
     {do_malloc, ON_EMPTY, 20, 0},
     {do_new, ON_EMPTY, 30, 0},

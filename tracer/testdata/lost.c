@@ -1,10 +1,10 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is told of only after the ring is full. See ledger.h for the protocol. The
-// tracer has to have a small ring and leave it unread while this works: then the
-// first blocks are known, and of all later calls only those that gave memory
-// back, by the side map.
+// Events that come after the ring is full. See ledger.h for the protocol. The tracer
+// must have a small ring and leave it unread while this program works. Then it knows
+// the first blocks, and of all later calls only those that gave memory back, from
+// the spill map.
 
 #define SITES(X) X(first) X(barrier) X(filler) X(lost) X(stays) X(mapped)
 #include "ledger.h"
@@ -53,7 +53,7 @@ int main(void)
     page = (size_t)sysconf(_SC_PAGESIZE);
     ledger_ready();
     p = site_first(700);
-    site_barrier(700); // so that the first one cannot grow where it is
+    site_barrier(700); // so that the first block cannot grow in place
     stays = site_stays(7 * page);
     mapped = site_mapped(5 * page);
 
@@ -63,15 +63,15 @@ int main(void)
         free(q);
     }
 
-    // The realloc that fails is not the one that took the first block.
+    // The realloc that fails must not undo the one that took the first block.
     q = site_lost(p, 5000);
     check(q != NULL && q != p, "realloc moves");
     check(site_lost(NULL, 700) == p, "the address comes back");
     check(site_lost(p, too_big) == NULL, "realloc of too much");
     drop(S_first, 700);
 
-    // What leaves the old range mapped does not stand for what had ended it, nor
-    // the other way round. Since Linux 5.7.
+    // A call that leaves the old range mapped (MREMAP_DONTUNMAP, Linux 5.7) must not
+    // replace one that ended it, nor the other way round.
     q = mremap(stays, 7 * page, 7 * page, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
     check(q != MAP_FAILED, "mremap that leaves the old range");
     hold(S_stays, 7 * page);

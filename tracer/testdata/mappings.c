@@ -3,12 +3,12 @@
 //
 // Mappings taken directly from the kernel, cut, moved, grown, overlaid, and
 // calls that fail. See ledger.h for the protocol. Bytes are rounded up to
-// pages, and blocks are the pieces that are left: a mapping with a hole in it
-// is two. Two calls give two blocks even where the kernel joins them in one
-// line of /proc/PID/maps.
+// pages. Blocks are the pieces that are left: a mapping with a hole in it is two.
+// Two calls give two blocks even if the kernel merges them into one line of
+// /proc/PID/maps.
 //
-// What mremap moves or grows was mapped by the same site function, so that it
-// does not matter which of the two stacks is charged.
+// What mremap moves or grows was mapped by the same site function, so it does
+// not matter which of the two stacks is charged.
 
 #define SITES(X) \
     X(whole) X(freed) X(head) X(middle) X(tail) X(nibbled) \
@@ -28,8 +28,8 @@ enum { RW = PROT_READ | PROT_WRITE, ANON = MAP_PRIVATE | MAP_ANONYMOUS };
 
 static size_t page;
 
-// A window of address space reserved before the tracer is there, inside which
-// the addresses of mappings can be chosen.
+// A window of address space, reserved before the tracer attaches, in which the
+// program chooses the addresses of mappings.
 static char *window;
 enum { WINDOW_PAGES = 4096 };
 
@@ -45,7 +45,7 @@ FRAME void *call_mremap(void *p, size_t from, size_t to, int flags, void *at)
     return mremap(p, from, to, flags, at);
 }
 
-// Taking away is nobody's site.
+// Unmapping belongs to no site.
 FRAME int call_munmap(void *p, size_t n)
 {
     called(1);
@@ -91,8 +91,8 @@ static void hold_pieces(enum site s, long long n, size_t bytes)
     held_bytes[s] += (long long)bytes;
 }
 
-// Grows in place where it can, here because the window is behind it: the next
-// page is free.
+// Grows in place, which it can because the window follows it: the next page is
+// free.
 SITE void site_grown(void)
 {
     char *at = window + 1000 * page;
@@ -104,7 +104,7 @@ SITE void site_grown(void)
     hold_pieces(S_grown, 1, 9 * page);
 }
 
-// Something is in the way, so it moves. What is in the way stays.
+// Something is in the way, so the mapping moves. What is in the way stays.
 SITE void site_moved(void)
 {
     char *at = window + 1100 * page;
@@ -118,7 +118,7 @@ SITE void site_moved(void)
     hold_pieces(S_moved, 2, 302 * page);
 }
 
-// Moves onto a mapping of its own, which that ends.
+// Moves onto another mapping of the same site, whose first pages it replaces.
 SITE void site_moved_fixed(void)
 {
     char *from = window + 1200 * page, *to = window + 1210 * page;
@@ -126,7 +126,7 @@ SITE void site_moved_fixed(void)
     check(call_mmap(from, 5 * page, RW, ANON | MAP_FIXED, -1) == from, "mmap in moved_fixed");
     check(call_mmap(to, 7 * page, RW, ANON | MAP_FIXED, -1) == to, "mmap in moved_fixed");
     check(call_mremap(from, 5 * page, 5 * page, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to, "mremap in moved_fixed");
-    hold_pieces(S_moved_fixed, 2, 7 * page); // 5 moved, 2 left of the other
+    hold_pieces(S_moved_fixed, 2, 7 * page); // 5 pages moved, 2 left of the other
 }
 
 SITE void site_shrunk(void)
@@ -138,7 +138,7 @@ SITE void site_shrunk(void)
     hold_pieces(S_shrunk, 1, 13 * page);
 }
 
-// The middle of a mapping moves away and grows on the way.
+// The middle of a mapping moves away and grows as it moves.
 SITE void site_moved_middle(void)
 {
     char *p = (char *)call_mmap(NULL, 30 * page, RW, ANON, -1), *q;
@@ -162,7 +162,7 @@ SITE void site_duplicated(void)
     hold_pieces(S_duplicated, 2, 12 * page);
 }
 
-// The pages move, the old mapping stays behind, empty. Since Linux 5.7.
+// The pages move and the old mapping stays behind, empty. Needs Linux 5.7.
 SITE void site_kept_old(void)
 {
     char *p = (char *)call_mmap(NULL, 11 * page, RW, ANON, -1), *q;
@@ -175,7 +175,7 @@ SITE void site_kept_old(void)
         hold_pieces(S_kept_old, 2, 22 * page);
 }
 
-// Nothing of this succeeds, so nothing may change; the victim is site_whole's.
+// None of these calls succeeds, so nothing may change. The victim is site_whole's.
 SITE void site_failed(char *victim)
 {
     check(call_munmap(victim + 1, page) == -1 && errno == EINVAL, "munmap of half a page");
@@ -212,15 +212,15 @@ static void cut(void)
     unmap(p + 18 * page, 7 * page);
     hold_pieces(S_tail, 1, 18 * page);
 
-    // Every other page of 16, then the same once more: there is nothing left
-    // to unmap, which is no error.
+    // Unmaps every other page of 16, then the same pages again: there is nothing
+    // left to unmap, which is no error.
     p = site_nibbled(NULL, 16 * page, RW, ANON, -1);
     for (int round = 0; round < 2; round++)
         for (int i = 0; i < 16; i += 2)
             unmap(p + (size_t)i * page, page);
     hold_pieces(S_nibbled, 8, 8 * page);
 
-    // Not a multiple of the page size: the kernel rounds both up.
+    // Sizes that are no multiple of the page size: the kernel rounds both up.
     p = site_odd(NULL, 5 * page + 1, RW, ANON, -1);
     unmap(p, page + 1);
     hold_pieces(S_odd, 1, 4 * page);
@@ -248,14 +248,14 @@ static void overlay(int fd)
     site_file(NULL, 2 * page, PROT_READ, MAP_PRIVATE, fd);
     hold_pieces(S_file, 1, 2 * page);
 
-    // Taken already: fails, and what is there must stay.
+    // The range is taken, so the call fails, and what is there must stay.
     at = site_noreplace(NULL, 6 * page, RW, ANON, -1);
     hold_pieces(S_noreplace, 1, 6 * page);
 #ifdef MAP_FIXED_NOREPLACE
     {
         void *q = call_mmap(at, 6 * page, RW, ANON | MAP_FIXED_NOREPLACE, -1);
 
-        // Before Linux 4.17 the flag is not known and the address a mere hint.
+        // Before Linux 4.17 the flag is unknown and the address is only a hint.
         if (q != MAP_FAILED)
             unmap(q, 6 * page);
     }
@@ -277,7 +277,7 @@ static void span(void)
     hold_pieces(S_first, 1, 1 * page);
     hold_pieces(S_third, 1, 2 * page);
 
-    // A hole punched and mapped again by someone else, then all unmapped.
+    // Another site maps memory into a hole, then all but the last page is unmapped.
     site_hole(at + 100 * page, 8 * page, RW, ANON | MAP_FIXED, -1);
     unmap(at + 102 * page, 2 * page);
     site_second(at + 102 * page, 2 * page, RW, ANON | MAP_FIXED, -1);

@@ -1,10 +1,10 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
-// A call gives memory back and another thread is handed the same addresses before
-// that call has returned. userfaultfd makes it happen each time: the kernel lets
-// munmap and mremap return only when the event that says so has been read. See
-// ledger.h for the protocol.
+// A call gives memory back, and another thread gets the same addresses before that
+// call has returned. userfaultfd makes this happen each time: the kernel lets munmap
+// and mremap return only when their userfaultfd event has been read. See ledger.h
+// for the protocol.
 //
 // Usage: reuse munmap | mremap | free | realloc
 
@@ -22,12 +22,12 @@
 
 enum { ROUNDS = 13, RW = PROT_READ | PROT_WRITE, ANON = MAP_PRIVATE | MAP_ANONYMOUS };
 
-// A block of this size is a mapping of its own, of size bytes.
+// A block of this many bytes gets a mapping of its own, of size bytes.
 static const size_t block = 200003;
 static size_t page, size;
 static int events;
 
-static int returned; // the call has
+static int returned; // the call has returned
 static char *given; // what the other thread gives back
 static char *window; // where mremap moves it
 
@@ -62,7 +62,7 @@ FRAME void *take_mapping(void *at)
 
 FRAME void *take_block(void *at)
 {
-    (void)at; // the highest place that is free
+    (void)at; // malloc takes the highest free addresses, which are the same
     return malloc(block);
 }
 
@@ -93,7 +93,7 @@ static void by_realloc(void *p)
     check(q != NULL && q != p, "realloc moves");
 }
 
-// From now on a munmap or mremap of the mapping that p is in waits.
+// From now on a munmap or mremap of the mapping at p waits.
 static void watch(char *p)
 {
     struct uffdio_register r = {.mode = UFFDIO_REGISTER_MODE_MISSING};
@@ -126,7 +126,7 @@ static void round_trip(void *(*take)(void *), void (*give)(void *), size_t n)
     check(poll(&ready, 1, 10000) == 1 && ready.revents == POLLIN, "the call gets nowhere");
     check(site_after(take) == given, "the addresses are handed out again");
     hold(S_after, n);
-    // An mremap tells of the new range and of the old one.
+    // An mremap has an event for the new range and one for the old.
     while (!__atomic_load_n(&returned, __ATOMIC_ACQUIRE))
         if (poll(&ready, 1, 1) == 1)
             check(read(events, &event, sizeof(event)) == sizeof(event), "read of an event");

@@ -1,8 +1,8 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin
 // SPDX-License-Identifier: Apache-2.0
 //
-// Over before a tracer could attach: for the mode that starts its target. No
-// protocol and no output; what is held when it ends with status 7 is always
+// Ends before a tracer could attach: it is for the mode that starts its target. It
+// has no protocol and no output. When it ends, with status 7, it always holds
 //
 //     site_constructor  2515 bytes in  5 blocks, from before main
 //     site_short       13117 bytes in 13 blocks

@@ -1,8 +1,8 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin
 // SPDX-License-Identifier: Apache-2.0
 //
-// Allocates on both sides of malloc's threshold for mappings. See ledger.h for
-// the protocol.
+// Allocates on both sides of malloc's mmap threshold. See ledger.h for the
+// protocol.
 //
 // Usage: threshold [raise] [mallopt]
 //
@@ -43,13 +43,13 @@ static void keep(enum site s, void *(*alloc)(size_t), size_t n)
     hold(s, n);
 }
 
-// drain takes what is free at the heap's top, which malloc would rather use than
-// a mapping.
+// drain takes the free memory at the heap's top, which malloc would use before it
+// makes a mapping.
 static void drain(void)
 {
     size_t top;
 
-// mallinfo2 is younger than the oldest C library here.
+// The oldest C library in the tests has no mallinfo2.
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     while ((top = (size_t)mallinfo().keepcost) > 60000)
         keep(S_filler, site_filler, top - 20000 < 100000 ? top - 20000 : 100000);

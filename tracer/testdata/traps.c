@@ -1,10 +1,10 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin -pthread -Wl,--no-as-needed -ldl
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small scenarios, each of which provokes one thing that is easy to get wrong.
-// See ledger.h for the protocol; the ledger lists the sites of all scenarios.
+// Small scenarios, each for one thing that is easy to get wrong. See ledger.h for the
+// protocol. The ledger lists the sites of all scenarios.
 //
-// Usage: traps SCENARIO [ARGUMENT], the scenario being one of
+// Usage: traps SCENARIO [ARGUMENT], where SCENARIO is one of
 //
 //     nesting              calls that reach other allocation calls inside glibc
 //     failed-realloc       realloc that fails leaves the old block
@@ -19,11 +19,11 @@
 //     free-null            free(NULL) and friends
 //     zero-size            blocks of 0 bytes are blocks
 //     aliases              other names of the same functions
-//     evicted              a vfork child frees a block, which comes again
+//     evicted              a vfork child frees a block, whose address comes again
 //     vfork-exec           children that share the address space until exec
 //     dlopen [LIBRARY]     a library that comes late and allocates
 //     dlclose [LIBRARY]    the same, gone again while its blocks are held
-//     signal               a signal handler interrupts all the time
+//     signal               a signal handler interrupts again and again
 //     deep                 a stack of 60 frames
 //     usr1                 a block for each SIGUSR1, allocated in the handler
 //
@@ -51,7 +51,7 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 
-// From outside, the compiler must not know what these are.
+// These are volatile so that the compiler does not know their values.
 static volatile size_t too_big = (size_t)PTRDIFF_MAX + 1;
 static void *volatile null;
 
@@ -123,7 +123,7 @@ SITE void *site_realloc_null(size_t n)
     return p;
 }
 
-// Alignments that malloc gives anyway: memalign calls malloc.
+// For alignments that malloc gives anyway, memalign calls malloc.
 SITE void *site_memalign_small(size_t align, size_t n)
 {
     void *p = NULL;
@@ -143,7 +143,7 @@ SITE void *site_reallocarray(void *p, size_t n, size_t size)
     return p;
 }
 
-// As operator new does it: the allocation function is a frame further in.
+// As in operator new, the allocation function is one frame further in.
 FRAME void *call_wrapped(size_t n)
 {
     return malloc(n ? n : 1);
@@ -159,7 +159,7 @@ SITE void *site_wrapped(size_t n)
     return p;
 }
 
-// An mmapped chunk that grows and shrinks stays mmapped: mremap inside realloc.
+// An mmapped chunk that grows and shrinks stays mmapped: realloc calls mremap.
 SITE void *site_mremapped(size_t n)
 {
     void *p = malloc(400000);
@@ -172,7 +172,7 @@ SITE void *site_mremapped(size_t n)
     return p;
 }
 
-// realloc of an aligned block: malloc, copy and free inside.
+// realloc of an aligned block calls malloc, copies and calls free.
 SITE void *site_realloc_memalign(size_t n)
 {
     void *p = memalign(4096, 3000);
@@ -205,7 +205,7 @@ static void nesting(void)
     drop(S_kept, 1001);
     site_reallocarray(p, 100, 100);
 
-    p = site_kept(1003); // realloc to nothing reaches free
+    p = site_kept(1003); // realloc(p, 0) reaches free
     drop(S_kept, 1003);
     called(1);
     check(realloc(p, too_big - too_big) == NULL, "realloc to nothing");
@@ -248,7 +248,7 @@ static void failed_realloc(void)
         if (i % 4 == 0) // the block is still there and can be freed
             give_back(S_kept, p, 500 + (size_t)i);
     }
-    p = site_kept(300000); // an mmapped one
+    p = site_kept(300000); // an mmapped block
     called(1);
     check(realloc(p, too_big) == NULL, "realloc of too much");
 }
@@ -284,7 +284,7 @@ static void calloc_overflow(void)
 
 // ---- threads that die
 
-// Ends without any of the library's cleaning up.
+// Ends without any cleanup by the library.
 static void *exiting_main(void *arg)
 {
     void *p;
@@ -325,8 +325,8 @@ static void thread_dies(void)
     }
 }
 
-// A victim mallocs and frees one small block from its thread cache, where no
-// lock is held, until the handler finds it inside malloc and ends it there.
+// A victim allocates and frees one small block of its thread cache, which takes no
+// lock, until the handler finds it inside malloc and ends it there.
 static uintptr_t malloc_from, malloc_to;
 static volatile int killed;
 
@@ -361,15 +361,15 @@ static void on_usr2(int sig, siginfo_t *info, void *context)
 
     (void)sig;
     (void)info;
-    // Not at its first instructions: the call must have been seen to begin.
+    // Not at malloc's first instructions: the call must have been seen to begin.
     if (pc >= malloc_from && pc < malloc_to) {
         killed = 1;
         syscall(SYS_exit, 0);
     }
 }
 
-// Where malloc has passed the instruction with the probe, its first push: where the
-// trap takes longest a signal comes right behind it. Elsewhere some way in.
+// The address behind malloc's probed instruction, its first push. Where the trap takes
+// longest, a signal comes right behind it. Without a push, an address some way in.
 static uintptr_t behind_probe(const unsigned char *code)
 {
 #if defined(__x86_64__)
@@ -377,7 +377,7 @@ static uintptr_t behind_probe(const unsigned char *code)
     enum { BREAKPOINT = 0xcc, PREFIX = 0x41, PUSH = 0x50 };
     const unsigned char *at = code;
 
-    // The breakpoint has taken the place of a first byte.
+    // The probe's breakpoint has replaced the first byte of an instruction.
     if (memcmp(at + 1, endbr64 + 1, 3) == 0)
         at += sizeof(endbr64);
     if (*at == PREFIX || *at == BREAKPOINT)
@@ -388,7 +388,7 @@ static uintptr_t behind_probe(const unsigned char *code)
     return (uintptr_t)code + 16;
 }
 
-// malloc's extent, from its symbol.
+// Finds where malloc ends, from its symbol, and where it has passed the probe.
 static void find_malloc(void)
 {
     Dl_info info;
@@ -429,7 +429,7 @@ static void thread_killed(void)
     interrupt_malloc(on_usr2, victim_main);
 }
 
-// A victim that jumps out of malloc, and goes on from a frame further out.
+// This victim jumps out of malloc and goes on from a frame further out.
 static sigjmp_buf landing;
 
 static void on_usr2_jump(int sig, siginfo_t *info, void *context)
@@ -446,7 +446,7 @@ static void on_usr2_jump(int sig, siginfo_t *info, void *context)
 
 FRAME void churn(void)
 {
-    char room[512]; // puts malloc's frame below those of what follows
+    char room[512]; // puts malloc's frame below those of later calls
 
     __asm__ volatile("" : : "r"(room) : "memory");
     for (;;)
@@ -467,7 +467,7 @@ static void thread_jumps(void)
     interrupt_malloc(on_usr2_jump, jumper_main);
 }
 
-// Seven chunks of a size fit the thread cache; thread exit frees them again.
+// The thread cache takes seven chunks of a size. Thread exit frees them again.
 static void *tcache_main(void *arg)
 {
     void *p[8];
@@ -499,9 +499,9 @@ static void thread_exit_tcache(void)
 
 // ---- address reuse
 
-// One thread frees what it finds here, the other meanwhile allocates the same
-// size. The chunks are too large for the thread cache, so the address comes
-// back while the call that freed it has not returned yet.
+// One thread frees what it finds here, while the other allocates the same size. The
+// chunks are too large for the thread cache. So the address comes back before the
+// call that freed it has returned.
 static struct {
     void *volatile ptr;
     volatile enum site site;
@@ -525,7 +525,7 @@ static void *freer_main(void *arg)
     return NULL;
 }
 
-// The two sites take turns, so a block left to the wrong one is noticed.
+// The two sites take turns, so a block charged to the wrong site shows.
 static void ping_pong(enum site a, void *(*alloc_a)(size_t), enum site b, void *(*alloc_b)(size_t), size_t size, int rounds)
 {
     void *held = alloc_a(size);
@@ -547,7 +547,7 @@ static void address_reuse(void)
 {
     pthread_t t;
 
-    // A fixed threshold: freed mappings would raise it.
+    // Fixes the threshold, which freed mappings would raise.
     check(mallopt(M_MMAP_THRESHOLD, 128 * 1024) == 1, "mallopt");
     t = start(freer_main, NULL);
     ping_pong(S_heap_a, site_heap_a, S_heap_b, site_heap_b, 5003, 20001);
@@ -583,7 +583,7 @@ static void fork_child(void)
         give_back(S_kept, p[i], 1000 + (size_t)i);
 }
 
-// A frame of its own: the child shares it.
+// Has a frame of its own, because the child shares it.
 FRAME pid_t vfork_free(void *p)
 {
     pid_t pid = vfork();
@@ -595,7 +595,7 @@ FRAME pid_t vfork_free(void *p)
     return pid;
 }
 
-// The child shares the memory but is not traced: nobody sees its free.
+// The child shares the memory but is not traced, so its free is not seen.
 static void evicted(void)
 {
     int i;
@@ -614,7 +614,7 @@ static void evicted(void)
 static char *const true_argv[] = {(char *)"true", NULL};
 static char *const true_env[] = {NULL};
 
-// A frame of its own: the child shares it until it executes.
+// Has a frame of its own, because the child shares it until it executes.
 FRAME pid_t vfork_true(void)
 {
     pid_t pid = vfork();
@@ -862,7 +862,7 @@ static void do_dlclose(void)
 {
     void *lib = use_plugin(20);
 
-    // Modules are looked at from outside, a moment after they are mapped.
+    // The tracer reads a module from outside, a moment after it is mapped.
     usleep(200 * 1000);
     check(dlclose(lib) == 0, "dlclose");
     site_kept(709);
@@ -878,8 +878,8 @@ static void on_alarm(int sig)
     alarms++;
 }
 
-// One alarm at a time, the next only after a round has ended: on a machine that
-// takes longer for an alarm than until the next one the loop would stand still.
+// There is one alarm at a time, set only after a round has ended. If a machine takes
+// longer to handle an alarm than the alarms are apart, the loop would stand still.
 static void do_signal(void)
 {
     struct sigaction action;
@@ -905,8 +905,8 @@ static void do_signal(void)
     check(setitimer(ITIMER_REAL, &once, NULL) == 0, "setitimer");
 }
 
-// POSIX forbids it, programs do it: while main sleeps it is harmless. The
-// stack goes through the signal frame.
+// POSIX forbids malloc here, but programs do it. It is harmless while main is not in
+// malloc. The stack passes through the signal frame.
 SITE void *site_handler(size_t n)
 {
     return malloc(n);
@@ -947,7 +947,7 @@ FRAME void descend(int depth)
         descend(depth - 1);
     else
         got(S_deep, site_deep(601), 601);
-    __asm__ volatile(""); // the frame is still needed here
+    __asm__ volatile(""); // keeps the frame until here
 }
 
 static void deep(void)

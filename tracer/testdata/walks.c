@@ -1,17 +1,17 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stacks with frames that are easily taken for those of the function next to
-// theirs. See ledger.h for the protocol.
+// Stacks with frames that are easily taken for frames of the neighbouring function.
+// See ledger.h for the protocol.
 //
 // Usage: walks noreturn | fault | alike
 //
-//     noreturn  calls at the very end of a function: the return address is
-//               another function's first
-//     fault     a signal at the very start of a function: one byte before is
+//     noreturn  calls at the very end of a function: the return address is the
+//               start of another function
+//     fault     a signal at the very start of a function: one byte before it is
 //               another function. The function keeps no frame pointer.
-//     alike     the same call with the same stack pointer, by one way or another:
-//               all that differs is a frame pointer, or a return address further up
+//     alike     the same call with the same stack pointer, from different callers:
+//               only a frame pointer differs, or a return address further up
 
 #define SITES(X) X(last) X(outer) X(fault) X(around) X(one) X(two) X(three) X(four) X(five) X(six)
 #include "ledger.h"
@@ -31,7 +31,7 @@ __attribute__((noreturn)) FRAME void take(size_t n)
     longjmp(back, 1);
 }
 
-// After the call nothing follows: the address behind it is the next function's.
+// Nothing follows the call, so its return address is in the next function.
 SITE __attribute__((noreturn)) void site_last(size_t n)
 {
     take(n);
@@ -74,8 +74,8 @@ static void noreturn(void)
 }
 
 #if defined(__x86_64__)
-// Each faults at its first instruction; before it ends a function whose frame is
-// larger.
+// Makes a function that faults at its first instruction. The function before it has a
+// larger frame.
 #define FAULTING(name) \
     __asm__(".text\n" \
             ".type before_" #name ", @function\n" \
@@ -101,7 +101,7 @@ FAULTING(call_fault)
 SITE void site_around(void)
 {
     call_fault();
-    __asm__ volatile(""); // the frame is still needed here
+    __asm__ volatile(""); // keeps the frame until here
 }
 
 static volatile size_t wanted;
@@ -140,7 +140,7 @@ static void fault(void)
 }
 #endif
 
-// Room takes the bytes from the stack for its frame.
+// ROOM makes the frame this many bytes larger.
 #define ROOM(bytes) __asm__ volatile("" : : "r"(alloca(bytes)) : "memory")
 
 static uintptr_t stack_pointer;
@@ -154,7 +154,7 @@ FRAME void leaf(size_t n)
     check(malloc(n) != NULL, "malloc");
 }
 
-// Its frame pointer is in the register.
+// When it calls malloc, its frame pointer is in the register.
 FRAME void roomy(size_t room, size_t n)
 {
     ROOM(room);
@@ -162,7 +162,7 @@ FRAME void roomy(size_t room, size_t n)
     __asm__ volatile("");
 }
 
-// The leaf saves its frame pointer.
+// When malloc is called, leaf has saved this function's frame pointer.
 FRAME void roomy_inside(size_t room, size_t n)
 {
     ROOM(room);
@@ -170,7 +170,7 @@ FRAME void roomy_inside(size_t room, size_t n)
     __asm__ volatile("");
 }
 
-// Of 128 bytes each takes another part, and what it calls the rest.
+// Each site takes a different part of 128 bytes, and what it calls takes the rest.
 SITE void site_one(size_t n)
 {
     ROOM(32);

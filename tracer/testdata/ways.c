@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Leaks 1,000,003 bytes in each of the ways in which glibc and a program get
-// memory, with malloc's defaults. See ledger.h for the protocol. The mappings
-// are 1,003,520 bytes in the ledger, rounded up to pages.
+// memory, with malloc's defaults. See ledger.h for the protocol. In the ledger
+// the mappings are 1,003,520 bytes, rounded up to pages.
 //
 // Usage: ways [brk|arena|mmapped|realloc|direct|mremap]
 //
-// Given one of the ways it goes that alone, and takes nine seconds for it, so
-// that growth can be told.
+// With an argument it uses that way only, and takes nine seconds, so that the
+// growth shows.
 
 #define SITES(X) X(brk) X(arena) X(mmapped) X(realloc) X(direct) X(mremap)
 #include "ledger.h"
@@ -37,26 +37,26 @@ static void touch(void *p, size_t n)
         ((volatile char *)p)[i] = 1;
 }
 
-// pace waits after one of so many steps.
+// pace waits after a step, one of the given number.
 static void pace(size_t steps)
 {
     if (slowly)
         usleep(MICROSECONDS / steps);
 }
 
-// Small blocks in the main thread: the brk heap.
+// Small blocks of the main thread come from the brk heap.
 SITE void *site_brk(size_t n)
 {
     return malloc(n);
 }
 
-// The same in a second thread: an arena of its own.
+// Small blocks of a second thread come from an arena of its own.
 SITE void *site_arena(size_t n)
 {
     return malloc(n);
 }
 
-// Above the mmap threshold: a mapping for each.
+// Each block above the mmap threshold gets a mapping.
 SITE void *site_mmapped(size_t n)
 {
     return malloc(n);
@@ -77,23 +77,23 @@ SITE void *site_direct(size_t n)
     return call_mmap(n);
 }
 
-// The first step is malloc's, and above the threshold; by the others the chunk
-// grows, and stays a mapping.
+// The first step is like malloc, above the threshold. In the others the chunk grows
+// and stays a mapping.
 SITE void *site_realloc(void *p, size_t n)
 {
     return realloc(p, n);
 }
 
-// The first step is an mmap, by the others that grows, from this function both,
-// so that it is to blame whoever is charged for the growth.
+// The first step maps memory, and the others grow that mapping. This function does
+// both, so the growth is charged to it whichever of the stacks is charged.
 SITE void *site_mremap(void *p, size_t from, size_t n)
 {
     return p == NULL ? call_mmap(n) : call_mremap(p, from, n);
 }
 
-// leak allocates LEAK bytes in blocks of the given size. The last block takes
-// the rest as well, for none may be smaller: that would change its way. left is
-// volatile lest the compiler makes a copy of the call for the last block, and so
+// leak allocates LEAK bytes in blocks of the given size. The last block takes the
+// rest as well, because a smaller block might go another way. left is volatile so
+// that the compiler does not copy the call for the last block, which would make
 // another stack.
 static void leak(enum site s, void *(*alloc)(size_t), size_t size)
 {
@@ -135,7 +135,7 @@ static void leak_mmapped(void)
     leak(S_mmapped, site_mmapped, LARGE);
 }
 
-// Whole pages, so that in all no more is rounded up than for one mapping.
+// The blocks are whole pages, so that the total is rounded up as for one mapping.
 static void leak_direct(void)
 {
     leak(S_direct, site_direct, 10 * page_size);

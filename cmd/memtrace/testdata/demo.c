@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A small server with a leak, for "make demo": each request makes a session;
- * requests with an odd number forget to end it. A cache is filled once and
- * then stays as it is, a log buffer comes and goes.
+ * A small server with a leak, for "make demo". Each request makes a session,
+ * and requests with an odd number forget to end it. A cache is filled once and
+ * then stays as it is. A log buffer comes and goes.
  */
 #include <stdlib.h>
 #include <string.h>

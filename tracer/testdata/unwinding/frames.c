@@ -3,9 +3,9 @@
 //
 // Allocates under frames of every shape that compilers make: with many saved
 // registers and few, with variable arrays, with realigned stacks, called back
-// from libraries, in threads and in signal handlers. Each line on stdin
-// is answered by "done": after "once" the work is always the same and little, for
-// a debugger to watch.
+// from libraries, in threads and in signal handlers. It works for each line on
+// stdin and answers "done". After "go" it works a lot. After "once" it works little
+// and always does the same, for a debugger to watch.
 
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -23,7 +23,7 @@
 enum { SIZE = 300000, THREADS = 3, DEEP = 60, END_SIZE = 0xbeef000 };
 
 static volatile long sink;
-static void *volatile mark; // keeps the compiler from leaving malloc out
+static void *volatile mark; // keeps the compiler from removing malloc
 
 FRAME static void take(void)
 {
@@ -121,7 +121,7 @@ static void handler(int signal)
     take();
 }
 
-// Never inside malloc when the timer's signal comes.
+// Calls no malloc, so that the timer's signal never comes inside one.
 FRAME static unsigned long spin(unsigned long n, int depth)
 {
     unsigned long x = n;

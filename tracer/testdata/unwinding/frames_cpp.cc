@@ -1,8 +1,8 @@
 // build: g++ -std=c++17 -O2 -Wall -Wextra -fomit-frame-pointer -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
-// The same as frames.c for C++: templates, virtual calls, exceptions with
-// allocating destructors, containers, callbacks, threads.
+// frames.c for C++: templates, virtual calls, exceptions with destructors that
+// allocate, containers, callbacks, threads.
 
 #include <algorithm>
 #include <cstdlib>
@@ -22,7 +22,7 @@
 // Above the mmap threshold that the tests set.
 constexpr size_t size = 300000, end_size = 0xbeef000;
 static volatile long sink;
-static void *volatile mark; // keeps the compiler from leaving malloc out
+static void *volatile mark; // keeps the compiler from removing malloc
 
 struct Node {
     virtual ~Node() = default;

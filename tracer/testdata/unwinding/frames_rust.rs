@@ -1,8 +1,8 @@
 // build: rustc --edition=2021 -C opt-level=2 -C force-frame-pointers=no
 // SPDX-License-Identifier: Apache-2.0
 //
-// The same as frames.c for Rust: dynamic calls, closures, collections, panics
-// that are caught, threads.
+// frames.c for Rust: dynamic calls, closures, collections, panics that are caught,
+// threads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;

@@ -1,7 +1,7 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -shared -fPIC -fno-builtin
 // SPDX-License-Identifier: Apache-2.0
 //
-// A library that defines an allocator, which nobody calls.
+// A library that defines an allocator that nobody calls.
 
 #include <stddef.h>
 

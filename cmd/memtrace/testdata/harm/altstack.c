@@ -1,9 +1,9 @@
 // build: gcc -O1 -g -fno-builtin -pthread
 /*
- * A thread in malloc is interrupted by signals whose handler runs on an alternate stack
- * above the thread's own, and frees and allocates there. With the argument autodisarm the
- * kernel puts the alternate stack aside while the handler runs. The thread keeps every
- * fiftieth block, at site_thread; the handler keeps none.
+ * Signals interrupt a thread in malloc. Their handler runs on an alternate stack above the
+ * thread's own, and allocates and frees there. With the argument "autodisarm", the kernel
+ * puts the alternate stack aside while the handler runs. The thread keeps every fiftieth
+ * block, at site_thread. The handler keeps none.
  */
 #define _GNU_SOURCE
 #include <malloc.h>
@@ -34,7 +34,7 @@ static void handler(int signal)
 
 __attribute__((noinline)) static void *site_thread(void)
 {
-	return malloc(1 << 20); /* has a mapping of its own: much of the time is spent inside */
+	return malloc(1 << 20); /* gets its own mapping, so much time is spent inside malloc */
 }
 
 static void *work(void *unused)
@@ -44,8 +44,8 @@ static void *work(void *unused)
 	(void)unused;
 	if (sigaltstack(&alternate, NULL))
 		abort();
-	/* From now on the thread's cache has what the handler asks for. Without, the handler
-	 * would wait for the lock that the interrupted malloc holds. */
+	/* From now on the thread's cache has the block that the handler asks for. Otherwise
+	 * the handler would wait for the lock that the interrupted malloc holds. */
 	free(malloc(24));
 	ready = 1;
 	while (!stop) {

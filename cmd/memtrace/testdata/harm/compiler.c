@@ -1,10 +1,10 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -pthread -ldl
 // SPDX-License-Identifier: Apache-2.0
 //
-// compiler N WHAT has N mappings and makes a page executable every millisecond: one of
-// anonymous memory, as a compiler at run time does, or with WHAT "file" one of a file,
-// its own. For each line that it reads, the name of a library, it loads that, has it
-// allocate, and unloads it.
+// compiler N WHAT has N mappings and makes a page executable every millisecond. It is a
+// page of anonymous memory, as a JIT compiler makes them, or with WHAT "file" a page of
+// the program's own file. For each line that it reads, the name of a library, it loads
+// that library, has it allocate, and unloads it.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 
     if (argc > 2 && strcmp(argv[2], "file") == 0)
         file = open("/proc/self/exe", O_RDONLY);
-    // Those with different rights are not joined.
+    // The kernel does not merge mappings with different rights.
     for (i = 0; i < n; i++)
         map(i % 2 ? PROT_READ : PROT_READ | PROT_WRITE);
     if (pthread_create(&thread, NULL, toggle, map(PROT_READ)))

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Keeps a block, and ends as it is told: "exit N" with that status, "signal N" by that
-// signal, another thread of it.
+// signal. Another thread ends the program.
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-builtin
 // SPDX-License-Identifier: Apache-2.0
 //
-// Allocates and frees for 3 ms and executes itself again.
+// Allocates and frees for 3 ms, then executes itself again.
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // build: gcc -g -O2
-// A child that shares its heap, copy on write, with the parent that forked it. It frees
-// and allocates elsewhere, and leaks a little. Both stay until standard input is closed.
+// A child shares its heap, copy on write, with the parent that forked it. The child
+// allocates and frees other blocks, and leaks a little. Both stay until standard input ends.
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // build: gcc -g -O2 -Wall
-// holder FILE...: maps the beginning of every FILE as code, and leaks a little.
+// holder FILE...: maps the start of every FILE as code, and leaks a little.
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

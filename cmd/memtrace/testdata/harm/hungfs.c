@@ -1,9 +1,9 @@
 // build: gcc -g -O2 -Wall
-// hungfs FOLDER FILE PROGRAM ARGS...: runs a program in a mount namespace of its own, with a
-// file system (FUSE) on FOLDER that has one file, "file", with FILE's contents. The line
-// "hang" on standard input makes it take requests and answer none of them from then on. The
-// end of standard input ends the program, and with the server's end the kernel lets go of
-// whoever waits for it.
+// hungfs FOLDER FILE PROGRAM ARGS...: runs a program in a mount namespace of its own. On
+// FOLDER there is a file system (FUSE) with one file, "file", which has FILE's contents.
+// After the line "hang" on standard input the server still takes requests, but answers none.
+// The end of standard input ends the program. When the server has ended too, the kernel
+// releases whoever waits for it.
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
@@ -37,7 +37,7 @@ static void reply(int error, const void *data, size_t size)
 
 	memcpy(answer, &head, sizeof(head));
 	memcpy(answer + sizeof(head), data, size);
-	// One that was interrupted wants no answer any more.
+	// ENOENT: the request was interrupted and needs no answer any more.
 	if (write(device, answer, head.len) < 0 && errno != ENOENT)
 		err(1, "answer");
 }
@@ -60,7 +60,7 @@ static void answer_read(const struct fuse_read_in *in)
 	reply(n < 0 ? -errno : 0, data, n < 0 ? 0 : n);
 }
 
-// Attributes and names are good for no time, so that every look at the file comes here.
+// The kernel may not cache attributes and names, so every look at the file comes here.
 static void answer(void)
 {
 	struct fuse_in_header *head = (void *)request;

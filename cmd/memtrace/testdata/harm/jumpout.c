@@ -1,8 +1,8 @@
 // build: gcc -O1 -g -fno-builtin
 /*
- * A signal handler leaves malloc by siglongjmp, after which the thread goes on to allocate:
- * further down its stack, where the return address of the call that never returned is
- * written over at once (over) or by none of the frames (below), or further up (above).
+ * A signal handler leaves malloc by siglongjmp, and the thread goes on to allocate. It does
+ * so further down its stack, where the return address of the call that never returned is
+ * overwritten at once ("over") or by no frame ("below"), or further up ("above").
  */
 #define _GNU_SOURCE
 #include <malloc.h>
@@ -33,7 +33,7 @@ __attribute__((noinline)) static void site_after(void)
 	kept++;
 }
 
-/* Its frame lies over where malloc was called from, and is hardly written to. */
+/* Its frame covers the place that malloc was called from, and is hardly written to. */
 __attribute__((noinline)) static void below(void)
 {
 	volatile char frame[4096];

@@ -1,6 +1,6 @@
 // build: gcc -g -O2 -Wall
-// mapper code|data FILE: leaks a little, and at SIGUSR1 maps FILE: as code, or in place of
-// libc's data, after which it only waits.
+// mapper code|data FILE: leaks a little, and at SIGUSR1 maps FILE, as code or in place of
+// libc's data. After the latter it only waits.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -26,7 +26,7 @@ static void find_data(unsigned long *start, unsigned long *end)
 	fclose(maps);
 }
 
-// call is a system call without libc, which has no data any more.
+// call makes a system call without libc, whose data is gone.
 static long call(long number, long a, long b, long c, long d, long e, long f)
 {
 	long result;

@@ -1,8 +1,8 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -ldl
 // SPDX-License-Identifier: Apache-2.0
 //
-// names NAME LIBRARY gives itself a name, loads a library and executes its own file
-// again, each when it reads a line. Names and paths are what the test made them.
+// names NAME LIBRARY gives itself a name. At the first line that it reads it loads the
+// library, at the second it executes its own file again. The test chooses names and paths.
 
 #include <dlfcn.h>
 #include <stdio.h>

@@ -1,17 +1,17 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-builtin -fno-optimize-sibling-calls
 // SPDX-License-Identifier: Apache-2.0
 //
-// Allocates by ever new call stacks, 20 calls deep: each way through left and right is
-// one. Commands, a line each, all answered by a line "held BYTES BLOCKS", which says
-// what the program holds in all:
+// Allocates from ever new call stacks, 20 calls deep. Each way through left and right is a
+// stack of its own. It takes commands, one per line, and answers each with a line
+// "held BYTES BLOCKS", which says what the program holds in all:
 //
 //     keep N      N new stacks keep a block of 16 bytes each
-//     map N       N new stacks keep a page each, which they map
-//     free N      N new stacks free the block that they have made
+//     map N       N new stacks map a page each and keep it
+//     free N      N new stacks allocate a block each and free it
 //     again 0     site_again, beside the stacks above, allocates a block and frees it
-//     again 1     the same keeps it, of 240 bytes
+//     again 1     site_again keeps a block, of 240 bytes
 //
-// Among every thousand that keep something site_leak keeps 1,000 bytes more.
+// With every thousand stacks that keep something, site_leak keeps 1,000 bytes more.
 
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -22,7 +22,7 @@
 
 enum what { KEEP, MAP, FREE };
 
-static unsigned long way; // bits say left or right, from the outermost call on
+static unsigned long way; // each bit says left or right, from the outermost call on
 static unsigned long bytes, blocks;
 static enum what what;
 static volatile int depth_reached;

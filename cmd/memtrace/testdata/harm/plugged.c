@@ -1,7 +1,7 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-builtin -shared -fPIC
 // SPDX-License-Identifier: Apache-2.0
 //
-// A library that allocates what it never frees.
+// A library that allocates and never frees.
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-builtin
 // SPDX-License-Identifier: Apache-2.0
 //
-// For each line that it reads it is handed the same few addresses out again and again,
-// faster than a small ring buffer takes, and keeps 5 blocks of 4001 bytes.
+// For each line that it reads, it gets the same few addresses again and again, faster than
+// a small ring buffer can take, and then keeps 5 blocks of 4001 bytes.
 
 #include <stdio.h>
 #include <stdlib.h>

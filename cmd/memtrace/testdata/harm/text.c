@@ -1,19 +1,19 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-builtin
 // SPDX-License-Identifier: Apache-2.0
 //
-// Does to the code of libc's malloc what its argument says, and then what it is told by
-// lines, each of which it answers by "done". It allocates nothing else.
+// Does to the code of libc's malloc what its argument says, and then what each line that it
+// reads says. It answers each line with "done". It allocates nothing else.
 //
-//   copied       the code's pages are anonymous memory with the same content
-//   huge         so is all code of libc
-//   writable     the code is mapped writable
-//   written      it has been, and written to; free's alone is mapped writable still where
-//                the argument is "partly"
-//   plain        nothing
+//   copied       replaces the code's pages by anonymous memory with the same content
+//   huge         does so to all code of libc
+//   writable     maps libc's code writable, and writes to it
+//   written      does so, and then takes the write permission away; "partly" does so too,
+//                but leaves the code of free writable
+//   plain        does nothing
 //
-//   leak N       allocates N blocks of 101 bytes and as many of 55, frees the latter
-//   NAME         one of the above
-//   exec         starts anew
+//   leak N       allocates N blocks of 101 bytes and N of 55, and frees the latter
+//   NAME         does one of the above
+//   exec         executes itself again, plain
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -41,7 +41,7 @@ static void say(const char *text)
         _exit(1);
 }
 
-// The pages from one address to another.
+// A range of whole pages.
 struct pages {
     char *start;
     size_t size;
@@ -76,7 +76,7 @@ static void protect(struct pages p, int more)
         fail("mprotect");
 }
 
-// Moves a copy over the original, as programs do that want their code in huge pages.
+// Moves a copy over the original, as programs do to have their code in huge pages.
 __attribute__((noinline)) static void copy(struct pages p)
 {
     char *to = mmap(NULL, p.size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -87,7 +87,7 @@ __attribute__((noinline)) static void copy(struct pages p)
     for (size_t i = 0; i < p.size; i++)
         ((volatile char *)to)[i] = p.start[i];
 #ifdef __x86_64__
-    // Without libc's code, which is away for a moment.
+    // Without libc, whose code is gone for a moment.
     register long r10 __asm__("r10") = MREMAP_MAYMOVE | MREMAP_FIXED;
     register long r8 __asm__("r8") = (long)p.start;
     __asm__ volatile("syscall" : "=a"(result) : "a"(SYS_mremap), "D"(to), "S"(p.size), "d"(p.size), "r"(r10), "r"(r8)
@@ -110,7 +110,7 @@ static void change(const char *how)
         return;
     }
     if (strcmp(how, "copied") == 0) {
-        // All that is probed is between the first and the last of these.
+        // These pages hold all functions that are probed.
         char *from = near.start < last.start ? near.start : last.start;
 
         copy(pages(from - 8 * PAGE, 32 * PAGE));

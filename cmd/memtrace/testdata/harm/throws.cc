@@ -1,8 +1,8 @@
 // build: g++ -O1 -g -fno-builtin
 /*
- * Operators new that throw, again and again, beside those that do not: each of
- * site_plain, site_array and site_aligned keeps every seventh of its blocks. Run with an
- * allocator preloaded that has operators of its own.
+ * Calls of operator new that throw, again and again, beside calls that do not. Each of
+ * site_plain, site_array and site_aligned keeps every seventh of its blocks. Run it with a
+ * preloaded allocator that has operators of its own.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -31,7 +31,7 @@ __attribute__((noinline)) static line *site_aligned(void)
 	return new line;
 }
 
-/* More than there is, by each of them. */
+/* Asks each form of operator new for more memory than there is. */
 __attribute__((noinline)) static void throw_one(int way)
 {
 	volatile size_t huge = 1ULL << 60;
@@ -52,7 +52,7 @@ __attribute__((noinline)) static void throw_one(int way)
 	}
 }
 
-/* An exception from further up leaves several frames at once. */
+/* An exception that leaves several frames at once. */
 __attribute__((noinline)) static void throw_deep(int depth)
 {
 	volatile char frame[200];

@@ -1,19 +1,19 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-builtin -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
-// Puts chunks into every place where malloc has them, and tells which of its
-// blocks are in use. It says "ready PID" first, and answers
+// Puts chunks into every place where malloc keeps them, and tells which of its
+// blocks are in use. It says "ready PID" first, and does what each line says:
 //
-//     stay THREADS     does so in threads that stay
-//     places           does so in a thread that ends, and in the first thread
+//     stay THREADS      does so in threads that stay
+//     places            does so in a thread that ends, and in the first thread
 //     inside THREADS    hands out merged blocks again as part of larger ones, in threads
-//                       that stay, or in the first thread where there are none
-//     churn THREADS    keeps blocks in threads that go on allocating around them
-//     many COUNT       allocates blocks of some sizes; every fourth is freed
+//                       that stay, or in the first thread if THREADS is 0
+//     churn THREADS     keeps blocks in threads that go on allocating around them
+//     many COUNT        allocates blocks of some sizes; every fourth is freed
 //
-// by a line "block ADDRESS HEADER FREE PLACE" for each block, the header as it
-// was when malloc returned it, and by "done 0". Nothing here uses stdio, whose
-// buffers would be blocks.
+// It answers with a line "block ADDRESS HEADER FREE PLACE" for each block, with the
+// header as it was when malloc returned it, and then with "done 0". Nothing here
+// uses stdio, whose buffers would be blocks.
 
 #define SITES(X) X(none)
 #include "../../../testdata/ledger.h"
@@ -108,7 +108,7 @@ static void words(void *p, uint64_t word)
         ((uint64_t *)p)[n] = word;
 }
 
-// live keeps blocks of all sizes with contents that look like malloc's own.
+// live keeps blocks of all sizes, whose contents look like malloc's own data.
 static void live(void)
 {
     static const uint64_t forged[] = {0, 0x20, 0x21, 0x31, 0x91, 0x290, 0x291, ~0ULL, 0x10};
@@ -124,8 +124,8 @@ static void live(void)
 
 static uint64_t mangled(void *at, uint64_t word) { return (uintptr_t)at >> 12 ^ word; }
 
-// forge keeps blocks whose contents say that they are in a cache: the key that
-// a freed block has, and links to each other, plain and mangled.
+// forge keeps blocks that look as if they were in a thread cache. They have the key
+// of a freed block, and links to each other, plain and mangled.
 static void forge(void)
 {
     static const size_t sizes[] = {24, 40, 72, 136, 1000};
@@ -151,7 +151,7 @@ static void forge(void)
     }
 }
 
-// reallocated blocks that stay where they are.
+// resize reallocates blocks that stay where they are.
 static void resize(void)
 {
     void *p = malloc(5000), *q, *next;
@@ -177,7 +177,7 @@ static void resize(void)
     check(realloc(p, 104) == p, "realloc moved a block of the same size");
 }
 
-// mapped blocks: freed, moved, resized, and in use.
+// mapped makes mapped blocks that are freed, moved, resized, or in use.
 static void mapped(void)
 {
     struct record *r[4];
@@ -205,8 +205,8 @@ static void merge(struct record **r)
 
 enum { HIGH = 900 };
 
-// places uses all places of the calling thread's arena. Blocks are allocated
-// first and freed after that, so that none is used again.
+// places uses all places of the calling thread's arena. It allocates all blocks
+// before it frees any, so that no memory is used again.
 static void *places(void *trim)
 {
     struct record *cached[4][3], *full[2][CACHED + 9], *binned[9], *large[3], *unsorted[5];
@@ -237,7 +237,7 @@ static void *places(void *trim)
 
     drop_all(binned, 9);
     drop_all(large, 3);
-    keep(malloc(20000), "live"); // bins what is unsorted
+    keep(malloc(20000), "live"); // sorts the unsorted chunks into bins
     for (i = 0; i < 4; i++)
         drop_all(cached[i], 3);
     drop_all(full[1], CACHED + 9);
@@ -247,8 +247,8 @@ static void *places(void *trim)
     merge(merged);
     drop_all(high, trim ? HIGH : HIGH / 2);
     for (i = 0; trim && i < 4; i++)
-        drop_block(last[(size_t[]){2, 3, 0, 1}[i]]); // two of them into the top
-    // Last: freeing 64 KiB or more empties the fastbins (malloc_consolidate).
+        drop_block(last[(size_t[]){2, 3, 0, 1}[i]]); // two of them join the top
+    // These come last: freeing 64 KiB or more empties the fastbins (malloc_consolidate).
     drop_all(full[0], CACHED + 9);
     return NULL;
 }
@@ -257,9 +257,9 @@ static pthread_barrier_t done;
 
 enum { COVERED = 20 };
 
-// cover frees pairs of neighbours, which merge, and allocates the memory of each
-// pair as one block, which nobody writes to. The headers of the second block and
-// of what is behind it stay, or its own says that the chunk before it is free.
+// cover frees pairs of neighbours, which merge, and allocates the memory of each pair
+// as one block that nobody writes to. The headers of the second block and of the chunk
+// behind it stay as they were, or the second's says that the chunk before it is free.
 static void cover(size_t size, int second_first)
 {
     struct record *r[COVERED];
@@ -286,7 +286,7 @@ static void *inside(void *arg)
     live();
     for (i = 0; i < 20; i++)
         cover(1500 + 100 * i, i % 2);
-    for (i = 0; i < HIGH; i++) // more than one heap
+    for (i = 0; i < HIGH; i++) // fills more than one heap
         keep(malloc(100000), "live");
     for (i = 0; i < 20; i++)
         cover(1500 + 100 * i, i % 2);
@@ -340,8 +340,8 @@ static void all_places(void)
     places(&done);
 }
 
-// churner keeps blocks between others that come and go, some of which point to
-// those that it keeps.
+// churner keeps blocks among others that come and go. Some of the others point to
+// the blocks that it keeps.
 static void *churner(void *arg)
 {
     struct rng r = {(uint64_t)(uintptr_t)arg};

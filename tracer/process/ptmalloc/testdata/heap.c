@@ -1,8 +1,8 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-builtin -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
-// Does with malloc what its standard input says, and tells what mallinfo2 makes
-// of it. It says "ready PID" first, and answers each line by one:
+// Does with malloc what its standard input says, and tells what mallinfo2 reports.
+// It says "ready PID" first, and answers each line with a line:
 //
 //     alloc SIZE COUNT   keeps blocks           at ADDRESS, of the last one
 //     free               frees those kept       ok
@@ -32,7 +32,7 @@ enum { KEPT = 100000, MIXED = 4000 };
 static void *kept[KEPT];
 static size_t kept_count;
 
-// mallinfo2 came in 2.33; the older one serves as long as sums fit an int.
+// mallinfo2 came with glibc 2.33. mallinfo will do as long as sums fit an int.
 struct mallinfo2 mallinfo2(void) __attribute__((weak));
 
 static void info(void)
@@ -63,8 +63,8 @@ static void info(void)
     put_out(STDOUT_FILENO, &t);
 }
 
-// fragment leaves free chunks of many sizes, fastbins among them, between
-// blocks that stay.
+// fragment leaves free chunks of many sizes, some in fastbins, between blocks
+// that stay.
 static void fragment(uint64_t seed, size_t count)
 {
     struct rng r = {seed};

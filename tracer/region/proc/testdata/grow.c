@@ -1,12 +1,12 @@
 // build: gcc -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -fno-builtin -pthread
 // SPDX-License-Identifier: Apache-2.0
 //
-// Grows in one way, a step for every line that it is given:
+// Grows in one way, by one step for each line that it reads:
 //
 //     grow brk|mmap|mremap|malloc|arena|stacks|none|churn|fragment|holes|cache
 //     grow regions N
 //
-// It says "ready PID", and then "ok" when a step is done. With regions it has N
+// It says "ready PID", and then "ok" after each step. With "regions" it has N
 // mappings from the start.
 
 #include <malloc.h>
@@ -31,7 +31,7 @@ static void *need(void *p)
     return p;
 }
 
-// Below the threshold of mmap: it is the heap that grows, of whichever arena.
+// Below the mmap threshold, so the heap of the thread's arena grows.
 static void grow_heap(void)
 {
     int i;
@@ -50,7 +50,7 @@ static void grow_mmap(void)
     memset(need(mmap(NULL, SEGMENT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)), 1, SEGMENT);
 }
 
-// One mapping that gets longer.
+// One mapping that grows.
 static void grow_mremap(void)
 {
     static char *all;
@@ -63,7 +63,7 @@ static void grow_mremap(void)
     size += SEGMENT;
 }
 
-// Of every kind, and all of it is given back.
+// Takes memory in every way, and gives all of it back.
 static void grow_churn(void)
 {
     char *p = need(mmap(NULL, SEGMENT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
@@ -102,7 +102,7 @@ static void grow_none(void)
     free(need(malloc(SMALL)));
 }
 
-// Holes of a size that the next block does not fit, and yet never more in all.
+// Leaves holes that the next block does not fit, but never more memory in all.
 static void fragment(void)
 {
     unsigned i;
@@ -113,8 +113,8 @@ static void fragment(void)
     }
 }
 
-// Holes that no later block fits, each kept open by the small rest of a block
-// behind it: the heap grows by what nobody holds.
+// Leaves holes that no later block fits. The small rest of a block behind each
+// hole keeps it open. So the heap grows by memory that nobody holds.
 static void grow_holes(void)
 {
     int i;
@@ -130,8 +130,8 @@ static void grow_holes(void)
     }
 }
 
-// A cache that is full after a third of the steps of the tests, and holes from
-// then on: what is held is large and stays as it is, while the heap grows.
+// Fills a cache for a third of the tests' steps, and makes holes from then on. So
+// what is held is large and stays as it is, while the heap grows.
 static void grow_cache(void)
 {
     int i;
@@ -148,7 +148,7 @@ static void map_regions(int n)
 {
     int i;
 
-    // Neighbours of other rights are not joined.
+    // The kernel does not merge neighbours with different rights.
     for (i = 0; i < n; i++) {
         char *p = need(mmap(NULL, 8192, i % 2 ? PROT_READ : PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
         if (i % 2 == 0)
@@ -174,7 +174,7 @@ static void *serve(void *arg)
     if (m->step == fragment)
         for (i = 0; i < BLOCKS; i++)
             blocks[i] = need(malloc(BLOCK));
-    m->step(); // what the first step needs for itself
+    m->step(); // allocates what the first step needs for itself
     printf("ready %d\n", getpid());
     fflush(stdout);
     while (fgets(in, sizeof in, stdin) != NULL) {
@@ -197,14 +197,14 @@ int main(int argc, char **argv)
 
         if (strcmp(argv[1], modes[i].name) != 0)
             continue;
-        // Free memory of the heap does not count as given back.
+        // Free memory in the heap is not given back, so the blocks are mapped.
         if (modes[i].step == grow_churn)
             mallopt(M_MMAP_THRESHOLD, SMALL);
         if (argc > 2)
             map_regions(atoi(argv[2]));
         if (strcmp(argv[1], "arena") != 0)
             serve((void *)&modes[i]);
-        // The second thread has an arena of its own.
+        // A second thread has an arena of its own.
         if (pthread_create(&thread, NULL, serve, (void *)&modes[i]) == 0)
             pthread_join(thread, NULL);
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Checked blocks: each is filled with a pattern of its own when it comes, and looked
-// at before it goes. A block that is not as it was left ends the program with status 3
-// (see wrong). Include after ledger.h.
+// Checked blocks. Each gets a pattern of its own when it is allocated, which is checked
+// before it is freed. If the contents have changed, the program ends with status 3 (see
+// wrong). Include after ledger.h.
 
 #ifndef CHECKED_H
 #define CHECKED_H
@@ -27,8 +27,8 @@ static inline void operated(unsigned n)
     __atomic_fetch_add(&operations, n, __ATOMIC_RELAXED);
 }
 
-// The places of a block that hold its pattern: all of a small one; the ends and one
-// byte of every page of a larger one.
+// Steps through the bytes of a block that hold its pattern: all bytes of a small block;
+// both ends and one byte in every page of a larger one.
 static inline size_t next_place(size_t at, size_t size)
 {
     if (at < 256 || at + 64 >= size)
@@ -150,7 +150,7 @@ static inline void resize(struct rng *r, struct block *b, size_t most)
     operated(1);
 }
 
-// churn_once does one operation on a random one of a thread's blocks.
+// churn_once does one operation on one of a thread's blocks, chosen at random.
 static inline void churn_once(struct rng *r, struct block *blocks)
 {
     struct block *b = &blocks[rng_below(r, BLOCKS)];
@@ -164,7 +164,7 @@ static inline void churn_once(struct rng *r, struct block *blocks)
         release(b);
 }
 
-// map_once maps memory of its own, moves it and gives it back.
+// map_once maps memory, grows the mapping, which may move it, and unmaps it.
 static inline void map_once(struct rng *r)
 {
     size_t size = (1 + rng_below(r, 16)) * 4096;

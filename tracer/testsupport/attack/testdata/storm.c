@@ -1,12 +1,12 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin -pthread -rdynamic -ldl
 // SPDX-License-Identifier: Apache-2.0
 //
-// Does for a while what is hard to trace, with checked blocks and a ledger:
+// Does things that are hard to trace for a while, with checked blocks and a ledger:
 //
 //     storm MODE MILLISECONDS [LIBRARY]
 //
-// In the mode "busy" it works until it is told to end, and answers "operations N" to
-// each line that is "operations".
+// In mode "busy" it works until it is told to end, and answers each line "operations"
+// with "operations N".
 
 #define SITES(X) X(malloc) X(calloc) X(realloc) X(memalign) X(plugin) X(after)
 #include "../../../testdata/ledger.h"
@@ -115,7 +115,7 @@ static void fork_storm(void)
     }
 }
 
-// exec_storm executes itself again and again: deadline and operations go along.
+// exec_storm executes itself again and again, and passes on deadline and operations.
 static void exec_storm(int argc, char **argv)
 {
     struct rng r = {(uint64_t)now_ms()};
@@ -149,7 +149,7 @@ static void *short_main(void *number_)
 
     for (i = 0; i < 9; i++) {
         take(&r, &b, 500);
-        if (i > 0) // the first one stays
+        if (i > 0) // the first block stays
             release(&b);
         b.p = NULL;
     }
@@ -205,7 +205,7 @@ static void tick(int us)
     setitimer(ITIMER_REAL, &it, NULL);
 }
 
-// The small blocks come from the thread's cache, which large ones do not touch.
+// These small blocks come from the thread's cache, which large blocks do not use.
 static void allocate_in_handler(int number_)
 {
     void *p;
@@ -252,8 +252,8 @@ static void *on_signals_main(void *alternate)
     return NULL;
 }
 
-// signal_storm has a thread that a handler interrupts inside malloc, the handler's own
-// stack above or below that of the thread.
+// signal_storm has a handler interrupt a thread inside malloc. The handler has a stack of
+// its own, above or below the thread's.
 static void signal_storm(int above)
 {
     struct sigaction sa = {.sa_handler = allocate_in_handler, .sa_flags = SA_ONSTACK | SA_RESTART};
@@ -306,10 +306,10 @@ FRAME void deeper(int n)
     check(room[0] == (char)n, "stack");
 }
 
-// jump_storm leaves malloc by siglongjmp, and then leaks where the stack is deeper. It
-// has one thread, since a lock of malloc's would stay held. One is taken by the thread's
-// first call, and by those that can map nothing more: a jump can leave a mapping behind, so
-// there are fewer jumps than a process may have mappings.
+// jump_storm leaves malloc by siglongjmp, and then leaks where the stack is deeper. It has
+// one thread and must not jump while malloc holds a lock, which would stay held. The first
+// call of a thread takes one, and so does a call that can map nothing more. A jump can leave
+// a mapping behind, so there are fewer jumps than a process may have mappings.
 static void jump_storm(void)
 {
     struct sigaction sa = {.sa_handler = jump, .sa_flags = SA_NODEFER};
@@ -423,7 +423,7 @@ int main(int argc, char **argv)
 
     check(argc >= 3, "usage: storm MODE MILLISECONDS [LIBRARY]");
     library = argc > 3 ? argv[3] : NULL;
-    if (argc <= 4) { // not executed again
+    if (argc <= 4) { // the first run, before any exec
         ledger_ready();
         deadline = now_ms() + number(argv[2]);
     }

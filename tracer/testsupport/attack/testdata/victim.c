@@ -1,16 +1,16 @@
 // build: gcc -std=gnu11 -O1 -g -Wall -Wextra -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-builtin -Wl,--build-id=sha1 -ldl
 // SPDX-License-Identifier: Apache-2.0
 //
-// A program to be damaged, renamed and dressed up. What it is told on each line it does,
-// and answers "did N"; any other line, or none, ends it with its ledger.
+// A program for tests to damage, rename and disguise. It does what each line says and
+// answers "did N". Any other line, or end of file, ends it with its ledger.
 //
 //     leak            leaks 31 blocks through three functions
 //     load PATH       loads a library and leaks 5 blocks through its site_plugin
 //     map PATH        maps a file's first pages as code, and leaks one block
-//     jit             leaks 7 blocks through code made at run time, and the code once
+//     jit             leaks 7 blocks through code made at run time, and once that code
 //     name TEXT       takes that name
 //
-// Names have bytes that no line can hold as %XX.
+// %XX stands for a byte that a line cannot hold.
 
 #define SITES(X) X(malloc) X(calloc) X(plugin) X(map) X(jit)
 #include "../../../testdata/ledger.h"
@@ -110,7 +110,7 @@ SITE void *site_jit(size_t n)
     return ((void *(*)(size_t))(uintptr_t)code)(n);
 }
 
-// decode replaces %XX by the byte.
+// decode replaces each %XX by its byte.
 static void decode(char *s)
 {
     char *to = s;
