@@ -1,8 +1,8 @@
 # memtrace. "make" lists the targets; "make demo" and "make test" need nothing
 # but a Debian or Ubuntu machine with Go.
 
-# The object files are compiled by this clang and no other, so that
-# check-generate compares like with like.
+# Only this clang compiles the object files, so that check-generate compares
+# the output of one compiler.
 CLANG      ?= clang-19
 LLVM_STRIP ?= llvm-strip-19
 MULTIARCH  := $(shell gcc -dumpmachine 2>/dev/null)
@@ -10,8 +10,8 @@ MULTIARCH  := $(shell gcc -dumpmachine 2>/dev/null)
 # apt-get needs root; so do tracing and most tests.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# Says what runs and how long it took, and keeps that in PARTS for the summary
-# of make test; .ci/run keeps there what it ran before, too.
+# Says what runs and how long it took, and adds that to the file PARTS for the
+# summary of make test. .ci/run adds what it has run before to the same file.
 PART := ./.ci/part
 
 RUN_PACKAGES   := gcc libc6-dev
@@ -59,11 +59,11 @@ test: setup-test test-unit test-kernels ## run all tests, on this kernel and on 
 
 test-unit:
 	$(PART) "unit tests, with the race detector" $(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -race -timeout 40m ./bpf/... ./symbolize/... ./tracer/...
-# Alone and without the race detector, which would slow the reader below the
-# pace of what it reads: these tests demand that nothing is lost.
+# These tests demand that nothing is lost. So they run alone, and without the
+# race detector, which would slow the reader below the pace of what it reads.
 	$(PART) "tests of the command" $(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m ./cmd/...
 
-# CI is unset: there, where nothing may be left out, what -short leaves out fails.
+# CI is unset here: with it, a test that is skipped fails, and -short skips some.
 test-fast: setup-test ## run tests for two minutes at most: no kernels in qemu, no race detector, none of more than some 2 s
 	$(PART) "short unit tests" $(SUDO) env "PATH=$$PATH" CI= go test -count=1 -short ./bpf/... ./symbolize/... ./tracer/...
 	$(PART) "short tests of the command" $(SUDO) env "PATH=$$PATH" CI= go test -count=1 -short ./cmd/...
@@ -81,7 +81,7 @@ attack: setup-test ## attack memtrace and what it traces for ATTACK_TIME, and pr
 	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -tags attack -timeout 60m -parallel 4 -run '^TestAttack$$' -v ./tracer/testsupport/attack \
 		-args -attack.time $(ATTACK_TIME) $(if $(ATTACK_SEED),-attack.seed $(ATTACK_SEED))
 
-# Each target gets this long, and a processor.
+# Each fuzz target gets this long, on one processor.
 FUZZ_TIME ?= 1m
 
 fuzz: ## feed each reader of foreign data with garbage, FUZZ_TIME each
