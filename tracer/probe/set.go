@@ -85,24 +85,28 @@ func (s *Set) Counters() (event.Counters, error) {
 		return sum, fmt.Errorf("read the loss counters: %w", err)
 	}
 	for i := range each {
-		c := &each[i]
-		sum.LostAlloc += c.LostAlloc
-		sum.LostAllocBytes += c.LostAllocBytes
-		sum.LostFree += c.LostFree
-		sum.LostStack += c.LostStack
-		sum.LostMmap += c.LostMmap
-		sum.LostThread += c.LostThread
-		sum.Stale += c.Stale
-		sum.Spilled += c.Spilled
-		sum.CutNoRule += c.CutNoRule
-		sum.CutBadRule += c.CutBadRule
-		sum.CutBadStack += c.CutBadStack
-		sum.CutDepth += c.CutDepth
-		sum.LostFault += c.LostFault
-		sum.HighSignalStack += c.HighSignalStack
-		sum.GapTime = max(sum.GapTime, c.GapTime)
+		addCounters(&sum, &each[i])
 	}
 	return sum, nil
+}
+
+// addCounters adds the counters of a CPU.
+func addCounters(sum *event.Counters, c *bpf.MemtraceCounters) {
+	sum.LostAlloc += c.LostAlloc
+	sum.LostAllocBytes += c.LostAllocBytes
+	sum.LostFree += c.LostFree
+	sum.LostStack += c.LostStack
+	sum.LostMmap += c.LostMmap
+	sum.LostThread += c.LostThread
+	sum.Stale += c.Stale
+	sum.Spilled += c.Spilled
+	sum.CutNoRule += c.CutNoRule
+	sum.CutBadRule += c.CutBadRule
+	sum.CutBadStack += c.CutBadStack
+	sum.CutDepth += c.CutDepth
+	sum.LostFault += c.LostFault
+	sum.HighSignalStack += c.HighSignalStack
+	sum.GapTime = max(sum.GapTime, c.GapTime)
 }
 
 // resetCounters sets all counters to zero.
