@@ -105,7 +105,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.BoolVar(&o.exact, "exact", false, "trace every call, whatever it costs")
 	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "ring buffer, a power of two of `BYTES`")
 	o.addReportFlags(fs)
-	fs.BoolVarP(&o.verbose, "verbose", "v", false, "more messages, and stack ids in the report")
+	fs.BoolVarP(&o.verbose, "verbose", "v", false, "more in the report: stack ids, rarer counts, addresses")
 	fs.BoolVar(&o.version, "version", false, "print the version")
 	fs.BoolVarP(&o.help, "help", "h", false, "print this")
 	return fs
