@@ -12,7 +12,6 @@ import (
 
 	"github.com/prometheus/procfs"
 
-	"memtrace/tracer/process"
 	"memtrace/tracer/testsupport/testprog"
 )
 
@@ -42,9 +41,9 @@ func attachBudget(b *testing.B, pid int) (detach func()) {
 func alternateRates(b *testing.B, pid int, work func() float64) {
 	b.Helper()
 	measure := func() (r rates) {
-		start, before := time.Now(), used(b, pid)
+		start, before := time.Now(), testprog.ProcessorTime(b, pid)
 		n := work()
-		return rates{n / time.Since(start).Seconds(), n / (used(b, pid) - before).Seconds()}
+		return rates{n / time.Since(start).Seconds(), n / (testprog.ProcessorTime(b, pid) - before).Seconds()}
 	}
 	traced, bare := alternateTraced(b, pid, measure)
 	var perSecond []float64
@@ -91,16 +90,6 @@ func reportRatios(b *testing.B, traced, bare []rates) {
 
 // rates are how much a process does in a second, and in one second of its processor time.
 type rates struct{ clock, own float64 }
-
-// used returns the processor time that a process has used so far, on all processors.
-func used(b *testing.B, pid int) time.Duration {
-	b.Helper()
-	d, err := process.ProcessorTime(pid)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return d
-}
 
 // BenchmarkOverheadBusy traces two threads that do nothing but malloc and free.
 func BenchmarkOverheadBusy(b *testing.B) {
@@ -218,9 +207,9 @@ func BenchmarkOverheadPostgres(b *testing.B) {
 		used     time.Duration
 	}
 	traced, bare := alternateTraced(b, load.backend, func() (s span) {
-		s.from, s.used = time.Now(), used(b, load.backend)
+		s.from, s.used = time.Now(), testprog.ProcessorTime(b, load.backend)
 		time.Sleep(overheadTime)
-		s.to, s.used = time.Now(), used(b, load.backend)-s.used
+		s.to, s.used = time.Now(), testprog.ProcessorTime(b, load.backend)-s.used
 		return s
 	})
 	p99 := func(s span) float64 { return load.percentile(s.from, s.to, 99) }

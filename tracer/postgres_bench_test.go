@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"memtrace/tracer/testsupport/testprog"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -140,7 +142,7 @@ type reading struct {
 func (l *pgbenchLoad) read() reading {
 	for {
 		before := time.Now()
-		d := used(l.b, l.backend)
+		d := testprog.ProcessorTime(l.b, l.backend)
 		if time.Since(before) < 50*time.Microsecond {
 			return reading{before, d}
 		}

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ProcessorTime returns the processor time that a process has used so far, on all processors.
-func ProcessorTime(pid int) (time.Duration, error) {
+// processorTime returns the processor time that a process has used so far, on all processors.
+func processorTime(pid int) (time.Duration, error) {
 	// MAKE_PROCESS_CPUCLOCK of include/linux/posix-timers_types.h.
 	const scheduled = 2 // CPUCLOCK_SCHED
 	var ts unix.Timespec

@@ -66,7 +66,7 @@ func (g *Group) LeaveExact(change func()) (all probe.Links) {
 // known value counts.
 func (g *Group) ProcessorTime() (sum time.Duration) {
 	for pid, p := range g.procs {
-		if used, err := ProcessorTime(int(pid)); err == nil {
+		if used, err := processorTime(int(pid)); err == nil {
 			p.cpu = used
 		}
 		sum += p.cpu
