@@ -56,7 +56,7 @@ func (d *diagnosis) sampled(s *sample.Snapshot) *report.Sampling {
 		Freed:           s.Counters.Freed,
 		Reused:          s.Counters.Reused,
 		FoundFree:       s.Counters.FoundFree,
-		Checked:         d.Split != nil && d.Split.malloc.Checkable,
+		Checked:         d.Split != nil && d.Split.malloc.Err == nil,
 		Execs:           d.Known.Life.Execs,
 		Pace:            1,
 	}

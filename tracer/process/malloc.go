@@ -38,7 +38,6 @@ func openMalloc(t *target.Target) *mallocView {
 		return v
 	}
 	if v.heap, v.state.Err = ptmalloc.Open(t); v.state.Err == nil {
-		v.state.Checkable = true
 		v.poll(0)
 	}
 	return v

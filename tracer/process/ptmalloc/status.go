@@ -4,23 +4,21 @@ package ptmalloc
 type Status struct {
 	// Brk is the range of the brk heap, as it was when it could last be read.
 	Brk BrkRange
-	// Params are those that were read last; Known: they were.
+	// Params are the parameters as they were last read. Known says that they were read.
 	Params Params
 	Known  bool
-	// Changes are those of the threshold, the first of them.
+	// Changes are the first changes of the threshold.
 	Changes []ThresholdChange
-	// Err is why Params are not known, nil if they are.
+	// Err is why the state of the malloc cannot be read, nil if it can.
 	Err error
-	// Checkable: the state of chunks can be read.
-	Checkable bool
 }
 
-// ThresholdChange is one of the threshold for mappings, in bytes, at a time (ns of
+// ThresholdChange is a change of the threshold for mappings, in bytes, at a time (ns of
 // CLOCK_MONOTONIC).
 type ThresholdChange struct{ Time, From, To uint64 }
 
-// Kept is the bytes of all heaps of a malloc, and how many of them it keeps free: at least
-// these, where they are not complete.
+// Kept is the bytes of all heaps of a malloc, and how many of them it keeps free. If it is not
+// Complete, more may be free.
 type Kept struct {
 	System, Free uint64
 	Complete     bool
