@@ -90,7 +90,5 @@ func (t *Tracer) forgetUnmapped(pid uint32) {
 	}
 	// What is read may lack mappings made from here on, so these are kept.
 	time := event.Now()
-	var ranges []book.Range
-	process.EachUnmapped(pid, func(start, end uint64) { ranges = append(ranges, book.Range{Start: start, End: end}) })
-	t.book.Unmapped(pid, ranges, time)
+	t.book.Unmapped(pid, process.ReadUnmapped(pid), time)
 }

@@ -153,7 +153,7 @@ func (t *Tracer) beginGrowth() error {
 		if err != nil {
 			return err
 		}
-		t.book.BeginGrowth(pid, mapped.Brk, mapped.Anonymous)
+		t.book.BeginGrowth(pid, mapped)
 	}
 	return nil
 }

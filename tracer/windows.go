@@ -32,7 +32,7 @@ func (t windowProbes) watchWindows() {
 		if err != nil && !t.processes.Of(pid).Gone() {
 			t.cfg.Logf("%v: growth that was there before counts as new", err)
 		}
-		watched[pid] = book.Watched{Brk: mapped.Brk, Mapped: mapped.Anonymous, Sample: t.sampleConfig(pid)}
+		watched[pid] = book.Watched{Mapped: mapped, Sample: t.sampleConfig(pid)}
 	}
 	if err := errors.Join(t.probes.SetGate(probe.GateCalls), t.probes.SetWindowed()); err != nil {
 		t.cfg.Logf("the stacks behind growth are not all known: %v", err)

@@ -105,12 +105,11 @@ func (b *Book) SampleFaults() {
 	}
 }
 
-// BeginGrowth sets what a process has mapped when its growth begins to be watched: the program
-// break, 0 if it is not known, and its anonymous mappings.
-func (b *Book) BeginGrowth(pid uint32, brk uint64, mapped []vm.Initial) {
+// BeginGrowth sets what a process has mapped when its growth begins to be watched.
+func (b *Book) BeginGrowth(pid uint32, mapped vm.Mapped) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.vm.Begin(pid, brk, mapped)
+	b.vm.Begin(pid, mapped)
 }
 
 // Lock locks the book for the reader's calls.

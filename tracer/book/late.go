@@ -1,6 +1,7 @@
 package book
 
 import (
+	"memtrace/tracer/book/vm"
 	"memtrace/tracer/event"
 )
 
@@ -89,15 +90,12 @@ func (b *Book) Unprobed(pid uint32, until uint64) {
 	b.heap.Gap(pid, until)
 }
 
-// Range is the addresses from Start up to End.
-type Range struct{ Start, End uint64 }
-
 // Unmapped removes from the ledger what a process did not have mapped at a time (ns), whatever
 // the events said.
-func (b *Book) Unmapped(pid uint32, ranges []Range, time uint64) {
+func (b *Book) Unmapped(pid uint32, gaps []vm.Gap, time uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, r := range ranges {
-		b.vm.Unmapped(pid, r.Start, r.End, time)
+	for _, g := range gaps {
+		b.vm.Unmapped(pid, g.Start, g.End, time)
 	}
 }

@@ -37,9 +37,7 @@ func (b *Book) AlarmAfter(more uint64) <-chan struct{} {
 
 // Watched is a process at the moment from which only windows of it are watched.
 type Watched struct {
-	// Brk and Mapped are what it has mapped, as for BeginGrowth.
-	Brk    uint64
-	Mapped []vm.Initial
+	Mapped vm.Mapped
 	Sample sample.Config
 }
 
@@ -54,7 +52,7 @@ func (b *Book) LeaveExact(time uint64, watched map[uint32]Watched) {
 	b.vm = vm.NewGrowthLedger()
 	for pid, r := range b.procs {
 		w := watched[pid]
-		b.vm.Begin(pid, w.Brk, w.Mapped)
+		b.vm.Begin(pid, w.Mapped)
 		r.sample = sample.New(w.Sample)
 	}
 }

@@ -37,12 +37,20 @@ func background(pid uint32) stack { return stack{key: live.Key{PID: pid}, index:
 // shown reports whether the memory of s is growth.
 func (s *stack) shown() bool { return s.index >= 0 }
 
-// Begin says what process pid had at the start: its break, 0 if that is unknown, and its
-// anonymous memory, in any order.
-func (l *Ledger) Begin(pid uint32, brk uint64, initial []Initial) {
+// Mapped is what a process has mapped at the start.
+type Mapped struct {
+	// Brk is the program break, 0 if that is unknown: its first change then tells where it
+	// was.
+	Brk uint64
+	// Anonymous are the anonymous mappings, in any order.
+	Anonymous []Initial
+}
+
+// Begin says what process pid had at the start.
+func (l *Ledger) Begin(pid uint32, mapped Mapped) {
 	sp := l.space(pid)
-	sp.brk = roundUp(brk)
-	for _, i := range initial {
+	sp.brk = roundUp(mapped.Brk)
+	for _, i := range mapped.Anonymous {
 		of := &sp.background.before
 		if i.Reserved {
 			of = &sp.background.reserved

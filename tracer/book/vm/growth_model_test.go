@@ -117,11 +117,11 @@ func TestGrowthModel(t *testing.T) {
 		m.set(40, 6, before)
 		m.set(46, 5, reserved)
 		l := NewGrowthLedger()
-		l.Begin(pid, base+10*pageSize, []Initial{
+		l.Begin(pid, Mapped{base + 10*pageSize, []Initial{
 			{Start: base + 2*pageSize, End: base + 10*pageSize},
 			{Start: base + 40*pageSize, End: base + 46*pageSize},
 			{Start: base + 46*pageSize, End: base + 51*pageSize, Reserved: true},
-		})
+		}})
 		var log []string
 		for i := range uint64(40) {
 			for _, e := range m.step(r, 10*i+1) {

@@ -134,7 +134,7 @@ func TestGrowth(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := NewGrowthLedger()
-			l.Begin(pid, base+20*pageSize, initial)
+			l.Begin(pid, Mapped{base + 20*pageSize, initial})
 			play(t, l, tc.steps)
 			if diff := cmp.Diff(tc.want, pagesHeld(l)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

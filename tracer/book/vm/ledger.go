@@ -253,6 +253,9 @@ func (l *Ledger) Gap(pid uint32, t uint64) {
 	}
 }
 
+// Gap is the addresses from Start up to End, where nothing is mapped.
+type Gap struct{ Start, End uint64 }
+
 // Unmapped says that nothing was mapped in [start, end) at time t (ns), so some unmap was not
 // seen. What was mapped there before counts as unmapped.
 func (l *Ledger) Unmapped(pid uint32, start, end, t uint64) {
