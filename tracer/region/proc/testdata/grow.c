@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { BLOCKS = 4001, BLOCK = 1009, SMALL = 100003, SEGMENT = 2 << 20, STACK = 1 << 20, CACHE_STEPS = 13 };
@@ -192,6 +193,9 @@ int main(int argc, char **argv)
 
     static char out[4096];
     setvbuf(stdout, out, _IOLBF, sizeof out);
+    // By chance a mapping of 2 MiB may be a huge page. Its one fault, if it is among the few
+    // that are sampled, would stand for more memory than all others.
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     for (i = 0; argc > 1 && i < sizeof modes / sizeof *modes; i++) {
         pthread_t thread;
 
