@@ -18,7 +18,7 @@ import (
 
 // options are the command line, checked.
 type options struct {
-	pids     []int
+	pids     pidsValue
 	command  []string
 	duration time.Duration // 0: until Ctrl-C or exit
 	interval time.Duration // 0: one report, at the end
@@ -69,7 +69,7 @@ func parseFlags(args []string) (*options, *pflag.FlagSet, error) {
 			o.help = true
 			return o, fs, nil
 		}
-		return nil, fs, usageError{err}
+		return nil, fs, explainFlag(fs, err)
 	}
 	if o.help || o.version {
 		return o, fs, nil
@@ -91,7 +91,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("memtrace", pflag.ContinueOnError)
 	fs.SortFlags = false
 	fs.SetOutput(io.Discard) // run prints errors, once
-	fs.IntSliceVarP(&o.pids, "pid", "p", nil, "process to trace (repeatable, comma lists)")
+	fs.VarP(&o.pids, "pid", "p", "process to trace, by its id or name (repeatable, lists)")
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the target exits")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
 	fs.IntVarP(&o.top, "top", "T", 10, "stacks and growing segments shown (0 = all)")
@@ -128,13 +128,22 @@ func (o *options) addReportFlags(fs *pflag.FlagSet) {
 // parsePositional reads INTERVAL [COUNT], as bcc's memleak takes them.
 func (o *options) parsePositional(args []string) error {
 	if len(args) > 2 {
+		if text := explainPositional(args[0], len(o.pids) > 0); text != "" {
+			return usagef("%s", text)
+		}
 		return usagef("too many arguments: %s (a command goes behind --)", strings.Join(args, " "))
 	}
 	if len(args) > 0 {
+		if o.meansProcess(args[0]) {
+			return usagef("%s", explainPositional(args[0], len(o.pids) > 0))
+		}
 		if o.interval != 0 {
 			return usagef("the interval is given twice, by --interval and as %q", args[0])
 		}
 		if err := (*durationValue)(&o.interval).Set(args[0]); err != nil || o.interval == 0 {
+			if text := explainPositional(args[0], len(o.pids) > 0); text != "" {
+				return usagef("%s", text)
+			}
 			return usagef("%q is no interval: give seconds, or 500ms, 2m (a command goes behind --)", args[0])
 		}
 	}
@@ -150,6 +159,14 @@ func (o *options) parsePositional(args []string) error {
 		o.duration = time.Duration(n) * o.interval
 	}
 	return nil
+}
+
+// meansProcess reports whether a number where an interval goes is rather that of a process.
+func (o *options) meansProcess(word string) bool {
+	const longInterval = 300 // seconds, without saying so
+	n, err := strconv.Atoi(word)
+	none := len(o.pids) == 0 && len(o.command) == 0
+	return err == nil && (none || n > longInterval) && isProcess(word)
 }
 
 // check rejects values out of range and flags that contradict each other.
@@ -195,11 +212,6 @@ func (o *options) checkCommon() error {
 		return usagef("--format %s holds one report: leave out the interval", o.format)
 	case form.OneProcess && len(o.pids) > 1:
 		return usagef("--format %s holds one process: give one -p", o.format)
-	}
-	for _, pid := range o.pids {
-		if pid < 1 {
-			return usagef("--pid %d: a process id is 1 or more", pid)
-		}
 	}
 	return nil
 }

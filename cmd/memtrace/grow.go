@@ -14,7 +14,7 @@ import (
 func parseGrow(args []string) (*options, *pflag.FlagSet, error) {
 	o := &options{growth: true, sort: tracer.BySize}
 	fs := newFlagSet("grow")
-	fs.IntSliceVarP(&o.pids, "pid", "p", nil, "process to watch (repeatable, comma lists)")
+	fs.VarP(&o.pids, "pid", "p", "process to watch, by its id or name (repeatable, lists)")
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the process exits")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
 	fs.IntVarP(&o.top, "top", "T", 10, "stacks shown (0 = all)")
@@ -26,7 +26,7 @@ func parseGrow(args []string) (*options, *pflag.FlagSet, error) {
 			o.help = true
 			return o, fs, nil
 		}
-		return o, fs, usageError{err}
+		return o, fs, explainFlag(fs, err)
 	}
 	if o.help {
 		return o, fs, nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // exitCode is the exit status of memtrace. In launch mode the command's own status replaces
@@ -30,7 +31,11 @@ func main() {
 	go func() {
 		<-signals
 		cancel()
-		<-signals
+		// timeout(1) and terminals may send two at once, to the process and to its group.
+		const atOnce = time.Second
+		for first := time.Now(); time.Since(first) < atOnce; {
+			<-signals
+		}
 		fmt.Fprintln(os.Stderr, "memtrace: stopped at once, without another report")
 		// The kernel detaches what an exiting process leaves behind.
 		os.Exit(int(exitError))

@@ -3,7 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
 
 	"memtrace/tracer/report"
 )
@@ -24,7 +28,46 @@ func (l logger) message(format string, args ...any) {
 // say writes one line. The text may hold names of processes and files that others chose; they
 // must neither steer the terminal nor pass for lines of memtrace's own.
 func say(w io.Writer, text string) {
-	fmt.Fprintf(w, "memtrace: %s\n", report.Escape(text))
+	line := "memtrace: " + report.Escape(text)
+	if width := terminalWidth(w); width > 0 {
+		line = wrap(line, width)
+	}
+	fmt.Fprintln(w, line)
+}
+
+// terminalWidth is the number of columns of a terminal, 0 of anything else.
+func terminalWidth(w io.Writer) int {
+	if !isTerminal(w) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(w.(*os.File).Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// wrap breaks a text between words into lines of at most width runes, those after the first
+// indented. A word that is longer stays whole.
+func wrap(text string, width int) string {
+	const indent = "  "
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Split(text, " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+n > width:
+			b.WriteString("\n" + indent)
+			column = len(indent)
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 // sayError writes an error. Errors that were joined get a line each.

@@ -16,7 +16,7 @@ import (
 // output is the destination of the reports.
 type output struct {
 	w       io.Writer
-	file    *os.File // of --output
+	file    *outFile // of --output
 	form    report.Form
 	text    report.TextOptions
 	reports int
@@ -28,9 +28,9 @@ func openOutput(o *options, stdout io.Writer) (*output, error) {
 	out := &output{w: stdout, form: form, text: report.TextOptions{Verbose: o.verbose, Top: o.top}}
 	terminal := isTerminal(stdout)
 	if o.output != "" {
-		file, err := os.OpenFile(o.output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+		file, err := newOutFile(o.output)
 		if err != nil {
-			return nil, fmt.Errorf("open the output: %w", err)
+			return nil, err
 		}
 		out.w, out.file, terminal = file, file, false
 	} else if err := checkStdout(stdout); err != nil {
@@ -60,7 +60,16 @@ func (out *output) write(reports []*report.Report) error {
 		}
 	}
 	out.reports++
-	if err := w.Flush(); err != nil {
+	return out.finish(w)
+}
+
+// finish has a report that was written whole take its place.
+func (out *output) finish(w *bufio.Writer) error {
+	err := w.Flush()
+	if err == nil && out.file != nil {
+		err = out.file.Done()
+	}
+	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
@@ -74,14 +83,10 @@ func (out *output) emit(f func(io.Writer) error) error {
 		fmt.Fprintln(w)
 	}
 	out.reports++
-	err := f(w)
-	if err == nil {
-		err = w.Flush()
-	}
-	if err != nil {
+	if err := f(w); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	return nil
+	return out.finish(w)
 }
 
 // Close closes the file of --output, if any.

@@ -23,7 +23,7 @@ const defaultInterval = time.Second
 // regionsOptions are the command line of memtrace regions, checked.
 type regionsOptions struct {
 	common
-	pid      int
+	pids     pidsValue
 	interval time.Duration
 	count    int // polls after the first, 0: no bound
 	duration time.Duration
@@ -34,7 +34,7 @@ type regionsOptions struct {
 func parseRegions(args []string) (*regionsOptions, *pflag.FlagSet, error) {
 	o := &regionsOptions{interval: defaultInterval}
 	fs := newFlagSet("regions")
-	fs.IntVarP(&o.pid, "pid", "p", 0, "process to watch")
+	fs.VarP(&o.pids, "pid", "p", "process to watch, by its id or name")
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the process exits")
 	fs.IntVarP(&o.top, "top", "T", 10, "growing segments shown (0 = all)")
 	o.add(fs)
@@ -46,10 +46,10 @@ func parseRegions(args []string) (*regionsOptions, *pflag.FlagSet, error) {
 		return o, fs, err
 	}
 	switch {
-	case !fs.Changed("pid"):
+	case len(o.pids) == 0:
 		return o, fs, usagef("nothing to watch: give -p PID")
-	case o.pid < 1:
-		return o, fs, usagef("--pid %d: a process id is 1 or more", o.pid)
+	case len(o.pids) > 1:
+		return o, fs, usagef("-p %v: one process is watched at a time", &o.pids)
 	case o.top < 0:
 		return o, fs, usagef("--top %d: give 0 for all segments, or how many", o.top)
 	case o.count > 0 && o.duration > 0:
@@ -108,14 +108,14 @@ printed at once. To tell growth takes six looks at least.
 
 // watch polls until the end and writes the report.
 func (o *regionsOptions) watch(ctx context.Context, out *output, stderr io.Writer) error {
-	p, err := proc.Open(o.pid)
+	p, err := proc.Open(o.pids[0])
 	if err != nil {
 		return err
 	}
 	defer func() { _ = p.Close() }()
 	sampler := region.NewSampler(p, region.Config{})
 	if err := sampler.Poll(time.Now()); err != nil {
-		return fmt.Errorf("look at process %d: %w", o.pid, err)
+		return fmt.Errorf("look at process %d: %w", o.pids[0], err)
 	}
 	log := logger{w: stderr, quiet: o.quiet}
 	switch {
@@ -128,7 +128,7 @@ func (o *regionsOptions) watch(ctx context.Context, out *output, stderr io.Write
 	}
 	err = o.poll(ctx, sampler, func() error { return o.report(p, sampler, out) })
 	if err != nil && !errors.Is(err, region.ErrGone) {
-		return fmt.Errorf("look at process %d: %w", o.pid, err)
+		return fmt.Errorf("look at process %d: %w", o.pids[0], err)
 	}
 	return o.report(p, sampler, out)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"time"
 
@@ -135,7 +136,7 @@ func (s *session) open(ctx context.Context) error {
 			return err
 		}
 		s.command = c
-		pids = []int{c.PID()}
+		pids = pidsValue{c.PID()}
 	}
 	overhead := s.maxOverhead / 100
 	if s.exact {
@@ -213,7 +214,17 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 		defer t.Stop()
 		interval = t.C
 	}
+	demand := make(chan os.Signal, 1)
+	signal.Notify(demand, unix.SIGUSR1)
+	defer signal.Stop(demand)
 	var reportErr error
+	now := func() {
+		progress.clear()
+		// There is no use in tracing on when a report cannot be written.
+		if reportErr = s.report(); reportErr != nil {
+			cancel()
+		}
+	}
 	for {
 		select {
 		case err := <-done:
@@ -227,10 +238,12 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 			if ctx.Err() != nil || reportErr != nil || s.count > 0 && s.out.reports+1 >= s.count {
 				continue
 			}
-			progress.clear()
-			// There is no use in tracing on when a report cannot be written.
-			if reportErr = s.report(); reportErr != nil {
-				cancel()
+			now()
+		case <-demand:
+			if s.out.form.Single {
+				s.log.message("--format %s holds one report: it comes at the end", s.format)
+			} else if ctx.Err() == nil && reportErr == nil {
+				now()
 			}
 		}
 	}
@@ -256,6 +269,9 @@ func (s *session) waitForCommand(ctx context.Context) (exitCode, error) {
 	// not.
 	stop := context.AfterFunc(ctx, func() { _ = s.command.Signal(unix.SIGTERM) })
 	defer stop()
+	if s.command.Running() {
+		s.log.message("the trace is over; waiting for %s to end, Ctrl-C ends it", s.options.command[0])
+	}
 	status, err := s.command.Wait()
 	return exitCode(status), err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 )
@@ -16,10 +17,14 @@ type subcommand struct {
 	run            func(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode, error)
 }
 
-var subcommands = []subcommand{
-	{"grow", "the stacks behind the growth of an address space, at next to no cost", runGrow},
-	{"regions", "the address space of a process by class, and what of it grows", runRegions},
-	{"system", "the memory of the machine, and how much of it can be had", runSystem},
+func subcommands() []subcommand {
+	return []subcommand{
+		{"grow", "the stacks behind the growth of an address space, at next to no cost", runGrow},
+		{"regions", "the address space of a process by class, and what of it grows", runRegions},
+		{"system", "the memory of the machine, and how much of it can be had", runSystem},
+		{"help", "how memtrace, or one of its commands, is used", runHelp},
+		{"version", "the version", runVersion},
+	}
 }
 
 // findSubcommand returns the subcommand that args start with, or nil.
@@ -27,11 +32,42 @@ func findSubcommand(args []string) *subcommand {
 	if len(args) == 0 {
 		return nil
 	}
-	i := slices.IndexFunc(subcommands, func(c subcommand) bool { return c.name == args[0] })
+	all := subcommands()
+	i := slices.IndexFunc(all, func(c subcommand) bool { return c.name == args[0] })
 	if i < 0 {
 		return nil
 	}
-	return &subcommands[i]
+	return &all[i]
+}
+
+// runHelp runs memtrace help, which is memtrace --help, or that of a command.
+func runHelp(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode, error) {
+	if len(args) > 1 {
+		return exitUsage, usagef("help takes one command: %s", strings.Join(args, " "))
+	}
+	if len(args) == 0 {
+		_, fs, _ := parseFlags([]string{"--help"})
+		return exitOK, printHelp(stdout, fs)
+	}
+	c := findSubcommand(args)
+	if c == nil {
+		if meant := nearest(args[0], commandNames()); meant != "" {
+			return exitUsage, usagef("%q is no command: memtrace help %s?", args[0], meant)
+		}
+		return exitUsage, usagef("%q is no command: there are %s", args[0], strings.Join(commandNames(), ", "))
+	}
+	if c.name == "help" || c.name == "version" {
+		return exitOK, printText(stdout, "memtrace ", c.name, ": ", c.synopsis, "\n")
+	}
+	return c.run(ctx, []string{"--help"}, stdout, stderr)
+}
+
+// runVersion runs memtrace version.
+func runVersion(_ context.Context, args []string, stdout, _ io.Writer) (exitCode, error) {
+	if len(args) > 0 {
+		return exitUsage, usagef("version takes no arguments: %s", strings.Join(args, " "))
+	}
+	return exitOK, printText(stdout, "memtrace ", version(), "\n")
 }
 
 // start runs the subcommand and reports its errors the way memtrace reports its own.
@@ -75,7 +111,7 @@ func (c *common) parse(fs *pflag.FlagSet, args []string) error {
 			c.help = true
 			return nil
 		}
-		return usageError{err}
+		return explainFlag(fs, err)
 	}
 	switch {
 	case c.help:

@@ -101,6 +101,13 @@ func (c *Command) Kill() {
 	_, _ = c.process.Wait()
 }
 
+// Running reports whether the command has not ended yet.
+func (c *Command) Running() bool {
+	var ended unix.Siginfo
+	err := unix.Waitid(unix.P_PID, c.PID(), &ended, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && ended.Signo == 0
+}
+
 // Wait waits for the command's end and returns its status as a shell gives it: the exit code,
 // or 128 plus the number of the signal that ended it.
 func (c *Command) Wait() (int, error) {
