@@ -66,10 +66,10 @@ func TestWays(t *testing.T) {
 		bytes               uint64
 		served              func(report.Served) report.Sum
 	}{
-		{"brk", "brk", "brk heap grows", leak, func(s report.Served) report.Sum { return s.Brk }},
-		{"arena", "arena", "thread arenas grow", leak, func(s report.Served) report.Sum { return s.Arena }},
-		{"mmapped", "malloc_mmap", "malloc's mmaps grow", leak, func(s report.Served) report.Sum { return s.Mmap }},
-		{"realloc", "malloc_mmap", "malloc's mmaps grow", leak, func(s report.Served) report.Sum { return s.Mmap }},
+		{"brk", "brk", "brk heap grows", leak, func(s report.Served) report.Sum { return s.Brk.Sum }},
+		{"arena", "arena", "thread arenas grow", leak, func(s report.Served) report.Sum { return s.Arena.Sum }},
+		{"mmapped", "malloc_mmap", "malloc's mmaps grow", leak, func(s report.Served) report.Sum { return s.Mmap.Sum }},
+		{"realloc", "malloc_mmap", "malloc's mmaps grow", leak, func(s report.Served) report.Sum { return s.Mmap.Sum }},
 		{"direct", "mmap", "anonymous mmaps grow", pages, nil},
 		{"mremap", "mmap", "anonymous mmaps grow", pages, nil},
 	} {

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"memtrace/tracer/process/ptmalloc"
 	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/debpkg"
 	"memtrace/tracer/testsupport/testprog"
@@ -36,7 +35,7 @@ func servedBySite(r *report.Report) map[string]report.Served {
 	return sites
 }
 
-func plus(s *report.Sum, o report.Sum) {
+func plus(s *report.Share, o report.Share) {
 	s.Bytes += o.Bytes
 	s.Blocks += o.Blocks
 }
@@ -51,7 +50,7 @@ func TestServed(t *testing.T) {
 	compare(t, r, ledger)
 	const leak = 1000003
 	sites := servedBySite(r)
-	for site, got := range map[string]report.Sum{
+	for site, got := range map[string]report.Share{
 		"site_brk": sites["site_brk"].Brk, "site_arena": sites["site_arena"].Arena,
 		"site_mmapped": sites["site_mmapped"].Mmap, "site_realloc": sites["site_realloc"].Mmap,
 	} {
@@ -67,21 +66,8 @@ func TestServed(t *testing.T) {
 		t.Errorf("split %+v", split)
 	}
 	// The program has no other mapped blocks, so malloc's own sum has to agree.
-	var mapped uint64
-	blocks := 0
-	for _, s := range r.Stacks {
-		if s.Served == nil || s.Served.Mmap.Blocks == 0 {
-			continue
-		}
-		for _, b := range s.BlockList {
-			size, _ := ptmalloc.ChunkSize(b.Bytes)
-			page := uint64(os.Getpagesize())
-			mapped += (size + ptmalloc.HeaderOffset + page - 1) &^ (page - 1)
-			blocks++
-		}
-	}
-	if split.MmappedBytes != mapped || split.MmappedBlocks != blocks {
-		t.Errorf("malloc has %d bytes in %d mapped blocks, outstanding are %d in %d", split.MmappedBytes, split.MmappedBlocks, mapped, blocks)
+	if split.MmappedBytes != split.Mmap.ChunkBytes || uint64(split.MmappedBlocks) != split.Mmap.Blocks {
+		t.Errorf("malloc has %d bytes in %d mapped blocks, outstanding are %+v", split.MmappedBytes, split.MmappedBlocks, split.Mmap)
 	}
 }
 
@@ -96,7 +82,7 @@ func TestServedEverywhere(t *testing.T) {
 	r := m.stop()
 	compare(t, r, ledger)
 	sites := servedBySite(r)
-	for site, got := range map[string]report.Sum{
+	for site, got := range map[string]report.Share{
 		"site_brk": sites["site_brk"].Brk, "site_arena": sites["site_arena"].Arena, "site_mmapped": sites["site_mmapped"].Mmap,
 	} {
 		held := ledger.Sites[site]

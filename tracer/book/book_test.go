@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memtrace/tracer/book/live"
 	"memtrace/tracer/book/sample"
 	"memtrace/tracer/event"
 )
@@ -71,7 +72,7 @@ func TestNewProgram(t *testing.T) {
 		b.Unlock()
 		apply(b, event.Event{Kind: event.Brk, Addr: 0x1000000, Time: 3000})
 		var seen uint64
-		c := b.Copy(pid, Asked{Now: 4000, Way: func(brk uint64) func(addr, size uint64, chunk event.Flags) int {
+		c := b.Copy(pid, Asked{Now: 4000, Way: func(brk uint64) live.Way {
 			seen = brk
 			return nil
 		}})

@@ -23,7 +23,7 @@ type Asked struct {
 	MaxBlocks int
 	// Way, if not nil, makes live.Options.Way of the program break that was seen last, 0 if
 	// none was.
-	Way func(brk uint64) func(addr, size uint64, chunk event.Flags) int
+	Way func(brk uint64) live.Way
 }
 
 // Copy is what is known of a process at one moment.

@@ -85,7 +85,7 @@ func (d *diagnosis) classifyCounted(blocks bool) {
 		switch s.Grown[0].Class {
 		case region.MallocMmap.String():
 			s.Kind, s.Grown = report.Heap, nil
-			s.Served = &report.Served{Mmap: report.Sum{Bytes: s.Bytes, Blocks: s.Blocks}}
+			s.Served = &report.Served{Mmap: report.Share{Sum: report.Sum{Bytes: s.Bytes, Blocks: s.Blocks}, ChunkBytes: s.Bytes}}
 		case region.Mmap.String():
 			s.Kind, s.Grown = report.Mmap, nil
 		}

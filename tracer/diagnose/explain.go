@@ -48,7 +48,7 @@ type explainer struct {
 // mappedBy is the ID of a stack and a class of regions.
 type mappedBy struct{ stack, class string }
 
-// in returns how many of a stack's outstanding bytes lie in a class of regions.
+// in returns how many bytes of a class of regions a stack's outstanding blocks take.
 func (e *explainer) in(class string, s *report.Stack) uint64 {
 	switch {
 	case s.Kind == report.Grown:
@@ -62,11 +62,11 @@ func (e *explainer) in(class string, s *report.Stack) uint64 {
 	case s.Served == nil:
 		return 0
 	case class == "brk":
-		return s.Served.Brk.Bytes
+		return s.Served.Brk.ChunkBytes
 	case class == "arena":
-		return s.Served.Arena.Bytes
+		return s.Served.Arena.ChunkBytes
 	case class == "malloc_mmap":
-		return s.Served.Mmap.Bytes
+		return s.Served.Mmap.ChunkBytes
 	}
 	return 0
 }

@@ -15,13 +15,13 @@ func TestExplain(t *testing.T) {
 	heap := func(bytes uint64, rate float64) report.Stack {
 		return report.Stack{
 			ID: "1", Kind: report.Heap, Bytes: bytes, GrowthBytesPerSecond: rate,
-			Served: &report.Served{Brk: report.Sum{Bytes: bytes, Blocks: 1}},
+			Served: &report.Served{Brk: share(bytes)},
 		}
 	}
 	brk := func(bytes uint64) report.Stack { return heap(bytes, float64(bytes)/seconds) }
 	mapped := report.Stack{ID: "2", Kind: report.Mmap, Bytes: 4000, GrowthBytesPerSecond: 400}
 	both := heap(1000, 100)
-	both.Served = &report.Served{Brk: report.Sum{Bytes: 600}, Arena: report.Sum{Bytes: 400}}
+	both.Served = &report.Served{Brk: share(600), Arena: share(400)}
 	const holes = "brk heap: no outstanding allocation that keeps growing explains it: fragmentation, or free memory that malloc keeps"
 	for _, tc := range []struct {
 		name   string
@@ -248,4 +248,9 @@ func TestExplainByEstimates(t *testing.T) {
 	if got := e.explain(); got != "" {
 		t.Errorf("got %q of a resident size, want nothing", got)
 	}
+}
+
+// share is blocks of so many bytes, which malloc takes no more for.
+func share(bytes uint64) report.Share {
+	return report.Share{Sum: report.Sum{Bytes: bytes, Blocks: 1}, ChunkBytes: bytes}
 }

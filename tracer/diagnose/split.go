@@ -29,14 +29,14 @@ func NewSplit(malloc *ptmalloc.Status) *Split {
 }
 
 // Way is for book.Asked.
-func (s *Split) Way(brk uint64) func(addr, size uint64, chunk event.Flags) int {
+func (s *Split) Way(brk uint64) live.Way {
 	// Once the process is gone its heap's range cannot be read any more.
 	s.brk.End = max(s.brk.End, brk)
 	return s.way
 }
 
-// way is for live.Options: it returns the ptmalloc.Served of a block.
-func (s *Split) way(addr, size uint64, chunk event.Flags) int {
+// way is the live.Way of a block, by ptmalloc.Served.
+func (s *Split) way(addr, size uint64, chunk event.Flags) (way int, taken uint64) {
 	var header ptmalloc.Header
 	if chunk&event.ChunkMmapped != 0 {
 		header |= ptmalloc.IsMmapped
@@ -57,7 +57,7 @@ func (s *Split) way(addr, size uint64, chunk event.Flags) int {
 	case s.malloc.Known && over:
 		add(&s.exceptions.AboveThresholdInHeap, size)
 	}
-	return int(served)
+	return int(served), ptmalloc.Taken(size, served)
 }
 
 func add(s *report.Sum, size uint64) {
@@ -67,7 +67,9 @@ func add(s *report.Sum, size uint64) {
 
 // served names the ways.
 func served(ways live.Served) report.Served {
-	way := func(w ptmalloc.Served) report.Sum { return sum(ways[w], live.Sum{}) }
+	way := func(w ptmalloc.Served) report.Share {
+		return report.Share{Sum: sum(ways[w].Sum, live.Sum{}), ChunkBytes: ways[w].Taken}
+	}
 	return report.Served{Brk: way(ptmalloc.ServedBrk), Arena: way(ptmalloc.ServedArena), Mmap: way(ptmalloc.ServedMmap)}
 }
 

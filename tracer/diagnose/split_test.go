@@ -23,7 +23,9 @@ func TestThresholdIsInferred(t *testing.T) {
 		{0x720000000010, 64, event.ChunkArena},
 		{0x730000000010, 64, 0},
 	} {
-		ways[s.way(b.addr, b.size, b.chunk)].Add(b.size)
+		way, taken := s.way(b.addr, b.size, b.chunk)
+		ways[way].Add(b.size)
+		ways[way].Taken += taken
 	}
 	got := s.split(ways, 0)
 	if got.MmapThreshold != 200016 || got.ThresholdSource != "inferred" {

@@ -219,7 +219,7 @@ func mappings() *Report {
 			BlockList: []Block{{Address: 0x55d0c2000010, Bytes: 1024, AgeSeconds: 12.34}, {Address: 0x55d0c2000420, Bytes: 512, AgeSeconds: 12.3}},
 		},
 	}
-	r.Stacks[1].Served = &Served{Brk: Sum{Bytes: 1024, Blocks: 1}, Arena: Sum{Bytes: 512, Blocks: 1}}
+	r.Stacks[1].Served = &Served{Brk: Share{Sum{Bytes: 1024, Blocks: 1}, 1040}, Arena: Share{Sum{Bytes: 512, Blocks: 1}, 528}}
 	r.MallocSplit = &MallocSplit{
 		MmapThreshold: 1052672, ThresholdSource: "mp_ image", Dynamic: true,
 		Changes: []ThresholdChange{{Seconds: 3.25, From: 131072, To: 1052672}},

@@ -1,14 +1,21 @@
 package report
 
+// Share is blocks that malloc served one way.
+type Share struct {
+	Sum
+	// ChunkBytes is what malloc takes for them: a block of 1 byte is a chunk of 32.
+	ChunkBytes uint64 `json:"chunk_bytes"`
+}
+
 // Served counts blocks by the way glibc's malloc served them.
 type Served struct {
 	// Brk is the heap grown by brk.
-	Brk Sum `json:"brk"`
+	Brk Share `json:"brk"`
 	// Arena is memory that malloc mapped to carve blocks from: the arenas of threads, and the
 	// main arena's where brk failed.
-	Arena Sum `json:"arena"`
+	Arena Share `json:"arena"`
 	// Mmap is blocks that have a mapping of their own.
-	Mmap Sum `json:"mmap"`
+	Mmap Share `json:"mmap"`
 }
 
 // MallocSplit says how glibc's malloc serves requests, and how it served the outstanding

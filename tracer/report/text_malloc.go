@@ -13,7 +13,7 @@ func (p *printer) split(r *Report, _ TextOptions) {
 		for _, way := range []struct {
 			name string
 			sum  Sum
-		}{{"brk heap", m.Brk}, {"thread arenas", m.Arena}, {"own mappings", m.Mmap}} {
+		}{{"brk heap", m.Brk.Sum}, {"thread arenas", m.Arena.Sum}, {"own mappings", m.Mmap.Sum}} {
 			if way.sum.Blocks > 0 {
 				items = append(items, texts(way.name+" "+Size(way.sum.Bytes)+" in "+counted(way.sum.Blocks, "block"))...)
 			}
@@ -62,7 +62,7 @@ func ways(s *Served) string {
 	for _, way := range []struct {
 		name string
 		sum  Sum
-	}{{"brk heap", s.Brk}, {"arenas", s.Arena}, {"own mappings", s.Mmap}} {
+	}{{"brk heap", s.Brk.Sum}, {"arenas", s.Arena.Sum}, {"own mappings", s.Mmap.Sum}} {
 		if way.sum.Blocks > 0 {
 			names = append(names, way.name)
 		}

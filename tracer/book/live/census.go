@@ -82,9 +82,11 @@ func (c *Census) Serve(t *Tally, addr, size, time uint64, chunk event.Flags) {
 	if c.opt.Way == nil || c.opt.Now-time < c.older {
 		return
 	}
-	way := c.opt.Way(addr, size, chunk)
-	t.served[way].Add(size)
-	c.snap.Served[way].Add(size)
+	way, taken := c.opt.Way(addr, size, chunk)
+	for _, share := range []*Share{&t.served[way], &c.snap.Served[way]} {
+		share.Add(size)
+		share.Taken += taken
+	}
 }
 
 // Report puts a stack into the snapshot, if it is wanted there: its account, how many of its

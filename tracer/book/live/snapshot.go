@@ -20,9 +20,9 @@ type Options struct {
 	// MaxBlocks is 0.
 	Blocks    bool
 	MaxBlocks int
-	// Way, if not nil, says which way a counted block was served: a number below MaxWays,
-	// whose meaning is the caller's.
-	Way func(addr, size uint64, chunk event.Flags) int
+	// Way, if not nil, says which way a counted block was served, and how many bytes the
+	// allocator takes for it.
+	Way Way
 	// All includes stacks without a block that counts.
 	All bool
 }
@@ -48,8 +48,27 @@ func (s Sum) Plus(o Sum) Sum { return Sum{s.Bytes + o.Bytes, s.Blocks + o.Blocks
 // MaxWays is how many ways of serving blocks are told apart.
 const MaxWays = 3
 
+// Way says how the block of size requested bytes at addr was served: a number below MaxWays,
+// whose meaning is the caller's, and how many bytes the allocator takes for it. chunk is what
+// is known of its chunk.
+type Way func(addr, size uint64, chunk event.Flags) (way int, taken uint64)
+
+// Share is blocks that were served one way, and the bytes that the allocator takes for them.
+type Share struct {
+	Sum
+	Taken uint64
+}
+
 // Served is the blocks by the way in which they were served.
-type Served [MaxWays]Sum
+type Served [MaxWays]Share
+
+// Taken is the bytes that the allocator takes for all of them.
+func (s *Served) Taken() (bytes uint64) {
+	for i := range s {
+		bytes += s[i].Taken
+	}
+	return bytes
+}
 
 // Snapshot is what is known of live memory at one moment.
 type Snapshot struct {

@@ -83,6 +83,21 @@ func ChunkSize(request uint64) (size uint64, ok bool) {
 	return max(minChunk, (request+HeaderOffset+alignment-1)&^(alignment-1)), true
 }
 
+// Taken returns the bytes of its heap that malloc takes for a request that it served so: those
+// of the chunk, or of the mapping (sysmalloc_mmap) in pages of 4096 bytes. A chunk that was
+// free before may be 16 bytes larger, where no chunk fits into the rest.
+func Taken(request uint64, how Served) uint64 {
+	const page = 4096
+	size, ok := ChunkSize(request)
+	if !ok {
+		return request
+	}
+	if how == ServedMmap {
+		return (size + HeaderOffset + page - 1) &^ (page - 1)
+	}
+	return size
+}
+
 // OverThreshold reports whether malloc serves a request of this size by a mapping, provided
 // that it finds no free chunk for it and M_MMAP_MAX is not reached (sysmalloc). With the
 // default threshold of 131,072 bytes, the smallest such request is 131,049 bytes.
