@@ -48,6 +48,8 @@ type Report struct {
 	MallocSplit *MallocSplit `json:"malloc_split,omitempty"`
 	// Growth is set in ModeGrowth.
 	Growth *Growth `json:"growth,omitempty"`
+	// Diagnosis says what the figures mean.
+	Diagnosis *Diagnosis `json:"diagnosis,omitempty"`
 	// Memory is the process's address space, System the machine's memory. Either is nil where
 	// it could not be read.
 	Memory *Memory `json:"memory,omitempty"`
