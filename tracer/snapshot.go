@@ -20,6 +20,7 @@ type Order = diagnose.Order
 
 // The orders.
 const (
+	ByLeak     = diagnose.ByLeak
 	BySize     = diagnose.BySize
 	ByCount    = diagnose.ByCount
 	ByGrowth   = diagnose.ByGrowth

@@ -24,6 +24,7 @@ type options struct {
 	interval time.Duration // 0: one report, at the end
 	count    int           // reports, 0: no bound
 	top      int
+	topGiven bool
 	sort     tracer.Order
 	older    time.Duration
 	minSize  uint64
@@ -43,6 +44,9 @@ type options struct {
 	ready       string
 	quiet       bool
 	verbose     bool
+	full        bool
+	show        []string
+	width       int
 	growth      bool // memtrace grow
 	version     bool
 	help        bool
@@ -74,6 +78,7 @@ func parseFlags(args []string) (*options, *pflag.FlagSet, error) {
 	if o.help || o.version {
 		return o, fs, nil
 	}
+	o.topGiven = fs.Changed("top")
 	positional := fs.Args()
 	if dash := fs.ArgsLenAtDash(); dash >= 0 {
 		positional, o.command = fs.Args()[:dash], fs.Args()[dash:]
@@ -95,7 +100,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the target exits")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
 	fs.IntVarP(&o.top, "top", "T", 10, "stacks and growing segments shown (0 = all)")
-	fs.StringVar((*string)(&o.sort), "sort", string(tracer.BySize), "order of the stacks: size|count|growth|survival")
+	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "order of the stacks: leak|size|count|growth|survival")
 	fs.Var((*durationValue)(&o.older), "older", "only blocks at least `DUR` old")
 	fs.VarP((*sizeValue)(&o.minSize), "min-size", "z", "only blocks of at least `BYTES` (accepts 64k, 2M)")
 	fs.VarP((*sizeValue)(&o.maxSize), "max-size", "Z", "only blocks of at most `BYTES`")
@@ -119,6 +124,9 @@ func (o *options) addReportFlags(fs *pflag.FlagSet) {
 	fs.Var((*sizeValue)(&o.maxMemory), "max-memory", "the most that memtrace may take, `BYTES`, beside 64 for each live block; the stacks that hold least are summed up where there are too many")
 	fs.IntVar(&o.depth, "stack-depth", 127, "frames kept of a stack, 1 to 127")
 	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{"/usr/lib/debug"}, "where separate debug files are (repeatable)")
+	fs.BoolVar(&o.full, "full", false, "all parts of the report in text")
+	fs.StringSliceVar(&o.show, "show", nil, "`PARTS` beside the answer: "+strings.Join(partNames(), ", "))
+	fs.IntVar(&o.width, "width", 0, "columns of the report in text (default: the terminal's, 100 elsewhere)")
 	fs.StringVar(&o.color, "color", "auto", "auto|always|never")
 	fs.StringVar(&o.ready, "ready-file", "", "created when every probe is live")
 	_ = fs.MarkHidden("ready-file") // it was defined on the line above
@@ -176,8 +184,8 @@ func (o *options) check(fs *pflag.FlagSet) error {
 		return usagef("nothing to trace: give -p PID, or -- COMMAND ARGS")
 	case len(o.pids) > 0 && len(o.command) > 0:
 		return usagef("-p and a command contradict each other: give one")
-	case !slices.Contains([]tracer.Order{tracer.BySize, tracer.ByCount, tracer.ByGrowth, tracer.BySurvival}, o.sort):
-		return usagef("--sort %s: give size, count, growth or survival", o.sort)
+	case !slices.Contains([]tracer.Order{tracer.ByLeak, tracer.BySize, tracer.ByCount, tracer.ByGrowth, tracer.BySurvival}, o.sort):
+		return usagef("--sort %s: give leak, size, count, growth or survival", o.sort)
 	case o.maxSize != 0 && o.minSize > o.maxSize:
 		return usagef("--min-size %d is above --max-size %d: no block is of such a size", o.minSize, o.maxSize)
 	case bits.OnesCount64(o.ringSize) != 1 || o.ringSize < 4096 || o.ringSize > 1<<30:
@@ -194,10 +202,15 @@ func (o *options) check(fs *pflag.FlagSet) error {
 
 // checkCommon checks the flags shared by the trace and memtrace grow.
 func (o *options) checkCommon() error {
+	if _, err := o.parts(); err != nil {
+		return err
+	}
 	form, known := report.FindForm(o.format)
 	switch {
 	case !known:
 		return usagef("--format %s: give %s", o.format, report.FormNames(", ", " or "))
+	case o.width != 0 && (o.width < 40 || o.width > 1000):
+		return usagef("--width %d: give 40 to 1000", o.width)
 	case !slices.Contains([]string{"auto", "always", "never"}, o.color):
 		return usagef("--color %s: give auto, always or never", o.color)
 	case o.maxMemory < leastMemory || o.maxMemory > 1<<50:

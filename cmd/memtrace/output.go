@@ -25,7 +25,7 @@ type output struct {
 // openOutput finds out whether a report can be written before anything is attached.
 func openOutput(o *options, stdout io.Writer) (*output, error) {
 	form, _ := report.FindForm(o.format) // the flags were checked
-	out := &output{w: stdout, form: form, text: report.TextOptions{Verbose: o.verbose, Top: o.top}}
+	out := &output{w: stdout, form: form}
 	terminal := isTerminal(stdout)
 	if o.output != "" {
 		file, err := newOutFile(o.output)
@@ -39,6 +39,7 @@ func openOutput(o *options, stdout io.Writer) (*output, error) {
 	if terminal && form.Binary {
 		return nil, usagef("--format %s is binary: use --output FILE, or redirect", form.Name)
 	}
+	out.text = o.layOut(stdout, terminal)
 	out.text.Color = o.color == "always" || o.color == "auto" && terminal && os.Getenv("NO_COLOR") == ""
 	return out, nil
 }

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"memtrace/tracer/book/live"
+	"memtrace/tracer/diagnose/answer"
 	"memtrace/tracer/report"
 )
 
@@ -44,6 +45,7 @@ func reportStack(kind report.StackKind, s *live.Stack, given live.GiveUps) repor
 		Kind:                 kind,
 		Bytes:                s.Bytes,
 		Blocks:               s.Blocks,
+		YoungBytes:           s.Young,
 		AllocatedBytes:       s.AllocatedBytes,
 		AllocatedBlocks:      s.AllocatedBlocks,
 		FreedBlocks:          s.FreedBlocks,
@@ -70,5 +72,7 @@ func (d *diagnosis) name(s *report.Stack) {
 	if s.Served != nil && s.Estimate == nil && d.sampling != nil {
 		s.Frames = callerOfMalloc(s.Frames)
 	}
+	answer.MarkLibraries(s.Frames, &d.target)
+	s.OwnFrame = answer.OwnFrame(s.Frames, &d.target)
 	s.InAllocator = d.Growth && byAllocator(s.Frames, d.Target)
 }

@@ -13,63 +13,87 @@ type Order string
 
 // The orders.
 const (
+	// ByLeak puts leaks first, by how fast they leak, and all else by size.
+	ByLeak     Order = "leak"
 	BySize     Order = "size"
 	ByCount    Order = "count"
 	ByGrowth   Order = "growth"
 	BySurvival Order = "survival"
 )
 
-// sort puts the worst first: certain leaks, then possible ones, then all else. Counted stacks
+// sort sorts the stacks that are not judged yet.
+func (d *diagnosis) sort(by Order) { order(d.stacks, by) }
+
+// order puts the worst first: certain leaks, then possible ones, then all else. Counted stacks
 // come before estimated ones that are no leak.
-func (d *diagnosis) sort(order Order) {
-	key := func(s *report.Stack) float64 {
-		if e := s.Estimate; e != nil {
-			return e.LeakBytesPerSecond.Low
+func order(stacks []report.Stack, by Order) {
+	key := sortKey(by)
+	ranked := by == ByLeak || slices.ContainsFunc(stacks, func(s report.Stack) bool { return s.Estimate != nil })
+	slices.SortStableFunc(stacks, func(a, b report.Stack) int {
+		ranks := 0
+		if ranked {
+			ranks = cmp.Compare(rank(&a), rank(&b))
 		}
-		return float64(s.Bytes)
-	}
-	switch order {
-	case ByCount:
-		key = func(s *report.Stack) float64 {
-			if e := s.Estimate; e != nil {
-				return e.LeakBlocksPerSecond.Low
-			}
-			return float64(s.Blocks)
-		}
-	case ByGrowth:
-		key = func(s *report.Stack) float64 { return s.GrowthBytesPerSecond }
-	case BySurvival:
-		key = func(s *report.Stack) float64 {
-			if e := s.Estimate; e != nil {
-				return e.Survival
-			}
-			return s.Survival
-		}
-	}
-	slices.SortStableFunc(d.stacks, func(a, b report.Stack) int {
 		return cmp.Or(
-			cmp.Compare(rank(&a), rank(&b)),
+			ranks,
 			cmp.Compare(key(&b), key(&a)),
 			cmp.Compare(b.Bytes, a.Bytes),
 			cmp.Compare(a.ID, b.ID))
 	})
 }
 
+// sortKey returns what stacks of one rank are sorted by, the largest first.
+func sortKey(by Order) func(*report.Stack) float64 {
+	estimated := func(e *report.Estimate) float64 { return e.LeakBytesPerSecond.Low }
+	counted := func(s *report.Stack) float64 { return float64(s.Bytes) }
+	switch by {
+	case ByLeak:
+		counted = func(s *report.Stack) float64 {
+			if s.LeakBytesPerSecond > 0 {
+				return s.LeakBytesPerSecond
+			}
+			return float64(s.Bytes - min(s.ReservedBytes, s.Bytes))
+		}
+	case ByCount:
+		estimated = func(e *report.Estimate) float64 { return e.LeakBlocksPerSecond.Low }
+		counted = func(s *report.Stack) float64 { return float64(s.Blocks) }
+	case ByGrowth:
+		estimated = func(*report.Estimate) float64 { return 0 }
+		counted = func(s *report.Stack) float64 { return s.GrowthBytesPerSecond }
+	case BySurvival:
+		estimated = func(e *report.Estimate) float64 { return e.Survival }
+		counted = func(s *report.Stack) float64 { return s.Survival }
+	}
+	return func(s *report.Stack) float64 {
+		if s.Estimate != nil {
+			return estimated(s.Estimate)
+		}
+		return counted(s)
+	}
+}
+
 // rank orders stacks by their verdict.
 func rank(s *report.Stack) int {
-	if s.Estimate == nil && s.GivenUpStacks > 0 {
+	if s.Estimate != nil {
+		switch sample.Class(s.Estimate.Class) {
+		case sample.Leak:
+			return 0
+		case sample.Active:
+			return 1
+		case sample.Possible:
+			return 2
+		}
 		return 5
 	}
-	if s.Estimate == nil {
-		return 3
-	}
-	switch sample.Class(s.Estimate.Class) {
-	case sample.Leak:
+	switch {
+	case s.GivenUpStacks > 0:
+		return 6
+	case s.Class == report.ClassLeak:
 		return 0
-	case sample.Active:
-		return 1
-	case sample.Possible:
+	case s.Class == report.ClassPossible:
 		return 2
+	case s.Class == report.ClassReplaces, s.Class == report.ClassReserved:
+		return 4
 	}
-	return 4
+	return 3
 }

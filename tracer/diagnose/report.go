@@ -50,7 +50,6 @@ func Report(facts *Facts, opt Options) *report.Report {
 	if d.sampling != nil {
 		d.classifyCounted(opt.Blocks)
 	}
-	d.sort(opt.Sort)
 	return d.report(opt)
 }
 
@@ -74,7 +73,7 @@ func describe(f *Facts) report.Target {
 	return r
 }
 
-// report builds the report, cuts it to the top stacks and names them.
+// report builds the report, answers it, and cuts it to the top stacks.
 func (d *diagnosis) report(opt Options) *report.Report {
 	known := d.Known
 	took := time.Duration(known.Now - d.StartMono)
@@ -92,8 +91,6 @@ func (d *diagnosis) report(opt Options) *report.Report {
 		OlderSeconds:    known.Older.Seconds(),
 		Outstanding:     sum(known.Heap.Outstanding, known.VM.Outstanding),
 		Young:           sum(known.Heap.Young, known.VM.Young),
-		StacksTotal:     len(d.stacks),
-		Stacks:          d.stacks,
 		MallocSplit:     d.split,
 		Notes:           d.notes,
 	}
@@ -104,13 +101,10 @@ func (d *diagnosis) report(opt Options) *report.Report {
 		r.Mode, r.Sampling = report.ModeWindows, d.sampling
 		r.TracedFraction = d.sampling.TracedSeconds / max(r.DurationSeconds, d.sampling.TracedSeconds, 1e-9)
 	}
-	d.remember(r, opt.Top)
+	d.remember(r)
+	d.answer(r, opt)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = slices.Clone(r.Stacks[:opt.Top])
-	}
-	d.stacks, known.VM.Stacks = nil, nil // names take memory, too
-	for i := range r.Stacks[:min(len(r.Stacks), namedAtOnce)] {
-		d.name(&r.Stacks[i])
 	}
 	if len(r.Stacks) > namedAtOnce || r.Growth != nil && len(r.Growth.FaultStacks) > namedAtOnce {
 		r.Name = d.name

@@ -16,9 +16,10 @@ func (s *Snapshot) Report() *report.Memory {
 		Polls: s.Polls, VirtualBytes: s.Virtual, ResidentBytes: s.Resident,
 		StatmVirtualBytes: s.StatmVirtual, StatmResidentBytes: s.StatmResident,
 		ResidentGrowthBytes: int64(s.ResidentFit.Change), ResidentGrowthBytesPerSecond: s.ResidentFit.Slope,
-		ResidentKnown: !s.ResidentAt.IsZero(),
-		Complete:      !s.Gone && s.SmapsErr == nil,
-		Verdict:       s.Verdict(), SegmentsTotal: s.GrowingTotal, Notes: s.notes(),
+		ResidentGrowing: s.ResidentFit.Growing(),
+		ResidentKnown:   !s.ResidentAt.IsZero(),
+		Complete:        !s.Gone && s.SmapsErr == nil,
+		Verdict:         s.Verdict(), SegmentsTotal: s.GrowingTotal, Notes: s.notes(),
 	}
 	for c := range NumClasses {
 		st := &s.Classes[c]

@@ -69,6 +69,8 @@ type Finding struct {
 	// StacksTotal than in Stacks.
 	Stacks      []string `json:"stacks"`
 	StacksTotal int      `json:"stacks_total"`
+	// Memory is what grows in words, where that has no stack or is a pool's.
+	Memory string `json:"memory,omitempty"`
 	// Culprit is the function of the program that is to blame for most of it, Caller its
 	// caller. Share is the part of BytesPerSecond, or else of Bytes, that comes from Culprit, 0
 	// to 1.
@@ -122,6 +124,8 @@ const (
 	TermLeaks    TermKind = "leaks"
 	TermPossible TermKind = "possible"
 	TermFilled   TermKind = "filled"
+	// TermYoung is blocks younger than Report.OlderSeconds.
+	TermYoung TermKind = "young"
 	// TermOldFreed is blocks from before the trace that were freed. It is below 0.
 	TermOldFreed TermKind = "old_freed"
 	// TermKeptFree is the change of what the allocator keeps free.
@@ -148,6 +152,8 @@ type AccountTerm struct {
 
 // Deadline is when memory runs out if growth goes on as it does.
 type Deadline struct {
+	// Text says it in words.
+	Text string `json:"text"`
 	// Seconds is the time from the end of the report, with bounds from those of the growth.
 	// High is 0 where there is no upper bound.
 	Seconds Bounds `json:"seconds"`

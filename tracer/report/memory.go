@@ -34,6 +34,8 @@ type Memory struct {
 	// The resident growth comes from statm, read at every poll.
 	ResidentGrowthBytes          int64   `json:"resident_growth_bytes"`
 	ResidentGrowthBytesPerSecond float64 `json:"resident_growth_bytes_per_second"`
+	// ResidentGrowing: resident memory grows beyond doubt.
+	ResidentGrowing bool `json:"resident_growing"`
 	// Regions has an entry for every class.
 	Regions []Region `json:"regions"`
 	// Segments are the segments of growing classes that grew most. SegmentsTotal is how many

@@ -141,6 +141,8 @@ type Stack struct {
 	// Bytes and Blocks are outstanding and at least OlderSeconds old.
 	Bytes  uint64 `json:"bytes"`
 	Blocks uint64 `json:"blocks"`
+	// YoungBytes is what is outstanding and younger.
+	YoungBytes uint64 `json:"young_bytes,omitempty"`
 	// These are totals since tracing began, of blocks of any age.
 	AllocatedBytes  uint64 `json:"allocated_bytes"`
 	AllocatedBlocks uint64 `json:"allocated_blocks"`
@@ -152,6 +154,19 @@ type Stack struct {
 	Survival        float64 `json:"survival"`
 	OldestSeconds   float64 `json:"oldest_seconds"`
 	YoungestSeconds float64 `json:"youngest_seconds"`
+	// Class says what the stack is taken for; empty where that was not judged.
+	Class StackClass `json:"class,omitempty"`
+	// LeakBytesPerSecond is the part of the growth that is held to be a leak, in bytes that the
+	// allocator takes. It is 0 unless Class is one of a leak.
+	LeakBytesPerSecond float64 `json:"leak_bytes_per_second,omitempty"`
+	// ReplacedBytes is the part of what the allocator takes for the blocks that only makes up
+	// for blocks of the same sizes from before the trace that were freed.
+	ReplacedBytes uint64 `json:"replaced_bytes,omitempty"`
+	// ReservedBytes is the part of Bytes that cannot be accessed: addresses without memory.
+	ReservedBytes uint64 `json:"reserved_bytes,omitempty"`
+	// MergedStacks is how many stacks of the same printed frames this one is the sum of, if
+	// that is more than one.
+	MergedStacks int `json:"merged_stacks,omitempty"`
 	// Estimate is set where the stack was observed in windows of time.
 	Estimate *Estimate `json:"estimate,omitempty"`
 	// Served splits Bytes and Blocks by the way malloc served them, for glibc only.
@@ -168,12 +183,39 @@ type Stack struct {
 	GivenUpStacks uint64 `json:"given_up_stacks,omitempty"`
 	// Truncated: the stack is deeper than the frames below.
 	Truncated bool `json:"truncated"`
+	// OwnFrame is the index in Frames of the first function of the program itself, below those
+	// of the allocator, libc and the standard libraries. It is 0 if there is none.
+	OwnFrame int `json:"own_frame"`
 	// Frames run innermost first; the first is the caller of the allocation
 	// function.
 	Frames []Frame `json:"frames"`
 	// BlockList is there when asked for, largest first.
 	BlockList []Block `json:"block_list,omitempty"`
 }
+
+// Taken returns the bytes that the allocator takes for the outstanding blocks, as far as known.
+func (s *Stack) Taken() uint64 {
+	if s.Served == nil {
+		return s.Bytes
+	}
+	return s.Served.Brk.ChunkBytes + s.Served.Arena.ChunkBytes + s.Served.Mmap.ChunkBytes
+}
+
+// StackClass says what a stack is taken for.
+type StackClass string
+
+// The classes of stacks that were counted. Those of estimates are in Estimate.Class.
+const (
+	// ClassLeak: what the stack holds keeps adding up. ClassPossible: it seems to.
+	ClassLeak     StackClass = "leak"
+	ClassPossible StackClass = "possible leak"
+	// ClassFilled: the stack grew and then stopped, or holds what it allocated at once.
+	ClassFilled StackClass = "filled"
+	// ClassReplaces: its blocks stand for others from before the trace that were freed.
+	ClassReplaces StackClass = "replaces"
+	// ClassReserved: its mappings are addresses without memory.
+	ClassReserved StackClass = "reserved"
+)
 
 // Frame is one function of a stack. An inlined call is a frame of its own that shares the
 // address of its caller.
@@ -190,6 +232,8 @@ type Frame struct {
 	File   string `json:"file,omitempty"`
 	Line   int    `json:"line,omitempty"`
 	Inline bool   `json:"inline,omitempty"`
+	// Library: the frame is of the allocator, libc, or the standard library of a language.
+	Library bool `json:"library,omitempty"`
 }
 
 // Block is one outstanding block.

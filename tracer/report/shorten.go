@@ -2,9 +2,9 @@ package report
 
 import "strings"
 
-// shortenName fits a demangled function name into n columns. It first gives up what tells a
+// ShortName fits a demangled function name into n columns. It first gives up what tells a
 // reader least: the parameters, then template arguments, then the middle of the rest.
-func shortenName(name string, n int) string {
+func ShortName(name string, n int) string {
 	if columns(name) <= n {
 		return name
 	}

@@ -22,8 +22,8 @@ func TestShortenName(t *testing.T) {
 		{"unbalanced<<<<<<(((((name", 12, "unb…((((name"},
 		{")))(((", 4, ")…(("},
 	} {
-		if got := shortenName(tc.name, tc.n); got != tc.want || columns(got) > tc.n {
-			t.Errorf("shortenName(%q, %d) = %q, want %q", tc.name, tc.n, got, tc.want)
+		if got := ShortName(tc.name, tc.n); got != tc.want || columns(got) > tc.n {
+			t.Errorf("ShortName(%q, %d) = %q, want %q", tc.name, tc.n, got, tc.want)
 		}
 	}
 }

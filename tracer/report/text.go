@@ -29,53 +29,67 @@ type TextOptions struct {
 	// Verbose adds the executable, the rarer event counts, stack IDs with their totals of
 	// allocations, and each frame's address and module.
 	Verbose bool
+	// Height is how many lines the report should not exceed, 0 for no bound. It is kept by
+	// showing fewer stacks and frames.
+	Height int
+	// Show are the Parts that are shown beside the answer and the stacks.
+	Show Parts
 }
+
+// Parts are sections of the text form that are not shown unless asked for.
+type Parts struct {
+	// Events are the counts of what was traced, with the time and what is outstanding in all.
+	// Regions is the address space, Threshold how malloc serves blocks, System the machine's
+	// memory, Notes all remarks.
+	Events, Regions, Threshold, System, Notes bool
+}
+
+// Full is all parts.
+var Full = Parts{Events: true, Regions: true, Threshold: true, System: true, Notes: true}
 
 // Text writes the report for people to read. Names that do not fit the width are cut; the
 // other forms have them whole. Errors come only from w.
 func Text(w io.Writer, r *Report, opt TextOptions) error {
 	p := newPrinter(opt)
-	p.w = w
-	list := sections
-	if r.Growth != nil {
-		list = growthSections
+	if opt.Height == 0 {
+		p.w = w // lines need not be counted
 	}
-	for _, s := range list {
-		s(p, r, opt)
+	if r.Diagnosis == nil {
+		opt.Show = Full
+	}
+	for _, s := range sections {
+		if s.part == nil || s.part(&opt.Show) {
+			s.write(p, r, opt)
+		}
 	}
 	return p.flush(w)
 }
 
-// section writes a part of the text form, or nothing where a report has nothing for it.
-type section func(p *printer, r *Report, opt TextOptions)
+// section is a part of the text form. It writes nothing where a report has nothing for it.
+type section struct {
+	// part returns whether the section is asked for; nil means always.
+	part  func(*Parts) bool
+	write func(p *printer, r *Report, opt TextOptions)
+}
 
-// sections are those of a trace, in their order; growthSections those of growth alone.
-var (
-	sections = []section{
-		(*printer).target,
-		(*printer).events,
-		(*printer).sampling,
-		(*printer).trouble,
-		(*printer).totals,
-		(*printer).split,
-		(*printer).verdict,
-		(*printer).suspects,
-		(*printer).stacks,
-		(*printer).surroundings,
-		(*printer).notes,
-	}
-	growthSections = []section{
-		(*printer).target,
-		(*printer).watched,
-		(*printer).growthTrouble,
-		(*printer).grownTotals,
-		(*printer).verdict,
-		(*printer).grownStacks,
-		(*printer).faultStacks,
-		(*printer).surroundings,
-		(*printer).notes,
-	}
-)
+// sections are those of the text form, in their order.
+var sections = []section{
+	{nil, (*printer).answer},
+	{nil, (*printer).accounts},
+	{nil, (*printer).how},
+	{showEvents, (*printer).target},
+	{showEvents, (*printer).events},
+	{nil, (*printer).trouble},
+	{showEvents, (*printer).totals},
+	{func(s *Parts) bool { return s.Threshold }, (*printer).split},
+	{nil, (*printer).stacks},
+	{nil, (*printer).faultStacks},
+	{func(s *Parts) bool { return s.Regions }, (*printer).addressSpace},
+	{func(s *Parts) bool { return s.System }, (*printer).machine},
+	{nil, (*printer).notes},
+}
+
+func showEvents(s *Parts) bool { return s.Events }
 
 func newPrinter(opt TextOptions) *printer {
 	p := &printer{width: defaultWidth, color: opt.Color}
@@ -108,7 +122,14 @@ func (p *printer) flush(w io.Writer) error {
 
 // target writes what was traced.
 func (p *printer) target(r *Report, opt TextOptions) {
-	t := r.Target
+	if r.Diagnosis != nil {
+		p.newline()
+	}
+	p.process(&r.Target, opt)
+}
+
+// process writes which process a report is about.
+func (p *printer) process(t *Target, opt TextOptions) {
 	lead := span{"memtrace: ", bold}
 	items := []span{{fmt.Sprintf("%s (pid %d)", cutRight(escape(t.Command), p.width/2), t.PID), bold}}
 	if t.Allocator != "" || t.Libc != "" {
@@ -137,44 +158,41 @@ func (p *printer) target(r *Report, opt TextOptions) {
 
 // events writes how long the process was traced and what was observed.
 func (p *printer) events(r *Report, opt TextOptions) {
-	when := "traced " + seconds(r.DurationSeconds)
+	when := "traced " + Seconds(r.DurationSeconds)
+	if r.Growth != nil {
+		when = "watched " + Seconds(r.DurationSeconds)
+	}
 	if !r.End.IsZero() {
 		when += " to " + r.End.Format(time.DateTime+" MST")
 	}
-	items := texts(escape(when))
-	switch r.Mode {
-	case "", ModeWindows:
-	case ModeExact:
-		items = append(items, texts("every call")...)
-	default:
-		items = append(items, texts("mode "+escape(r.Mode))...)
-	}
-	p.flow(span{}, 0, " ", joined(",", items)...)
-
+	p.paragraph(span{}, escape(when), plain)
 	e := r.Events
-	items = nil
-	if r.Mode != ModeWindows {
-		items = texts(counted(e.Alloc, "allocation"), counted(e.Free, "free"))
-	}
+	calls := r.Mode != ModeWindows && r.Growth == nil
+	var items []span
 	for _, c := range []struct {
 		n    uint64
 		noun string
-		rare bool
+		show bool
 	}{
-		{e.Realloc, "realloc", false},
-		{e.Mmap, "mmap", false},
-		{e.Munmap, "munmap", false},
-		{e.Mremap, "mremap", true},
-		{e.Brk, "brk call", true},
-		{e.Mprotect, "mprotect", true},
-		{e.UnknownFree, "unmatched free", true},
+		{e.Alloc, "allocation", calls},
+		{e.Free, "free", calls},
+		{e.Realloc, "realloc", e.Realloc > 0},
+		{e.Mmap, "mmap", e.Mmap > 0},
+		{e.Munmap, "munmap", e.Munmap > 0},
+		{e.Mremap, "mremap", e.Mremap > 0},
+		{e.Brk, "brk call", e.Brk > 0},
+		{e.Mprotect, "mprotect", e.Mprotect > 0},
+		{e.UnknownFree, "free of a block from before the trace", e.UnknownFree > 0},
 	} {
-		if c.n > 0 && (opt.Verbose || !c.rare) {
+		if c.show {
 			items = append(items, span{text: counted(c.n, c.noun)})
 		}
 	}
-	if r.Complete && !e.Lost.Any() {
-		items = append(items, span{text: "nothing lost"})
+	if e.UnknownFree > 1 {
+		items[len(items)-1].text = Count(e.UnknownFree) + " frees of blocks from before the trace"
+	}
+	if r.Growth != nil && r.Growth.Faults.Sampled {
+		items = append(items, span{text: "some " + counted(r.Growth.Faults.Count, "page fault")})
 	}
 	p.flow(span{}, 0, " ", joined(",", items)...)
 }
@@ -250,50 +268,46 @@ func losses(r *Report) string {
 
 // totals writes how much is outstanding in all.
 func (p *printer) totals(r *Report, _ TextOptions) {
-	p.newline()
-	age := ""
-	if r.OlderSeconds > 0 {
-		age = seconds(r.OlderSeconds)
-	}
-	if r.Outstanding.Blocks == 0 && r.Outstanding.Bytes == 0 {
-		if r.Mode == ModeWindows {
-			return
-		}
-		text := "Nothing is outstanding."
-		if age != "" {
-			text = "No outstanding allocation is older than " + age + "."
-		}
-		p.paragraph(span{}, text, bold)
-		if r.Young.Blocks > 0 {
-			p.paragraph(span{}, "Younger: "+exactBytes(r.Young.Bytes)+
-				" in "+counted(r.Young.Blocks, "block"), plain)
-		}
+	if r.Growth != nil {
+		p.grownTotals(r)
 		return
 	}
-	lead := span{"Outstanding: ", bold}
-	if r.Mode == ModeWindows {
-		lead.text = "Grown by: "
+	if r.Outstanding == (Sum{}) {
+		if r.Mode != ModeWindows {
+			p.paragraph(span{}, "Nothing is outstanding"+older(r)+".", plain)
+		}
+	} else {
+		lead := span{"Outstanding: ", bold}
+		if r.Mode == ModeWindows {
+			lead.text = "Mapped: "
+		}
+		items := []span{{exactBytes(r.Outstanding.Bytes), bold}, {"in " + counted(r.Outstanding.Blocks, "block") + older(r), plain}}
+		p.flow(lead, 0, " ", items...)
 	}
-	items := []span{{exactBytes(r.Outstanding.Bytes), bold}, {"in " + counted(r.Outstanding.Blocks, "block"), plain}}
-	if age != "" {
-		items = append(items, span{"at least " + age + " old", plain})
-	}
-	if r.Mode == ModeWindows {
-		items = append(items, texts("(counted, not estimated)")...)
-	}
-	p.flow(lead, 0, " ", items...)
 	if r.Young.Blocks > 0 {
-		p.flow(span{text: pad("", columns(lead.text))}, 0, " ", texts(
-			"+ "+exactBytes(r.Young.Bytes), "in "+counted(r.Young.Blocks, "younger block")+", not listed")...)
+		p.paragraph(span{}, "Younger: "+exactBytes(r.Young.Bytes)+" in "+counted(r.Young.Blocks, "block")+", not listed", plain)
 	}
 }
 
-// notes writes the report's remarks.
-func (p *printer) notes(r *Report, _ TextOptions) {
-	for i, n := range r.Notes {
-		if i == 0 {
-			p.newline()
-		}
+// older says from what age blocks count.
+func older(r *Report) string {
+	if r.OlderSeconds == 0 {
+		return ""
+	}
+	return " at least " + Seconds(r.OlderSeconds) + " old"
+}
+
+// notes writes the report's remarks. Where lines are few it says how many there are.
+func (p *printer) notes(r *Report, opt TextOptions) {
+	if len(r.Notes) == 0 {
+		return
+	}
+	if opt.Height > 0 && !opt.Show.Notes {
+		p.paragraph(span{}, counted(uint64(len(r.Notes)), "note")+": --full shows", dim)
+		return
+	}
+	p.newline()
+	for _, n := range r.Notes {
 		p.paragraph(span{"note: ", bold}, escape(n), plain)
 	}
 }

@@ -1,69 +1,9 @@
 package report
 
-import (
-	"strings"
-	"time"
-)
-
-// grownStacks lists the stacks that made the address space grow.
-func (p *printer) grownStacks(r *Report, opt TextOptions) {
-	shown := shownStacks(r, opt)
-	columns := p.frameColumns(len(shown), func(i int) []Frame { return r.named(&shown[i]).Frames })
-	var sum Sum
-	for i := range shown {
-		p.newline()
-		s := r.named(&shown[i])
-		p.grownStack(r, i, &s, opt)
-		p.frames(&s, columns, opt)
-		p.spill()
-		sum.Bytes = addClamped(sum.Bytes, shown[i].Bytes)
-		sum.Blocks = addClamped(sum.Blocks, shown[i].Blocks)
-	}
-	p.grownRemainder(r, len(shown), sum)
-}
-
-// growthTrouble says what was lost.
-func (p *printer) growthTrouble(r *Report, _ TextOptions) {
-	if text := losses(r); text != "" {
-		p.newline()
-		p.paragraph(span{"INCOMPLETE: ", alarm}, text, alarm)
-	}
-}
-
-// watched writes how long the process was watched and what was observed.
-func (p *printer) watched(r *Report, _ TextOptions) {
-	when := "watched " + seconds(r.DurationSeconds)
-	if !r.End.IsZero() {
-		when += " to " + r.End.Format(time.DateTime+" MST")
-	}
-	p.flow(span{}, 0, " ", joined(",", texts(escape(when), "no probe in the process"))...)
-	e := r.Events
-	var items []span
-	for _, c := range []struct {
-		n    uint64
-		noun string
-	}{
-		{e.Brk, "brk call"}, {e.Mmap, "mmap"}, {e.Munmap, "munmap"}, {e.Mremap, "mremap"}, {e.Mprotect, "mprotect"},
-	} {
-		if c.n > 0 {
-			items = append(items, span{text: counted(c.n, c.noun)})
-		}
-	}
-	if f := r.Growth.Faults; f.Sampled {
-		items = append(items, span{text: "some " + counted(f.Count, "page fault")})
-	}
-	if r.Complete && !e.Lost.Any() {
-		items = append(items, span{text: "nothing lost"})
-	}
-	p.flow(span{}, 0, " ", joined(",", items)...)
-	if r.Target.Exited {
-		p.paragraph(span{}, r.Target.ended(), plain)
-	}
-}
+import "strings"
 
 // grownTotals writes how much the address space has grown in all.
-func (p *printer) grownTotals(r *Report, _ TextOptions) {
-	p.newline()
+func (p *printer) grownTotals(r *Report) {
 	if r.Outstanding == (Sum{}) {
 		p.paragraph(span{}, "The address space has not grown, or has given back all that it grew by.", bold)
 	} else {
@@ -101,6 +41,9 @@ func (p *printer) grownStack(r *Report, i int, s *Stack, opt TextOptions) {
 	}
 	items = append(items, span{text: what}, span{text: growth(s.GrowthBytesPerSecond, s.Bytes, r.DurationSeconds)})
 	p.flow(lead, stackIndent, "  ", items...)
+	if opt.Height > 0 {
+		return
+	}
 	text := counted(s.AllocatedBlocks, "growth")
 	if s.FreedBlocks > 0 {
 		text += ", " + Count(s.FreedBlocks) + " of them given back"
@@ -118,25 +61,12 @@ func (p *printer) grownStack(r *Report, i int, s *Stack, opt TextOptions) {
 	}
 }
 
-// grownRemainder accounts for the growth beyond the stacks shown.
-func (p *printer) grownRemainder(r *Report, shown int, sum Sum) {
-	hidden := max(r.StacksTotal, len(r.Stacks)) - shown
-	if hidden <= 0 {
-		return
-	}
-	rest := r.Outstanding.Bytes - min(sum.Bytes, r.Outstanding.Bytes)
-	verb := " hold "
-	if hidden == 1 {
-		verb = " holds "
-	}
-	p.newline()
-	p.flow(span{}, stackIndent, " ", texts(counted(uint64(hidden), "more stack")+verb+exactBytes(rest),
-		"("+share(rest, r.Outstanding.Bytes)+"):", "-T 0 shows all")...)
-}
-
 // faultStacks writes where memory was touched first.
 func (p *printer) faultStacks(r *Report, opt TextOptions) {
 	g := r.Growth
+	if g == nil || opt.Height > 0 && !opt.Show.Regions {
+		return
+	}
 	shown := g.FaultStacks
 	if opt.Top > 0 && opt.Top < len(shown) {
 		shown = shown[:opt.Top]

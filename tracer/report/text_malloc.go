@@ -24,7 +24,7 @@ func (p *printer) split(r *Report, _ TextOptions) {
 		p.paragraph(span{}, threshold(m), plain)
 	}
 	for _, c := range m.Changes {
-		p.paragraph(span{text: "  "}, "after "+seconds(c.Seconds)+" the threshold went from "+Size(c.From)+" to "+Size(c.To), plain)
+		p.paragraph(span{text: "  "}, "after "+Seconds(c.Seconds)+" the threshold went from "+Size(c.From)+" to "+Size(c.To), plain)
 	}
 	if e := m.Exceptions.BelowThresholdMmapped; e.Blocks > 0 {
 		why := "realloc leaves a mapping one, and an arena that cannot grow maps"

@@ -9,8 +9,8 @@ import (
 // MemoryText writes the report for people to read. opt.Top bounds the list of segments.
 func MemoryText(w io.Writer, r *MemoryReport, opt TextOptions) error {
 	p := newPrinter(opt)
-	p.target(&Report{Target: r.Target}, opt)
-	when := "watched " + seconds(r.DurationSeconds)
+	p.process(&r.Target, opt)
+	when := "watched " + Seconds(r.DurationSeconds)
 	if !r.End.IsZero() {
 		when += " to " + r.End.Format(time.DateTime+" MST")
 	}
@@ -44,36 +44,34 @@ func (p *printer) memory(m *Memory, opt TextOptions) {
 	}
 }
 
-// verdict writes which part of the address space grows. surroundings has the figures.
-func (p *printer) verdict(r *Report, _ TextOptions) {
-	if r.Memory == nil {
+// addressSpace writes the address space that the stacks are a part of.
+func (p *printer) addressSpace(r *Report, opt TextOptions) {
+	m := r.Memory
+	if m == nil {
 		return
 	}
 	p.newline()
-	p.paragraph(span{"Verdict: ", bold}, escape(r.Memory.Verdict), bold)
+	p.regions(m)
+	p.segments(m, shownStacks(r, opt), opt)
+	for i, n := range m.Notes {
+		if i == 0 {
+			p.newline()
+		}
+		p.paragraph(span{"note: ", bold}, escape(n), plain)
+	}
 }
 
-// surroundings writes what lies around the stacks: the address space they are part of, and the
-// machine.
-func (p *printer) surroundings(r *Report, opt TextOptions) {
-	if m := r.Memory; m != nil {
-		p.newline()
-		p.regions(m)
-		p.segments(m, shownStacks(r, opt), opt)
-		for i, n := range m.Notes {
-			if i == 0 {
-				p.newline()
-			}
-			p.paragraph(span{"note: ", bold}, escape(n), plain)
-		}
+// machine writes how much memory the machine has.
+func (p *printer) machine(r *Report, _ TextOptions) {
+	s := r.System
+	if s == nil {
+		return
 	}
-	if s := r.System; s != nil {
-		p.newline()
-		p.paragraph(span{"System: ", bold}, fmt.Sprintf("%s of %s available; free %s, cached %s, of which %s is tmpfs and "+
-			"shared memory and not reclaimable; swap %s of %s in use (memtrace system tells more)",
-			Size(s.AvailableBytes), Size(s.TotalBytes), Size(s.FreeBytes), Size(s.CachedBytes), Size(s.ShmemBytes),
-			Size(s.Swap.TotalBytes-min(s.Swap.FreeBytes, s.Swap.TotalBytes)), Size(s.Swap.TotalBytes)), plain)
-	}
+	p.newline()
+	p.paragraph(span{"System: ", bold}, fmt.Sprintf("%s of %s available; %s free; %s cached, of which %s (tmpfs and shared memory) "+
+		"cannot be reclaimed; %s of %s swap in use. memtrace system tells more.",
+		Size(s.AvailableBytes), Size(s.TotalBytes), Size(s.FreeBytes), Size(s.CachedBytes), Size(s.ShmemBytes),
+		Size(s.Swap.TotalBytes-min(s.Swap.FreeBytes, s.Swap.TotalBytes)), Size(s.Swap.TotalBytes)), plain)
 }
 
 // column is a column of the table of regions. Columns of the highest rank are dropped first

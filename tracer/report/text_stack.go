@@ -1,8 +1,10 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"strings"
 )
 
 const (
@@ -16,13 +18,18 @@ const (
 // stacks writes the stacks, worst first, and the sum of the rest.
 func (p *printer) stacks(r *Report, opt TextOptions) {
 	shown := shownStacks(r, opt)
+	if opt.Height > 0 {
+		shown, opt.Frames = p.fit(r, shown, opt)
+	}
 	layout := p.frameColumns(len(shown), func(i int) []Frame { return r.named(&shown[i]).Frames })
 	var sum Sum
 	for i := range shown {
 		if e := shown[i].Estimate; e != nil && !e.listed() && !opt.Verbose {
 			continue
 		}
-		p.newline()
+		if opt.Height == 0 || i == 0 {
+			p.newline()
+		}
 		s := r.named(&shown[i])
 		switch {
 		case shown[i].Estimate != nil:
@@ -38,7 +45,24 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 		sum.Bytes = addClamped(sum.Bytes, shown[i].Bytes)
 		sum.Blocks = addClamped(sum.Blocks, shown[i].Blocks)
 	}
-	p.remainder(r, len(shown), sum)
+	p.remainder(r, shown, sum, opt)
+}
+
+// fit returns how many stacks, and how many frames of each, fit into the lines that are left.
+func (p *printer) fit(r *Report, shown []Stack, opt TextOptions) (fits []Stack, frames int) {
+	// The last lines say what is not shown. A blank line comes before the first stack.
+	const after, least, most, wanted = 3, 3, 8, 3
+	left := opt.Height - bytes.Count(p.buf.Bytes(), []byte{'\n'}) - after
+	for frames = most; frames > least; frames-- {
+		if min(len(shown), wanted)*(2+frames) <= left {
+			break
+		}
+	}
+	if opt.Frames > 0 {
+		frames = min(frames, opt.Frames)
+	}
+	n := max(left/(2+frames), 1) // one line for the head, one for the frames that are left out
+	return shown[:min(n, len(shown))], frames
 }
 
 // shownStacks returns the stacks that are written out.
@@ -59,25 +83,24 @@ func addClamped(a, b uint64) uint64 {
 
 // remainder accounts for what is outstanding beyond the stacks shown, so that the figures of a
 // report always add up.
-func (p *printer) remainder(r *Report, shown int, sum Sum) {
+func (p *printer) remainder(r *Report, shown []Stack, sum Sum, opt TextOptions) {
 	rest := Sum{
 		Bytes:  r.Outstanding.Bytes - min(sum.Bytes, r.Outstanding.Bytes),
 		Blocks: r.Outstanding.Blocks - min(sum.Blocks, r.Outstanding.Blocks),
 	}
-	hidden := max(r.StacksTotal, len(r.Stacks)) - shown
+	hidden := max(r.StacksTotal, len(r.Stacks)) - len(shown)
 	if r.Mode == ModeWindows {
-		p.unsuspected(r)
-		if rest == (Sum{}) {
-			return
-		}
+		p.unsuspected(r, shown, opt)
+		return
 	}
 	if hidden <= 0 && rest == (Sum{}) {
 		return
 	}
-	p.newline()
+	if opt.Height == 0 {
+		p.newline()
+	}
 	if hidden <= 0 {
-		p.paragraph(span{}, "no stack is known for "+exactBytes(rest.Bytes)+
-			" in "+counted(rest.Blocks, "block"), plain)
+		p.paragraph(span{}, "No stack is known for "+exactBytes(rest.Bytes)+" in "+counted(rest.Blocks, "block")+".", plain)
 		return
 	}
 	verb := " hold "
@@ -87,20 +110,33 @@ func (p *printer) remainder(r *Report, shown int, sum Sum) {
 	p.flow(span{}, stackIndent, " ", texts(
 		counted(uint64(hidden), "more stack")+verb+exactBytes(rest.Bytes),
 		"in "+counted(rest.Blocks, "block")+" ("+share(rest.Bytes, r.Outstanding.Bytes)+"):",
-		"-T 0 shows all")...)
+		"-T 0 lists all")...)
 }
 
 // unsuspected says how many stacks have estimates that are not shown.
-func (p *printer) unsuspected(r *Report) {
-	hidden := max(r.StacksTotal-len(r.Stacks), 0)
+func (p *printer) unsuspected(r *Report, shown []Stack, opt TextOptions) {
+	if opt.Verbose {
+		return
+	}
+	var listed, all int
 	for i := range r.Stacks {
-		if e := r.Stacks[i].Estimate; e != nil && !e.listed() {
-			hidden++
+		if e := r.Stacks[i].Estimate; e != nil {
+			all++
+			if e.listed() && i < len(shown) {
+				listed++
+			}
 		}
 	}
-	if hidden > 0 {
-		p.newline()
-		p.paragraph(span{}, counted(uint64(hidden), "more stack")+" with blocks that outlived a window, which nothing calls a leak: -v shows", plain)
+	all += max(r.StacksTotal-len(r.Stacks), 0)
+	if hidden := all - listed; hidden > 0 {
+		if opt.Height == 0 {
+			p.newline()
+		}
+		verb := "have"
+		if hidden == 1 {
+			verb = "has"
+		}
+		p.paragraph(span{}, counted(uint64(hidden), "more stack")+" "+verb+" survivors but too little evidence (-v lists them, -T 0 all).", plain)
 	}
 }
 
@@ -120,22 +156,63 @@ func headOf(r *Report, i int) (lead span, items []span) {
 	return numbered("#", i), items
 }
 
+// verdict says what a stack that was counted is taken for.
+func (s *Stack) verdict() string {
+	switch s.Class {
+	case ClassLeak:
+		return "leaks " + Rate(s.LeakBytesPerSecond)
+	case ClassPossible:
+		return "may leak " + Rate(s.LeakBytesPerSecond)
+	case ClassFilled:
+		return "does not grow"
+	case ClassReplaces:
+		return "replaces old blocks"
+	case ClassReserved:
+		return "reserved, no memory"
+	}
+	return ""
+}
+
 // stackHead writes the figures of the i-th stack.
 func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 	s := &r.Stacks[i]
-	lead, items := headOf(r, i)
-	items = append(items, span{text: counted(s.Blocks, "block")})
+	lead := numbered("#", i)
+	var items []span
+	if v := s.verdict(); v != "" {
+		items = append(items, span{v, bold})
+	}
+	size := exactBytes(s.Bytes)
+	if opt.Height > 0 {
+		size = Size(s.Bytes)
+	}
+	items = append(items, span{size + " in " + counted(s.Blocks, "block"), bold})
 	if way := ways(s.Served); way != "" {
 		items = append(items, span{text: way})
 	} else if s.Kind != "" {
 		items = append(items, span{text: cutRight(escape(string(s.Kind)), 10)})
 	}
-	items = append(items, span{text: growth(s.GrowthBytesPerSecond, s.Bytes, r.DurationSeconds)})
+	if opt.Height > 0 {
+		p.flow(lead, stackIndent, "  ", items...)
+		return
+	}
+	if r.Outstanding.Bytes > 0 {
+		items = append(items, span{text: share(s.Bytes, r.Outstanding.Bytes) + " of all"})
+	}
 	p.flow(lead, stackIndent, "  ", items...)
-
 	indent := span{text: pad("", stackIndent)}
-	items = texts("survival "+percent(s.Survival),
-		Count(s.FreedBlocks)+" of "+counted(s.AllocatedBlocks, "allocation")+" freed", ages(s))
+	items = texts(Count(s.FreedBlocks)+" of "+counted(s.AllocatedBlocks, "allocation")+" freed", ages(s), "survival "+percent(s.Survival))
+	if taken := s.Taken(); taken > s.Bytes {
+		items = append(items, span{text: Size(taken) + " with malloc's headers"})
+	}
+	if s.ReplacedBytes > 0 && s.Class != ClassReplaces {
+		items = append(items, span{text: Size(s.ReplacedBytes) + " of it replaces old blocks"})
+	}
+	if s.ReservedBytes > 0 && s.Class != ClassReserved {
+		items = append(items, span{text: Size(s.ReservedBytes) + " of it reserved"})
+	}
+	if s.MergedStacks > 1 {
+		items = append(items, span{text: counted(uint64(s.MergedStacks), "like stack") + " in one"})
+	}
 	p.flow(indent, 0, " ", joined(",", items)...)
 	if opt.Verbose {
 		items = texts("stack "+cutRight(escape(s.ID), 24), exactBytes(s.AllocatedBytes)+" allocated while traced")
@@ -145,7 +222,7 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 
 // ages writes how old the blocks of s are.
 func ages(s *Stack) string {
-	young, old := seconds(s.YoungestSeconds), seconds(s.OldestSeconds)
+	young, old := Seconds(s.YoungestSeconds), Seconds(s.OldestSeconds)
 	if young == old {
 		return "age " + old
 	}
@@ -226,14 +303,24 @@ func (p *printer) frames(s *Stack, nameColumns int, opt TextOptions) {
 		return
 	}
 	shown := 0
-	for i := 0; i < len(s.Frames); {
-		if opt.Frames > 0 && shown == opt.Frames {
+	end := len(s.Frames)
+	for opt.Height > 0 && end > 1 && s.Frames[end-1].Library {
+		end-- // every program or thread begins there
+	}
+	for i := 0; i < end; {
+		if opt.Frames > 0 && shown == opt.Frames && i+1 < end {
 			p.paragraph(indent, "... "+counted(uint64(len(s.Frames)-i), "more frame"), dim)
 			break
 		}
+		shown++
+		if n, name := library(s, i); n > foldLibraryOver && !opt.Verbose {
+			p.paragraph(indent, "... "+counted(uint64(n), "frame")+" of "+name, dim)
+			i += n
+			continue
+		}
 		f := &s.Frames[i]
 		run := runLength(s.Frames[i:])
-		p.frame(rowOf(f, run), nameColumns)
+		p.frame(rowOf(f, run), nameColumns, i == s.OwnFrame && !f.Library && len(s.Frames) > 1)
 		if opt.Verbose {
 			text := fmt.Sprintf("0x%x", f.Address)
 			if f.Module != "" {
@@ -242,17 +329,42 @@ func (p *printer) frames(s *Stack, nameColumns int, opt TextOptions) {
 			}
 			p.line(indent, span{pad("", columnGap) + text, dim})
 		}
-		shown++
 		i += run
 	}
 	if s.Truncated {
-		p.paragraph(indent, "... truncated: callers beyond are unknown", dim)
+		p.paragraph(indent, "... callers beyond are unknown", dim)
 	}
 }
 
-// frame writes the line of one frame. A name wider than its column may push the place to the
+// foldLibraryOver is how many frames of a library in a row are still written out.
+const foldLibraryOver = 2
+
+// library returns how many frames of libraries follow from the i-th on, and what to call them.
+func library(s *Stack, i int) (n int, name string) {
+	for n < len(s.Frames)-i && s.Frames[i+n].Library {
+		f := &s.Frames[i+n]
+		of := escape(baseName(f.Module))
+		if strings.Contains(f.Function, "std::") || strings.Contains(f.Function, "core::") || strings.Contains(f.Function, "alloc::") {
+			of = "std"
+		}
+		switch name {
+		case "", of:
+			name = of
+		default:
+			name = "libraries"
+		}
+		n++
+	}
+	return n, name
+}
+
+// frame writes the line of one frame; own marks the program's first. A name wider than its column may push the place to the
 // right, and is cut only where both do not fit.
-func (p *printer) frame(r row, nameColumns int) {
+func (p *printer) frame(r row, nameColumns int, own bool) {
+	indent := span{text: pad("", frameIndent)}
+	if own {
+		indent = span{pad("", frameIndent-2) + "> ", bold}
+	}
 	room := p.width - frameIndent - columnGap
 	place := shortenPath(r.place, room-nameColumns)
 	nameRoom := room - columns(place)
@@ -262,11 +374,14 @@ func (p *printer) frame(r row, nameColumns int) {
 	name := r.name
 	// A suffix that leaves no room for the name is useless.
 	if n := nameRoom - columns(r.suffix); n >= 8 {
-		name = shortenName(name, n) + r.suffix
+		name = ShortName(name, n) + r.suffix
 	} else {
-		name = shortenName(name, nameRoom)
+		name = ShortName(name, nameRoom)
 	}
 	nameStyle, placeStyle := plain, plain
+	if own {
+		nameStyle = bold
+	}
 	if !r.known {
 		nameStyle = dim
 	}
@@ -274,11 +389,11 @@ func (p *printer) frame(r row, nameColumns int) {
 		placeStyle = dim
 	}
 	if place == "" {
-		p.line(span{text: pad("", frameIndent)}, span{name, nameStyle})
+		p.line(indent, span{name, nameStyle})
 		return
 	}
 	gap := pad("", max(nameColumns-columns(name), 0)+columnGap)
-	p.line(span{text: pad("", frameIndent)}, span{name, nameStyle}, span{text: gap}, span{place, placeStyle})
+	p.line(indent, span{name, nameStyle}, span{text: gap}, span{place, placeStyle})
 }
 
 // blocks writes the list of single blocks, if the report has one.
@@ -296,7 +411,7 @@ func (p *printer) blocks(s *Stack) {
 		p.flow(span{text: pad("", frameIndent)}, 0, "  ",
 			span{pad(fmt.Sprintf("0x%x", b.Address), 14), dim},
 			span{fmt.Sprintf("%*s B", widest, Count(b.Bytes)), plain},
-			span{seconds(b.AgeSeconds), plain})
+			span{Seconds(b.AgeSeconds), plain})
 	}
 	if more := s.Blocks - min(s.Blocks, uint64(len(s.BlockList))); more > 0 {
 		p.paragraph(span{text: pad("", frameIndent)}, "... "+counted(more, "more block"), plain)

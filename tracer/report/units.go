@@ -108,8 +108,8 @@ func percent(f float64) string {
 	return fmt.Sprintf("%.1f %%", 100*f)
 }
 
-// seconds writes a time of s seconds in units that suit its magnitude.
-func seconds(s float64) string {
+// Seconds writes a time of s seconds in units that suit its magnitude.
+func Seconds(s float64) string {
 	const minute, hour, day = 60, 3600, 86400
 	switch {
 	case math.IsNaN(s) || s < 0:
@@ -182,9 +182,9 @@ func periodFor(rate float64) period {
 	return period{"/h", 3600}
 }
 
-// rateWithin writes an estimated rate and the bounds that hold the true one, given in bytes
+// RateWithin writes an estimated rate and the bounds that hold the true one, given in bytes
 // per second. All use the same unit, so that they compare at a glance.
-func rateWithin(value, low, high float64) string {
+func RateWithin(value, low, high float64) string {
 	by := value
 	if !(by > 0) {
 		by = high

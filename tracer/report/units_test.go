@@ -81,7 +81,7 @@ func TestSeconds(t *testing.T) {
 		-1:          "unknown",
 		math.Inf(1): ">10000 d",
 	} {
-		if got := seconds(s); got != want {
+		if got := Seconds(s); got != want {
 			t.Errorf("seconds(%v) = %q, want %q", s, got, want)
 		}
 	}
@@ -129,7 +129,7 @@ func TestRateWithin(t *testing.T) {
 		{0, 0, 0, "~0 B/h [0 - 0]"},
 		{math.NaN(), math.NaN(), math.Inf(1), "~0 EiB/s [0 - very many]"},
 	} {
-		if got := rateWithin(test.value, test.low, test.high); got != test.want {
+		if got := RateWithin(test.value, test.low, test.high); got != test.want {
 			t.Errorf("%v, %v to %v: %q, want %q", test.value, test.low, test.high, got, test.want)
 		}
 	}

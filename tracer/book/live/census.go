@@ -99,6 +99,7 @@ func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
 		ID:                   key.ID,
 		PID:                  key.PID,
 		Sum:                  t.sum,
+		Young:                a.Bytes - min(t.sum.Bytes, a.Bytes),
 		AllocatedBytes:       a.AllocatedBytes,
 		AllocatedBlocks:      a.AllocatedBlocks,
 		FreedBlocks:          freed,

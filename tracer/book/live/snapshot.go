@@ -97,6 +97,8 @@ type Stack struct {
 	PID uint32
 	// Sum is the blocks that are outstanding and at least Older old.
 	Sum
+	// Young is the bytes of the others that are outstanding.
+	Young uint64
 	// These are totals since tracing began, of blocks of any age. Blocks neither outstanding
 	// nor freed were dropped by an exec or a gap.
 	AllocatedBytes, AllocatedBlocks, FreedBlocks uint64

@@ -1,0 +1,68 @@
+package diagnose
+
+import (
+	"memtrace/tracer/diagnose/answer"
+	"memtrace/tracer/event"
+	"memtrace/tracer/process/ptmalloc"
+	"memtrace/tracer/report"
+)
+
+// answer groups, judges and sorts the stacks, puts them into the report, and says what they mean.
+func (d *diagnosis) answer(r *report.Report, opt Options) {
+	d.sort(BySize)
+	d.Known.VM.Stacks = nil // names take memory, too
+	named := min(len(d.stacks), namedAtOnce)
+	for i := range d.stacks[:named] {
+		d.name(&d.stacks[i])
+	}
+	d.reserve()
+	r.Stacks = answer.Group(d.stacks, named)
+	r.StacksTotal = len(r.Stacks)
+	d.stacks = nil
+	e := d.evidence(r)
+	e.Judge()
+	order(r.Stacks, opt.Sort)
+	r.Diagnosis = answer.Of(e)
+	if cut := opt.Top; cut <= 0 || cut > named {
+		// Those that are not named yet get their names as the report is written.
+		for i := range r.Stacks {
+			if r.Stacks[i].Frames == nil {
+				r.Name = d.name
+				break
+			}
+		}
+	}
+}
+
+// evidence collects what an answer is made from.
+func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
+	e := &answer.Evidence{Report: r, Allocators: len(d.Target.Objects)}
+	if d.Split != nil {
+		e.Kept = kept(d.Kept())
+	}
+	e.OldUnsized = r.Events.UnknownFree
+	return e
+}
+
+func kept(k ptmalloc.Kept, ok bool) *answer.Kept {
+	if !ok {
+		return nil
+	}
+	return &answer.Kept{System: k.System, Free: k.Free, Complete: k.Complete}
+}
+
+// reserve says of each stack how much of its mappings cannot be accessed.
+func (d *diagnosis) reserve() {
+	if d.Space == nil || d.Space.Gone || d.SpaceErr != nil {
+		return
+	}
+	usable := make(map[string]uint64)
+	for m, bytes := range d.Space.Mapped {
+		usable[stackName(event.StackID(m.Origin))] += bytes
+	}
+	for i := range d.stacks {
+		if s := &d.stacks[i]; s.Kind == report.Mmap && s.GivenUpStacks == 0 {
+			s.ReservedBytes = s.Bytes - min(usable[s.ID], s.Bytes)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package answer
+
+import (
+	"math"
+
+	"memtrace/tracer/report"
+)
+
+// mergeEstimates returns the sum of two estimates that rest on the same windows. Their errors are
+// independent, so the distances of the bounds add up in squares.
+func mergeEstimates(a, b *report.Estimate) *report.Estimate {
+	sum := *a
+	if weight(b) > weight(a) {
+		sum.Class, sum.Confidence = b.Class, b.Confidence
+	}
+	sum.LeakBytesPerSecond = addBounds(a.LeakBytesPerSecond, b.LeakBytesPerSecond)
+	sum.LeakBlocksPerSecond = addBounds(a.LeakBlocksPerSecond, b.LeakBlocksPerSecond)
+	sum.MaturitySeconds = max(a.MaturitySeconds, b.MaturitySeconds)
+	sum.Survivors = addSums(a.Survivors, b.Survivors)
+	sum.SurvivorWindows = max(a.SurvivorWindows, b.SurvivorWindows)
+	sum.Active = addSums(a.Active, b.Active)
+	sum.Young = addSums(a.Young, b.Young)
+	sum.AllocationsPerSecond = a.AllocationsPerSecond + b.AllocationsPerSecond
+	if all := sum.AllocationsPerSecond; all > 0 {
+		sum.Survival = (a.Survival*a.AllocationsPerSecond + b.Survival*b.AllocationsPerSecond) / all
+	}
+	sum.OldestSeconds = max(a.OldestSeconds, b.OldestSeconds)
+	return &sum
+}
+
+// weight orders the classes of estimates by what they claim.
+func weight(e *report.Estimate) int {
+	switch {
+	case e.Class == "leak":
+		return 3
+	case e.Suspect():
+		return 2
+	case e.Class == string(report.ClassPossible):
+		return 1
+	}
+	return 0
+}
+
+func addSums(a, b report.Sum) report.Sum {
+	return report.Sum{Bytes: a.Bytes + b.Bytes, Blocks: a.Blocks + b.Blocks}
+}
+
+func addBounds(a, b report.Bounds) report.Bounds {
+	value := a.Value + b.Value
+	below := math.Hypot(a.Value-a.Low, b.Value-b.Low)
+	above := math.Hypot(a.High-a.Value, b.High-b.Value)
+	return report.Bounds{Value: value, Low: max(value-below, 0), High: value + above}
+}
+
+// around returns the bounds of a sum whose parts have bounds at distances whose squares add up
+// to below and above.
+func around(value, below, above float64) report.Bounds {
+	return report.Bounds{Value: value, Low: max(value-math.Sqrt(below), 0), High: value + math.Sqrt(above)}
+}

@@ -1,0 +1,74 @@
+package answer
+
+import (
+	"memtrace/tracer/report"
+)
+
+// Evidence is what an answer is made from.
+type Evidence struct {
+	// Report has all stacks, grouped and judged (Group, Judge), and everything else but the
+	// Diagnosis.
+	Report *report.Report
+	// Kept is what malloc keeps free now, KeptFirst the same when the trace began; nil where
+	// that is not known.
+	Kept, KeptFirst *Kept
+	// OldFreed is what malloc took for the blocks from before the trace that were freed. OldUnsized is
+	// how many such blocks were freed whose size is not known.
+	OldFreed   report.Sum
+	OldUnsized uint64
+	// Children are the processes below the traced one.
+	Children []report.Child
+	// Threads is how many threads the process has now, and ThreadsGrowing that there are more
+	// and more of them. Threads is 0 where that is not known.
+	Threads        int
+	ThreadsGrowing bool
+	// Held says what kept the process from running, "" if nothing did.
+	Held Held
+	// Allocators is how many allocators of the process are traced.
+	Allocators int
+}
+
+// Kept is the bytes that malloc has from the kernel for its heaps, and those of them that are
+// in no block.
+type Kept struct {
+	System, Free uint64
+	// Complete is false where not all free memory could be counted.
+	Complete bool
+	// Arenas is how many heaps malloc serves threads from, the main one included.
+	Arenas int
+}
+
+// Held says what kept a process from running.
+type Held struct {
+	// Now means that it is held at the end of the report. Part is for how much of the time it
+	// was, 0 to 1.
+	Now  bool
+	Part float64
+	// Debugger is the command of who has it under ptrace, "" if it is merely stopped.
+	Debugger string
+}
+
+// windows reports whether stacks were estimated from windows of time.
+func (e *Evidence) windows() bool { return e.Report.Mode == report.ModeWindows }
+
+// growth reports whether only system calls were traced.
+func (e *Evidence) growth() bool { return e.Report.Mode == report.ModeGrowth }
+
+// glibc reports whether the heap is that of glibc, so that it is known which memory is malloc's.
+func (e *Evidence) glibc() bool { return e.Report.MallocSplit != nil }
+
+// seconds is how long growth was observed.
+func (e *Evidence) seconds() float64 { return max(e.Report.DurationSeconds, 1e-3) }
+
+// minSeconds is the shortest time from which growth is judged. Its value leaves room for the
+// samples that a slope takes, and for the start-up of what a process does in turn.
+const minSeconds = 3
+
+// tooShort reports whether growth cannot be judged yet.
+func (e *Evidence) tooShort() bool {
+	r := e.Report
+	if e.windows() {
+		return r.Sampling.Windows == 0
+	}
+	return r.DurationSeconds < minSeconds
+}

@@ -1,0 +1,165 @@
+package answer
+
+import (
+	"hash/maphash"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"memtrace/tracer/report"
+)
+
+// interpreters are functions that stand for whatever an interpreter runs at the time.
+var interpreters = regexp.MustCompile(`^(Interpreter|Builtins_(Interpreter|Baseline)\w*|interpreted .*)$`)
+
+// tiers are the marks that V8 puts before the name of a function for the compiler it came from.
+const tiers = "~*^+"
+
+// printed returns what a frame looks like in a report. Code that was made at run time and has no
+// name is all alike, and so is what an interpreter does: the same site would stand there once
+// for each way in which it was run.
+func printed(f *report.Frame) string {
+	made := f.Module == "" || strings.HasPrefix(f.Module, "[")
+	switch {
+	case interpreters.MatchString(f.Function), made && f.Function == "":
+		return ""
+	case made:
+		return strings.Map(func(r rune) rune {
+			if strings.ContainsRune(tiers, r) {
+				return -1
+			}
+			return r
+		}, f.Function)
+	case f.Function == "":
+		return f.Module + "+" + strconv.FormatUint(f.Offset, 16)
+	}
+	return f.Function + "\x00" + f.File + ":" + strconv.Itoa(f.Line)
+}
+
+// Group merges the stacks whose printed frames are alike, of the first n, all of which must have
+// their frames. The order of the others stays.
+func Group(stacks []report.Stack, n int) []report.Stack {
+	type key struct {
+		kind, class string
+		frames      uint64
+	}
+	seed := maphash.MakeSeed()
+	first := make(map[key]int)
+	kept := stacks[:0]
+	for i := range stacks {
+		s := stacks[i]
+		if i >= n || s.GivenUpStacks > 0 || len(s.Frames) == 0 {
+			kept = append(kept, s)
+			continue
+		}
+		k := key{kind: string(s.Kind), class: grownClass(&s), frames: framesHash(seed, &s)}
+		at, ok := first[k]
+		if !ok {
+			first[k] = len(kept)
+			kept = append(kept, s)
+			continue
+		}
+		merge(&kept[at], &s)
+	}
+	clear(stacks[len(kept):])
+	return kept
+}
+
+func grownClass(s *report.Stack) string {
+	if len(s.Grown) > 0 {
+		return s.Grown[0].Class
+	}
+	if s.Estimate != nil {
+		return "estimate"
+	}
+	return ""
+}
+
+// framesHash hashes what is printed of a stack's frames.
+func framesHash(seed maphash.Seed, s *report.Stack) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	last := "\x01"
+	for i := range s.Frames {
+		text := printed(&s.Frames[i])
+		if text == "" && last == "" {
+			continue // a run of such frames counts as one
+		}
+		last = text
+		h.WriteString(text)
+		h.WriteByte(1)
+	}
+	return h.Sum64()
+}
+
+// merge adds b to a, which keeps its frames.
+func merge(a, b *report.Stack) {
+	settledA, settledB := float64(a.AllocatedBlocks), float64(b.AllocatedBlocks)
+	if all := settledA + settledB; all > 0 {
+		a.Survival = (a.Survival*settledA + b.Survival*settledB) / all
+	}
+	if b.Blocks > 0 {
+		a.OldestSeconds = max(a.OldestSeconds, b.OldestSeconds)
+		if a.Blocks == 0 || b.YoungestSeconds < a.YoungestSeconds {
+			a.YoungestSeconds = b.YoungestSeconds
+		}
+	}
+	a.Bytes += b.Bytes
+	a.Blocks += b.Blocks
+	a.YoungBytes += b.YoungBytes
+	a.AllocatedBytes += b.AllocatedBytes
+	a.AllocatedBlocks += b.AllocatedBlocks
+	a.FreedBlocks += b.FreedBlocks
+	a.GrowthBytesPerSecond += b.GrowthBytesPerSecond
+	a.ReplacedBytes += b.ReplacedBytes
+	a.ReservedBytes += b.ReservedBytes
+	a.Truncated = a.Truncated || b.Truncated
+	a.MergedStacks = max(a.MergedStacks, 1) + max(b.MergedStacks, 1)
+	a.BlockList = append(a.BlockList, b.BlockList...)
+	mergeServed(a, b)
+	mergeGrown(a, b)
+	if a.Estimate != nil && b.Estimate != nil {
+		a.Estimate = mergeEstimates(a.Estimate, b.Estimate)
+	}
+}
+
+func mergeServed(a, b *report.Stack) {
+	if b.Served == nil {
+		return
+	}
+	if a.Served == nil {
+		a.Served = new(report.Served)
+	}
+	sum := *a.Served
+	for _, w := range []struct{ to, from *report.Share }{
+		{&sum.Brk, &b.Served.Brk}, {&sum.Arena, &b.Served.Arena}, {&sum.Mmap, &b.Served.Mmap},
+	} {
+		w.to.Bytes += w.from.Bytes
+		w.to.Blocks += w.from.Blocks
+		w.to.ChunkBytes += w.from.ChunkBytes
+	}
+	a.Served = &sum
+}
+
+func mergeGrown(a, b *report.Stack) {
+	grown := append([]report.ClassBytes(nil), a.Grown...)
+next:
+	for _, g := range b.Grown {
+		for i := range grown {
+			if grown[i].Class == g.Class {
+				grown[i].Bytes += g.Bytes
+				continue next
+			}
+		}
+		grown = append(grown, g)
+	}
+	a.Grown = grown
+	if b.FaultedIn != nil {
+		sum := *b.FaultedIn
+		if a.FaultedIn != nil {
+			sum.Bytes += a.FaultedIn.Bytes
+			sum.Samples += a.FaultedIn.Samples
+		}
+		a.FaultedIn = &sum
+	}
+}

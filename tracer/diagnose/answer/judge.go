@@ -1,0 +1,147 @@
+package answer
+
+import (
+	"memtrace/tracer/report"
+)
+
+// These parts, 0 to 1, decide what a stack is taken for.
+const (
+	// steady is the part of the added bytes that the slope must account for, so that all of
+	// them count as steady growth. It is below 1 because a slope over few samples is rough.
+	steady = 2. / 3
+	// lasting is the part of the time for which the oldest block of a leak has been there. Where
+	// all blocks are younger, the stack turns them over.
+	lasting = 1. / 3
+	// mostlyReplaced is the part of a stack's blocks from which on it counts as one that
+	// replaces: the rest is chance.
+	mostlyReplaced = 0.8
+	// reservedPart is the part of a stack's mappings from which on they count as reserved.
+	reservedPart = 0.9
+)
+
+// parts says what became of the bytes that a stack holds, as the allocator takes them.
+type parts struct {
+	// leaks were added by steady growth, filled at once or before growth ended, replaced
+	// merely make up for old blocks that were freed, reserved are not memory.
+	leaks, filled, replaced, reserved float64
+	// young is blocks that are too young to list, of a stack that does not leak: they come and
+	// go. Those of one that does are among leaks.
+	young float64
+}
+
+// Judge says of each stack what it is taken for.
+func (e *Evidence) Judge() {
+	for i := range e.Report.Stacks {
+		e.judge(&e.Report.Stacks[i])
+	}
+}
+
+func (e *Evidence) judge(s *report.Stack) {
+	s.Class, s.LeakBytesPerSecond = "", 0
+	switch {
+	case s.GivenUpStacks > 0:
+	case s.Estimate != nil:
+		s.LeakBytesPerSecond = e.estimated(s)
+	case s.Kind == report.Grown && !e.growth():
+		// The growth of malloc's heaps while windows are watched: estimates say whose it is.
+	case s.Bytes > 0 && !e.tooShort():
+		e.classify(s)
+	}
+}
+
+// estimated returns the rate of an estimated leak in bytes that the allocator takes. Blocks are
+// taken to be as large as the survivors are on average.
+func (e *Evidence) estimated(s *report.Stack) float64 {
+	est := s.Estimate
+	if !est.Suspect() {
+		return 0
+	}
+	return est.LeakBytesPerSecond.Value * e.rounding(est)
+}
+
+// rounding is how many times as much as was asked for the allocator takes for the blocks of an
+// estimate.
+func (e *Evidence) rounding(est *report.Estimate) float64 {
+	n := float64(est.Survivors.Blocks)
+	if !e.glibc() || n == 0 || est.Survivors.Bytes == 0 {
+		return 1
+	}
+	mean := float64(est.Survivors.Bytes) / n
+	const header, least, align = 8, 32, 16
+	// On average half of the alignment is lost beside the header.
+	return max(least, mean+header+align/2) / mean
+}
+
+func (e *Evidence) classify(s *report.Stack) {
+	p := e.divide(s)
+	taken := float64(s.Taken())
+	switch {
+	case p.reserved >= reservedPart*taken:
+		s.Class = report.ClassReserved
+	case p.replaced >= mostlyReplaced*taken:
+		s.Class = report.ClassReplaces
+	case p.leaks <= 0:
+		s.Class = report.ClassFilled
+	case e.lasts(s, &p) && !e.mayReplace(s):
+		s.Class = report.ClassLeak
+	default:
+		s.Class = report.ClassPossible
+	}
+	if s.Class == report.ClassLeak || s.Class == report.ClassPossible {
+		s.LeakBytesPerSecond = p.leaks / e.seconds()
+	}
+}
+
+// lasts reports whether a stack's growth is none of chance: it goes on for as long as was
+// watched, or blocks from early on are still there.
+func (e *Evidence) lasts(s *report.Stack, p *parts) bool {
+	return p.filled == 0 || s.OldestSeconds >= lasting*e.seconds()
+}
+
+// mayReplace reports whether so many old blocks of unknown sizes were freed that the stack may
+// merely replace them.
+func (e *Evidence) mayReplace(s *report.Stack) bool {
+	return s.Kind == report.Heap && e.OldUnsized > 0 && s.Blocks <= e.OldUnsized+e.OldUnsized/5
+}
+
+// divide says what became of a counted stack's bytes.
+func (e *Evidence) divide(s *report.Stack) (p parts) {
+	taken := float64(s.Taken())
+	p.young = float64(s.YoungBytes)
+	if s.Estimate != nil || s.GivenUpStacks > 0 || taken <= 0 {
+		p.filled = max(taken, 0)
+		return p
+	}
+	p.reserved = min(float64(s.ReservedBytes), taken)
+	p.replaced = min(float64(s.ReplacedBytes), taken-p.reserved)
+	if p.replaced >= mostlyReplaced*taken {
+		p.replaced = taken - p.reserved
+	}
+	net := taken - p.reserved - p.replaced
+	if slope := s.GrowthBytesPerSecond; slope > 0 && s.Bytes > 0 && !e.tooShort() {
+		part := net / float64(s.Bytes)
+		all := net + p.young*part
+		p.leaks = min(slope*e.seconds()*part, all)
+		if p.leaks >= steady*all {
+			p.leaks, p.young = all, 0
+		}
+	}
+	p.filled = max(net-p.leaks, 0)
+	return p
+}
+
+// leaking reports whether a stack is called a leak.
+func leaking(s *report.Stack) bool {
+	if s.Estimate != nil {
+		return s.Estimate.Suspect()
+	}
+	return s.Class == report.ClassLeak
+}
+
+// possible reports whether a stack may be a leak.
+func possible(s *report.Stack) bool {
+	if s.Estimate != nil {
+		return s.Estimate.Class == string(report.ClassPossible)
+	}
+	return s.Class == report.ClassPossible
+}
