@@ -51,13 +51,18 @@ func kept(k ptmalloc.Kept, ok bool) *answer.Kept {
 	return &answer.Kept{System: k.System, Free: k.Free, Complete: k.Complete}
 }
 
-// reserve says of each stack how much of its mappings cannot be accessed.
+// reserve says of each stack how much of its mappings is addresses without memory.
 func (d *diagnosis) reserve() {
 	if d.Space == nil || d.Space.Gone || d.SpaceErr != nil {
 		return
 	}
+	known := !d.Space.ResidentAt.IsZero() && d.Space.ResidentAt.Equal(d.Space.End)
 	usable := make(map[string]uint64)
-	for m, bytes := range d.Space.Mapped {
+	for m, extent := range d.Space.Mapped {
+		bytes := extent.Usable
+		if known {
+			bytes = extent.Resident
+		}
 		usable[stackName(event.StackID(m.Origin))] += bytes
 	}
 	for i := range d.stacks {

@@ -32,8 +32,8 @@ type Snapshot struct {
 	// GrowingTotal is how many grew.
 	Growing      []GrowingSegment
 	GrowingTotal int
-	// Mapped is the usable bytes of the memory that has an origin.
-	Mapped map[Mapped]uint64
+	// Mapped is the memory that has an origin.
+	Mapped map[Mapped]Extent
 	// Gone: the process has ended; everything here is from the last poll before that.
 	Gone bool
 	// Restarted: the process has executed another program; everything here is since then.
@@ -68,6 +68,10 @@ type Mapped struct {
 	Origin uint64
 	Class  Class
 }
+
+// Extent is an amount of memory: the bytes of it that can be accessed, and those that were in
+// memory when resident sizes were last read.
+type Extent struct{ Usable, Resident uint64 }
 
 // GrowingSegment is a segment that has grown.
 type GrowingSegment struct {

@@ -34,11 +34,14 @@ func (l *layout) totals() (t [NumClasses]Total) {
 }
 
 // mapped returns the sums by origin, for segments that have one.
-func (l *layout) mapped() map[Mapped]uint64 {
-	sums := make(map[Mapped]uint64)
+func (l *layout) mapped() map[Mapped]Extent {
+	sums := make(map[Mapped]Extent)
 	for i := range l.segments {
 		if s := &l.segments[i]; s.Origin != 0 {
-			sums[Mapped{s.Origin, s.Class}] += s.usable()
+			sum := sums[Mapped{s.Origin, s.Class}]
+			sum.Usable += s.usable()
+			sum.Resident += s.resident
+			sums[Mapped{s.Origin, s.Class}] = sum
 		}
 	}
 	return sums

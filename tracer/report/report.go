@@ -162,7 +162,8 @@ type Stack struct {
 	// ReplacedBytes is the part of what the allocator takes for the blocks that only makes up
 	// for blocks of the same sizes from before the trace that were freed.
 	ReplacedBytes uint64 `json:"replaced_bytes,omitempty"`
-	// ReservedBytes is the part of Bytes that cannot be accessed: addresses without memory.
+	// ReservedBytes is the part of Bytes that is addresses without memory: it cannot be accessed
+	// or was not touched yet.
 	ReservedBytes uint64 `json:"reserved_bytes,omitempty"`
 	// MergedStacks is how many stacks of the same printed frames this one is the sum of, if
 	// that is more than one.

@@ -67,8 +67,8 @@ func (p *printer) account(a *Account, opt TextOptions) {
 	p.paragraph(span{}, escape(label)+" "+change+":", plain)
 	for i := range a.Terms {
 		t := &a.Terms[i]
-		if opt.Height > 0 && t.Known && t.Percent == 0 && t.Bytes > -small(a) {
-			continue
+		if opt.Height > 0 && (t.Percent == 0 && t.Bytes > -small(a)) {
+			continue // unknown ones are in the rest, whose label names them
 		}
 		p.term(t)
 	}

@@ -16,6 +16,10 @@ func (p *printer) estimateHead(r *Report, i int, opt TextOptions) {
 	s := &r.Stacks[i]
 	e := s.Estimate
 	bytes, blocks := e.LeakBytesPerSecond, e.LeakBlocksPerSecond
+	if bytes.Value > 0 && s.LeakBytesPerSecond > 0 { // as the allocator takes it
+		n := s.LeakBytesPerSecond / bytes.Value
+		bytes = Bounds{Value: bytes.Value * n, Low: bytes.Low * n, High: bytes.High * n}
+	}
 	p.flow(numbered("#", i), stackIndent, "  ",
 		span{e.Class, bold},
 		span{RateWithin(bytes.Value, bytes.Low, bytes.High), bold},

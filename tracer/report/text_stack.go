@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -24,7 +25,7 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 	layout := p.frameColumns(len(shown), func(i int) []Frame { return r.named(&shown[i]).Frames })
 	var sum Sum
 	for i := range shown {
-		if e := shown[i].Estimate; e != nil && !e.listed() && !opt.Verbose {
+		if shown[i].hidden(r) && !opt.Verbose {
 			continue
 		}
 		if opt.Height == 0 || i == 0 {
@@ -48,21 +49,39 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 	p.remainder(r, shown, sum, opt)
 }
 
-// fit returns how many stacks, and how many frames of each, fit into the lines that are left.
+// hidden reports whether a stack is not shown by default: survivors that are too few, and the
+// growth of heaps, of which leaks are a part.
+func (s *Stack) hidden(r *Report) bool {
+	if s.Estimate != nil {
+		return !s.Estimate.listed()
+	}
+	return s.Kind == Grown && r.Mode == ModeWindows && slices.ContainsFunc(r.Stacks, func(s Stack) bool {
+		return s.Estimate != nil && s.Estimate.listed()
+	})
+}
+
+// fit returns how many stacks, and how many frames of each, fit into the lines that are left: as
+// many frames as leave room for three stacks.
 func (p *printer) fit(r *Report, shown []Stack, opt TextOptions) (fits []Stack, frames int) {
-	// The last lines say what is not shown. A blank line comes before the first stack.
-	const after, least, most, wanted = 3, 3, 8, 3
+	const after, least, most, wanted = 3, 2, 8, 3 // the last lines say what is not shown
 	left := opt.Height - bytes.Count(p.buf.Bytes(), []byte{'\n'}) - after
-	for frames = most; frames > least; frames-- {
-		if min(len(shown), wanted)*(2+frames) <= left {
+	if opt.Frames > 0 {
+		return shown[:min(max(left/(2+opt.Frames), 1), len(shown))], opt.Frames
+	}
+	fit := 0
+	for frames = most; frames >= least; frames-- {
+		lines := 0
+		for fit = 0; fit < len(shown); fit++ {
+			const head, cut = 1, 1
+			if lines += head + min(len(r.named(&shown[fit]).Frames), frames+cut); lines > left {
+				break
+			}
+		}
+		if fit >= min(wanted, len(shown)) {
 			break
 		}
 	}
-	if opt.Frames > 0 {
-		frames = min(frames, opt.Frames)
-	}
-	n := max(left/(2+frames), 1) // one line for the head, one for the frames that are left out
-	return shown[:min(n, len(shown))], frames
+	return shown[:min(max(fit, 1), len(shown))], max(frames, least)
 }
 
 // shownStacks returns the stacks that are written out.
@@ -113,31 +132,40 @@ func (p *printer) remainder(r *Report, shown []Stack, sum Sum, opt TextOptions) 
 		"-T 0 lists all")...)
 }
 
-// unsuspected says how many stacks have estimates that are not shown.
+// unsuspected says how many stacks with estimates are not shown.
 func (p *printer) unsuspected(r *Report, shown []Stack, opt TextOptions) {
-	if opt.Verbose {
+	var suspects, others int
+	for i := range r.Stacks {
+		switch e := r.Stacks[i].Estimate; {
+		case e == nil || opt.Verbose && i < len(shown):
+		case !e.listed():
+			others++
+		case i >= len(shown):
+			suspects++
+		}
+	}
+	others += max(r.StacksTotal-len(r.Stacks), 0)
+	var items []string
+	if suspects > 0 {
+		items = append(items, counted(uint64(suspects), "more stack")+verb(suspects, " leaks", " leak")+" or may leak (-T 0 lists all)")
+	}
+	if others > 0 {
+		items = append(items, counted(uint64(others), "more stack")+verb(others, " has", " have")+" survivors but too little evidence (-v lists them)")
+	}
+	if len(items) == 0 {
 		return
 	}
-	var listed, all int
-	for i := range r.Stacks {
-		if e := r.Stacks[i].Estimate; e != nil {
-			all++
-			if e.listed() && i < len(shown) {
-				listed++
-			}
-		}
+	if opt.Height == 0 {
+		p.newline()
 	}
-	all += max(r.StacksTotal-len(r.Stacks), 0)
-	if hidden := all - listed; hidden > 0 {
-		if opt.Height == 0 {
-			p.newline()
-		}
-		verb := "have"
-		if hidden == 1 {
-			verb = "has"
-		}
-		p.paragraph(span{}, counted(uint64(hidden), "more stack")+" "+verb+" survivors but too little evidence (-v lists them, -T 0 all).", plain)
+	p.paragraph(span{}, strings.Join(items, "; ")+".", plain)
+}
+
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
 	}
+	return many
 }
 
 // numbered starts the first line of a stack: "#1", or "F1" for a stack of faults.
@@ -227,173 +255,6 @@ func ages(s *Stack) string {
 		return "age " + old
 	}
 	return "ages " + young + " - " + old
-}
-
-// row is a frame as it is shown: the name and its suffix on the left, the place on the right.
-type row struct {
-	name, suffix, place string
-	// known: the function has a name. source: the place is a source file.
-	known, source bool
-}
-
-// rowOf renders a frame that occurs n times in a row.
-func rowOf(f *Frame, n int) row {
-	r := row{name: escape(f.Function), known: f.Function != ""}
-	if !r.known {
-		r.name = fmt.Sprintf("0x%x", f.Address)
-	}
-	switch {
-	case f.File != "":
-		r.place, r.source = escape(f.File), true
-		if f.Line > 0 {
-			r.place += fmt.Sprintf(":%d", f.Line)
-		}
-	case f.Module != "":
-		r.place = baseName(escape(f.Module)) + fmt.Sprintf("+0x%x", f.Offset)
-	}
-	if f.Inline {
-		r.suffix = " (inlined)"
-	}
-	if n > 1 {
-		r.suffix += fmt.Sprintf(" (repeated %s times)", Count(uint64(n)))
-	}
-	return r
-}
-
-// runLength returns how many frames at the start of frames count as one: the whole run of
-// identical frames if it is long, else just the first.
-func runLength(frames []Frame) int {
-	n := 1
-	for n < len(frames) && frames[n] == frames[0] {
-		n++
-	}
-	if n > foldRunsOver {
-		return n
-	}
-	return 1
-}
-
-// frameColumns returns the width of the column of function names. It is as wide as the longest
-// name needs, but leaves locations their share of the line.
-func (p *printer) frameColumns(stacks int, frames func(int) []Frame) int {
-	room := p.width - frameIndent - columnGap
-	most := max(room-minLocation, room/2)
-	n := 0
-	for s := 0; s < stacks && n < most; s++ {
-		frames := frames(s)
-		for i := 0; i < len(frames); {
-			run := runLength(frames[i:])
-			r := rowOf(&frames[i], run)
-			n = max(n, columns(r.name+r.suffix))
-			i += run
-		}
-	}
-	return min(n, most)
-}
-
-// frames writes the call stack of s, with names in a column of nameColumns.
-func (p *printer) frames(s *Stack, nameColumns int, opt TextOptions) {
-	indent := span{text: pad("", frameIndent)}
-	if n := s.GivenUpStacks; n > 0 {
-		p.paragraph(indent, "(the sum of "+counted(n, "stack")+" given up for want of memory, those first that held least)", dim)
-		return
-	}
-	if len(s.Frames) == 0 {
-		p.line(indent, span{"(no call stack)", dim})
-		return
-	}
-	shown := 0
-	end := len(s.Frames)
-	for opt.Height > 0 && end > 1 && s.Frames[end-1].Library {
-		end-- // every program or thread begins there
-	}
-	for i := 0; i < end; {
-		if opt.Frames > 0 && shown == opt.Frames && i+1 < end {
-			p.paragraph(indent, "... "+counted(uint64(len(s.Frames)-i), "more frame"), dim)
-			break
-		}
-		shown++
-		if n, name := library(s, i); n > foldLibraryOver && !opt.Verbose {
-			p.paragraph(indent, "... "+counted(uint64(n), "frame")+" of "+name, dim)
-			i += n
-			continue
-		}
-		f := &s.Frames[i]
-		run := runLength(s.Frames[i:])
-		p.frame(rowOf(f, run), nameColumns, i == s.OwnFrame && !f.Library && len(s.Frames) > 1)
-		if opt.Verbose {
-			text := fmt.Sprintf("0x%x", f.Address)
-			if f.Module != "" {
-				text += "  " + shortenPath(fmt.Sprintf("%s+0x%x", escape(f.Module), f.Offset),
-					p.width-frameIndent-columnGap-columns(text)-2)
-			}
-			p.line(indent, span{pad("", columnGap) + text, dim})
-		}
-		i += run
-	}
-	if s.Truncated {
-		p.paragraph(indent, "... callers beyond are unknown", dim)
-	}
-}
-
-// foldLibraryOver is how many frames of a library in a row are still written out.
-const foldLibraryOver = 2
-
-// library returns how many frames of libraries follow from the i-th on, and what to call them.
-func library(s *Stack, i int) (n int, name string) {
-	for n < len(s.Frames)-i && s.Frames[i+n].Library {
-		f := &s.Frames[i+n]
-		of := escape(baseName(f.Module))
-		if strings.Contains(f.Function, "std::") || strings.Contains(f.Function, "core::") || strings.Contains(f.Function, "alloc::") {
-			of = "std"
-		}
-		switch name {
-		case "", of:
-			name = of
-		default:
-			name = "libraries"
-		}
-		n++
-	}
-	return n, name
-}
-
-// frame writes the line of one frame; own marks the program's first. A name wider than its column may push the place to the
-// right, and is cut only where both do not fit.
-func (p *printer) frame(r row, nameColumns int, own bool) {
-	indent := span{text: pad("", frameIndent)}
-	if own {
-		indent = span{pad("", frameIndent-2) + "> ", bold}
-	}
-	room := p.width - frameIndent - columnGap
-	place := shortenPath(r.place, room-nameColumns)
-	nameRoom := room - columns(place)
-	if place == "" {
-		nameRoom = room + columnGap
-	}
-	name := r.name
-	// A suffix that leaves no room for the name is useless.
-	if n := nameRoom - columns(r.suffix); n >= 8 {
-		name = ShortName(name, n) + r.suffix
-	} else {
-		name = ShortName(name, nameRoom)
-	}
-	nameStyle, placeStyle := plain, plain
-	if own {
-		nameStyle = bold
-	}
-	if !r.known {
-		nameStyle = dim
-	}
-	if !r.source {
-		placeStyle = dim
-	}
-	if place == "" {
-		p.line(indent, span{name, nameStyle})
-		return
-	}
-	gap := pad("", max(nameColumns-columns(name), 0)+columnGap)
-	p.line(indent, span{name, nameStyle}, span{text: gap}, span{place, placeStyle})
 }
 
 // blocks writes the list of single blocks, if the report has one.

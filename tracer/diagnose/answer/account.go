@@ -33,17 +33,18 @@ func (e *Evidence) pots() []pot {
 		{kind: "other", label: "the program's data and main stack", classes: []string{"data", "library", "main_stack", "other"}},
 	}
 	mappings := []string{"mmap", "thread_stack"}
+	resident := e.Report.Memory != nil && e.Report.Memory.ResidentKnown
 	switch {
 	case e.glibc() || e.growth():
 		return append([]pot{
 			heapPot,
-			{kind: "mappings", label: "anonymous mappings", classes: mappings, kinds: []report.StackKind{report.Mmap, report.Grown}},
+			{kind: "mappings", label: "anonymous mappings", classes: mappings, resident: resident && !e.growth(), kinds: []report.StackKind{report.Mmap, report.Grown}},
 		}, rest...)
 	}
 	// Which mappings are the allocator's is not known.
 	return append([]pot{{
 		kind: "heap", label: "the heap and anonymous mappings", classes: append([]string{"brk", "arena", "malloc_mmap"}, mappings...),
-		resident: e.Report.Memory != nil && e.Report.Memory.ResidentKnown, kinds: []report.StackKind{report.Heap, report.Mmap, report.Grown},
+		resident: resident, kinds: []report.StackKind{report.Heap, report.Mmap, report.Grown},
 	}}, rest...)
 }
 
@@ -216,7 +217,7 @@ func (e *Evidence) restLabel(p *pot, known bool, rest int64) string {
 	case p.kind != "heap" && rest > 0:
 		return "not accounted for by any call that was traced"
 	case p.kind != "heap":
-		return "mappings from before the trace that are gone"
+		return "taken from memory that the process had"
 	case rest < 0:
 		return "taken from memory that the process had"
 	case e.windows():

@@ -26,6 +26,9 @@ type Evidence struct {
 	Held Held
 	// Allocators is how many allocators of the process are traced.
 	Allocators int
+
+	// together are the IDs of the stacks of which only all taken together keep growing.
+	together map[string]bool
 }
 
 // Kept is the bytes that malloc has from the kernel for its heaps, and those of them that are

@@ -180,12 +180,7 @@ func (e *Evidence) finding(g *group) report.Finding {
 }
 
 // rate is what a stack adds, per second.
-func rate(s *report.Stack) float64 {
-	if s.Estimate != nil {
-		return s.Estimate.LeakBytesPerSecond.Value
-	}
-	return s.LeakBytesPerSecond
-}
+func rate(s *report.Stack) float64 { return s.LeakBytesPerSecond }
 
 // held is what a stack holds, in bytes.
 func held(s *report.Stack) float64 { return float64(s.Taken() - min(s.ReservedBytes, s.Taken())) }

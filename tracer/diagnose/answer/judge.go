@@ -1,6 +1,8 @@
 package answer
 
 import (
+	"math"
+
 	"memtrace/tracer/report"
 )
 
@@ -27,6 +29,8 @@ type parts struct {
 	// young is blocks that are too young to list, of a stack that does not leak: they come and
 	// go. Those of one that does are among leaks.
 	young float64
+	// rate is how fast leaks grow, per second.
+	rate float64
 }
 
 // Judge says of each stack what it is taken for.
@@ -34,6 +38,7 @@ func (e *Evidence) Judge() {
 	for i := range e.Report.Stacks {
 		e.judge(&e.Report.Stacks[i])
 	}
+	e.judgeTogether()
 }
 
 func (e *Evidence) judge(s *report.Stack) {
@@ -68,6 +73,9 @@ func (e *Evidence) rounding(est *report.Estimate) float64 {
 	}
 	mean := float64(est.Survivors.Bytes) / n
 	const header, least, align = 8, 32, 16
+	if mean == math.Trunc(mean) { // all are of one size, most likely
+		return max(least, math.Floor((mean+header+align-1)/align)*align) / mean
+	}
 	// On average half of the alignment is lost beside the header.
 	return max(least, mean+header+align/2) / mean
 }
@@ -76,7 +84,7 @@ func (e *Evidence) classify(s *report.Stack) {
 	p := e.divide(s)
 	taken := float64(s.Taken())
 	switch {
-	case p.reserved >= reservedPart*taken:
+	case p.reserved >= reservedPart*taken && !(madeThread(s) && p.rate > 0):
 		s.Class = report.ClassReserved
 	case p.replaced >= mostlyReplaced*taken:
 		s.Class = report.ClassReplaces
@@ -88,7 +96,7 @@ func (e *Evidence) classify(s *report.Stack) {
 		s.Class = report.ClassPossible
 	}
 	if s.Class == report.ClassLeak || s.Class == report.ClassPossible {
-		s.LeakBytesPerSecond = p.leaks / e.seconds()
+		s.LeakBytesPerSecond = p.rate
 	}
 }
 
@@ -122,9 +130,14 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 		part := net / float64(s.Bytes)
 		all := net + p.young*part
 		p.leaks = min(slope*e.seconds()*part, all)
+		p.rate = slope * part
 		if p.leaks >= steady*all {
 			p.leaks, p.young = all, 0
 		}
+	}
+	if e.together[s.ID] {
+		p.leaks, p.young = net+p.young, 0
+		p.rate = p.leaks / e.seconds()
 	}
 	p.filled = max(net-p.leaks, 0)
 	return p

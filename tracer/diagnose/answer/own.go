@@ -27,7 +27,7 @@ var libraryFunctions = regexp.MustCompile(`^(` + strings.Join([]string{
 	`x(malloc|calloc|realloc|strdup|strndup)`, `_?_?libc_`, `_start$`, `start_thread$`, `__clone`, `clone3?$`, `mmap(64)?$`, `__mmap`, `mremap$`, `s?brk$`, `_?int_(malloc|free|realloc|memalign)`, `sysmalloc`, `tcache_`, `arena_get`, `new_heap`,
 	// GLib, OpenSSL, APR, PostgreSQL, CPython, PHP, nginx, talloc, sqlite.
 	`g_(malloc|try_malloc|realloc|strdup|strndup|memdup|slice_|strconcat)`, `CRYPTO_(malloc|zalloc|realloc|strdup)`, `OPENSSL_(malloc|strdup)`, `apr_p?(alloc|calloc|strdup)`, `apr_(palloc|pcalloc|pstrdup)`,
-	`palloc`, `pstrdup`, `repalloc`, `MemoryContext`, `AllocSet`, `_?Py(Mem|Object)_(Raw)?(Malloc|Calloc|Realloc)`, `_PyMem_`, `_PyObject_(Malloc|Calloc|Realloc)`,
+	`palloc`, `pstrdup`, `repalloc`, `MemoryContext`, `AllocSet`, `_?Py(Mem|Object)_(Raw)?(Malloc|Calloc|Realloc)`, `_PyMem_`, `_PyObject_(Malloc|Calloc|Realloc|Arena)`, `new_arena`, `pymalloc_`, `allocate_from_new_pool`,
 	`_[es]?(malloc|calloc|realloc|strdup)`, `_?e(malloc|calloc|realloc|strdup)`, `zend_mm_`, `_zend_mm_`, `__zend_(malloc|calloc|realloc)`,
 	`ngx_(alloc|calloc|palloc|pnalloc|pcalloc|pmemalign|memalign|palloc_\w+)$`, `_?talloc`, `sqlite3_?(Malloc|malloc|DbMalloc|Realloc|MemMalloc)`, `sqlite3MemMalloc`,
 	// The JVM.
@@ -73,7 +73,7 @@ func OwnFrame(frames []report.Frame, t *report.Target) int {
 
 // beginnings are the functions in which every program or thread begins. That stacks have them in
 // common says nothing.
-var beginnings = regexp.MustCompile(`^(main|_start|__libc_start\w*|start_thread|thread_start|clone3?|std::rt::\w+.*|main\.main|runtime\..*|start|_?start_\w+|__clone.*)$`)
+var beginnings = regexp.MustCompile(`^(main|_start|_?_?Py\w*Eval\w*|execute_ex|__libc_start\w*|start_thread|thread_start|clone3?|std::rt::\w+.*|main\.main|runtime\..*|start|_?start_\w+|__clone.*)$`)
 
 // through returns the deepest frame that all stacks have in common, counted from their beginnings,
 // nil if that says nothing.

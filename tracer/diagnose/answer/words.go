@@ -63,6 +63,9 @@ func (e *Evidence) leakText(f *report.Finding, through *report.Frame) string {
 	case f.Confidence == maybe:
 		verb = "may leak "
 	}
+	if f.Kind == report.Pool {
+		return verb + rate + "; the stacks are of whoever needed more room there"
+	}
 	return verb + rate + ": " + where(f, through)
 }
 
@@ -142,7 +145,10 @@ func (e *Evidence) freeText(f *report.Finding) string {
 
 func (e *Evidence) unexplainedText(f *report.Finding) string {
 	text := "grows " + rateText(f) + " in " + f.Memory
-	if e.windows() && f.Next != "" {
+	if len(e.leaks()) > 0 {
+		return "grows " + rateText(f) + " in " + f.Memory + ", by no stack that is known"
+	}
+	if e.windows() {
 		text += ", and no stack is certain to leak yet"
 		if f.Culprit != nil {
 			text += "; most often it grew for " + site(f)
