@@ -14,9 +14,9 @@ cmd/memtrace:                  tracer tracer/launch tracer/region tracer/region/
 
 tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/event tracer/probe tracer/process tracer/report tracer/book/sample tracer/stream tracer/sysmem tracer/window
 
-tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/event tracer/book/faults tracer/book/live tracer/process/ptmalloc tracer/region tracer/report tracer/book/sample tracer/process/target
+tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/event tracer/book/faults tracer/book/live tracer/process/kin tracer/process/ptmalloc tracer/region tracer/report tracer/book/sample tracer/process/target
 tracer/book:                   tracer/event tracer/book/faults tracer/book/heap tracer/book/live tracer/book/sample tracer/book/stacks tracer/book/vm
-tracer/process:                symbolize symbolize/patience symbolize/procmaps tracer/event tracer/book/faults tracer/probe tracer/process/procmem tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm
+tracer/process:                symbolize symbolize/patience symbolize/procmaps tracer/event tracer/book/faults tracer/probe tracer/process/kin tracer/process/procmem tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm
 tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
 tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symbolize/unwind tracer/event tracer/process/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link
@@ -27,6 +27,7 @@ tracer/region:                 symbolize/procmaps tracer/report tracer/trend
 tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/region
 tracer/sysmem:                 symbolize/procmaps tracer/report procfs
 tracer/process/procmem:
+tracer/process/kin:            tracer/trend
 tracer/report:
 
 tracer/book/heap:              tracer/event tracer/book/live tracer/trend

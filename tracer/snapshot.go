@@ -65,6 +65,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	}
 	f.Debuggers = p.DebuggerNote(f.Known.Sample != nil)
 	f.System, f.SystemErr = sysmem.Read()
+	f.Kin = p.Kin(time.Now())
 	f.Space, f.SpaceErr = p.Space(time.Now())
 	t.mu.Lock()
 	f.Unanswered = slices.Clone(t.unanswered)

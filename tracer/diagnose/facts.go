@@ -6,6 +6,7 @@ import (
 	"memtrace/symbolize"
 	"memtrace/tracer/book"
 	"memtrace/tracer/book/faults"
+	"memtrace/tracer/process/kin"
 	"memtrace/tracer/process/ptmalloc"
 	"memtrace/tracer/process/target"
 	"memtrace/tracer/region"
@@ -59,6 +60,8 @@ type Facts struct {
 	Space    *region.Snapshot
 	SpaceErr error
 	ClassAt  func(addr uint64) region.Class
+	// Kin is the process's descendants, its threads and its state.
+	Kin kin.Snapshot
 	// System is the machine's memory, SystemErr why it is incomplete.
 	System    *report.System
 	SystemErr error

@@ -66,8 +66,8 @@ type Group struct {
 	mu   sync.Mutex
 	kept probe.Links
 
-	memory, guard watch
-	stopMalloc    func()
+	memory, kin, guard watch
+	stopMalloc         func()
 }
 
 // watch is work that goes on in the background until stop is called. wait waits for its end.
@@ -159,6 +159,7 @@ func (g *Group) loadTables(p *Process) error {
 func (g *Group) Follow() {
 	g.LookForModules() // those that came since Attach
 	g.follower.run()
+	g.kin = g.watchKin()
 	g.memory = g.watchMemory()
 	g.stopMalloc = g.watchMalloc()
 	if !g.cfg.GrowthOnly {
@@ -185,7 +186,7 @@ func (g *Group) Unprobe() {
 func (g *Group) Stop() {
 	g.follower.stop()
 	g.Unprobe()
-	for _, stop := range []func(){g.guard.stop, g.memory.stop, g.stopMalloc} {
+	for _, stop := range []func(){g.guard.stop, g.kin.stop, g.memory.stop, g.stopMalloc} {
 		if stop != nil {
 			stop()
 		}
@@ -210,10 +211,12 @@ func (g *Group) WaitGuard() {
 // WaitFollower waits until the processes are no longer followed.
 func (g *Group) WaitFollower() { g.follower.wait() }
 
-// WaitMemory waits until the address spaces are no longer looked at.
+// WaitMemory waits until address spaces and descendants are no longer looked at.
 func (g *Group) WaitMemory() {
-	if g.memory.wait != nil {
-		g.memory.wait()
+	for _, wait := range []func(){g.kin.wait, g.memory.wait} {
+		if wait != nil {
+			wait()
+		}
 	}
 }
 
@@ -227,8 +230,11 @@ func (g *Group) Gone() (pids []uint32) {
 	return pids
 }
 
-// Settle looks at the address spaces for the last time.
+// Settle looks at descendants and address spaces for the last time.
 func (g *Group) Settle(now time.Time) {
+	for _, p := range g.procs {
+		p.kin.Settle(now)
+	}
 	for _, p := range g.procs {
 		p.memory.settle(now)
 	}

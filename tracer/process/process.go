@@ -12,6 +12,7 @@ import (
 
 	"memtrace/symbolize"
 	"memtrace/tracer/probe"
+	"memtrace/tracer/process/kin"
 	"memtrace/tracer/process/target"
 	"memtrace/tracer/region/proc"
 )
@@ -21,6 +22,7 @@ type Process struct {
 	pid     int
 	symbols *symbolize.Process
 	memory  *memoryWatch
+	kin     *kin.Watch
 	anchor  *probe.Anchor
 	// pidfd becomes readable when the process is gone.
 	pidfd int
@@ -107,6 +109,7 @@ func open(pid int, cfg *Config) (_ *Process, err error) {
 		}
 	}
 	p.memory = &memoryWatch{pid: pid, open: openAddressSpace}
+	p.kin = kin.NewWatch(pid)
 	return p, nil
 }
 
