@@ -37,16 +37,15 @@ func TestChildrenOfTraced(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- tr.Run(ctx) }()
-			know := func() (growing int, looks int) {
+			know := func() (growing bool, looks int) {
 				k := tr.facts(uint32(p.PID()), SnapshotOptions{}).Kin
 				if k.Living != 1 || len(k.Children) != 1 || !k.Children[0].Forked || k.Threads.Now != 1 {
 					t.Fatalf("child %s: %+v", child, k)
 				}
-				growing, _ = k.Growing()
-				return growing, k.Polls
+				return k.Children[0].Growing, k.Polls
 			}
 			deadline := time.Now().Add(time.Minute)
-			for growing := 0; growing == 0; growing, _ = know() {
+			for growing := false; !growing; growing, _ = know() {
 				do("grow 0 4194304")
 				if time.Now().After(deadline) {
 					t.Fatal("no child grows")

@@ -20,7 +20,7 @@ type Child struct {
 	// Fit tells more of the growth. It is zero where there is none.
 	Fit trend.Fit
 	// Growing: it grew beyond doubt for as long as it was watched. Every program does so while
-	// it starts: a child that was watched for a few seconds proves nothing alone.
+	// it starts, see Grows.
 	Growing bool
 	// Watched is how long it was looked at, since it last executed a program.
 	Watched time.Duration
@@ -28,12 +28,45 @@ type Child struct {
 	// code.
 	Forked  bool
 	Threads int
-	// Before is how many others grew beyond doubt until they ended, of the same Command and
-	// Forked: where each of a server's workers lives for seconds, those of now may be too young
-	// to show what they do.
-	Before int
+	// Past is what those did that have ended, of the same Command and Forked.
+	Past Past
 	// Exited: it has ended. The figures are those of the last look before that.
 	Exited bool
+}
+
+// Past is what children did until they ended that were watched for long enough to tell.
+type Past struct {
+	// Judged is how many there were, Grew how many of them grew beyond doubt, by
+	// BytesPerSecond on average.
+	Judged, Grew   int
+	BytesPerSecond float64
+}
+
+const (
+	// startUp is how long a child must grow so that it is not merely starting.
+	startUp = 5 * time.Second
+	// minPast is how many must have grown until they ended, and grewShare which part of all
+	// that were judged, to show what those do that are too young to be judged.
+	minPast   = 3
+	grewShare = 0.8
+)
+
+// Grows reports whether the child keeps growing, for longer than a program does while it
+// starts. Where each of a server's workers lives for seconds, those before it show that. But a
+// program that was executed only for a task, such as a compiler, grows until it ends.
+func (c *Child) Grows() bool {
+	if c.Watched >= startUp {
+		return c.Growing
+	}
+	return c.Forked && c.Past.Grew >= minPast && float64(c.Past.Grew) >= grewShare*float64(c.Past.Judged)
+}
+
+// Rate is by how many bytes per second a child that Grows does so.
+func (c *Child) Rate() float64 {
+	if c.Growing {
+		return c.BytesPerSecond
+	}
+	return c.Past.BytesPerSecond
 }
 
 // child is a Child that is watched.
@@ -42,6 +75,7 @@ type child struct {
 	pid         int
 	since, last time.Time
 	first, now  uint64
+	looks       int
 	line        trend.Line
 }
 
@@ -60,8 +94,9 @@ func (c *child) executed(s *stat) bool {
 // look adds what was found to the history.
 func (c *child) look(s *stat, private uint64, now time.Time) {
 	if c.since.IsZero() || c.executed(s) {
-		c.since, c.first, c.line = now, private, trend.Line{}
+		c.since, c.first, c.looks, c.line = now, private, 0, trend.Line{}
 	}
+	c.looks++
 	c.stat, c.now, c.last = *s, private, now
 	c.line.Add(now.Sub(c.since), float64(private))
 }
@@ -81,41 +116,12 @@ func (c *child) known(stack uint64) Child {
 	return k
 }
 
-// maxEnded is how many children that have ended are kept.
-const maxEnded = 64
-
-// ended are the children that have ended.
-type ended struct {
-	n, grew uint64
-	growth  uint64
-	// kept are those that grew most.
-	kept []Child
-}
-
-func (e *ended) add(c *child, stack uint64) {
-	e.n++
-	growth := c.growth()
-	if growth <= 0 {
-		return
-	}
-	e.grew++
-	e.growth += uint64(growth)
-	if len(e.kept) == maxEnded {
-		least := 0
-		for i := range e.kept {
-			if e.kept[i].Growth < e.kept[least].Growth {
-				least = i
-			}
-		}
-		if growth <= e.kept[least].Growth {
-			return
-		}
-		e.kept = slices.Delete(e.kept, least, least+1)
-	}
-	k := c.known(stack)
-	k.Exited = true
-	e.kept = append(e.kept, k)
-}
+const (
+	// maxEnded is how many children that have ended are kept.
+	maxEnded = 64
+	// maxKinds is of how many kinds of children the past is kept.
+	maxKinds = 256
+)
 
 // kind is what children have in common that do the same work.
 type kind struct {
@@ -123,13 +129,51 @@ type kind struct {
 	forked  bool
 }
 
-// growing returns how many of those kept grew beyond doubt.
-func (e *ended) growing() map[kind]int {
-	n := make(map[kind]int)
-	for i := range e.kept {
-		if c := &e.kept[i]; c.Growing {
-			n[kind{c.Command, c.Forked}]++
-		}
+// ended are the children that have ended.
+type ended struct {
+	n, grew uint64
+	growth  uint64
+	// kept are those that grew most.
+	kept []Child
+	past map[kind]Past
+}
+
+func (e *ended) add(c *child, stack uint64) {
+	e.n++
+	k := c.known(stack)
+	e.judge(&k, c.looks)
+	if k.Growth <= 0 {
+		return
 	}
-	return n
+	e.grew++
+	e.growth += uint64(k.Growth)
+	if len(e.kept) == maxEnded {
+		least := 0
+		for i := range e.kept {
+			if e.kept[i].Growth < e.kept[least].Growth {
+				least = i
+			}
+		}
+		if k.Growth <= e.kept[least].Growth {
+			return
+		}
+		e.kept = slices.Delete(e.kept, least, least+1)
+	}
+	k.Exited = true
+	e.kept = append(e.kept, k)
+}
+
+// judge adds a child to the past of its kind, unless it was looked at too few times.
+func (e *ended) judge(c *Child, looks int) {
+	of := kind{c.Command, c.Forked}
+	p, ok := e.past[of]
+	if looks < trend.MinFit || !ok && len(e.past) == maxKinds {
+		return
+	}
+	p.Judged++
+	if c.Growing {
+		p.Grew++
+		p.BytesPerSecond += (c.BytesPerSecond - p.BytesPerSecond) / float64(p.Grew)
+	}
+	e.past[of] = p
 }

@@ -52,12 +52,12 @@ type Threads struct {
 // Held reports whether the process is stopped now.
 func (s *Snapshot) Held() bool { return s.State == 'T' || s.State == 't' }
 
-// Growing returns how many living children grow beyond doubt, and their bytes per second.
+// Growing returns how many living children grow (see Child.Grows), and their bytes per second.
 func (s *Snapshot) Growing() (n int, bytesPerSecond float64) {
 	for i := range s.Children {
-		if c := &s.Children[i]; c.Growing && !c.Exited {
+		if c := &s.Children[i]; !c.Exited && c.Grows() {
 			n++
-			bytesPerSecond += c.BytesPerSecond
+			bytesPerSecond += c.Rate()
 		}
 	}
 	return n, bytesPerSecond
@@ -74,10 +74,9 @@ func (w *Watch) Snapshot(now time.Time) Snapshot {
 	s.Ended, s.EndedGrew, s.EndedGrowth = w.ended.n, w.ended.grew, w.ended.growth
 	s.Threads.Fit = w.threads.Fit()
 	s.Children = slices.Clone(w.ended.kept)
-	before := w.ended.growing()
 	for _, c := range w.watched {
 		k := c.known(w.stack)
-		k.Before = before[kind{k.Command, k.Forked}]
+		k.Past = w.ended.past[kind{k.Command, k.Forked}]
 		s.Children = append(s.Children, k)
 	}
 	slices.SortFunc(s.Children, func(a, b Child) int {

@@ -45,7 +45,7 @@ type Watch struct {
 
 // NewWatch returns a Watch that has seen nothing yet.
 func NewWatch(pid int) *Watch {
-	return &Watch{pid: pid, share: Share, list: newLister(), watched: make(map[int]*child)}
+	return &Watch{pid: pid, share: Share, list: newLister(), watched: make(map[int]*child), ended: ended{past: make(map[kind]Past)}}
 }
 
 // Poll looks at the process, and at its descendants unless that would take more than Share of a

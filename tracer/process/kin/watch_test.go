@@ -76,7 +76,7 @@ func TestEndedChildren(t *testing.T) {
 	}
 	f.do("leave")
 	s, children := f.snapshot()
-	if c := children[first[0]]; !c.Exited || !c.Growing || !about(c.Growth, 7*step) || c.Watched != 7*time.Second || c.Before != 0 {
+	if c := children[first[0]]; !c.Exited || !c.Growing || !about(c.Growth, 7*step) || c.Watched != 7*time.Second || c.Past.Judged != 0 {
 		t.Errorf("%+v", c)
 	}
 	if s.Zombies != 2 || s.Living != 0 || s.Ended != 2 || s.EndedGrew != 1 || !about(int64(s.EndedGrowth), 7*step) || len(s.Children) != 1 {
@@ -85,11 +85,11 @@ func TestEndedChildren(t *testing.T) {
 	f.do("end")
 	next := f.do("fork 1")[0]
 	s, children = f.snapshot()
-	if c := children[next]; c.Before != 1 || c.Exited || s.Zombies != 0 || s.Living != 1 {
+	if c := children[next]; c.Past.Grew != 1 || c.Past.Judged != 2 || c.Grows() || c.Exited || s.Zombies != 0 || s.Living != 1 {
 		t.Errorf("%+v, %+v", c, s)
 	}
 	f.do("exec 0")
-	if _, children = f.snapshot(); children[next].Before != 0 || children[next].Forked {
+	if _, children = f.snapshot(); children[next].Past.Judged != 0 || children[next].Forked {
 		t.Errorf("after an exec: %+v", children[next])
 	}
 }
@@ -180,7 +180,7 @@ func openFiles(t *testing.T) int {
 
 // Of those that have ended and grew, the ones that grew most are kept.
 func TestKeptChildren(t *testing.T) {
-	var e ended
+	e := ended{past: make(map[kind]Past)}
 	at := time.Unix(1000, 0)
 	var total uint64
 	for i := range 10 * maxEnded {
@@ -336,5 +336,49 @@ func TestEnd(t *testing.T) {
 	}
 	if s := NewWatch(zombie.Process.Pid).Snapshot(g.now); !s.Gone || s.Polls != 0 {
 		t.Errorf("a zombie: %+v", s)
+	}
+}
+
+// Where each child lives only for moments, those that are too young to be judged do as those
+// before them did. A child that was only just started proves nothing.
+func TestSuccession(t *testing.T) {
+	f := newFamily(t)
+	live := func(steps int) {
+		for range 6 { // the program has just begun, or does so no more
+			if steps > 0 {
+				f.do("grow 0", strconv.Itoa(step))
+			}
+			f.now = f.now.Add(-time.Second / 2)
+			f.poll()
+		}
+	}
+	for i := range 4 {
+		f.do("fork 1")
+		live(1)
+		s, _ := f.snapshot()
+		n, rate := s.Growing()
+		if grows := i >= minPast; (n == 1) != grows || (rate > step) != grows {
+			t.Errorf("child %d: %d grow by %v bytes/s", i, n, rate)
+		}
+		f.do("end")
+	}
+	f.do("fork 1")
+	s, _ := f.snapshot()
+	if n, rate := s.Growing(); n != 1 || rate < step {
+		t.Errorf("a new child: %d grow by %v bytes/s", n, rate)
+	}
+	f.do("end")
+	// Most do not grow.
+	for range 3 {
+		f.do("fork 1")
+		live(0)
+		f.do("end")
+	}
+	f.do("fork 1")
+	if s, _ = f.snapshot(); s.Children[len(s.Children)-1].Past.Judged < 7 {
+		t.Fatalf("%+v", s.Children)
+	}
+	if n, _ := s.Growing(); n != 0 {
+		t.Errorf("%d grow", n)
 	}
 }
