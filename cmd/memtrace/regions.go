@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"memtrace/tracer/process/kin"
 	"memtrace/tracer/region"
 	"memtrace/tracer/region/proc"
 	"memtrace/tracer/report"
@@ -113,10 +114,11 @@ func (o *regionsOptions) watch(ctx context.Context, out *output, stderr io.Write
 		return err
 	}
 	defer func() { _ = p.Close() }()
-	sampler := region.NewSampler(p, region.Config{})
+	sampler, around := region.NewSampler(p, region.Config{}), kin.NewWatch(p.PID)
 	if err := sampler.Poll(time.Now()); err != nil {
 		return fmt.Errorf("look at process %d: %w", o.pids[0], err)
 	}
+	around.Poll(time.Now())
 	log := logger{w: stderr, quiet: o.quiet}
 	switch {
 	case o.count > 0:
@@ -126,15 +128,15 @@ func (o *regionsOptions) watch(ctx context.Context, out *output, stderr io.Write
 	default:
 		log.message("watching; Ctrl-C for the report")
 	}
-	err = o.poll(ctx, sampler, func() error { return o.report(p, sampler, out) })
+	err = o.poll(ctx, sampler, around, func() error { return o.report(p, sampler, around, out) })
 	if err != nil && !errors.Is(err, region.ErrGone) {
 		return fmt.Errorf("look at process %d: %w", o.pids[0], err)
 	}
-	return o.report(p, sampler, out)
+	return o.report(p, sampler, around, out)
 }
 
 // poll polls until there is nothing left to do. The report makes the last poll itself.
-func (o *regionsOptions) poll(ctx context.Context, sampler *region.Sampler, now func() error) error {
+func (o *regionsOptions) poll(ctx context.Context, sampler *region.Sampler, around *kin.Watch, now func() error) error {
 	if o.duration > 0 {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, o.duration)
@@ -145,6 +147,8 @@ func (o *regionsOptions) poll(ctx context.Context, sampler *region.Sampler, now 
 	defer signal.Stop(demand)
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
+	kinTick := time.NewTicker(kinInterval)
+	defer kinTick.Stop()
 	for n := 0; ; {
 		select {
 		case <-ctx.Done():
@@ -153,6 +157,8 @@ func (o *regionsOptions) poll(ctx context.Context, sampler *region.Sampler, now 
 			if err := now(); err != nil {
 				return err
 			}
+		case <-kinTick.C:
+			around.Poll(time.Now())
 		case <-tick.C:
 			if n++; o.count > 0 && n >= o.count {
 				return nil
@@ -165,7 +171,7 @@ func (o *regionsOptions) poll(ctx context.Context, sampler *region.Sampler, now 
 }
 
 // report writes what is known so far.
-func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, out *output) error {
+func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, around *kin.Watch, out *output) error {
 	snap, err := sampler.Snapshot(time.Now())
 	if err != nil {
 		return err
@@ -176,6 +182,8 @@ func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, out *o
 		Start:  snap.Start, End: snap.End, DurationSeconds: snap.End.Sub(snap.Start).Seconds(),
 		Memory: *snap.Report(),
 	}
+	known := around.Snapshot(time.Now())
+	r.Memory.Notes = append(r.Memory.Notes, kinNotes(&known)...)
 	text := out.text
 	text.Top = o.top
 	return out.emit(func(w io.Writer) error {

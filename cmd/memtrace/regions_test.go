@@ -71,6 +71,46 @@ func memoryReports(t *testing.T, text string) (all []report.MemoryReport) {
 	}
 }
 
+// The children of a process that grow are named.
+func TestRegionsOfFamily(t *testing.T) {
+	p := testprog.Command(t, exec.Command(testprog.PathIn(t, filepath.Join(testprog.Sources(), "..", "process", "kin", "testdata"), "family")))
+	do := func(request string) string {
+		p.Say(request)
+		return p.Line()
+	}
+	child := strings.Fields(do("fork 2"))[1]
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-quit:
+				return
+			case <-time.After(50 * time.Millisecond):
+				do("grow 0 262144")
+			}
+		}
+	}()
+	defer func() {
+		close(quit)
+		<-done
+	}()
+	var notes string
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(notes, "1 of 2 child processes grows, by "); {
+		if time.Now().After(deadline) {
+			t.Fatalf("notes %q", notes)
+		}
+		code, stdout, stderr := runFor(t, "regions", "-p", fmt.Sprint(p.PID()), "-f", "json", "-d", "7s")
+		if code != exitOK {
+			t.Fatalf("ended with %d: %s", code, stderr)
+		}
+		notes = strings.Join(memoryReports(t, stdout)[0].Memory.Notes, "\n")
+	}
+	if !strings.Contains(notes, "family (pid "+child+");") {
+		t.Errorf("notes %q", notes)
+	}
+}
+
 func TestRegionsJSON(t *testing.T) {
 	pid := fmt.Sprint(sleeper(t, nil).Process.Pid)
 	code, stdout, stderr := runFor(t, "regions", "-p", pid, "-f", "json", "20ms", "9")
