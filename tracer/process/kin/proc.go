@@ -135,7 +135,7 @@ func parseStat(text []byte) (s stat, ok bool) {
 // From Linux 6.2 to 6.16 the figure may be behind by some 32 pages for each processor (more on
 // machines with more than 16 processors), before 6.2 by 64 pages for each thread: the kernel
 // adds up its counters from time to time.
-func (f *procFiles) private(pid int) (bytes uint64, ok bool) {
+func (f *procFiles) private(pid int) (resident uint64, ok bool) {
 	text, err := f.read(pid, "/statm")
 	if err != nil {
 		return 0, false
@@ -143,7 +143,7 @@ func (f *procFiles) private(pid int) (bytes uint64, ok bool) {
 	return parseStatm(text)
 }
 
-func parseStatm(text []byte) (private uint64, ok bool) {
+func parseStatm(text []byte) (resident uint64, ok bool) {
 	words := bytes.Fields(text)
 	if len(words) < 3 {
 		return 0, false
