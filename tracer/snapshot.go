@@ -63,6 +63,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 		s := t.loop.Spent()
 		f.Windows = diagnose.Windows{MaxOverhead: t.cfg.MaxOverhead, Spent: s.Total(), Watched: s.Watched, Slowed: s.Slowed}
 	}
+	f.Debugger = p.Debugger()
 	f.Debuggers = p.DebuggerNote(f.Known.Sample != nil)
 	f.System, f.SystemErr = sysmem.Read()
 	f.Kin = p.Kin(time.Now())

@@ -37,11 +37,32 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 // evidence collects what an answer is made from.
 func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
 	e := &answer.Evidence{Report: r, Allocators: len(d.Target.Objects)}
-	if d.Split != nil {
-		e.Kept = kept(d.Kept())
+	if d.Split != nil && d.Facts.Kept != nil {
+		e.Kept = kept(d.Facts.Kept())
 	}
 	e.OldUnsized = r.Events.UnknownFree
+	d.around(e)
 	return e
+}
+
+// around adds what was seen of the process from outside.
+func (d *diagnosis) around(e *answer.Evidence) {
+	k := &d.Kin
+	if k.Polls == 0 {
+		return
+	}
+	for i := range k.Children {
+		c := &k.Children[i]
+		e.Children = append(e.Children, report.Child{
+			PID: c.PID, Command: c.Command, ResidentBytes: uint64(max(c.Resident, 0)), GrowthBytes: c.Growth,
+			BytesPerSecond: c.Rate(), Growing: c.Grows(), Seconds: c.Watched.Seconds(), Exited: c.Exited,
+		})
+	}
+	e.Threads, e.ThreadsGrowing = k.Threads.Now, k.Threads.Fit.Growing()
+	e.Held = answer.Held{
+		Now: k.Held(), Debugged: k.Traced > 0,
+		Part: float64(k.Stopped+k.Traced) / float64(k.Polls), Debugger: d.Debugger,
+	}
 }
 
 func kept(k ptmalloc.Kept, ok bool) *answer.Kept {

@@ -70,6 +70,8 @@ type Facts struct {
 	Unprobed   []string
 	Unfollowed bool
 	Debuggers  string
+	// Debugger is who has the process under ptrace now, "" if nobody does.
+	Debugger string
 	// Unanswered is what did not answer in time, files aside.
 	Unanswered []string
 }

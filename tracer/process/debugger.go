@@ -222,3 +222,13 @@ func (p *Process) DebuggerNote(windowed bool) string {
 	}
 	return note
 }
+
+// Debugger returns who has the process under ptrace now, "" if nobody does.
+func (p *Process) Debugger() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.debugger.pid == 0 {
+		return ""
+	}
+	return p.debugger.String()
+}

@@ -70,7 +70,7 @@ func TestKnownOrigins(t *testing.T) {
 	201000-203000 mmap 1 by 9
 	203000-204000 mmap 1 by 9
 	`, describe(s))
-	want := map[Mapped]uint64{{7, ThreadStack}: 0xf000, {9, MallocMmap}: 0x1000, {9, Mmap}: 0x3000}
+	want := map[Mapped]Extent{{7, ThreadStack}: {Usable: 0xf000}, {9, MallocMmap}: {Usable: 0x1000}, {9, Mmap}: {Usable: 0x3000}}
 	if diff := cmp.Diff(want, s.Last().Mapped); diff != "" {
 		t.Errorf("mapped (-want +got):\n%s", diff)
 	}

@@ -46,6 +46,7 @@ func (m *model) snapshot(pid uint32, older time.Duration) Snapshot {
 			age := time.Duration(m.now - b.time)
 			if age < older {
 				snap.Young.Add(b.size)
+				st.Young += b.size
 				continue
 			}
 			snap.Outstanding.Add(b.size)

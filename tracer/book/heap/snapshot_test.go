@@ -35,7 +35,7 @@ func TestSnapshot(t *testing.T) {
 				BlockList: []live.Block{{Address: 0x50, Bytes: 1000, Age: at(600)}},
 			},
 			{
-				ID: stackA, PID: pid, Sum: live.Sum{Bytes: 38, Blocks: 2},
+				ID: stackA, PID: pid, Sum: live.Sum{Bytes: 38, Blocks: 2}, Young: 5000,
 				AllocatedBytes: 5046, AllocatedBlocks: 4, FreedBlocks: 1,
 				Survival: 2.0 / 3,
 				Oldest:   at(200), Youngest: at(300),

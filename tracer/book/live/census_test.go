@@ -45,7 +45,7 @@ func TestCensus(t *testing.T) {
 		Survival: 0.5, Oldest: age(500), Youngest: age(100),
 	}
 	older := stack
-	older.Sum, older.Youngest = Sum{22, 2}, age(300)
+	older.Sum, older.Young, older.Youngest = Sum{22, 2}, 14, age(300)
 	older.Survival = 2.0 / 3
 	older.BlockList = []Block{{0x2000, 12, age(300)}}
 	tests := map[string]struct {

@@ -30,6 +30,7 @@ func (m *model) snapshot(older time.Duration) Snapshot {
 			st, age := byKey[live.Key{ID: r.of.stack, PID: r.of.pid}], time.Duration(m.now-r.of.time)
 			if age < older {
 				snap.Young.Add(r.bytes())
+				st.Young += r.bytes()
 				continue
 			}
 			snap.Outstanding.Add(r.bytes())

@@ -47,7 +47,8 @@ type Held struct {
 	// was, 0 to 1.
 	Now  bool
 	Part float64
-	// Debugger is the command of who has it under ptrace, "" if it is merely stopped.
+	// Debugged means that a debugger held it, and Debugger is who, "" if that is not known.
+	Debugged bool
 	Debugger string
 }
 

@@ -163,11 +163,11 @@ func exactly(v float64) report.Bounds { return report.Bounds{Value: v, Low: v, H
 func (e *Evidence) ofChildren() []report.Finding {
 	f := report.Finding{Kind: report.Children, Confidence: certain, Stacks: []string{}, Next: "Trace them: memtrace -p"}
 	for _, c := range e.Children {
-		if !c.Growing || c.GrowthBytes <= 0 {
+		if !c.Growing || c.BytesPerSecond <= 0 || c.Exited {
 			continue
 		}
 		f.Children = append(f.Children, c)
-		f.Bytes += uint64(c.GrowthBytes)
+		f.Bytes += uint64(max(c.GrowthBytes, 0))
 		f.BytesPerSecond = exactly(f.BytesPerSecond.Value + c.BytesPerSecond)
 	}
 	if len(f.Children) == 0 {

@@ -50,7 +50,7 @@ func (e *Evidence) classFinding(kind report.FindingKind, class report.StackClass
 func (e *Evidence) limits() (found []report.Finding) {
 	if h := e.Held; h.Now || h.Part > mostlyHeld {
 		f := report.Finding{Kind: report.Held, Confidence: certain, Stacks: []string{}}
-		if h.Debugger != "" {
+		if h.Debugged || h.Debugger != "" {
 			f.Next = "Let the debugger continue the process, and trace again."
 		} else {
 			f.Next = fmt.Sprintf("Continue it (kill -CONT %d), and trace again.", e.Report.Target.PID)

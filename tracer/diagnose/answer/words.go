@@ -191,8 +191,11 @@ func alsoGrows(d *report.Diagnosis) bool {
 func (e *Evidence) heldText() string {
 	h := e.Held
 	how := "is stopped"
-	if h.Debugger != "" {
+	switch {
+	case h.Debugger != "":
 		how = "is held by " + h.Debugger
+	case h.Debugged:
+		how = "is held by a debugger"
 	}
 	if !h.Now {
 		how = strings.Replace(how, "is ", "was ", 1)
