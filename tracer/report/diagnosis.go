@@ -165,3 +165,47 @@ type Deadline struct {
 	// Of is what the limit belongs to, such as the path of a cgroup.
 	Of string `json:"of,omitempty"`
 }
+
+// representable returns a copy of d in which every string fits into JSON and no list is nil.
+func (d *Diagnosis) representable() *Diagnosis {
+	if d == nil {
+		return nil
+	}
+	c := *d
+	c.Answer, c.Through = bounded(d.Answer), d.Through.representable()
+	c.Findings = append([]Finding{}, d.Findings...)
+	for i := range c.Findings {
+		f := &c.Findings[i]
+		f.Confidence, f.Memory, f.Text, f.Next = bounded(f.Confidence), bounded(f.Memory), bounded(f.Text), bounded(f.Next)
+		f.Stacks, f.Evidence = append([]string{}, boundedAll(f.Stacks)...), boundedAll(f.Evidence)
+		f.Culprit, f.Caller = f.Culprit.representable(), f.Caller.representable()
+		f.Children = append([]Child(nil), f.Children...)
+		for k := range f.Children {
+			f.Children[k].Command = bounded(f.Children[k].Command)
+		}
+	}
+	c.Accounts = append([]Account{}, d.Accounts...)
+	for i := range c.Accounts {
+		a := &c.Accounts[i]
+		a.Kind, a.Label = bounded(a.Kind), bounded(a.Label)
+		a.Classes = append([]string{}, boundedAll(a.Classes)...)
+		a.Terms = append([]AccountTerm{}, a.Terms...)
+		for k := range a.Terms {
+			a.Terms[k].Label = bounded(a.Terms[k].Label)
+		}
+	}
+	if d.Deadline != nil {
+		e := *d.Deadline
+		e.Text, e.Limit, e.Of = bounded(e.Text), bounded(e.Limit), bounded(e.Of)
+		c.Deadline = &e
+	}
+	return &c
+}
+
+// representable returns a copy of f in which every string fits into JSON; f may be nil.
+func (f *Frame) representable() *Frame {
+	if f == nil {
+		return nil
+	}
+	return &representableFrames([]Frame{*f})[0]
+}

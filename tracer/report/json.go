@@ -103,6 +103,7 @@ func representable(r *Report) *Report {
 	c.Notes, c.Unprobed = boundedAll(r.Notes), boundedAll(r.Unprobed)
 	c.Stacks = []Stack{}
 	c.Growth = r.Growth.representable()
+	c.Diagnosis = r.Diagnosis.representable()
 	return &c
 }
 

@@ -74,7 +74,10 @@ func TestJSONIsPrintable(t *testing.T) {
 
 // Every name, in fields added later too, is protected against bytes that are not UTF-8.
 func TestJSONKeepsInvalidUTF8(t *testing.T) {
-	r := &Report{Notes: []string{""}, Stacks: []Stack{{Frames: []Frame{{}}}}}
+	r := &Report{Notes: []string{""}, Stacks: []Stack{{Frames: []Frame{{}}}}, Diagnosis: &Diagnosis{
+		Findings: []Finding{{Stacks: []string{""}, Evidence: []string{""}, Culprit: &Frame{}, Caller: &Frame{}, Children: []Child{{}}}},
+		Accounts: []Account{{Classes: []string{""}, Terms: []AccountTerm{{}}}}, Through: &Frame{}, Deadline: &Deadline{},
+	}}
 	ours := map[string]bool{"Schema": true, "Mode": true, "ID": true, "Kind": true}
 	n := 0
 	var fill func(v reflect.Value)
@@ -83,6 +86,10 @@ func TestJSONKeepsInvalidUTF8(t *testing.T) {
 		case reflect.String:
 			v.SetString("bad\xff")
 			n++
+		case reflect.Pointer:
+			if !v.IsNil() {
+				fill(v.Elem())
+			}
 		case reflect.Slice:
 			for i := range v.Len() {
 				fill(v.Index(i))

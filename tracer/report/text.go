@@ -76,8 +76,8 @@ type section struct {
 var sections = []section{
 	{nil, (*printer).answer},
 	{nil, (*printer).accounts},
-	{nil, (*printer).how},
 	{showEvents, (*printer).target},
+	{nil, (*printer).how},
 	{showEvents, (*printer).events},
 	{nil, (*printer).trouble},
 	{showEvents, (*printer).totals},

@@ -108,9 +108,6 @@ func words(text string) []span { return texts(strings.Fields(escape(text))...) }
 
 // how says what the figures rest on.
 func (p *printer) how(r *Report, _ TextOptions) {
-	if r.Diagnosis == nil {
-		return
-	}
 	long := Seconds(r.DurationSeconds)
 	text := ""
 	switch s := r.Sampling; {
@@ -127,7 +124,7 @@ func (p *printer) how(r *Report, _ TextOptions) {
 		}
 	case r.Growth != nil:
 		text = "Watched for " + long + " by system calls alone, no probe in the process."
-	case r.Complete:
+	case r.Complete && !r.Events.Lost.Any():
 		text = "Every call traced for " + long + ", nothing lost."
 	default:
 		text = "Traced for " + long + "."
