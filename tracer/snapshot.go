@@ -68,6 +68,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f.System, f.SystemErr = sysmem.Read()
 	f.Kin = p.Kin(time.Now())
 	f.Space, f.SpaceErr = p.Space(time.Now())
+	f.Limits = p.Limits(f.Space)
 	t.mu.Lock()
 	f.Unanswered = slices.Clone(t.unanswered)
 	t.mu.Unlock()

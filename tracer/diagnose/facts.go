@@ -7,6 +7,7 @@ import (
 	"memtrace/tracer/book"
 	"memtrace/tracer/book/faults"
 	"memtrace/tracer/process/kin"
+	"memtrace/tracer/process/limits"
 	"memtrace/tracer/process/ptmalloc"
 	"memtrace/tracer/process/target"
 	"memtrace/tracer/region"
@@ -65,6 +66,9 @@ type Facts struct {
 	// System is the machine's memory, SystemErr why it is incomplete.
 	System    *report.System
 	SystemErr error
+	// Limits is what limits the memory of the process, nil if it has ended or that cannot be
+	// looked at.
+	Limits *limits.Limits
 	// Unprobed says what no probe reached, and why. Unfollowed means that the process runs a
 	// program that was not looked at yet. Debuggers says who debugged it, "" if nobody did.
 	Unprobed   []string

@@ -39,6 +39,9 @@ type Process struct {
 	unwatched bool
 	cpu       time.Duration
 
+	// limitsHang means that a look at its limits did not answer in time. None is tried again.
+	limitsHang atomic.Bool
+
 	// mu guards the fields below. target changes only with Group.attaching held, too.
 	mu     sync.Mutex
 	target *target.Target

@@ -27,7 +27,7 @@ func (f *flakySpace) Maps(g func(*procmaps.Mapping)) error {
 }
 
 func (f *flakySpace) Smaps(g func(*procmaps.Mapping)) error { return f.Maps(g) }
-func (f *flakySpace) Statm() (uint64, uint64, error)        { return f.heap, f.heap, f.err }
+func (f *flakySpace) Statm() (v, r, d uint64, _ error)      { return f.heap, f.heap, f.heap, f.err }
 func (f *flakySpace) Read(uint64, []byte) bool              { return false }
 func (f *flakySpace) Present(uint64, uint64) (uint64, bool) { return 0, false }
 func (f *flakySpace) Used() time.Duration                   { return 0 }

@@ -31,6 +31,7 @@ type fake struct {
 	scanned int
 	virtual uint64 // of statm, or the sum of maps if 0
 	rss     uint64 // of statm
+	data    uint64 // of statm
 }
 
 func (f *fake) Facts() (Facts, error) { return f.facts, f.err }
@@ -50,7 +51,7 @@ func (f *fake) Smaps(g func(*procmaps.Mapping)) error {
 	return f.Maps(g)
 }
 
-func (f *fake) Statm() (virtual, resident uint64, err error) {
+func (f *fake) Statm() (virtual, resident, data uint64, err error) {
 	virtual = f.virtual
 	if virtual == 0 {
 		var s procmaps.Scanner
@@ -60,7 +61,7 @@ func (f *fake) Statm() (virtual, resident uint64, err error) {
 			}
 		})
 	}
-	return virtual, f.rss, f.err
+	return virtual, f.rss, f.data, f.err
 }
 
 func (f *fake) Stacks(dst []StackAddress) ([]StackAddress, int, error) {

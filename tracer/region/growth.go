@@ -26,8 +26,12 @@ type Snapshot struct {
 	// StatmVirtual and StatmResident are the kernel's totals, read right after the last poll.
 	// They differ from the sums if the process was at work in between.
 	StatmVirtual, StatmResident uint64
-	// ResidentFit is the fit of StatmResident.
-	ResidentFit trend.Fit
+	// ResidentFit is the fit of StatmResident, VirtualFit that of StatmVirtual. DataFit is that
+	// of private memory that can be written.
+	ResidentFit, VirtualFit, DataFit trend.Fit
+	// Mappings is the number of mappings, MappingsFit its fit.
+	Mappings    int
+	MappingsFit trend.Fit
 	// Growing are the segments of growing classes that grew most, largest growth first.
 	// GrowingTotal is how many grew.
 	Growing      []GrowingSegment
@@ -96,6 +100,7 @@ func (s *Sampler) Last() *Snapshot {
 	snap := &Snapshot{
 		Start: s.start, End: s.last, Polls: s.polls, ResidentAt: s.residentAt,
 		StatmVirtual: s.statmVirtual, StatmResident: s.statmResident, ResidentFit: s.resident.Fit(),
+		VirtualFit: s.virtual.Fit(), DataFit: s.data.Fit(), Mappings: s.now.count, MappingsFit: s.mappings.Fit(),
 		Gone: s.gone, Restarted: s.restarted, Truncated: s.view.truncated, Unlocated: s.unlocated, SmapsErr: s.smapsErr,
 	}
 	for c := range NumClasses {

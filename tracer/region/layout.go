@@ -12,6 +12,8 @@ const maxSegments = 1 << 17
 type layout struct {
 	segments []Segment
 	mappings []mapped
+	// count is the number of mappings, those included that there was no room for.
+	count int
 	// beyond counts the segments that there was no room for.
 	beyond    [NumClasses]Total
 	truncated bool
@@ -38,7 +40,7 @@ func newLayout() *layout {
 
 // reset empties l and keeps its memory.
 func (l *layout) reset() {
-	l.segments, l.mappings, l.cursor, l.truncated = l.segments[:0], l.mappings[:0], 0, false
+	l.segments, l.mappings, l.count, l.cursor, l.truncated = l.segments[:0], l.mappings[:0], 0, 0, false
 	clear(l.beyond[:])
 	clear(l.libraries)
 	clear(l.stackSizes)
@@ -46,6 +48,7 @@ func (l *layout) reset() {
 
 // begin starts a new mapping: the segments added from now on belong to m.
 func (l *layout) begin(m *procmaps.Mapping) {
+	l.count++
 	if len(l.segments) >= maxSegments {
 		l.truncated = true
 		return

@@ -49,8 +49,9 @@ type Sampler struct {
 	totals     [NumClasses]Total
 	residentAt time.Time
 	lines      [NumClasses]trend.Line
-	// virtual and resident are the totals of statm.
-	virtual, resident           trend.Line
+	// virtual, resident and data are the totals of statm. mappings is how many there are.
+	virtual, resident, data     trend.Line
+	mappings                    trend.Line
 	statmVirtual, statmResident uint64
 	grown                       [NumClasses]steps
 }
@@ -188,6 +189,7 @@ func (s *Sampler) account(now time.Time, haveRSS bool) {
 		s.view.share(s.src)
 		s.residentAt = now
 	}
+	s.mappings.Add(now.Sub(s.start), float64(s.now.count))
 	totals := s.view.totals()
 	for c := range totals {
 		if !haveRSS {
@@ -221,12 +223,13 @@ func (s *Sampler) statm(now time.Time) error {
 	if s.gone {
 		return ErrGone
 	}
-	virtual, resident, err := s.src.Statm()
+	virtual, resident, data, err := s.src.Statm()
 	if err != nil {
 		return s.failed(err)
 	}
 	s.statmVirtual, s.statmResident = virtual, resident
 	s.virtual.Add(now.Sub(s.start), float64(virtual))
 	s.resident.Add(now.Sub(s.start), float64(resident))
+	s.data.Add(now.Sub(s.start), float64(data))
 	return nil
 }

@@ -24,7 +24,8 @@ type Source interface {
 	// Smaps is Maps with the resident bytes of each mapping.
 	Smaps(f func(*procmaps.Mapping)) error
 	// Statm returns the size of the whole address space in bytes, as the kernel counts it.
-	Statm() (virtual, resident uint64, err error)
+	// data is private memory that can be written, the main stack included.
+	Statm() (virtual, resident, data uint64, err error)
 	// Stacks appends one stack address for each thread but the first. It also returns the
 	// number of threads whose address is unknown.
 	Stacks(dst []StackAddress) (_ []StackAddress, unlocated int, err error)

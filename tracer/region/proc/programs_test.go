@@ -115,7 +115,7 @@ func checkTotals(t *testing.T, p *Process) {
 			t.Fatal(err)
 		}
 		rollup := rollupRSS(t, p.PID)
-		virtual, _, err := p.Statm()
+		virtual, _, _, err := p.Statm()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -117,12 +117,12 @@ func (p *Process) scan(name string, f func(*procmaps.Mapping)) error {
 }
 
 // Statm implements region.Source.
-func (p *Process) Statm() (virtual, resident uint64, err error) {
+func (p *Process) Statm() (virtual, resident, data uint64, err error) {
 	text, err := p.file("statm")
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
-	var pages [2]uint64
+	var pages [6]uint64 // size, resident, shared, text, lib, data: proc_pid_statm(5)
 	i := 0
 	for _, c := range text {
 		switch {
@@ -136,8 +136,8 @@ func (p *Process) Statm() (virtual, resident uint64, err error) {
 		}
 	}
 	if pages[0] == 0 {
-		return 0, 0, region.ErrGone
+		return 0, 0, 0, region.ErrGone
 	}
 	size := uint64(os.Getpagesize())
-	return pages[0] * size, pages[1] * size, nil
+	return pages[0] * size, pages[1] * size, pages[5] * size, nil
 }
