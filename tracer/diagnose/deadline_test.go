@@ -27,23 +27,28 @@ func TestDeadline(t *testing.T) {
 		want   string
 	}{
 		"cgroup": {
-			limits.Limits{Cgroups: []limits.Cgroup{mid}}, resident,
+			limits.Limits{Cgroups: []limits.Cgroup{mid}},
+			resident,
 			"OOM in 2 h 10 min (1 h 50 min to 2 h 40 min): limit 512 MiB of /a.slice/x",
 		},
 		"root of a container": {
-			limits.Limits{Cgroups: []limits.Cgroup{root}}, resident,
+			limits.Limits{Cgroups: []limits.Cgroup{root}},
+			resident,
 			"OOM in 2 h 10 min (1 h 50 min to 2 h 40 min): limit 512 MiB of the root cgroup",
 		},
 		"path of an attacker": {
-			limits.Limits{Cgroups: []limits.Cgroup{odd}}, resident,
+			limits.Limits{Cgroups: []limits.Cgroup{odd}},
+			resident,
 			`OOM in 2 h 10 min (1 h 50 min to 2 h 40 min): limit 512 MiB of /a\x1b[31m`,
 		},
 		"swap delays": {
-			limits.Limits{Cgroups: []limits.Cgroup{swapping}}, resident,
+			limits.Limits{Cgroups: []limits.Cgroup{swapping}},
+			resident,
 			"OOM in 8 h (6 h 40 min to 10 h): limit 512 MiB of /a.slice/x and 1 GiB of swap",
 		},
 		"over memory.high": {
-			limits.Limits{Cgroups: []limits.Cgroup{high}}, resident,
+			limits.Limits{Cgroups: []limits.Cgroup{high}},
+			resident,
 			"throttled now: memory.high 256 MiB of /a.slice/x",
 		},
 		"the level above is nearer": {
@@ -57,15 +62,18 @@ func TestDeadline(t *testing.T) {
 			"OOM in 2 min 10 s (1 min 40 s to 3 min 10 s): limit 512 MiB of /a.slice/x",
 		},
 		"addresses": {
-			limits.Limits{AddressSpace: limit(gib, gib/2)}, growthRates{Virtual: within(mib, mib, mib)},
+			limits.Limits{AddressSpace: limit(gib, gib/2)},
+			growthRates{Virtual: within(mib, mib, mib)},
 			"allocations fail in 8 min 30 s: limit 1 GiB of addresses (RLIMIT_AS)",
 		},
 		"data": {
-			limits.Limits{Data: limit(gib, gib/2)}, growthRates{Data: within(mib, mib, mib)},
+			limits.Limits{Data: limit(gib, gib/2)},
+			growthRates{Data: within(mib, mib, mib)},
 			"allocations fail in 8 min 30 s: limit 1 GiB of data (RLIMIT_DATA)",
 		},
 		"mappings": {
-			limits.Limits{Mappings: limit(65530, 30)}, growthRates{Mappings: within(0.5, 1, 2)},
+			limits.Limits{Mappings: limit(65530, 30)},
+			growthRates{Mappings: within(0.5, 1, 2)},
 			"mmap fails in 18 h (9 h 10 min to 1 d 12 h): 65,530 mappings (vm.max_map_count)",
 		},
 		"machine": {
@@ -78,7 +86,8 @@ func TestDeadline(t *testing.T) {
 		"more than ten year": {limits.Limits{Cgroups: []limits.Cgroup{mid}}, growthRates{Resident: within(1, 1, 1)}, ""},
 		"nonsense":           {limits.Limits{Cgroups: []limits.Cgroup{mid}}, growthRates{Resident: within(math.NaN(), mib, math.Inf(1))}, ""},
 		"no upper bound": {
-			limits.Limits{Cgroups: []limits.Cgroup{mid}}, growthRates{Resident: within(1e-310, mib, 2*mib)},
+			limits.Limits{Cgroups: []limits.Cgroup{mid}},
+			growthRates{Resident: within(1e-310, mib, 2*mib)},
 			"OOM in 6 min 20 s (at least 3 min 10 s): limit 512 MiB of /a.slice/x",
 		},
 	} {

@@ -104,20 +104,24 @@ func TestCgroups(t *testing.T) {
 			[]Cgroup{
 				{Path: "/a.slice/x.service", Max: limit(8000, 4000), Cache: 1000, SwapFree: 200},
 				{Path: "/a.slice", High: limit(7000, 5000), Cache: 1000, SwapFree: 200},
-			}, nil,
+			},
+			nil,
 		},
 		"mounted elsewhere, with a space": {
 			join(at("0::/x\n", `31 24 0:38 / /my\040groups rw - cgroup2 none rw`), v2("my groups/x", map[string]string{"memory.max": "8000"})),
-			[]Cgroup{{Path: "/x", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}}, nil,
+			[]Cgroup{{Path: "/x", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}},
+			nil,
 		},
 		"container without a namespace of cgroups": {
 			join(at("0::/docker/ab/app\n", "31 24 0:38 /docker/ab /sys/fs/cgroup ro - cgroup2 cgroup rw"),
 				v2(base, map[string]string{"memory.max": "8000"}), v2(base+"/app", nil)),
-			[]Cgroup{{Path: "/docker/ab", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}}, nil,
+			[]Cgroup{{Path: "/docker/ab", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}},
+			nil,
 		},
 		"container with a namespace": {
 			join(at("0::/\n", mountV2), v2(base, map[string]string{"memory.max": "8000"})),
-			[]Cgroup{{Path: "/", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}}, nil,
+			[]Cgroup{{Path: "/", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}},
+			nil,
 		},
 		"outside of the namespace": {
 			join(at("0::/../x\n", mountV2), service), nil,
@@ -125,14 +129,16 @@ func TestCgroups(t *testing.T) {
 		},
 		"outside of the namespace, mounted": {
 			join(at("0::/../x\n", "31 24 0:38 /.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw"), root, v2(base+"/x", map[string]string{"memory.max": "8000"})),
-			[]Cgroup{{Path: "/../x", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}}, nil,
+			[]Cgroup{{Path: "/../x", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}},
+			nil,
 		},
 		"a mount that another one hides, and a mount of a part": {
 			join(at("0::/a.slice/x.service\n", "30 24 0:38 /a.slice /part rw - cgroup2 cgroup2 rw", "29 24 0:38 / /hidden rw - cgroup2 cgroup2 rw", mountV2), service),
 			[]Cgroup{
 				{Path: "/a.slice/x.service", Max: limit(8000, 4000), Cache: 1000, SwapFree: 200},
 				{Path: "/a.slice", High: limit(7000, 5000), Cache: 1000, SwapFree: 200},
-			}, nil,
+			},
+			nil,
 		},
 		"deleted": {
 			join(at("0::/gone (deleted)\n", mountV2), service), nil,
@@ -140,23 +146,27 @@ func TestCgroups(t *testing.T) {
 		},
 		"nothing may be used": {
 			join(at("0::/x\n", mountV2), v2(base+"/x", map[string]string{"memory.high": "0\n", "memory.swap.max": "0\n"})),
-			[]Cgroup{{Path: "/x", High: limit(0, 4000), Cache: 1000}}, nil,
+			[]Cgroup{{Path: "/x", High: limit(0, 4000), Cache: 1000}},
+			nil,
 		},
 		"no memory controller at this level": {
 			join(at("0::/a.slice/x.service/leaf\n", mountV2), service, map[string]string{base + "/a.slice/x.service/leaf/cgroup.procs": ""}),
 			[]Cgroup{
 				{Path: "/a.slice/x.service", Max: limit(8000, 4000), Cache: 1000, SwapFree: 200},
 				{Path: "/a.slice", High: limit(7000, 5000), Cache: 1000, SwapFree: 200},
-			}, nil,
+			},
+			nil,
 		},
 		"hybrid, v1 has the memory controller": {
 			join(at("4:memory:/j\n1:cpu:/\n0::/a.slice/x.service\n", mountCPU, mountV1, strings.Replace(mountV2, "cgroup rw", "cgroup/unified rw", 1)),
 				v1(base+"/memory", unlimited, "1"), v1(base+"/memory/j", "8000", "1")),
-			[]Cgroup{{Path: "/j", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}}, nil,
+			[]Cgroup{{Path: "/j", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}},
+			nil,
 		},
 		"hybrid, v2 has it": {
 			join(at("1:cpu:/j\n0::/x\n", mountCPU, mountV2), v2(base+"/x", map[string]string{"memory.max": "8000"})),
-			[]Cgroup{{Path: "/x", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}}, nil,
+			[]Cgroup{{Path: "/x", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}},
+			nil,
 		},
 		"v1, with limits of memory and swap": {
 			join(at("4:cpu,memory:/j/k\n", mountV1), v1(base+"/memory", unlimited, "1"), v1(base+"/memory/j", "9000", "1"), v1(base+"/memory/j/k", "8000", "1"),
@@ -164,11 +174,13 @@ func TestCgroups(t *testing.T) {
 			[]Cgroup{
 				{Path: "/j/k", Max: limit(8000, 4000), Cache: 1000, SwapFree: 400},
 				{Path: "/j", Max: limit(9000, 4000), Cache: 1000, SwapFree: 400},
-			}, nil,
+			},
+			nil,
 		},
 		"v1 without a hierarchy": {
 			join(at("4:memory:/j/k\n", mountV1), v1(base+"/memory", unlimited, "0"), v1(base+"/memory/j", "6000", "0"), v1(base+"/memory/j/k", "8000", "0")),
-			[]Cgroup{{Path: "/j/k", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}}, nil,
+			[]Cgroup{{Path: "/j/k", Max: limit(8000, 4000), Cache: 1000, SwapFree: swap}},
+			nil,
 		},
 		"no cgroups": {nil, nil, nil},
 		"use unknown": {
