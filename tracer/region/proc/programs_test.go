@@ -115,11 +115,23 @@ func checkTotals(t *testing.T, p *Process) {
 			t.Fatal(err)
 		}
 		rollup := rollupRSS(t, p.PID)
-		virtual, _, _, err := p.Statm()
+		virtual, _, data, err := p.Statm()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if snap.Resident == rollup && snap.Virtual == virtual && snap.StatmVirtual == virtual {
+		status, err := p.file("status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		kilobytes := func(name string) uint64 {
+			n, err := strconv.ParseUint(statusField(status, name), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n << 10
+		}
+		if snap.Resident == rollup && snap.Virtual == virtual && snap.StatmVirtual == virtual &&
+			data == kilobytes("VmData:")+kilobytes("VmStk:") {
 			return
 		}
 		if try == 3 {
