@@ -133,7 +133,7 @@ func TestCgroups(t *testing.T) {
 			nil,
 		},
 		"a mount that another one hides, and a mount of a part": {
-			join(at("0::/a.slice/x.service\n", "30 24 0:38 /a.slice /part rw - cgroup2 cgroup2 rw", "29 24 0:38 / /hidden rw - cgroup2 cgroup2 rw", mountV2), service),
+			join(at("0::/a.slice/x.service\n", "30 24 0:38 /a.slice /part rw - cgroup2 cgroup2 rw", "29 24 0:38 / /hidden rw - cgroup2 cgroup2 rw", mountV2), service, v2("part/x.service", map[string]string{"memory.max": "8000"})),
 			[]Cgroup{
 				{Path: "/a.slice/x.service", Max: limit(8000, 4000), Cache: 1000, SwapFree: 200},
 				{Path: "/a.slice", High: limit(7000, 5000), Cache: 1000, SwapFree: 200},
