@@ -23,6 +23,7 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 	e.Judge()
 	order(r.Stacks, opt.Sort)
 	r.Diagnosis = answer.Of(e)
+	d.forecast(r.Diagnosis, e)
 	if cut := opt.Top; cut <= 0 || cut > named {
 		// Those that are not named yet get their names as the report is written.
 		for i := range r.Stacks {
@@ -43,6 +44,29 @@ func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
 	e.OldUnsized = r.Events.UnknownFree
 	d.around(e)
 	return e
+}
+
+// forecast says when the nearest limit is reached.
+func (d *diagnosis) forecast(made *report.Diagnosis, e *answer.Evidence) {
+	rates := ratesOf(d.Space)
+	if rates == nil {
+		return
+	}
+	// A leak that was counted is known better than what is resident.
+	if f := &made.Findings[0]; f.Kind == report.Leak && f.Confidence != answer.Possible && rates.Resident.Low <= 0 {
+		rates.Resident = f.BytesPerSecond
+	}
+	for i := range e.Children {
+		if c := &e.Children[i]; c.Growing && !c.Exited && c.BytesPerSecond > 0 {
+			rates.Others.Value += c.BytesPerSecond
+			rates.Others.Low += c.BytesPerSecond
+			rates.Others.High += c.BytesPerSecond
+		}
+	}
+	if at := deadline(d.Limits, rates); at != nil && made.Findings[0].BytesPerSecond.Value > 0 {
+		at.Text = deadlineText(at, d.Limits)
+		made.Deadline = at
+	}
 }
 
 // around adds what was seen of the process from outside.

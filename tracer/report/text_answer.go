@@ -21,7 +21,7 @@ func (p *printer) answer(r *Report, opt TextOptions) {
 		}
 	}
 	if d.Deadline != nil {
-		p.paragraph(span{text: "  "}, escape(d.Deadline.Text)+".", alarm)
+		p.paragraph(span{text: "  "}, "At this pace: "+escape(d.Deadline.Text)+".", alarm)
 	}
 	if first := &d.Findings[0]; first.Next != "" {
 		p.paragraph(span{text: "  "}, escape(first.Next), plain)

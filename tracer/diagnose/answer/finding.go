@@ -9,9 +9,9 @@ import (
 
 // Degrees of confidence.
 const (
-	certain = "certain"
-	likely  = "likely"
-	maybe   = "possible"
+	Certain  = "certain"
+	Likely   = "likely"
+	Possible = "possible"
 )
 
 // mostStacks is how many stacks a finding names.
@@ -69,7 +69,7 @@ func weigh(f *report.Finding) float64 {
 	switch {
 	case f.Kind == report.Unexplained, f.Kind == report.KeepsFree:
 		return n / 4
-	case f.Confidence == maybe:
+	case f.Confidence == Possible:
 		return n / 2
 	}
 	return n
@@ -133,7 +133,7 @@ func (e *Evidence) ofStacks() (found []report.Finding) {
 	}
 	if len(unsure) > 0 {
 		f := e.finding(&group{kind: report.Leak, stacks: unsure})
-		f.Confidence = maybe
+		f.Confidence = Possible
 		found = append(found, f)
 	}
 	if len(found) == 0 {
@@ -144,7 +144,7 @@ func (e *Evidence) ofStacks() (found []report.Finding) {
 
 // finding sums up stacks.
 func (e *Evidence) finding(g *group) report.Finding {
-	f := report.Finding{Kind: g.kind, Confidence: certain, StacksTotal: len(g.stacks), Stacks: []string{}}
+	f := report.Finding{Kind: g.kind, Confidence: Certain, StacksTotal: len(g.stacks), Stacks: []string{}}
 	slices.SortStableFunc(g.stacks, func(a, b *report.Stack) int { return cmp.Compare(rate(b), rate(a)) })
 	var low, high float64
 	for _, s := range g.stacks {
@@ -154,7 +154,7 @@ func (e *Evidence) finding(g *group) report.Finding {
 			n := e.rounding(est)
 			b = report.Bounds{Value: est.LeakBytesPerSecond.Value * n, Low: est.LeakBytesPerSecond.Low * n, High: est.LeakBytesPerSecond.High * n}
 			if est.Confidence < 0.99 {
-				f.Confidence = likely
+				f.Confidence = Likely
 			}
 		}
 		f.BytesPerSecond.Value += b.Value
@@ -166,8 +166,8 @@ func (e *Evidence) finding(g *group) report.Finding {
 		}
 	}
 	f.BytesPerSecond = around(f.BytesPerSecond.Value, low, high)
-	if f.Confidence == certain && e.Report.DurationSeconds < 2*minSeconds {
-		f.Confidence = likely
+	if f.Confidence == Certain && e.Report.DurationSeconds < 2*minSeconds {
+		f.Confidence = Likely
 	}
 	f.Culprit, f.Caller, f.Share = e.culprit(g.stacks, rate)
 	if g.kind == report.UnjoinedThreads {

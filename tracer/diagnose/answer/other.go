@@ -75,7 +75,7 @@ func (e *Evidence) ofAccounts(accounts []report.Account) (found []report.Finding
 				continue
 			}
 			// The rate is that of the trend, so that what came at once does not count.
-			f := report.Finding{Confidence: likely, Bytes: uint64(t.Bytes), Stacks: []string{}}
+			f := report.Finding{Confidence: Likely, Bytes: uint64(t.Bytes), Stacks: []string{}}
 			f.BytesPerSecond = exactly(min(all*part, float64(t.Bytes)/e.seconds()))
 			switch t.Kind {
 			case report.TermKeptFree:
@@ -110,7 +110,7 @@ func (e *Evidence) touched() []report.Finding {
 		return nil
 	}
 	f := report.Finding{
-		Kind: report.Unexplained, Confidence: maybe, BytesPerSecond: exactly(rest), Stacks: []string{},
+		Kind: report.Unexplained, Confidence: Possible, BytesPerSecond: exactly(rest), Stacks: []string{},
 		Bytes: uint64(rest * e.seconds()), Memory: "memory that it had mapped before", Next: "Run memtrace grow: it shows which code touches the new memory.",
 	}
 	if e.growth() {
@@ -121,7 +121,7 @@ func (e *Evidence) touched() []report.Finding {
 
 // describeRest says what growth without a stack may be.
 func (e *Evidence) describeRest(f *report.Finding, a *report.Account, t *report.AccountTerm) {
-	f.Kind, f.Confidence, f.Memory = report.Unexplained, maybe, a.Label
+	f.Kind, f.Confidence, f.Memory = report.Unexplained, Possible, a.Label
 	f.Evidence = append(f.Evidence, fmt.Sprintf("%s of %s: %s", report.Size(uint64(t.Bytes)), a.Label, t.Label))
 	seen := e.Report.Events.Alloc > 0 || e.windows()
 	switch {
@@ -161,7 +161,7 @@ func exactly(v float64) report.Bounds { return report.Bounds{Value: v, Low: v, H
 
 // ofChildren returns the finding that child processes grow.
 func (e *Evidence) ofChildren() []report.Finding {
-	f := report.Finding{Kind: report.Children, Confidence: certain, Stacks: []string{}, Next: "Trace them: memtrace -p"}
+	f := report.Finding{Kind: report.Children, Confidence: Certain, Stacks: []string{}, Next: "Trace them: memtrace -p"}
 	for _, c := range e.Children {
 		if !c.Growing || c.BytesPerSecond <= 0 || c.Exited {
 			continue
@@ -197,7 +197,7 @@ func (e *Evidence) neverFreed() []report.Finding {
 	if !r.Target.Exited || r.Outstanding.Blocks == 0 || e.growth() || e.windows() {
 		return nil
 	}
-	f := report.Finding{Kind: report.NeverFreed, Confidence: certain, Stacks: []string{}}
+	f := report.Finding{Kind: report.NeverFreed, Confidence: Certain, Stacks: []string{}}
 	stacks := e.of(func(s *report.Stack) bool { return s.Bytes > 0 && s.GivenUpStacks == 0 })
 	e.blame(&f, stacks)
 	f.Bytes = r.Outstanding.Bytes

@@ -22,7 +22,7 @@ func (e *Evidence) steady(accounts []report.Account) (found []report.Finding) {
 		}
 	}
 	if k := e.Kept; k != nil && k.Free >= leastFree && float64(k.Free) >= freePart*float64(k.System) {
-		f := report.Finding{Kind: report.KeepsFree, Confidence: certain, Bytes: k.Free, Stacks: []string{}}
+		f := report.Finding{Kind: report.KeepsFree, Confidence: Certain, Bytes: k.Free, Stacks: []string{}}
 		e.describeFree(&f)
 		found = append(found, f)
 	}
@@ -35,7 +35,7 @@ func (e *Evidence) classFinding(kind report.FindingKind, class report.StackClass
 	if len(stacks) == 0 {
 		return nil
 	}
-	f := report.Finding{Kind: kind, Confidence: certain, Stacks: []string{}}
+	f := report.Finding{Kind: kind, Confidence: Certain, Stacks: []string{}}
 	e.blame(&f, stacks)
 	if kind == report.Reserved {
 		f.Culprit, f.Caller, f.Share = e.culprit(stacks, func(s *report.Stack) float64 { return float64(s.Bytes) })
@@ -49,7 +49,7 @@ func (e *Evidence) classFinding(kind report.FindingKind, class report.StackClass
 // limits returns findings on what keeps the report from telling more.
 func (e *Evidence) limits() (found []report.Finding) {
 	if h := e.Held; h.Now || h.Part > mostlyHeld {
-		f := report.Finding{Kind: report.Held, Confidence: certain, Stacks: []string{}}
+		f := report.Finding{Kind: report.Held, Confidence: Certain, Stacks: []string{}}
 		if h.Debugged || h.Debugger != "" {
 			f.Next = "Let the debugger continue the process, and trace again."
 		} else {
@@ -58,7 +58,7 @@ func (e *Evidence) limits() (found []report.Finding) {
 		found = append(found, f)
 	}
 	if e.tooShort() && !e.Report.Target.Exited {
-		f := report.Finding{Kind: report.TooShort, Confidence: certain, Stacks: []string{}, Next: "Trace for 10 s or longer."}
+		f := report.Finding{Kind: report.TooShort, Confidence: Certain, Stacks: []string{}, Next: "Trace for 10 s or longer."}
 		if e.windows() {
 			f.Next = fmt.Sprintf("Trace for a minute or longer: the first windows count after %.0f s.", math.Ceil(e.Report.Sampling.MaturitySeconds))
 		}
@@ -72,9 +72,9 @@ func (e *Evidence) limits() (found []report.Finding) {
 const mostlyHeld = 0.5
 
 func (e *Evidence) nothing() report.Finding {
-	f := report.Finding{Kind: report.Nothing, Confidence: certain, Stacks: []string{}}
+	f := report.Finding{Kind: report.Nothing, Confidence: Certain, Stacks: []string{}}
 	if e.windows() {
-		f.Confidence = likely
+		f.Confidence = Likely
 		f.Next = "A slow leak needs more evidence: trace for longer, or with --exact."
 	}
 	return f

@@ -60,7 +60,7 @@ func (e *Evidence) leakText(f *report.Finding, through *report.Frame) string {
 		verb, rate = "grows ", rate+" in "+f.Memory
 	case f.Kind == report.UnjoinedThreads:
 		rate += " in stacks of threads that ended and were never joined"
-	case f.Confidence == maybe:
+	case f.Confidence == Possible:
 		verb = "may leak "
 	}
 	if f.Kind == report.Pool {
