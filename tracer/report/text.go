@@ -198,8 +198,8 @@ func (p *printer) events(r *Report, opt TextOptions) {
 }
 
 // trouble writes what limits the figures below, if anything.
-func (p *printer) trouble(r *Report, _ TextOptions) {
-	if r.Target.Exited {
+func (p *printer) trouble(r *Report, opt TextOptions) {
+	if r.Target.Exited && (opt.Show.Events || r.Target.ExitSignal != "") {
 		text := r.Target.ended()
 		if r.Young.Blocks == 0 {
 			text += ": everything allocated while traced and never freed is shown"

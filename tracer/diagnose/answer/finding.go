@@ -56,8 +56,6 @@ func rank(f *report.Finding) int {
 		return 2
 	case f.Kind == report.Nothing:
 		return 4
-	case f.Kind == report.Reserved, f.Kind == report.CacheReplaces:
-		return 5
 	}
 	return 3
 }

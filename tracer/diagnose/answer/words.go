@@ -17,13 +17,16 @@ func (e *Evidence) put(f *report.Finding, d *report.Diagnosis) {
 		f.Text = fmt.Sprintf("ended with %s in %s that were never freed: %s", report.Size(f.Bytes),
 			counted(e.Report.Outstanding.Blocks, "block", "blocks"), where(f, nil))
 	case report.CacheFills:
-		f.Text = fmt.Sprintf("does not grow any more: %s came at once or stopped, %s", report.Size(f.Bytes), where(f, nil))
+		f.Text = fmt.Sprintf("does not grow any more: %s were allocated and stay, %s", report.Size(f.Bytes), where(f, nil))
 	case report.CacheReplaces:
-		f.Text = "does not grow: " + where(f, nil) + ", blocks replace others from before the trace"
+		f.Text = "allocates as much as it frees from before the trace: " + where(f, nil)
+		if f == &d.Findings[0] {
+			f.Text = "does not grow: it replaces blocks from before the trace, " + where(f, nil)
+		}
 	case report.KeepsFree:
 		f.Text = e.freeText(f)
 	case report.Reserved:
-		f.Text = fmt.Sprintf("has %s of addresses reserved, which take no memory: %s", report.Size(f.Bytes), where(f, nil))
+		f.Text = still(d, f) + fmt.Sprintf("has %s of addresses reserved, which take no memory: %s", report.Size(f.Bytes), where(f, nil))
 	case report.UnknownAllocator:
 		f.Text = "grows " + rateText(f) + " in memory of an allocator that is not traced"
 	case report.Unexplained:
@@ -159,11 +162,7 @@ func (e *Evidence) unexplainedText(f *report.Finding) string {
 }
 
 func childrenText(f *report.Finding, d *report.Diagnosis) string {
-	text := "has "
-	if d.Findings[0].Kind == report.Children && !alsoGrows(d) {
-		text = "does not grow; it has "
-	}
-	text += counted(uint64(len(f.Children)), "child that grows", "children that grow") + " by " + report.Rate(f.BytesPerSecond.Value)
+	text := still(d, f) + "has " + counted(uint64(len(f.Children)), "child that grows", "children that grow") + " by " + report.Rate(f.BytesPerSecond.Value)
 	const most = 3
 	for i, c := range f.Children[:min(len(f.Children), most)] {
 		sep := ", "
@@ -176,6 +175,14 @@ func childrenText(f *report.Finding, d *report.Diagnosis) string {
 		text += ", ..."
 	}
 	return text
+}
+
+// still begins what is said of a process that does not grow itself, if that is said first.
+func still(d *report.Diagnosis, f *report.Finding) string {
+	if f == &d.Findings[0] && !alsoGrows(d) {
+		return "does not grow; it "
+	}
+	return ""
 }
 
 // alsoGrows reports whether the process itself grows, too.
