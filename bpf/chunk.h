@@ -82,4 +82,35 @@ static __always_inline __u8 chunk_flags(struct thread *t, __u64 addr, __u64 time
 	return (header & (CHUNK_MMAPPED | CHUNK_ARENA)) << 1;
 }
 
+/*
+ * The sizes of chunks that are given up. User space knows the blocks that it saw handed out,
+ * so only the size of a block that is older than the trace matters. Reading the header takes
+ * time. So each thread remembers what it was handed last, and for those blocks, most of what
+ * most threads give up, nothing is read.
+ */
+
+/* The place of a block among those that a thread remembers. Blocks that lie close together
+ * have places of their own. */
+static __always_inline __u64 *handed_at(struct thread *t, __u64 addr)
+{
+	return &t->handed[(addr >> 4 ^ addr >> 10) & (HANDED - 1)];
+}
+
+/*
+ * The size of the chunk of the block at addr, which is about to be given up, in units of 16
+ * bytes, at most 2^32 - 1. It is 0 if it cannot be read, or if the thread, which may be NULL,
+ * remembers the block.
+ */
+static __always_inline __u32 chunk_units(struct thread *t, __u64 addr)
+{
+	__u64 header;
+
+	if (t && *handed_at(t, addr) == addr)
+		return 0;
+	if (bpf_probe_read_user(&header, sizeof(header), (void *)(addr - sizeof(header))))
+		return 0;
+	header >>= 4;
+	return header > ~0U ? ~0U : header;
+}
+
 #endif

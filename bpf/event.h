@@ -44,7 +44,7 @@ struct event_header {
 	__u16 pad;
 	__u32 tgid;
 	__u32 tid;
-	__u32 pad2;
+	__u32 chunk; /* EV_FREE, EV_REALLOC_ENTER: see chunk_units. 0 in all others. */
 	__u64 time; /* ns, CLOCK_MONOTONIC */
 };
 
@@ -91,7 +91,7 @@ struct spill_key {
 struct spill {
 	__u64 time;
 	__u32 tid;
-	__u32 pad;
+	__u32 chunk; /* as in event_header */
 };
 
 /* Each CPU has its own; the reader sums them. */

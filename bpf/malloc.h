@@ -63,18 +63,20 @@ static __always_inline struct thread *counted_thread(__u64 id)
 	return live & LIVE_ALLOCS ? this_thread(id) : NULL;
 }
 
-/* A block left the live set. t is NULL except in a realloc, which may still fail. */
+/* A block left the live set. t is NULL if the thread has no state, and never for
+ * EV_REALLOC_ENTER, which may still fail. */
 static __always_inline void gone(struct thread *t, __u8 kind, __u64 id, __u64 addr)
 {
+	__u32 chunk = chunk_units(t, addr);
 	__u64 time = bpf_ktime_get_ns();
 
-	if (emit_short(kind, id, time, addr, wake_flags(time)))
+	if (emit_short(kind, id, time, addr, chunk, wake_flags(time)))
 		return;
-	if (t) {
+	if (kind == EV_REALLOC_ENTER && t) {
 		t->call.spilled = 1;
 		spilled_realloc_freed(id, addr);
 	}
-	spill(kind, 0, id, time, addr, 0);
+	spill(kind, 0, id, time, addr, 0, chunk);
 }
 
 #define ENTER(function, role)                                                  \
@@ -143,7 +145,7 @@ int enter_realloc(struct pt_regs *ctx)
 	/* Size 0 frees. If the allocator returns a block, that is a new one. */
 	if (!size) {
 		t->call.freed = old;
-		gone(NULL, EV_FREE, id, old);
+		gone(t, EV_FREE, id, old);
 		return 0;
 	}
 	t->call.old = old;
@@ -169,7 +171,7 @@ int enter_free(struct pt_regs *ctx)
 	} else if (!is_target(id >> 32)) {
 		return 0;
 	}
-	gone(NULL, EV_FREE, id, addr);
+	gone(t, EV_FREE, id, addr);
 	return 0;
 }
 
@@ -185,7 +187,7 @@ static __always_inline void realloc_failed(struct thread *t, __u64 id)
 
 	if (t->call.spilled)
 		bpf_map_delete_elem(&spills, &key);
-	if (!emit_short(EV_REALLOC_FAIL, id, time, t->call.old, wake_flags(time)))
+	if (!emit_short(EV_REALLOC_FAIL, id, time, t->call.old, 0, wake_flags(time)))
 		COUNT(lost_alloc, 1);
 }
 
@@ -223,6 +225,7 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 			realloc_failed(t, id);
 		return 0;
 	}
+	*handed_at(t, addr) = addr;
 	if (t->call.size < min_size || t->call.size > max_size)
 		return 0;
 	time = bpf_ktime_get_ns();

@@ -39,7 +39,7 @@ type MemtraceEventHeader struct {
 	Pad   uint16
 	Tgid  uint32
 	Tid   uint32
-	Pad2  uint32
+	Chunk uint32
 	Time  uint64
 }
 
@@ -106,10 +106,10 @@ type MemtraceResumed struct {
 }
 
 type MemtraceSpill struct {
-	_    structs.HostLayout
-	Time uint64
-	Tid  uint32
-	Pad  uint32
+	_     structs.HostLayout
+	Time  uint64
+	Tid   uint32
+	Chunk uint32
 }
 
 type MemtraceSpillKey struct {
@@ -161,6 +161,7 @@ type MemtraceThread struct {
 	HeapStart    uint64
 	HeapEnd      uint64
 	StackEnd     uint64
+	Handed       [64]uint64
 	Stack        MemtraceEventStack
 	Walk         struct {
 		_     structs.HostLayout

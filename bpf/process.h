@@ -11,8 +11,8 @@ static __always_inline void lifecycle(__u8 kind, __u64 id, __u64 arg)
 	/* User space has to act at once on another program and on the end of the process. */
 	__u64 wake = kind == EV_FORK ? wake_flags(time) : BPF_RB_FORCE_WAKEUP;
 
-	if (!emit_short(kind, id, time, arg, wake))
-		spill(kind, 0, id, time, arg, 0);
+	if (!emit_short(kind, id, time, arg, 0, wake))
+		spill(kind, 0, id, time, arg, 0, 0);
 }
 
 /* Runs in the parent, before the child runs. A new thread is a child of the same tgid. */

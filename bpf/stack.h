@@ -100,7 +100,7 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	 */
 	s->id = hash;
 	count_cut(end);
-	fill_header(&s->h, EV_STACK, end == WALK_COMPLETE ? 0 : EV_TRUNCATED, id, time);
+	fill_header(&s->h, EV_STACK, end == WALK_COMPLETE ? 0 : EV_TRUNCATED, id, time, 0);
 	wake = wake_flags(time);
 	size = offsetof(struct event_stack, frames) + n * sizeof(s->frames[0]);
 	/* Keeps size in one register for the comparison and the call. Otherwise the verifier

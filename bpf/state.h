@@ -121,6 +121,9 @@ struct bounds {
 	__u32 low, high;
 };
 
+/* How many blocks a thread remembers that it was handed, a power of two. */
+#define HANDED 64
+
 /* An allocation call. */
 struct call {
 	/*
@@ -158,6 +161,7 @@ struct thread {
 	__u64 brk_start, brk_end; /* the process's brk heap */
 	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
+	__u64 handed[HANDED]; /* blocks that it was handed: see chunk.h */
 	struct event_stack stack;
 	struct walk walk; /* see unwind.h */
 	struct bounds bounds; /* see tables.h */

@@ -86,7 +86,7 @@ static __always_inline void vm_left(__u8 kind, const struct pt_regs *regs, __u64
 		heaps_changed();
 	time = bpf_ktime_get_ns();
 	if (!emit_long(kind, t ? in_allocator(t, regs) : 0, id, time, addr, size, 0, arg, wake_flags(time)))
-		spill(kind, arg, id, time, addr, size);
+		spill(kind, arg, id, time, addr, size, 0);
 }
 
 /* Reports what a call gives up, at its entry. */

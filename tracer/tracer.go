@@ -87,7 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 // open does the work of Open. On an error its caller closes.
 func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) {
 	cfg := t.cfg
-	t.book = book.New(book.Config{Growth: cfg.GrowthOnly, Older: cfg.Older})
+	t.book = book.New(book.Config{Growth: cfg.GrowthOnly, Older: cfg.Older, MinSize: cfg.MinSize, MaxSize: cfg.MaxSize})
 	t.processes = process.NewGroup(process.Config{
 		GrowthOnly: cfg.GrowthOnly, DebugDirs: cfg.DebugDirs, MaxOverhead: cfg.MaxOverhead,
 		ReturnProbesKill: features.ReturnProbesKill(), Logf: cfg.Logf, GiveUp: t.giveUp,

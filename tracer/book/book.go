@@ -22,6 +22,13 @@ type Config struct {
 	Growth bool
 	// Older is the age from which survival is judged.
 	Older time.Duration
+	// MinSize and MaxSize bound the blocks that are reported, in requested bytes. MaxSize 0
+	// stands for no bound.
+	MinSize, MaxSize uint64
+}
+
+func (c *Config) heap() heap.Config {
+	return heap.Config{Older: c.Older, MinSize: c.MinSize, MaxSize: c.MaxSize}
 }
 
 // Book holds what is known of the traced processes. The reader calls the methods that take
@@ -74,7 +81,7 @@ type Life struct {
 func New(cfg Config) *Book {
 	b := &Book{
 		cfg:     cfg,
-		heap:    heap.New(heap.Config{Older: cfg.Older}),
+		heap:    heap.New(cfg.heap()),
 		vm:      vm.NewLedger(),
 		stacks:  stacks.New(),
 		procs:   make(map[uint32]*record),

@@ -78,6 +78,7 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	if asked.Way != nil {
 		opt.Way = asked.Way(r.brk)
 	}
+	opt.LostAllocs = b.counters.LostAlloc + b.counters.LostThread + b.counters.Stale
 	c.Heap = b.heap.Snapshot(opt)
 	if b.windowed {
 		s := r.sample.Snapshot(c.Now)

@@ -15,7 +15,7 @@ func (b *Book) ApplySpilled(ev *event.Event) {
 	switch ev.Kind {
 	case event.Free, event.ReallocEnter:
 		if !b.windowed {
-			b.heap.ApplyLateFree(ev.PID, ev.Addr, ev.Time, ev.Kind == event.ReallocEnter, ev.TID)
+			b.heap.ApplyLateFree(ev)
 		} else if r := b.procs[ev.PID]; r != nil {
 			r.sample.Free(ev.Addr, ev.Time)
 		}

@@ -48,7 +48,7 @@ func (b *Book) LeaveExact(time uint64, watched map[uint32]Watched) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.windowed, b.windowsSince = true, time
-	b.heap = heap.New(heap.Config{Older: b.cfg.Older})
+	b.heap = heap.New(b.cfg.heap())
 	b.vm = vm.NewGrowthLedger()
 	for pid, r := range b.procs {
 		w := watched[pid]

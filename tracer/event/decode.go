@@ -11,6 +11,8 @@ const (
 	headerSize = 24
 	shortSize  = headerSize + 8
 	longSize   = headerSize + 32
+	// ChunkUnit is the unit of chunk sizes, in bytes: the alignment of glibc's malloc.
+	ChunkUnit = 16
 	// MaxFrames is the most frames that a Stack carries.
 	MaxFrames = 127
 )
@@ -34,7 +36,8 @@ func Decode(raw []byte, e *Event) error {
 	switch e.Kind {
 	case Free, ReallocEnter, ReallocFail, Exec, Fork, Exit:
 		e.Addr = le.Uint64(raw[headerSize:])
-		e.Size, e.Stack, e.Arg = 0, 0, 0
+		e.Size = uint64(le.Uint32(raw[12:])) * ChunkUnit
+		e.Stack, e.Arg = 0, 0
 	case Alloc, Realloc, Mmap, Munmap, MunmapFail, MremapEnter, Mremap, MremapFail, Brk, Mprotect, Fault:
 		if len(raw) < longSize {
 			return fmt.Errorf("%w: kind %d in %d bytes", ErrMalformed, e.Kind, len(raw))

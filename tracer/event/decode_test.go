@@ -25,7 +25,7 @@ func encode(t testing.TB, record any) []byte {
 // header returns a header that differs in every byte that a decoder could take from the wrong
 // place.
 func header(kind event.Kind, flags event.Flags) bpf.MemtraceEventHeader {
-	return bpf.MemtraceEventHeader{Kind: uint8(kind), Flags: uint8(flags), Tgid: 0x01020304, Tid: 0x05060708, Time: 0x1112131415161718}
+	return bpf.MemtraceEventHeader{Kind: uint8(kind), Flags: uint8(flags), Tgid: 0x01020304, Tid: 0x05060708, Chunk: 0x090a0b0c, Time: 0x1112131415161718}
 }
 
 // The expected layout is that of the object's BTF: bpf2go made the structs from it.
@@ -49,7 +49,7 @@ func TestDecodeMatchesObject(t *testing.T) {
 			r := bpf.MemtraceEventShort{Addr: 0x2122232425262728}
 			r.H = header(kind, 0)
 			raw = encode(t, r)
-			want.Addr = r.Addr
+			want.Addr, want.Size = r.Addr, 0x90a0b0c0
 		case event.Stack:
 			raw = encode(t, stack)[:32+2*8]
 			want.Flags, want.Stack, want.Frames = event.Truncated, 0x61, []uint64{0x71, 0x72}

@@ -13,10 +13,12 @@ const (
 	// Alloc: an allocation function returned the block Addr of Size requested bytes to the
 	// code at Stack.
 	Alloc Kind = iota + 1
-	// Free: free was entered with Addr.
+	// Free: free was entered with Addr. With glibc, Size is that of the block's chunk, at most
+	// 64 GiB less 16 bytes. It is 0 if it was not read: mostly since the same thread was handed
+	// the block while it was traced. With other allocators it means nothing.
 	Free
 	// ReallocEnter: realloc was entered with the live block Addr. The block leaves the live
-	// set until the same thread's Realloc or ReallocFail.
+	// set until the same thread's Realloc or ReallocFail. Size is as in a Free.
 	ReallocEnter
 	// Realloc: realloc returned the block Addr of Size bytes. Arg is the old block's address,
 	// 0 if there was none.

@@ -35,8 +35,10 @@ func (s *spillReader) drain(apply func(*event.Event)) error {
 		for i := range n {
 			key, value := &s.keys[i], &s.values[i]
 			apply(&event.Event{
+				// A range has a size, and a block a chunk.
+				Size: key.Size + uint64(value.Chunk)*event.ChunkUnit,
 				Kind: event.Kind(key.Kind), PID: key.Tgid, TID: value.Tid, Time: value.Time,
-				Addr: key.Addr, Size: key.Size, Arg: uint64(key.Flags),
+				Addr: key.Addr, Arg: uint64(key.Flags),
 			})
 		}
 		if errors.Is(err, ebpf.ErrKeyNotExist) {

@@ -15,7 +15,7 @@ func TestLateFreeOvertakesTwoBlocks(t *testing.T) {
 		{Kind: event.Alloc, PID: 1, TID: 1, Time: 30, Addr: 64, Size: 8, Stack: 2},
 	}
 	h.Apply(&event.Event{Kind: event.Alloc, PID: 1, TID: 1, Time: 10, Addr: 64, Size: 8, Stack: 1})
-	h.ApplyLateFree(1, 64, 40, false, 1)
+	h.ApplyLateFree(&event.Event{Kind: event.Free, PID: 1, TID: 1, Addr: 64, Time: 40})
 	for i := range ring {
 		h.Apply(&ring[i])
 	}

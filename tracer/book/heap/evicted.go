@@ -21,15 +21,19 @@ func (h *Heap) evict(p *process, b *block) {
 }
 
 // explain takes back the evictions at an address whose late free, at time t (ns), has come.
-// There is only one late free per address, so it may stand for earlier ones.
-func (h *Heap) explain(p *process, a address, t uint64) {
+// There is only one late free per address, so it may stand for earlier ones. It reports whether
+// there were any.
+func (h *Heap) explain(p *process, a address, t uint64) bool {
 	if len(h.evicted) == 0 {
-		return
+		return false
 	}
-	if e, ok := h.evicted[a]; ok && e.since <= t {
-		p.counters.Evicted -= e.blocks
-		delete(h.evicted, a)
+	e, ok := h.evicted[a]
+	if !ok || e.since > t {
+		return false
 	}
+	p.counters.Evicted -= e.blocks
+	delete(h.evicted, a)
+	return true
 }
 
 // Drained says that late frees have been applied for every block whose address Apply has seen

@@ -1,6 +1,7 @@
 package heap
 
 import (
+	"math"
 	"time"
 
 	"memtrace/tracer/book/live"
@@ -16,10 +17,14 @@ type Config struct {
 	// Older is the age from which an allocation counts for live.Stack.Survival; 0 means
 	// DefaultOlder. A Snapshot can use no greater age for that.
 	Older time.Duration
+	// MinSize and MaxSize bound the blocks that are reported, in requested bytes. MaxSize 0
+	// stands for no bound. Frees are reported of all blocks.
+	MinSize, MaxSize uint64
 }
 
 // Heap holds the live malloc blocks of the traced processes, by stack.
 type Heap struct {
+	cfg    Config
 	clock  trend.Clock
 	blocks table
 	stacks stacks
@@ -49,7 +54,11 @@ func New(cfg Config) *Heap {
 	if cfg.Older <= 0 {
 		cfg.Older = DefaultOlder
 	}
+	if cfg.MaxSize == 0 {
+		cfg.MaxSize = math.MaxUint64
+	}
 	return &Heap{
+		cfg:     cfg,
 		clock:   trend.NewClock(cfg.Older),
 		blocks:  newTable(),
 		stacks:  newStacks(),
@@ -164,7 +173,7 @@ func (h *Heap) free(p *process, ev *event.Event) {
 	b, ok := h.blocks.take(ev.PID, ev.Addr)
 	if !ok {
 		if !h.late.explains(ev) {
-			p.counters.UnknownFree++
+			h.freeUnknown(p, ev.Size)
 		}
 		return
 	}
@@ -177,6 +186,7 @@ func (h *Heap) exec(p *process, ev *event.Event) {
 	p.execed = max(p.execed, ev.Time)
 	p.cutoff = max(p.cutoff, ev.Time)
 	p.exited = false
+	p.old = oldFrees{}
 	for t, old := range h.pending {
 		if t.pid == ev.PID && old.entered <= ev.Time {
 			if old.known {

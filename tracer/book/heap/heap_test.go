@@ -40,6 +40,7 @@ type (
 		addr, t uint64
 		realloc bool
 	}
+	late     event.Event
 	caughtUp uint64
 	gap      uint64
 	drained  struct{}
@@ -52,13 +53,19 @@ func play(t *testing.T, h *Heap, steps []any) {
 		case event.Event:
 			h.Apply(&s)
 		case lateFree:
-			h.ApplyLateFree(pid, s.addr, s.t, s.realloc, tid)
+			e := free(s.t, s.addr)
+			if s.realloc {
+				e.Kind = event.ReallocEnter
+			}
+			h.ApplyLateFree(&e)
 		case caughtUp:
 			h.CaughtUp(uint64(s))
 		case drained:
 			h.Drained()
 		case gap:
 			h.Gap(pid, uint64(s))
+		case late:
+			h.ApplyLateFree((*event.Event)(&s))
 		default:
 			t.Fatalf("unknown step %T", s)
 		}

@@ -21,6 +21,9 @@ type tombstone struct {
 	tid     uint32
 	// claimed says that the free was matched with an allocation.
 	claimed bool
+	// evicted says that it ended an evicted block. chunk is the size of the block's chunk.
+	evicted bool
+	chunk   uint64
 }
 
 type address struct {
@@ -59,13 +62,14 @@ func (ts *tombstones) execed(pid uint32, time uint64) {
 	}
 }
 
-// ApplyLateFree takes a free that did not go through the ring buffer: of addr, by thread tid
-// of process pid, at time t (ns). With realloc set, it was the entry of a realloc. It ends the
-// block there if that was allocated no later than t. A younger block stays: the free was of an
-// earlier one. The free then waits for allocations of addr still in the ring, until CaughtUp,
-// both if it found no block and if it ended one. Of several that wait for one address, the
-// latest wins.
-func (h *Heap) ApplyLateFree(pid uint32, addr uint64, t uint64, realloc bool, tid uint32) {
+// ApplyLateFree takes a Free or ReallocEnter that did not go through the ring buffer. It ends
+// the block at its address if that was allocated no later. A younger block stays: the free was
+// of an earlier one. The free then waits for allocations at the address still in the ring,
+// until CaughtUp, both if it found no block and if it ended one. Of several that wait for one
+// address, the latest wins.
+func (h *Heap) ApplyLateFree(ev *event.Event) {
+	pid, tid, addr, t := ev.PID, ev.TID, ev.Addr, ev.Time
+	realloc := ev.Kind == event.ReallocEnter
 	h.now = max(h.now, t)
 	p := h.process(pid)
 	if !realloc {
@@ -77,8 +81,8 @@ func (h *Heap) ApplyLateFree(pid uint32, addr uint64, t uint64, realloc bool, ti
 	if realloc && h.hasFailed(thread{pid, tid}, addr, t) {
 		return
 	}
-	h.explain(p, address{addr, pid}, t)
-	tomb := tombstone{time: t, realloc: realloc, tid: tid}
+	tomb := tombstone{time: t, realloc: realloc, tid: tid, chunk: ev.Size}
+	tomb.evicted = h.explain(p, address{addr, pid}, t)
 	b, ok := h.blocks.get(pid, addr)
 	if !ok {
 		h.bury(address{addr, pid}, tomb)
@@ -148,14 +152,21 @@ func (h *Heap) void(p *process, ev *event.Event) bool {
 	if !ok || !tomb.realloc || tomb.tid != ev.TID || tomb.time > ev.Time {
 		return false
 	}
-	h.resolve(p, a, tomb)
+	if !tomb.claimed {
+		p.counters.UnknownFree++ // but the block, if it is an old one, is still there
+	}
+	delete(h.late.byAddr, a)
 	return true
 }
 
 // resolve ends the wait of tomb for a block.
 func (h *Heap) resolve(p *process, a address, tomb tombstone) {
-	if !tomb.claimed {
+	switch {
+	case tomb.claimed:
+	case tomb.evicted:
 		p.counters.UnknownFree++
+	default:
+		h.freeUnknown(p, tomb.chunk)
 	}
 	delete(h.late.byAddr, a)
 }
@@ -189,11 +200,14 @@ func (h *Heap) CaughtUp(t uint64) {
 
 // Gap says that frees of process pid, 0 for all processes, before t (ns) were lost for good.
 // Blocks allocated up to t can then not be told from freed ones. They leave the live set and
-// count as dropped, even if their events arrive later.
+// count as dropped, even if their events arrive later. What one process alone has lost, it lost
+// by an exec, so nothing that it frees from then on is as old as what it freed before.
 func (h *Heap) Gap(pid uint32, t uint64) {
 	h.now = max(h.now, t)
 	if pid != 0 {
-		h.process(pid).lost(t)
+		p := h.process(pid)
+		p.lost(t)
+		p.old = oldFrees{}
 	} else {
 		h.gap = max(h.gap, t)
 		for _, p := range h.procs.byPID {

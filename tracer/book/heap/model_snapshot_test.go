@@ -73,5 +73,9 @@ func (m *model) snapshot(pid uint32, older time.Duration) Snapshot {
 	slices.SortFunc(snap.Stacks, func(a, b live.Stack) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID), cmp.Compare(a.PID, b.PID))
 	})
+	if p := m.procs[pid]; p != nil {
+		snap.Old, snap.OldUnsized = p.old()
+	}
+	m.replace(&snap)
 	return snap
 }

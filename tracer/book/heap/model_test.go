@@ -3,7 +3,6 @@ package heap
 import (
 	"slices"
 
-	"memtrace/tracer/book/live"
 	"memtrace/tracer/event"
 )
 
@@ -39,10 +38,12 @@ type modelBlock struct {
 type modelRealloc struct {
 	addr, entered uint64
 	block         *modelBlock // nil if it was unknown
+	old           *modelOld   // nil unless it counts as unknown
 }
 
 type modelProcess struct {
 	Counters
+	olds        []*modelOld
 	execed, gap uint64
 	exited      bool
 }
@@ -110,7 +111,7 @@ func (m *model) end(b *modelBlock, tomb tombstone) {
 		return
 	}
 	b.state = isInside
-	m.enter(thread{b.pid, tomb.tid}, &modelRealloc{b.addr, tomb.time, b})
+	m.enter(thread{b.pid, tomb.tid}, &modelRealloc{b.addr, tomb.time, b, nil})
 }
 
 // appear makes b live, or whatever is already known to have become of it.
@@ -142,21 +143,25 @@ func (m *model) evict(b *modelBlock) {
 
 // bringUp forgets a tombstone.
 func (m *model) bringUp(a address) {
-	if !m.tombs[a].claimed {
+	switch tomb := m.tombs[a]; {
+	case tomb.claimed:
+	case tomb.evicted:
 		m.proc(a.pid).UnknownFree++
+	default:
+		m.freeUnknown(a.pid, tomb.chunk)
 	}
 	delete(m.tombs, a)
 }
 
-func (m *model) remove(ev *event.Event, to state) *modelBlock {
+func (m *model) remove(ev *event.Event, to state) (*modelBlock, *modelOld) {
 	a := address{ev.Addr, ev.PID}
 	b := m.live(a)
 	if b != nil {
 		b.state = to
 	} else if tomb := m.tombs[a]; tomb == nil || !tomb.claimed || ev.Time > tomb.time {
-		m.proc(ev.PID).UnknownFree++
+		return nil, m.freeUnknown(ev.PID, ev.Size)
 	}
-	return b
+	return b, nil
 }
 
 func (m *model) apply(ev *event.Event) {
@@ -183,7 +188,8 @@ func (m *model) apply(ev *event.Event) {
 	case event.ReallocEnter:
 		m.settle(t, ev.Time)
 		if ev.Addr != 0 {
-			m.enter(t, &modelRealloc{ev.Addr, ev.Time, m.remove(ev, isInside)})
+			b, old := m.remove(ev, isInside)
+			m.enter(t, &modelRealloc{ev.Addr, ev.Time, b, old})
 		}
 	case event.ReallocFail:
 		if ev.Addr != 0 {
@@ -207,7 +213,10 @@ func (m *model) fail(p *modelProcess, t thread, ev *event.Event) {
 	tomb := m.tombs[a]
 	entry := tomb != nil && tomb.realloc && tomb.tid == ev.TID && tomb.time <= ev.Time
 	if entry {
-		m.bringUp(a)
+		if !tomb.claimed {
+			p.UnknownFree++
+		}
+		delete(m.tombs, a)
 	}
 	r := m.inside[t]
 	if r == nil || r.entered > ev.Time || r.addr != ev.Addr {
@@ -219,6 +228,9 @@ func (m *model) fail(p *modelProcess, t thread, ev *event.Event) {
 	}
 	delete(m.inside, t)
 	if r.block == nil {
+		if r.old != nil {
+			r.old.failed = true
+		}
 		return
 	}
 	if m.live(r.block.address) != nil {
@@ -231,6 +243,7 @@ func (m *model) fail(p *modelProcess, t thread, ev *event.Event) {
 
 func (m *model) exec(p *modelProcess, ev *event.Event) {
 	p.execed, p.exited = max(p.execed, ev.Time), false
+	p.olds = nil
 	for t, r := range m.inside {
 		if t.pid == ev.PID && r.entered <= ev.Time {
 			if r.block != nil {
@@ -260,7 +273,8 @@ func (m *model) forget(pid uint32) {
 	}
 }
 
-func (m *model) lateFree(pid uint32, addr, time uint64, realloc bool, tid uint32) {
+func (m *model) lateFree(ev *event.Event) {
+	pid, addr, time, realloc, tid := ev.PID, ev.Addr, ev.Time, ev.Kind == event.ReallocEnter, ev.TID
 	m.now = max(m.now, time)
 	p, a, t := m.proc(pid), address{addr, pid}, thread{pid, tid}
 	if !realloc {
@@ -273,11 +287,12 @@ func (m *model) lateFree(pid uint32, addr, time uint64, realloc bool, tid uint32
 		delete(m.failed, t)
 		return
 	}
+	tomb := tombstone{time: time, realloc: realloc, tid: tid, chunk: ev.Size}
 	if times := m.evicted[a]; len(times) > 0 && slices.Min(times) <= time {
 		p.Evicted -= uint64(len(times))
 		delete(m.evicted, a)
+		tomb.evicted = true
 	}
-	tomb := tombstone{time: time, realloc: realloc, tid: tid}
 	if b := m.live(a); b != nil {
 		if b.time > time {
 			return
@@ -308,7 +323,7 @@ func (m *model) lost(pid uint32, time uint64) {
 	if pid == 0 {
 		m.gap = max(m.gap, time)
 	} else {
-		m.proc(pid)
+		m.proc(pid).olds = nil
 	}
 	for other, p := range m.procs {
 		if pid == 0 || pid == other {
@@ -320,21 +335,4 @@ func (m *model) lost(pid uint32, time uint64) {
 			m.drop(b)
 		}
 	}
-}
-
-// giveUp merges a stack with the others that were given up.
-func (m *model) giveUp(key live.Key) {
-	given := &m.proc(key.PID).GivenUp
-	holding := uint64(0)
-	for _, b := range m.blocks {
-		if b.pid != key.PID || b.stack != key.ID {
-			continue
-		}
-		b.stack = live.GivenUp
-		if b.state == isLive {
-			holding = 1
-		}
-	}
-	given.Holding += holding
-	given.Empty += 1 - holding
 }

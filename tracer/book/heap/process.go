@@ -33,6 +33,7 @@ type process struct {
 	pid      uint32
 	exited   bool
 	counters Counters
+	old      oldFrees
 	// start is when the process was first seen. Times are ns.
 	start uint64
 	// Blocks allocated up to gap cannot be trusted, those allocated up to execed are gone.

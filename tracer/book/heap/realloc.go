@@ -13,6 +13,10 @@ type pending struct {
 	known bool
 	// entered is when realloc was entered, ns.
 	entered uint64
+	// old is where the block was counted as one from before the trace, nil if it was not, and
+	// chunk the size of its chunk.
+	old   *oldSize
+	chunk uint64
 }
 
 // failure is a failed realloc whose entry was not seen: the entry may come late.
@@ -27,15 +31,16 @@ func (h *Heap) reallocEnter(p *process, ev *event.Event) {
 		return
 	}
 	b, ok := h.blocks.take(ev.PID, ev.Addr)
+	next := pending{block: b, known: ok, entered: ev.Time}
 	if ok {
 		h.leave(&b)
 	} else {
-		b.addr = ev.Addr
+		next.block.addr = ev.Addr
 		if !h.late.explains(ev) {
-			p.counters.UnknownFree++
+			next.old, next.chunk = h.freeUnknown(p, ev.Size), ev.Size
 		}
 	}
-	h.suspend(thread{ev.PID, ev.TID}, pending{block: b, known: ok, entered: ev.Time})
+	h.suspend(thread{ev.PID, ev.TID}, next)
 }
 
 // suspend makes next what thread t has inside realloc. If t already has a younger realloc,
@@ -91,6 +96,7 @@ func (h *Heap) reallocFail(p *process, ev *event.Event) {
 	case ok && old.entered <= ev.Time && old.block.addr == ev.Addr:
 		delete(h.pending, t)
 		if !old.known {
+			old.old.takeBack(h.now, old.chunk)
 			return
 		}
 		if h.blocks.has(ev.PID, ev.Addr) {

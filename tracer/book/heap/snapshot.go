@@ -8,11 +8,19 @@ type Snapshot struct {
 	live.Snapshot
 	// Counters are those of the process asked for, or the sum over all.
 	Counters Counters
+	// Old is the frees of blocks from before the trace, by the size of their chunks, the most
+	// bytes first. It is known of one process at a time, with glibc's malloc (Options.Way).
+	// OldUnsized counts the frees of unknown blocks that are not in Old, because the size of
+	// their chunk is not known, or may be one that is not traced.
+	Old        []live.OldFree
+	OldUnsized uint64
 }
 
 // Snapshot returns what is live. It reads every live block once.
 func (h *Heap) Snapshot(opt live.Options) Snapshot {
 	census := live.NewCensus(opt, h.now, &h.clock)
+	old, unsized := h.old(&opt)
+	census.Replace(old)
 	tallies := make([]live.Tally, len(h.stacks.all))
 	h.blocks.each(func(b *block) {
 		if census.Wants(b.pid) {
@@ -30,7 +38,7 @@ func (h *Heap) Snapshot(opt live.Options) Snapshot {
 		census.Report(key, &s.Account, s.freedBlocks, h.process(key.PID).start, &tallies[i])
 	}
 	counters, exited := h.counters(opt.PID)
-	return Snapshot{census.Snapshot(exited), counters}
+	return Snapshot{census.Snapshot(exited), counters, old, unsized}
 }
 
 // Live returns the sum of the live blocks of all processes, of any age. It costs nothing.

@@ -17,7 +17,9 @@ type Census struct {
 	older uint64
 	// Survival concerns the allocations before bucket, which begins at the time boundary (ns).
 	bucket, boundary uint64
-	snap             Snapshot
+	// old is the chunk sizes of Replace, by bytes.
+	old  map[uint64]*oldChunks
+	snap Snapshot
 }
 
 // Tally is what a Census counts of one stack. The zero Tally is empty.
@@ -29,6 +31,8 @@ type Tally struct {
 	settled uint64
 	served  Served
 	list    *largest // nil while it would be empty
+	// ofOld counts the blocks of old chunk sizes, nil while there are none.
+	ofOld map[*oldChunks]uint64
 }
 
 // NewCensus begins a census of a ledger whose latest event was at latest (ns) and whose
@@ -87,6 +91,10 @@ func (c *Census) Serve(t *Tally, addr, size, time uint64, chunk event.Flags) {
 		share.Add(size)
 		share.Taken += taken
 	}
+	if size := c.old[taken]; size != nil {
+		size.outstanding++
+		t.countOld(size)
+	}
 }
 
 // Report puts a stack into the snapshot, if it is wanted there: its account, how many of its
@@ -108,6 +116,7 @@ func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
 		Served:               t.served,
 		BlockList:            t.list.cut(c.opt.MaxBlocks),
 	}
+	st.ReplacedBytes, st.ReplacedBlocks = t.replaced()
 	if t.sum.Blocks > 0 {
 		st.Oldest, st.Youngest = c.age(t.oldest), c.age(t.youngest)
 	}

@@ -23,6 +23,9 @@ type Options struct {
 	// Way, if not nil, says which way a counted block was served, and how many bytes the
 	// allocator takes for it.
 	Way Way
+	// LostAllocs is how many allocations may have been lost. As many frees of unknown blocks
+	// may be of those, and not of blocks from before the trace.
+	LostAllocs uint64
 	// All includes stacks without a block that counts.
 	All bool
 }
@@ -113,6 +116,9 @@ type Stack struct {
 	Oldest, Youngest time.Duration
 	// Served is Sum by Options.Way.
 	Served Served
+	// ReplacedBytes is the part of Served.Taken that takes the place of blocks from before the
+	// trace, by Census.Replace, and ReplacedBlocks the blocks that it belongs to.
+	ReplacedBytes, ReplacedBlocks uint64
 	// BlockList is sorted by size, largest first, then by address.
 	BlockList []Block
 }
