@@ -83,10 +83,11 @@ static __always_inline __u8 chunk_flags(struct thread *t, __u64 addr, __u64 time
 }
 
 /*
- * The sizes of chunks that are given up. User space knows the blocks that it saw handed out,
- * so only the size of a block that is older than the trace matters. Reading the header takes
- * time. So each thread remembers what it was handed last, and for those blocks, most of what
- * most threads give up, nothing is read.
+ * The sizes of chunks that are given up. User space knows the blocks whose allocations were
+ * reported, so only the sizes of others matter: of older ones than the trace, and of those that
+ * min_size and max_size leave out. Reading a header takes time. So each thread remembers the
+ * reported blocks that it was handed last. They are most of what most threads give up, and
+ * their headers are not read.
  */
 
 /* The place of a block among those that a thread remembers. Blocks that lie close together

@@ -225,9 +225,9 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 			realloc_failed(t, id);
 		return 0;
 	}
-	*handed_at(t, addr) = addr;
 	if (t->call.size < min_size || t->call.size > max_size)
 		return 0;
+	*handed_at(t, addr) = addr;
 	time = bpf_ktime_get_ns();
 	stack = capture_stack(ctx, t, id, time, ip, sp, FRAME_POINTER(ctx), false, tables);
 	kind = t->call.function == FN_REALLOC ? EV_REALLOC : EV_ALLOC;

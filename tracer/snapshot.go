@@ -45,7 +45,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f := &diagnose.Facts{
 		Start: t.start, StartMono: t.startMono,
 		Growth: t.cfg.GrowthOnly, MaxMemory: t.cfg.MaxMemory, PartOfCalls: t.probes.Functions,
-		Symbols: p.Symbols(), Kept: p.Kept, ClassAt: p.ClassAt,
+		Symbols: p.Symbols(), Kept: p.Kept, KeptFirst: p.KeptFirst, ClassAt: p.ClassAt,
 	}
 	t.forgetUnmapped(pid)
 	f.Now, f.NowMono = t.until()

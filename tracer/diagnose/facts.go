@@ -53,9 +53,11 @@ type Facts struct {
 	Target  *target.Target
 	Symbols Symbols
 	// Split sorts the blocks of the process, nil if malloc is not glibc's. Kept returns how
-	// much malloc keeps free; ok is false if that is not known.
-	Split *Split
-	Kept  func() (kept ptmalloc.Kept, ok bool)
+	// much malloc keeps free, KeptFirst how much it kept when the trace began, unless another
+	// program was executed since; ok is false if that is not known.
+	Split     *Split
+	Kept      func() (kept ptmalloc.Kept, ok bool)
+	KeptFirst func() (kept ptmalloc.Kept, ok bool)
 	// Space is the address space of the process, nil if it cannot be looked at. SpaceErr is
 	// why the last look failed. ClassAt is the class of an address at that look.
 	Space    *region.Snapshot

@@ -18,10 +18,31 @@ type mallocView struct {
 	checker  *ptmalloc.Checker
 	blocks   []ptmalloc.Block
 	verdicts []ptmalloc.Verdict
-	old      []int // indices of the candidates that findInside checks
+	// caches reads the threads' caches. It is not the checker, which keeps what it has read.
+	caches *ptmalloc.Checker
+	old    []int // indices of the candidates that findInside checks
 	// mu guards state.
 	mu    sync.Mutex
 	state ptmalloc.Status
+	// first is what malloc kept free when the trace began. It is nil for the malloc of a
+	// program that the process executed later.
+	first *firstKept
+}
+
+// firstKept is valid once done is closed.
+type firstKept struct {
+	done chan struct{}
+	kept ptmalloc.Kept
+	ok   bool
+}
+
+// keepFirst reads what malloc keeps free, for KeptFirst.
+func (v *mallocView) keepFirst() {
+	if v == nil || v.first == nil {
+		return
+	}
+	v.first.kept, v.first.ok = v.kept()
+	close(v.first.done)
 }
 
 // maxChanges limits how many changes of a threshold are remembered.
@@ -150,7 +171,6 @@ func (v *mallocView) findRange(pid int) {
 }
 
 // kept returns how much of its memory malloc keeps free. ok is false if that is unknown.
-// Complete means that no less than that is free.
 func (v *mallocView) kept() (kept ptmalloc.Kept, ok bool) {
 	v.using.Lock()
 	defer v.using.Unlock()
@@ -162,5 +182,11 @@ func (v *mallocView) kept() (kept ptmalloc.Kept, ok bool) {
 		return kept, false
 	}
 	kept.System, kept.Free, kept.Complete = arenas.Total()
+	if v.caches == nil {
+		v.caches = ptmalloc.NewChecker(v.heap)
+	}
+	var cached ptmalloc.Sum
+	cached, kept.CachedKnown = v.caches.Cached()
+	kept.Cached = cached.Bytes
 	return kept, true
 }

@@ -14,13 +14,14 @@ import (
 // mallocInterval is how often the parameters of malloc are read.
 const mallocInterval = 250 * time.Millisecond
 
-// watchMalloc reads the parameters of the processes' mallocs at intervals. Each process has a
-// goroutine of its own, because reading another process's memory may take any time. stop does
-// not wait.
+// watchMalloc reads what the processes' mallocs keep free now, and then their parameters at
+// intervals. Each process has a goroutine of its own, because reading another process's memory
+// may take any time. stop does not wait.
 func (g *Group) watchMalloc() (stop func()) {
 	quit := make(chan struct{})
 	for pid, p := range g.procs {
 		go func() {
+			p.mallocView().keepFirst()
 			tick := time.NewTicker(mallocInterval)
 			defer tick.Stop()
 			for {
@@ -82,4 +83,20 @@ func (p *Process) Kept() (kept ptmalloc.Kept, ok bool) {
 		return a, nil
 	}, nil)
 	return a.kept, a.ok
+}
+
+// KeptFirst returns what Kept would have returned when the trace began. A large heap takes up
+// to half a second to read, in which the process runs on. ok is false if it is not known, or if
+// the process has executed another program since.
+func (p *Process) KeptFirst() (kept ptmalloc.Kept, ok bool) {
+	v := p.mallocView()
+	if v == nil || v.first == nil {
+		return kept, false
+	}
+	select {
+	case <-v.first.done:
+		return v.first.kept, v.first.ok
+	case <-time.After(patience.Limit):
+		return kept, false
+	}
 }

@@ -106,7 +106,9 @@ func open(pid int, cfg *Config) (_ *Process, err error) {
 		return nil, fmt.Errorf("read the modules of process %d: %w", pid, err)
 	}
 	if !cfg.GrowthOnly {
-		p.malloc = openMalloc(p.target)
+		if p.malloc = openMalloc(p.target); p.malloc != nil {
+			p.malloc.first = &firstKept{done: make(chan struct{})}
+		}
 		if p.anchor, err = probe.NewAnchor(); err != nil {
 			return nil, err
 		}

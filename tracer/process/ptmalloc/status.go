@@ -17,9 +17,21 @@ type Status struct {
 // CLOCK_MONOTONIC).
 type ThresholdChange struct{ Time, From, To uint64 }
 
-// Kept is the bytes of all heaps of a malloc, and how many of them it keeps free. If it is not
-// Complete, more may be free.
+// Kept is what a malloc keeps free of the memory of its arenas.
 type Kept struct {
-	System, Free uint64
-	Complete     bool
+	// System is what all arenas have from the kernel, by brk and as heaps (arena in mallinfo2).
+	// It is the sum of the chunks in use, of Free, and, in arenas other than the main one, of
+	// some 2.3 KB for the arena and 48 bytes for each heap. Blocks that are mappings of their
+	// own are not part of it.
+	System uint64
+	// Free is the bytes of free chunks (fordblks in mallinfo2): each arena's top chunk, its
+	// fastbins, and its unsorted, small and large bins. If it is not Complete, more may be free.
+	Free     uint64
+	Complete bool
+	// Cached is the bytes of chunks in threads' caches (tcache). The program has freed them, but
+	// malloc counts them as in use: they are part of System and not of Free. CachedKnown says
+	// that the caches of all threads were found and hold no more. From glibc 2.42 on, caches
+	// count what they do not hold, and Cached is not known.
+	Cached      uint64
+	CachedKnown bool
 }
