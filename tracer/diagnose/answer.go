@@ -41,7 +41,14 @@ func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
 	if d.Split != nil && d.Facts.Kept != nil {
 		e.Kept = kept(d.Facts.Kept())
 	}
-	e.OldUnsized = r.Events.UnknownFree
+	if d.Split != nil && d.KeptFirst != nil {
+		e.KeptFirst = kept(d.KeptFirst())
+	}
+	for _, old := range d.Known.Heap.Old {
+		e.OldFreed.Bytes += old.Bytes
+		e.OldFreed.Blocks += old.Blocks
+	}
+	e.OldUnsized = d.Known.Heap.OldUnsized
 	d.around(e)
 	return e
 }
@@ -63,7 +70,8 @@ func (d *diagnosis) forecast(made *report.Diagnosis, e *answer.Evidence) {
 			rates.Others.High += c.BytesPerSecond
 		}
 	}
-	if at := deadline(d.Limits, rates); at != nil && made.Findings[0].BytesPerSecond.Value > 0 {
+	const farOff = 30 * 24 * 3600 // seconds
+	if at := deadline(d.Limits, rates); at != nil && at.Seconds.Value < farOff && made.Findings[0].BytesPerSecond.Value > 0 {
 		at.Text = deadlineText(at, d.Limits)
 		made.Deadline = at
 	}
@@ -89,11 +97,13 @@ func (d *diagnosis) around(e *answer.Evidence) {
 	}
 }
 
+// kept converts what malloc keeps. What threads keep in their caches is free as well: the program
+// has given it back.
 func kept(k ptmalloc.Kept, ok bool) *answer.Kept {
 	if !ok {
 		return nil
 	}
-	return &answer.Kept{System: k.System, Free: k.Free, Complete: k.Complete}
+	return &answer.Kept{System: k.System, Free: k.Free + k.Cached, Complete: k.Complete && k.CachedKnown, Arenas: k.Arenas}
 }
 
 // reserve says of each stack how much of its mappings is addresses without memory.

@@ -46,6 +46,7 @@ func reportStack(kind report.StackKind, s *live.Stack, given live.GiveUps) repor
 		Bytes:                s.Bytes,
 		Blocks:               s.Blocks,
 		YoungBytes:           s.Young,
+		ReplacedBytes:        s.ReplacedBytes,
 		AllocatedBytes:       s.AllocatedBytes,
 		AllocatedBlocks:      s.AllocatedBlocks,
 		FreedBlocks:          s.FreedBlocks,

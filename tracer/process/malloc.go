@@ -182,6 +182,7 @@ func (v *mallocView) kept() (kept ptmalloc.Kept, ok bool) {
 		return kept, false
 	}
 	kept.System, kept.Free, kept.Complete = arenas.Total()
+	kept.Arenas = len(arenas.Arenas)
 	if v.caches == nil {
 		v.caches = ptmalloc.NewChecker(v.heap)
 	}

@@ -34,4 +34,6 @@ type Kept struct {
 	// count what they do not hold, and Cached is not known.
 	Cached      uint64
 	CachedKnown bool
+	// Arenas is how many arenas there are, the main one included.
+	Arenas int
 }
