@@ -1,0 +1,175 @@
+package scenarios
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"memtrace/tracer/report"
+)
+
+const (
+	// topLines are the lines of the text form that a reader sees first on a terminal.
+	topLines = 24
+	// usualTolerance is how far what was counted may be off.
+	usualTolerance = 0.10
+)
+
+// expected is the truth about a program.
+type expected struct {
+	// truth is the same in words, for the table.
+	truth string
+	// kinds are those that the first finding may have.
+	kinds []report.FindingKind
+	// culprit is what the answer must contain, and for leaks also one of the first lines of the
+	// text form. never is what the answer must not contain. Both are regular expressions.
+	culprit, never string
+	// uncounted: it is not known how much leaks, or that is not to be told. Otherwise the terms
+	// of the accounts for what leaks are compared with the truth, to tolerance (usualTolerance
+	// if 0).
+	uncounted bool
+	tolerance float64
+	// also is what else must hold of the report. It returns what does not.
+	also func(*report.Report) string
+	// pending is why a row is known to fail.
+	pending string
+}
+
+// leaking are the kinds of findings of which it is said who is to blame.
+var leaking = []report.FindingKind{report.Leak, report.ActiveLeak}
+
+// leaks reports whether something does leak.
+func (e *expected) leaks() bool {
+	return slices.ContainsFunc(e.kinds, func(k report.FindingKind) bool { return slices.Contains(leaking, k) })
+}
+
+// outcome is a row of the table.
+type outcome struct {
+	name, truth string
+	answer      string
+	kind        report.FindingKind
+	// account is what the accounts say has leaked, as a fraction of the truth, or below 0.
+	account float64
+	// lines is the first line of the text form that names the culprit, or 0.
+	lines   int
+	faults  []string
+	pending string
+}
+
+func (o *outcome) fault(format string, args ...any) {
+	o.faults = append(o.faults, fmt.Sprintf(format, args...))
+}
+
+// failed reports whether the row fails the test: if it does not hold, or if it holds and is
+// marked as pending.
+func (o *outcome) failed() bool { return (len(o.faults) == 0) == (o.pending != "") }
+
+// verdict is the row's outcome in the table.
+func (o *outcome) verdict() string {
+	switch {
+	case o.pending != "" && len(o.faults) == 0:
+		return "FAIL: holds, though pending"
+	case o.pending != "":
+		return "pending: " + o.pending
+	case len(o.faults) > 0:
+		return "FAIL: " + strings.Join(o.faults, "; ")
+	}
+	return "ok"
+}
+
+// judge compares what a report says with the truth, of which leaked is the measured part.
+func judge(name string, e *expected, r *report.Report, leaked amount) *outcome {
+	o := &outcome{name: name, truth: e.truth, account: -1, pending: e.pending}
+	d := r.Diagnosis
+	if d == nil || len(d.Findings) == 0 {
+		o.fault("no diagnosis")
+		return o
+	}
+	o.answer, o.kind = d.Answer, d.Findings[0].Kind
+	if !slices.Contains(e.kinds, o.kind) {
+		o.fault("kind %s, want %s", o.kind, kindNames(e.kinds))
+	}
+	culprit := regexp.MustCompile(e.culprit)
+	if !culprit.MatchString(d.Answer) {
+		o.fault("the answer does not say %q", e.culprit)
+	}
+	if e.never != "" && regexp.MustCompile(e.never).MatchString(d.Answer) {
+		o.fault("the answer says %q", e.never)
+	}
+	if e.leaks() {
+		o.judgeText(r, culprit)
+		if !e.uncounted {
+			o.judgeAccount(e, r, leaked)
+		}
+	} else if slices.ContainsFunc(d.Findings, falseAlarm) {
+		o.fault("something is said to leak")
+	}
+	if e.also != nil {
+		if text := e.also(r); text != "" {
+			o.fault("%s", text)
+		}
+	}
+	return o
+}
+
+// falseAlarm reports whether a finding says with some confidence that something leaks.
+func falseAlarm(f report.Finding) bool {
+	return slices.Contains(leaking, f.Kind) && f.Confidence != "possible"
+}
+
+func kindNames(kinds []report.FindingKind) string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, " or ")
+}
+
+// judgeText looks for the culprit in the first lines of the text form, 80 columns wide.
+func (o *outcome) judgeText(r *report.Report, culprit *regexp.Regexp) {
+	var text bytes.Buffer
+	if err := report.Text(&text, r, report.TextOptions{Top: 10}); err != nil {
+		o.fault("text: %v", err)
+	}
+	line := 0
+	for l := range strings.Lines(text.String()) {
+		if line++; culprit.MatchString(l) {
+			o.lines = line
+			break
+		}
+	}
+	if o.lines == 0 || o.lines > topLines {
+		o.fault("the culprit is not in the first %d lines", topLines)
+	}
+}
+
+// judgeAccount compares what the accounts put down to leaks with what has leaked. glibc's blocks
+// count with their overhead; of other allocators it may be left out.
+func (o *outcome) judgeAccount(e *expected, r *report.Report, leaked amount) {
+	if leaked.taken <= 0 {
+		o.fault("nothing has leaked: the program does not do what it should")
+		return
+	}
+	sum := 0.0
+	for _, a := range r.Diagnosis.Accounts {
+		for _, term := range a.Terms {
+			if term.Kind == report.TermLeaks || term.Kind == report.TermPossible {
+				sum += float64(term.Bytes)
+			}
+		}
+	}
+	low, high := leaked.taken, leaked.taken
+	if r.Target.Allocator != "glibc" {
+		low = min(leaked.asked, leaked.taken)
+	}
+	o.account = sum / min(max(sum, low), high)
+	tolerance := e.tolerance
+	if tolerance == 0 {
+		tolerance = usualTolerance
+	}
+	if o.account < 1-tolerance || o.account > 1+tolerance {
+		o.fault("accounts put %.0f B down to leaks, %.0f B have leaked", sum, high)
+	}
+}
