@@ -18,10 +18,10 @@ RUN_PACKAGES   := gcc libc6-dev
 BUILD_PACKAGES := $(CLANG) $(subst clang,llvm,$(CLANG)) libbpf-dev linux-libc-dev
 TEST_PACKAGES  := gcc g++ libc6-dev xz-utils binutils python3 rustc qemu-system-x86 nodejs \
                   libssl3 libllvm16 musl-tools libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 gdb \
-                  nginx-light postgresql default-jre-headless strace
+                  nginx-light postgresql default-jre-headless strace php-cli
 
 .PHONY: help setup setup-run setup-build setup-test generate check-generate build \
-        demo test test-fast test-unit test-harm test-attack test-kernels attack fuzz bench lint fmt install
+        demo test test-fast test-unit test-harm test-attack test-scenarios test-kernels attack fuzz bench lint fmt install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -80,6 +80,11 @@ ATTACK_TIME ?= 10m
 attack: setup-test ## attack memtrace and what it traces for ATTACK_TIME, and print what held
 	$(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -tags attack -timeout 60m -parallel 4 -run '^TestAttack$$' -v ./tracer/testsupport/attack \
 		-args -attack.time $(ATTACK_TIME) $(if $(ATTACK_SEED),-attack.seed $(ATTACK_SEED))
+
+# Most scenarios wait most of the time, so four run at once. With UPDATE=1 the table goes to
+# docs/SCENARIOS.md, RUN is a pattern for the names of some.
+test-scenarios: setup-test ## trace programs that leak in known ways, and print what reports say first
+	$(PART) scenarios $(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -tags scenarios -timeout 20m -parallel 4 -run '^TestScenarios$$$(if $(RUN),/^all$$/$(RUN))' ./tracer/testsupport/scenarios -args $(if $(UPDATE),-update)
 
 # Each fuzz target gets this long, on one processor.
 FUZZ_TIME ?= 1m

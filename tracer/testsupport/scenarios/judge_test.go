@@ -15,6 +15,8 @@ const (
 	topLines = 24
 	// usualTolerance is how far what was counted may be off.
 	usualTolerance = 0.10
+	// windowsTolerance is the same of what was estimated from windows of time.
+	windowsTolerance = 0.25
 )
 
 // expected is the truth about a program.
@@ -27,10 +29,18 @@ type expected struct {
 	// text form. never is what the answer must not contain. Both are regular expressions.
 	culprit, never string
 	// uncounted: it is not known how much leaks, or that is not to be told. Otherwise the terms
-	// of the accounts for what leaks are compared with the truth, to tolerance (usualTolerance
-	// if 0).
+	// of the accounts for what leaks are compared with the truth, to tolerance, and to
+	// usualTolerance at least.
 	uncounted bool
 	tolerance float64
+	// mayLeak: what leaks as well is not what matters, but may be said. Otherwise nothing may be
+	// said to leak where kinds has no leak.
+	mayLeak bool
+	// rateTolerance is how far the first finding's growth may be off the truth, 0 to not compare
+	// them.
+	rateTolerance float64
+	// refused is what memtrace says where it cannot trace at all, a regular expression.
+	refused string
 	// also is what else must hold of the report. It returns what does not.
 	also func(*report.Report) string
 	// pending is why a row is known to fail.
@@ -83,6 +93,9 @@ func (o *outcome) verdict() string {
 func judge(name string, e *expected, r *report.Report, leaked amount) *outcome {
 	o := &outcome{name: name, truth: e.truth, account: -1, pending: e.pending}
 	d := r.Diagnosis
+	if e.refused != "" {
+		o.fault("is traced, want a refusal")
+	}
 	if d == nil || len(d.Findings) == 0 {
 		o.fault("no diagnosis")
 		return o
@@ -103,9 +116,10 @@ func judge(name string, e *expected, r *report.Report, leaked amount) *outcome {
 		if !e.uncounted {
 			o.judgeAccount(e, r, leaked)
 		}
-	} else if slices.ContainsFunc(d.Findings, falseAlarm) {
+	} else if !e.mayLeak && slices.ContainsFunc(d.Findings, falseAlarm) {
 		o.fault("something is said to leak")
 	}
+	o.judgeRate(e, r, leaked)
 	if e.also != nil {
 		if text := e.also(r); text != "" {
 			o.fault("%s", text)
@@ -165,11 +179,38 @@ func (o *outcome) judgeAccount(e *expected, r *report.Report, leaked amount) {
 		low = min(leaked.asked, leaked.taken)
 	}
 	o.account = sum / min(max(sum, low), high)
-	tolerance := e.tolerance
-	if tolerance == 0 {
-		tolerance = usualTolerance
+	tolerance := max(e.tolerance, usualTolerance)
+	if r.Mode == report.ModeWindows {
+		tolerance = max(tolerance, windowsTolerance)
 	}
 	if o.account < 1-tolerance || o.account > 1+tolerance {
 		o.fault("accounts put %.0f B down to leaks, %.0f B have leaked", sum, high)
 	}
+}
+
+// judgeRate compares the growth of the first finding with what has leaked. Where it was
+// estimated, the truth must be within its bounds.
+func (o *outcome) judgeRate(e *expected, r *report.Report, leaked amount) {
+	first := r.Diagnosis.Findings[0]
+	truth := leaked.times(1 / r.DurationSeconds)
+	low, high := first.BytesPerSecond.Value, first.BytesPerSecond.Value
+	tolerance := e.rateTolerance
+	if r.Mode == report.ModeWindows && !e.uncounted && slices.Contains(leaking, first.Kind) {
+		low, high = first.BytesPerSecond.Low, first.BytesPerSecond.High
+		tolerance = max(tolerance, usualTolerance)
+	}
+	if tolerance != 0 && (high < truth.asked*(1-tolerance) || low > truth.taken*(1+tolerance)) {
+		o.fault("growth of %.0f [%.0f - %.0f] B/s, %.0f B/s have leaked", first.BytesPerSecond.Value, low, high, truth.asked)
+	}
+}
+
+// judgeRefusal compares what memtrace says where it does not trace with what it should say. The
+// answer is the last line of that.
+func judgeRefusal(name string, e *expected, said string) *outcome {
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	o := &outcome{name: name, truth: e.truth, account: -1, pending: e.pending, answer: lines[len(lines)-1]}
+	if e.refused == "" || !regexp.MustCompile(e.refused).MatchString(said) {
+		o.fault("memtrace fails")
+	}
+	return o
 }

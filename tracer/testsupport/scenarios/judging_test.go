@@ -14,11 +14,12 @@ import (
 func rightReport() *report.Report {
 	leak := report.Frame{Function: "leak_here", Module: "/bin/program"}
 	return &report.Report{
-		Target: report.Target{PID: 1, Command: "program", Allocator: "glibc"},
+		Target:          report.Target{PID: 1, Command: "program", Allocator: "glibc"},
+		DurationSeconds: 1, Mode: report.ModeExact,
 		Stacks: []report.Stack{{ID: "1", Kind: report.Heap, Bytes: 1000, Blocks: 1, Frames: []report.Frame{leak}}},
 		Diagnosis: &report.Diagnosis{
 			Answer:   "leak_here leaks 1000 B/s",
-			Findings: []report.Finding{{Kind: report.Leak, Confidence: "certain", Stacks: []string{"1"}, Culprit: &leak}},
+			Findings: []report.Finding{{Kind: report.Leak, Confidence: "certain", BytesPerSecond: report.Bounds{Value: 1000, Low: 1000, High: 1000}, Stacks: []string{"1"}, Culprit: &leak}},
 			Accounts: []report.Account{{Kind: "heap", GrewBytes: 1100, Terms: []report.AccountTerm{
 				{Kind: report.TermLeaks, Known: true, Bytes: 900},
 				{Kind: report.TermPossible, Known: true, Bytes: 100},
@@ -81,6 +82,23 @@ func TestJudge(t *testing.T) {
 			e.kinds = []report.FindingKind{report.Nothing}
 			r.Diagnosis.Findings = append([]report.Finding{{Kind: report.Nothing}}, r.Diagnosis.Findings...)
 		}},
+		{"the same where something does leak", "", func(e *expected, r *report.Report, _ *amount) {
+			e.kinds, e.mayLeak = []report.FindingKind{report.Nothing}, true
+			r.Diagnosis.Findings = append([]report.Finding{{Kind: report.Nothing}}, r.Diagnosis.Findings...)
+		}},
+		{"rate", "", func(e *expected, _ *report.Report, _ *amount) { e.rateTolerance = 0.2 }},
+		{"rate too large", "growth of 1000 [1000 - 1000] B/s, 500 B/s", func(e *expected, _ *report.Report, a *amount) {
+			e.uncounted, e.rateTolerance, *a = true, 0.2, amount{500, 500}
+		}},
+		{"estimate", "", func(_ *expected, r *report.Report, a *amount) { r.Mode, a.taken = report.ModeWindows, 1200 }},
+		{"estimate too small", "1000 B down to leaks, 1500 B", func(_ *expected, r *report.Report, a *amount) {
+			r.Mode, a.taken = report.ModeWindows, 1500
+		}},
+		{"truth out of bounds", "growth of 300 [200 - 400] B/s, 900 B/s", func(_ *expected, r *report.Report, _ *amount) {
+			r.Mode = report.ModeWindows
+			r.Diagnosis.Findings[0].BytesPerSecond = report.Bounds{Value: 300, Low: 200, High: 400}
+		}},
+		{"traced though it cannot be", "want a refusal", func(e *expected, _ *report.Report, _ *amount) { e.refused = "no allocator" }},
 		{"what else must hold", "too few", func(e *expected, _ *report.Report, _ *amount) {
 			e.also = func(*report.Report) string { return "too few" }
 		}},
@@ -97,6 +115,18 @@ func TestJudge(t *testing.T) {
 				t.Errorf("failed is %v with %q", o.failed(), got)
 			}
 		})
+	}
+}
+
+func TestJudgeRefusal(t *testing.T) {
+	for _, tc := range []struct {
+		refused string
+		failed  bool
+	}{{"no allocator", false}, {"no such process", true}, {"", true}} {
+		o := judgeRefusal("refused", &expected{refused: tc.refused}, "a note\nmemtrace: no allocator found\n")
+		if o.failed() != tc.failed || o.answer != "memtrace: no allocator found" {
+			t.Errorf("%q: failed is %v, the answer %q", tc.refused, o.failed(), o.answer)
+		}
 	}
 }
 

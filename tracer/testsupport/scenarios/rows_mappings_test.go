@@ -14,6 +14,7 @@ var rowsOfMappings = []row{
 		truth: "reserve_shard maps 320 MiB/s that take no memory", kinds: kinds(report.Reserved), culprit: "reserve_shard",
 	}},
 	{name: "forgotten mappings", run: "BIN/forget", expected: blames("receive_packet maps 64 KiB each time and forgets it", "receive_packet")},
+	{name: "forgotten shared", run: "BIN/forget shared", expected: blames("receive_packet maps 64 KiB of shared memory each time and forgets it", "receive_packet")},
 	{name: "private file", run: "BIN/cow DIR/image", expected: expected{
 		truth: "map_image maps a file privately, 2 MB/s are written", kinds: kinds(report.Leak), culprit: "map_image|run_sandbox", uncounted: true,
 	}},

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include "truth.h"
 
-enum { REMEMBERED = 500, MOST = 1500 };
+enum { REMEMBERED = 100, MOST = 1500 };
 
 static void *remembered[REMEMBERED];
 static int oldest;

@@ -13,6 +13,7 @@ SITE void append_line(size_t n) {
 }
 
 int main(void) {
+	truth_await_trace();
 	for (;;) {
 		append_line(1000);
 		usleep(5000);

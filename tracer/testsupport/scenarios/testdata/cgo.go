@@ -1,4 +1,5 @@
-// A server whose handler hands a string to C, which nobody frees.
+// A server whose handler hands a string to C, which nobody frees. With an argument, pages are
+// kept in Go's own heap instead.
 package main
 
 /*
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"time"
 )
@@ -26,7 +28,20 @@ func handle(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, renderTemplate(strings.Repeat("x", 2000)))
 }
 
+var pages [][]byte
+
+func keepPages() {
+	for {
+		pages = append(pages, make([]byte, 20000))
+		C.truth_add(20000, 20000)
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 func main() {
+	if len(os.Args) > 1 {
+		keepPages()
+	}
 	server := httptest.NewServer(http.HandlerFunc(handle))
 	for {
 		if r, err := http.Get(server.URL); err == nil {

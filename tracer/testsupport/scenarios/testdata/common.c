@@ -9,6 +9,7 @@ ALL(NODE)
 
 SITE void parse_document(void) {
 	ALL(CALL)
+	sink = 0; // no call is the last thing, so that each leaves a frame
 }
 
 SITE void on_upload(void) {

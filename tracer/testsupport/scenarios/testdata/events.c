@@ -25,6 +25,7 @@ SITE void note_event(int i) {
 }
 
 int main(void) {
+	truth_await_trace();
 	for (int i = 0;; i++) {
 		note_event(i);
 		usleep(2000);

@@ -8,6 +8,7 @@ SITE void *fill_slot(void) {
 
 int main(void) {
 	static void *slots[2000];
+	truth_await_trace();
 	for (int i = 0;; i++) {
 		if (i < 2000)
 			slots[i] = fill_slot();

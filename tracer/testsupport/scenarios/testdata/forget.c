@@ -1,18 +1,18 @@
 // build: gcc -O2 -g
-// A buffer is mapped for each packet, used and forgotten.
+// A buffer is mapped for each packet, used and forgotten. With an argument it is shared memory.
 #include <sys/mman.h>
 #include "truth.h"
 
 enum { SIZE = 64 << 10 };
 
-SITE void receive_packet(void) {
-	memset(mmap(0, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, SIZE);
+SITE void receive_packet(int kind) {
+	memset(mmap(0, SIZE, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0), 1, SIZE);
 	truth_add(SIZE, SIZE);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
 	for (;;) {
-		receive_packet();
+		receive_packet(argc > 1 ? MAP_SHARED : MAP_PRIVATE);
 		usleep(50000);
 	}
 }

@@ -12,7 +12,7 @@ extern void *MemoryContextAlloc(MemoryContext, size_t);
 static const struct {
 	int len, version, funcmaxargs, indexmaxkeys, namedatalen, float8byval;
 	char abi_extra[32];
-} magic = {sizeof magic, 1500 / 100, 100, 32, 64, 1, "PostgreSQL"};
+} magic = {sizeof magic, 1500, 100, 32, 64, 1, "PostgreSQL"};
 static const struct {
 	int api_version;
 } info = {1};

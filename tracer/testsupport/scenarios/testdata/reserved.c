@@ -17,7 +17,7 @@ SITE void append_record(void) {
 }
 
 SITE void reserve_range(void) {
-	mmap(0, 8L << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	sink = mmap(0, 8L << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
 int main(int argc, char **argv) {

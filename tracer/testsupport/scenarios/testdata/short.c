@@ -1,5 +1,5 @@
 // build: gcc -O2 -g
-// Leaks for two seconds and ends.
+// Leaks for four seconds and ends.
 #include "truth.h"
 
 SITE void read_row(void) {
@@ -7,7 +7,7 @@ SITE void read_row(void) {
 }
 
 int main(void) {
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 200; i++) {
 		read_row();
 		usleep(20000);
 	}

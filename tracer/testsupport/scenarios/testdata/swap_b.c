@@ -1,4 +1,4 @@
-// build: gcc -O2 -g -shared -fPIC
+// build: gcc -g -shared -fPIC
 // Is mapped where another library was a moment ago.
 #include <stdlib.h>
 

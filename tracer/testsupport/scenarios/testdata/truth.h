@@ -56,4 +56,12 @@ __attribute__((unused)) static void *filled(size_t n) {
 	return memset(malloc(n), 1, n);
 }
 
+// Wait until the program is traced, if the environment says how that shows.
+__attribute__((unused)) static void truth_await_trace(void) {
+	truth_write();
+	while (getenv("TRACED") && access(getenv("TRACED"), F_OK))
+		usleep(5000);
+	truth_write();
+}
+
 static void *volatile sink;
