@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
@@ -89,8 +88,9 @@ func (o *outcome) verdict() string {
 	return "ok"
 }
 
-// judge compares what a report says with the truth, of which leaked is the measured part.
-func judge(name string, e *expected, r *report.Report, leaked amount) *outcome {
+// judge compares what a report says, and its text form, with the truth, of which leaked is the
+// measured part.
+func judge(name string, e *expected, r *report.Report, text string, leaked amount) *outcome {
 	o := &outcome{name: name, truth: e.truth, account: -1, pending: e.pending}
 	d := r.Diagnosis
 	if e.refused != "" {
@@ -111,8 +111,8 @@ func judge(name string, e *expected, r *report.Report, leaked amount) *outcome {
 	if e.never != "" && regexp.MustCompile(e.never).MatchString(d.Answer) {
 		o.fault("the answer says %q", e.never)
 	}
+	o.judgeText(e, text, culprit)
 	if e.leaks() {
-		o.judgeText(r, culprit)
 		if !e.uncounted {
 			o.judgeAccount(e, r, leaked)
 		}
@@ -141,14 +141,19 @@ func kindNames(kinds []report.FindingKind) string {
 	return strings.Join(names, " or ")
 }
 
-// judgeText looks for the culprit in the first lines of the text form, 80 columns wide.
-func (o *outcome) judgeText(r *report.Report, culprit *regexp.Regexp) {
-	var text bytes.Buffer
-	if err := report.Text(&text, r, report.TextOptions{Top: 10}); err != nil {
-		o.fault("text: %v", err)
+// judgeText looks for the answer at the beginning of the text form, 80 columns wide, and for the
+// culprit in its first lines.
+func (o *outcome) judgeText(e *expected, text string, culprit *regexp.Regexp) {
+	// Lines are wrapped, and very long names cut.
+	begin := withoutSpace(o.answer)
+	if begin = begin[:min(len(begin), 60)]; !strings.HasPrefix(withoutSpace(text), begin) {
+		o.fault("the text does not begin with the answer")
+	}
+	if !e.leaks() {
+		return
 	}
 	line := 0
-	for l := range strings.Lines(text.String()) {
+	for l := range strings.Lines(text) {
 		if line++; culprit.MatchString(l) {
 			o.lines = line
 			break
@@ -158,6 +163,8 @@ func (o *outcome) judgeText(r *report.Report, culprit *regexp.Regexp) {
 		o.fault("the culprit is not in the first %d lines", topLines)
 	}
 }
+
+func withoutSpace(text string) string { return strings.Join(strings.Fields(text), "") }
 
 // judgeAccount compares what the accounts put down to leaks with what has leaked. glibc's blocks
 // count with their overhead; of other allocators it may be left out.

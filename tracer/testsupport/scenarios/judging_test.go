@@ -29,6 +29,14 @@ func rightReport() *report.Report {
 	}
 }
 
+// text is what a text form of the report may look like.
+func text(r *report.Report) string {
+	if r.Diagnosis == nil {
+		return ""
+	}
+	return r.Diagnosis.Answer + "\n\nmore\n"
+}
+
 func TestJudge(t *testing.T) {
 	isLeak := func() *expected {
 		return &expected{kinds: []report.FindingKind{report.Leak}, culprit: "leak_here", never: "cache_fill"}
@@ -57,9 +65,10 @@ func TestJudge(t *testing.T) {
 			r.Diagnosis.Answer = "leak_here and cache_fill leak"
 		}},
 		{"culprit far down", "not in the first 24 lines", func(_ *expected, r *report.Report, _ *amount) {
-			// An answer that the text form wraps within the name.
-			r.Diagnosis.Answer = strings.Repeat("x", 80*topLines) + "leak_here"
-			r.Stacks, r.Diagnosis.Findings[0].Culprit = nil, nil
+			r.Diagnosis.Answer = strings.Repeat("word\n", topLines) + "leak_here"
+		}},
+		{"culprit in the last of the first lines", "", func(_ *expected, r *report.Report, _ *amount) {
+			r.Diagnosis.Answer = strings.Repeat("word\n", topLines-1) + "leak_here"
 		}},
 		{"sum too small", "900 B down to leaks, 1200 B", func(_ *expected, r *report.Report, a *amount) {
 			r.Diagnosis.Accounts[0].Terms[1].Bytes = 0
@@ -106,7 +115,7 @@ func TestJudge(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			e, r, leaked := isLeak(), rightReport(), amount{900, 1000}
 			tc.change(e, r, &leaked)
-			o := judge(tc.name, e, r, leaked)
+			o := judge(tc.name, e, r, text(r), leaked)
 			got := strings.Join(o.faults, "; ")
 			if tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
 				t.Errorf("faults %q, want %q", got, tc.want)
@@ -130,29 +139,44 @@ func TestJudgeRefusal(t *testing.T) {
 	}
 }
 
+func TestTextBegins(t *testing.T) {
+	e, r := &expected{kinds: []report.FindingKind{report.Leak}, culprit: "leak_here"}, rightReport()
+	for _, tc := range []struct {
+		text   string
+		failed bool
+	}{
+		{"leak_here leaks\n  1000 B/s\n", false},
+		{"traced 1 s\nleak_here leaks 1000 B/s\n", true},
+	} {
+		if o := judge("text", e, r, tc.text, amount{1000, 1000}); o.failed() != tc.failed {
+			t.Errorf("%q: %s", tc.text, o.verdict())
+		}
+	}
+}
+
 // A mark for what does not work yet must not outlive that.
 func TestPending(t *testing.T) {
 	e := &expected{kinds: []report.FindingKind{report.Leak}, culprit: "leak_here", pending: "not there yet"}
-	if o := judge("holds", e, rightReport(), amount{1000, 1000}); !o.failed() || o.verdict() != "FAIL: holds, though pending" {
+	if o := judge("holds", e, rightReport(), text(rightReport()), amount{1000, 1000}); !o.failed() || o.verdict() != "FAIL: holds, though pending" {
 		t.Errorf("a pending row that holds: %q", o.verdict())
 	}
-	if o := judge("does not", e, rightReport(), amount{5000, 5000}); o.failed() || o.verdict() != "pending: not there yet" {
+	if o := judge("does not", e, rightReport(), text(rightReport()), amount{5000, 5000}); o.failed() || o.verdict() != "pending: not there yet" {
 		t.Errorf("a pending row that does not hold: %q", o.verdict())
 	}
 }
 
 func TestTable(t *testing.T) {
 	right := judge("right", &expected{truth: "a|b", kinds: []report.FindingKind{report.Leak}, culprit: "leak_here"},
-		rightReport(), amount{1000, 1000})
+		rightReport(), text(rightReport()), amount{1000, 1000})
 	wrong := &outcome{name: "wrong", account: -1, faults: []string{"no diagnosis"}}
-	var text strings.Builder
-	writeTable(&text, []*outcome{right, wrong})
+	var table strings.Builder
+	writeTable(&table, []*outcome{right, wrong})
 	for _, want := range []string{
 		`| right | a\|b | leak_here leaks 1000 B/s | leak | 100 % | `,
 		" | ok |\n", "| wrong |  |  |  | - | - | FAIL: no diagnosis |\n",
 	} {
-		if !strings.Contains(text.String(), want) {
-			t.Errorf("%q is not in the table\n%s", want, text.String())
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("%q is not in the table\n%s", want, table.String())
 		}
 	}
 	if got := summary([]*outcome{right, wrong}); got != "1 of 2 scenarios are answered right, 1 wrong, 0 are pending" {

@@ -100,8 +100,11 @@ var rowsOfLeaks = []row{
 // have in common.
 func through(r *report.Report, function string, stacks int) string {
 	d := r.Diagnosis
-	if d.Through == nil || d.Through.Function != function {
-		return fmt.Sprintf("what the stacks have in common is %v, want %s", d.Through, function)
+	if d.Through == nil {
+		return "the stacks have nothing in common"
+	}
+	if d.Through.Function != function {
+		return fmt.Sprintf("the stacks have %s in common, want %s", d.Through.Function, function)
 	}
 	if n := d.Findings[0].StacksTotal; n < stacks {
 		return fmt.Sprintf("%d stacks, want %d", n, stacks)

@@ -20,7 +20,7 @@ var rowsOfServers = []row{
 		truth: "requests begin and never end, each holds a connection's memory", kinds: kinds(report.Leak, report.ActiveLeak), culprit: "ngx_", tolerance: 0.2,
 	}},
 	{
-		name: "postgresql extension", run: postgres, needs: "psql", worker: "postgres postgres [local]", prepare: initPostgres,
+		name: "postgresql extension", run: postgres, needs: "psql", worker: "postgres postgres [local] DO", prepare: initPostgres,
 		beside: func(sc *scene) {
 			sc.query("CREATE FUNCTION remember_query() RETURNS bool AS 'BIN/pg_history.so' LANGUAGE C; " +
 				"DO $$ BEGIN LOOP PERFORM remember_query(); PERFORM pg_sleep(0.005); END LOOP; END $$;")
@@ -28,7 +28,7 @@ var rowsOfServers = []row{
 		after: s, expected: blames("an extension's remember_query keeps queries as long as the session", "remember_query|copy_text"),
 	},
 	{
-		name: "postgresql prepared", run: postgres, needs: "psql", worker: "postgres postgres [local]", prepare: initPostgres, resident: true,
+		name: "postgresql prepared", run: postgres, needs: "psql", worker: "postgres postgres [local] DO", prepare: initPostgres, resident: true,
 		beside: func(sc *scene) {
 			sc.query("DO $$ DECLARE i int := 0; BEGIN LOOP i := i + 1; EXECUTE format('PREPARE s%s AS SELECT * FROM pg_class WHERE relname = $1', i); " +
 				"IF i % 4 = 0 THEN PERFORM pg_sleep(0.005); END IF; END LOOP; END $$;")

@@ -106,7 +106,11 @@ func (s *stage) play(t *testing.T, r *row) *outcome {
 	leaked := sc.leaked(rep)
 	t.Logf("leaked %.0f B (%.0f B with overhead) in %.1f s", leaked.asked, leaked.taken, rep.DurationSeconds)
 	t.Log(digest(rep))
-	return judge(r.name, &r.expected, rep, leaked)
+	var text bytes.Buffer
+	if err := report.Text(&text, rep, report.TextOptions{Top: 10}); err != nil {
+		t.Fatal(err)
+	}
+	return judge(r.name, &r.expected, rep, text.String(), leaked)
 }
 
 func (sc *scene) truthFile() string { return filepath.Join(sc.dir, "truth") }
@@ -210,7 +214,7 @@ func (sc *scene) memtraceOf(args ...string) (r *report.Report, said string) {
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		sc.t.Logf("memtrace %v: %v", args, err)
+		sc.t.Logf("memtrace %v: %v\n%s", args, err, out)
 		return nil, string(out)
 	}
 	doc, err := os.ReadFile(path)
