@@ -27,6 +27,7 @@ func tiny(size string) row {
 // rowsOfAllocators are programs on different allocators.
 var rowsOfAllocators = []row{
 	{name: "decode", run: "BIN/decode", expected: decodes},
+	{name: "decode static", run: "BIN/decode-static", expected: decodes},
 	{name: "decode tcmalloc", run: "BIN/decode", preload: "libtcmalloc_minimal.so.4", expected: decodes},
 	{name: "decode jemalloc", run: "BIN/decode", preload: "libjemalloc.so.2", expected: decodes},
 	{name: "decode mimalloc", run: "BIN/decode", preload: "libmimalloc.so.2", expected: decodes},

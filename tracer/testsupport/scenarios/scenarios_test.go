@@ -95,6 +95,7 @@ func newStage(t *testing.T) *stage {
 		"musl-gcc -O2 -s -static -o BIN/decode-stripped decode.c",
 		"musl-gcc -O2 -g -o BIN/events-musl events.c",
 		"musl-gcc -O2 -g -static -o BIN/events-musl-static events.c",
+		"gcc -O2 -g -static -o BIN/decode-static decode.c",
 		"gcc -O2 -s -o BIN/decode-nosymbols decode.c",
 		// The compiler is a part of the runtime, unlike the command for it.
 		"java -m jdk.compiler/com.sun.tools.javac.Main -nowarn -g -d BIN Native.java",
