@@ -10,6 +10,7 @@
 // CLOCK_MONOTONIC, as events carry them. A Heap is not safe for concurrent use.
 //
 // table.go and shard.go hold the live blocks, stack.go the sums by stack. realloc.go holds
-// blocks that are inside realloc. late.go handles frees out of order, and gaps. snapshot.go
-// turns all that into a snapshot, with tracer/book/live.
+// blocks that are inside realloc. late.go handles frees out of order, and gaps. old.go counts
+// the frees of blocks older than the trace. snapshot.go turns all that into a snapshot, with
+// tracer/book/live.
 package heap
