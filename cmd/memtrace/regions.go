@@ -119,6 +119,8 @@ func (o *regionsOptions) watch(ctx context.Context, out *output, stderr io.Write
 		return fmt.Errorf("look at process %d: %w", o.pids[0], err)
 	}
 	around.Poll(time.Now())
+	stops, endStops := watchStops()
+	defer endStops()
 	log := logger{w: stderr, quiet: o.quiet}
 	switch {
 	case o.count > 0:
@@ -128,11 +130,11 @@ func (o *regionsOptions) watch(ctx context.Context, out *output, stderr io.Write
 	default:
 		log.message("watching; Ctrl-C for the report")
 	}
-	err = o.poll(ctx, sampler, around, func() error { return o.report(p, sampler, around, out) })
+	err = o.poll(ctx, sampler, around, func() error { return o.report(p, sampler, around, stops, out) })
 	if err != nil && !errors.Is(err, region.ErrGone) {
 		return fmt.Errorf("look at process %d: %w", o.pids[0], err)
 	}
-	return o.report(p, sampler, around, out)
+	return o.report(p, sampler, around, stops, out)
 }
 
 // poll polls until there is nothing left to do. The report makes the last poll itself.
@@ -171,7 +173,7 @@ func (o *regionsOptions) poll(ctx context.Context, sampler *region.Sampler, arou
 }
 
 // report writes what is known so far.
-func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, around *kin.Watch, out *output) error {
+func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, around *kin.Watch, stops *stops, out *output) error {
 	snap, err := sampler.Snapshot(time.Now())
 	if err != nil {
 		return err
@@ -184,6 +186,10 @@ func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, around
 	}
 	known := around.Snapshot(time.Now())
 	r.Memory.Notes = append(r.Memory.Notes, kinNotes(&known)...)
+	stops.settle()
+	if text := stops.String(); text != "" {
+		r.Memory.Notes = append(r.Memory.Notes, text+" "+unpolled)
+	}
 	text := out.text
 	text.Top = o.top
 	return out.emit(func(w io.Writer) error {

@@ -87,6 +87,7 @@ type session struct {
 	out     *output
 	command *launch.Command
 	tracer  *tracer.Tracer
+	stops   *stops
 }
 
 func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitCode, err error) {
@@ -108,6 +109,9 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 	}
 	defer func() { _ = s.tracer.Close() }()
 	defer keepMemoryLimit()()
+	var endStops func()
+	s.stops, endStops = watchStops()
+	defer endStops()
 	if err := s.announce(); err != nil {
 		return exitError, err
 	}
@@ -259,6 +263,12 @@ func (s *session) report() error {
 		Blocks:    s.blocks,
 		MaxBlocks: allBlocks,
 	})
+	s.stops.settle()
+	for _, r := range reports {
+		if note := s.stops.note(r); note != "" {
+			r.Notes = append(r.Notes, note)
+		}
+	}
 	return s.out.write(reports)
 }
 

@@ -130,6 +130,10 @@ func (l *Loop) outgrow(ctx context.Context) (phase, bool) {
 		if !sleepUntil(ctx, tick, l.book.AlarmAfter(l.budget.calls(over*tick))) {
 			return phase{}, false
 		}
+		if time.Since(m.start) > tick+maxOverrun {
+			// memtrace was stopped: the calls of that time belong to this tick.
+			l.book.Sync(ctx, maxOverrun)
+		}
 		ticks[i%over] = m.read()
 		l.account(ticks[i%over], phase{}, ticks[i%over].own)
 		if all, is := l.budget.exceeded(ticks[:], over*tick); is {
@@ -162,7 +166,7 @@ func (l *Loop) leaveExact(costly phase) {
 	l.close(probes)
 }
 
-// accountWindow adds up how much open windows slow the target.
+// accountWindow adds up how much open windows that count slow the target.
 func (l *Loop) accountWindow(window phase) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -184,12 +188,14 @@ func (l *Loop) close(links probe.Links) {
 func (l *Loop) sample(ctx context.Context) {
 	own := l.cfg.OwnTime()
 	for l.probes.LeftAlone(ctx) {
-		window, tail := l.window(ctx)
+		window, tail, complete := l.window(ctx)
 		l.closing.Wait()
 		now := l.cfg.OwnTime()
 		l.plan = l.budget.next(window, tail, now-own)
 		spent := l.account(window, tail, now-own)
-		l.accountWindow(window)
+		if complete {
+			l.accountWindow(window)
+		}
 		l.plan.pause = l.budget.pause(l.plan, spent, time.Since(l.start))
 		own = now
 		l.pause(ctx)

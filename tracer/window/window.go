@@ -8,15 +8,20 @@ import (
 	"memtrace/tracer/probe"
 )
 
-// window watches for the planned time. It returns what it and its tail cost.
-func (l *Loop) window(ctx context.Context) (window, tail phase) {
+// maxOverrun is how much longer than planned a window may be open. One that was open for
+// longer was so while memtrace itself did not run, because somebody stopped it.
+const maxOverrun = time.Second
+
+// window watches for the planned time. It returns what it and its tail cost, and whether what
+// was seen counts.
+func (l *Loop) window(ctx context.Context) (window, tail phase, complete bool) {
 	births, ends, err := l.probes.Attach()
 	m := l.meter()
 	l.book.Begin()
 	err = errors.Join(err, l.probes.SetGate(probe.GateAll))
 	l.book.Watch(true) // many records are about to come
 	defer l.book.Watch(false)
-	complete := err == nil && l.watch(ctx, m)
+	complete = err == nil && l.watch(ctx, m)
 
 	cut := l.book.Cut()
 	err = errors.Join(err, l.probes.SetGate(probe.GateFrees|probe.GateCalls))
@@ -30,10 +35,11 @@ func (l *Loop) window(ctx context.Context) (window, tail phase) {
 	err = errors.Join(err, l.probes.SetGate(probe.GateCalls))
 	l.close(ends)
 	tail.took = time.Since(tailStart)
+	overran := time.Since(m.start) > l.plan.window+l.plan.tail+maxOverrun
 	l.book.Sync(ctx, time.Second)
 
 	after := l.book.Calls()
-	complete = complete && err == nil && ctx.Err() == nil && after.sameLosses(&m.calls)
+	complete = complete && !overran && err == nil && ctx.Err() == nil && after.sameLosses(&m.calls)
 	if err != nil && !l.probes.Gone() {
 		l.cfg.Logf("a window is dropped: %v", err)
 	}
@@ -45,7 +51,7 @@ func (l *Loop) window(ctx context.Context) (window, tail phase) {
 	}
 	l.book.End(cut, complete)
 	l.settle(ctx)
-	return window, tail
+	return window, tail, complete
 }
 
 // watch keeps a window open for the planned time, or until it has delayed the target as much
