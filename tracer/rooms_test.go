@@ -20,16 +20,17 @@ tracer/book:                   tracer/event tracer/book/faults tracer/book/heap 
 tracer/process:                symbolize symbolize/patience symbolize/procmaps tracer/event tracer/book/faults tracer/probe tracer/process/kin tracer/process/procmem tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm tracer/process/limits
 tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
-tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symbolize/unwind tracer/event tracer/process/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link
-tracer/process/target:         symbolize/elffile symbolize/patience symbolize/procmaps procfs
+tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symbolize/unwind tracer/event tracer/process/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link tracer/process/refusal
+tracer/process/target:         symbolize/elffile symbolize/patience symbolize/procmaps procfs tracer/process/refusal
 tracer/process/limits:         symbolize/procmaps
 tracer/process/ptmalloc:       symbolize/elffile tracer/process/procmem tracer/process/target
 tracer/launch:                 symbolize/elffile
 tracer/region:                 symbolize/procmaps tracer/report tracer/trend
-tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/region
+tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/process/refusal tracer/region
 tracer/sysmem:                 symbolize/procmaps tracer/report procfs
 tracer/process/procmem:
 tracer/process/kin:            tracer/trend
+tracer/process/refusal:
 tracer/report:
 
 tracer/book/heap:              tracer/event tracer/book/live tracer/trend

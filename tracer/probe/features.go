@@ -69,6 +69,9 @@ func findFeatures() (Features, error) {
 		k.privileges = own
 		err = own.check()
 	}
+	if err == nil {
+		err = checkUserNamespace()
+	}
 	if err != nil {
 		return k, err
 	}

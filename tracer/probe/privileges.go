@@ -2,9 +2,12 @@ package probe
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/process/refusal"
 )
 
 // capability is a Linux capability that memtrace uses.
@@ -66,9 +69,25 @@ func (p privileges) check() error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return &RequirementError{
+	e := &RequirementError{
 		Needs:  strings.Join(missing, " and "),
 		Remedy: "run memtrace as root (sudo memtrace …), or with these capabilities",
+	}
+	if os.Geteuid() == 0 {
+		e.Remedy = "root lacks that here, as in most containers: add it (docker run --privileged, or --cap-add)"
+	}
+	return e
+}
+
+// checkUserNamespace returns a *RequirementError in a user namespace, where capabilities do not
+// allow what a trace takes.
+func checkUserNamespace() error {
+	if !refusal.InUserNamespace() {
+		return nil
+	}
+	return &RequirementError{
+		Needs:  "the host's user namespace, since root of another one may not load BPF programs",
+		Remedy: "run it on the host as root, or the container without user namespaces (docker run --userns=host)",
 	}
 }
 

@@ -61,6 +61,12 @@ func debuggerOf(pid int) (d debugger, state string) {
 	if d.pid == 0 {
 		return d, state
 	}
+	// The kernel tells the thread that attached.
+	if status, err = os.ReadFile(fmt.Sprintf("/proc/%d/status", d.pid)); err == nil {
+		if _, rest, ok := strings.Cut(string(status), "\nTgid:"); ok {
+			fmt.Sscan(rest, &d.pid)
+		}
+	}
 	comm, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(d.pid), "comm"))
 	d.name = strings.TrimSpace(string(comm))
 	if err != nil || d.name == "" {
@@ -75,6 +81,9 @@ func (g *Group) greetDebugger(p *Process) {
 	switch {
 	case d.pid != 0:
 		g.meet(p, d)
+		if state == "t" {
+			g.cfg.Logf("%v has stopped %v: until it lets it continue nothing happens in it", d, p)
+		}
 	case state == "T":
 		g.cfg.Logf("%v is stopped: until it is continued nothing happens in it", p)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/patience"
+	"memtrace/tracer/process/refusal"
 )
 
 // machines are the ELF machine numbers by GOARCH.
@@ -46,7 +47,7 @@ func (t *Target) openProgram() error {
 			return fmt.Errorf("process %d (%s): read its program: %w", t.PID, t.Command, err)
 		}
 		if errors.Is(err, os.ErrPermission) {
-			return fmt.Errorf("look at process %d (%s): %w: run memtrace as root", t.PID, t.Command, ErrNotPermitted)
+			return fmt.Errorf("look at process %d (%s): %w: %s", t.PID, t.Command, ErrNotPermitted, refusal.Remedy(t.PID))
 		}
 		return fmt.Errorf("process %d (%s) %w", t.PID, t.Command, ErrExiting)
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/patience"
+	"memtrace/tracer/process/refusal"
 )
 
 // These are errors that a caller can act on. They are wrapped with the particulars.
@@ -254,12 +255,16 @@ func (t *Target) noAllocator() error {
 // inspect reads what is known of a process before its memory is looked at. It returns an error
 // for processes that cannot be traced.
 func inspect(pid int) (*Target, error) {
+	var status procfs.ProcStatus
 	proc, err := procfs.NewProc(pid)
-	if err != nil {
-		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
+	if err == nil {
+		status, err = proc.NewStatus()
 	}
-	status, err := proc.NewStatus()
-	if err != nil {
+	switch {
+	case err == nil:
+	case refusal.Hidden(pid):
+		return nil, fmt.Errorf("look at process %d: %w: %s", pid, ErrNotPermitted, refusal.HiddenRemedy)
+	default:
 		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
 	}
 	if status.TGID != pid {
@@ -274,13 +279,13 @@ func inspect(pid int) (*Target, error) {
 		return nil, fmt.Errorf("process %d (%s) %w", pid, stat.Comm, ErrKernelThread)
 	}
 	if stat.State == "Z" || stat.State == "X" {
-		return nil, fmt.Errorf("process %d (%s) %w", pid, stat.Comm, ErrExiting)
+		return nil, fmt.Errorf("process %d (%s) %w", pid, stat.Comm, refusal.Described(refusal.Ended(pid), ErrExiting))
 	}
 	t := &Target{PID: pid, Command: stat.Comm, Seccomp: filtered(pid), looked: make(map[FileID]bool)}
 	t.Exe, err = os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	switch {
 	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("look at process %d (%s): %w: run memtrace as root", pid, stat.Comm, ErrNotPermitted)
+		return nil, fmt.Errorf("look at process %d (%s): %w: %s", pid, stat.Comm, ErrNotPermitted, refusal.Remedy(pid))
 	case err != nil:
 		return nil, fmt.Errorf("process %d (%s) %w", pid, stat.Comm, ErrExiting)
 	}
@@ -314,7 +319,7 @@ func readMaps(pid int) ([]*procfs.ProcMap, error) {
 	maps, err := proc.ProcMaps()
 	switch {
 	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("read the mappings of process %d: %w: run memtrace as root", pid, ErrNotPermitted)
+		return nil, fmt.Errorf("read the mappings of process %d: %w: %s", pid, ErrNotPermitted, refusal.Remedy(pid))
 	case err != nil:
 		return nil, fmt.Errorf("read the mappings of process %d: %w", pid, err)
 	case len(maps) == 0:

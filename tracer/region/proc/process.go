@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"memtrace/symbolize/procmaps"
 	"memtrace/tracer/process/procmem"
+	"memtrace/tracer/process/refusal"
 	"memtrace/tracer/region"
 )
 
@@ -51,6 +51,8 @@ func Open(pid int) (_ *Process, err error) {
 	p := &Process{PID: pid, pidText: strconv.Itoa(pid), threads: make(map[int]thread)}
 	p.dir, err = unix.Open("/proc/"+p.pidText, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	switch {
+	case err != nil && refusal.Hidden(pid):
+		return nil, fmt.Errorf("look at process %d: %w: %s", pid, region.ErrNotPermitted, refusal.HiddenRemedy)
 	case errors.Is(err, unix.ENOENT):
 		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
 	case err != nil:
@@ -91,18 +93,14 @@ func (p *Process) inspect() error {
 		return fmt.Errorf("process %d (%s) %w", p.PID, p.Command, ErrKernelThread)
 	}
 	if strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X") {
-		return fmt.Errorf("process %d (%s) %w", p.PID, p.Command, ErrExiting)
+		return fmt.Errorf("process %d (%s) %w", p.PID, p.Command, refusal.Described(refusal.Ended(p.PID), ErrExiting))
 	}
 	if p.Exe, err = p.exe(); err == nil {
 		err = p.hasMaps()
 	}
 	switch {
 	case errors.Is(err, region.ErrNotPermitted):
-		remedy := "run memtrace as root, or with CAP_SYS_PTRACE"
-		if os.Geteuid() == 0 {
-			remedy = "it takes CAP_SYS_PTRACE in the process's user namespace"
-		}
-		return fmt.Errorf("look at process %d (%s), of user %s: %w: %s", p.PID, p.Command, user, region.ErrNotPermitted, remedy)
+		return fmt.Errorf("look at process %d (%s), of user %s: %w: %s", p.PID, p.Command, user, region.ErrNotPermitted, refusal.Remedy(p.PID))
 	case err != nil:
 		return fmt.Errorf("process %d (%s) %w", p.PID, p.Command, ErrExiting)
 	}
