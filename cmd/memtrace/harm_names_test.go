@@ -44,7 +44,7 @@ func TestHarmNames(t *testing.T) {
 	// A zombie, which nobody has waited for, still has its name.
 	kill(t, p.PID())
 	failed := launchMemtrace(t, "-p", pid)
-	if code := failed.wait(); code != exitError || !strings.Contains(failed.stderr.String(), "is a zombie") {
+	if code := failed.wait(); code != exitError || !strings.Contains(failed.stderr.String(), "has ended") {
 		t.Errorf("of a process that has ended: %d, %q", code, failed.stderr.String())
 	}
 	messagesAreSafe(t, failed.stderr.String())

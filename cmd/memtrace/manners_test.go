@@ -240,3 +240,14 @@ func TestWaitsForCommand(t *testing.T) {
 		t.Errorf("ended with %d: %s", code, m.stderr.String())
 	}
 }
+
+// memtrace holds a command until its probes are in place. It does not take itself for a
+// debugger.
+func TestHoldsCommand(t *testing.T) {
+	testprog.NeedRoot(t)
+	m := launchMemtrace(t, "--exact", "-f", "json", "--", testprog.Path(t, "short"))
+	m.wait()
+	if notes := m.reports()[0].Notes; strings.Contains(m.stderr.String(), "is attached") || strings.Contains(strings.Join(notes, " "), "ptrace") {
+		t.Errorf("it said %q, notes %q", m.stderr.String(), notes)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -120,8 +121,35 @@ func (p *progress) show(s tracer.Status) {
 		return
 	}
 	p.shown = true
-	fmt.Fprintf(p.w, clearLine+"%v  %s events  outstanding %s in %s blocks  lost %s",
-		time.Since(p.start).Round(time.Second), report.Count(s.Events), report.Size(s.Bytes), report.Count(s.Blocks), report.Count(s.Lost))
+	fmt.Fprint(p.w, clearLine+progressLine(time.Since(p.start), s, terminalWidth(p.w)))
+}
+
+// progressLine says how a trace is going. Of a width of 0 nothing is known. Where the line does
+// not fit, its last parts are left out: a terminal would break the line, and then only clear
+// its end.
+func progressLine(took time.Duration, s tracer.Status, width int) string {
+	parts := []string{took.Round(time.Second).String()}
+	if s.Windowed {
+		sign, bytes := "+", s.Resident
+		if bytes < 0 {
+			sign, bytes = "-", -bytes
+		}
+		parts = append(parts, report.Count(uint64(s.Windows))+" windows", report.Count(uint64(s.Survivors))+" survivors",
+			"resident "+sign+report.Size(uint64(bytes)))
+	} else {
+		parts = append(parts, report.Count(s.Events)+" events",
+			fmt.Sprintf("outstanding %s in %s blocks", report.Size(s.Live.Bytes), report.Count(s.Live.Blocks)))
+	}
+	parts = append(parts, "lost "+report.Count(s.Lost))
+	line := strings.Join(parts, "  ")
+	for len(parts) > 1 && width > 0 && len(line) >= width {
+		parts = parts[:len(parts)-1]
+		line = strings.Join(parts, "  ")
+	}
+	if width > 0 && len(line) >= width {
+		return ""
+	}
+	return line
 }
 
 func (p *progress) clear() {

@@ -106,13 +106,14 @@ func waitForState(t *testing.T, pid int, state string) {
 // A zombie is named as one, with who has not collected it.
 func TestZombieIsNamed(t *testing.T) {
 	testprog.NeedRoot(t)
-	cmd := exec.Command("true")
-	if err := cmd.Start(); err != nil {
+	// The shell becomes a program that collects nobody.
+	p := testprog.Command(t, exec.Command("sh", "-c", "true & echo ready $$; echo $!; exec sleep 60"))
+	zombie, err := strconv.Atoi(p.Line())
+	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = cmd.Wait() }()
-	waitForState(t, cmd.Process.Pid, "Z")
-	refuses(t, cmd.Process.Pid, fmt.Sprintf("process %d (true) is a zombie: it has ended, and its parent (pid %d) has not collected it", cmd.Process.Pid, os.Getpid()))
+	waitForState(t, zombie, "Z")
+	refuses(t, zombie, fmt.Sprintf(") is a zombie: it has ended, and its parent (pid %d) has not collected it", p.PID()))
 }
 
 // A process whose first thread alone has ended is no zombie, though /proc calls it one.
@@ -152,11 +153,12 @@ func TestHeldIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitForState(t, p.PID(), "t")
-	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()))
-	waitFor(t, m, fmt.Sprintf("(pid %d) is attached to process %d", os.Getpid(), p.PID()))
-	waitFor(t, m, fmt.Sprintf("(pid %d) has stopped process %d (busy): until it lets it continue", os.Getpid(), p.PID()))
+	m := startBuilt(t, testprog.Memtrace(t), "-p", strconv.Itoa(p.PID()))
+	waitForText(t, m, fmt.Sprintf("(pid %d) is attached to process %d", os.Getpid(), p.PID()))
+	waitForText(t, m, fmt.Sprintf("(pid %d) has stopped process %d (busy): until it lets it continue", os.Getpid(), p.PID()))
+	waitForText(t, m, "tracing; Ctrl-C")
 	if err := unix.PtraceDetach(p.PID()); err != nil {
 		t.Fatal(err)
 	}
-	m.stop()
+	m.interrupt(exitOK)
 }

@@ -135,6 +135,10 @@ type Totals struct {
 	Events, Lost uint64
 	// Live is what is outstanding, of any age.
 	Live live.Sum
+	// Windowed means that only windows of time are watched. Windows is how many of them count,
+	// Survivors how many of their blocks are not known to be gone.
+	Windowed           bool
+	Windows, Survivors int
 }
 
 // Totals returns the figures over all processes. It is cheap.
@@ -142,9 +146,17 @@ func (b *Book) Totals() Totals {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h, v, c := b.heap.Counters(0), b.vm.Counters(0), &b.counters
-	return Totals{
+	t := Totals{
 		Events: h.Alloc + h.Free + h.Realloc + v.Mmap + v.Munmap + v.Mremap + v.Brk + v.Mprotect,
 		Lost:   c.LostAlloc + c.LostFree + c.LostMmap + c.LostThread + c.Stale,
 		Live:   b.heap.Live().Plus(b.vm.Live()),
 	}
+	t.Windowed = b.windowed
+	for _, r := range b.procs {
+		if r.sample != nil {
+			t.Windows = max(t.Windows, r.sample.Windows())
+			t.Survivors += r.sample.Len()
+		}
+	}
+	return t
 }

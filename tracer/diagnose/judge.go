@@ -35,6 +35,7 @@ func (d *diagnosis) judge() {
 		d.note("The kernel left out %d system calls of all processes, since the program that looks at them was at work: mappings made by them are missing here.", n)
 	}
 	unseen := d.noteAllocators()
+	unwatched := d.noteUnwatched()
 	if c.HighSignalStack > 0 {
 		d.note("%d threads have a signal stack above their own. Before Linux 6.13, a signal handler that allocates there while the thread is in malloc ends the process while it is traced.", c.HighSignalStack)
 	}
@@ -46,7 +47,7 @@ func (d *diagnosis) judge() {
 		// What was lost of blocks is why windows were dropped.
 		d.lost.Alloc, d.lost.AllocBytes = 0, 0
 	}
-	d.complete = !d.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0 && d.givenUp().Holding == 0 && !unseen && len(d.Unprobed) == 0 && !d.Unfollowed
+	d.complete = !d.lost.Any() && dropped.Blocks == 0 && h.Evicted == 0 && d.givenUp().Holding == 0 && !unseen && !unwatched && len(d.Unprobed) == 0 && !d.Unfollowed
 	if d.PartOfCalls && d.Known.Missed > 0 {
 		d.complete = false
 	}
@@ -70,6 +71,19 @@ func (d *diagnosis) noteLife() {
 	if life.Children > 0 {
 		d.note("The process forked %d times; its children are not traced (trace them with -p).", life.Children)
 	}
+}
+
+// noteUnwatched notes that no window was watched whole, and reports whether that is so.
+func (d *diagnosis) noteUnwatched() bool {
+	switch {
+	case d.sampling == nil || d.sampling.Windows > 0:
+		return false
+	case d.Known.Life.Exited:
+		d.note("The process ended before a window was watched whole, so nothing is known of its blocks: trace it with --exact.")
+	default:
+		d.note("No window was watched whole yet, so nothing is known of the blocks: trace for longer, or with --exact.")
+	}
+	return true
 }
 
 // noteAllocators notes which allocations are counted together or missing. unseen means that

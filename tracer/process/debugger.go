@@ -42,8 +42,8 @@ var harmless = []string{"strace", "proot"}
 
 func (d debugger) writesCode() bool { return d.pid != 0 && !slices.Contains(harmless, d.name) }
 
-// debuggerOf returns who has a process under ptrace and the letter of the process's state. It
-// returns no debugger if that cannot be told.
+// debuggerOf returns who else has a process under ptrace and the letter of the process's state.
+// It returns no debugger if that cannot be told.
 func debuggerOf(pid int) (d debugger, state string) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -66,6 +66,9 @@ func debuggerOf(pid int) (d debugger, state string) {
 		if _, rest, ok := strings.Cut(string(status), "\nTgid:"); ok {
 			fmt.Sscan(rest, &d.pid)
 		}
+	}
+	if d.pid == os.Getpid() {
+		return debugger{}, "" // memtrace holds a command until its probes are in place
 	}
 	comm, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(d.pid), "comm"))
 	d.name = strings.TrimSpace(string(comm))

@@ -33,7 +33,10 @@ type memoryWatch struct {
 	known func() []region.Range
 
 	// hangs means that a look did not answer in time. No further look is tried.
-	hangs   atomic.Bool
+	hangs atomic.Bool
+	// resident is by how many bytes resident memory had grown at the last look.
+	resident atomic.Int64
+
 	mu      sync.Mutex
 	space   addressSpace
 	sampler *region.Sampler
@@ -64,6 +67,7 @@ func (w *memoryWatch) look(f func(*region.Sampler) error) {
 		w.space, w.sampler = space, region.NewSampler(space, region.Config{Known: w.known})
 	}
 	w.failed(f(w.sampler))
+	w.resident.Store(w.sampler.ResidentGrowth())
 }
 
 // failed notes the outcome of a look, which may be nil. A process that is gone does not come
@@ -157,6 +161,15 @@ func (w *memoryWatch) close() error {
 	s := w.space
 	w.space = nil
 	return s.Close()
+}
+
+// ResidentGrowth returns by how many bytes the resident memory of all processes had grown when
+// it was last looked at.
+func (g *Group) ResidentGrowth() (bytes int64) {
+	for _, p := range g.procs {
+		bytes += p.memory.resident.Load()
+	}
+	return bytes
 }
 
 // watchMemory polls the address spaces of all processes.

@@ -121,6 +121,9 @@ func (s *Sampler) Last() *Snapshot {
 	return snap
 }
 
+// ResidentGrowth returns by how many bytes resident memory has changed since the first poll.
+func (s *Sampler) ResidentGrowth() int64 { return int64(s.resident.Fit().Change) }
+
 // growing lists the grown segments of the classes that grow.
 func (s *Sampler) growing(snap *Snapshot) (list []GrowingSegment) {
 	old := s.base

@@ -284,3 +284,13 @@ func (s *Set) Traced() (windows int, ns uint64) {
 	}
 	return windows, ns
 }
+
+// Windows returns how many windows count.
+func (s *Set) Windows() (n int) {
+	for i := range s.windows {
+		if w := &s.windows[i]; w.valid && w.end > 0 {
+			n++
+		}
+	}
+	return n
+}

@@ -86,8 +86,11 @@ func Ended(pid int) string {
 		return "runs on in other threads, but its first thread has ended, and /proc shows its memory no more"
 	}
 	parent := field(pid, "PPid")
-	if parent == "" || parent == "0" {
+	switch parent {
+	case "", "0":
 		return "is a zombie: it has ended, and its parent has not collected it"
+	case strconv.Itoa(os.Getpid()):
+		return "has ended" // a command of memtrace's own, which collects it at last
 	}
 	return fmt.Sprintf("is a zombie: it has ended, and its parent (pid %s) has not collected it", parent)
 }
