@@ -39,15 +39,15 @@ generate: setup-build ## compile the BPF programs (clang) and generate their Go
 check-generate: setup-build ## fail if what is committed differs from what is generated
 	$(PART) check-generate sh -c '$(GENERATE) && git diff --exit-code -- bpf'
 
-build: ## build ./memtrace
-	go build -o memtrace ./cmd/memtrace
-	GOARCH=arm64 go build -o /dev/null ./cmd/memtrace
+build: ## build ./memtrace, which is linked statically
+	CGO_ENABLED=0 go build -o memtrace ./cmd/memtrace
+	CGO_ENABLED=0 GOARCH=arm64 go build -o /dev/null ./cmd/memtrace
 
 install: ## install memtrace into GOBIN
-	go install ./cmd/memtrace
+	CGO_ENABLED=0 go install ./cmd/memtrace
 
 demo: setup-run ## run memtrace on a small leaking program
-	go build -o memtrace ./cmd/memtrace
+	CGO_ENABLED=0 go build -o memtrace ./cmd/memtrace
 	@mkdir -p build
 	gcc -g -O2 -fdebug-prefix-map=$(CURDIR)=. -o build/demo cmd/memtrace/testdata/demo.c
 	@./build/demo & pid=$$!; trap "kill $$pid" EXIT; \

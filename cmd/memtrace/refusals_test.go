@@ -106,8 +106,19 @@ func waitForState(t *testing.T, pid int, state string) {
 // A zombie is named as one, with who has not collected it.
 func TestZombieIsNamed(t *testing.T) {
 	testprog.NeedRoot(t)
-	// The shell becomes a program that collects nobody.
-	p := testprog.Command(t, exec.Command("sh", "-c", "true & echo ready $$; echo $!; exec sleep 60"))
+	p := testprog.Command(t, exec.Command(testprog.BuildProgram(t, "gcc", `
+#include <stdio.h>
+#include <unistd.h>
+int main(void) {
+	int child = fork();
+	if (child == 0)
+		_exit(3);
+	printf("ready %d\n%d\n", getpid(), child);
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+`)))
 	zombie, err := strconv.Atoi(p.Line())
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -70,14 +69,6 @@ The report comes at Ctrl-C, after --duration, or when the process exits.
 grow puts no probe into the process; regions and system need no trace. Each has
 its own --help.
 `)
-}
-
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }
 
 // session is one trace from the command line.

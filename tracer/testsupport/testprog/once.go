@@ -81,7 +81,9 @@ func PathIn(t testing.TB, sources, name string) string {
 func Memtrace(t testing.TB) string {
 	t.Helper()
 	dir, err := once("memtrace", func(dir string) error {
-		out, err := exec.Command("go", "build", "-o", dir, "memtrace/cmd/memtrace").CombinedOutput()
+		build := exec.Command("go", "build", "-o", dir, "memtrace/cmd/memtrace")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make does
+		out, err := build.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%w\n%s", err, out)
 		}
