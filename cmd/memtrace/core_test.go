@@ -302,7 +302,7 @@ func TestCoreRefusals(t *testing.T) {
 		{"no such command", []string{"--", "/no/such/command"}, exitError, "/no/such/command"},
 		{"unwritable output", []string{"-p", "1", "-o", "/no/such/folder/file"}, exitError, "/no/such/folder/file"},
 		{"nothing to trace", nil, exitUsage, "nothing to trace"},
-		{"pid and command", []string{"-p", "1", "--", "true"}, exitUsage, "contradict"},
+		{"pid and command", []string{"-p", "1", "--", "true"}, exitUsage, "exclude"},
 		{"unknown flag", []string{"--frobnicate"}, exitUsage, "frobnicate"},
 		{"sizes", []string{"-p", "1", "-z", "2k", "-Z", "1k"}, exitUsage, "--min-size"},
 	} {

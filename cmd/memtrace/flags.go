@@ -96,41 +96,47 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("memtrace", pflag.ContinueOnError)
 	fs.SortFlags = false
 	fs.SetOutput(io.Discard) // run prints errors, once
-	fs.VarP(&o.pids, "pid", "p", "process to trace, by its id or name (repeatable, lists)")
-	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the target exits")
+	fs.VarP(&o.pids, "pid", "p", "the process to trace, by id or name (repeatable; lists work too)")
+	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR` (otherwise at Ctrl-C, or when the target exits)")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
-	fs.IntVarP(&o.top, "top", "T", 10, "stacks and growing segments shown (0 = all)")
-	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "order of the stacks: leak|size|count|growth|survival")
-	fs.Var((*durationValue)(&o.older), "older", "only blocks at least `DUR` old")
-	fs.VarP((*sizeValue)(&o.minSize), "min-size", "z", "only blocks of at least `BYTES` (accepts 64k, 2M)")
-	fs.VarP((*sizeValue)(&o.maxSize), "max-size", "Z", "only blocks of at most `BYTES`")
-	fs.BoolVarP(&o.blocks, "show-blocks", "a", false, "addresses and sizes under each stack")
-	fs.Float64Var(&o.maxOverhead, "max-overhead", 3, "the most that tracing may cost, in `PERCENT` of the target's time; what would cost more is estimated from windows of time")
-	fs.Var((*durationValue)(&o.maxStall), "max-stall", "the most that one window may delay a thread, `DUR`")
+	fs.IntVarP(&o.top, "top", "T", 10, "show `N` stacks and growing segments (0 = all)")
+	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: leak|size|count|growth|survival")
+	fs.Var((*durationValue)(&o.older), "older", "show only blocks that are at least `DUR` old")
+	fs.VarP((*sizeValue)(&o.minSize), "min-size", "z", "trace only blocks of at least `BYTES` (such as 4096, 64k, 2M)")
+	fs.VarP((*sizeValue)(&o.maxSize), "max-size", "Z", "trace only blocks of at most `BYTES`")
+	fs.BoolVarP(&o.blocks, "show-blocks", "a", false, "list the addresses and sizes of blocks under each stack")
+	fs.Float64Var(&o.maxOverhead, "max-overhead", 3, "let tracing cost at most `PERCENT` of the target's time; if every call would cost more, memtrace watches windows of time and estimates the rest")
+	fs.Var((*durationValue)(&o.maxStall), "max-stall", "let one window delay a thread by at most `DUR`")
 	fs.BoolVar(&o.exact, "exact", false, "trace every call, whatever it costs")
-	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "ring buffer, a power of two of `BYTES`")
+	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "size of the ring buffer in `BYTES`, a power of two")
 	o.addReportFlags(fs)
-	fs.BoolVarP(&o.verbose, "verbose", "v", false, "more in the report: stack ids, rarer counts, addresses")
+	fs.BoolVarP(&o.verbose, "verbose", "v", false, "report more: stack ids, rarer counts, addresses")
 	fs.BoolVar(&o.version, "version", false, "print the version")
-	fs.BoolVarP(&o.help, "help", "h", false, "print this")
+	fs.BoolVarP(&o.help, "help", "h", false, "print this help")
 	return fs
 }
 
 // addReportFlags adds the flags of every command that prints stacks.
 func (o *options) addReportFlags(fs *pflag.FlagSet) {
-	fs.StringVarP(&o.format, "format", "f", formatText, report.FormNames("|", "|"))
+	fs.StringVarP(&o.format, "format", "f", formatText, "report as `FORM`: "+report.FormNames("|", "|"))
 	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
 	o.maxMemory = 512 << 20
-	fs.Var((*sizeValue)(&o.maxMemory), "max-memory", "the most that memtrace may take, `BYTES`, beside 64 for each live block; the stacks that hold least are summed up where there are too many")
-	fs.IntVar(&o.depth, "stack-depth", 127, "frames kept of a stack, 1 to 127")
-	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{"/usr/lib/debug"}, "where separate debug files are (repeatable)")
-	fs.BoolVar(&o.full, "full", false, "all parts of the report in text")
-	fs.StringSliceVar(&o.show, "show", nil, "`PARTS` beside the answer: "+strings.Join(partNames(), ", "))
-	fs.IntVar(&o.width, "width", 0, "columns of the report in text (default: the terminal's, 100 elsewhere)")
-	fs.StringVar(&o.color, "color", "auto", "auto|always|never")
+	fs.Var((*sizeValue)(&o.maxMemory), "max-memory", "let memtrace use at most `BYTES`, plus 64 for each live block; if there are too many stacks, those that hold least are added up")
+	fs.IntVar(&o.depth, "stack-depth", 127, "keep `N` frames of a stack, 1 to 127")
+	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{"/usr/lib/debug"}, "search `DIR` for separate debug files (repeatable)")
+	fs.BoolVar(&o.full, "full", false, "report everything: events, address space, threshold, system, notes")
+	fs.StringSliceVar(&o.show, "show", nil, "report these `PARTS` beside the answer: "+strings.Join(partNames(), ", "))
+	fs.IntVar(&o.width, "width", 0, "make the report `N` columns wide (otherwise as the terminal, and 100 elsewhere)")
+	fs.StringVar(&o.color, "color", "auto", "color the report (`WHEN`: auto|always|never)")
 	fs.StringVar(&o.ready, "ready-file", "", "created when every probe is live")
 	_ = fs.MarkHidden("ready-file") // it was defined on the line above
-	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no messages, only the report")
+	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print only the report, no messages")
+}
+
+// flagUsages tells the flags. What pflag adds to those that take no value is left out.
+func flagUsages(fs *pflag.FlagSet) string {
+	const value = "[=true|false]"
+	return strings.ReplaceAll(fs.FlagUsagesWrapped(80), value, strings.Repeat(" ", len(value)))
 }
 
 // parsePositional reads INTERVAL [COUNT], as bcc's memleak takes them.
@@ -139,7 +145,7 @@ func (o *options) parsePositional(args []string) error {
 		if text := explainPositional(args[0], len(o.pids) > 0); text != "" {
 			return usagef("%s", text)
 		}
-		return usagef("too many arguments: %s (a command goes behind --)", strings.Join(args, " "))
+		return usagef("too many arguments: %s (put a command after --)", strings.Join(args, " "))
 	}
 	if len(args) > 0 {
 		if o.meansProcess(args[0]) {
@@ -152,16 +158,16 @@ func (o *options) parsePositional(args []string) error {
 			if text := explainPositional(args[0], len(o.pids) > 0); text != "" {
 				return usagef("%s", text)
 			}
-			return usagef("%q is no interval: give seconds, or 500ms, 2m (a command goes behind --)", args[0])
+			return usagef("%q is not an interval: give seconds, or 500ms, 2m (put a command after --)", args[0])
 		}
 	}
 	if len(args) > 1 {
 		n, err := strconv.Atoi(args[1])
 		if err != nil || n < 1 {
-			return usagef("%q is no number of reports", args[1])
+			return usagef("%q is not a number of reports", args[1])
 		}
 		if o.duration != 0 {
-			return usagef("--duration and a number of reports contradict each other: give one")
+			return usagef("--duration and a number of reports exclude each other: give one")
 		}
 		o.count = n
 		o.duration = time.Duration(n) * o.interval
@@ -181,13 +187,13 @@ func (o *options) meansProcess(word string) bool {
 func (o *options) check(fs *pflag.FlagSet) error {
 	switch {
 	case len(o.pids) == 0 && len(o.command) == 0:
-		return usagef("nothing to trace: give -p PID, or -- COMMAND ARGS")
+		return usagef("nothing to trace: give -p PID|NAME, or -- COMMAND ARGS")
 	case len(o.pids) > 0 && len(o.command) > 0:
-		return usagef("-p and a command contradict each other: give one")
+		return usagef("-p and a command exclude each other: give one")
 	case !slices.Contains([]tracer.Order{tracer.ByLeak, tracer.BySize, tracer.ByCount, tracer.ByGrowth, tracer.BySurvival}, o.sort):
 		return usagef("--sort %s: give leak, size, count, growth or survival", o.sort)
 	case o.maxSize != 0 && o.minSize > o.maxSize:
-		return usagef("--min-size %d is above --max-size %d: no block is of such a size", o.minSize, o.maxSize)
+		return usagef("--min-size %d is above --max-size %d: no block has such a size", o.minSize, o.maxSize)
 	case bits.OnesCount64(o.ringSize) != 1 || o.ringSize < 4096 || o.ringSize > 1<<30:
 		return usagef("--ring-size %d: give a power of two from 4k to 1G", o.ringSize)
 	case !(o.maxOverhead >= 0.1 && o.maxOverhead <= 100):
@@ -220,11 +226,11 @@ func (o *options) checkCommon() error {
 	case o.depth < 1 || o.depth > 127:
 		return usagef("--stack-depth %d: give 1 to 127", o.depth)
 	case o.quiet && o.verbose:
-		return usagef("--quiet and --verbose contradict each other: give one")
+		return usagef("--quiet and --verbose exclude each other: give one")
 	case o.interval != 0 && form.Single:
-		return usagef("--format %s holds one report: leave out the interval", o.format)
+		return usagef("--format %s holds only one report: leave out the interval", o.format)
 	case form.OneProcess && len(o.pids) > 1:
-		return usagef("--format %s holds one process: give one -p", o.format)
+		return usagef("--format %s holds only one process: give one -p", o.format)
 	}
 	return nil
 }

@@ -14,13 +14,13 @@ import (
 func parseGrow(args []string) (*options, *pflag.FlagSet, error) {
 	o := &options{growth: true, sort: tracer.BySize}
 	fs := newFlagSet("grow")
-	fs.VarP(&o.pids, "pid", "p", "process to watch, by its id or name (repeatable, lists)")
-	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the process exits")
+	fs.VarP(&o.pids, "pid", "p", "the process to watch, by id or name (repeatable; lists work too)")
+	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR` (otherwise at Ctrl-C, or when the process exits)")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
-	fs.IntVarP(&o.top, "top", "T", 10, "stacks shown (0 = all)")
+	fs.IntVarP(&o.top, "top", "T", 10, "show `N` stacks (0 = all)")
 	o.addReportFlags(fs)
-	fs.BoolVarP(&o.verbose, "verbose", "v", false, "stack ids and addresses in the report")
-	fs.BoolVarP(&o.help, "help", "h", false, "print this")
+	fs.BoolVarP(&o.verbose, "verbose", "v", false, "report more: stack ids and addresses")
+	fs.BoolVarP(&o.help, "help", "h", false, "print this help")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			o.help = true
@@ -35,7 +35,7 @@ func parseGrow(args []string) (*options, *pflag.FlagSet, error) {
 		return o, fs, err
 	}
 	if len(o.pids) == 0 {
-		return o, fs, usagef("nothing to watch: give -p PID")
+		return o, fs, usagef("nothing to watch: give -p PID|NAME")
 	}
 	return o, fs, o.checkCommon()
 }
@@ -48,16 +48,17 @@ func runGrow(ctx context.Context, args []string, stdout, stderr io.Writer) (exit
 	}
 	if o.help {
 		return exitOK, printText(stdout, `memtrace grow shows which call stacks make the address space of a process grow,
-and which touch new memory first. It puts no probe into the process, which costs
+and which touch new memory first. It puts no probe into the process, and costs
 next to nothing. It needs root.
 
 Usage:
-  memtrace grow -p PID [flags] [INTERVAL [COUNT]]
+  memtrace grow -p PID|NAME [flags] [INTERVAL [COUNT]]
 
-`, fs.FlagUsagesWrapped(80), `
-The report comes at Ctrl-C, after --duration, or when the process exits. Growth
-is what brk, mmap, mremap and mprotect added, in whole pages, and was not given
-back. What is in memory of it is an estimate, from a sample of the page faults.
+`, flagUsages(fs), `
+memtrace reports at Ctrl-C, after --duration, or when the process exits. SIGUSR1
+makes it report at once. Growth is what brk, mmap, mremap and mprotect added and
+the process did not give back, in whole pages. How much of it is in memory is
+estimated from a sample of the page faults.
 `)
 	}
 	s := &session{options: o, log: logger{w: stderr, quiet: o.quiet}}

@@ -34,24 +34,24 @@ func TestManners(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{own}, own + " is a process: -p " + own + "?"},
-		{[]string{"-p", own, own}, own + " is a process: several are given as"},
-		{[]string{"-p", own, own, own}, own + " is a process: several are given as"},
-		{[]string{"-p", ""}, "it is empty: the variable is not set, or pidof and pgrep found no process"},
+		{[]string{own}, own + " is a process: did you mean -p " + own + "?"},
+		{[]string{"-p", own, own}, own + " is a process: give several as"},
+		{[]string{"-p", own, own, own}, own + " is a process: give several as"},
+		{[]string{"-p", ""}, "it is empty: a variable is not set, or pidof or pgrep found no process"},
 		{[]string{"-p", "  "}, "it is empty"},
 		{[]string{"-p", "nosuchprogram"}, `no process is called "nosuchprogram"`},
 		{[]string{"-p", "0"}, "a process id is 1 or more"},
 		{[]string{"-p", own + " -3"}, "a process id is 1 or more"},
-		{[]string{"regoins", "-p", own}, `"regoins" is no command: memtrace regions?`},
-		{[]string{"sytsem"}, `"sytsem" is no command: memtrace system?`},
-		{[]string{"--intervall", "5", "-p", own}, "unknown flag --intervall: --interval?"},
-		{[]string{"--durration=5"}, "unknown flag --durration: --duration?"},
-		{[]string{"grow", "--fromat", "json"}, "unknown flag --fromat: --format?"},
-		{[]string{"regions", "--outptu", "x"}, "unknown flag --outptu: --output?"},
+		{[]string{"regoins", "-p", own}, `"regoins" is not a command: did you mean memtrace regions?`},
+		{[]string{"sytsem"}, `"sytsem" is not a command: did you mean memtrace system?`},
+		{[]string{"--intervall", "5", "-p", own}, "unknown flag --intervall: did you mean --interval?"},
+		{[]string{"--durration=5"}, "unknown flag --durration: did you mean --duration?"},
+		{[]string{"grow", "--fromat", "json"}, "unknown flag --fromat: did you mean --format?"},
+		{[]string{"regions", "--outptu", "x"}, "unknown flag --outptu: did you mean --output?"},
 		{[]string{"--xyzzy"}, "unknown flag: --xyzzy"},
-		{[]string{"/bin/true"}, "a command goes behind --: memtrace -- /bin/true"},
-		{[]string{"help", "grov"}, `"grov" is no command: memtrace help grow?`},
-		{[]string{"help", "qqqqqq"}, "there are grow, regions, system, help, version"},
+		{[]string{"/bin/true"}, "put a command after --: memtrace -- /bin/true"},
+		{[]string{"help", "grov"}, `"grov" is not a command: did you mean memtrace help grow?`},
+		{[]string{"help", "qqqqqq"}, "the commands are grow, regions, system, help, version"},
 		{[]string{"version", "1"}, "version takes no arguments"},
 		{[]string{"regions", "-p", own + " 1"}, "one process is watched at a time"},
 	} {
@@ -70,8 +70,12 @@ func TestManners(t *testing.T) {
 func TestHelpAndVersion(t *testing.T) {
 	_, help, _ := said(t, "--help")
 	for _, tc := range []struct{ args, want string }{
-		{"help", help}, {"help grow", "memtrace grow shows"}, {"help regions", "memtrace regions shows"},
-		{"help system", "memtrace system shows"}, {"help help", "memtrace help: "}, {"version", "memtrace " + version()},
+		{"help", help},
+		{"help grow", "memtrace grow shows"},
+		{"help regions", "memtrace regions shows"},
+		{"help system", "memtrace system shows"},
+		{"help help", "memtrace help: "},
+		{"version", "memtrace " + version()},
 	} {
 		code, stdout, stderr := said(t, strings.Fields(tc.args)...)
 		if code != exitOK || !strings.HasPrefix(stdout, tc.want) || stderr != "" {
@@ -190,7 +194,7 @@ func TestReportOnDemand(t *testing.T) {
 			t.Fatal(err)
 		}
 		if format == "folded" {
-			waitFor(t, m, "--format folded holds one report")
+			waitFor(t, m, "--format folded holds only one report")
 		} else {
 			for deadline := time.Now().Add(time.Minute); !strings.Contains(m.stdout.String(), "\n}\n"); time.Sleep(time.Millisecond) {
 				if time.Now().After(deadline) {

@@ -27,7 +27,7 @@ func (v *pidsValue) Type() string { return "PID|NAME" }
 func (v *pidsValue) Set(s string) error {
 	words := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	if len(words) == 0 {
-		return fmt.Errorf("it is empty: the variable is not set, or pidof and pgrep found no process")
+		return fmt.Errorf("it is empty: a variable is not set, or pidof or pgrep found no process")
 	}
 	for _, word := range words {
 		pid, err := strconv.Atoi(word)

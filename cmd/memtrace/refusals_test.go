@@ -61,7 +61,7 @@ func TestRefusals(t *testing.T) {
 		{without("-bpf,-sys_admin"), "-p " + root, "", "needs CAP_BPF (to load BPF programs): root lacks that here"},
 		{without("-perfmon,-sys_admin"), "-p " + root, "", "needs CAP_PERFMON (to attach them): root lacks that here"},
 		{asNobody, "-p " + root, "", "needs CAP_BPF (to load BPF programs) and CAP_PERFMON (to attach them) and CAP_SYS_PTRACE (to read what processes map and hold): run memtrace as root"},
-		{asNobody, "regions -p " + root, "", "of user 0: not permitted: it is another user's process: it takes CAP_SYS_PTRACE"},
+		{asNobody, "regions -p " + root, "", "of user 0: not permitted: it is another user's process: run memtrace as root, or with CAP_SYS_PTRACE"},
 		{asNobody, fmt.Sprintf("regions -p %d", of.PID()), "", "PR_SET_DUMPABLE"},
 		{"unshare -Ur ", "-p " + root, "", "needs the host's user namespace"},
 		{"unshare -Ur ", "grow -p " + root, "", "needs the host's user namespace"},
@@ -166,7 +166,7 @@ func TestHeldIsNamed(t *testing.T) {
 	waitForState(t, p.PID(), "t")
 	m := startBuilt(t, testprog.Memtrace(t), "-p", strconv.Itoa(p.PID()))
 	waitForText(t, m, fmt.Sprintf("(pid %d) is attached to process %d", os.Getpid(), p.PID()))
-	waitForText(t, m, fmt.Sprintf("(pid %d) has stopped process %d (busy): until it lets it continue", os.Getpid(), p.PID()))
+	waitForText(t, m, fmt.Sprintf("(pid %d) has stopped process %d (busy): nothing happens in it", os.Getpid(), p.PID()))
 	waitForText(t, m, "tracing; Ctrl-C")
 	if err := unix.PtraceDetach(p.PID()); err != nil {
 		t.Fatal(err)

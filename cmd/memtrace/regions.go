@@ -35,11 +35,11 @@ type regionsOptions struct {
 func parseRegions(args []string) (*regionsOptions, *pflag.FlagSet, error) {
 	o := &regionsOptions{interval: defaultInterval}
 	fs := newFlagSet("regions")
-	fs.VarP(&o.pids, "pid", "p", "process to watch, by its id or name")
-	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR`; without it, until Ctrl-C or the process exits")
-	fs.IntVarP(&o.top, "top", "T", 10, "growing segments shown (0 = all)")
+	fs.VarP(&o.pids, "pid", "p", "the process to watch, by id or name")
+	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR` (otherwise at Ctrl-C, or when the process exits)")
+	fs.IntVarP(&o.top, "top", "T", 10, "show `N` growing segments (0 = all)")
 	o.add(fs)
-	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no messages, only the report")
+	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print only the report, no messages")
 	if err := o.parse(fs, args); err != nil || o.help {
 		return o, fs, err
 	}
@@ -48,13 +48,13 @@ func parseRegions(args []string) (*regionsOptions, *pflag.FlagSet, error) {
 	}
 	switch {
 	case len(o.pids) == 0:
-		return o, fs, usagef("nothing to watch: give -p PID")
+		return o, fs, usagef("nothing to watch: give -p PID|NAME")
 	case len(o.pids) > 1:
 		return o, fs, usagef("-p %v: one process is watched at a time", &o.pids)
 	case o.top < 0:
 		return o, fs, usagef("--top %d: give 0 for all segments, or how many", o.top)
 	case o.count > 0 && o.duration > 0:
-		return o, fs, usagef("--duration and a number of polls contradict each other: give one")
+		return o, fs, usagef("--duration and a number of looks exclude each other: give one")
 	case o.interval < 10*time.Millisecond:
 		return o, fs, usagef("an interval of %v is too short: give 10ms or more", o.interval)
 	}
@@ -68,13 +68,13 @@ func (o *regionsOptions) parsePositional(args []string) error {
 	}
 	if len(args) > 0 {
 		if err := (*durationValue)(&o.interval).Set(args[0]); err != nil || o.interval == 0 {
-			return usagef("%q is no interval: give seconds, or 500ms, 2m", args[0])
+			return usagef("%q is not an interval: give seconds, or 500ms, 2m", args[0])
 		}
 	}
 	if len(args) > 1 {
 		n, err := strconv.Atoi(args[1])
 		if err != nil || n < 1 {
-			return usagef("%q is no number of polls", args[1])
+			return usagef("%q is not a number of looks", args[1])
 		}
 		o.count = n
 	}
@@ -88,16 +88,16 @@ func runRegions(ctx context.Context, args []string, stdout, stderr io.Writer) (e
 		return exitUsage, err
 	}
 	if o.help {
-		return exitOK, printText(stdout, `memtrace regions shows a process's address space by class, and what of it grows.
-It attaches nothing; without root it looks at your own processes.
+		return exitOK, printText(stdout, `memtrace regions shows the address space of a process by class, and what of it
+grows. It attaches nothing. Without root it can look at your own processes.
 
 Usage:
-  memtrace regions -p PID [flags] [INTERVAL [COUNT]]
+  memtrace regions -p PID|NAME [flags] [INTERVAL [COUNT]]
 
-`, fs.FlagUsagesWrapped(80), `
-The mappings are looked at every INTERVAL (1 s), COUNT times or until Ctrl-C,
---duration or the end of the process; then the report comes. SIGUSR1 has one
-printed at once. To tell growth takes six looks at least.
+`, flagUsages(fs), `
+memtrace looks at the mappings every INTERVAL (1 s). It reports after COUNT
+looks, after --duration, at Ctrl-C, or when the process exits. SIGUSR1 makes it
+report at once. It takes at least six looks to tell growth.
 `)
 	}
 	out, err := o.open(stdout)

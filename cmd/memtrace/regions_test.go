@@ -197,11 +197,11 @@ func TestSubcommandErrors(t *testing.T) {
 		{"regions", exitUsage, "nothing to watch: give -p PID"},
 		{"regions -p 0", exitUsage, "a process id is 1 or more"},
 		{"regions -p x", exitUsage, "invalid argument"},
-		{"regions -p 1 x", exitUsage, `"x" is no interval`},
-		{"regions -p 1 1 0", exitUsage, `"0" is no number of polls`},
+		{"regions -p 1 x", exitUsage, `"x" is not an interval`},
+		{"regions -p 1 1 0", exitUsage, `"0" is not a number of looks`},
 		{"regions -p 1 1 2 3", exitUsage, "too many arguments: 3"},
 		{"regions -p 1 1ms", exitUsage, "too short"},
-		{"regions -p 1 -d 5 1 2", exitUsage, "contradict"},
+		{"regions -p 1 -d 5 1 2", exitUsage, "exclude"},
 		{"regions -p 1 -f folded", exitUsage, "give text or json"},
 		{"regions -p 1 -T -1", exitUsage, "--top -1"},
 		{"regions -p 1 --color x", exitUsage, "--color x"},
@@ -210,12 +210,12 @@ func TestSubcommandErrors(t *testing.T) {
 		{"regions -p 1 -o /nowhere/at/all", exitError, "open the output"},
 		{"grow", exitUsage, "nothing to watch: give -p PID"},
 		{"grow -p 0", exitUsage, "a process id is 1 or more"},
-		{"grow -p 1 x", exitUsage, `"x" is no interval`},
+		{"grow -p 1 x", exitUsage, `"x" is not an interval`},
 		{"grow -p 1 -f x", exitUsage, "give text, json, folded or pprof"},
 		{"grow -p 1 -f folded 1", exitUsage, "leave out the interval"},
 		{"grow -p 1 --stack-depth 128", exitUsage, "give 1 to 127"},
 		{"grow -p 1 --color x", exitUsage, "--color x"},
-		{"grow -p 1 -d 1 1 2", exitUsage, "contradict"},
+		{"grow -p 1 -d 1 1 2", exitUsage, "exclude"},
 		{"grow -p 1 --older 5", exitUsage, "unknown flag"},
 		{"grow -p 1 --max-overhead 5", exitUsage, "unknown flag"},
 		{"grow -p 1 --exact", exitUsage, "unknown flag"},
@@ -290,7 +290,7 @@ func TestRegionsWithoutRoot(t *testing.T) {
 		t.Errorf("one's own process: %+v", m)
 	}
 	stdout, stderr, code = regions(sleeper(t, nil).Process.Pid)
-	if code != 1 || stdout != "" || !strings.HasSuffix(stderr, "of user 0: not permitted: run memtrace as root, or with CAP_SYS_PTRACE\n") {
+	if code != 1 || stdout != "" || !strings.HasSuffix(stderr, "of user 0: not permitted: it is another user's process: run memtrace as root, or with CAP_SYS_PTRACE\n") {
 		t.Errorf("another's process: %d, %q, %q", code, stdout, stderr)
 	}
 }

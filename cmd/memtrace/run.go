@@ -54,20 +54,20 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 }
 
 func printHelp(w io.Writer, fs *pflag.FlagSet) error {
-	return printText(w, `memtrace shows which call stacks of a running process allocate memory that is
-never freed. It needs root.
+	return printText(w, `memtrace shows which call stacks of a running process allocate memory and never
+free it. It needs root.
 
 Usage:
-  memtrace -p PID [flags] [INTERVAL [COUNT]]
+  memtrace -p PID|NAME [flags] [INTERVAL [COUNT]]
   memtrace [flags] -- COMMAND ARGS…
-  memtrace grow -p PID [flags] [INTERVAL [COUNT]]
-  memtrace regions -p PID [flags] [INTERVAL [COUNT]]
+  memtrace grow -p PID|NAME [flags] [INTERVAL [COUNT]]
+  memtrace regions -p PID|NAME [flags] [INTERVAL [COUNT]]
   memtrace system [flags]
 
-`, fs.FlagUsagesWrapped(80), `
-The report comes at Ctrl-C, after --duration, or when the process exits.
-grow puts no probe into the process; regions and system need no trace. Each has
-its own --help.
+`, flagUsages(fs), `
+memtrace reports at Ctrl-C, after --duration, or when the process exits. SIGUSR1
+makes it report at once. grow puts no probe into the process. regions and system
+only look. Each command has its own --help.
 `)
 }
 
@@ -236,7 +236,7 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 			now()
 		case <-demand:
 			if s.out.form.Single {
-				s.log.message("--format %s holds one report: it comes at the end", s.format)
+				s.log.message("--format %s holds only one report: it comes at the end", s.format)
 			} else if ctx.Err() == nil && reportErr == nil {
 				now()
 			}
@@ -271,7 +271,7 @@ func (s *session) waitForCommand(ctx context.Context) (exitCode, error) {
 	stop := context.AfterFunc(ctx, func() { _ = s.command.Signal(unix.SIGTERM) })
 	defer stop()
 	if s.command.Running() {
-		s.log.message("the trace is over; waiting for %s to end, Ctrl-C ends it", s.options.command[0])
+		s.log.message("the trace is over; waiting for %s to end (Ctrl-C ends it)", s.options.command[0])
 	}
 	status, err := s.command.Wait()
 	return exitCode(status), err

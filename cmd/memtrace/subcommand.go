@@ -21,8 +21,8 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"grow", "the stacks behind the growth of an address space, at next to no cost", runGrow},
 		{"regions", "the address space of a process by class, and what of it grows", runRegions},
-		{"system", "the memory of the machine, and how much of it can be had", runSystem},
-		{"help", "how memtrace, or one of its commands, is used", runHelp},
+		{"system", "the memory of the machine, and how much of it is available", runSystem},
+		{"help", "how to use memtrace, or one of its commands", runHelp},
 		{"version", "the version", runVersion},
 	}
 }
@@ -52,9 +52,9 @@ func runHelp(ctx context.Context, args []string, stdout, stderr io.Writer) (exit
 	c := findSubcommand(args)
 	if c == nil {
 		if meant := nearest(args[0], commandNames()); meant != "" {
-			return exitUsage, usagef("%q is no command: memtrace help %s?", args[0], meant)
+			return exitUsage, usagef("%q is not a command: did you mean memtrace help %s?", args[0], meant)
 		}
-		return exitUsage, usagef("%q is no command: there are %s", args[0], strings.Join(commandNames(), ", "))
+		return exitUsage, usagef("%q is not a command: the commands are %s", args[0], strings.Join(commandNames(), ", "))
 	}
 	if c.name == "help" || c.name == "version" {
 		return exitOK, printText(stdout, "memtrace ", c.name, ": ", c.synopsis, "\n")
@@ -98,10 +98,10 @@ func newFlagSet(name string) *pflag.FlagSet {
 }
 
 func (c *common) add(fs *pflag.FlagSet) {
-	fs.StringVarP(&c.format, "format", "f", formatText, "text|json")
+	fs.StringVarP(&c.format, "format", "f", formatText, "report as `FORM`: text|json")
 	fs.StringVarP(&c.output, "output", "o", "", "write the report to `FILE` instead of stdout")
-	fs.StringVar(&c.color, "color", "auto", "auto|always|never")
-	fs.BoolVarP(&c.help, "help", "h", false, "print this")
+	fs.StringVar(&c.color, "color", "auto", "color the report (`WHEN`: auto|always|never)")
+	fs.BoolVarP(&c.help, "help", "h", false, "print this help")
 }
 
 // parse parses args. It sets c.help if help is asked for.

@@ -60,25 +60,25 @@ func explainFlag(fs *pflag.FlagSet, err error) error {
 	})
 	name := unknown.GetSpecifiedName()
 	if meant := nearest(name, names); meant != "" {
-		return usagef("unknown flag --%s: --%s?", name, meant)
+		return usagef("unknown flag --%s: did you mean --%s?", name, meant)
 	}
 	return usageError{err}
 }
 
-// explainPositional says what may be meant by an argument that is no interval; "" if that
+// explainPositional says what may be meant by an argument that is not an interval; "" if that
 // cannot be told.
 func explainPositional(word string, hasPID bool) string {
 	if isProcess(word) {
 		if hasPID {
-			return fmt.Sprintf("%s is a process: several are given as -p \"PID PID\" or -p PID,PID", word)
+			return fmt.Sprintf("%s is a process: give several as -p \"PID PID\" or -p PID,PID", word)
 		}
-		return fmt.Sprintf("%s is a process: -p %s?", word, word)
+		return fmt.Sprintf("%s is a process: did you mean -p %s?", word, word)
 	}
 	if meant := nearest(word, commandNames()); meant != "" {
-		return fmt.Sprintf("%q is no command: memtrace %s?", word, meant)
+		return fmt.Sprintf("%q is not a command: did you mean memtrace %s?", word, meant)
 	}
 	if strings.HasPrefix(word, "/") {
-		return fmt.Sprintf("a command goes behind --: memtrace -- %s", word)
+		return fmt.Sprintf("put a command after --: memtrace -- %s", word)
 	}
 	return ""
 }

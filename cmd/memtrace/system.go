@@ -19,13 +19,13 @@ func runSystem(_ context.Context, args []string, stdout, _ io.Writer) (exitCode,
 		return exitUsage, err
 	}
 	if c.help {
-		return exitOK, printText(stdout, `memtrace system shows the machine's memory: what is used by what, how much can
-be had, and why that is less than what is free or cached. It changes nothing.
+		return exitOK, printText(stdout, `memtrace system shows the memory of the machine: what uses it, how much of it is
+available, and why that is less than what is free or cached. It changes nothing.
 
 Usage:
   memtrace system [flags]
 
-`, fs.FlagUsagesWrapped(80))
+`, flagUsages(fs))
 	}
 	if fs.NArg() > 0 {
 		return exitUsage, usagef("system takes no arguments: %s", fs.Arg(0))

@@ -85,10 +85,10 @@ func (g *Group) greetDebugger(p *Process) {
 	case d.pid != 0:
 		g.meet(p, d)
 		if state == "t" {
-			g.cfg.Logf("%v has stopped %v: until it lets it continue nothing happens in it", d, p)
+			g.cfg.Logf("%v has stopped %v: nothing happens in it until it is continued", d, p)
 		}
 	case state == "T":
-		g.cfg.Logf("%v is stopped: until it is continued nothing happens in it", p)
+		g.cfg.Logf("%v is stopped: nothing happens in it until it is continued", p)
 	}
 }
 

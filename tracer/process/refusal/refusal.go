@@ -32,9 +32,9 @@ func Remedy(pid int) string {
 	case os.Geteuid() == 0:
 		return "root lacks CAP_SYS_PTRACE here, as in most containers: add it (docker run --cap-add SYS_PTRACE)"
 	case ownerOf(pid) == os.Geteuid():
-		return "the process has more privileges than its user, or hides its memory (prctl PR_SET_DUMPABLE): it takes CAP_SYS_PTRACE, run memtrace as root"
+		return "the process has more privileges than its user, or hides its memory (prctl PR_SET_DUMPABLE): run memtrace as root, or with CAP_SYS_PTRACE"
 	}
-	return "it is another user's process: it takes CAP_SYS_PTRACE, run memtrace as root"
+	return "it is another user's process: run memtrace as root, or with CAP_SYS_PTRACE"
 }
 
 // hasPtrace reports whether memtrace has CAP_SYS_PTRACE, in whatever user namespace.
