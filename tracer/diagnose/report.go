@@ -101,6 +101,11 @@ func (d *diagnosis) report(opt Options) *report.Report {
 		r.Mode, r.Sampling = report.ModeWindows, d.sampling
 		r.TracedFraction = d.sampling.TracedSeconds / max(r.DurationSeconds, d.sampling.TracedSeconds, 1e-9)
 	}
+	for _, m := range d.Symbols.Mappings() {
+		r.Target.Modules = append(r.Target.Modules, report.Module{
+			Path: m.Path, BuildID: m.BuildID, Start: m.Start, End: m.End, Offset: m.Offset,
+		})
+	}
 	d.remember(r)
 	d.answer(r, opt)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
@@ -112,11 +117,6 @@ func (d *diagnosis) report(opt Options) *report.Report {
 	r.Notes = append(r.Notes, unread(d.Symbols.Unanswered(), d.Unanswered)...)
 	r.Notes = append(r.Notes, damaged(d.Target)...)
 	r.Notes = append(r.Notes, unnamed(d.Symbols.Problems())...)
-	for _, m := range d.Symbols.Mappings() {
-		r.Target.Modules = append(r.Target.Modules, report.Module{
-			Path: m.Path, BuildID: m.BuildID, Start: m.Start, End: m.End, Offset: m.Offset,
-		})
-	}
 	return r
 }
 

@@ -100,7 +100,12 @@ func (c *Census) Serve(t *Tally, addr, size, time uint64, chunk event.Flags) {
 // Report puts a stack into the snapshot, if it is wanted there: its account, how many of its
 // allocations were freed, and its tally. start (ns) is when its process was first seen.
 func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
-	if !c.Wants(key.PID) || t.sum.Blocks == 0 && !c.opt.All {
+	if !c.Wants(key.PID) {
+		return
+	}
+	growth := a.growth.Slope(start, c.opt.Now, a.Bytes)
+	// A buffer that grows by realloc is ever a young block.
+	if t.sum.Blocks == 0 && !c.opt.All && (growth <= 0 || a.Bytes == 0) {
 		return
 	}
 	st := Stack{
@@ -111,7 +116,7 @@ func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
 		AllocatedBytes:       a.AllocatedBytes,
 		AllocatedBlocks:      a.AllocatedBlocks,
 		FreedBlocks:          freed,
-		GrowthBytesPerSecond: a.growth.Slope(start, c.opt.Now, a.Bytes),
+		GrowthBytesPerSecond: growth,
 		Survival:             a.survival(c.bucket, t.settled),
 		Served:               t.served,
 		BlockList:            t.list.cut(c.opt.MaxBlocks),

@@ -34,7 +34,7 @@ func Of(e *Evidence) *report.Diagnosis {
 		add(e.nothing())
 	}
 	slices.SortStableFunc(d.Findings, func(a, b report.Finding) int {
-		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(weigh(&b), weigh(&a)), cmp.Compare(b.Bytes, a.Bytes))
+		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(e.weigh(&b), e.weigh(&a)), cmp.Compare(b.Bytes, a.Bytes))
 	})
 	d.Through = through(e.leaks())
 	for i := range d.Findings {
@@ -62,9 +62,11 @@ func rank(f *report.Finding) int {
 
 // weigh is what findings that grow are ordered by: how fast, where what is certain and has a
 // stack counts more.
-func weigh(f *report.Finding) float64 {
+func (e *Evidence) weigh(f *report.Finding) float64 {
 	n := f.BytesPerSecond.Value
 	switch {
+	case f.Kind == report.Unexplained && e.windows():
+		return n / 100 // estimates may be low, and have a stack
 	case f.Kind == report.Unexplained, f.Kind == report.KeepsFree:
 		return n / 4
 	case f.Confidence == Possible:

@@ -2,6 +2,7 @@ package answer
 
 import (
 	"math"
+	"slices"
 
 	"memtrace/tracer/report"
 )
@@ -39,6 +40,11 @@ func (e *Evidence) Judge() {
 		e.judge(&e.Report.Stacks[i])
 	}
 	e.judgeTogether()
+	// A stack that holds nothing old is listed where it grows.
+	e.Report.Stacks = slices.DeleteFunc(e.Report.Stacks, func(s report.Stack) bool {
+		return s.Bytes == 0 && s.Estimate == nil && s.Class != report.ClassLeak
+	})
+	e.Report.StacksTotal = len(e.Report.Stacks)
 }
 
 func (e *Evidence) judge(s *report.Stack) {
@@ -49,7 +55,7 @@ func (e *Evidence) judge(s *report.Stack) {
 		s.LeakBytesPerSecond = e.estimated(s)
 	case s.Kind == report.Grown && !e.growth():
 		// The growth of malloc's heaps while windows are watched: estimates say whose it is.
-	case s.Bytes > 0 && !e.tooShort():
+	case s.Bytes+s.YoungBytes > 0 && !e.tooShort():
 		e.classify(s)
 	}
 }
@@ -84,9 +90,9 @@ func (e *Evidence) classify(s *report.Stack) {
 	p := e.divide(s)
 	taken := float64(s.Taken())
 	switch {
-	case p.reserved >= reservedPart*taken && !(madeThread(s) && p.rate > 0):
+	case taken > 0 && p.reserved >= reservedPart*taken && !(madeThread(s) && p.rate > 0):
 		s.Class = report.ClassReserved
-	case p.replaced >= mostlyReplaced*taken:
+	case taken > 0 && p.replaced >= mostlyReplaced*taken:
 		s.Class = report.ClassReplaces
 	case p.leaks <= 0:
 		s.Class = report.ClassFilled
@@ -116,8 +122,8 @@ func (e *Evidence) mayReplace(s *report.Stack) bool {
 func (e *Evidence) divide(s *report.Stack) (p parts) {
 	taken := float64(s.Taken())
 	p.young = float64(s.YoungBytes)
-	if s.Estimate != nil || s.GivenUpStacks > 0 || taken <= 0 {
-		p.filled = max(taken, 0)
+	if s.Estimate != nil || s.GivenUpStacks > 0 {
+		p.filled = taken
 		return p
 	}
 	p.reserved = min(float64(s.ReservedBytes), taken)
@@ -126,8 +132,11 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 		p.replaced = taken - p.reserved
 	}
 	net := taken - p.reserved - p.replaced
-	if slope := s.GrowthBytesPerSecond; slope > 0 && s.Bytes > 0 && !e.tooShort() {
-		part := net / float64(s.Bytes)
+	if slope := s.GrowthBytesPerSecond; slope > 0 && s.Bytes+s.YoungBytes > 0 && !e.tooShort() {
+		part := 1.
+		if s.Bytes > 0 {
+			part = net / float64(s.Bytes)
+		}
 		all := net + p.young*part
 		p.leaks = min(slope*e.seconds()*part, all)
 		p.rate = slope * part

@@ -116,7 +116,16 @@ func (e *Evidence) touched() []report.Finding {
 	if e.growth() {
 		f.Next = ""
 	}
+	e.ascribe(&f)
 	return []report.Finding{f}
+}
+
+// ascribe puts growth without a stack down to the runtime that runs the program, if it has one:
+// that touches memory which it mapped long before.
+func (e *Evidence) ascribe(f *report.Finding) {
+	if p := e.runtime(); p != nil {
+		f.Kind, f.Memory, f.Next = report.Pool, p.name, p.next
+	}
 }
 
 // describeRest says what growth without a stack may be.
@@ -134,7 +143,10 @@ func (e *Evidence) describeRest(f *report.Finding, a *report.Account, t *report.
 		f.Next = "Trace for longer, or with --exact."
 		grew := e.of(func(s *report.Stack) bool { return s.Kind == report.Grown && share(s, &heapPot) > 0 })
 		f.Culprit, f.Caller, f.Share = e.culprit(grew, held)
-	case a.Kind == "files", a.Kind == "shared", a.Kind == "mappings":
+	case a.Kind == "mappings":
+		f.Next = "Run memtrace grow: it shows which code touches the new memory."
+		e.ascribe(f)
+	case a.Kind == "files", a.Kind == "shared":
 		f.Next = "Run memtrace grow: it shows which code touches the new memory."
 	}
 }

@@ -62,7 +62,7 @@ func OwnFrame(frames []report.Frame, t *report.Target) int {
 		f := &frames[i]
 		switch {
 		case f.Library:
-		case f.Function != "" || f.Module == t.Exe:
+		case f.Function != "", f.Module == t.Exe && !librarySoon(frames[i+1:]):
 			return i
 		case unnamed == 0:
 			unnamed = i
@@ -71,39 +71,43 @@ func OwnFrame(frames []report.Frame, t *report.Target) int {
 	return unnamed
 }
 
+// librarySoon reports whether frames without names lead to one of a library: then they are of
+// the library, too, as in a program that has the names of exported functions only.
+func librarySoon(frames []report.Frame) bool {
+	const soon = 4
+	for i := range frames[:min(len(frames), soon)] {
+		if frames[i].Function != "" {
+			return frames[i].Library && !beginnings.MatchString(frames[i].Function)
+		}
+	}
+	return false
+}
+
 // beginnings are the functions in which every program or thread begins. That stacks have them in
 // common says nothing.
-var beginnings = regexp.MustCompile(`^(main|_start|_?_?Py\w*Eval\w*|execute_ex|__libc_start\w*|start_thread|thread_start|clone3?|std::rt::\w+.*|main\.main|runtime\..*|start|_?start_\w+|__clone.*)$`)
+var beginnings = regexp.MustCompile(`^(_start|_?_?Py\w*Eval\w*|execute_ex|__libc_start\w*|start_thread|thread_start|clone3?|std::rt::\w+.*|runtime\..*|start|_?start_\w+|__clone.*)$`)
 
-// through returns the deepest frame that all stacks have in common, counted from their beginnings,
-// nil if that says nothing.
+// through returns the deepest frame that all stacks have in common, nil if that says nothing.
 func through(stacks []*report.Stack) *report.Frame {
 	if len(stacks) < 2 {
 		return nil
 	}
-	first := stacks[0].Frames
-	common := len(first)
-	for _, s := range stacks[1:] {
-		n := 0
-		for n < common && n < len(s.Frames) && alike(&first[len(first)-1-n], &s.Frames[len(s.Frames)-1-n]) {
-			n++
+	common := make(map[[2]string]int)
+	for i, s := range stacks {
+		for k := range s.Frames {
+			if f := &s.Frames[k]; common[identity(f)] == i {
+				common[identity(f)] = i + 1
+			}
 		}
-		common = n
 	}
-	if common == 0 {
-		return nil
+	for k := range stacks[0].Frames {
+		f := stacks[0].Frames[k]
+		if common[identity(&f)] == len(stacks) && f.Function != "" && !f.Library && !beginnings.MatchString(f.Function) {
+			return &f
+		}
 	}
-	f := first[len(first)-common]
-	if f.Function == "" || beginnings.MatchString(f.Function) {
-		return nil
-	}
-	return &f
+	return nil
 }
 
-// alike reports whether two frames are of one function, at whatever line.
-func alike(a, b *report.Frame) bool {
-	if a.Function == "" {
-		return a.Address == b.Address
-	}
-	return a.Function == b.Function && a.Module == b.Module
-}
+// identity tells functions apart.
+func identity(f *report.Frame) [2]string { return [2]string{f.Module, f.Function} }

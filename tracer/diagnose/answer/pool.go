@@ -27,7 +27,7 @@ var pools = []pool{
 	{
 		name:     "PHP's own pools (Zend allocator)",
 		next:     "Start the program with USE_ZEND_ALLOC=0: then each value has the stack that made it.",
-		function: regexp.MustCompile(`^_?zend_mm_`),
+		function: regexp.MustCompile(`^_?zend_mm_|^$`),
 		module:   regexp.MustCompile(`php`), mapped: true,
 	},
 	{
@@ -51,10 +51,43 @@ var pools = []pool{
 	{
 		name:     "the heap of the Go runtime",
 		next:     "Look inside with pprof: net/http/pprof's heap profile.",
-		function: regexp.MustCompile(`^runtime\.(sysMap|sysReserve|sysAlloc|mmap|sysMapOS|sysReserveOS|sysAllocOS|\(\*mheap\))`),
+		function: regexp.MustCompile(`^runtime\.(callCgoMmap|sysMap|sysReserve|sysAlloc|mmap|sysMapOS|sysReserveOS|sysAllocOS|\(\*mheap\))`),
 		module:   regexp.MustCompile(``), mapped: true,
 	},
 }
+
+// runtimes are the names of files of programs and libraries that have a heap of their own, with
+// the index of its pool.
+var runtimes = []struct {
+	file *regexp.Regexp
+	pool *pool
+}{
+	{regexp.MustCompile(`^libjvm\.so`), &pools[3]},
+	{regexp.MustCompile(`^(node|libnode)`), &pools[4]},
+	{regexp.MustCompile(`^(libpython3|python3)`), &pools[0]},
+	{regexp.MustCompile(`^(php|libphp)`), &pools[1]},
+}
+
+// runtime returns the pool of the runtime that the program is run by, nil if none is known.
+func (e *Evidence) runtime() *pool {
+	for _, m := range e.Report.Target.Modules {
+		for _, r := range runtimes {
+			if r.file.MatchString(path.Base(m.Path)) {
+				return r.pool
+			}
+		}
+	}
+	for i := range e.Report.Stacks {
+		for k := range e.Report.Stacks[i].Frames {
+			if f := &e.Report.Stacks[i].Frames[k]; f.Module == e.Report.Target.Exe && goRuntime.MatchString(f.Function) {
+				return &pools[5]
+			}
+		}
+	}
+	return nil
+}
+
+var goRuntime = regexp.MustCompile(`^runtime\.`)
 
 // innermost is how many frames may tell that a stack fills a pool.
 const innermost = 6

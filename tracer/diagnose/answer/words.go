@@ -66,7 +66,10 @@ func (e *Evidence) leakText(f *report.Finding, through *report.Frame) string {
 	case f.Confidence == Possible:
 		verb = "may leak "
 	}
-	if f.Kind == report.Pool {
+	switch {
+	case f.Kind == report.Pool && f.StacksTotal == 0:
+		return verb + rate + ", most likely: no stack that was traced mapped it"
+	case f.Kind == report.Pool:
 		return verb + rate + "; the stacks are of whoever needed more room there"
 	}
 	return verb + rate + ": " + where(f, through)
