@@ -44,7 +44,7 @@ func TestHarmExecs(t *testing.T) {
 	if code := m.wait(); code != exitOK {
 		t.Fatalf("%d: %s", code, m.stderr.String())
 	}
-	if text := strings.Join(strings.Fields(m.stdout.String()), " "); !strings.Contains(text, "the process has executed another program") {
+	if text := strings.Join(strings.Fields(m.stdout.String()), " "); !strings.Contains(text, "has executed another program") {
 		t.Errorf("nothing is said of it:\n%s", text)
 	}
 	m = startMemtrace(t, "--max-overhead", "3", "-d", "8", "-p", strconv.Itoa(p.PID()))
