@@ -27,7 +27,8 @@ var rowsOfLanguages = []row{
 		truth: "Unsafe.allocateMemory without freeMemory", kinds: kinds(report.Leak), culprit: "Unsafe_AllocateMemory",
 	}},
 	{name: "python sessions", run: "/usr/bin/python3 SRC/sessions.py", after: s, trace: 10 * s, expected: expected{
-		truth: "sessions are kept, in pools of Python's own that json needs more of too", kinds: kinds(report.Pool), culprit: "PYTHONMALLOC|pool|arena", never: "json",
+		truth: "sessions are kept, in pools of Python's own that json needs more of too", kinds: kinds(report.Pool), mayLeak: true, // their list is too large for the pools
+		culprit: "PYTHONMALLOC|pool|arena", never: "json",
 	}},
 	{name: "python sessions malloc", run: "/usr/bin/python3 SRC/sessions.py", env: []string{"PYTHONMALLOC=malloc"}, after: s, trace: 10 * s, expected: expected{
 		truth: "sessions are kept", kinds: kinds(report.Leak, report.ActiveLeak), culprit: "Py[A-Z]", never: "json|scan_once", uncounted: true,

@@ -51,6 +51,10 @@ func initPostgres(sc *scene) {
 
 // query has the server work on statements as soon as it can.
 func (sc *scene) query(statements string) {
+	// A server that is killed leaves its shared memory behind.
+	sc.t.Cleanup(func() {
+		_ = sc.command(asPostgres + "/usr/lib/postgresql/15/bin/pg_ctl stop -s -m immediate -D DIR/data").Run()
+	})
 	psql := func(statements string) *exec.Cmd {
 		return sc.command(asPostgres+"psql -X -v ON_ERROR_STOP=1 -h DIR -U postgres -c", statements)
 	}

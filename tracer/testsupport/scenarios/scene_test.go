@@ -191,6 +191,8 @@ func (sc *scene) background(cmd *exec.Cmd) {
 		sc.t.Fatal(err)
 	}
 	sc.t.Cleanup(func() {
+		// One that is stopped starts no others meanwhile.
+		_ = cmd.Process.Signal(syscall.SIGSTOP)
 		for _, pid := range append(descendants(cmd.Process.Pid), cmd.Process.Pid) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
