@@ -117,11 +117,17 @@ func TestWays(t *testing.T) {
 				t.Errorf("the address space: %q, want %v", r.Memory.Verdict, tc.verdict)
 			}
 			first := &r.Diagnosis.Findings[0]
-			if first.Kind != report.Leak || first.Culprit == nil || first.Culprit.Function != site {
+			blamed := slices.IndexFunc(r.Stacks, func(s report.Stack) bool { return len(first.Stacks) > 0 && s.ID == first.Stacks[0] })
+			if first.Kind != report.Leak || blamed < 0 || !hasFrame(r.Stacks[blamed].Frames, site) {
 				t.Errorf("the answer is %q, want a leak in %s", r.Diagnosis.Answer, site)
 			}
-			if part := partOfLeaks(r, r.Diagnosis.Accounts[0].Kind); part < 90 {
-				t.Errorf("%d %% are put down to leaks: %+v", part, r.Diagnosis.Accounts)
+			// What malloc rounds up is less than a hundredth of blocks of this size. All else
+			// that grew is free memory of malloc's. The program may end before the last look.
+			account := r.Diagnosis.Accounts[0]
+			for _, term := range account.Terms {
+				if term.Kind == report.TermLeaks && (term.Bytes < leak || term.Bytes > leak*102/100) || term.Kind == report.TermRest && term.Bytes > 32<<10 {
+					t.Errorf("%+v", account)
+				}
 			}
 			for _, region := range r.Memory.Regions {
 				if region.Growing != (region.Class == tc.class) {

@@ -3,7 +3,7 @@ package diagnose
 import (
 	"memtrace/tracer/diagnose/answer"
 	"memtrace/tracer/event"
-	"memtrace/tracer/process/ptmalloc"
+	"memtrace/tracer/region"
 	"memtrace/tracer/report"
 )
 
@@ -39,10 +39,7 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
 	e := &answer.Evidence{Report: r, Allocators: len(d.Target.Objects)}
 	if d.Split != nil && d.Facts.Kept != nil {
-		e.Kept = kept(d.Facts.Kept())
-	}
-	if d.Split != nil && d.KeptFirst != nil {
-		e.KeptFirst = kept(d.KeptFirst())
+		d.kept(e)
 	}
 	for _, old := range d.Known.Heap.Old {
 		e.OldFreed.Bytes += old.Bytes
@@ -97,13 +94,27 @@ func (d *diagnosis) around(e *answer.Evidence) {
 	}
 }
 
-// kept converts what malloc keeps. What threads keep in their caches is free as well: the program
-// has given it back.
-func kept(k ptmalloc.Kept, ok bool) *answer.Kept {
+// kept adds what malloc keeps free, now and when the trace began. What threads keep in their
+// caches is free as well, since the program has given it back. It counts if it is known of both
+// times.
+func (d *diagnosis) kept(e *answer.Evidence) {
+	now, ok := d.Facts.Kept()
 	if !ok {
-		return nil
+		return
 	}
-	return &answer.Kept{System: k.System, Free: k.Free + k.Cached, Complete: k.Complete && k.CachedKnown, Arenas: k.Arenas}
+	e.Kept = &answer.Kept{System: now.System, Free: now.Free, Complete: now.Complete, Arenas: now.Arenas}
+	if d.KeptFirst == nil {
+		return
+	}
+	first, ok := d.KeptFirst()
+	if !ok {
+		return
+	}
+	e.KeptFirst = &answer.Kept{System: first.System, Free: first.Free, Complete: first.Complete, Arenas: first.Arenas}
+	if now.CachedKnown && first.CachedKnown {
+		e.Kept.Free += now.Cached
+		e.KeptFirst.Free += first.Cached
+	}
 }
 
 // reserve says of each stack how much of its mappings is addresses without memory.
@@ -112,17 +123,27 @@ func (d *diagnosis) reserve() {
 		return
 	}
 	known := !d.Space.ResidentAt.IsZero() && d.Space.ResidentAt.Equal(d.Space.End)
-	usable := make(map[string]uint64)
+	memory := make(map[string]map[region.Class]uint64)
 	for m, extent := range d.Space.Mapped {
+		id := stackName(event.StackID(m.Origin))
+		if memory[id] == nil {
+			memory[id] = make(map[region.Class]uint64)
+		}
 		bytes := extent.Usable
 		if known {
 			bytes = extent.Resident
 		}
-		usable[stackName(event.StackID(m.Origin))] += bytes
+		memory[id][m.Class] += bytes
 	}
 	for i := range d.stacks {
-		if s := &d.stacks[i]; s.Kind == report.Mmap && s.GivenUpStacks == 0 {
-			s.ReservedBytes = s.Bytes - min(usable[s.ID], s.Bytes)
+		s := &d.stacks[i]
+		if s.Kind != report.Mmap || s.GivenUpStacks > 0 {
+			continue
 		}
+		s.ReservedBytes = s.Bytes
+		for _, bytes := range memory[s.ID] {
+			s.ReservedBytes -= min(bytes, s.ReservedBytes)
+		}
+		s.Grown = classBytes(memory[s.ID])
 	}
 }

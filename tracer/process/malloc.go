@@ -183,6 +183,10 @@ func (v *mallocView) kept() (kept ptmalloc.Kept, ok bool) {
 	}
 	kept.System, kept.Free, kept.Complete = arenas.Total()
 	kept.Arenas = len(arenas.Arenas)
+	if kept.Arenas == 0 { // the process has not called malloc yet
+		kept.CachedKnown = kept.Complete
+		return kept, true
+	}
 	if v.caches == nil {
 		v.caches = ptmalloc.NewChecker(v.heap)
 	}

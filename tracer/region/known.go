@@ -40,7 +40,7 @@ func (l *layout) split(s Segment, ranges []Range) []Range {
 		ranges = ranges[1:]
 	}
 	switch s.Class {
-	case Brk, Arena, MallocMmap, Mmap, ThreadStack:
+	case Brk, Arena, MallocMmap, Mmap, ThreadStack, Shared:
 	default:
 		l.segments = append(l.segments, s)
 		return ranges

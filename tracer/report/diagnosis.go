@@ -124,6 +124,8 @@ const (
 	TermLeaks    TermKind = "leaks"
 	TermPossible TermKind = "possible"
 	TermFilled   TermKind = "filled"
+	// TermPool is what stacks added that fill a pool of a library or an interpreter.
+	TermPool TermKind = "pool"
 	// TermYoung is blocks younger than Report.OlderSeconds.
 	TermYoung TermKind = "young"
 	// TermOldFreed is blocks from before the trace that were freed. It is below 0.

@@ -78,7 +78,7 @@ func TestJSONKeepsInvalidUTF8(t *testing.T) {
 		Findings: []Finding{{Stacks: []string{""}, Evidence: []string{""}, Culprit: &Frame{}, Caller: &Frame{}, Children: []Child{{}}}},
 		Accounts: []Account{{Classes: []string{""}, Terms: []AccountTerm{{}}}}, Through: &Frame{}, Deadline: &Deadline{},
 	}}
-	ours := map[string]bool{"Schema": true, "Mode": true, "ID": true, "Kind": true}
+	ours := map[string]bool{"Class": true, "Schema": true, "Mode": true, "ID": true, "Kind": true}
 	n := 0
 	var fill func(v reflect.Value)
 	fill = func(v reflect.Value) {

@@ -172,8 +172,9 @@ type Stack struct {
 	Estimate *Estimate `json:"estimate,omitempty"`
 	// Served splits Bytes and Blocks by the way malloc served them, for glibc only.
 	Served *Served `json:"served,omitempty"`
-	// Grown splits Bytes by the class of the memory, largest first. FaultedIn is how much of
-	// it is in memory, estimated from the sampled faults. Both are set in ModeGrowth.
+	// Grown splits by the class of the memory, largest first, what system calls added: Bytes in
+	// ModeGrowth, and the part of mappings that is memory. FaultedIn is how much of it is in
+	// memory, estimated from the sampled faults; it is set in ModeGrowth.
 	Grown     []ClassBytes   `json:"grown,omitempty"`
 	FaultedIn *FaultEstimate `json:"faulted_in,omitempty"`
 	// InAllocator: the system call came from inside an allocation function. It is known in

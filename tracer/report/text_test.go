@@ -105,7 +105,7 @@ func TestTextSaysWhatIsLost(t *testing.T) {
 
 func TestTextBareReport(t *testing.T) {
 	got := string(render(t, asText(TextOptions{}), &Report{Complete: true}))
-	want := "memtrace:  (pid 0)\ntraced 0 s\n0 allocations, 0 frees, nothing lost\n\nNothing is outstanding.\n"
+	want := "memtrace:  (pid 0)\nEvery call traced for 0 s, nothing lost.\ntraced 0 s\n0 allocations, 0 frees\nNothing is outstanding.\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -185,7 +185,7 @@ func TestTextWithoutWindows(t *testing.T) {
 	r := windows()
 	r.Stacks = r.Stacks[2:3]
 	r.Sampling.Windows, r.Sampling.TracedSeconds = 0, 0
-	for dropped, want := range map[uint64]string{0: "Trace for longer.", 7: "Give a larger --ring-size"} {
+	for dropped, want := range map[uint64]string{0: "Watched in windows of time", 7: "give a larger --ring-size"} {
 		r.Sampling.Dropped = dropped
 		text := strings.Join(strings.Fields(string(render(t, asText(TextOptions{}), r))), " ")
 		if !strings.Contains(text, want) || strings.Contains(text, "No stack is called") {

@@ -27,18 +27,19 @@ var heapPot = pot{
 
 // pots returns the kinds of memory of a process.
 func (e *Evidence) pots() []pot {
+	resident := e.Report.Memory != nil && e.Report.Memory.ResidentKnown && !e.growth()
+	mapped := []report.StackKind{report.Mmap, report.Grown}
 	rest := []pot{
-		{kind: "files", label: "mapped files", classes: []string{"file"}},
-		{kind: "shared", label: "shared memory", classes: []string{"shared"}},
+		{kind: "files", label: "mapped files", classes: []string{"file"}, resident: resident, kinds: mapped},
+		{kind: "shared", label: "shared memory", classes: []string{"shared"}, resident: resident, kinds: mapped},
 		{kind: "other", label: "the program's data and main stack", classes: []string{"data", "library", "main_stack", "other"}},
 	}
 	mappings := []string{"mmap", "thread_stack"}
-	resident := e.Report.Memory != nil && e.Report.Memory.ResidentKnown
 	switch {
 	case e.glibc() || e.growth():
 		return append([]pot{
 			heapPot,
-			{kind: "mappings", label: "anonymous mappings", classes: mappings, resident: resident && !e.growth(), kinds: []report.StackKind{report.Mmap, report.Grown}},
+			{kind: "mappings", label: "anonymous mappings", classes: mappings, resident: resident, kinds: mapped},
 		}, rest...)
 	}
 	// Which mappings are the allocator's is not known.
@@ -123,8 +124,8 @@ func (e *Evidence) account(p *pot) report.Account {
 // stackTerms returns what stacks added to a pot.
 func (e *Evidence) stackTerms(p *pot) []report.AccountTerm {
 	leaks := report.AccountTerm{Kind: report.TermLeaks, Known: true, Estimated: e.windows(), AtLeast: p.kind == "heap" && !e.glibc()}
-	may, filled := leaks, leaks
-	may.Kind, filled.Kind, filled.Estimated = report.TermPossible, report.TermFilled, false
+	may, filled, pooled := leaks, leaks, leaks
+	may.Kind, filled.Kind, pooled.Kind, filled.Estimated = report.TermPossible, report.TermFilled, report.TermPool, false
 	var numbers [3]uint64
 	for i := range e.Report.Stacks {
 		s := &e.Report.Stacks[i]
@@ -139,6 +140,9 @@ func (e *Evidence) stackTerms(p *pot) []report.AccountTerm {
 			continue // counted as the growth that estimates explain
 		}
 		switch {
+		case leaking(s) && poolOf(s) != nil:
+			pooled.Bytes += int64(part * d.leaks)
+			pooled.Label = "more for " + poolOf(s).name
 		case leaking(s):
 			leaks.Bytes += int64(part * d.leaks)
 			numbers[0]++
@@ -158,7 +162,7 @@ func (e *Evidence) stackTerms(p *pot) []report.AccountTerm {
 	leaks.Label = counted(numbers[0], "stack that keeps growing", "stacks that keep growing")
 	may.Label = counted(numbers[1], "stack that may keep growing", "stacks that may keep growing")
 	filled.Label = "blocks allocated once, by " + counted(numbers[2], "stack", "stacks")
-	return []report.AccountTerm{leaks, may, filled}
+	return []report.AccountTerm{leaks, may, pooled, filled}
 }
 
 // share returns the part, 0 to 1, of a stack's bytes that lies in a pot.
@@ -166,16 +170,24 @@ func share(s *report.Stack, p *pot) float64 {
 	if !slices.Contains(p.kinds, s.Kind) {
 		return 0
 	}
-	if s.Kind != report.Grown {
-		return 1
+	if len(s.Grown) == 0 {
+		return in(s.Kind != report.Mmap || slices.Contains(p.classes, "mmap"))
 	}
-	var in uint64
+	var inside, all uint64
 	for _, g := range s.Grown {
+		all += g.Bytes
 		if slices.Contains(p.classes, g.Class) {
-			in += g.Bytes
+			inside += g.Bytes
 		}
 	}
-	return float64(in) / float64(max(s.Bytes, in, 1))
+	return float64(inside) / float64(max(all, 1))
+}
+
+func in(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // heapTerms returns what else than stacks changed the size of the heap.

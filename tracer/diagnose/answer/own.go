@@ -31,7 +31,7 @@ var libraryFunctions = regexp.MustCompile(`^(` + strings.Join([]string{
 	`_[es]?(malloc|calloc|realloc|strdup)`, `_?e(malloc|calloc|realloc|strdup)`, `zend_mm_`, `_zend_mm_`, `__zend_(malloc|calloc|realloc)`,
 	`ngx_(alloc|calloc|palloc|pnalloc|pcalloc|pmemalign|memalign|palloc_\w+)$`, `_?talloc`, `sqlite3_?(Malloc|malloc|DbMalloc|Realloc|MemMalloc)`, `sqlite3MemMalloc`,
 	// The JVM.
-	`os::(malloc|realloc|strdup)`, `(AllocateHeap|ReallocateHeap)`, `Unsafe_AllocateMemory`, `resource_allocate`,
+	`os::(malloc|realloc|strdup)`, `(AllocateHeap|ReallocateHeap)`, `resource_allocate`,
 	// node.
 	`node::(Uncheckedmalloc|Malloc|UncheckedMalloc|Realloc|Calloc)`,
 }, "|") + `)`)

@@ -16,7 +16,8 @@ var rowsOfMappings = []row{
 	{name: "forgotten mappings", run: "BIN/forget", expected: blames("receive_packet maps 64 KiB each time and forgets it", "receive_packet")},
 	{name: "forgotten shared", run: "BIN/forget shared", expected: blames("receive_packet maps 64 KiB of shared memory each time and forgets it", "receive_packet")},
 	{name: "private file", run: "BIN/cow DIR/image", expected: expected{
-		truth: "map_image maps a file privately, 2 MB/s are written", kinds: kinds(report.Leak), culprit: "map_image|run_sandbox", uncounted: true,
+		pending: "mappings of files have no stacks yet",
+		truth:   "map_image maps a file privately, 2 MB/s are written", kinds: kinds(report.Leak), culprit: "map_image|run_sandbox", uncounted: true,
 	}},
 	{name: "unjoined", run: "BIN/unjoined", expected: expected{
 		truth: "play_tone's threads end and are never joined", kinds: kinds(report.UnjoinedThreads), mayLeak: true, culprit: "(?i)thread.*play_tone|play_tone.*thread",
