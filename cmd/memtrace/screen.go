@@ -49,7 +49,8 @@ func (o *options) parts() (shown report.Parts, err error) {
 		i := slices.IndexFunc(parts, func(p struct {
 			name string
 			set  func(*report.Parts)
-		}) bool {
+		},
+		) bool {
 			return p.name == name
 		})
 		switch {

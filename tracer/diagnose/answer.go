@@ -88,9 +88,15 @@ func (d *diagnosis) around(e *answer.Evidence) {
 		})
 	}
 	e.Threads, e.ThreadsGrowing = k.Threads.Now, k.Threads.Fit.Growing()
+	held := k.Stopped
+	// memtrace itself holds a command until its probes are in place.
+	debugged := d.Debugger != "" || d.Debuggers != ""
+	if debugged {
+		held += k.Traced
+	}
 	e.Held = answer.Held{
-		Now: k.Held(), Debugged: k.Traced > 0,
-		Part: float64(k.Stopped+k.Traced) / float64(k.Polls), Debugger: d.Debugger,
+		Now: k.State == 'T' || debugged && k.State == 't', Debugged: debugged && k.Traced > 0,
+		Part: float64(held) / float64(k.Polls), Debugger: d.Debugger,
 	}
 }
 

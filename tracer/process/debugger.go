@@ -64,7 +64,9 @@ func debuggerOf(pid int) (d debugger, state string) {
 	// The kernel tells the thread that attached.
 	if status, err = os.ReadFile(fmt.Sprintf("/proc/%d/status", d.pid)); err == nil {
 		if _, rest, ok := strings.Cut(string(status), "\nTgid:"); ok {
-			fmt.Sscan(rest, &d.pid)
+			if word := strings.Fields(rest); len(word) > 0 {
+				d.pid, _ = strconv.Atoi(word[0])
+			}
 		}
 	}
 	if d.pid == os.Getpid() {

@@ -167,17 +167,8 @@ func (f *procFiles) status(pid int) (state byte, threads int, ok bool) {
 	if word := valueOf(text, "\nState:"); len(word) > 0 {
 		state = word[0]
 	}
-	if state == 't' && isOwn(string(valueOf(text, "\nTracerPid:"))) {
-		state = 'R' // memtrace holds a command until its probes are in place
-	}
 	threads, _ = strconv.Atoi(string(valueOf(text, "\nThreads:")))
 	return state, threads, state != 0
-}
-
-// isOwn reports whether a thread is one of this process.
-func isOwn(thread string) bool {
-	_, err := os.Stat("/proc/self/task/" + thread)
-	return thread != "" && err == nil
 }
 
 // valueOf returns the first word after a name.
