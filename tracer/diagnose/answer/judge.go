@@ -42,7 +42,7 @@ func (e *Evidence) Judge() {
 	e.judgeTogether()
 	// A stack that holds nothing old is listed where it grows.
 	e.Report.Stacks = slices.DeleteFunc(e.Report.Stacks, func(s report.Stack) bool {
-		return s.Bytes == 0 && s.Estimate == nil && s.Class != report.ClassLeak
+		return s.Blocks == 0 && s.Estimate == nil && s.Class != report.ClassLeak
 	})
 	e.Report.StacksTotal = len(e.Report.Stacks)
 }
