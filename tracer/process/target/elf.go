@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
@@ -102,7 +103,7 @@ func readObject(file *patience.File) (*Object, error) {
 		return nil, nil
 	}
 	defined := definedFunctions(f)
-	if _, ok := defined["malloc"]; !ok || hasSymbol(defined, dynamicLoaderMarker) {
+	if !isAllocator(defined) || hasSymbol(defined, dynamicLoaderMarker) {
 		return nil, nil
 	}
 	o := &Object{file: file, Family: familyOf(defined)}
@@ -162,6 +163,11 @@ func otherFree(defined map[string]elf.Symbol, address uint64) func(uint64, strin
 	return func(to uint64, name string) bool { return addresses[to] || names[name] }
 }
 
+// isAllocator reports whether the functions that a file defines make it one.
+func isAllocator(defined map[string]elf.Symbol) bool {
+	return slices.ContainsFunc(gateways, func(name string) bool { return hasSymbol(defined, name) })
+}
+
 func hasSymbol(defined map[string]elf.Symbol, name string) bool {
 	_, ok := defined[name]
 	return ok
@@ -200,7 +206,7 @@ func definedFunctions(f *elffile.File) map[string]elf.Symbol {
 	collect(elf.SHT_DYNSYM)
 	// A shared library that exports no malloc may have a private one in its symbol table,
 	// which calls from elsewhere never reach. So only programs are searched.
-	if !hasSymbol(defined, "malloc") && hasInterpreterOrIsStatic(f) {
+	if !isAllocator(defined) && hasInterpreterOrIsStatic(f) {
 		collect(elf.SHT_SYMTAB)
 	}
 	return defined

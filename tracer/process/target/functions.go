@@ -83,7 +83,56 @@ var functions = []Function{
 	{"rallocx", Realloc},
 	{"dallocx", Free},
 	{"sdallocx", Free},
+
+	// These are mimalloc's own, which programs call that link it in, as Rust's do. The first
+	// argument of those of a heap is the heap, where memalign has the alignment.
+	{"mi_malloc", Alloc},
+	{"mi_malloc_small", Alloc},
+	{"mi_zalloc", Alloc},
+	{"mi_zalloc_small", Alloc},
+	{"mi_malloc_aligned", Alloc},
+	{"mi_malloc_aligned_at", Alloc},
+	{"mi_zalloc_aligned", Alloc},
+	{"mi_zalloc_aligned_at", Alloc},
+	{"mi_valloc", Alloc},
+	{"mi_pvalloc", Alloc},
+	{"mi_new", New},
+	{"mi_new_aligned", New},
+	{"mi_new_nothrow", Alloc},
+	{"mi_new_aligned_nothrow", Alloc},
+	{"mi_calloc", Calloc},
+	{"mi_mallocn", Calloc},
+	{"mi_calloc_aligned", Calloc},
+	{"mi_calloc_aligned_at", Calloc},
+	{"mi_new_n", Calloc},
+	{"mi_realloc", Realloc},
+	{"mi_reallocf", Realloc},
+	{"mi_rezalloc", Realloc},
+	{"mi_realloc_aligned", Realloc},
+	{"mi_realloc_aligned_at", Realloc},
+	{"mi_rezalloc_aligned", Realloc},
+	{"mi_rezalloc_aligned_at", Realloc},
+	{"mi_new_realloc", Realloc},
+	{"mi_memalign", Memalign},
+	{"mi_aligned_alloc", Memalign},
+	{"mi_heap_malloc", Memalign},
+	{"mi_heap_malloc_small", Memalign},
+	{"mi_heap_zalloc", Memalign},
+	{"mi_heap_malloc_aligned", Memalign},
+	{"mi_heap_malloc_aligned_at", Memalign},
+	{"mi_heap_zalloc_aligned", Memalign},
+	{"mi_heap_zalloc_aligned_at", Memalign},
+	{"mi_heap_alloc_new", Memalign},
+	{"mi_posix_memalign", PosixMemalign},
+	{"mi_free", Free},
+	{"mi_free_size", Free},
+	{"mi_free_aligned", Free},
+	{"mi_free_size_aligned", Free},
+	{"mi_cfree", Free},
 }
+
+// gateways are the functions of which an allocator has at least one.
+var gateways = []string{"malloc", "mi_malloc"}
 
 // Allocates reports whether a symbol is that of an allocation function, or another name that
 // libc has for one.
