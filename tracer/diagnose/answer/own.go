@@ -19,7 +19,7 @@ var libraryFunctions = regexp.MustCompile(`^(` + strings.Join([]string{
 	// C++: a demangled template names its result first.
 	`([^(]* )?(std|__gnu_cxx|__cxxabiv1)::`, `operator new`,
 	// Rust: std, alloc and core, and their traits for other types.
-	`<?(alloc|core|hashbrown|__rustc)::`, `<[^<> ]+ as (alloc|core|std)::(slice|string|borrow|iter|vec|alloc::global)`, `<(alloc|core|std)::`, `_*rust_`, `__rdl_`, `__rg_`,
+	`<?(alloc|core|hashbrown|__rustc)::`, `<[^<> ]+ as (alloc|core|std)::(slice|string|borrow|iter|vec|alloc::global|ops::function)`, `<(alloc|core|std)::`, `_+rust_`, `__rdl_`, `__rg_`,
 	// Go: the runtime and what cgo puts around a call.
 	`runtime[./]`, `_cgo_`, `x_cgo_`, `crosscall`, `[\w./]*\._Cfunc_`, `_cgoexp_`,
 	// C: malloc and its like, by any prefix.
