@@ -42,9 +42,6 @@ func partNames() []string {
 
 // parts returns the parts of the report that are asked for.
 func (o *options) parts() (shown report.Parts, err error) {
-	if o.full {
-		return report.Full, nil
-	}
 	for _, name := range o.show {
 		i := slices.IndexFunc(parts, func(p struct {
 			name string
@@ -61,6 +58,9 @@ func (o *options) parts() (shown report.Parts, err error) {
 		default:
 			return shown, usagef("--show %s: give %s", name, strings.Join(partNames(), ", "))
 		}
+	}
+	if o.full {
+		shown = report.Full
 	}
 	return shown, nil
 }

@@ -78,7 +78,7 @@ func (c *subcommand) start(ctx context.Context, args []string, stdout, stderr io
 	}
 	sayError(stderr, err)
 	if errors.As(err, new(usageError)) {
-		fmt.Fprintf(stderr, "Try memtrace %s --help.\n", c.name)
+		fmt.Fprintf(stderr, "Try memtrace %s.\n", strings.TrimPrefix(c.name+" --help", "help "))
 		return exitUsage
 	}
 	return exitError

@@ -107,7 +107,9 @@ func (d *diagnosis) growthReport(top int) *report.Growth {
 	}
 	for i := range g.FaultStacks[:min(len(g.FaultStacks), namedAtOnce)] {
 		s := &g.FaultStacks[i]
-		s.Frames, s.Truncated = d.frames(stackOf(s.ID))
+		named := report.Stack{ID: s.ID}
+		d.name(&named)
+		s.Frames, s.OwnFrame, s.Truncated = named.Frames, named.OwnFrame, named.Truncated
 	}
 	return g
 }

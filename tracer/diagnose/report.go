@@ -46,6 +46,11 @@ func Report(facts *Facts, opt Options) *report.Report {
 	d.list()
 	if d.Growth {
 		d.classify(d.Known.VM.Stacks)
+		for i := range d.stacks {
+			if !opt.Blocks {
+				d.stacks[i].BlockList = nil // they were needed to be classified
+			}
+		}
 	}
 	if d.sampling != nil {
 		d.classifyCounted(opt.Blocks)

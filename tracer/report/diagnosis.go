@@ -104,7 +104,7 @@ type Child struct {
 
 // Account divides what memory of one kind grew by.
 type Account struct {
-	// Kind is heap, mappings, thread_stacks, files, shared or other. Label is the same in words.
+	// Kind is heap, mappings, files, shared or other. Label is the same in words.
 	Kind  string `json:"kind"`
 	Label string `json:"label"`
 	// Classes are those of Region that it covers.
@@ -132,8 +132,6 @@ const (
 	TermOldFreed TermKind = "old_freed"
 	// TermKeptFree is the change of what the allocator keeps free.
 	TermKeptFree TermKind = "kept_free"
-	// TermReserved is memory that was mapped and not touched.
-	TermReserved TermKind = "reserved"
 	// TermRest is what remains.
 	TermRest TermKind = "rest"
 )

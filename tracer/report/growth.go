@@ -46,7 +46,9 @@ type FaultStack struct {
 	// Classes splits Bytes by the class of the memory, largest first.
 	Classes   []ClassBytes `json:"classes"`
 	Truncated bool         `json:"truncated"`
-	Frames    []Frame      `json:"frames"`
+	// OwnFrame is that of Stack.
+	OwnFrame int     `json:"own_frame"`
+	Frames   []Frame `json:"frames"`
 }
 
 // ClassBytes is the part of an address space in one class; see Region.

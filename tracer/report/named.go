@@ -15,7 +15,7 @@ func (r *Report) namedFaults(s *FaultStack) FaultStack {
 	if r.Name != nil && c.Frames == nil {
 		named := Stack{ID: s.ID}
 		r.Name(&named)
-		c.Frames, c.Truncated = named.Frames, named.Truncated
+		c.Frames, c.OwnFrame, c.Truncated = named.Frames, named.OwnFrame, named.Truncated
 	}
 	return c
 }

@@ -16,7 +16,7 @@ func (p *printer) answer(r *Report, opt TextOptions) {
 		return
 	}
 	for i := range d.Findings[1:] {
-		if f := &d.Findings[1+i]; f.worthALine(&d.Findings[0]) || opt.Height == 0 {
+		if f := &d.Findings[1+i]; f.worthALine(&d.Findings[0]) || opt.Height == 0 && opt.Show.Notes {
 			p.paragraph(span{text: "  "}, "It also "+escape(f.Text)+".", plain)
 		}
 	}
@@ -53,14 +53,10 @@ func (p *printer) accounts(r *Report, opt TextOptions) {
 
 func (p *printer) account(a *Account, opt TextOptions) {
 	label := strings.ToUpper(a.Label[:1]) + a.Label[1:]
-	verb := " grew by "
-	if strings.HasSuffix(label, "s") {
-		verb = " grew by " // plural and singular are alike in the past
-	}
 	change := "did not grow"
 	switch {
 	case a.GrewBytes > 0:
-		change = strings.TrimSpace(verb) + " " + Size(uint64(a.GrewBytes))
+		change = "grew by " + Size(uint64(a.GrewBytes))
 	case a.GrewBytes < 0:
 		change = "shrank by " + Size(uint64(-a.GrewBytes))
 	}

@@ -213,7 +213,12 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 	if opt.Height > 0 {
 		size = Size(s.Bytes)
 	}
-	items = append(items, span{size + " in " + counted(s.Blocks, "block"), bold})
+	if s.Blocks == 0 && s.YoungBytes > 0 {
+		size = Size(s.YoungBytes) + " that moved or came just now"
+	} else {
+		size += " in " + counted(s.Blocks, "block")
+	}
+	items = append(items, span{size, bold})
 	if way := ways(s.Served); way != "" {
 		items = append(items, span{text: way})
 	} else if s.Kind != "" {

@@ -162,6 +162,9 @@ func (e *Evidence) stackTerms(p *pot) []report.AccountTerm {
 	leaks.Label = counted(numbers[0], "stack that keeps growing", "stacks that keep growing")
 	may.Label = counted(numbers[1], "stack that may keep growing", "stacks that may keep growing")
 	filled.Label = "blocks allocated once, by " + counted(numbers[2], "stack", "stacks")
+	if e.tooShort() {
+		filled.Label = "blocks of " + counted(numbers[2], "stack", "stacks")
+	}
 	return []report.AccountTerm{leaks, may, pooled, filled}
 }
 

@@ -33,7 +33,7 @@ var pools = []pool{
 	{
 		name:     "GLib's slices",
 		next:     "Start the program with G_SLICE=always-malloc: then each block has the stack that made it.",
-		function: regexp.MustCompile(`^(g_slice_alloc|slab_allocator_alloc_chunk|allocator_memalign|allocator_add_slab)`),
+		function: regexp.MustCompile(`^(slab_allocator_alloc_chunk|allocator_memalign|allocator_add_slab|posix_memalign)`),
 		module:   regexp.MustCompile(`^libglib-2`),
 	},
 	{

@@ -50,9 +50,12 @@ func (e *Evidence) classFinding(kind report.FindingKind, class report.StackClass
 func (e *Evidence) limits() (found []report.Finding) {
 	if h := e.Held; h.Now || h.Part > mostlyHeld {
 		f := report.Finding{Kind: report.Held, Confidence: Certain, Stacks: []string{}}
-		if h.Debugged || h.Debugger != "" {
+		switch {
+		case !h.Now:
+			f.Next = "Trace again while it runs."
+		case h.Debugged || h.Debugger != "":
 			f.Next = "Let the debugger continue the process, and trace again."
-		} else {
+		default:
 			f.Next = fmt.Sprintf("Continue it (kill -CONT %d), and trace again.", e.Report.Target.PID)
 		}
 		found = append(found, f)

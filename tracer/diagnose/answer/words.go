@@ -89,9 +89,9 @@ func where(f *report.Finding, through *report.Frame) string {
 	case f.Share >= minority || f.StacksTotal < 2:
 		return most + " in " + site(f)
 	case through != nil && through.Function != f.Culprit.Function:
-		return fmt.Sprintf("%d of %d stacks pass through %s, most (%s) in %s", f.StacksTotal, f.StacksTotal, placed(through), most, name(f.Culprit))
+		return fmt.Sprintf("%d of %d stacks pass through %s, the largest part (%s) in %s", f.StacksTotal, f.StacksTotal, placed(through), most, name(f.Culprit))
 	}
-	return fmt.Sprintf("%d stacks, most (%s) in %s", f.StacksTotal, most, site(f))
+	return fmt.Sprintf("%d stacks, the largest part (%s) in %s", f.StacksTotal, most, site(f))
 }
 
 // site is the culprit and its caller.

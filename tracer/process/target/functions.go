@@ -85,7 +85,9 @@ var functions = []Function{
 	{"sdallocx", Free},
 
 	// These are mimalloc's own, which programs call that link it in, as Rust's do. The first
-	// argument of those of a heap is the heap, where memalign has the alignment.
+	// argument of those of a heap is the heap, where memalign has the alignment. Those that throw
+	// and are no operator new (mi_new_n, mi_new_realloc) are left out: they must not have a
+	// return probe.
 	{"mi_malloc", Alloc},
 	{"mi_malloc_small", Alloc},
 	{"mi_zalloc", Alloc},
@@ -104,7 +106,6 @@ var functions = []Function{
 	{"mi_mallocn", Calloc},
 	{"mi_calloc_aligned", Calloc},
 	{"mi_calloc_aligned_at", Calloc},
-	{"mi_new_n", Calloc},
 	{"mi_realloc", Realloc},
 	{"mi_reallocf", Realloc},
 	{"mi_rezalloc", Realloc},
@@ -112,7 +113,6 @@ var functions = []Function{
 	{"mi_realloc_aligned_at", Realloc},
 	{"mi_rezalloc_aligned", Realloc},
 	{"mi_rezalloc_aligned_at", Realloc},
-	{"mi_new_realloc", Realloc},
 	{"mi_memalign", Memalign},
 	{"mi_aligned_alloc", Memalign},
 	{"mi_heap_malloc", Memalign},
@@ -122,7 +122,6 @@ var functions = []Function{
 	{"mi_heap_malloc_aligned_at", Memalign},
 	{"mi_heap_zalloc_aligned", Memalign},
 	{"mi_heap_zalloc_aligned_at", Memalign},
-	{"mi_heap_alloc_new", Memalign},
 	{"mi_posix_memalign", PosixMemalign},
 	{"mi_free", Free},
 	{"mi_free_size", Free},
