@@ -52,6 +52,9 @@ func isTerminal(w io.Writer) bool {
 
 // write appends one report for each process.
 func (out *output) write(reports []*report.Report) error {
+	if out.form.WriteSeveral != nil && len(reports) > 1 {
+		return out.emit(func(w io.Writer) error { return out.form.WriteSeveral(w, reports, out.text) })
+	}
 	w := bufio.NewWriter(out.w)
 	for i, r := range reports {
 		if out.form.Separated && (out.reports > 0 || i > 0) {

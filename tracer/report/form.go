@@ -16,11 +16,14 @@ type Form struct {
 	Single, OneProcess, Binary, Separated bool
 	// Write writes a report. Errors come only from w.
 	Write func(w io.Writer, r *Report, opt TextOptions) error
+	// WriteSeveral writes the reports of several processes as one, where the form has something
+	// to say of them together; else it is nil.
+	WriteSeveral func(w io.Writer, list []*Report, opt TextOptions) error
 }
 
 // forms are all, the default first.
 var forms = []Form{
-	{Name: "text", Separated: true, Write: Text},
+	{Name: "text", Separated: true, Write: Text, WriteSeveral: TextSeveral},
 	{Name: "json", Write: fixed(JSON)},
 	{Name: "folded", Single: true, Write: fixed(Folded)},
 	{Name: "pprof", Single: true, OneProcess: true, Binary: true, Write: fixed(Pprof)},

@@ -80,7 +80,7 @@ func encodeJSON(doc any, indent string) ([]byte, error) {
 func writeAll(w io.Writer, texts ...[]byte) error {
 	for _, text := range texts {
 		if _, err := w.Write(text); err != nil {
-			return fmt.Errorf("write JSON report: %w", err)
+			return fmt.Errorf("write report: %w", err)
 		}
 	}
 	return nil

@@ -15,11 +15,7 @@ func (e *Estimate) listed() bool { return e.Suspect() || e.Class == "possible le
 func (p *printer) estimateHead(r *Report, i int, opt TextOptions) {
 	s := &r.Stacks[i]
 	e := s.Estimate
-	bytes, blocks := e.LeakBytesPerSecond, e.LeakBlocksPerSecond
-	if bytes.Value > 0 && s.LeakBytesPerSecond > 0 { // as the allocator takes it
-		n := s.LeakBytesPerSecond / bytes.Value
-		bytes = Bounds{Value: bytes.Value * n, Low: bytes.Low * n, High: bytes.High * n}
-	}
+	bytes, blocks := s.estimatedRate(), e.LeakBlocksPerSecond
 	p.flow(numbered("#", i), stackIndent, "  ",
 		span{e.Class, bold},
 		span{RateWithin(bytes.Value, bytes.Low, bytes.High), bold},
@@ -44,6 +40,17 @@ func (p *printer) estimateHead(r *Report, i int, opt TextOptions) {
 	if opt.Verbose {
 		p.flow(indent, 0, " ", texts("stack "+cutRight(escape(s.ID), 24))...)
 	}
+}
+
+// estimatedRate returns how fast a stack with an estimate leaks, in bytes that the allocator
+// takes.
+func (s *Stack) estimatedRate() Bounds {
+	bytes := s.Estimate.LeakBytesPerSecond
+	if bytes.Value > 0 && s.LeakBytesPerSecond > 0 {
+		n := s.LeakBytesPerSecond / bytes.Value
+		bytes = Bounds{Value: bytes.Value * n, Low: bytes.Low * n, High: bytes.High * n}
+	}
+	return bytes
 }
 
 // perMinute writes a rate given per second as a number per minute.
