@@ -22,15 +22,15 @@ func TestFirstFinding(t *testing.T) {
 		kind          report.FindingKind
 		verdict       string
 	}{
-		{"brk", "heap", report.Leak, `^brk heap grows`},
-		{"arena", "heap", report.Leak, `^thread arenas grow`},
-		{"malloc", "heap", report.Leak, `^malloc's mmaps grow .* in segments of 2.0 MiB`},
-		{"mmap", "mappings", report.Leak, `^anonymous mmaps grow .* in segments of 2.0 MiB`},
-		{"stacks", "mappings", report.Leak, `^thread stacks grow .* in segments of 1.0 MiB`},
-		{"holes", "heap", report.KeepsFree, `^brk heap grows`},
+		{"brk", "heap", report.Leak, `^The brk heap grows .*\. Resident memory grows`},
+		{"arena", "heap", report.Leak, `^Thread arenas grow .*\. Resident memory grows`},
+		{"malloc", "heap", report.Leak, `^Malloc's mmaps grow .* in segments of 2\.0 MiB\. Resident memory grows`},
+		{"mmap", "mappings", report.Leak, `^Anonymous mmaps grow .* in segments of 2\.0 MiB\. Resident memory grows`},
+		{"stacks", "mappings", report.Leak, `^Thread stacks grow .* in segments of 1\.0 MiB\.`},
+		{"holes", "heap", report.KeepsFree, `^The brk heap grows .*\. Resident memory grows`},
 		// What is held is a large part of the growth, but was there long before.
-		{"cache", "heap", report.KeepsFree, `^brk heap grows`},
-		{"none", "", report.Nothing, `^nothing grows$`},
+		{"cache", "heap", report.KeepsFree, `^The brk heap grows .*\. Resident memory grows`},
+		{"none", "", report.Nothing, `^No steady growth\.$`},
 	} {
 		t.Run(tc.mode, func(t *testing.T) {
 			t.Parallel()
@@ -88,12 +88,12 @@ func TestWays(t *testing.T) {
 		bytes               uint64
 		served              func(report.Served) report.Sum
 	}{
-		{"brk", "brk", "brk heap grows", leak, func(s report.Served) report.Sum { return s.Brk.Sum }},
-		{"arena", "arena", "thread arenas grow", leak, func(s report.Served) report.Sum { return s.Arena.Sum }},
-		{"mmapped", "malloc_mmap", "malloc's mmaps grow", leak, func(s report.Served) report.Sum { return s.Mmap.Sum }},
-		{"realloc", "malloc_mmap", "malloc's mmaps grow", leak, func(s report.Served) report.Sum { return s.Mmap.Sum }},
-		{"direct", "mmap", "anonymous mmaps grow", pages, nil},
-		{"mremap", "mmap", "anonymous mmaps grow", pages, nil},
+		{"brk", "brk", "The brk heap grows", leak, func(s report.Served) report.Sum { return s.Brk.Sum }},
+		{"arena", "arena", "Thread arenas grow", leak, func(s report.Served) report.Sum { return s.Arena.Sum }},
+		{"mmapped", "malloc_mmap", "Malloc's mmaps grow", leak, func(s report.Served) report.Sum { return s.Mmap.Sum }},
+		{"realloc", "malloc_mmap", "Malloc's mmaps grow", leak, func(s report.Served) report.Sum { return s.Mmap.Sum }},
+		{"direct", "mmap", "Anonymous mmaps grow", pages, nil},
+		{"mremap", "mmap", "Anonymous mmaps grow", pages, nil},
 	} {
 		t.Run(tc.way, func(t *testing.T) {
 			t.Parallel()

@@ -173,7 +173,7 @@ func (o *regionsOptions) poll(ctx context.Context, sampler *region.Sampler, arou
 }
 
 // report writes what is known so far.
-func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, around *kin.Watch, stops *stops, out *output) error {
+func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, family *kin.Watch, stops *stops, out *output) error {
 	snap, err := sampler.Snapshot(time.Now())
 	if err != nil {
 		return err
@@ -184,8 +184,10 @@ func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, around
 		Start:  snap.Start, End: snap.End, DurationSeconds: snap.End.Sub(snap.Start).Seconds(),
 		Memory: *snap.Report(),
 	}
-	known := around.Snapshot(time.Now())
-	r.Memory.Notes = append(r.Memory.Notes, kinNotes(&known)...)
+	known := family.Snapshot(time.Now())
+	around := aroundOf(&known, p.PID)
+	r.Answer = around.answer(snap, &r.Target)
+	r.Memory.Notes = append(r.Memory.Notes, around.notes()...)
 	stops.settle()
 	if text := stops.String(); text != "" {
 		r.Memory.Notes = append(r.Memory.Notes, text+" "+unpolled)

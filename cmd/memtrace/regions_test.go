@@ -95,19 +95,23 @@ func TestRegionsOfFamily(t *testing.T) {
 		close(quit)
 		<-done
 	}()
-	var notes string
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(notes, "1 of 2 child processes grows, by "); {
+	var answer string
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(answer, ") does not grow; 1 of 2 child processes grows, by "); {
 		if time.Now().After(deadline) {
-			t.Fatalf("notes %q", notes)
+			t.Fatalf("answer %q", answer)
 		}
 		code, stdout, stderr := runFor(t, "regions", "-p", fmt.Sprint(p.PID()), "-f", "json", "-d", "7s")
 		if code != exitOK {
 			t.Fatalf("ended with %d: %s", code, stderr)
 		}
-		notes = strings.Join(memoryReports(t, stdout)[0].Memory.Notes, "\n")
+		r := memoryReports(t, stdout)[0]
+		answer = r.Answer
+		if notes := strings.Join(r.Memory.Notes, "\n"); strings.Contains(notes, "grows, by") {
+			t.Errorf("the answer is %q, and notes say it, too: %q", answer, notes)
+		}
 	}
-	if !strings.Contains(notes, "family (pid "+child+");") {
-		t.Errorf("notes %q", notes)
+	if !strings.HasSuffix(answer, ": family (pid "+child+")") {
+		t.Errorf("answer %q", answer)
 	}
 }
 
@@ -126,8 +130,8 @@ func TestRegionsJSON(t *testing.T) {
 	if r.Schema != report.Schema || r.Target.Command != "sleep" || m.Polls < 2 || m.Polls > 10 || !m.Complete || m.VirtualBytes != m.StatmVirtualBytes {
 		t.Errorf("%+v", r)
 	}
-	if m.Polls >= 6 && m.Verdict != "nothing grows" {
-		t.Errorf("verdict %q of %d polls", m.Verdict, m.Polls)
+	if m.Polls >= 6 && (m.Verdict != "No steady growth." || !strings.HasPrefix(r.Answer, "sleep (pid "+pid+") does not grow: resident memory is ")) {
+		t.Errorf("verdict %q, answer %q of %d polls", m.Verdict, r.Answer, m.Polls)
 	}
 	if !strings.Contains(stderr, "watching for 180ms") {
 		t.Errorf("messages: %s", stderr)
@@ -145,7 +149,10 @@ func TestRegionsText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"memtrace: sleep (pid " + pid + ")", "\nbrk heap ", "\ntotal ", "\nVerdict: "} {
+	if first, _, _ := strings.Cut(string(text), "\n"); !strings.HasPrefix(first, "sleep (pid "+pid+") ") || strings.Contains(first, "grows") {
+		t.Errorf("the first line is %q", first)
+	}
+	for _, want := range []string{"\nbrk heap ", "\ntotal ", "\nWatched for ", " looks.\n"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

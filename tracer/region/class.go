@@ -60,6 +60,17 @@ func (c Class) String() string { return classNames[c].id }
 // Label returns the class in words.
 func (c Class) Label() string { return classNames[c].label }
 
+// name returns the class as a sentence names it.
+func (c Class) name() string {
+	switch c {
+	case Text, Data, Brk, MainStack:
+		return "the " + c.Label()
+	case Other:
+		return "other memory"
+	}
+	return c.Label()
+}
+
 // Items returns the singular of what Total.Count counts.
 func (c Class) Items() string { return classNames[c].items }
 

@@ -26,20 +26,24 @@ func brkMaps(heap int) string {
 		0x10000000+heap)
 }
 
+const noGrowth = "No steady growth."
+
 func TestVerdicts(t *testing.T) {
 	const chunk = 2*mib + 4096
 	top := 0x7f0000000000
 	tests := map[string]struct {
-		change func(f *fake, i int)
-		want   string
+		change       func(f *fake, i int)
+		want, answer string
 	}{
 		"brk": {
 			func(f *fake, i int) { f.maps, f.rss = brkMaps(132*kib*(1+i)), uint64(132*kib*i) },
-			"brk heap grows 132.0 KiB/s, resident grows 132.0 KiB/s",
+			"The brk heap grows 132.0 KiB/s. Resident memory grows 132.0 KiB/s.",
+			"grows 132.0 KiB/s, most in the brk heap",
 		},
 		"brk, not touched": {
 			func(f *fake, i int) { f.maps = brkMaps(132 * kib * (1 + i)) },
-			"brk heap grows 132.0 KiB/s, resident does not grow",
+			"The brk heap grows 132.0 KiB/s. Resident memory does not grow.",
+			"does not grow in memory, only in addresses: the brk heap by 132.0 KiB/s",
 		},
 		"mmaps of malloc, joined": {
 			func(f *fake, i int) {
@@ -47,14 +51,16 @@ func TestVerdicts(t *testing.T) {
 				f.maps = fmt.Sprintf("%x-%x rw-p 00000000 00:00 0\n", start, top)
 				f.memory[start] = []uint64{0, chunk | isMmapped}
 			},
-			"malloc's mmaps grow 2.0 MiB/s in segments of 2.0 MiB, resident does not grow",
+			"Malloc's mmaps grow 2.0 MiB/s in segments of 2.0 MiB. Resident memory does not grow.",
+			"does not grow in memory, only in addresses: malloc's mmaps by 2.0 MiB/s",
 		},
 		"mmaps of the program, joined": {
 			// Three or four come between polls.
 			func(f *fake, i int) {
 				f.maps = fmt.Sprintf("%x-%x rw-p 00000000 00:00 0\n", top-7*i/2*512*kib-4096, top)
 			},
-			"anonymous mmaps grow 1.8 MiB/s in segments of 512.0 KiB, resident does not grow",
+			"Anonymous mmaps grow 1.8 MiB/s in segments of 512.0 KiB. Resident memory does not grow.",
+			"does not grow in memory, only in addresses: anonymous mmaps by 1.8 MiB/s",
 		},
 		"mmaps of many sizes": {
 			func(f *fake, i int) {
@@ -63,7 +69,8 @@ func TestVerdicts(t *testing.T) {
 					f.maps += fmt.Sprintf("%x-%x rw-p 00000000 00:00 0\n", top+k*16*mib, top+k*16*mib+mib+k*4096)
 				}
 			},
-			"anonymous mmaps grow 1.0 MiB/s in segments of 1.0 MiB to 1.1 MiB, resident does not grow",
+			"Anonymous mmaps grow 1.0 MiB/s in segments of 1.0 MiB to 1.1 MiB. Resident memory does not grow.",
+			"does not grow in memory, only in addresses: anonymous mmaps by 1.0 MiB/s",
 		},
 		"thread arena": {
 			func(f *fake, i int) {
@@ -71,21 +78,25 @@ func TestVerdicts(t *testing.T) {
 				f.maps = fmt.Sprintf("7f0000000000-%x rw-p 00000000 00:00 0\n%x-7f0004000000 ---p 00000000 00:00 0\n", uint64(top)+n, uint64(top)+n)
 				f.memory[uint64(top)] = []uint64{uint64(top) + 48, 0, n, n}
 			},
-			"thread arenas grow 132.0 KiB/s, resident does not grow",
+			"Thread arenas grow 132.0 KiB/s. Resident memory does not grow.",
+			"does not grow in memory, only in addresses: thread arenas by 132.0 KiB/s",
 		},
 		"resident": {
 			func(f *fake, i int) { f.maps, f.rss = brkMaps(mib), uint64(i*4096) },
-			"resident grows 4.0 KiB/s, in memory that was mapped before",
+			"Resident memory grows 4.0 KiB/s, where memory was mapped before.",
+			"grows 4.0 KiB/s",
 		},
 		"addresses only": {
 			func(f *fake, i int) { f.maps = fmt.Sprintf("%x-7f0000000000 ---p 00000000 00:00 0\n", top-(i+1)*mib) },
-			"nothing grows",
+			noGrowth,
+			"does not grow: resident memory is as large as at the start",
 		},
-		"nothing":  {func(f *fake, _ int) { f.maps = brkMaps(mib) }, "nothing grows"},
-		"sawtooth": {func(f *fake, i int) { f.maps = brkMaps(mib * (1 + (i+1)%5)) }, "nothing grows"},
+		"nothing":  {func(f *fake, _ int) { f.maps = brkMaps(mib) }, noGrowth, "does not grow: resident memory is as large as at the start"},
+		"sawtooth": {func(f *fake, i int) { f.maps = brkMaps(mib * (1 + (i+1)%5)) }, noGrowth, "does not grow: resident memory is as large as at the start"},
 		"one step": {
 			func(f *fake, i int) { f.maps = brkMaps(mib * (1 + i/10)) },
-			"nothing grows beyond doubt: brk heap is 1.0 MiB larger, which is no steady growth",
+			"No steady growth. The brk heap is 1.0 MiB larger than at the start.",
+			"does not grow: resident memory is as large as at the start",
 		},
 	}
 	for name, tt := range tests {
@@ -94,6 +105,12 @@ func TestVerdicts(t *testing.T) {
 			snap := watch(t, f, 20, func(i int) { tt.change(f, i) })
 			if got := snap.Verdict(); got != tt.want {
 				t.Errorf("verdict %q, want %q", got, tt.want)
+			}
+			if got := snap.Answer(); got != tt.answer {
+				t.Errorf("answer %q, want %q", got, tt.answer)
+			}
+			if grows := !strings.HasPrefix(tt.want, noGrowth); snap.Grows() != grows {
+				t.Errorf("grows: %v", snap.Grows())
 			}
 			if snap.Virtual != snap.StatmVirtual || len(snap.notes()) > 0 {
 				t.Errorf("virtual %d, by statm %d, notes %q", snap.Virtual, snap.StatmVirtual, snap.notes())
@@ -105,7 +122,10 @@ func TestVerdicts(t *testing.T) {
 func TestTooShort(t *testing.T) {
 	f := &fake{}
 	snap := watch(t, f, 3, func(i int) { f.maps = brkMaps(mib * (i + 1)) })
-	if got := snap.Verdict(); got != "too short to tell growth: 4 polls of the 6 it takes at least" {
+	if got := snap.Verdict(); got != "Too short to tell growth: 4 of the 6 looks it takes." {
+		t.Error(got)
+	}
+	if got := snap.Answer(); got != "was watched for 3.0 s, too short to tell: 4 of the 6 looks it takes" || snap.Grows() {
 		t.Error(got)
 	}
 }
@@ -179,7 +199,7 @@ func TestProcessEnds(t *testing.T) {
 		t.Errorf("%+v", snap)
 	}
 	m := snap.Report()
-	if m.Complete || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "partial") || m.Verdict != "nothing grows" {
+	if m.Complete || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "partial") || m.Verdict != "No steady growth." {
 		t.Errorf("%+v", m)
 	}
 }
@@ -204,7 +224,7 @@ func TestExec(t *testing.T) {
 		f.facts.Program = uint64(i / 10)
 		f.maps = brkMaps(mib * (1 + i/10*100))
 	})
-	if !snap.Restarted || snap.Polls != 11 || !snap.Start.Equal(at(10)) || snap.Verdict() != "nothing grows" {
+	if !snap.Restarted || snap.Polls != 11 || !snap.Start.Equal(at(10)) || snap.Verdict() != "No steady growth." {
 		t.Errorf("%+v: %s", snap, snap.Verdict())
 	}
 }

@@ -36,7 +36,6 @@ func growthFixture() *Report {
 		FaultStacksTotal: 4,
 	}
 	m := memoryFixture().Memory
-	m.Verdict += "; malloc's mmaps: explained to 66 % by stack #1 below; resident: about 97 % of what was faulted in by F1 (estimate)"
 	r.Memory = &m
 	return r
 }

@@ -7,8 +7,11 @@ import (
 
 // MemoryReport is what memtrace knows of a process's address space without tracing it.
 type MemoryReport struct {
-	Schema          string    `json:"schema"`
-	Target          Target    `json:"target"`
+	Schema string `json:"schema"`
+	Target Target `json:"target"`
+	// Answer says in one sentence whether the process grows, and where. It is the first line
+	// of the text form.
+	Answer          string    `json:"answer"`
 	Start           time.Time `json:"start"`
 	End             time.Time `json:"end"`
 	DurationSeconds float64   `json:"duration_seconds"`
@@ -42,7 +45,7 @@ type Memory struct {
 	// grew.
 	Segments      []Segment `json:"segments"`
 	SegmentsTotal int       `json:"segments_total"`
-	// Verdict says in words what grows.
+	// Verdict says in sentences what grows.
 	Verdict string `json:"verdict"`
 	// Notes say what limits the figures.
 	Notes []string `json:"notes,omitempty"`
@@ -120,7 +123,7 @@ func (m Memory) representable() Memory {
 // MemoryJSON writes a MemoryReport the way JSON writes a Report.
 func MemoryJSON(w io.Writer, r *MemoryReport) error {
 	c := *r
-	c.Target = r.Target.representable()
+	c.Target, c.Answer = r.Target.representable(), bounded(r.Answer)
 	c.Memory = r.Memory.representable()
 	return writeJSON(w, &c)
 }

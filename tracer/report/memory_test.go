@@ -18,6 +18,7 @@ func memoryFixture() *MemoryReport {
 	return &MemoryReport{
 		Schema: Schema,
 		Target: Target{PID: 4242, Command: "sessiond", Exe: "/usr/sbin/sessiond"},
+		Answer: "sessiond (pid 4242) grows 2.0 MiB/s, most in malloc's mmaps",
 		Start:  traceStart, End: traceStart.Add(30 * time.Second), DurationSeconds: 30,
 		Memory: Memory{
 			Polls: 31, Complete: true, ResidentKnown: true,
@@ -46,7 +47,7 @@ func memoryFixture() *MemoryReport {
 				{Start: 0x7f06e0000000, End: 0x7f06e0100000, Class: "malloc_mmap", Label: "malloc's mmaps", NowBytes: mib, Count: 1, Name: "/opt/data/file"},
 			},
 			SegmentsTotal: 5,
-			Verdict:       "malloc's mmaps grow 2.0 MiB/s in segments of 2.0 MiB, brk heap grows 52.9 KiB/s, resident grows 2.0 MiB/s",
+			Verdict:       "Malloc's mmaps grow 2.0 MiB/s in segments of 2.0 MiB. The brk heap grows 52.9 KiB/s. Resident memory grows 2.0 MiB/s.",
 		},
 	}
 }
@@ -74,7 +75,8 @@ func memoryFixtures() map[string]*MemoryReport {
 	m := &partial.Memory
 	m.Complete, m.ResidentKnown, m.ResidentBytes, m.Polls = false, false, 0, 1
 	m.ResidentGrowthBytes = -4096
-	m.Verdict = "too short to tell growth: 1 poll of the 6 it takes at least"
+	partial.Answer = "sessiond (pid 4242) was watched for 0 s, too short to tell: 1 of the 6 looks it takes"
+	m.Verdict = "Too short to tell growth: 1 of the 6 looks it takes."
 	m.Notes = []string{"smaps may not be read: partial, without resident sizes by class"}
 	m.Segments, m.SegmentsTotal = nil, 0
 	for i := range m.Regions {
@@ -83,6 +85,7 @@ func memoryFixtures() map[string]*MemoryReport {
 
 	hostile := memoryFixture()
 	hostile.Target.Command = "\x1b]0;pwned\x07"
+	hostile.Answer = hostile.Target.Command + " (pid 4242) grows"
 	m = &hostile.Memory
 	m.VirtualBytes, m.StatmResidentBytes, m.ResidentGrowthBytes = math.MaxUint64, math.MaxUint64, math.MinInt64+1
 	m.Regions[1] = Region{

@@ -3,35 +3,31 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
 // MemoryText writes the report for people to read. opt.Top bounds the list of segments.
 func MemoryText(w io.Writer, r *MemoryReport, opt TextOptions) error {
 	p := newPrinter(opt)
-	p.process(&r.Target, opt)
-	when := "watched " + Seconds(r.DurationSeconds)
+	p.paragraph(span{}, escape(r.Answer), bold)
+	m := &r.Memory
+	if !strings.Contains(r.Answer, "too short to tell") { // the verdict says nothing else then
+		p.paragraph(span{text: "  "}, escape(m.Verdict), plain)
+	}
+	if !m.Complete {
+		p.paragraph(span{"PARTIAL: ", alarm}, "see the notes", alarm)
+	}
+	when := "Watched for " + Seconds(r.DurationSeconds)
 	if !r.End.IsZero() {
 		when += " to " + r.End.Format(time.DateTime+" MST")
 	}
-	p.flow(span{}, 0, " ", joined(",", texts(escape(when), counted(uint64(max(r.Memory.Polls, 0)), "poll")))...)
+	p.flow(span{}, 0, " ", span{escape(when) + ",", dim}, span{counted(uint64(max(m.Polls, 0)), "look") + ".", dim})
 	p.newline()
-	p.memory(&r.Memory, opt)
-	return p.flush(w)
-}
-
-// memory writes the section on the address space.
-func (p *printer) memory(m *Memory, opt TextOptions) {
-	if !m.Complete {
-		p.paragraph(span{"PARTIAL: ", alarm}, "see the notes", alarm)
-		p.newline()
-	}
 	p.regions(m)
-	p.newline()
-	p.paragraph(span{"Verdict: ", bold}, escape(m.Verdict), bold)
 	for i := range m.Regions {
 		if r := &m.Regions[i]; r.Growing && r.Interval != nil {
-			p.paragraph(span{text: "  "}, fmt.Sprintf("%s: %s to %s, with %.0f %% confidence", escape(r.Label),
+			p.paragraph(span{}, fmt.Sprintf("Rate of %s: %s to %s, with %.0f %% confidence", escape(r.Label),
 				Rate(r.Interval.Low), Rate(r.Interval.High), 100*r.Interval.Confidence), plain)
 		}
 	}
@@ -42,6 +38,7 @@ func (p *printer) memory(m *Memory, opt TextOptions) {
 		}
 		p.paragraph(span{"note: ", bold}, escape(n), plain)
 	}
+	return p.flush(w)
 }
 
 // addressSpace writes the address space that the stacks are a part of.

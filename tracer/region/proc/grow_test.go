@@ -31,13 +31,13 @@ func TestGrowth(t *testing.T) {
 		mode, verdict string
 		class         region.Class
 	}{
-		{"brk", `^brk heap grows 2\d\d\.\d KiB/s, resident grows 2\d\d\.\d KiB/s$`, region.Brk},
-		{"mmap", `^anonymous mmaps grow 2.0 MiB/s in segments of 2.0 MiB, resident grows 2.0 MiB/s$`, region.Mmap},
-		{"malloc", `^malloc's mmaps grow 2.0 MiB/s in segments of 2.0 MiB, resident grows 2.0 MiB/s$`, region.MallocMmap},
-		{"arena", `^thread arenas grow 2\d\d\.\d KiB/s, resident grows 2\d\d\.\d KiB/s$`, region.Arena},
-		{"stacks", `^thread stacks grow 1.0 MiB/s in segments of 1.0 MiB, resident grows `, region.ThreadStack},
-		{"none", `^nothing grows$`, 0},
-		{"fragment", `^nothing grows`, 0},
+		{"brk", `^The brk heap grows 2\d\d\.\d KiB/s\. Resident memory grows 2\d\d\.\d KiB/s\.$`, region.Brk},
+		{"mmap", `^Anonymous mmaps grow 2\.0 MiB/s in segments of 2\.0 MiB\. Resident memory grows 2\.0 MiB/s\.$`, region.Mmap},
+		{"malloc", `^Malloc's mmaps grow 2\.0 MiB/s in segments of 2\.0 MiB\. Resident memory grows 2\.0 MiB/s\.$`, region.MallocMmap},
+		{"arena", `^Thread arenas grow 2\d\d\.\d KiB/s\. Resident memory grows 2\d\d\.\d KiB/s\.$`, region.Arena},
+		{"stacks", `^Thread stacks grow 1\.0 MiB/s in segments of 1\.0 MiB\. Resident memory grows `, region.ThreadStack},
+		{"none", `^No steady growth\.$`, 0},
+		{"fragment", `^No steady growth\.`, 0},
 	} {
 		t.Run(tc.mode, func(t *testing.T) {
 			program := testprog.Grow(t, tc.mode)
