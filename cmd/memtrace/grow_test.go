@@ -89,6 +89,9 @@ func TestCoreGrow(t *testing.T) {
 				t.Errorf("the program has grown by %d bytes, want %d", want, tc.bytes)
 			}
 			for _, s := range r.Stacks {
+				if len(s.BlockList) > 0 {
+					t.Error("blocks are listed though nobody asked for them")
+				}
 				if len(s.Grown) != 1 || s.Grown[0].Class != tc.class {
 					t.Errorf("grown are %+v, want %s", s.Grown, tc.class)
 				}

@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"memtrace/tracer/book/live"
+	"memtrace/tracer/diagnose/answer"
 	"memtrace/tracer/event"
 	"memtrace/tracer/process/target"
 	"memtrace/tracer/region"
@@ -19,14 +20,17 @@ type extent struct {
 }
 
 // classify says of which classes the growth of each stack is, and how much of it is in memory.
-// stacks are those of the ledger, in the order of d.stacks.
-func (d *diagnosis) classify(stacks []live.Stack) {
+// stacks are those of the ledger, in the order of d.stacks; these keep their blocks if asked to.
+func (d *diagnosis) classify(stacks []live.Stack, blocks bool) {
 	var extents []extent
 	for i := range stacks {
 		r := &d.stacks[i]
 		r.Grown = d.classesOf(&stacks[i])
 		for _, b := range stacks[i].BlockList {
 			extents = append(extents, extent{b.Address, b.Address + b.Bytes, i})
+		}
+		if !blocks {
+			r.BlockList = nil
 		}
 		if d.Known.FaultsSampled {
 			r.FaultedIn = &report.FaultEstimate{Estimated: true}

@@ -45,12 +45,7 @@ func Report(facts *Facts, opt Options) *report.Report {
 	d.lookAround()
 	d.list()
 	if d.Growth {
-		d.classify(d.Known.VM.Stacks)
-		for i := range d.stacks {
-			if !opt.Blocks {
-				d.stacks[i].BlockList = nil // they were needed to be classified
-			}
-		}
+		d.classify(d.Known.VM.Stacks, opt.Blocks)
 	}
 	if d.sampling != nil {
 		d.classifyCounted(opt.Blocks)

@@ -1,6 +1,10 @@
 package report
 
-import "strings"
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
 
 // grownTotals writes how much the address space has grown in all.
 func (p *printer) grownTotals(r *Report) {
@@ -34,7 +38,7 @@ func classes(list []ClassBytes) string {
 
 // grownStack writes the figures of the i-th stack.
 func (p *printer) grownStack(r *Report, i int, s *Stack, opt TextOptions) {
-	lead, items := headOf(r, i)
+	lead, items := headOf(r, i, opt)
 	what := classes(s.Grown)
 	if s.InAllocator && len(s.Grown) == 1 && s.Grown[0].Class == "mmap" {
 		what += " of the allocator"
@@ -61,32 +65,73 @@ func (p *printer) grownStack(r *Report, i int, s *Stack, opt TextOptions) {
 	}
 }
 
+// aboutTouched reports whether the answer is about growth that no stack accounts for: then it
+// matters where memory was touched.
+func (r *Report) aboutTouched() bool {
+	if r.Growth == nil || r.Diagnosis == nil || len(r.Diagnosis.Findings) == 0 {
+		return false
+	}
+	first := &r.Diagnosis.Findings[0]
+	return first.BytesPerSecond.Value > 0 && len(first.Stacks) == 0 && first.Kind != Children
+}
+
+// touchedFirst writes where memory was touched first if that is what the answer is about. Where
+// lines are few there is one such stack, and room is left for a stack of another kind.
+func (p *printer) touchedFirst(r *Report, opt TextOptions) {
+	if !r.aboutTouched() {
+		return
+	}
+	if opt.Height > 0 {
+		const heads, others, least, most = 3, 7, 2, 8
+		left := opt.Height - bytes.Count(p.buf.Bytes(), []byte{'\n'}) - heads
+		if len(r.Stacks) > 0 {
+			left -= others
+		}
+		opt.Top = 1
+		if opt.Frames == 0 {
+			opt.Frames = min(max(left, least), most)
+		}
+	}
+	p.faultStacks(r, opt)
+}
+
+// touched writes where memory was touched first, if it is not said already.
+func (p *printer) touched(r *Report, opt TextOptions) {
+	if !r.aboutTouched() && (opt.Height == 0 || opt.Show.Regions) {
+		p.faultStacks(r, opt)
+	}
+}
+
 // faultStacks writes where memory was touched first.
 func (p *printer) faultStacks(r *Report, opt TextOptions) {
 	g := r.Growth
-	if g == nil || opt.Height > 0 && !opt.Show.Regions {
+	if g == nil || len(g.FaultStacks) == 0 {
 		return
 	}
 	shown := g.FaultStacks
-	if opt.Top > 0 && opt.Top < len(shown) {
-		shown = shown[:opt.Top]
-	}
-	if len(shown) == 0 {
-		return
+	if opt.Top > 0 {
+		shown = shown[:min(opt.Top, len(shown))]
 	}
 	p.newline()
 	p.paragraph(span{}, "Faulted in by (estimates, of what is still in memory)", bold)
 	columns := p.frameColumns(len(shown), func(i int) []Frame { return r.namedFaults(&shown[i]).Frames })
 	for i := range shown {
 		s := r.namedFaults(&shown[i])
-		p.newline()
+		if opt.Height == 0 {
+			p.newline()
+		}
 		p.flow(numbered("F", i), stackIndent, "  ", span{"about " + Size(s.Bytes), bold}, span{text: share(s.Bytes, g.Faults.Bytes)},
 			span{text: classes(s.Classes)}, span{text: counted(s.Samples, "sample")})
 		p.frames(&Stack{Frames: s.Frames, OwnFrame: s.OwnFrame, Truncated: s.Truncated}, columns, opt)
 		p.spill()
 	}
-	if hidden := max(g.FaultStacksTotal, len(g.FaultStacks)) - len(shown); hidden > 0 {
+	if hidden := max(g.FaultStacksTotal, len(g.FaultStacks)) - len(shown); hidden > 0 && opt.Height == 0 {
 		p.newline()
 		p.paragraph(span{}, "and "+counted(uint64(hidden), "smaller one"), plain)
 	}
+}
+
+// firstOwn returns the index of the first frame that is not of a library, 0 if there is none.
+func firstOwn(frames []Frame) int {
+	return max(slices.IndexFunc(frames, func(f Frame) bool { return !f.Library && f.Function != "" }), 0)
 }

@@ -73,7 +73,11 @@ func (p *printer) fit(r *Report, shown []Stack, opt TextOptions) (fits []Stack, 
 		lines := 0
 		for fit = 0; fit < len(shown); fit++ {
 			const head, cut = 1, 1
-			if lines += head + min(len(r.named(&shown[fit]).Frames), frames+cut); lines > left {
+			s := r.named(&shown[fit])
+			if lines += head + min(len(s.Frames), frames+cut); s.Truncated {
+				lines++
+			}
+			if lines > left {
 				break
 			}
 		}
@@ -175,9 +179,12 @@ func numbered(mark string, i int) span {
 
 // headOf returns how the first line of the i-th stack begins: its number and how much it
 // holds.
-func headOf(r *Report, i int) (lead span, items []span) {
+func headOf(r *Report, i int, opt TextOptions) (lead span, items []span) {
 	s := &r.Stacks[i]
 	items = []span{{exactBytes(s.Bytes), bold}}
+	if opt.Height > 0 {
+		items[0].text = Size(s.Bytes)
+	}
 	if r.Outstanding.Bytes > 0 {
 		items = append(items, span{share(s.Bytes, r.Outstanding.Bytes), plain})
 	}
