@@ -44,6 +44,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	p := t.processes.Of(pid)
 	f := &diagnose.Facts{
 		Start: t.start, StartMono: t.startMono,
+		MinSize: t.cfg.MinSize, MaxSize: t.cfg.MaxSize,
 		Growth: t.cfg.GrowthOnly, MaxMemory: t.cfg.MaxMemory, PartOfCalls: t.probes.Functions,
 		Symbols: p.Symbols(), Kept: p.Kept, KeptFirst: p.KeptFirst, ClassAt: p.ClassAt,
 	}

@@ -9,27 +9,32 @@ import (
 
 // answer groups, judges and sorts the stacks, puts them into the report, and says what they mean.
 func (d *diagnosis) answer(r *report.Report, opt Options) {
-	d.sort(BySize)
 	d.Known.VM.Stacks = nil // names take memory, too
-	named := min(len(d.stacks), namedAtOnce)
-	for i := range d.stacks[:named] {
-		d.name(&d.stacks[i])
-	}
+	d.nameMost()
 	d.reserve()
-	r.Stacks = answer.Group(d.stacks, named)
-	r.StacksTotal = len(r.Stacks)
+	r.Stacks = answer.Group(d.stacks)
 	d.stacks = nil
 	e := d.evidence(r)
 	e.Judge()
+	named := 0
+	for i := range r.Stacks {
+		if s := &r.Stacks[i]; s.LeakBytesPerSecond > 0 && s.Frames == nil && named < namedAtOnce {
+			d.name(s)
+			named++
+		}
+	}
 	order(r.Stacks, opt.Sort)
 	r.Diagnosis = answer.Of(e)
 	d.forecast(r.Diagnosis, e)
-	if cut := opt.Top; cut <= 0 || cut > named {
-		// Those that are not named yet get their names as the report is written.
-		for i := range r.Stacks {
-			if r.Stacks[i].Frames == nil {
-				r.Name = d.name
-				break
+}
+
+// nameMost names the stacks that may matter: those that hold most, and those that grow fastest.
+func (d *diagnosis) nameMost() {
+	for _, by := range []Order{ByGrowth, BySize} {
+		d.sort(by)
+		for i := range d.stacks[:min(len(d.stacks), namedAtOnce/2)] {
+			if d.stacks[i].Frames == nil {
+				d.name(&d.stacks[i])
 			}
 		}
 	}
@@ -37,7 +42,7 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 
 // evidence collects what an answer is made from.
 func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
-	e := &answer.Evidence{Report: r, Allocators: len(d.Target.Objects)}
+	e := &answer.Evidence{Report: r, Allocators: len(d.Target.Objects), Young: d.Known.Heap.Young.Bytes}
 	if d.Split != nil && d.Facts.Kept != nil {
 		d.kept(e)
 	}
@@ -125,7 +130,7 @@ func (d *diagnosis) kept(e *answer.Evidence) {
 
 // reserve says of each stack how much of its mappings is addresses without memory.
 func (d *diagnosis) reserve() {
-	if d.Space == nil || d.Space.Gone || d.SpaceErr != nil {
+	if d.Space == nil || d.Space.Polls == 0 {
 		return
 	}
 	known := !d.Space.ResidentAt.IsZero() && d.Space.ResidentAt.Equal(d.Space.End)

@@ -56,11 +56,11 @@ func ratesOf(s *region.Snapshot) *growthRates {
 	for _, class := range []region.Class{region.Text, region.Library, region.File} {
 		files += s.Classes[class].ResidentGrowth
 	}
-	if took := s.End.Sub(s.Start).Seconds(); files > 0 && took > 0 {
+	if took := s.End.Sub(s.Start).Seconds(); files > 0 && took > 0 && r.Resident.Value > 0 {
 		rate := float64(files) / took
-		r.Resident.Value -= rate
-		r.Resident.Low -= rate
-		r.Resident.High -= rate
+		r.Resident.Value = max(r.Resident.Value-rate, 0)
+		r.Resident.Low = max(r.Resident.Low-rate, 0)
+		r.Resident.High = max(r.Resident.High-rate, 0)
 	}
 	return r
 }

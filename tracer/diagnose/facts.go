@@ -43,6 +43,8 @@ type Facts struct {
 	Pages []faults.Page
 	// MaxMemory is what memtrace may take, in bytes.
 	MaxMemory uint64
+	// MinSize and MaxSize are the sizes of the blocks that are traced, 0 for no bound.
+	MinSize, MaxSize uint64
 	// PartOfCalls means that programs run only on system calls that change an address space,
 	// so that each one left out is a missing change.
 	PartOfCalls bool

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"memtrace/tracer/diagnose/answer"
 	"memtrace/tracer/event"
 	"memtrace/tracer/report"
 )
@@ -32,6 +33,7 @@ func (d *diagnosis) frames(id event.StackID) ([]report.Frame, bool) {
 // remember.
 type namer struct {
 	symbols Symbols
+	target  *report.Target
 	known   map[uint64][]report.Frame
 }
 
@@ -58,6 +60,7 @@ func (n *namer) at(address uint64) (frames []report.Frame) {
 			Line:     s.Line,
 			Inline:   s.Inline,
 		})
+		answer.MarkLibrary(&frames[len(frames)-1], n.target)
 	}
 	const most = 1 << 14
 	if n.known == nil || len(n.known) >= most {

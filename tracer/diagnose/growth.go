@@ -6,7 +6,6 @@ import (
 	"sort"
 
 	"memtrace/tracer/book/live"
-	"memtrace/tracer/diagnose/answer"
 	"memtrace/tracer/event"
 	"memtrace/tracer/process/target"
 	"memtrace/tracer/region"

@@ -73,7 +73,6 @@ func (d *diagnosis) name(s *report.Stack) {
 	if s.Served != nil && s.Estimate == nil && d.sampling != nil {
 		s.Frames = callerOfMalloc(s.Frames)
 	}
-	answer.MarkLibraries(s.Frames, &d.target)
 	s.OwnFrame = answer.OwnFrame(s.Frames, &d.target)
 	s.InAllocator = d.Growth && byAllocator(s.Frames, d.Target)
 }

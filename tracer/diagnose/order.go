@@ -29,17 +29,25 @@ func (d *diagnosis) sort(by Order) { order(d.stacks, by) }
 func order(stacks []report.Stack, by Order) {
 	key := sortKey(by)
 	ranked := by == ByLeak || slices.ContainsFunc(stacks, func(s report.Stack) bool { return s.Estimate != nil })
-	slices.SortStableFunc(stacks, func(a, b report.Stack) int {
+	places := make([]int, len(stacks)) // stacks are large to move
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortFunc(places, func(i, j int) int {
+		a, b := &stacks[i], &stacks[j]
 		ranks := 0
 		if ranked {
-			ranks = cmp.Compare(rank(&a), rank(&b))
+			ranks = cmp.Compare(rank(a), rank(b))
 		}
-		return cmp.Or(
-			ranks,
-			cmp.Compare(key(&b), key(&a)),
-			cmp.Compare(b.Bytes, a.Bytes),
-			cmp.Compare(a.ID, b.ID))
+		return cmp.Or(ranks, cmp.Compare(key(b), key(a)), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID), cmp.Compare(i, j))
 	})
+	for i := range stacks {
+		from := places[i]
+		for from < i { // it was moved on to make room
+			from = places[from]
+		}
+		stacks[i], stacks[from] = stacks[from], stacks[i]
+	}
 }
 
 // sortKey returns what stacks of one rank are sorted by, the largest first.
@@ -65,8 +73,12 @@ func sortKey(by Order) func(*report.Stack) float64 {
 		counted = func(s *report.Stack) float64 { return s.Survival }
 	}
 	return func(s *report.Stack) float64 {
-		if s.Estimate != nil {
-			return estimated(s.Estimate)
+		if e := s.Estimate; e != nil {
+			n := estimated(e)
+			if by == ByLeak && s.LeakBytesPerSecond > 0 && e.LeakBytesPerSecond.Value > 0 {
+				n *= s.LeakBytesPerSecond / e.LeakBytesPerSecond.Value // as the allocator takes it
+			}
+			return n
 		}
 		return counted(s)
 	}
@@ -83,11 +95,13 @@ func rank(s *report.Stack) int {
 		case sample.Possible:
 			return 2
 		}
-		return 5
+		return 6
 	}
 	switch {
 	case s.GivenUpStacks > 0:
-		return 6
+		return 7
+	case s.Kind == report.Grown && s.Class == "":
+		return 5
 	case s.Class == report.ClassLeak:
 		return 0
 	case s.Class == report.ClassPossible:

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -33,7 +34,8 @@ const namedAtOnce = 2048
 // report is written (report.Report.Name), from the Symbols of the facts. Report takes over
 // Known.
 func Report(facts *Facts, opt Options) *report.Report {
-	d := &diagnosis{Facts: facts, namer: namer{symbols: facts.Symbols}, target: describe(facts)}
+	d := &diagnosis{Facts: facts, target: describe(facts)}
+	d.namer = namer{symbols: facts.Symbols, target: &d.target}
 	if d.Split != nil {
 		d.split = d.Split.split(d.Known.Heap.Served, d.StartMono)
 		d.notes = d.Split.remarks()
@@ -91,6 +93,8 @@ func (d *diagnosis) report(opt Options) *report.Report {
 		OlderSeconds:    known.Older.Seconds(),
 		Outstanding:     sum(known.Heap.Outstanding, known.VM.Outstanding),
 		Young:           sum(known.Heap.Young, known.VM.Young),
+		MinSize:         d.MinSize,
+		MaxSize:         d.MaxSize % math.MaxUint64, // which is no bound
 		MallocSplit:     d.split,
 		Notes:           d.notes,
 	}
@@ -111,7 +115,10 @@ func (d *diagnosis) report(opt Options) *report.Report {
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = slices.Clone(r.Stacks[:opt.Top])
 	}
-	if len(r.Stacks) > namedAtOnce || r.Growth != nil && len(r.Growth.FaultStacks) > namedAtOnce {
+	if slices.ContainsFunc(r.Stacks, func(s report.Stack) bool { return s.Frames == nil && s.GivenUpStacks == 0 }) {
+		r.Name = d.name // as the report is written
+	}
+	if r.Growth != nil && len(r.Growth.FaultStacks) > namedAtOnce {
 		r.Name = d.name
 	}
 	r.Notes = append(r.Notes, unread(d.Symbols.Unanswered(), d.Unanswered)...)

@@ -65,6 +65,8 @@ type Finding struct {
 	BytesPerSecond Bounds `json:"bytes_per_second"`
 	// Bytes is how much memory is in question.
 	Bytes uint64 `json:"bytes"`
+	// Blocks is how many blocks those are, of a finding on a process that has ended.
+	Blocks uint64 `json:"blocks,omitempty"`
 	// Stacks are the IDs of the stacks in question, the largest first. There may be more in
 	// StacksTotal than in Stacks.
 	Stacks      []string `json:"stacks"`

@@ -36,6 +36,9 @@ type Report struct {
 	// In ModeWindows and ModeGrowth these sums cover only what system calls added.
 	Outstanding Sum `json:"outstanding"`
 	Young       Sum `json:"young"`
+	// MinSize and MaxSize are the sizes of the blocks that were traced, in bytes; 0 is no bound.
+	MinSize uint64 `json:"min_size,omitempty"`
+	MaxSize uint64 `json:"max_size,omitempty"`
 	// Stacks are sorted, worst first. StacksTotal is how many there were before the list was
 	// cut to the number asked for.
 	Stacks      []Stack `json:"stacks"`

@@ -125,5 +125,13 @@ func (p *printer) how(r *Report, _ TextOptions) {
 	default:
 		text = "Traced for " + long + "."
 	}
+	switch {
+	case r.MinSize > 0 && r.MaxSize > 0:
+		text += " Only blocks of " + Count(r.MinSize) + " to " + Count(r.MaxSize) + " B were traced."
+	case r.MinSize > 0:
+		text += " Only blocks of at least " + Count(r.MinSize) + " B were traced."
+	case r.MaxSize > 0:
+		text += " Only blocks of at most " + Count(r.MaxSize) + " B were traced."
+	}
 	p.paragraph(span{}, text, dim)
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 )
 
@@ -129,9 +128,4 @@ func (p *printer) faultStacks(r *Report, opt TextOptions) {
 		p.newline()
 		p.paragraph(span{}, "and "+counted(uint64(hidden), "smaller one"), plain)
 	}
-}
-
-// firstOwn returns the index of the first frame that is not of a library, 0 if there is none.
-func firstOwn(frames []Frame) int {
-	return max(slices.IndexFunc(frames, func(f Frame) bool { return !f.Library && f.Function != "" }), 0)
 }

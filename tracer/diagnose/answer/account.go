@@ -140,9 +140,9 @@ func (e *Evidence) stackTerms(p *pot) []report.AccountTerm {
 			continue // counted as the growth that estimates explain
 		}
 		switch {
-		case leaking(s) && poolOf(s) != nil:
+		case leaking(s) && e.poolOf(s) != nil:
 			pooled.Bytes += int64(part * d.leaks)
-			pooled.Label = "more for " + poolOf(s).name
+			pooled.Label = "more for " + e.poolOf(s).name
 		case leaking(s):
 			leaks.Bytes += int64(part * d.leaks)
 			numbers[0]++
@@ -201,10 +201,11 @@ func (e *Evidence) heapTerms() (terms []report.AccountTerm) {
 		d := e.divide(&r.Stacks[i])
 		replaced += uint64(d.replaced)
 		if r.Stacks[i].Kind == report.Heap {
-			young += uint64(d.young)
+			young += r.Stacks[i].YoungBytes - min(uint64(d.young), r.Stacks[i].YoungBytes)
 		}
 	}
-	if young > 0 {
+	// Those of leaks count there.
+	if young = e.Young - min(young, e.Young); young > 0 {
 		terms = append(terms, report.AccountTerm{Kind: report.TermYoung, Label: "blocks of the last moment", Known: true, AtLeast: true, Bytes: int64(young)})
 	}
 	old := report.AccountTerm{Kind: report.TermOldFreed, Label: "blocks from before the trace that were freed", Known: !e.windows() && e.OldUnsized == 0}
@@ -233,6 +234,8 @@ func (e *Evidence) restLabel(p *pot, known bool, rest int64) string {
 		return "not accounted for by any call that was traced"
 	case p.kind != "heap":
 		return "taken from memory that the process had"
+	case e.filtered():
+		return "blocks of sizes that were not traced, and free memory"
 	case rest < 0:
 		return "taken from memory that the process had"
 	case e.windows():

@@ -16,6 +16,8 @@ type Evidence struct {
 	// how many such blocks were freed whose size is not known.
 	OldFreed   report.Sum
 	OldUnsized uint64
+	// Young is the bytes of blocks that are too young to list.
+	Young uint64
 	// Children are the processes below the traced one.
 	Children []report.Child
 	// Threads is how many threads the process has now, and ThreadsGrowing that there are more
@@ -54,6 +56,9 @@ type Held struct {
 
 // windows reports whether stacks were estimated from windows of time.
 func (e *Evidence) windows() bool { return e.Report.Mode == report.ModeWindows }
+
+// filtered reports whether blocks of some sizes were not traced.
+func (e *Evidence) filtered() bool { return e.Report.MinSize > 0 || e.Report.MaxSize > 0 }
 
 // growth reports whether only system calls were traced.
 func (e *Evidence) growth() bool { return e.Report.Mode == report.ModeGrowth }

@@ -27,10 +27,9 @@ func Of(e *Evidence) *report.Diagnosis {
 	add(e.ofStacks()...)
 	add(e.ofAccounts(d.Accounts)...)
 	add(e.ofChildren()...)
-	growing := len(d.Findings) > 0
 	add(e.steady(d.Accounts)...)
 	add(e.limits()...)
-	if !growing && !slices.ContainsFunc(d.Findings, func(f report.Finding) bool { return f.Kind == report.Held || f.Kind == report.TooShort }) {
+	if len(d.Findings) == 0 {
 		add(e.nothing())
 	}
 	slices.SortStableFunc(d.Findings, func(a, b report.Finding) int {
@@ -38,7 +37,8 @@ func Of(e *Evidence) *report.Diagnosis {
 	})
 	d.Through = through(e.leaks())
 	for i := range d.Findings {
-		e.put(&d.Findings[i], d)
+		f := &d.Findings[i]
+		e.put(f, d, through(e.of(func(s *report.Stack) bool { return slices.Contains(f.Stacks, s.ID) })))
 	}
 	d.Answer = Sentence(&e.Report.Target, d.Findings[0].Text)
 	return d
@@ -48,7 +48,7 @@ func Of(e *Evidence) *report.Diagnosis {
 // not.
 func rank(f *report.Finding) int {
 	switch {
-	case f.Kind == report.Held, f.Kind == report.TooShort:
+	case f.Kind == report.Held && f.Share > mostlyHeld, f.Kind == report.TooShort:
 		return 0
 	case f.BytesPerSecond.Value > 0:
 		return 1
@@ -65,6 +65,8 @@ func rank(f *report.Finding) int {
 func (e *Evidence) weigh(f *report.Finding) float64 {
 	n := f.BytesPerSecond.Value
 	switch {
+	case f.Kind == report.Reserved:
+		return n / 1000 // addresses are cheap
 	case f.Kind == report.Unexplained && e.windows():
 		return n / 100 // estimates may be low, and have a stack
 	case f.Kind == report.Unexplained, f.Kind == report.KeepsFree:
@@ -113,7 +115,7 @@ func (e *Evidence) ofStacks() (found []report.Finding) {
 	var unsure []*report.Stack
 	for i := range e.Report.Stacks {
 		s := &e.Report.Stacks[i]
-		p := poolOf(s)
+		p := e.poolOf(s)
 		switch {
 		case !leaking(s) && !possible(s):
 		case p != nil:
@@ -166,7 +168,7 @@ func (e *Evidence) finding(g *group) report.Finding {
 		}
 	}
 	f.BytesPerSecond = around(f.BytesPerSecond.Value, low, high)
-	if f.Confidence == Certain && e.Report.DurationSeconds < 2*minSeconds {
+	if f.Confidence == Certain && (e.Report.DurationSeconds < 2*minSeconds || !e.Report.Complete) {
 		f.Confidence = Likely
 	}
 	f.Culprit, f.Caller, f.Share = e.culprit(g.stacks, rate)

@@ -75,7 +75,9 @@ func leakOf(id string, frames []report.Frame) report.Stack { return heap(id, 100
 func with(r *report.Report, stacks ...report.Stack) *Evidence {
 	for i := range stacks {
 		s := &stacks[i]
-		MarkLibraries(s.Frames, &r.Target)
+		for k := range s.Frames {
+			MarkLibrary(&s.Frames[k], &r.Target)
+		}
 		s.OwnFrame = OwnFrame(s.Frames, &r.Target)
 		r.Outstanding.Bytes += s.Bytes
 		r.Outstanding.Blocks += s.Blocks

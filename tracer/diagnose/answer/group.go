@@ -36,9 +36,8 @@ func printed(f *report.Frame) string {
 	return f.Function + "\x00" + f.File + ":" + strconv.Itoa(f.Line)
 }
 
-// Group merges the stacks whose printed frames are alike, of the first n, all of which must have
-// their frames. The order of the others stays.
-func Group(stacks []report.Stack, n int) []report.Stack {
+// Group merges the stacks whose printed frames are alike, of those that have their frames.
+func Group(stacks []report.Stack) []report.Stack {
 	type key struct {
 		kind, class string
 		frames      uint64
@@ -48,7 +47,7 @@ func Group(stacks []report.Stack, n int) []report.Stack {
 	kept := stacks[:0]
 	for i := range stacks {
 		s := stacks[i]
-		if i >= n || s.GivenUpStacks > 0 || len(s.Frames) == 0 {
+		if s.GivenUpStacks > 0 || len(s.Frames) == 0 {
 			kept = append(kept, s)
 			continue
 		}

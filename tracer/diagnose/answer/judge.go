@@ -13,11 +13,13 @@ const (
 	// them count as steady growth. It is below 1 because a slope over few samples is rough.
 	steady = 2. / 3
 	// lasting is the part of the time for which the oldest block of a leak has been there. Where
-	// all blocks are younger, the stack turns them over.
-	lasting = 1. / 3
+	// all blocks are younger, the stack turns them over, or has only begun.
+	lasting = 0.45
 	// mostlyReplaced is the part of a stack's blocks from which on it counts as one that
 	// replaces: the rest is chance.
 	mostlyReplaced = 0.8
+	// chance is the surplus in bytes, over what replaces, from which on it counts.
+	chance = 64 << 10
 	// reservedPart is the part of a stack's mappings from which on they count as reserved.
 	reservedPart = 0.9
 )
@@ -64,7 +66,7 @@ func (e *Evidence) judge(s *report.Stack) {
 // taken to be as large as the survivors are on average.
 func (e *Evidence) estimated(s *report.Stack) float64 {
 	est := s.Estimate
-	if !est.Suspect() {
+	if !est.Suspect() && !possible(s) {
 		return 0
 	}
 	return est.LeakBytesPerSecond.Value * e.rounding(est)
@@ -92,7 +94,7 @@ func (e *Evidence) classify(s *report.Stack) {
 	switch {
 	case taken > 0 && p.reserved >= reservedPart*taken && !(madeThread(s) && p.rate > 0):
 		s.Class = report.ClassReserved
-	case taken > 0 && p.replaced >= mostlyReplaced*taken:
+	case taken > 0 && p.replaced >= mostlyReplaced*taken && p.leaks <= 0:
 		s.Class = report.ClassReplaces
 	case p.leaks <= 0:
 		s.Class = report.ClassFilled
@@ -106,10 +108,13 @@ func (e *Evidence) classify(s *report.Stack) {
 	}
 }
 
-// lasts reports whether a stack's growth is none of chance: it goes on for as long as was
-// watched, or blocks from early on are still there.
+// lasts reports whether a stack's growth is none of chance, or of a start: blocks from early on
+// are still there, or it is one buffer that is ever moved.
 func (e *Evidence) lasts(s *report.Stack, p *parts) bool {
-	return p.filled == 0 || s.OldestSeconds >= lasting*e.seconds()
+	if s.Blocks == 0 || s.FreedBlocks >= s.Blocks && p.filled == 0 {
+		return p.filled == 0
+	}
+	return s.OldestSeconds >= lasting*e.seconds()
 }
 
 // mayReplace reports whether so many old blocks of unknown sizes were freed that the stack may
@@ -128,8 +133,8 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 	}
 	p.reserved = min(float64(s.ReservedBytes), taken)
 	p.replaced = min(float64(s.ReplacedBytes), taken-p.reserved)
-	if p.replaced >= mostlyReplaced*taken {
-		p.replaced = taken - p.reserved
+	if surplus := taken - p.reserved - p.replaced; p.replaced >= mostlyReplaced*taken && surplus < chance {
+		p.replaced += surplus
 	}
 	net := taken - p.reserved - p.replaced
 	if slope := s.GrowthBytesPerSecond; slope > 0 && s.Bytes+s.YoungBytes > 0 && !e.tooShort() {
@@ -137,11 +142,11 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 		if s.Bytes > 0 {
 			part = net / float64(s.Bytes)
 		}
-		all := net + p.young*part
+		all := net + p.young*min(part, 1)
 		p.leaks = min(slope*e.seconds()*part, all)
 		p.rate = slope * part
-		if p.leaks >= steady*all {
-			p.leaks, p.young = all, 0
+		if all > 0 && p.leaks >= steady*all {
+			p.leaks, p.young = all, p.young*(1-min(part, 1))
 		}
 	}
 	if e.together[s.ID] {

@@ -1,8 +1,8 @@
 package answer
 
 import (
+	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"memtrace/tracer/report"
@@ -82,6 +82,12 @@ func (e *Evidence) ofAccounts(accounts []report.Account) (found []report.Finding
 				f.Kind = report.KeepsFree
 				e.describeFree(&f)
 			case report.TermRest:
+				if a.Kind == "heap" && e.filtered() {
+					continue // sizes that were left out may explain it
+				}
+				if a.Kind == "heap" && !t.Known && !e.windows() && e.Allocators > 0 && e.Report.Events.Alloc > 0 {
+					continue // what the allocator keeps free is not known
+				}
 				e.describeRest(&f, a, &t)
 			default:
 				continue
@@ -90,28 +96,29 @@ func (e *Evidence) ofAccounts(accounts []report.Account) (found []report.Finding
 		}
 	}
 	if len(found) == 0 {
-		found = e.touched()
+		found = e.touched(accounts)
 	}
 	return found
 }
 
 // touched returns the finding that resident memory grows where it was mapped before.
-func (e *Evidence) touched() []report.Finding {
+func (e *Evidence) touched(accounts []report.Account) []report.Finding {
 	m := e.Report.Memory
 	if m == nil || !m.ResidentGrowing || m.ResidentGrowthBytes < leastUnexplained {
 		return nil
 	}
-	explained := 0.
-	for _, s := range e.leaks() {
-		explained += rate(s)
+	left := m.ResidentGrowthBytes
+	for i := range accounts {
+		left -= max(accounts[i].GrewBytes, 0)
 	}
-	rest := m.ResidentGrowthBytesPerSecond - explained
-	if rest < leastPart*m.ResidentGrowthBytesPerSecond {
+	part := float64(left) / float64(m.ResidentGrowthBytes)
+	if left < leastUnexplained || part < leastPart {
 		return nil
 	}
+	rest := part * m.ResidentGrowthBytesPerSecond
 	f := report.Finding{
 		Kind: report.Unexplained, Confidence: Possible, BytesPerSecond: exactly(rest), Stacks: []string{},
-		Bytes: uint64(rest * e.seconds()), Memory: "memory that it had mapped before", Next: "Run memtrace grow: it shows which code touches the new memory.",
+		Bytes: uint64(left), Memory: "memory that it had mapped before", Next: "Run memtrace grow: it shows which code touches the new memory.",
 	}
 	if e.growth() {
 		f.Next = ""
@@ -186,7 +193,7 @@ func (e *Evidence) ofChildren() []report.Finding {
 		return nil
 	}
 	slices.SortStableFunc(f.Children, func(a, b report.Child) int {
-		return int(math.Copysign(1, b.BytesPerSecond-a.BytesPerSecond))
+		return cmp.Compare(b.BytesPerSecond, a.BytesPerSecond)
 	})
 	for i, c := range f.Children {
 		if i == 3 {
@@ -210,9 +217,16 @@ func (e *Evidence) neverFreed() []report.Finding {
 		return nil
 	}
 	f := report.Finding{Kind: report.NeverFreed, Confidence: Certain, Stacks: []string{}}
-	stacks := e.of(func(s *report.Stack) bool { return s.Bytes > 0 && s.GivenUpStacks == 0 })
+	stacks := e.of(func(s *report.Stack) bool { return s.Bytes > s.ReservedBytes && s.GivenUpStacks == 0 && !madeThread(s) })
+	if len(stacks) == 0 {
+		return nil
+	}
 	e.blame(&f, stacks)
-	f.Bytes = r.Outstanding.Bytes
+	f.Bytes = 0
+	for _, s := range stacks {
+		f.Bytes += s.Bytes
+		f.Blocks += s.Blocks
+	}
 	return []report.Finding{f}
 }
 

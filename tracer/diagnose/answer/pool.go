@@ -22,7 +22,7 @@ var pools = []pool{
 		name:   "CPython's own pools (pymalloc)",
 		next:   "Start the program with PYTHONMALLOC=malloc: then each object has the stack that made it.",
 		module: regexp.MustCompile(`^(libpython3|python3)`), mapped: true,
-		function: regexp.MustCompile(`^$|Py|py|arena`),
+		function: regexp.MustCompile(`^$|_PyObject_Arena|^new_arena|^allocate_from_new_pool|^arena_map|^_PyObject_Malloc|^pymalloc|^PyObject_Malloc`),
 	},
 	{
 		name:     "PHP's own pools (Zend allocator)",
@@ -89,6 +89,18 @@ func (e *Evidence) runtime() *pool {
 
 var goRuntime = regexp.MustCompile(`^runtime\.`)
 
+// growingHeap is what a heap is where only system calls are traced: the stack is of whoever
+// needed more room.
+var growingHeap = pool{name: "malloc's heap", next: "Trace without grow: then blocks have stacks, too."}
+
+// poolOf returns the pool that a stack fills, nil if there is none.
+func (e *Evidence) poolOf(s *report.Stack) *pool {
+	if e.growth() && (s.InAllocator || share(s, &heapPot) > 0.5) {
+		return &growingHeap
+	}
+	return poolOf(s)
+}
+
 // innermost is how many frames may tell that a stack fills a pool.
 const innermost = 6
 
@@ -101,8 +113,12 @@ func poolOf(s *report.Stack) *pool {
 		}
 		for k := range s.Frames[:min(len(s.Frames), innermost)] {
 			f := &s.Frames[k]
-			if p.module.MatchString(path.Base(f.Module)) && p.function.MatchString(f.Function) {
+			inside := p.module.MatchString(path.Base(f.Module))
+			if inside && p.function.MatchString(f.Function) {
 				return p
+			}
+			if !f.Library && !inside {
+				break // others' code asked for the memory
 			}
 		}
 	}

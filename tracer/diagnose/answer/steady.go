@@ -38,6 +38,7 @@ func (e *Evidence) classFinding(kind report.FindingKind, class report.StackClass
 	f := report.Finding{Kind: kind, Confidence: Certain, Stacks: []string{}}
 	e.blame(&f, stacks)
 	if kind == report.Reserved {
+		f.BytesPerSecond = exactly(e.addresses(stacks))
 		f.Culprit, f.Caller, f.Share = e.culprit(stacks, func(s *report.Stack) float64 { return float64(s.Bytes) })
 	}
 	if f.Bytes < least {
@@ -46,10 +47,23 @@ func (e *Evidence) classFinding(kind report.FindingKind, class report.StackClass
 	return []report.Finding{f}
 }
 
+// addresses returns how fast stacks reserve addresses, 0 if they do not do so all the time.
+func (e *Evidence) addresses(stacks []*report.Stack) (rate float64) {
+	for _, s := range stacks {
+		if s.GrowthBytesPerSecond*e.seconds() >= steady*float64(s.Bytes) && s.Blocks > 2 {
+			rate += s.GrowthBytesPerSecond
+		}
+	}
+	if e.tooShort() {
+		return 0
+	}
+	return rate
+}
+
 // limits returns findings on what keeps the report from telling more.
 func (e *Evidence) limits() (found []report.Finding) {
 	if h := e.Held; h.Now || h.Part > mostlyHeld {
-		f := report.Finding{Kind: report.Held, Confidence: Certain, Stacks: []string{}}
+		f := report.Finding{Kind: report.Held, Confidence: Certain, Stacks: []string{}, Share: h.Part}
 		switch {
 		case !h.Now:
 			f.Next = "Trace again while it runs."
@@ -60,7 +74,7 @@ func (e *Evidence) limits() (found []report.Finding) {
 		}
 		found = append(found, f)
 	}
-	if e.tooShort() && !e.Report.Target.Exited {
+	if e.tooShort() && (!e.Report.Target.Exited || e.windows()) {
 		f := report.Finding{Kind: report.TooShort, Confidence: Certain, Stacks: []string{}, Next: "Trace for 10 s or longer."}
 		if e.windows() {
 			f.Next = fmt.Sprintf("Trace for a minute or longer: the first windows count after %.0f s.", math.Ceil(e.Report.Sampling.MaturitySeconds))

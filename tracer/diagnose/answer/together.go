@@ -26,7 +26,7 @@ func (e *Evidence) judgeTogether() {
 		if s.Class != report.ClassFilled || len(s.Frames) == 0 {
 			continue
 		}
-		if p := poolOf(s); p != nil {
+		if p := e.poolOf(s); p != nil {
 			pools[p] = append(pools[p], s)
 		} else if f := &s.Frames[s.OwnFrame]; f.Function != "" && !f.Library && !beginnings.MatchString(f.Function) {
 			sites[f.Function] = append(sites[f.Function], s)

@@ -9,30 +9,36 @@ import (
 )
 
 // put puts a finding into words: a predicate, whose subject is the process.
-func (e *Evidence) put(f *report.Finding, d *report.Diagnosis) {
+func (e *Evidence) put(f *report.Finding, d *report.Diagnosis, through *report.Frame) {
 	switch f.Kind {
 	case report.Leak, report.ActiveLeak, report.Pool, report.UnjoinedThreads:
-		f.Text = e.leakText(f, d.Through)
+		f.Text = e.leakText(f, through)
 	case report.NeverFreed:
 		f.Text = fmt.Sprintf("ended with %s in %s that were never freed: %s", report.Size(f.Bytes),
-			counted(e.Report.Outstanding.Blocks, "block", "blocks"), where(f, nil))
+			counted(f.Blocks, "block", "blocks"), where(f, nil))
 	case report.CacheFills:
-		f.Text = fmt.Sprintf("does not grow any more: %s were allocated and stay, %s", report.Size(f.Bytes), where(f, nil))
+		f.Text = fmt.Sprintf("holds %s that were allocated at once, %s", report.Size(f.Bytes), where(f, nil))
+		if f == &d.Findings[0] {
+			f.Text = fmt.Sprintf("does not grow any more: %s were allocated and are held, %s", report.Size(f.Bytes), where(f, nil))
+		}
 	case report.CacheReplaces:
 		f.Text = "allocates as much as it frees from before the trace: " + where(f, nil)
 		if f == &d.Findings[0] {
 			f.Text = "does not grow: it replaces blocks from before the trace, " + where(f, nil)
 		}
 	case report.KeepsFree:
-		f.Text = e.freeText(f)
+		f.Text = e.freeText(f, f == &d.Findings[0])
 	case report.Reserved:
-		f.Text = still(d, f) + fmt.Sprintf("has %s of addresses reserved, which take no memory: %s", report.Size(f.Bytes), where(f, nil))
+		f.Text = e.still(d, f) + fmt.Sprintf("has %s of addresses reserved, which take no memory: %s", report.Size(f.Bytes), where(f, nil))
+		if f.BytesPerSecond.Value > 0 {
+			f.Text = fmt.Sprintf("maps %s of addresses that take no memory: %s", rateText(f), where(f, nil))
+		}
 	case report.UnknownAllocator:
 		f.Text = "grows " + rateText(f) + " in memory of an allocator that is not traced"
 	case report.Unexplained:
 		f.Text = e.unexplainedText(f)
 	case report.Children:
-		f.Text = childrenText(f, d)
+		f.Text = e.childrenText(f, d)
 	case report.Held:
 		f.Text = e.heldText()
 	case report.TooShort:
@@ -137,7 +143,7 @@ func rateText(f *report.Finding) string {
 	return report.RateWithin(b.Value, b.Low, b.High)
 }
 
-func (e *Evidence) freeText(f *report.Finding) string {
+func (e *Evidence) freeText(f *report.Finding, first bool) string {
 	k := e.Kept
 	arenas := ""
 	if k != nil && k.Arenas > 1 {
@@ -146,7 +152,14 @@ func (e *Evidence) freeText(f *report.Finding) string {
 	if f.BytesPerSecond.Value > 0 {
 		return "grows " + rateText(f) + " in free memory that malloc keeps" + arenas
 	}
-	return fmt.Sprintf("does not grow: malloc keeps %s of its %s free%s", report.Size(k.Free), report.Size(k.System), arenas)
+	text := fmt.Sprintf("malloc keeps %s of its %s free%s", report.Size(k.Free), report.Size(k.System), arenas)
+	switch {
+	case !first:
+		return "has free memory: " + text
+	case e.windows():
+		return "does not leak as far as seen: " + text
+	}
+	return "does not grow: " + text
 }
 
 func (e *Evidence) unexplainedText(f *report.Finding) string {
@@ -164,8 +177,8 @@ func (e *Evidence) unexplainedText(f *report.Finding) string {
 	return text + ", by no stack that was traced"
 }
 
-func childrenText(f *report.Finding, d *report.Diagnosis) string {
-	text := still(d, f) + "has " + counted(uint64(len(f.Children)), "child that grows", "children that grow") + " by " + report.Rate(f.BytesPerSecond.Value)
+func (e *Evidence) childrenText(f *report.Finding, d *report.Diagnosis) string {
+	text := e.still(d, f) + "has " + counted(uint64(len(f.Children)), "child that grows", "children that grow") + " by " + report.Rate(f.BytesPerSecond.Value)
 	const most = 3
 	for i, c := range f.Children[:min(len(f.Children), most)] {
 		sep := ", "
@@ -181,11 +194,14 @@ func childrenText(f *report.Finding, d *report.Diagnosis) string {
 }
 
 // still begins what is said of a process that does not grow itself, if that is said first.
-func still(d *report.Diagnosis, f *report.Finding) string {
-	if f == &d.Findings[0] && !alsoGrows(d) {
-		return "does not grow; it "
+func (e *Evidence) still(d *report.Diagnosis, f *report.Finding) string {
+	switch {
+	case f != &d.Findings[0] || alsoGrows(d):
+		return ""
+	case e.windows():
+		return "does not leak as far as seen; it "
 	}
-	return ""
+	return "does not grow; it "
 }
 
 // alsoGrows reports whether the process itself grows, too.
@@ -234,10 +250,10 @@ func (e *Evidence) nothingText() string {
 	case e.windows():
 		return fmt.Sprintf("does not leak as far as seen: no stack is called a leak by %s in %s", counted(uint64(max(r.Sampling.Windows, 0)), "window", "windows"), long)
 	case r.Target.Exited && !e.growth():
-		return fmt.Sprintf("ended after %s with nothing left to free", long)
+		return fmt.Sprintf("ended after %s and had freed all that it allocated while traced", long)
 	case e.growth():
 		return fmt.Sprintf("does not grow: in %s no system call added memory steadily", long)
-	case r.Events.Alloc == 0:
+	case r.Events.Alloc+r.Events.Realloc+r.Events.Mmap == 0:
 		return fmt.Sprintf("does not grow: in %s it allocated nothing", long)
 	}
 	return fmt.Sprintf("does not grow: in %s no stack kept adding memory", long)
