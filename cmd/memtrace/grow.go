@@ -61,6 +61,5 @@ the process did not give back, in whole pages. How much of it is in memory is
 estimated from a sample of the page faults.
 `)
 	}
-	s := &session{options: o, log: logger{w: stderr, quiet: o.quiet}}
-	return s.run(ctx, stdout, stderr)
+	return newSession(o, stderr).run(ctx, stdout, stderr)
 }

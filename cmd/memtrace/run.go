@@ -14,6 +14,7 @@ import (
 
 	"memtrace/tracer"
 	"memtrace/tracer/launch"
+	"memtrace/tracer/report"
 )
 
 // run is memtrace. Reports go to stdout, everything else to stderr. When ctx is done, run ends
@@ -40,7 +41,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	case o.version:
 		err = printText(stdout, "memtrace ", version(), "\n")
 	default:
-		s := &session{options: o, log: logger{w: stderr, quiet: o.quiet}}
+		s := newSession(o, stderr)
 		code, err = s.run(ctx, stdout, stderr)
 	}
 	if err != nil {
@@ -79,6 +80,12 @@ type session struct {
 	command *launch.Command
 	tracer  *tracer.Tracer
 	stops   *stops
+	// packages are those of files that a hint was about.
+	packages packages
+}
+
+func newSession(o *options, stderr io.Writer) *session {
+	return &session{options: o, log: logger{w: stderr, quiet: o.quiet}, packages: make(packages)}
 }
 
 func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitCode, err error) {
@@ -259,6 +266,7 @@ func (s *session) report() error {
 		if note := s.stops.note(r); note != "" {
 			r.Notes = append(r.Notes, note)
 		}
+		r.Hints = report.Hints(r, s.packages.debugOf(r.Target.PID))
 	}
 	return s.out.write(reports)
 }

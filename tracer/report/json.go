@@ -100,7 +100,7 @@ func writeJSON(w io.Writer, doc any) error {
 func representable(r *Report) *Report {
 	c := *r
 	c.Target = r.Target.representable()
-	c.Notes, c.Unprobed = boundedAll(r.Notes), boundedAll(r.Unprobed)
+	c.Notes, c.Hints, c.Unprobed = boundedAll(r.Notes), boundedAll(r.Hints), boundedAll(r.Unprobed)
 	c.Stacks = []Stack{}
 	c.Growth = r.Growth.representable()
 	c.Diagnosis = r.Diagnosis.representable()

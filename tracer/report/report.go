@@ -59,6 +59,8 @@ type Report struct {
 	System *System `json:"system,omitempty"`
 	// Notes are remarks in words that the readers of every form should see.
 	Notes []string `json:"notes,omitempty"`
+	// Hints say what would give frames their names and lines, see the function Hints.
+	Hints []string `json:"hints,omitempty"`
 }
 
 // Target is the traced process.

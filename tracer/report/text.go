@@ -88,6 +88,7 @@ var sections = []section{
 	{func(s *Parts) bool { return s.Regions }, (*printer).addressSpace},
 	{func(s *Parts) bool { return s.System }, (*printer).machine},
 	{nil, (*printer).notes},
+	{nil, (*printer).hints},
 }
 
 func showEvents(s *Parts) bool { return s.Events }

@@ -22,15 +22,30 @@ func TextSeveral(w io.Writer, list []*Report, opt TextOptions) error {
 	if opt.Height > 0 {
 		return writeWorst(w, list, opt, opt.Height-bytes.Count(p.buf.Bytes(), []byte{'\n'}))
 	}
+	said := make(map[string]bool)
 	for _, r := range list {
 		if err := writeAll(w, []byte("\n")); err != nil {
 			return err
 		}
-		if err := Text(w, r, opt); err != nil {
+		if err := Text(w, r.withoutHints(said), opt); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// withoutHints returns a copy of a report without the hints that are said already, and notes
+// the others.
+func (r *Report) withoutHints(said map[string]bool) *Report {
+	c := *r
+	c.Hints = nil
+	for _, h := range r.Hints {
+		if !said[h] {
+			c.Hints = append(c.Hints, h)
+		}
+		said[h] = true
+	}
+	return &c
 }
 
 // writeWorst writes as much of the first report as fits into so many lines.
