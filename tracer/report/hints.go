@@ -21,6 +21,9 @@ func Hints(r *Report, packageOf func(path string) string) (hints []string) {
 		hints = append(hints, hint)
 	}
 	for _, f := range r.blamed() {
+		if r.perfMapOf() != "" && f.Function != "" {
+			continue // lines of the runtime itself would say less than names of its code
+		}
 		if hint := r.debugHint(f, packageOf); hint != "" && len(hints) < mostHints && !slices.Contains(hints, hint) {
 			hints = append(hints, hint)
 		}

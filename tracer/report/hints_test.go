@@ -44,6 +44,10 @@ func TestHints(t *testing.T) {
 		{what: "no diagnosis", r: typical(), nothing: true},
 		{what: "the caller alike", r: blaming(Leak, own), change: func(r *Report) { r.Diagnosis.Findings[0].Caller = &own }, want: ownHint},
 		{what: "java", r: blaming(Leak, jit), change: func(r *Report) { r.Target.Modules = java }, want: javaHint},
+		{what: "java, for whom libjvm.so allocates", r: blaming(Leak, Frame{Function: "os::malloc", Module: java[0].Path}), change: func(r *Report) {
+			r.Target.Modules = java
+			r.Stacks[0].Frames = append(r.Stacks[0].Frames, jit)
+		}, want: javaHint},
 		{what: "java, no leak", r: blaming(Leak, jit), change: func(r *Report) { r.Target.Modules, r.Stacks[0].Class = java, ClassFilled }, nothing: true},
 		{what: "java, named", r: blaming(Leak, whole), change: func(r *Report) { r.Target.Modules = java }, nothing: true},
 		{what: "node", r: blaming(Leak, jit), change: func(r *Report) { r.Target.Exe = "/usr/bin/node" }, want: "--perf-basic-prof"},

@@ -15,7 +15,8 @@ func leaking(pid int, rate float64, base uint64, class StackClass) *Report {
 	r.Target.PID = pid
 	frames := []Frame{
 		sessiond("make_session", 0x1c3f, "/build/sessiond/src/session.c", 142),
-		{Address: 0x1a10, Module: "/usr/sbin/sessiond", Offset: 0x1a10}, libcStart(),
+		{Address: 0x1a10, Module: "/usr/sbin/sessiond", Offset: 0x1a10},
+		libcStart(),
 	}
 	for i := range frames {
 		frames[i].Address += base
