@@ -65,7 +65,8 @@ func classBytes(sums map[region.Class]uint64) (list []report.ClassBytes) {
 }
 
 // ofFile reports whether memory of a class is mostly pages of files. One fault brings in many
-// of these, and the kernel reclaims them as it likes.
+// of these, and the kernel reclaims them as it likes. Copies of such pages, which the process has
+// written to, are its own.
 func ofFile(c region.Class) bool {
 	return c == region.Text || c == region.File || c == region.Library || c == region.VDSO
 }
@@ -84,7 +85,7 @@ func (d *diagnosis) growthReport(top int) *report.Growth {
 	byStack := make(map[event.StackID]*touched)
 	for _, page := range d.Pages {
 		class := d.ClassAt(page.Addr)
-		if ofFile(class) {
+		if ofFile(class) && !page.Own {
 			continue
 		}
 		s := byStack[page.Stack]

@@ -51,16 +51,19 @@ func (p *Process) pageSize(addr uint64) uint64 {
 
 // Present returns the sampled pages that are still in memory. Of a process that has exited,
 // all that is known is which pages were not unmapped before. A page whose size was not noted
-// when it was faulted in is asked for its size now.
+// when it was faulted in is asked for its size now. Whether it is the process's own is known only
+// as long as the process is there.
 func (p *Process) Present(sampled []faults.Page, exited bool) (pages []faults.Page) {
 	p.sizing.Lock()
 	defer p.sizing.Unlock()
 	for _, page := range sampled {
 		size := uint64(smallPage)
 		if !exited && p.folios != nil {
-			if !p.folios.Present(page.Addr) {
+			now := p.folios.Page(page.Addr)
+			if !now.Resident() {
 				continue
 			}
+			page.Own = !now.OfFile()
 			size = p.folios.Size(page.Addr)
 		}
 		if page.Bytes == 0 {

@@ -42,6 +42,9 @@ type Page struct {
 	Stack event.StackID
 	// Faults is how many faults the page stands for, Bytes what they brought in.
 	Faults, Bytes uint64
+	// Own: the page is known to be the process's own, and not one of a file. The Book does not
+	// know that.
+	Own bool
 }
 
 // New returns an empty Book of at most limit pages (0: DefaultLimit).

@@ -17,7 +17,7 @@ func TestBook(t *testing.T) {
 	b.Add(0x9000, 8, 3, pageSize)
 	b.Add(0x6fff, 9, 20, pageSize) // the page again, which was given back
 	b.Remove(0x8800, 0x9001)
-	want := []Page{{0x5000, 7, 1, pageSize}, {0x6000, 9, 20, 20 * pageSize}, {0x200000, 8, 2, 4 << 20}}
+	want := []Page{{0x5000, 7, 1, pageSize, false}, {0x6000, 9, 20, 20 * pageSize, false}, {0x200000, 8, 2, 4 << 20, false}}
 	if diff := cmp.Diff(want, b.Pages()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -43,7 +43,7 @@ func TestBookMoves(t *testing.T) {
 	b.Move(11*pageSize, 20*pageSize, 3*pageSize) // 22 is replaced
 	b.Move(20*pageSize, 21*pageSize, 2*pageSize) // onto itself
 	b.Move(10*pageSize, 10*pageSize, pageSize)
-	want := []Page{{10 * pageSize, 0, 1, pageSize}, {21 * pageSize, 1, 1, pageSize}, {22 * pageSize, 2, 1, pageSize}}
+	want := []Page{{10 * pageSize, 0, 1, pageSize, false}, {21 * pageSize, 1, 1, pageSize, false}, {22 * pageSize, 2, 1, pageSize, false}}
 	if diff := cmp.Diff(want, b.Pages()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

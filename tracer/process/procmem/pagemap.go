@@ -22,6 +22,10 @@ const (
 // Resident reports whether a page is in memory.
 func (p Page) Resident() bool { return p&pagePresent != 0 }
 
+// OfFile reports whether a page belongs to a file or to shared memory. A page of a private mapping
+// of a file that was written to does not: it is a copy.
+func (p Page) OfFile() bool { return p&pageOfFile != 0 }
+
 // There reports whether a page has content, in memory or swapped out. Reading any other page
 // makes the kernel fill it.
 func (p Page) There() bool { return p&(pagePresent|pageSwapped) != 0 && p&pageGuard == 0 }

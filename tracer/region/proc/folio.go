@@ -58,8 +58,11 @@ func (f *Folios) word(fd int, index uint64) uint64 {
 }
 
 // Present reports whether the page of addr is in memory.
-func (f *Folios) Present(addr uint64) bool {
-	return procmem.Page(f.word(f.pagemap, addr/uint64(os.Getpagesize()))).Resident()
+func (f *Folios) Present(addr uint64) bool { return f.Page(addr).Resident() }
+
+// Page returns what the kernel tells of the page of addr.
+func (f *Folios) Page(addr uint64) procmem.Page {
+	return procmem.Page(f.word(f.pagemap, addr/uint64(os.Getpagesize())))
 }
 
 // Size returns the size in bytes of the page at addr as the kernel allocated it, which is more
