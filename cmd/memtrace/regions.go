@@ -29,6 +29,7 @@ type regionsOptions struct {
 	count    int // polls after the first, 0: no bound
 	duration time.Duration
 	top      int
+	topGiven bool
 	quiet    bool
 }
 
@@ -46,6 +47,7 @@ func parseRegions(args []string) (*regionsOptions, *pflag.FlagSet, error) {
 	if err := o.parsePositional(fs.Args()); err != nil {
 		return o, fs, err
 	}
+	o.topGiven = fs.Changed("top")
 	switch {
 	case len(o.pids) == 0:
 		return o, fs, usagef("nothing to watch: give -p PID|NAME")
@@ -193,7 +195,9 @@ func (o *regionsOptions) report(p *proc.Process, sampler *region.Sampler, family
 		r.Memory.Notes = append(r.Memory.Notes, text+" "+unpolled)
 	}
 	text := out.text
-	text.Top = o.top
+	if text.Top = o.top; o.topGiven {
+		text.Height = 0
+	}
 	return out.emit(func(w io.Writer) error {
 		if o.format == formatJSON {
 			return report.MemoryJSON(w, r)

@@ -137,5 +137,5 @@ func (p *printer) hints(r *Report, opt TextOptions) {
 func (p *printer) hintLines(r *Report, opt TextOptions) int {
 	q := newPrinter(opt)
 	q.hints(r, opt)
-	return strings.Count(q.buf.String(), "\n")
+	return q.lines()
 }

@@ -68,6 +68,9 @@ func (p *printer) newline() {
 	p.buf.WriteByte('\n')
 }
 
+// lines is how many lines are in the buffer.
+func (p *printer) lines() int { return bytes.Count(p.buf.Bytes(), []byte{'\n'}) }
+
 // line writes spans that are known to fit together.
 func (p *printer) line(spans ...span) {
 	for _, s := range spans {

@@ -143,6 +143,9 @@ func TestGoldenMemory(t *testing.T) {
 	}
 	golden(t, "memory-narrow.txt", memoryText(t, memoryFixture(), TextOptions{Width: 1}))
 	golden(t, "memory-threads-narrow.txt", memoryText(t, threads(), TextOptions{Width: 1, Top: 4}))
+	if text := memoryText(t, threads(), TextOptions{Width: 80, Height: 23}); bytes.Count(text, []byte("\n")) > 23 || !bytes.Contains(text, []byte("more segments")) {
+		t.Errorf("does not fit:\n%s", text)
+	}
 	golden(t, "memory-color.txt", memoryText(t, memoryFixture(), TextOptions{Color: true, Top: 1}))
 }
 

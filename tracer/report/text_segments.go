@@ -47,6 +47,10 @@ func (p *printer) segments(m *Memory, stacks []Stack, opt TextOptions) {
 	p.line(span{"Growing segments", bold})
 	shown := 0
 	for i := range groups {
+		const most, after = 3, 1 // lines of a segment, and of the sum of the others
+		if opt.Height > 0 && shown > 0 && p.lines()+most+after+2*len(m.Notes) > opt.Height {
+			break
+		}
 		p.segment(&groups[i])
 		p.origin(&groups[i].Segment, stacks)
 		shown += groups[i].n

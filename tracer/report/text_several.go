@@ -20,7 +20,7 @@ func TextSeveral(w io.Writer, list []*Report, opt TextOptions) error {
 		return err
 	}
 	if opt.Height > 0 {
-		return writeWorst(w, list, opt, opt.Height-bytes.Count(p.buf.Bytes(), []byte{'\n'}))
+		return writeWorst(w, list, opt, opt.Height-p.lines())
 	}
 	said := make(map[string]bool)
 	for _, r := range list {
