@@ -23,7 +23,7 @@
 //     vfork-exec           children that share the address space until exec
 //     dlopen [LIBRARY]     a library that comes late and allocates
 //     dlclose [LIBRARY]    the same, gone again while its blocks are held
-//     signal               a signal handler interrupts again and again
+//     signal [CALLS]       a signal handler interrupts again and again
 //     deep                 a stack of 60 frames
 //     usr1                 a block for each SIGUSR1, allocated in the handler
 //
@@ -884,14 +884,14 @@ static void do_signal(void)
 {
     struct sigaction action;
     struct itimerval once = {{0, 0}, {0, 200}};
-    int i, rung = 0;
+    int i, rung = 0, calls = argument == NULL ? 200000 : atoi(argument);
 
     memset(&action, 0, sizeof(action));
     action.sa_handler = on_alarm;
     action.sa_flags = SA_RESTART;
     check(sigaction(SIGALRM, &action, NULL) == 0, "sigaction");
     check(setitimer(ITIMER_REAL, &once, NULL) == 0, "setitimer");
-    for (i = 0; i < 200000 || alarms < 100; i++) {
+    for (i = 0; i < calls || alarms < 100; i++) {
         void *p = site_signal(128 + (size_t)i % 64);
 
         if (i % 1000 != 999)
