@@ -16,6 +16,7 @@ func touching(kind FindingKind, stacks ...string) *Report {
 	memset := libcStart()
 	memset.Function, memset.Library = "memset", true
 	f.Frames = append([]Frame{memset}, f.Frames...)
+	f.OwnFrame = 1
 	return r
 }
 

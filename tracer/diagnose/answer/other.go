@@ -141,8 +141,9 @@ func (e *Evidence) describeRest(f *report.Finding, a *report.Account, t *report.
 	f.Evidence = append(f.Evidence, fmt.Sprintf("%s of %s: %s", report.Size(uint64(t.Bytes)), a.Label, t.Label))
 	seen := e.Report.Events.Alloc > 0 || e.windows()
 	switch {
-	case e.growth():
+	case e.growth() && a.Kind == "heap":
 		f.Next = "Trace without grow: then blocks have stacks, too."
+	case e.growth(): // where memory is touched first stands below
 	case a.Kind == "heap" && (e.Allocators == 0 || !seen):
 		f.Kind = report.UnknownAllocator
 		f.Next = "Run memtrace grow: it shows which code makes the address space grow and touches new memory."

@@ -39,12 +39,23 @@ func TestScenarios(t *testing.T) {
 				lock.Lock()
 				outcomes[i] = o
 				lock.Unlock()
-				if o.failed() {
-					t.Error(o.verdict())
-				}
 			})
 		}
 	})
+	// A row that fails beside others is played once more, alone: what is estimated, and what
+	// comes in time, is another thing on a busy machine.
+	for i, o := range outcomes {
+		if o == nil || !o.failed() {
+			continue
+		}
+		t.Run(rows[i].name+" alone", func(t *testing.T) {
+			t.Logf("beside others: %s", o.verdict())
+			outcomes[i] = s.play(t, &rows[i])
+			if outcomes[i].failed() {
+				t.Error(outcomes[i].verdict())
+			}
+		})
+	}
 	played := slices.DeleteFunc(outcomes, func(o *outcome) bool { return o == nil }) // -run, or missing
 	var table bytes.Buffer
 	writeTable(&table, played)
