@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -112,11 +113,22 @@ func (p *printer) flow(lead span, indent int, gap string, items ...span) {
 // paragraph writes text after lead, wrapped at spaces.
 func (p *printer) paragraph(lead span, text string, st style) {
 	var items []span
-	for _, word := range strings.Fields(text) {
+	words := strings.Fields(text)
+	for i := 0; i < len(words); i++ {
+		word := words[i]
+		if i+1 < len(words) && number.MatchString(word) && unitAfter.MatchString(words[i+1]) {
+			i++
+			word += " " + words[i] // a number stays on the line of its unit
+		}
 		items = append(items, span{word, st})
 	}
 	p.flow(lead, 0, " ", items...)
 }
+
+var (
+	number    = regexp.MustCompile(`^[(\[~-]*[0-9][0-9.,]*$`)
+	unitAfter = regexp.MustCompile(`^([KMGTPE]i)?B(/[smh]|/min)?[).,:;]*$|^(ms|s|min|h|d|%)[).,:;]*$`)
+)
 
 // breakWide splits the items that take more than width columns: at spaces, and within words
 // that are still too wide.

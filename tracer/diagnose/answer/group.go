@@ -1,8 +1,10 @@
 package answer
 
 import (
+	"cmp"
 	"hash/maphash"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -115,6 +117,9 @@ func merge(a, b *report.Stack) {
 	a.Truncated = a.Truncated || b.Truncated
 	a.MergedStacks = max(a.MergedStacks, 1) + max(b.MergedStacks, 1)
 	a.BlockList = append(a.BlockList, b.BlockList...)
+	slices.SortFunc(a.BlockList, func(a, b report.Block) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Address, b.Address))
+	})
 	mergeServed(a, b)
 	mergeGrown(a, b)
 	if a.Estimate != nil && b.Estimate != nil {
