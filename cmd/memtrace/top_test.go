@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/testprog"
 )
 
@@ -24,12 +25,15 @@ func TestTopCutsAfterCounting(t *testing.T) {
 	for i := range sites {
 		fmt.Fprintf(&text, "\t\tsite_%d();\n", i)
 	}
-	text.WriteString("\t\tif (n == 50) { printf(\"leaked\\n\"); fflush(stdout); }\n\t\tusleep(20000);\n\t}\n}\n")
+	text.WriteString("\t\tif (n == 250) { printf(\"leaked\\n\"); fflush(stdout); }\n\t\tusleep(20000);\n\t}\n}\n")
 	p := testprog.Command(t, exec.Command(testprog.BuildProgram(t, "gcc -O1 -g -fno-builtin -fno-optimize-sibling-calls", text.String())))
 	m := startMemtrace(t, "-T", strconv.Itoa(shown), "-p", strconv.Itoa(p.PID()))
 	p.Line()
 	r := m.stop()
 	if len(r.Stacks) != shown || r.StacksTotal < sites {
 		t.Errorf("%d stacks of %d, want %d of %d", len(r.Stacks), r.StacksTotal, shown, sites)
+	}
+	if first := r.Diagnosis.Findings[0]; first.Kind != report.Leak || first.StacksTotal != sites || !strings.Contains(r.Diagnosis.Answer, "20 of 20 stacks") {
+		t.Errorf("%d stacks leak: %s", first.StacksTotal, r.Diagnosis.Answer)
 	}
 }
