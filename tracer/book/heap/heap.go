@@ -86,6 +86,9 @@ func (h *Heap) Apply(ev *event.Event) {
 	}
 	h.now = max(h.now, ev.Time)
 	p := h.process(ev.PID)
+	if len(p.ends.ended) > 0 {
+		p.ends.runs(p, ev.TID, ev.Time)
+	}
 	switch ev.Kind {
 	case event.Alloc:
 		p.counters.Alloc++
@@ -173,7 +176,7 @@ func (h *Heap) free(p *process, ev *event.Event) {
 	b, ok := h.blocks.take(ev.PID, ev.Addr)
 	if !ok {
 		if !h.late.explains(ev) {
-			h.freeUnknown(p, ev.Size)
+			p.ends.add(p, ev, h.freeUnknown(p, ev.Size))
 		}
 		return
 	}
@@ -186,7 +189,7 @@ func (h *Heap) exec(p *process, ev *event.Event) {
 	p.execed = max(p.execed, ev.Time)
 	p.cutoff = max(p.cutoff, ev.Time)
 	p.exited = false
-	p.old = oldFrees{}
+	p.old, p.ends = oldFrees{}, threadEnds{}
 	for t, old := range h.pending {
 		if t.pid == ev.PID && old.entered <= ev.Time {
 			if old.known {

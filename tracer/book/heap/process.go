@@ -34,6 +34,7 @@ type process struct {
 	exited   bool
 	counters Counters
 	old      oldFrees
+	ends     threadEnds
 	// start is when the process was first seen. Times are ns.
 	start uint64
 	// Blocks allocated up to gap cannot be trusted, those allocated up to execed are gone.
