@@ -104,6 +104,10 @@ func representable(r *Report) *Report {
 	c.Stacks = []Stack{}
 	c.Growth = r.Growth.representable()
 	c.Diagnosis = r.Diagnosis.representable()
+	if r.Memory != nil {
+		m := r.Memory.representable()
+		c.Memory = &m
+	}
 	return &c
 }
 
