@@ -31,12 +31,15 @@ func (e *Evidence) steady(accounts []report.Account) (found []report.Finding) {
 
 // classFinding returns a finding on the stacks of a class, none if they hold too little.
 func (e *Evidence) classFinding(kind report.FindingKind, class report.StackClass, least uint64) []report.Finding {
-	stacks := e.of(func(s *report.Stack) bool { return s.Class == class })
+	stacks := e.of(func(s *report.Stack) bool { return s.Class == class && e.poolOf(s) != &growingHeap })
 	if len(stacks) == 0 {
 		return nil
 	}
 	f := report.Finding{Kind: kind, Confidence: Certain, Stacks: []string{}}
 	e.blame(&f, stacks)
+	if kind == report.CacheFills && since(stacks) < minSeconds {
+		f.Confidence = Likely // it may only have paused
+	}
 	if kind == report.Reserved {
 		f.BytesPerSecond = exactly(e.addresses(stacks))
 		f.Culprit, f.Caller, f.Share = e.culprit(stacks, func(s *report.Stack) float64 { return float64(s.Bytes) })
@@ -45,6 +48,18 @@ func (e *Evidence) classFinding(kind report.FindingKind, class report.StackClass
 		return nil
 	}
 	return []report.Finding{f}
+}
+
+// since returns the age of the youngest block of some stacks, in seconds.
+func since(stacks []*report.Stack) float64 {
+	youngest := math.Inf(1)
+	for _, s := range stacks {
+		youngest = min(youngest, s.YoungestSeconds)
+		if s.YoungBytes > 0 {
+			youngest = 0
+		}
+	}
+	return youngest
 }
 
 // addresses returns how fast stacks reserve addresses, 0 if they do not do so all the time.

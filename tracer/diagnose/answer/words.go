@@ -3,6 +3,7 @@ package answer
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"memtrace/tracer/report"
@@ -18,8 +19,13 @@ func (e *Evidence) put(f *report.Finding, d *report.Diagnosis, through *report.F
 			counted(f.Blocks, "block", "blocks"), where(f, nil))
 	case report.CacheFills:
 		f.Text = fmt.Sprintf("holds %s that were allocated at once, %s", report.Size(f.Bytes), where(f, nil))
-		if f == &d.Findings[0] {
-			f.Text = fmt.Sprintf("does not grow any more: %s were allocated and are held, %s", report.Size(f.Bytes), where(f, nil))
+		if f != &d.Findings[0] {
+			break
+		}
+		held := fmt.Sprintf("%s were allocated and are held, %s", report.Size(f.Bytes), where(f, nil))
+		f.Text = "does not grow: " + held
+		if still := since(e.of(func(s *report.Stack) bool { return slices.Contains(f.Stacks, s.ID) })); still > 0 {
+			f.Text = "has not grown for " + report.Seconds(still) + ": " + held
 		}
 	case report.CacheReplaces:
 		f.Text = "allocates as much as it frees from before the trace: " + where(f, nil)

@@ -35,7 +35,7 @@ func summary(outcomes []*outcome) string {
 		switch {
 		case o.failed():
 			failed++
-		case o.pending != "":
+		case o.pending != "" && len(o.faults) > 0:
 			pending++
 		default:
 			ok++
