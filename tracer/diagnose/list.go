@@ -51,6 +51,7 @@ func reportStack(kind report.StackKind, s *live.Stack, given live.GiveUps) repor
 		AllocatedBlocks:      s.AllocatedBlocks,
 		FreedBlocks:          s.FreedBlocks,
 		GrowthBytesPerSecond: s.GrowthBytesPerSecond,
+		FollowedSeconds:      s.Followed.Seconds(),
 		Survival:             s.Survival,
 		OldestSeconds:        s.Oldest.Seconds(),
 		YoungestSeconds:      s.Youngest.Seconds(),

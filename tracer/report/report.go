@@ -154,6 +154,8 @@ type Stack struct {
 	FreedBlocks     uint64 `json:"freed_blocks"`
 	// GrowthBytesPerSecond is the slope of the outstanding bytes over the run.
 	GrowthBytesPerSecond float64 `json:"growth_bytes_per_second"`
+	// FollowedSeconds is how long the stack has been known, on which the slope rests.
+	FollowedSeconds float64 `json:"followed_seconds"`
 	// Survival is the fraction, 0 to 1, of the allocations made at least OlderSeconds ago that
 	// is still outstanding.
 	Survival        float64 `json:"survival"`

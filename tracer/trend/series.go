@@ -62,6 +62,15 @@ func (s *Series) thin() {
 	s.next = newest + s.step
 }
 
+// Span is how long the quantity has been followed until now (ns), in ns.
+func (s *Series) Span(now uint64) uint64 {
+	if s.step == 0 {
+		return 0
+	}
+	first := s.next - uint64(s.n+1)*s.step
+	return now - min(first, now)
+}
+
 // point is the quantity at one moment.
 type point struct{ seconds, value float64 }
 

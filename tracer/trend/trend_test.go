@@ -105,6 +105,20 @@ func TestSlope(t *testing.T) {
 }
 
 // A single step must read as no growth, wherever it falls.
+func TestSpan(t *testing.T) {
+	var s Series
+	if got := s.Span(5 * second); got != 0 {
+		t.Errorf("nothing was followed, for %d ns", got)
+	}
+	const begin = 7 * second
+	for at := begin; at < begin+100*second; at += second / 20 {
+		s.Advance(at, at)
+		if got := s.Span(at + 3); got != at+3-begin {
+			t.Fatalf("after %d ns: %d ns", at+3-begin, got)
+		}
+	}
+}
+
 func TestSlopeOfAnyStep(t *testing.T) {
 	for run := 400 * time.Millisecond; run < 20*time.Second; run += 170 * time.Millisecond {
 		for part := 1; part < 20; part++ {

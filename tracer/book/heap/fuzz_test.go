@@ -103,7 +103,7 @@ func (p *pair) compare(t *testing.T) {
 		for _, older := range []time.Duration{0, 40} {
 			got := p.heap.Snapshot(live.Options{PID: pid, Older: older, Blocks: true, All: true, Way: modelWay, LostAllocs: 1})
 			want := p.model.snapshot(pid, older)
-			ignore := []string{"GrowthBytesPerSecond", "Served"}
+			ignore := []string{"GrowthBytesPerSecond", "Followed", "Served"}
 			if older != 0 {
 				ignore = append(ignore, "Survival")
 			}

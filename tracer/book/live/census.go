@@ -117,6 +117,7 @@ func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
 		AllocatedBlocks:      a.AllocatedBlocks,
 		FreedBlocks:          freed,
 		GrowthBytesPerSecond: growth,
+		Followed:             time.Duration(a.growth.Span(c.opt.Now)),
 		Survival:             a.survival(c.bucket, t.settled),
 		Served:               t.served,
 		BlockList:            t.list.cut(c.opt.MaxBlocks),

@@ -105,8 +105,10 @@ type Stack struct {
 	// These are totals since tracing began, of blocks of any age. Blocks neither outstanding
 	// nor freed were dropped by an exec or a gap.
 	AllocatedBytes, AllocatedBlocks, FreedBlocks uint64
-	// GrowthBytesPerSecond is the slope of the outstanding bytes, of any age.
+	// GrowthBytesPerSecond is the slope of the outstanding bytes, of any age. It rests on the
+	// time that Followed says.
 	GrowthBytesPerSecond float64
+	Followed             time.Duration
 	// Survival is the part, 0 to 1, of the allocations made at least Older ago that is still
 	// at least partly outstanding. Older counts as at most the window of the ledger's
 	// trend.Clock. Allocations up to an eighth of the window older than that may be left out.

@@ -28,7 +28,7 @@ func TestSnapshot(t *testing.T) {
 	if rate := st.GrowthBytesPerSecond; math.Abs(rate-10*pageSize) > pageSize {
 		t.Errorf("grows by %.0f bytes/s, want %d", rate, 10*pageSize)
 	}
-	st.GrowthBytesPerSecond = 0
+	st.GrowthBytesPerSecond, st.Followed = 0, 0
 	want := live.Stack{
 		ID: stackA, PID: pid, Sum: live.Sum{Bytes: 101 * pageSize, Blocks: 101},
 		AllocatedBytes: 101 * pageSize, AllocatedBlocks: 101,

@@ -57,7 +57,7 @@ func heap(id string, blocks, size uint64, slope float64, frames []report.Frame) 
 	sum := report.Sum{Bytes: blocks * size, Blocks: blocks}
 	return report.Stack{
 		ID: id, Kind: report.Heap, Bytes: sum.Bytes, Blocks: blocks, AllocatedBytes: sum.Bytes, AllocatedBlocks: blocks,
-		GrowthBytesPerSecond: slope, Survival: 1, OldestSeconds: 19, YoungestSeconds: 0.5, Frames: frames,
+		GrowthBytesPerSecond: slope, FollowedSeconds: 19, Survival: 1, OldestSeconds: 19, YoungestSeconds: 0.5, Frames: frames,
 		Served: &report.Served{Brk: report.Share{Sum: sum, ChunkBytes: blocks * chunk}},
 	}
 }

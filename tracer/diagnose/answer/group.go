@@ -112,6 +112,7 @@ func merge(a, b *report.Stack) {
 	a.AllocatedBlocks += b.AllocatedBlocks
 	a.FreedBlocks += b.FreedBlocks
 	a.GrowthBytesPerSecond += b.GrowthBytesPerSecond
+	a.FollowedSeconds = max(a.FollowedSeconds, b.FollowedSeconds)
 	a.ReplacedBytes += b.ReplacedBytes
 	a.ReservedBytes += b.ReservedBytes
 	a.Truncated = a.Truncated || b.Truncated

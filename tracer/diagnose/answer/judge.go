@@ -12,9 +12,11 @@ const (
 	// steady is the part of the added bytes that the slope must account for, so that all of
 	// them count as steady growth. It is below 1 because a slope over few samples is rough.
 	steady = 2. / 3
-	// lasting is the part of the time for which the oldest block of a leak has been there. Where
-	// all blocks are younger, the stack turns them over, or has only begun.
+	// lasting is the part of the time for which a leak must have been known, and its oldest
+	// block there. Where all blocks are younger, the stack turns them over, or has only begun.
 	lasting = 0.45
+	// leastFollowed is the time, in seconds, from which on a slope says anything.
+	leastFollowed = 1
 	// mostlyReplaced is the part of a stack's blocks from which on it counts as one that
 	// replaces: the rest is chance.
 	mostlyReplaced = 0.8
@@ -108,13 +110,11 @@ func (e *Evidence) classify(s *report.Stack) {
 	}
 }
 
-// lasts reports whether a stack's growth is none of chance, or of a start: blocks from early on
-// are still there, or it is one buffer that is ever moved.
+// lasts reports whether a stack's growth is none of chance, or of a start: it was known early on,
+// and either it has grown ever since, or blocks from early on are still there.
 func (e *Evidence) lasts(s *report.Stack, p *parts) bool {
-	if s.Blocks == 0 || s.FreedBlocks >= s.Blocks && p.filled == 0 {
-		return p.filled == 0
-	}
-	return s.OldestSeconds >= lasting*e.seconds()
+	early := lasting * e.seconds()
+	return s.FollowedSeconds >= early && (p.filled == 0 || s.OldestSeconds >= early)
 }
 
 // mayReplace reports whether so many old blocks of unknown sizes were freed that the stack may
@@ -137,7 +137,7 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 		p.replaced += surplus
 	}
 	net := taken - p.reserved - p.replaced
-	if slope := s.GrowthBytesPerSecond; slope > 0 && s.Bytes+s.YoungBytes > 0 && !e.tooShort() {
+	if slope := s.GrowthBytesPerSecond; slope > 0 && s.FollowedSeconds >= leastFollowed && s.Bytes+s.YoungBytes > 0 && !e.tooShort() {
 		part := 1.
 		if s.Bytes > 0 {
 			part = net / float64(s.Bytes)

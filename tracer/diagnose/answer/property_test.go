@@ -71,6 +71,7 @@ func randomStacks(rnd *rand.Rand, r *report.Report) (stacks []report.Stack) {
 			s.GrowthBytesPerSecond = (rnd.Float64()*1.5 - 0.2) * float64(s.Bytes) / r.DurationSeconds
 		}
 		s.OldestSeconds = rnd.Float64() * r.DurationSeconds
+		s.FollowedSeconds = max(s.OldestSeconds, rnd.Float64()*r.DurationSeconds)
 		s.YoungBytes = rnd.Uint64N(1 + s.Bytes/10)
 		switch {
 		case r.Mode == report.ModeGrowth:
