@@ -138,7 +138,7 @@ func checkPeak(t *testing.T, peak, blocks uint64) {
 func TestHarmStacksExact(t *testing.T) {
 	testprog.Long(t)
 	p := startNewStacks(t)
-	r := startBounded(t, "-p", strconv.Itoa(p.PID()), "--exact", "--max-memory", "256M", "-f", "json", "-T", "50", "--older", "0")
+	r := startBounded(t, "-p", strconv.Itoa(p.PID()), "--exact", "--max-memory", "256M", "-f", "json", "-T", "50", "--sort", "size", "--older", "0")
 	p.do("again", 0)
 	p.flood("keep")
 	time.Sleep(time.Second)

@@ -35,7 +35,7 @@ func order(stacks []report.Stack, by Order) {
 	}
 	slices.SortFunc(places, func(i, j int) int {
 		a, b := &stacks[i], &stacks[j]
-		ranks := 0
+		ranks := cmp.Compare(given(a), given(b))
 		if ranked {
 			ranks = cmp.Compare(rank(a), rank(b))
 		}
@@ -48,6 +48,14 @@ func order(stacks []report.Stack, by Order) {
 		}
 		stacks[i], stacks[from] = stacks[from], stacks[i]
 	}
+}
+
+// given is 1 for the sum of the stacks that were given up, which comes last.
+func given(s *report.Stack) int {
+	if s.GivenUpStacks > 0 {
+		return 1
+	}
+	return 0
 }
 
 // sortKey returns what stacks of one rank are sorted by, the largest first.

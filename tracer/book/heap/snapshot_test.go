@@ -44,7 +44,9 @@ func TestSnapshot(t *testing.T) {
 		},
 		Outstanding: live.Sum{Bytes: 1038, Blocks: 3}, Young: live.Sum{Bytes: 5000, Blocks: 1},
 	}}
-	growth := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".GrowthBytesPerSecond" || p.Last().String() == ".Followed" }, cmp.Ignore())
+	growth := cmp.FilterPath(func(p cmp.Path) bool {
+		return p.Last().String() == ".GrowthBytesPerSecond" || p.Last().String() == ".Followed"
+	}, cmp.Ignore())
 	if diff := cmp.Diff(want, got, growth); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

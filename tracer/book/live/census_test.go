@@ -78,7 +78,9 @@ func TestCensus(t *testing.T) {
 			},
 		},
 	}
-	growth := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".GrowthBytesPerSecond" || p.Last().String() == ".Followed" }, cmp.Ignore())
+	growth := cmp.FilterPath(func(p cmp.Path) bool {
+		return p.Last().String() == ".GrowthBytesPerSecond" || p.Last().String() == ".Followed"
+	}, cmp.Ignore())
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, survey(tt.opt), growth); diff != "" {

@@ -17,6 +17,8 @@ const (
 	lasting = 0.45
 	// leastFollowed is the time, in seconds, from which on a slope says anything.
 	leastFollowed = 1
+	// leastBlocks is the number of allocations from which on a stack can grow: fewer are steps.
+	leastBlocks = 3
 	// mostlyReplaced is the part of a stack's blocks from which on it counts as one that
 	// replaces: the rest is chance.
 	mostlyReplaced = 0.8
@@ -137,7 +139,7 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 		p.replaced += surplus
 	}
 	net := taken - p.reserved - p.replaced
-	if slope := s.GrowthBytesPerSecond; slope > 0 && s.FollowedSeconds >= leastFollowed && s.Bytes+s.YoungBytes > 0 && !e.tooShort() {
+	if slope := s.GrowthBytesPerSecond; slope > 0 && e.followed(s) {
 		part := 1.
 		if s.Bytes > 0 {
 			part = net / float64(s.Bytes)
@@ -155,6 +157,13 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 	}
 	p.filled = max(net-p.leaks, 0)
 	return p
+}
+
+// followed reports whether a stack has been known for long enough, and with enough blocks, for
+// its slope to say anything.
+func (e *Evidence) followed(s *report.Stack) bool {
+	return s.FollowedSeconds >= leastFollowed && s.Bytes+s.YoungBytes > 0 && !e.tooShort() &&
+		(s.Kind != report.Heap || s.AllocatedBlocks >= leastBlocks)
 }
 
 // leaking reports whether a stack is called a leak.

@@ -24,12 +24,13 @@ func TestJudgeByTime(t *testing.T) {
 		stack("late", 4, 4, same),
 		stack("turnover", 19, 2, func(s *report.Stack) { s.GrowthBytesPerSecond = 500 }),
 		stack("moment", 0.3, 0.3, same),
+		stack("once", 19, 19, func(s *report.Stack) { s.AllocatedBlocks = 2 }),
 		stack("newborn", 0.3, 0, young),
 	)
 	e.Judge()
 	want := map[string]report.StackClass{
 		"leak": report.ClassLeak, "buffer": report.ClassLeak, "late": report.ClassPossible,
-		"turnover": report.ClassPossible, "moment": report.ClassFilled,
+		"turnover": report.ClassPossible, "moment": report.ClassFilled, "once": report.ClassFilled,
 	}
 	got := make(map[string]report.StackClass)
 	for _, s := range e.Report.Stacks {
