@@ -43,3 +43,15 @@ func TestJudgeByTime(t *testing.T) {
 		t.Errorf("%d stacks are listed, want %d: %v", len(got), len(want), got)
 	}
 }
+
+// A heap that grows by what nobody looked at is not said to stand still, nor to be explained.
+func TestUnknownRest(t *testing.T) {
+	r := watched()
+	r.MallocSplit, r.Target.Allocator = nil, "jemalloc"
+	grow(r, "mmap", 8<<20)
+	e := with(r, heap("1", 3, 40, 0, calls("init")))
+	got := answered(e).Diagnosis.Answer
+	if want := "served (pid 4242) grows 409.6 KiB/s in the heap and anonymous mappings, of which it is unknown how much is free"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

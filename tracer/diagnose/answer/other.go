@@ -85,10 +85,10 @@ func (e *Evidence) ofAccounts(accounts []report.Account) (found []report.Finding
 				if a.Kind == "heap" && e.filtered() {
 					continue // sizes that were left out may explain it
 				}
-				if a.Kind == "heap" && !t.Known && !e.windows() && e.Allocators > 0 && e.Report.Events.Alloc > 0 {
-					continue // what the allocator keeps free is not known
-				}
 				e.describeRest(&f, a, &t)
+				if f.Kind == report.Unexplained && a.Kind == "heap" && !t.Known && !e.windows() && !e.growth() {
+					f.Memory += keptUnknown
+				}
 			default:
 				continue
 			}
@@ -100,6 +100,9 @@ func (e *Evidence) ofAccounts(accounts []report.Account) (found []report.Finding
 	}
 	return found
 }
+
+// keptUnknown is said of a heap that grows beside its stacks: it may be free memory.
+const keptUnknown = ", of which it is unknown how much is free"
 
 // touched returns the finding that resident memory grows where it was mapped before.
 func (e *Evidence) touched(accounts []report.Account) []report.Finding {

@@ -170,6 +170,9 @@ func (e *Evidence) freeText(f *report.Finding, first bool) string {
 
 func (e *Evidence) unexplainedText(f *report.Finding) string {
 	text := "grows " + rateText(f) + " in " + f.Memory
+	if strings.HasSuffix(f.Memory, keptUnknown) {
+		return text
+	}
 	if len(e.leaks()) > 0 {
 		return "grows " + rateText(f) + " in " + f.Memory + ", by no stack that is known"
 	}
