@@ -16,13 +16,7 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 	d.stacks = nil
 	e := d.evidence(r)
 	e.Judge()
-	named := 0
-	for i := range r.Stacks {
-		if s := &r.Stacks[i]; s.LeakBytesPerSecond > 0 && s.Frames == nil && named < namedAtOnce {
-			d.name(s)
-			named++
-		}
-	}
+	d.nameAtOnce(r.Stacks, namedAtOnce, func(s *report.Stack) bool { return s.LeakBytesPerSecond > 0 })
 	order(r.Stacks, opt.Sort)
 	r.Diagnosis = answer.Of(e)
 	d.forecast(r.Diagnosis, e)
@@ -31,10 +25,21 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 // nameMost names the stacks that may matter: those that hold most, and those that grow fastest.
 func (d *diagnosis) nameMost() {
 	for _, by := range []Order{ByGrowth, BySize} {
-		d.sort(by)
-		for i := range d.stacks[:min(len(d.stacks), namedAtOnce/2)] {
-			if d.stacks[i].Frames == nil {
-				d.name(&d.stacks[i])
+		order(d.stacks, by)
+		d.nameAtOnce(d.stacks, namedAtOnce/2, func(*report.Stack) bool { return true })
+	}
+}
+
+// nameAtOnce names the first n of the stacks that are such, unless they have names.
+func (d *diagnosis) nameAtOnce(stacks []report.Stack, n int, such func(*report.Stack) bool) {
+	for i := range stacks {
+		if n == 0 {
+			return
+		}
+		if s := &stacks[i]; such(s) {
+			n--
+			if s.Frames == nil {
+				d.name(s)
 			}
 		}
 	}
@@ -42,7 +47,10 @@ func (d *diagnosis) nameMost() {
 
 // evidence collects what an answer is made from.
 func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
-	e := &answer.Evidence{Report: r, Allocators: len(d.Target.Objects), Young: d.Known.Heap.Young.Bytes}
+	e := &answer.Evidence{Report: r, Allocators: len(d.Target.Objects), Young: d.Known.Heap.Young.Bytes, Seconds: r.DurationSeconds}
+	if d.Space != nil && d.Space.Restarted {
+		e.Seconds = d.Space.End.Sub(d.Space.Start).Seconds()
+	}
 	if d.Split != nil && d.Facts.Kept != nil {
 		d.kept(e)
 	}
@@ -58,18 +66,13 @@ func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
 // forecast says when the nearest limit is reached.
 func (d *diagnosis) forecast(made *report.Diagnosis, e *answer.Evidence) {
 	rates := ratesOf(d.Space)
-	if rates == nil {
-		return
-	}
 	// A leak that was counted is known better than what is resident.
 	if f := &made.Findings[0]; f.Kind == report.Leak && f.Confidence != answer.Possible && rates.Resident.Low <= 0 {
 		rates.Resident = f.BytesPerSecond
 	}
 	for i := range e.Children {
 		if c := &e.Children[i]; c.Growing && !c.Exited && c.BytesPerSecond > 0 {
-			rates.Others.Value += c.BytesPerSecond
-			rates.Others.Low += c.BytesPerSecond
-			rates.Others.High += c.BytesPerSecond
+			rates.others(c.BytesPerSecond)
 		}
 	}
 	const farOff = 30 * 24 * 3600 // seconds

@@ -37,6 +37,12 @@ type growthRates struct {
 	Others report.Bounds
 }
 
+// others adds growth of another process.
+func (r *growthRates) others(rate float64) {
+	o := &r.Others
+	*o = report.Bounds{Value: o.Value + rate, Low: o.Low + rate, High: o.High + rate}
+}
+
 // ratesOf returns how fast an address space grows, as far as that is beyond doubt. Pages of
 // files do not count as memory in use: the kernel takes them back. s may be nil.
 func ratesOf(s *region.Snapshot) *growthRates {

@@ -21,9 +21,6 @@ const (
 	BySurvival Order = "survival"
 )
 
-// sort sorts the stacks that are not judged yet.
-func (d *diagnosis) sort(by Order) { order(d.stacks, by) }
-
 // order puts the worst first: certain leaks, then possible ones, then all else. Counted stacks
 // come before estimated ones that are no leak.
 func order(stacks []report.Stack, by Order) {

@@ -103,9 +103,13 @@ func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
 	if !c.Wants(key.PID) {
 		return
 	}
+	listed := t.sum.Blocks > 0 || c.opt.All
+	if !listed && a.Bytes == 0 {
+		return
+	}
 	growth := a.growth.Slope(start, c.opt.Now, a.Bytes)
 	// A buffer that grows by realloc is ever a young block.
-	if t.sum.Blocks == 0 && !c.opt.All && (growth <= 0 || a.Bytes == 0) {
+	if !listed && growth <= 0 {
 		return
 	}
 	st := Stack{

@@ -113,17 +113,16 @@ func (e *Evidence) account(p *pot) report.Account {
 	for _, t := range a.Terms {
 		rest -= t.Bytes
 	}
-	if rest != 0 || !known {
+	if rest != 0 {
 		a.Terms = append(a.Terms, report.AccountTerm{Kind: report.TermRest, Label: e.restLabel(p, known, rest), Known: known, Bytes: rest})
 	}
-	a.Terms = slices.DeleteFunc(a.Terms, func(t report.AccountTerm) bool { return !t.Known && t.Bytes == 0 && t.Kind == report.TermRest })
 	apportion(a.Terms)
 	return a
 }
 
 // stackTerms returns what stacks added to a pot.
 func (e *Evidence) stackTerms(p *pot) []report.AccountTerm {
-	leaks := report.AccountTerm{Kind: report.TermLeaks, Known: true, Estimated: e.windows(), AtLeast: p.kind == "heap" && !e.glibc()}
+	leaks := report.AccountTerm{Kind: report.TermLeaks, Known: true, Estimated: e.windows(), AtLeast: p.kind == "heap" && !e.glibc() && !e.growth()}
 	may, filled, pooled := leaks, leaks, leaks
 	may.Kind, filled.Kind, pooled.Kind, filled.Estimated = report.TermPossible, report.TermFilled, report.TermPool, false
 	var numbers [3]uint64
@@ -140,10 +139,12 @@ func (e *Evidence) stackTerms(p *pot) []report.AccountTerm {
 			continue // counted as the growth that estimates explain
 		}
 		switch {
-		case leaking(s) && e.poolOf(s) != nil:
-			pooled.Bytes += int64(part * d.leaks)
-			pooled.Label = "more for " + e.poolOf(s).name
 		case leaking(s):
+			if pool := e.poolOf(s); pool != nil {
+				pooled.Bytes += int64(part * d.leaks)
+				pooled.Label = "more for " + pool.name
+				break
+			}
 			leaks.Bytes += int64(part * d.leaks)
 			numbers[0]++
 		case possible(s):

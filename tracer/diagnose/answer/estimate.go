@@ -45,6 +45,7 @@ func addSums(a, b report.Sum) report.Sum {
 	return report.Sum{Bytes: a.Bytes + b.Bytes, Blocks: a.Blocks + b.Blocks}
 }
 
+// addBounds returns the bounds of a sum whose parts err independently.
 func addBounds(a, b report.Bounds) report.Bounds {
 	value := a.Value + b.Value
 	below := math.Hypot(a.Value-a.Low, b.Value-b.Low)
@@ -52,8 +53,10 @@ func addBounds(a, b report.Bounds) report.Bounds {
 	return report.Bounds{Value: value, Low: max(value-below, 0), High: value + above}
 }
 
-// around returns the bounds of a sum whose parts have bounds at distances whose squares add up
-// to below and above.
-func around(value, below, above float64) report.Bounds {
-	return report.Bounds{Value: value, Low: max(value-math.Sqrt(below), 0), High: value + math.Sqrt(above)}
+// scaled returns bounds n times as large.
+func scaled(b report.Bounds, n float64) report.Bounds {
+	return report.Bounds{Value: b.Value * n, Low: b.Low * n, High: b.High * n}
 }
+
+// exactly returns the bounds of what was counted.
+func exactly(v float64) report.Bounds { return report.Bounds{Value: v, Low: v, High: v} }

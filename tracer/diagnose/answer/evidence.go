@@ -12,8 +12,8 @@ type Evidence struct {
 	// Kept is what malloc keeps free now, KeptFirst the same when the trace began; nil where
 	// that is not known.
 	Kept, KeptFirst *Kept
-	// OldFreed is what malloc took for the blocks from before the trace that were freed. OldUnsized is
-	// how many such blocks were freed whose size is not known.
+	// OldFreed is what malloc took for the blocks from before the trace that were freed.
+	// OldUnsized is how many such blocks were freed whose size is not known.
 	OldFreed   report.Sum
 	OldUnsized uint64
 	// Young is the bytes of blocks that are too young to list.
@@ -24,13 +24,13 @@ type Evidence struct {
 	// and more of them. Threads is 0 where that is not known.
 	Threads        int
 	ThreadsGrowing bool
-	// Held says what kept the process from running, "" if nothing did.
+	// Held says whether something kept the process from running.
 	Held Held
 	// Allocators is how many allocators of the process are traced.
 	Allocators int
-
-	// together are the IDs of the stacks of which only all taken together keep growing.
-	together map[string]bool
+	// Seconds is how long growth was observed: since the trace began, or since the process
+	// executed its program.
+	Seconds float64
 }
 
 // Kept is the bytes that malloc has from the kernel for its heaps, and those of them that are
@@ -67,7 +67,7 @@ func (e *Evidence) growth() bool { return e.Report.Mode == report.ModeGrowth }
 func (e *Evidence) glibc() bool { return e.Report.MallocSplit != nil }
 
 // seconds is how long growth was observed.
-func (e *Evidence) seconds() float64 { return max(e.Report.DurationSeconds, 1e-3) }
+func (e *Evidence) seconds() float64 { return max(e.Seconds, 1e-3) }
 
 // minSeconds is the shortest time from which growth is judged. Its value leaves room for the
 // samples that a slope takes, and for the start-up of what a process does in turn.
@@ -79,5 +79,5 @@ func (e *Evidence) tooShort() bool {
 	if e.windows() {
 		return r.Sampling.Windows == 0
 	}
-	return r.DurationSeconds < minSeconds
+	return e.Seconds < minSeconds
 }

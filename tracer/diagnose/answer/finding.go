@@ -2,6 +2,7 @@ package answer
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"memtrace/tracer/report"
@@ -17,36 +18,51 @@ const (
 // mostStacks is how many stacks a finding names.
 const mostStacks = 100
 
+// found is a finding in the making, with all its stacks.
+type found struct {
+	report.Finding
+	stacks []*report.Stack
+}
+
+// find begins a finding that does not grow.
+func find(kind report.FindingKind, stacks ...*report.Stack) *found {
+	f := &found{report.Finding{Kind: kind, Confidence: Certain, Stacks: []string{}, StacksTotal: len(stacks)}, stacks}
+	for _, s := range stacks[:min(len(stacks), mostStacks)] {
+		f.Stacks = append(f.Stacks, s.ID)
+	}
+	return f
+}
+
 // Of returns the diagnosis of a report, without its deadline.
 func Of(e *Evidence) *report.Diagnosis {
-	d := &report.Diagnosis{Accounts: e.accounts(), Findings: []report.Finding{}}
+	d := &report.Diagnosis{Accounts: e.accounts()}
 	if d.Accounts == nil {
 		d.Accounts = []report.Account{}
 	}
-	add := func(f ...report.Finding) { d.Findings = append(d.Findings, f...) }
-	add(e.ofStacks()...)
-	add(e.ofAccounts(d.Accounts)...)
-	add(e.ofChildren()...)
-	add(e.steady(d.Accounts)...)
-	add(e.limits()...)
-	if len(d.Findings) == 0 {
-		add(e.nothing())
+	all := e.ofStacks()
+	all = append(all, e.ofAccounts(d.Accounts)...)
+	all = append(all, e.ofChildren()...)
+	all = append(all, e.steady(all)...)
+	all = append(all, e.doubts()...)
+	if len(all) == 0 {
+		all = append(all, e.nothing())
 	}
-	slices.SortStableFunc(d.Findings, func(a, b report.Finding) int {
-		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(e.weigh(&b), e.weigh(&a)), cmp.Compare(b.Bytes, a.Bytes))
+	slices.SortStableFunc(all, func(a, b *found) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(e.weigh(b), e.weigh(a)), cmp.Compare(b.Bytes, a.Bytes))
 	})
-	d.Through = through(e.leaks())
-	for i := range d.Findings {
-		f := &d.Findings[i]
-		e.put(f, d, through(e.of(func(s *report.Stack) bool { return slices.Contains(f.Stacks, s.ID) })))
+	w := words{Evidence: e, all: all, accounts: d.Accounts}
+	for _, f := range all {
+		f.Text = w.text(f)
+		d.Findings = append(d.Findings, f.Finding)
 	}
-	d.Answer = Sentence(&e.Report.Target, d.Findings[0].Text)
+	d.Through = through(e.of(leaking))
+	d.Answer = fmt.Sprintf("%s (pid %d) %s", e.Report.Target.Command, e.Report.Target.PID, d.Findings[0].Text)
 	return d
 }
 
 // rank orders the findings: first what makes the others doubtful, then what grows, then what does
 // not.
-func rank(f *report.Finding) int {
+func rank(f *found) int {
 	switch {
 	case f.Kind == report.Held && f.Share > mostlyHeld, f.Kind == report.TooShort:
 		return 0
@@ -62,7 +78,7 @@ func rank(f *report.Finding) int {
 
 // weigh is what findings that grow are ordered by: how fast, where what is certain and has a
 // stack counts more.
-func (e *Evidence) weigh(f *report.Finding) float64 {
+func (e *Evidence) weigh(f *found) float64 {
 	n := f.BytesPerSecond.Value
 	switch {
 	case f.Kind == report.Reserved:
@@ -77,106 +93,82 @@ func (e *Evidence) weigh(f *report.Finding) float64 {
 	return n
 }
 
-// leaks returns the stacks that are called leaks.
-func (e *Evidence) leaks() (list []*report.Stack) {
+// of returns the stacks that are such.
+func (e *Evidence) of(such func(*report.Stack) bool) (list []*report.Stack) {
 	for i := range e.Report.Stacks {
-		if s := &e.Report.Stacks[i]; leaking(s) {
+		if s := &e.Report.Stacks[i]; such(s) {
 			list = append(list, s)
 		}
 	}
 	return list
 }
 
-// group is the stacks of one finding.
-type group struct {
-	kind   report.FindingKind
-	stacks []*report.Stack
-	pool   *pool
-}
-
 // ofStacks returns the findings that are stacks whose memory adds up.
-func (e *Evidence) ofStacks() (found []report.Finding) {
-	if e.tooShort() {
-		return e.neverFreed()
+func (e *Evidence) ofStacks() (all []*found) {
+	// group is what the stacks of a finding have in common. Those that are merely possible
+	// leaks are a finding of their own.
+	type group struct {
+		kind   report.FindingKind
+		pool   *pool
+		unsure bool
 	}
-	groups := make(map[string]*group)
-	var order []string
-	put := func(kind report.FindingKind, p *pool, s *report.Stack) {
-		key := string(kind)
-		if p != nil {
-			key += p.name
-		}
-		if groups[key] == nil {
-			groups[key] = &group{kind: kind, pool: p}
-			order = append(order, key)
-		}
-		groups[key].stacks = append(groups[key].stacks, s)
-	}
-	var unsure []*report.Stack
-	for i := range e.Report.Stacks {
-		s := &e.Report.Stacks[i]
-		p := e.poolOf(s)
+	groups := make(map[group][]*report.Stack)
+	var order []group
+	for _, s := range e.of(func(s *report.Stack) bool { return leaking(s) || possible(s) }) {
+		g := group{kind: report.Leak, pool: e.poolOf(s), unsure: !leaking(s)}
 		switch {
-		case !leaking(s) && !possible(s):
-		case p != nil:
-			put(report.Pool, p, s)
-		case madeThread(s):
-			put(report.UnjoinedThreads, nil, s)
-		case !leaking(s):
-			unsure = append(unsure, s)
+		case g.pool != nil:
+			g.kind = report.Pool
+		case e.madeEndedThread(s):
+			g.kind = report.UnjoinedThreads
 		case s.Estimate != nil && s.Estimate.Class == "active leak":
-			put(report.ActiveLeak, nil, s)
-		default:
-			put(report.Leak, nil, s)
+			g.kind = report.ActiveLeak
 		}
+		if groups[g] == nil {
+			order = append(order, g)
+		}
+		groups[g] = append(groups[g], s)
 	}
-	for _, key := range order {
-		found = append(found, e.finding(groups[key]))
+	for _, g := range order {
+		f := e.growing(g.kind, groups[g])
+		switch {
+		case g.unsure:
+			f.Confidence = Possible
+		case g.pool != nil:
+			f.Confidence = Likely // who needed more room is known, not who keeps it
+		}
+		if g.pool != nil {
+			f.Next, f.Memory = g.pool.next, g.pool.name
+		}
+		all = append(all, f)
 	}
-	if len(unsure) > 0 {
-		f := e.finding(&group{kind: report.Leak, stacks: unsure})
-		f.Confidence = Possible
-		found = append(found, f)
+	if len(all) == 0 {
+		all = e.neverFreed()
 	}
-	if len(found) == 0 {
-		found = e.neverFreed()
-	}
-	return found
+	return all
 }
 
-// finding sums up stacks.
-func (e *Evidence) finding(g *group) report.Finding {
-	f := report.Finding{Kind: g.kind, Confidence: Certain, StacksTotal: len(g.stacks), Stacks: []string{}}
-	slices.SortStableFunc(g.stacks, func(a, b *report.Stack) int { return cmp.Compare(rate(b), rate(a)) })
-	var low, high float64
-	for _, s := range g.stacks {
-		r := s.LeakBytesPerSecond
-		b := report.Bounds{Value: r, Low: r, High: r}
+// growing sums up stacks that grow.
+func (e *Evidence) growing(kind report.FindingKind, stacks []*report.Stack) *found {
+	slices.SortStableFunc(stacks, func(a, b *report.Stack) int { return cmp.Compare(rate(b), rate(a)) })
+	f := find(kind, stacks...)
+	for _, s := range stacks {
+		b := exactly(rate(s))
 		if est := s.Estimate; est != nil {
-			n := e.rounding(est)
-			b = report.Bounds{Value: est.LeakBytesPerSecond.Value * n, Low: est.LeakBytesPerSecond.Low * n, High: est.LeakBytesPerSecond.High * n}
+			b = scaled(est.LeakBytesPerSecond, e.rounding(est))
 			if est.Confidence < 0.99 {
 				f.Confidence = Likely
 			}
 		}
-		f.BytesPerSecond.Value += b.Value
-		low += (b.Value - b.Low) * (b.Value - b.Low)
-		high += (b.High - b.Value) * (b.High - b.Value)
+		f.BytesPerSecond = addBounds(f.BytesPerSecond, b)
 		f.Bytes += s.Taken()
-		if len(f.Stacks) < mostStacks {
-			f.Stacks = append(f.Stacks, s.ID)
-		}
 	}
-	f.BytesPerSecond = around(f.BytesPerSecond.Value, low, high)
-	if f.Confidence == Certain && (e.Report.DurationSeconds < 2*minSeconds || !e.Report.Complete) {
+	if e.Seconds < 2*minSeconds || !e.Report.Complete {
 		f.Confidence = Likely
 	}
-	f.Culprit, f.Caller, f.Share = e.culprit(g.stacks, rate)
-	if g.kind == report.UnjoinedThreads {
-		e.asThreads(&f, g)
-	}
-	if g.pool != nil {
-		f.Next, f.Memory = g.pool.next, g.pool.name
+	f.Culprit, f.Caller, f.Share = e.culprit(stacks, rate)
+	if slices.ContainsFunc(stacks, madeThread) {
+		e.asThreads(f)
 	}
 	return f
 }

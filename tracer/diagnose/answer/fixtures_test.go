@@ -83,7 +83,7 @@ func with(r *report.Report, stacks ...report.Stack) *Evidence {
 		r.Outstanding.Blocks += s.Blocks
 	}
 	r.Stacks, r.StacksTotal = stacks, len(stacks)
-	return &Evidence{Report: r, Allocators: 1}
+	return &Evidence{Report: r, Allocators: 1, Seconds: r.DurationSeconds}
 }
 
 // estimated is a stack that leaks by an estimate.

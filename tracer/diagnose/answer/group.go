@@ -63,6 +63,13 @@ func Group(stacks []report.Stack) []report.Stack {
 		merge(&kept[at], &s)
 	}
 	clear(stacks[len(kept):])
+	for i := range kept {
+		if kept[i].MergedStacks > 1 {
+			slices.SortFunc(kept[i].BlockList, func(a, b report.Block) int {
+				return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Address, b.Address))
+			})
+		}
+	}
 	return kept
 }
 
@@ -118,9 +125,6 @@ func merge(a, b *report.Stack) {
 	a.Truncated = a.Truncated || b.Truncated
 	a.MergedStacks = max(a.MergedStacks, 1) + max(b.MergedStacks, 1)
 	a.BlockList = append(a.BlockList, b.BlockList...)
-	slices.SortFunc(a.BlockList, func(a, b report.Block) int {
-		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Address, b.Address))
-	})
 	mergeServed(a, b)
 	mergeGrown(a, b)
 	if a.Estimate != nil && b.Estimate != nil {

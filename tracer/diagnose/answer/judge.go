@@ -69,11 +69,10 @@ func (e *Evidence) judge(s *report.Stack) {
 // estimated returns the rate of an estimated leak in bytes that the allocator takes. Blocks are
 // taken to be as large as the survivors are on average.
 func (e *Evidence) estimated(s *report.Stack) float64 {
-	est := s.Estimate
-	if !est.Suspect() && !possible(s) {
+	if !leaking(s) && !possible(s) {
 		return 0
 	}
-	return est.LeakBytesPerSecond.Value * e.rounding(est)
+	return s.Estimate.LeakBytesPerSecond.Value * e.rounding(s.Estimate)
 }
 
 // rounding is how many times as much as was asked for the allocator takes for the blocks of an
@@ -139,7 +138,8 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 		p.replaced += surplus
 	}
 	net := taken - p.reserved - p.replaced
-	if slope := s.GrowthBytesPerSecond; slope > 0 && e.followed(s) {
+	switch slope := s.GrowthBytesPerSecond; {
+	case slope > 0 && e.followed(s):
 		part := 1.
 		if s.Bytes > 0 {
 			part = net / float64(s.Bytes)
@@ -150,8 +150,7 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 		if all > 0 && p.leaks >= steady*all {
 			p.leaks, p.young = all, p.young*(1-min(part, 1))
 		}
-	}
-	if e.together[s.ID] {
+	case leaking(s) || possible(s): // by judgeTogether
 		p.leaks, p.young = net+p.young, 0
 		p.rate = p.leaks / e.seconds()
 	}

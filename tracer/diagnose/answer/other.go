@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"memtrace/tracer/report"
 )
@@ -24,27 +26,35 @@ const (
 	leastReplaced = 4 << 10
 )
 
-// asThreads turns a finding on the stacks of threads into one on threads.
-func (e *Evidence) asThreads(f *report.Finding, g *group) {
-	var made uint64
-	for _, s := range g.stacks {
-		made += s.Blocks
-	}
-	f.Evidence = append(f.Evidence, fmt.Sprintf("%s of threads made since the trace began are still mapped", counted(made, "stack", "stacks")))
-	if e.Threads > 0 {
-		f.Evidence = append(f.Evidence, fmt.Sprintf("the process has %s", counted(uint64(e.Threads), "thread", "threads")))
-	}
-	if e.ThreadsGrowing || e.Threads > 0 && uint64(e.Threads) >= made {
-		f.Kind = report.Leak
-		f.Next = "The threads still run: find out why they do not end."
-		return
-	}
-	f.Next = "Join these threads (pthread_join), or detach them (pthread_detach)."
+// madeEndedThread reports whether a stack mapped the stacks of threads of which more are there
+// than threads. That is only known where the threads were counted.
+func (e *Evidence) madeEndedThread(s *report.Stack) bool {
+	return madeThread(s) && e.Threads > 0 && !e.ThreadsGrowing && uint64(e.Threads) < s.Blocks
 }
 
-// growing reports whether one of the classes of an account grows beyond doubt, and how fast they
+// asThreads says what to do about stacks of threads.
+func (e *Evidence) asThreads(f *found) {
+	var made uint64
+	for _, s := range f.stacks {
+		made += s.Blocks
+	}
+	f.Evidence = append(f.Evidence, counted(made, "stack", "stacks")+" of threads made since the trace began are still mapped")
+	if e.Threads > 0 {
+		f.Evidence = append(f.Evidence, "the process has "+counted(uint64(e.Threads), "thread", "threads"))
+	}
+	switch {
+	case f.Kind == report.UnjoinedThreads:
+		f.Next = "Join these threads (pthread_join), or detach them (pthread_detach)."
+	case e.Threads > 0:
+		f.Next = "These are stacks of threads that still run: find out why they do not end."
+	default:
+		f.Next = "These are stacks of threads: find out whether they end, and are joined."
+	}
+}
+
+// trend reports whether one of the classes of an account grows beyond doubt, and how fast they
 // do together.
-func (e *Evidence) growing(a *report.Account) (rate float64, ok bool) {
+func (e *Evidence) trend(a *report.Account) (rate float64, ok bool) {
 	for i := range e.Report.Memory.Regions {
 		if r := &e.Report.Memory.Regions[i]; r.Growing && slices.Contains(a.Classes, r.Class) {
 			rate += r.GrowthBytesPerSecond
@@ -55,13 +65,13 @@ func (e *Evidence) growing(a *report.Account) (rate float64, ok bool) {
 }
 
 // ofAccounts returns findings on growth that has no stack.
-func (e *Evidence) ofAccounts(accounts []report.Account) (found []report.Finding) {
+func (e *Evidence) ofAccounts(accounts []report.Account) (all []*found) {
 	if e.tooShort() {
 		return nil
 	}
 	for i := range accounts {
 		a := &accounts[i]
-		all, ok := e.growing(a)
+		pace, ok := e.trend(a)
 		var added float64
 		for _, t := range a.Terms {
 			added += max(float64(t.Bytes), 0)
@@ -74,38 +84,36 @@ func (e *Evidence) ofAccounts(accounts []report.Account) (found []report.Finding
 			if t.Bytes < leastUnexplained || part < leastPart {
 				continue
 			}
+			f := find("")
+			f.Confidence, f.Bytes = Likely, uint64(t.Bytes)
 			// The rate is that of the trend, so that what came at once does not count.
-			f := report.Finding{Confidence: Likely, Bytes: uint64(t.Bytes), Stacks: []string{}}
-			f.BytesPerSecond = exactly(min(all*part, float64(t.Bytes)/e.seconds()))
+			f.BytesPerSecond = exactly(min(pace*part, float64(t.Bytes)/e.seconds()))
 			switch t.Kind {
 			case report.TermKeptFree:
 				f.Kind = report.KeepsFree
-				e.describeFree(&f)
+				e.describeFree(f)
 			case report.TermRest:
 				if a.Kind == "heap" && e.filtered() {
 					continue // sizes that were left out may explain it
 				}
-				e.describeRest(&f, a, &t)
-				if f.Kind == report.Unexplained && a.Kind == "heap" && !t.Known && !e.windows() && !e.growth() {
-					f.Memory += keptUnknown
-				}
+				e.describeRest(f, a, &t)
 			default:
 				continue
 			}
-			found = append(found, f)
+			all = append(all, f)
 		}
 	}
-	if len(found) == 0 {
-		found = e.touched(accounts)
+	if len(all) == 0 {
+		all = e.touched(accounts)
 	}
-	return found
+	return all
 }
 
 // keptUnknown is said of a heap that grows beside its stacks: it may be free memory.
 const keptUnknown = ", of which it is unknown how much is free"
 
 // touched returns the finding that resident memory grows where it was mapped before.
-func (e *Evidence) touched(accounts []report.Account) []report.Finding {
+func (e *Evidence) touched(accounts []report.Account) []*found {
 	m := e.Report.Memory
 	if m == nil || !m.ResidentGrowing || m.ResidentGrowthBytes < leastUnexplained {
 		return nil
@@ -118,52 +126,57 @@ func (e *Evidence) touched(accounts []report.Account) []report.Finding {
 	if left < leastUnexplained || part < leastPart {
 		return nil
 	}
-	rest := part * m.ResidentGrowthBytesPerSecond
-	f := report.Finding{
-		Kind: report.Unexplained, Confidence: Possible, BytesPerSecond: exactly(rest), Stacks: []string{},
-		Bytes: uint64(left), Memory: "memory that it had mapped before", Next: "Run memtrace grow: it shows which code touches the new memory.",
+	f := find(report.Unexplained)
+	f.Confidence, f.Bytes, f.BytesPerSecond = Possible, uint64(left), exactly(part*m.ResidentGrowthBytesPerSecond)
+	f.Memory = "memory that it had mapped before"
+	if !e.growth() {
+		f.Next = touches
 	}
-	if e.growth() {
-		f.Next = ""
-	}
-	e.ascribe(&f)
-	return []report.Finding{f}
+	e.ascribe(f)
+	return []*found{f}
 }
+
+// touches is what to do where memory grows that has no stack.
+const touches = "Run memtrace grow: it shows which code touches the new memory."
 
 // ascribe puts growth without a stack down to the runtime that runs the program, if it has one:
 // that touches memory which it mapped long before.
-func (e *Evidence) ascribe(f *report.Finding) {
+func (e *Evidence) ascribe(f *found) {
 	if p := e.runtime(); p != nil {
 		f.Kind, f.Memory, f.Next = report.Pool, p.name, p.next
 	}
 }
 
 // describeRest says what growth without a stack may be.
-func (e *Evidence) describeRest(f *report.Finding, a *report.Account, t *report.AccountTerm) {
+func (e *Evidence) describeRest(f *found, a *report.Account, t *report.AccountTerm) {
 	f.Kind, f.Confidence, f.Memory = report.Unexplained, Possible, a.Label
 	f.Evidence = append(f.Evidence, fmt.Sprintf("%s of %s: %s", report.Size(uint64(t.Bytes)), a.Label, t.Label))
-	seen := e.Report.Events.Alloc > 0 || e.windows()
+	heap := a.Kind == "heap"
+	seen := e.Allocators > 0 && e.Report.Events.Alloc+e.Report.Events.Realloc > 0
 	switch {
-	case e.growth() && a.Kind == "heap":
+	case heap && e.growth():
 		f.Next = "Trace without grow: then blocks have stacks, too."
 	case e.growth(): // where memory is touched first stands below
-	case a.Kind == "heap" && (e.Allocators == 0 || !seen):
-		f.Kind = report.UnknownAllocator
-		f.Next = "Run memtrace grow: it shows which code makes the address space grow and touches new memory."
-	case a.Kind == "heap" && e.windows():
+	case heap && e.windows():
 		f.Next = "Trace for longer, or with --exact."
 		grew := e.of(func(s *report.Stack) bool { return s.Kind == report.Grown && share(s, &heapPot) > 0 })
 		f.Culprit, f.Caller, f.Share = e.culprit(grew, held)
-	case a.Kind == "mappings":
-		f.Next = "Run memtrace grow: it shows which code touches the new memory."
-		e.ascribe(f)
-	case a.Kind == "files", a.Kind == "shared":
-		f.Next = "Run memtrace grow: it shows which code touches the new memory."
+	case heap && !seen:
+		f.Kind = report.UnknownAllocator
+		f.Next = "Run memtrace grow: it shows which code makes the address space grow and touches new memory."
+	case heap && !t.Known:
+		f.Memory += keptUnknown
+	case heap:
+	default:
+		f.Next = touches
+		if a.Kind == "mappings" {
+			e.ascribe(f)
+		}
 	}
 }
 
 // describeFree says how free memory could be given back.
-func (e *Evidence) describeFree(f *report.Finding) {
+func (e *Evidence) describeFree(f *found) {
 	k := e.Kept
 	if k == nil {
 		return
@@ -180,78 +193,58 @@ func (e *Evidence) describeFree(f *report.Finding) {
 	}
 }
 
-func exactly(v float64) report.Bounds { return report.Bounds{Value: v, Low: v, High: v} }
-
 // ofChildren returns the finding that child processes grow.
-func (e *Evidence) ofChildren() []report.Finding {
-	f := report.Finding{Kind: report.Children, Confidence: Certain, Stacks: []string{}, Next: "Trace them: memtrace -p"}
+func (e *Evidence) ofChildren() []*found {
+	f := find(report.Children)
 	for _, c := range e.Children {
 		if !c.Growing || c.BytesPerSecond <= 0 || c.Exited {
 			continue
 		}
 		f.Children = append(f.Children, c)
 		f.Bytes += uint64(max(c.GrowthBytes, 0))
-		f.BytesPerSecond = exactly(f.BytesPerSecond.Value + c.BytesPerSecond)
+		f.BytesPerSecond = addBounds(f.BytesPerSecond, exactly(c.BytesPerSecond))
 	}
 	if len(f.Children) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(f.Children, func(a, b report.Child) int {
-		return cmp.Compare(b.BytesPerSecond, a.BytesPerSecond)
-	})
-	for i, c := range f.Children {
-		if i == 3 {
-			break
-		}
-		if i > 0 {
-			f.Next += ","
-		} else {
-			f.Next += " "
-		}
-		f.Next += fmt.Sprint(c.PID)
+	slices.SortStableFunc(f.Children, func(a, b report.Child) int { return cmp.Compare(b.BytesPerSecond, a.BytesPerSecond) })
+	var pids []string
+	for _, c := range f.Children[:min(len(f.Children), mostChildren)] {
+		pids = append(pids, strconv.Itoa(c.PID))
 	}
-	f.Next += "."
-	return []report.Finding{f}
+	f.Next = "Trace them: memtrace -p " + strings.Join(pids, ",") + "."
+	return []*found{f}
 }
 
+// mostChildren is how many children are named.
+const mostChildren = 3
+
 // neverFreed returns the finding of a process that has ended with blocks outstanding.
-func (e *Evidence) neverFreed() []report.Finding {
-	r := e.Report
-	if !r.Target.Exited || r.Outstanding.Blocks == 0 || e.growth() || e.windows() {
+func (e *Evidence) neverFreed() []*found {
+	if r := e.Report; !r.Target.Exited || e.growth() || e.windows() {
 		return nil
 	}
-	f := report.Finding{Kind: report.NeverFreed, Confidence: Certain, Stacks: []string{}}
-	stacks := e.of(func(s *report.Stack) bool { return s.Bytes > s.ReservedBytes && s.GivenUpStacks == 0 && !madeThread(s) })
-	if len(stacks) == 0 {
+	f := e.holding(report.NeverFreed, func(s *report.Stack) bool { return s.Bytes > s.ReservedBytes && s.GivenUpStacks == 0 && !madeThread(s) })
+	if f == nil {
 		return nil
 	}
-	e.blame(&f, stacks)
-	f.Bytes = 0
-	for _, s := range stacks {
+	f.Bytes = 0 // what the program asked for
+	for _, s := range f.stacks {
 		f.Bytes += s.Bytes
 		f.Blocks += s.Blocks
 	}
-	return []report.Finding{f}
+	return []*found{f}
 }
 
-// of returns the stacks that are such.
-func (e *Evidence) of(such func(*report.Stack) bool) (list []*report.Stack) {
-	for i := range e.Report.Stacks {
-		if s := &e.Report.Stacks[i]; such(s) {
-			list = append(list, s)
-		}
+// holding returns a finding on the stacks that are such, by what they hold, nil if there are none.
+func (e *Evidence) holding(kind report.FindingKind, such func(*report.Stack) bool) *found {
+	f := find(kind, e.of(such)...)
+	if len(f.stacks) == 0 {
+		return nil
 	}
-	return list
-}
-
-// blame names the stacks of a finding that does not grow.
-func (e *Evidence) blame(f *report.Finding, stacks []*report.Stack) {
-	f.StacksTotal = len(stacks)
-	for i, s := range stacks {
+	for _, s := range f.stacks {
 		f.Bytes += s.Taken()
-		if i < mostStacks {
-			f.Stacks = append(f.Stacks, s.ID)
-		}
 	}
-	f.Culprit, f.Caller, f.Share = e.culprit(stacks, held)
+	f.Culprit, f.Caller, f.Share = e.culprit(f.stacks, held)
+	return f
 }

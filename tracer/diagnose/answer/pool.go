@@ -11,91 +11,97 @@ import (
 type pool struct {
 	// name is what it is called in a sentence. next is how to see more.
 	name, next string
-	// module and function say, by any frame among the innermost, that a stack fills it. Only
-	// stacks of mappings count if mapped is set.
+	// A stack fills the pool if one of its innermost frames is in module, and in function; nil
+	// stands for any. Only stacks of mappings count if mapped is set.
 	module, function *regexp.Regexp
 	mapped           bool
+	// runtime means that a program with such a module has all its objects in the pool.
+	runtime bool
 }
 
 var pools = []pool{
 	{
-		name:   "CPython's own pools (pymalloc)",
-		next:   "Start the program with PYTHONMALLOC=malloc: then each object has the stack that made it.",
-		module: regexp.MustCompile(`^(libpython3|python3)`), mapped: true,
+		name:     "CPython's own pools (pymalloc)",
+		next:     "Start the program with PYTHONMALLOC=malloc: then each object has the stack that made it.",
+		module:   regexp.MustCompile(`^(libpython3|python3)`),
 		function: regexp.MustCompile(`^$|_PyObject_Arena|^new_arena|^allocate_from_new_pool|^arena_map|^_PyObject_Malloc|^pymalloc|^PyObject_Malloc`),
+		mapped:   true, runtime: true,
 	},
 	{
 		name:     "PHP's own pools (Zend allocator)",
 		next:     "Start the program with USE_ZEND_ALLOC=0: then each value has the stack that made it.",
+		module:   regexp.MustCompile(`^(php|libphp)`),
 		function: regexp.MustCompile(`^_?zend_mm_|^$`),
-		module:   regexp.MustCompile(`php`), mapped: true,
+		mapped:   true, runtime: true,
 	},
 	{
 		name:     "GLib's slices",
 		next:     "Start the program with G_SLICE=always-malloc: then each block has the stack that made it.",
-		function: regexp.MustCompile(`^(slab_allocator_alloc_chunk|allocator_memalign|allocator_add_slab|posix_memalign)`),
 		module:   regexp.MustCompile(`^libglib-2`),
+		function: regexp.MustCompile(`^(slab_allocator_alloc_chunk|allocator_memalign|allocator_add_slab|posix_memalign)`),
 	},
 	{
 		name:   "the Java heap and the JVM's own memory",
 		next:   "Look inside with jcmd PID GC.heap_info, or jcmd PID VM.native_memory (-XX:NativeMemoryTracking=summary).",
-		module: regexp.MustCompile(`^libjvm\.so`), mapped: true,
-		function: regexp.MustCompile(`^(os::|mmap|commit|reserve|VirtualSpace|ReservedSpace|G1|Chunk|Metaspace|)`),
+		module: regexp.MustCompile(`^libjvm\.so`),
+		mapped: true, runtime: true,
 	},
 	{
-		name:   "V8's own heap",
-		next:   "Take heap snapshots with node --inspect, or --heapsnapshot-signal=SIGUSR2.",
-		module: regexp.MustCompile(`^(node|libnode)`), mapped: true,
+		name:     "V8's own heap",
+		next:     "Take heap snapshots with node --inspect, or --heapsnapshot-signal=SIGUSR2.",
+		module:   regexp.MustCompile(`^(node|libnode)`),
 		function: regexp.MustCompile(`v8::|^mmap|^$`),
+		mapped:   true, runtime: true,
 	},
-	{
-		name:     "the heap of the Go runtime",
-		next:     "Look inside with pprof: net/http/pprof's heap profile.",
-		function: regexp.MustCompile(`^runtime\.(callCgoMmap|sysMap|sysReserve|sysAlloc|mmap|sysMapOS|sysReserveOS|sysAllocOS|\(\*mheap\))`),
-		module:   regexp.MustCompile(``), mapped: true,
-	},
+	goHeap,
 }
 
-// runtimes are the names of files of programs and libraries that have a heap of their own, with
-// the index of its pool.
-var runtimes = []struct {
-	file *regexp.Regexp
-	pool *pool
-}{
-	{regexp.MustCompile(`^libjvm\.so`), &pools[3]},
-	{regexp.MustCompile(`^(node|libnode)`), &pools[4]},
-	{regexp.MustCompile(`^(libpython3|python3)`), &pools[0]},
-	{regexp.MustCompile(`^(php|libphp)`), &pools[1]},
+// goHeap is known by functions alone: a program in Go may have any name.
+var goHeap = pool{
+	name:     "the heap of the Go runtime",
+	next:     "Look inside with pprof: net/http/pprof's heap profile.",
+	function: regexp.MustCompile(`^runtime\.(callCgoMmap|sysMap|sysReserve|sysAlloc|mmap|sysMapOS|sysReserveOS|sysAllocOS|\(\*mheap\))`),
+	mapped:   true,
+}
+
+var goRuntime = regexp.MustCompile(`^runtime\.`)
+
+// matches reports whether a pattern matches; nil matches all.
+func matches(pattern *regexp.Regexp, text string) bool {
+	return pattern == nil || pattern.MatchString(text)
 }
 
 // runtime returns the pool of the runtime that the program is run by, nil if none is known.
 func (e *Evidence) runtime() *pool {
 	for _, m := range e.Report.Target.Modules {
-		for _, r := range runtimes {
-			if r.file.MatchString(path.Base(m.Path)) {
-				return r.pool
+		for i := range pools {
+			if p := &pools[i]; p.runtime && p.module.MatchString(path.Base(m.Path)) {
+				return p
 			}
 		}
 	}
 	for i := range e.Report.Stacks {
 		for k := range e.Report.Stacks[i].Frames {
 			if f := &e.Report.Stacks[i].Frames[k]; f.Module == e.Report.Target.Exe && goRuntime.MatchString(f.Function) {
-				return &pools[5]
+				return &goHeap
 			}
 		}
 	}
 	return nil
 }
 
-var goRuntime = regexp.MustCompile(`^runtime\.`)
-
 // growingHeap is what a heap is where only system calls are traced: the stack is of whoever
 // needed more room.
 var growingHeap = pool{name: "malloc's heap", next: "Trace without grow: then blocks have stacks, too."}
 
+// growsHeap reports whether a stack fills growingHeap.
+func (e *Evidence) growsHeap(s *report.Stack) bool {
+	return e.growth() && (s.InAllocator || share(s, &heapPot) > 0.5)
+}
+
 // poolOf returns the pool that a stack fills, nil if there is none.
 func (e *Evidence) poolOf(s *report.Stack) *pool {
-	if e.growth() && (s.InAllocator || share(s, &heapPot) > 0.5) {
+	if e.growsHeap(s) {
 		return &growingHeap
 	}
 	return poolOf(s)
@@ -113,8 +119,8 @@ func poolOf(s *report.Stack) *pool {
 		}
 		for k := range s.Frames[:min(len(s.Frames), innermost)] {
 			f := &s.Frames[k]
-			inside := p.module.MatchString(path.Base(f.Module))
-			if inside && p.function.MatchString(f.Function) {
+			inside := matches(p.module, path.Base(f.Module))
+			if inside && matches(p.function, f.Function) {
 				return p
 			}
 			if !f.Library && !inside {

@@ -3,51 +3,39 @@ package answer
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"memtrace/tracer/report"
 )
 
-// steady returns findings on what does not grow, or not any more.
-func (e *Evidence) steady(accounts []report.Account) (found []report.Finding) {
-	if !e.tooShort() && !e.windows() && !e.Report.Target.Exited {
-		found = append(found, e.classFinding(report.CacheFills, report.ClassFilled, leastFilled)...)
-		found = append(found, e.classFinding(report.CacheReplaces, report.ClassReplaces, leastReplaced)...)
-	}
-	found = append(found, e.classFinding(report.Reserved, report.ClassReserved, leastReserved)...)
-	for _, f := range accounts {
-		for _, t := range f.Terms {
-			if t.Kind == report.TermKeptFree && t.Bytes > 0 {
-				return found // it is said already where it matters
-			}
+// steady returns findings on what does not grow, or not any more, beside the others.
+func (e *Evidence) steady(others []*found) (all []*found) {
+	add := func(f *found, least uint64) {
+		if f != nil && f.Bytes >= least {
+			all = append(all, f)
 		}
 	}
-	if k := e.Kept; k != nil && k.Free >= leastFree && float64(k.Free) >= freePart*float64(k.System) {
-		f := report.Finding{Kind: report.KeepsFree, Confidence: Certain, Bytes: k.Free, Stacks: []string{}}
-		e.describeFree(&f)
-		found = append(found, f)
+	if !e.tooShort() && !e.windows() && !e.Report.Target.Exited {
+		filled := e.holding(report.CacheFills, func(s *report.Stack) bool { return s.Class == report.ClassFilled && !e.growsHeap(s) })
+		if filled != nil && since(filled.stacks) < minSeconds {
+			filled.Confidence = Likely // it may only have paused
+		}
+		add(filled, leastFilled)
+		add(e.holding(report.CacheReplaces, func(s *report.Stack) bool { return s.Class == report.ClassReplaces }), leastReplaced)
 	}
-	return found
-}
-
-// classFinding returns a finding on the stacks of a class, none if they hold too little.
-func (e *Evidence) classFinding(kind report.FindingKind, class report.StackClass, least uint64) []report.Finding {
-	stacks := e.of(func(s *report.Stack) bool { return s.Class == class && e.poolOf(s) != &growingHeap })
-	if len(stacks) == 0 {
-		return nil
+	if f := e.holding(report.Reserved, func(s *report.Stack) bool { return s.Class == report.ClassReserved }); f != nil {
+		f.BytesPerSecond = exactly(e.addresses(f.stacks))
+		f.Culprit, f.Caller, f.Share = e.culprit(f.stacks, func(s *report.Stack) float64 { return float64(s.Bytes) })
+		add(f, leastReserved)
 	}
-	f := report.Finding{Kind: kind, Confidence: Certain, Stacks: []string{}}
-	e.blame(&f, stacks)
-	if kind == report.CacheFills && since(stacks) < minSeconds {
-		f.Confidence = Likely // it may only have paused
+	said := slices.ContainsFunc(others, func(f *found) bool { return f.Kind == report.KeepsFree })
+	if k := e.Kept; k != nil && !said && float64(k.Free) >= freePart*float64(k.System) {
+		f := find(report.KeepsFree)
+		f.Bytes = k.Free
+		e.describeFree(f)
+		add(f, leastFree)
 	}
-	if kind == report.Reserved {
-		f.BytesPerSecond = exactly(e.addresses(stacks))
-		f.Culprit, f.Caller, f.Share = e.culprit(stacks, func(s *report.Stack) float64 { return float64(s.Bytes) })
-	}
-	if f.Bytes < least {
-		return nil
-	}
-	return []report.Finding{f}
+	return all
 }
 
 // since returns the age of the youngest block of some stacks, in seconds.
@@ -65,46 +53,49 @@ func since(stacks []*report.Stack) float64 {
 // addresses returns how fast stacks reserve addresses, 0 if they do not do so all the time.
 func (e *Evidence) addresses(stacks []*report.Stack) (rate float64) {
 	for _, s := range stacks {
-		if s.GrowthBytesPerSecond*e.seconds() >= steady*float64(s.Bytes) && s.Blocks > 2 {
+		if s.Blocks >= leastBlocks && !e.tooShort() && s.GrowthBytesPerSecond*e.seconds() >= steady*float64(s.Bytes) {
 			rate += s.GrowthBytesPerSecond
 		}
-	}
-	if e.tooShort() {
-		return 0
 	}
 	return rate
 }
 
-// limits returns findings on what keeps the report from telling more.
-func (e *Evidence) limits() (found []report.Finding) {
+// doubts returns findings on what keeps the report from telling more.
+func (e *Evidence) doubts() (all []*found) {
 	if h := e.Held; h.Now || h.Part > mostlyHeld {
-		f := report.Finding{Kind: report.Held, Confidence: Certain, Stacks: []string{}, Share: h.Part}
+		f := find(report.Held)
+		f.Share = h.Part
 		switch {
 		case !h.Now:
 			f.Next = "Trace again while it runs."
-		case h.Debugged || h.Debugger != "":
+		case h.Debugged:
 			f.Next = "Let the debugger continue the process, and trace again."
 		default:
 			f.Next = fmt.Sprintf("Continue it (kill -CONT %d), and trace again.", e.Report.Target.PID)
 		}
-		found = append(found, f)
+		all = append(all, f)
 	}
 	if e.tooShort() && (!e.Report.Target.Exited || e.windows()) {
-		f := report.Finding{Kind: report.TooShort, Confidence: Certain, Stacks: []string{}, Next: "Trace for 10 s or longer."}
+		f := find(report.TooShort)
+		f.Next = "Trace for 10 s or longer."
 		if e.windows() {
 			f.Next = fmt.Sprintf("Trace for a minute or longer: the first windows count after %.0f s.", math.Ceil(e.Report.Sampling.MaturitySeconds))
 		}
-		found = append(found, f)
+		all = append(all, f)
 	}
-	return found
+	return all
 }
 
 // mostlyHeld is the part of the time for which a process must have been held for that to be the
 // answer.
 const mostlyHeld = 0.5
 
-func (e *Evidence) nothing() report.Finding {
-	f := report.Finding{Kind: report.Nothing, Confidence: Certain, Stacks: []string{}}
+// nothing returns the finding of a process in which nothing else was found.
+func (e *Evidence) nothing() *found {
+	f := find(report.Nothing)
+	if !e.Report.Complete || e.Report.Memory == nil {
+		f.Confidence = Likely
+	}
 	if e.windows() {
 		f.Confidence = Likely
 		f.Next = "A slow leak needs more evidence: trace for longer, or with --exact."

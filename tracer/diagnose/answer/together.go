@@ -19,7 +19,6 @@ func (e *Evidence) judgeTogether() {
 	if e.tooShort() || e.windows() {
 		return
 	}
-	e.together = make(map[string]bool)
 	pools, sites := make(map[*pool][]*report.Stack), make(map[string][]*report.Stack)
 	for i := range e.Report.Stacks {
 		s := &e.Report.Stacks[i]
@@ -62,8 +61,7 @@ func (e *Evidence) keepsComing(stacks []*report.Stack, n uint64) bool {
 
 func (e *Evidence) unite(stacks []*report.Stack, class report.StackClass) {
 	for _, s := range stacks {
-		e.together[s.ID] = true
-		d := e.divide(s)
-		s.Class, s.LeakBytesPerSecond = class, d.rate
+		s.Class = class
+		s.LeakBytesPerSecond = e.divide(s).rate
 	}
 }

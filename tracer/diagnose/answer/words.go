@@ -9,63 +9,56 @@ import (
 	"memtrace/tracer/report"
 )
 
-// put puts a finding into words: a predicate, whose subject is the process.
-func (e *Evidence) put(f *report.Finding, d *report.Diagnosis, through *report.Frame) {
+// words puts findings into words: predicates, whose subject is the process.
+type words struct {
+	*Evidence
+	// all are the findings, the most important first.
+	all      []*found
+	accounts []report.Account
+}
+
+// first reports whether a finding is the answer.
+func (w *words) first(f *found) bool { return f == w.all[0] }
+
+func (w *words) text(f *found) string {
 	switch f.Kind {
 	case report.Leak, report.ActiveLeak, report.Pool, report.UnjoinedThreads:
-		f.Text = e.leakText(f, through)
+		return w.leak(f)
 	case report.NeverFreed:
-		f.Text = fmt.Sprintf("ended with %s in %s that were never freed: %s", report.Size(f.Bytes),
-			counted(f.Blocks, "block", "blocks"), where(f, nil))
+		return fmt.Sprintf("ended with %s in %s that were never freed: %s", report.Size(f.Bytes),
+			counted(f.Blocks, "block", "blocks"), where(f))
 	case report.CacheFills:
-		f.Text = fmt.Sprintf("holds %s that were allocated at once, %s", report.Size(f.Bytes), where(f, nil))
-		if f != &d.Findings[0] {
-			break
-		}
-		held := fmt.Sprintf("%s were allocated and are held, %s", report.Size(f.Bytes), where(f, nil))
-		f.Text = "does not grow: " + held
-		if still := since(e.of(func(s *report.Stack) bool { return slices.Contains(f.Stacks, s.ID) })); still > 0 {
-			f.Text = "has not grown for " + report.Seconds(still) + ": " + held
-		}
+		return w.filled(f)
 	case report.CacheReplaces:
-		f.Text = "allocates as much as it frees from before the trace: " + where(f, nil)
-		if f == &d.Findings[0] {
-			f.Text = "does not grow: it replaces blocks from before the trace, " + where(f, nil)
+		if w.first(f) {
+			return "does not grow: it replaces blocks from before the trace, " + where(f)
 		}
+		return "allocates as much as it frees from before the trace: " + where(f)
 	case report.KeepsFree:
-		f.Text = e.freeText(f, f == &d.Findings[0])
+		return w.free(f)
 	case report.Reserved:
-		f.Text = e.still(d, f) + fmt.Sprintf("has %s of addresses reserved, which take no memory: %s", report.Size(f.Bytes), where(f, nil))
 		if f.BytesPerSecond.Value > 0 {
-			f.Text = fmt.Sprintf("maps %s of addresses that take no memory: %s", rateText(f), where(f, nil))
+			return fmt.Sprintf("maps %s of addresses that take no memory: %s", rateText(f), where(f))
 		}
+		return w.still(f) + fmt.Sprintf("has %s of addresses reserved, which take no memory: %s", report.Size(f.Bytes), where(f))
 	case report.UnknownAllocator:
-		f.Text = "grows " + rateText(f) + " in memory of an allocator that is not traced"
+		return "grows " + rateText(f) + " in memory of an allocator that is not traced"
 	case report.Unexplained:
-		f.Text = e.unexplainedText(f)
+		return w.unexplained(f)
 	case report.Children:
-		f.Text = e.childrenText(f, d)
+		return w.children(f)
 	case report.Held:
-		f.Text = e.heldText()
+		return w.held()
 	case report.TooShort:
-		f.Text = e.shortText()
-	case report.Nothing:
-		f.Text = e.nothingText()
+		return w.short()
 	}
+	return w.nothing()
 }
 
-// Sentence returns the answer: the process and what is said of it.
-func Sentence(t *report.Target, predicate string) string {
-	return fmt.Sprintf("%s (pid %d) %s", t.Command, t.PID, predicate)
-}
-
-func (e *Evidence) leakText(f *report.Finding, through *report.Frame) string {
+func (w *words) leak(f *found) string {
 	rate := rateText(f)
-	if f.StacksTotal < 2 {
-		through = nil
-	}
 	verb := "leaks "
-	if e.Report.Target.Exited {
+	if w.Report.Target.Exited {
 		verb = "leaked "
 	}
 	switch {
@@ -73,10 +66,14 @@ func (e *Evidence) leakText(f *report.Finding, through *report.Frame) string {
 		verb, rate = "grows ", rate+" in blocks that it still writes to"
 	case f.Kind == report.Pool:
 		verb, rate = "grows ", rate+" in "+f.Memory
-	case f.Kind == report.UnjoinedThreads:
-		rate += " in stacks of threads that ended and were never joined"
+		if f.Confidence == Possible && len(f.stacks) > 0 {
+			verb = "may grow "
+		}
 	case f.Confidence == Possible:
 		verb = "may leak "
+	}
+	if f.Kind == report.UnjoinedThreads {
+		rate += " in stacks of threads that ended and were never joined"
 	}
 	switch {
 	case f.Kind == report.Pool && f.StacksTotal == 0:
@@ -84,11 +81,11 @@ func (e *Evidence) leakText(f *report.Finding, through *report.Frame) string {
 	case f.Kind == report.Pool:
 		return verb + rate + "; the stacks are of whoever needed more room there"
 	}
-	return verb + rate + ": " + where(f, through)
+	return verb + rate + ": " + where(f)
 }
 
 // where says where a finding's memory comes from.
-func where(f *report.Finding, through *report.Frame) string {
+func where(f *found) string {
 	if f.Culprit == nil {
 		return "its stacks are unknown"
 	}
@@ -97,17 +94,17 @@ func where(f *report.Finding, through *report.Frame) string {
 		most = fmt.Sprintf("%.0f %%", 100*f.Share)
 	}
 	const minority = 0.5
-	switch {
-	case f.Share >= minority || f.StacksTotal < 2:
+	if f.Share >= minority || len(f.stacks) < 2 {
 		return most + " in " + site(f)
-	case through != nil && through.Function != f.Culprit.Function:
+	}
+	if through := through(f.stacks); through != nil && through.Function != f.Culprit.Function {
 		return fmt.Sprintf("%d of %d stacks pass through %s, the largest part (%s) in %s", f.StacksTotal, f.StacksTotal, placed(through), most, name(f.Culprit))
 	}
 	return fmt.Sprintf("%d stacks, the largest part (%s) in %s", f.StacksTotal, most, site(f))
 }
 
 // site is the culprit and its caller.
-func site(f *report.Finding) string {
+func site(f *found) string {
 	text := name(f.Culprit)
 	if f.Caller != nil {
 		text += " < " + name(f.Caller)
@@ -141,7 +138,7 @@ func source(f *report.Frame) string {
 	return ""
 }
 
-func rateText(f *report.Finding) string {
+func rateText(f *found) string {
 	b := f.BytesPerSecond
 	if b.Low == b.High {
 		return report.Rate(b.Value)
@@ -149,10 +146,22 @@ func rateText(f *report.Finding) string {
 	return report.RateWithin(b.Value, b.Low, b.High)
 }
 
-func (e *Evidence) freeText(f *report.Finding, first bool) string {
-	k := e.Kept
+// filled says since when what was allocated is merely held.
+func (w *words) filled(f *found) string {
+	if !w.first(f) {
+		return fmt.Sprintf("holds %s that were allocated at once, %s", report.Size(f.Bytes), where(f))
+	}
+	text := fmt.Sprintf("%s were allocated and are held, %s", report.Size(f.Bytes), where(f))
+	if quiet := since(f.stacks); quiet > 0 {
+		return "has not grown for " + report.Seconds(quiet) + ": " + text
+	}
+	return "does not grow: " + text
+}
+
+func (w *words) free(f *found) string {
+	k := w.Kept
 	arenas := ""
-	if k != nil && k.Arenas > 1 {
+	if k.Arenas > 1 {
 		arenas = fmt.Sprintf(" in %d arenas", k.Arenas)
 	}
 	if f.BytesPerSecond.Value > 0 {
@@ -160,80 +169,68 @@ func (e *Evidence) freeText(f *report.Finding, first bool) string {
 	}
 	text := fmt.Sprintf("malloc keeps %s of its %s free%s", report.Size(k.Free), report.Size(k.System), arenas)
 	switch {
-	case !first:
+	case !w.first(f):
 		return "has free memory: " + text
-	case e.windows():
+	case w.windows():
 		return "does not leak as far as seen: " + text
 	}
 	return "does not grow: " + text
 }
 
-func (e *Evidence) unexplainedText(f *report.Finding) string {
+func (w *words) unexplained(f *found) string {
 	text := "grows " + rateText(f) + " in " + f.Memory
-	if strings.HasSuffix(f.Memory, keptUnknown) {
-		return text
-	}
-	if len(e.leaks()) > 0 {
-		return "grows " + rateText(f) + " in " + f.Memory + ", by no stack that is known"
-	}
-	if e.windows() {
+	switch {
+	case strings.HasSuffix(f.Memory, keptUnknown):
+	case len(w.of(leaking)) > 0:
+		text += ", by no stack that is known"
+	case !w.windows():
+		text += ", by no stack that was traced"
+	default:
 		text += ", and no stack is certain to leak yet"
 		if f.Culprit != nil {
 			text += "; most often it grew for " + site(f)
 		}
-		return text
 	}
-	return text + ", by no stack that was traced"
+	return text
 }
 
-func (e *Evidence) childrenText(f *report.Finding, d *report.Diagnosis) string {
-	text := e.still(d, f) + "has " + counted(uint64(len(f.Children)), "child that grows", "children that grow") + " by " + report.Rate(f.BytesPerSecond.Value)
-	const most = 3
-	for i, c := range f.Children[:min(len(f.Children), most)] {
-		sep := ", "
-		if i == 0 {
-			sep = ": "
-		}
+func (w *words) children(f *found) string {
+	text := w.still(f) + "has " + counted(uint64(len(f.Children)), "child that grows", "children that grow") + " by " + report.Rate(f.BytesPerSecond.Value)
+	sep := ": "
+	for _, c := range f.Children[:min(len(f.Children), mostChildren)] {
 		text += fmt.Sprintf("%spid %d %s", sep, c.PID, report.Rate(c.BytesPerSecond))
+		sep = ", "
 	}
-	if len(f.Children) > most {
+	if len(f.Children) > mostChildren {
 		text += ", ..."
 	}
 	return text
 }
 
 // still begins what is said of a process that does not grow itself, if that is said first.
-func (e *Evidence) still(d *report.Diagnosis, f *report.Finding) string {
+func (w *words) still(f *found) string {
+	grows := slices.ContainsFunc(w.all, func(f *found) bool { return f.Kind != report.Children && f.BytesPerSecond.Value > 0 })
 	switch {
-	case f != &d.Findings[0] || alsoGrows(d):
+	case !w.first(f) || grows:
 		return ""
-	case e.windows():
+	case w.windows():
 		return "does not leak as far as seen; it "
 	}
 	return "does not grow; it "
 }
 
-// alsoGrows reports whether the process itself grows, too.
-func alsoGrows(d *report.Diagnosis) bool {
-	for i := range d.Findings {
-		if f := &d.Findings[i]; f.Kind != report.Children && f.BytesPerSecond.Value > 0 {
-			return true
-		}
+func (w *words) held() string {
+	h := w.Held
+	be := "is "
+	if !h.Now {
+		be = "was "
 	}
-	return false
-}
-
-func (e *Evidence) heldText() string {
-	h := e.Held
-	how := "is stopped"
+	how := be + "stopped"
 	switch {
 	case h.Debugger != "":
-		how = "is held by " + h.Debugger
+		how = be + "held by " + h.Debugger
 	case h.Debugged:
-		how = "is held by a debugger"
-	}
-	if !h.Now {
-		how = strings.Replace(how, "is ", "was ", 1)
+		how = be + "held by a debugger"
 	}
 	if h.Part < 0.995 {
 		how += fmt.Sprintf(" for %.0f %% of the time", 100*h.Part)
@@ -241,29 +238,36 @@ func (e *Evidence) heldText() string {
 	return how + ": what it does when it runs is unknown"
 }
 
-func (e *Evidence) shortText() string {
-	r := e.Report
-	if e.windows() {
-		if r.Sampling.Execs > 0 {
-			return "has executed another program, and no window of time is over since: what leaks is unknown"
-		}
-		return fmt.Sprintf("was watched for %s, too short to tell what leaks: no window of time counts yet", report.Seconds(r.DurationSeconds))
+func (w *words) short() string {
+	r := w.Report
+	switch {
+	case !w.windows():
+		return fmt.Sprintf("was traced for %s, too short to tell what grows", report.Seconds(w.Seconds))
+	case r.Sampling.Execs > 0:
+		return "has executed another program, and no window of time is over since: what leaks is unknown"
 	}
-	return fmt.Sprintf("was traced for %s, too short to tell what grows", report.Seconds(r.DurationSeconds))
+	return fmt.Sprintf("was watched for %s, too short to tell what leaks: no window of time counts yet", report.Seconds(r.DurationSeconds))
 }
 
-func (e *Evidence) nothingText() string {
-	r := e.Report
-	long := report.Seconds(r.DurationSeconds)
-	switch {
-	case e.windows():
-		return fmt.Sprintf("does not leak as far as seen: no stack is called a leak by %s in %s", counted(uint64(max(r.Sampling.Windows, 0)), "window", "windows"), long)
-	case r.Target.Exited && !e.growth():
-		return fmt.Sprintf("ended after %s and had freed all that it allocated while traced", long)
-	case e.growth():
-		return fmt.Sprintf("does not grow: in %s no system call added memory steadily", long)
-	case r.Events.Alloc+r.Events.Realloc+r.Events.Mmap == 0:
-		return fmt.Sprintf("does not grow: in %s it allocated nothing", long)
+func (w *words) nothing() string {
+	r := w.Report
+	long := report.Seconds(w.Seconds)
+	// What is larger, without a trend or a stack, stands in the account below.
+	does := "does not grow"
+	if len(w.accounts) > 0 {
+		does = "does not grow steadily"
 	}
-	return fmt.Sprintf("does not grow: in %s no stack kept adding memory", long)
+	switch {
+	case w.windows():
+		return fmt.Sprintf("does not leak as far as seen: no stack is called a leak by %s in %s", counted(uint64(max(r.Sampling.Windows, 0)), "window", "windows"), long)
+	case r.Target.Exited && !w.growth():
+		return fmt.Sprintf("ended after %s and had freed all that it allocated while traced", long)
+	case w.growth():
+		return fmt.Sprintf("%s: in %s no system call added memory steadily", does, long)
+	case r.Memory == nil:
+		return fmt.Sprintf("does not leak as far as seen: in %s no stack kept adding memory, and its address space could not be read", long)
+	case r.Events.Alloc+r.Events.Realloc+r.Events.Mmap == 0:
+		return fmt.Sprintf("%s: in %s it allocated nothing", does, long)
+	}
+	return fmt.Sprintf("%s: in %s no stack kept adding memory", does, long)
 }
