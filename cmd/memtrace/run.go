@@ -258,7 +258,7 @@ func (s *session) report() error {
 		Older:     s.older,
 		Top:       s.top,
 		Sort:      s.sort,
-		Blocks:    s.blocks,
+		Blocks:    s.listBlocks(),
 		MaxBlocks: allBlocks,
 	})
 	s.stops.settle()

@@ -17,11 +17,13 @@ const (
 	mostWidth = 160
 )
 
-// parts are those of --show.
-var parts = []struct {
+// part is one of --show.
+type part struct {
 	name string
 	set  func(*report.Parts)
-}{
+}
+
+var parts = []part{
 	{"events", func(p *report.Parts) { p.Events = true }},
 	{"regions", func(p *report.Parts) { p.Regions = true }},
 	{"threshold", func(p *report.Parts) { p.Threshold = true }},
@@ -43,19 +45,11 @@ func partNames() []string {
 // parts returns the parts of the report that are asked for.
 func (o *options) parts() (shown report.Parts, err error) {
 	for _, name := range o.show {
-		i := slices.IndexFunc(parts, func(p struct {
-			name string
-			set  func(*report.Parts)
-		},
-		) bool {
-			return p.name == name
-		})
+		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
 		switch {
 		case i >= 0:
 			parts[i].set(&shown)
-		case name == showBlocks:
-			o.blocks = true
-		default:
+		case name != showBlocks:
 			return shown, usagef("--show %s: give %s", name, strings.Join(partNames(), ", "))
 		}
 	}
@@ -64,6 +58,9 @@ func (o *options) parts() (shown report.Parts, err error) {
 	}
 	return shown, nil
 }
+
+// listBlocks reports whether the blocks of each stack are asked for.
+func (o *options) listBlocks() bool { return o.blocks || slices.Contains(o.show, showBlocks) }
 
 // layOut says how a report in text is laid out: on a terminal so that the answer stays on the
 // screen.
@@ -76,7 +73,7 @@ func (o *options) layOut(w io.Writer, terminal bool) report.TextOptions {
 			t.Height = max(height-1, 0) // the last line is the shell's
 		}
 	}
-	if o.full || o.verbose || o.blocks || o.topGiven || shown != (report.Parts{}) {
+	if o.full || o.verbose || o.listBlocks() || o.topGiven || shown != (report.Parts{}) {
 		t.Height = 0
 	}
 	if o.width > 0 {
