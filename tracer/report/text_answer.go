@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -61,10 +62,12 @@ func (p *printer) account(a *Account, opt TextOptions) {
 		change = "shrank by " + Size(uint64(-a.GrewBytes))
 	}
 	p.paragraph(span{}, escape(label)+" "+change+":", plain)
+	// The label of a rest that is unknown names what is.
+	named := slices.ContainsFunc(a.Terms, func(t AccountTerm) bool { return t.Kind == TermRest && !t.Known && t.Bytes > 0 })
 	for i := range a.Terms {
 		t := &a.Terms[i]
-		if opt.Height > 0 && (t.Percent == 0 && t.Bytes > -small(a)) {
-			continue // unknown ones are in the rest, whose label names them
+		if opt.Height > 0 && t.Percent == 0 && t.Bytes > -small(a) && (t.Known || named) {
+			continue
 		}
 		p.term(t)
 	}

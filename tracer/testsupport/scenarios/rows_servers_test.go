@@ -41,7 +41,8 @@ var rowsOfServers = []row{
 
 const (
 	asPostgres = "setpriv --reuid=postgres --regid=postgres --clear-groups "
-	postgres   = asPostgres + "/usr/lib/postgresql/15/bin/postgres -D DIR/data -k DIR -c listen_addresses= -c autovacuum=off"
+	// A server outlives a test that is killed. It must not leak for ever then.
+	postgres = asPostgres + "/usr/lib/postgresql/15/bin/postgres -D DIR/data -k DIR -c listen_addresses= -c autovacuum=off -c statement_timeout=2min"
 )
 
 // initPostgres makes a cluster of databases.
