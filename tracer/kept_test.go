@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"context"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -16,14 +15,7 @@ func TestKeptFirst(t *testing.T) {
 	testprog.NeedRoot(t)
 	dir := testprog.BuildText(t, map[string]string{"cache.c": cacheProgram})
 	cache, execs := testprog.Command(t, exec.Command(filepath.Join(dir, "cache"))), testprog.Start(t, "execs")
-	tr, err := Open(t.Context(), Config{PIDs: []int{cache.PID(), execs.PID()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tr.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- tr.Run(ctx) }()
+	tr, end := run(t, Config{PIDs: []int{cache.PID(), execs.PID()}})
 
 	facts := tr.facts(uint32(cache.PID()), SnapshotOptions{})
 	first, ok := facts.KeptFirst()
@@ -55,8 +47,5 @@ func TestKeptFirst(t *testing.T) {
 			t.Fatalf("%+v, which the first program kept, is said of the second", kept)
 		}
 	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	end()
 }

@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"context"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -25,18 +24,7 @@ func TestChildrenOfTraced(t *testing.T) {
 			}
 			child := strings.Fields(do("fork 1"))[1]
 			cfg.PIDs = []int{p.PID()}
-			tr, err := Open(t.Context(), cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := tr.Close(); err != nil {
-					t.Error(err)
-				}
-			}()
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			go func() { done <- tr.Run(ctx) }()
+			tr, end := run(t, cfg)
 			know := func() (growing bool, looks int) {
 				k := tr.facts(uint32(p.PID()), SnapshotOptions{}).Kin
 				if k.Living != 1 || len(k.Children) != 1 || !k.Children[0].Forked || k.Threads.Now != 1 {
@@ -60,10 +48,7 @@ func TestChildrenOfTraced(t *testing.T) {
 					t.Fatalf("%d looks", now)
 				}
 			}
-			cancel()
-			if err := <-done; err != nil {
-				t.Fatal(err)
-			}
+			end()
 			_, polls := know()
 			do("grow 0 4194304")
 			if _, now := know(); now != polls {

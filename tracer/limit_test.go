@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"context"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -79,18 +78,11 @@ func TestForgottenStackComesBack(t *testing.T) {
 	for name, framePointers := range map[string]bool{"tables": false, "frame pointers": true} {
 		t.Run(name, func(t *testing.T) {
 			p := testprog.Command(t, exec.Command(filepath.Join(dir, "ways")))
-			tr, err := Open(t.Context(), Config{PIDs: []int{p.PID()}, stackMemory: 600 << 10, older: probe.Older{FramePointers: framePointers}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer tr.Close()
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			go func() { done <- tr.Run(ctx) }()
+			tr, end := run(t, Config{PIDs: []int{p.PID()}, stackMemory: 600 << 10, older: probe.Older{FramePointers: framePointers}})
 			do := func(letter string) {
 				p.Say(letter)
 				p.Line()
-				tr.stream.Sync(ctx, 10*time.Second)
+				tr.stream.Sync(t.Context(), 10*time.Second)
 			}
 			do("k")
 			id, _ := keeperStack(tr)
@@ -115,10 +107,7 @@ func TestForgottenStackComesBack(t *testing.T) {
 				do("n")
 			}
 			do("k")
-			cancel()
-			if err := <-done; err != nil {
-				t.Fatal(err)
-			}
+			end()
 			if _, frames := keeperStack(tr); !strings.HasPrefix(strings.Join(frames, " "), "keeper outer main") {
 				t.Errorf("its frames: %v", frames)
 			}

@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"context"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -62,24 +61,14 @@ func TestOldFrees(t *testing.T) {
 	for name, minSize := range map[string]uint64{"all": 0, "not the smallest": 200} {
 		t.Run(name, func(t *testing.T) {
 			p := testprog.Command(t, exec.Command(filepath.Join(dir, "cache")))
-			tr, err := Open(t.Context(), Config{PIDs: []int{p.PID()}, MinSize: minSize})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer tr.Close()
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			go func() { done <- tr.Run(ctx) }()
+			tr, end := run(t, Config{PIDs: []int{p.PID()}, MinSize: minSize})
 			for range 2 {
 				p.Say("n")
 				p.Line()
 			}
-			tr.stream.Sync(ctx, 10*time.Second)
+			tr.stream.Sync(t.Context(), 10*time.Second)
 			known := tr.facts(uint32(p.PID()), SnapshotOptions{}).Known
-			cancel()
-			if err := <-done; err != nil {
-				t.Fatal(err)
-			}
+			end()
 			old := func(chunk, blocks uint64) live.OldFree {
 				return live.OldFree{Chunk: chunk, Blocks: blocks, Bytes: chunk * blocks}
 			}
