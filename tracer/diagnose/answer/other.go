@@ -159,8 +159,6 @@ func (e *Evidence) describeRest(f *found, a *report.Account, t *report.AccountTe
 	case e.growth(): // where memory is touched first stands below
 	case heap && e.windows():
 		f.Next = "Trace for longer, or with --exact."
-		grew := e.of(func(s *report.Stack) bool { return s.Kind == report.Grown && share(s, &heapPot) > 0 })
-		f.Culprit, f.Caller, f.Share = e.culprit(grew, held)
 	case heap && !seen:
 		f.Kind = report.UnknownAllocator
 		f.Next = "Run memtrace grow: it shows which code makes the address space grow and touches new memory."

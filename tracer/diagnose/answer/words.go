@@ -187,9 +187,6 @@ func (w *words) unexplained(f *found) string {
 		text += ", by no stack that was traced"
 	default:
 		text += ", and no stack is certain to leak yet"
-		if f.Culprit != nil {
-			text += "; most often it grew for " + site(f)
-		}
 	}
 	return text
 }

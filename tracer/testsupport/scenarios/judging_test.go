@@ -163,6 +163,16 @@ func TestPending(t *testing.T) {
 	if o := judge("does not", e, rightReport(), text(rightReport()), amount{5000, 5000}); o.failed() || o.verdict() != "pending: not there yet" {
 		t.Errorf("a pending row that does not hold: %q", o.verdict())
 	}
+	e.unsteady = true
+	for name, amount := range map[string]amount{"holds by chance": {1000, 1000}, "does not": {5000, 5000}} {
+		if o := judge(name, e, rightReport(), text(rightReport()), amount); o.failed() {
+			t.Errorf("an unsteady row: %q", o.verdict())
+		}
+	}
+	e.culprit = "leak_elsewhere"
+	if o := judge("blames another", e, rightReport(), text(rightReport()), amount{1000, 1000}); !o.failed() || !strings.HasPrefix(o.verdict(), "FAIL: ") {
+		t.Errorf("an unsteady row that blames another: %q", o.verdict())
+	}
 }
 
 func TestTable(t *testing.T) {
