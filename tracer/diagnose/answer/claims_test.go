@@ -34,11 +34,15 @@ func TestClaims(t *testing.T) {
 		says       string
 	}{
 		"what malloc keeps, though a little changed": {slightly, report.KeepsFree, Certain, "malloc keeps 98.0 MiB"},
-		"threads that nobody counted": {with(grown("thread_stack", 12<<20), threadStack), report.Leak, Certain,
-			"leaks 40.0 MiB/s: all in play_tone"},
+		"threads that nobody counted": {
+			with(grown("thread_stack", 12<<20), threadStack), report.Leak, Certain,
+			"leaks 40.0 MiB/s: all in play_tone",
+		},
 		"a pool that may grow": {with(grown("mmap", 2<<20), late), report.Pool, Possible, "may grow"},
-		"a heap that is larger, without a trend": {with(larger, heap("3", 3, 40, 0, calls("init"))), report.Nothing, Certain,
-			"does not grow steadily: in 20.0 s no stack kept adding memory"},
+		"a heap that is larger, without a trend": {
+			with(larger, heap("3", 3, 40, 0, calls("init"))), report.Nothing, Certain,
+			"does not grow steadily: in 20.0 s no stack kept adding memory",
+		},
 		"an address space that was not read": {with(unread, heap("4", 3, 40, 0, calls("init"))), report.Nothing, Likely, "could not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {

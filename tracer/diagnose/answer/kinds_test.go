@@ -47,7 +47,7 @@ func kinds() map[report.FindingKind]struct {
 		report.UnknownAllocator: {unknown(), "allocator that is not traced"},
 		report.Unexplained:      {with(growing("shared", 8<<20)), "shared memory"},
 		report.Children:         {children(), "3 children"},
-		report.Held:             {held2(), "stopped"},
+		report.Held:             {stoppedNow(), "stopped"},
 		report.Nothing:          {with(watched(), heap("f1", 3, 40, 0, calls("init"))), "does not grow"},
 		report.TooShort:         {short(), "too short"},
 	}
@@ -109,7 +109,7 @@ func children() *Evidence {
 	return e
 }
 
-func held2() *Evidence {
+func stoppedNow() *Evidence {
 	e := with(watched())
 	e.Held = Held{Now: true, Part: 1}
 	return e
