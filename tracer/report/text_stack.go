@@ -22,9 +22,10 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 		shown, opt.Frames = p.fit(r, shown, opt)
 	}
 	layout := p.frameColumns(len(shown), func(i int) []Frame { return r.named(&shown[i]).Frames })
+	suspected := slices.ContainsFunc(r.Stacks, func(s Stack) bool { return s.Estimate != nil && s.Estimate.listed() })
 	var sum Sum
 	for i := range shown {
-		if shown[i].hidden(r) && !opt.Verbose {
+		if shown[i].hidden(r, suspected) && !opt.Verbose {
 			continue
 		}
 		if opt.Height == 0 || i == 0 {
@@ -49,14 +50,12 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 }
 
 // hidden reports whether a stack is not shown by default: survivors that are too few, and the
-// growth of heaps, of which leaks are a part.
-func (s *Stack) hidden(r *Report) bool {
+// growth of heaps, of which leaks are a part if any are suspected.
+func (s *Stack) hidden(r *Report, suspected bool) bool {
 	if s.Estimate != nil {
 		return !s.Estimate.listed()
 	}
-	return s.Kind == Grown && r.Mode == ModeWindows && slices.ContainsFunc(r.Stacks, func(s Stack) bool {
-		return s.Estimate != nil && s.Estimate.listed()
-	})
+	return s.Kind == Grown && r.Mode == ModeWindows && suspected
 }
 
 // fit returns how many stacks, and how many frames of each, fit into the lines that are left: as
