@@ -122,6 +122,7 @@ func (d *diagnosis) report(opt Options) *report.Report {
 		r.Name = d.name
 	}
 	r.Notes = append(r.Notes, unread(d.Symbols.Unanswered(), d.Unanswered)...)
+	r.Notes = append(r.Notes, unwatched(d.Facts)...)
 	r.Notes = append(r.Notes, damaged(d.Target)...)
 	r.Notes = append(r.Notes, unnamed(d.Symbols.Problems())...)
 	return r

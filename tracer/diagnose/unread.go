@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"strings"
 
 	"memtrace/symbolize/patience"
 	"memtrace/tracer/process/target"
@@ -27,6 +28,20 @@ func unread(files, others []string) (notes []string) {
 func damaged(t *target.Target) (notes []string) {
 	for _, what := range t.Unread {
 		notes = append(notes, fmt.Sprintf("Could not read %s: should it hold an allocator, that is not traced, and frames in it lack names.", what))
+	}
+	return notes
+}
+
+// unwatched returns notes on limits and children that were not looked at.
+func unwatched(f *Facts) (notes []string) {
+	if l := f.Limits; l != nil && len(l.Unread) > 0 {
+		notes = append(notes, fmt.Sprintf("Memory may run out sooner than is said: could not read %s.", strings.Join(l.Unread, ", ")))
+	}
+	switch k := &f.Kin; {
+	case k.Truncated:
+		notes = append(notes, "Some child processes are not watched: there are too many to list.")
+	case k.Unwatched > 0:
+		notes = append(notes, fmt.Sprintf("%s child processes are not watched, those that hold least: there are too many.", report.Count(uint64(k.Unwatched))))
 	}
 	return notes
 }
