@@ -2,6 +2,7 @@ package tracer
 
 import (
 	"bytes"
+	"context"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -23,13 +24,27 @@ import (
 func watchGrowth(t *testing.T, cfg Config, p *testprog.Program, steps int, meanwhile func(*Tracer)) *report.Report {
 	t.Helper()
 	cfg.PIDs, cfg.GrowthOnly = []int{p.PID()}, true
-	tr, end := run(t, cfg)
+	tr, err := Open(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- tr.Run(ctx) }()
 	for range steps {
 		p.Say("")
 		p.Line()
 	}
 	meanwhile(tr)
-	end()
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
 	return tr.Snapshot(SnapshotOptions{})[0]
 }
 
