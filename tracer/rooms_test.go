@@ -22,7 +22,8 @@ tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
 tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symbolize/unwind tracer/event tracer/process/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link tracer/process/refusal
 tracer/process/target:         symbolize/elffile symbolize/patience symbolize/procmaps procfs tracer/process/refusal
-tracer/process/limits:         symbolize/procmaps
+tracer/process/cgroup:         symbolize/procmaps
+tracer/process/limits:         tracer/process/cgroup
 tracer/process/ptmalloc:       symbolize/elffile tracer/process/procmem tracer/process/target
 tracer/launch:                 symbolize/elffile
 tracer/region:                 symbolize/procmaps tracer/report tracer/trend

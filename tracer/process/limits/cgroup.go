@@ -6,6 +6,8 @@ import (
 	"math"
 	"path"
 	"strings"
+
+	"memtrace/tracer/process/cgroup"
 )
 
 // Cgroup is a cgroup with a limit.
@@ -58,36 +60,40 @@ func (r *reader) cgroups(dir string) {
 		}
 		return
 	}
-	cgroup, version, ok := memoryCgroup(text)
+	member, ok := cgroup.Memory(cgroup.Memberships(text))
 	if !ok {
 		return
+	}
+	version := 1
+	if member.Hierarchy == cgroup.V2 {
+		version = 2
 	}
 	mountinfo, err := r.file("proc/self/mountinfo")
 	if err != nil {
 		r.unread("the mounts of cgroups")
 		return
 	}
-	for _, m := range mounts(mountinfo, version) {
-		rest, ok := m.below(cgroup)
-		if !ok {
+	for _, m := range cgroup.Mounts(mountinfo) {
+		rest, ok := m.Below(member.Path)
+		if !ok || !m.Shows(member.Hierarchy) {
 			continue
 		}
 		// Another mount may hide this one.
-		if _, err := r.file(m.point, rest, "cgroup.procs"); errors.Is(err, fs.ErrNotExist) {
+		if _, err := r.file(m.Point, rest, "cgroup.procs"); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		r.levels(m.point, rest, cgroup, version)
+		r.levels(m.Point, rest, member.Path, version)
 		return
 	}
-	r.unread("the limits of cgroup " + cgroup + ", which no mount shows")
+	r.unread("the limits of cgroup " + member.Path + ", which no mount shows")
 }
 
 // levels reads the limits of a cgroup, whose path below the mount is rest, and of those that
 // it is in.
-func (r *reader) levels(point, rest, cgroup string, version int) {
+func (r *reader) levels(point, rest, name string, version int) {
 	l := level{reader: r, names: filesOf[version]}
 	for {
-		l.dir, l.path = path.Join(point, rest), cgroup
+		l.dir, l.path = path.Join(point, rest), name
 		c, swap := l.read()
 		list := r.limits.Cgroups
 		if c.Max.Set || c.High.Set {
@@ -101,7 +107,7 @@ func (r *reader) levels(point, rest, cgroup string, version int) {
 		if rest == "" {
 			return
 		}
-		rest, cgroup = parent(rest), "/"+strings.TrimPrefix(parent(cgroup), "/")
+		rest, name = parent(rest), "/"+strings.TrimPrefix(parent(name), "/")
 		// In v1 a cgroup may leave out those below it, as was the default before Linux 5.11.
 		if text, err := r.file(point, rest, "memory.use_hierarchy"); err == nil && strings.TrimSpace(text) == "0" {
 			return

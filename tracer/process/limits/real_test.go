@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memtrace/tracer/process/cgroup"
 	"memtrace/tracer/testsupport/testprog"
 )
 
@@ -33,18 +34,20 @@ func memoryHierarchy(t *testing.T) hierarchy {
 	if err != nil {
 		testprog.Missing(t, "needs cgroups")
 	}
-	_, version, ok := memoryCgroup(string(text))
-	if !ok {
-		version = 2 // which shows only once it is mounted
+	// That of v2 shows only once it is mounted.
+	member, _ := cgroup.Memory(cgroup.Memberships(string(text)))
+	version := 1
+	if member.Hierarchy == cgroup.V2 {
+		version = 2
 	}
 	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := hierarchy{version: version}
-	for _, m := range mounts(string(mountinfo), version) {
-		if _, err := os.Stat(filepath.Join(m.point, "cgroup.procs")); err == nil {
-			h.point = m.point
+	for _, m := range cgroup.Mounts(string(mountinfo)) {
+		if _, err := os.Stat(filepath.Join(m.Point, "cgroup.procs")); err == nil && m.Shows(member.Hierarchy) {
+			h.point = m.Point
 			break
 		}
 	}
