@@ -229,8 +229,6 @@ func (o *options) checkCommon() error {
 		return usagef("--quiet and --verbose exclude each other: give one")
 	case o.interval != 0 && form.Single:
 		return usagef("--format %s holds only one report: leave out the interval", o.format)
-	case form.OneProcess && len(o.pids) > 1:
-		return usagef("--format %s holds only one process: give one -p", o.format)
 	}
 	return nil
 }

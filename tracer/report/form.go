@@ -10,14 +10,13 @@ import (
 type Form struct {
 	// Name is how it is asked for.
 	Name string
-	// Single forms hold one report, of a trace that is over. OneProcess ones hold a single
-	// process. Binary ones are not for a terminal, Separated ones have a blank line between
-	// reports.
-	Single, OneProcess, Binary, Separated bool
+	// Single forms hold one report, of a trace that is over. Binary ones are not for a terminal,
+	// Separated ones have a blank line between reports.
+	Single, Binary, Separated bool
 	// Write writes a report. Errors come only from w.
 	Write func(w io.Writer, r *Report, opt TextOptions) error
 	// WriteSeveral writes the reports of several processes as one, where the form has something
-	// to say of them together; else it is nil.
+	// to say of them together or holds only one report; else it is nil.
 	WriteSeveral func(w io.Writer, list []*Report, opt TextOptions) error
 }
 
@@ -26,12 +25,17 @@ var forms = []Form{
 	{Name: "text", Separated: true, Write: Text, WriteSeveral: TextSeveral},
 	{Name: "json", Write: fixed(JSON)},
 	{Name: "folded", Single: true, Write: fixed(Folded)},
-	{Name: "pprof", Single: true, OneProcess: true, Binary: true, Write: fixed(Pprof)},
+	{Name: "pprof", Single: true, Binary: true, Write: fixed(Pprof), WriteSeveral: severalFixed(PprofSeveral)},
 }
 
 // fixed makes a Form.Write of a form without options.
 func fixed(write func(io.Writer, *Report) error) func(io.Writer, *Report, TextOptions) error {
 	return func(w io.Writer, r *Report, _ TextOptions) error { return write(w, r) }
+}
+
+// severalFixed makes a Form.WriteSeveral of a form without options.
+func severalFixed(write func(io.Writer, []*Report) error) func(io.Writer, []*Report, TextOptions) error {
+	return func(w io.Writer, list []*Report, _ TextOptions) error { return write(w, list) }
 }
 
 // FindForm returns the form of a name; ok is false if there is none.

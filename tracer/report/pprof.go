@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -21,15 +22,54 @@ import (
 // address, as pprof expects. Frames without a name are left for pprof to symbolize where
 // Target.Modules has their mapping.
 func Pprof(w io.Writer, r *Report) error {
-	b := newProfileBuilder(r)
+	return writeProfile(w, buildProfile(r, r.Mode == ModeWindows))
+}
+
+// PprofSeveral writes the reports of several processes as one profile. The labels process and
+// pid of its samples tell them apart (in pprof: -tagroot=process, -tagfocus).
+func PprofSeveral(w io.Writer, list []*Report) error {
+	// Profiles that are merged must have the same values.
+	estimates := slices.ContainsFunc(list, func(r *Report) bool { return r.Mode == ModeWindows })
+	var all []*profile.Profile
+	for _, r := range list {
+		p := buildProfile(r, estimates)
+		for _, s := range p.Sample {
+			s.Label = maps.Clone(s.Label)
+			if s.Label == nil {
+				s.Label = make(map[string][]string)
+			}
+			s.Label["process"] = []string{escape(r.Target.Command)}
+			s.NumLabel = map[string][]int64{"pid": {int64(r.Target.PID)}}
+		}
+		all = append(all, p)
+	}
+	merged, err := profile.Merge(all)
+	if err != nil {
+		return fmt.Errorf("merge profiles: %w", err)
+	}
+	// Merge adds up the times, which were the same.
+	merged.DurationNanos = 0
+	for _, p := range all {
+		merged.DurationNanos = max(merged.DurationNanos, p.DurationNanos)
+	}
+	return writeProfile(w, merged)
+}
+
+// buildProfile makes a profile of a report, with a value for estimates or without.
+func buildProfile(r *Report, estimates bool) *profile.Profile {
+	b := newProfileBuilder(r, estimates)
 	for i := range r.Stacks {
 		s := r.named(&r.Stacks[i])
 		b.sample(&s)
 	}
-	if err := b.prof.CheckValid(); err != nil {
+	return b.prof
+}
+
+func writeProfile(w io.Writer, p *profile.Profile) error {
+	if err := p.CheckValid(); err != nil {
 		return fmt.Errorf("build profile: %w", err)
 	}
-	if err := b.prof.Write(w); err != nil {
+	if err := p.Write(w); err != nil {
 		return fmt.Errorf("write profile: %w", err)
 	}
 	return nil
@@ -45,7 +85,7 @@ type profileBuilder struct {
 	kinds     map[StackKind]map[string][]string
 }
 
-func newProfileBuilder(r *Report) *profileBuilder {
+func newProfileBuilder(r *Report, estimates bool) *profileBuilder {
 	p := &profile.Profile{
 		SampleType: []*profile.ValueType{
 			{Type: "alloc_objects", Unit: "count"},
@@ -60,7 +100,7 @@ func newProfileBuilder(r *Report) *profileBuilder {
 		DurationNanos: toInt64(r.DurationSeconds * 1e9),
 		Comments:      profileComments(r),
 	}
-	if r.Mode == ModeWindows {
+	if estimates {
 		p.SampleType = append(p.SampleType, &profile.ValueType{Type: "estimated_leak", Unit: "bytes/minute"})
 		p.DefaultSampleType = "estimated_leak"
 	}
@@ -84,7 +124,7 @@ func newProfileBuilder(r *Report) *profileBuilder {
 	}
 	return &profileBuilder{
 		prof:      p,
-		estimates: r.Mode == ModeWindows,
+		estimates: estimates,
 		functions: make(map[[2]string]*profile.Function),
 		locations: make(map[string]*profile.Location),
 		kinds:     make(map[StackKind]map[string][]string),

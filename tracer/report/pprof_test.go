@@ -1,6 +1,7 @@
 package report
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,5 +152,33 @@ func TestGoToolPprofOpensIt(t *testing.T) {
 		if name == "typical" && !strings.Contains(string(out), "make_session") {
 			t.Errorf("make_session is not in\n%s", out)
 		}
+	}
+}
+
+// TestPprofSeveral: the samples of two processes that run the same code stay apart, and add up.
+func TestPprofSeveral(t *testing.T) {
+	list := []*Report{leaking(101, 20<<10, 0x1000, ClassLeak), leaking(102, 20<<10, 0x1000, ClassLeak)}
+	list[1].Mode = ModeWindows
+	list[1].Stacks[0].Bytes = 3 << 20
+	data := render(t, func(w io.Writer, _ *Report) error { return PprofSeveral(w, list) }, nil)
+	p, err := profile.ParseData(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[int64]int64)
+	for _, s := range p.Sample {
+		if diff := cmp.Diff([]string{list[0].Target.Command}, s.Label["process"]); diff != "" {
+			t.Error(diff)
+		}
+		got[s.NumLabel["pid"][0]] += s.Value[3]
+	}
+	if diff := cmp.Diff(map[int64]int64{101: 1 << 20, 102: 3 << 20}, got); diff != "" {
+		t.Error(diff)
+	}
+	if want := toInt64(list[0].DurationSeconds * 1e9); p.DurationNanos != want {
+		t.Errorf("it took %d ns, not %d", p.DurationNanos, want)
+	}
+	if len(p.Comments) == 0 || !strings.Contains(strings.Join(p.Comments, "\n"), "pid 102") {
+		t.Errorf("comments %q", p.Comments)
 	}
 }
