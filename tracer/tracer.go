@@ -92,14 +92,8 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 		GrowthOnly: cfg.GrowthOnly, DebugDirs: cfg.DebugDirs, MaxOverhead: cfg.MaxOverhead,
 		ReturnProbesKill: features.ReturnProbesKill(), Logf: cfg.Logf, GiveUp: t.giveUp,
 	}, t.book, t.attached)
-	for _, pid := range cfg.PIDs {
-		if err := t.processes.Open(pid); err != nil {
-			return err
-		}
-		t.book.Add(uint32(pid))
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	if err := t.processes.OpenAll(ctx, cfg.PIDs); err != nil {
+		return err
 	}
 	if t.probes, err = probe.Load(features, cfg.probeOptions(), t.attached); err != nil {
 		return err
@@ -127,6 +121,9 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 	}
 	if err := t.processes.Attach(ctx, t.probes, t.tables); err != nil {
 		return err
+	}
+	for _, pid := range t.processes.PIDs() {
+		t.book.Add(pid)
 	}
 	if cfg.GrowthOnly {
 		if err := t.beginGrowth(); err != nil {

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -59,6 +60,14 @@ func (s *Set) SetWindowed() error { return s.objs.Windowed.Set(uint32(1)) }
 func (s *Set) Trace(pid uint32) error {
 	if err := s.objs.Targets.Put(pid, uint32(0)); err != nil {
 		return fmt.Errorf("tell the probes of process %d: %w", pid, err)
+	}
+	return nil
+}
+
+// Untrace undoes Trace.
+func (s *Set) Untrace(pid uint32) error {
+	if err := s.objs.Targets.Delete(pid); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("tell the probes to leave process %d: %w", pid, err)
 	}
 	return nil
 }

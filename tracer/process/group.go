@@ -98,6 +98,32 @@ func (g *Group) Open(pid int) error {
 	return nil
 }
 
+// OpenAll adds processes. Those that cannot be traced are logged and left out, unless that is
+// all of them.
+func (g *Group) OpenAll(ctx context.Context, pids []int) error {
+	var refused []error
+	for _, pid := range pids {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := g.Open(pid); err != nil {
+			refused = append(refused, err)
+		}
+	}
+	return g.leaveOut(refused)
+}
+
+// leaveOut logs why processes are not traced, or returns that if no other is left.
+func (g *Group) leaveOut(refused []error) error {
+	if len(refused) > 0 && len(g.procs) == 0 {
+		return refused[0]
+	}
+	for _, err := range refused {
+		g.cfg.Logf("%v; the others are traced", err)
+	}
+	return nil
+}
+
 // PIDs returns the pids of all processes, in order.
 func (g *Group) PIDs() []uint32 {
 	var pids []uint32
@@ -111,33 +137,47 @@ func (g *Group) PIDs() []uint32 {
 // Of returns a process of the Group.
 func (g *Group) Of(pid uint32) *Process { return g.procs[pid] }
 
-// Attach prepares everything for tracing the processes, but does not open the gate.
+// Attach prepares everything for tracing the processes, but does not open the gate. Those that
+// it fails for are left out, as by OpenAll.
 func (g *Group) Attach(ctx context.Context, probes *probe.Set, tables *probe.Tables) error {
 	g.probes, g.tables = probes, tables
-	for pid, p := range g.procs {
+	var refused []error
+	for _, pid := range g.PIDs() {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := probes.Trace(pid); err != nil {
-			return err
-		}
-		if err := p.code.readAll(); err != nil {
-			return err
-		}
-		if err := g.loadTables(p); err != nil {
-			return err
-		}
-		if g.cfg.GrowthOnly {
-			continue
-		}
-		if err := p.anchor.Hold(g.dropAnchor(p.target)); err != nil {
-			return err
-		}
-		if err := g.attach(p); err != nil {
-			return err
+		p := g.procs[pid]
+		if err := g.prepare(p); err != nil {
+			refused = append(refused, err)
+			if err := g.remove(p); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return g.leaveOut(refused)
+}
+
+// prepare prepares everything for tracing one process.
+func (g *Group) prepare(p *Process) error {
+	if err := g.probes.Trace(uint32(p.pid)); err != nil {
+		return err
+	}
+	if err := p.code.readAll(); err != nil {
+		return err
+	}
+	if err := g.loadTables(p); err != nil || g.cfg.GrowthOnly {
+		return err
+	}
+	if err := p.anchor.Hold(g.dropAnchor(p.target)); err != nil {
+		return err
+	}
+	return g.attach(p)
+}
+
+// remove undoes Open and prepare.
+func (g *Group) remove(p *Process) error {
+	delete(g.procs, uint32(p.pid))
+	return errors.Join(g.attached.Close(p.links), g.probes.Untrace(uint32(p.pid)), p.close())
 }
 
 // loadTables loads the unwind tables of what a process maps.
