@@ -10,7 +10,7 @@ import (
 // rooms are the packages and what each may import: packages of this module, and of other
 // modules those that reach into the kernel. Lower ones know nothing of higher ones.
 const rooms = `
-cmd/memtrace:                  tracer tracer/launch tracer/process/kin tracer/region tracer/region/proc tracer/report tracer/sysmem
+cmd/memtrace:                  tracer tracer/launch tracer/process/cgroup tracer/process/kin tracer/region tracer/region/proc tracer/report tracer/sysmem
 
 tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/event tracer/probe tracer/process tracer/report tracer/book/sample tracer/stream tracer/sysmem tracer/window
 

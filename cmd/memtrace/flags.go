@@ -18,7 +18,7 @@ import (
 
 // options are the command line, checked.
 type options struct {
-	pids     pidsValue
+	targets
 	command  []string
 	duration time.Duration // 0: until Ctrl-C or exit
 	interval time.Duration // 0: one report, at the end
@@ -96,7 +96,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("memtrace", pflag.ContinueOnError)
 	fs.SortFlags = false
 	fs.SetOutput(io.Discard) // run prints errors, once
-	fs.VarP(&o.pids, "pid", "p", "the process to trace, by id or name (repeatable; lists work too)")
+	o.targets.add(fs, "trace")
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR` (otherwise at Ctrl-C, or when the target exits)")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
 	fs.IntVarP(&o.top, "top", "T", 10, "show `N` stacks and growing segments (0 = all)")
@@ -142,20 +142,20 @@ func flagUsages(fs *pflag.FlagSet) string {
 // parsePositional reads INTERVAL [COUNT], as bcc's memleak takes them.
 func (o *options) parsePositional(args []string) error {
 	if len(args) > 2 {
-		if text := explainPositional(args[0], len(o.pids) > 0); text != "" {
+		if text := explainPositional(args[0], o.given()); text != "" {
 			return usagef("%s", text)
 		}
 		return usagef("too many arguments: %s (put a command after --)", strings.Join(args, " "))
 	}
 	if len(args) > 0 {
 		if o.meansProcess(args[0]) {
-			return usagef("%s", explainPositional(args[0], len(o.pids) > 0))
+			return usagef("%s", explainPositional(args[0], o.given()))
 		}
 		if o.interval != 0 {
 			return usagef("the interval is given twice, by --interval and as %q", args[0])
 		}
 		if err := (*durationValue)(&o.interval).Set(args[0]); err != nil || o.interval == 0 {
-			if text := explainPositional(args[0], len(o.pids) > 0); text != "" {
+			if text := explainPositional(args[0], o.given()); text != "" {
 				return usagef("%s", text)
 			}
 			return usagef("%q is not an interval: give seconds, or 500ms, 2m (put a command after --)", args[0])
@@ -179,17 +179,17 @@ func (o *options) parsePositional(args []string) error {
 func (o *options) meansProcess(word string) bool {
 	const longInterval = 300 // seconds, without saying so
 	n, err := strconv.Atoi(word)
-	none := len(o.pids) == 0 && len(o.command) == 0
+	none := !o.given() && len(o.command) == 0
 	return err == nil && (none || n > longInterval) && isProcess(word)
 }
 
 // check rejects values out of range and flags that contradict each other.
 func (o *options) check(fs *pflag.FlagSet) error {
 	switch {
-	case len(o.pids) == 0 && len(o.command) == 0:
+	case !o.given() && len(o.command) == 0:
 		return usagef("nothing to trace: give -p PID|NAME, or -- COMMAND ARGS")
-	case len(o.pids) > 0 && len(o.command) > 0:
-		return usagef("-p and a command exclude each other: give one")
+	case o.given() && len(o.command) > 0:
+		return usagef("%s and a command exclude each other: give one", o.source())
 	case !slices.Contains([]tracer.Order{tracer.ByLeak, tracer.BySize, tracer.ByCount, tracer.ByGrowth, tracer.BySurvival}, o.sort):
 		return usagef("--sort %s: give leak, size, count, growth or survival", o.sort)
 	case o.maxSize != 0 && o.minSize > o.maxSize:
@@ -206,7 +206,7 @@ func (o *options) check(fs *pflag.FlagSet) error {
 	return o.checkCommon()
 }
 
-// checkCommon checks the flags shared by the trace and memtrace grow.
+// checkCommon checks the flags shared by the trace and memtrace grow, and finds the processes.
 func (o *options) checkCommon() error {
 	if _, err := o.parts(); err != nil {
 		return err
@@ -230,7 +230,7 @@ func (o *options) checkCommon() error {
 	case o.interval != 0 && form.Single:
 		return usagef("--format %s holds only one report: leave out the interval", o.format)
 	}
-	return nil
+	return o.find()
 }
 
 // durationValue is a duration on the command line: 90s, 2m, or bare seconds.

@@ -14,7 +14,7 @@ import (
 func parseGrow(args []string) (*options, *pflag.FlagSet, error) {
 	o := &options{growth: true, sort: tracer.BySize}
 	fs := newFlagSet("grow")
-	fs.VarP(&o.pids, "pid", "p", "the process to watch, by id or name (repeatable; lists work too)")
+	o.targets.add(fs, "watch")
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR` (otherwise at Ctrl-C, or when the process exits)")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
 	fs.IntVarP(&o.top, "top", "T", 10, "show `N` stacks (0 = all)")
@@ -34,7 +34,7 @@ func parseGrow(args []string) (*options, *pflag.FlagSet, error) {
 	if err := o.parsePositional(fs.Args()); err != nil {
 		return o, fs, err
 	}
-	if len(o.pids) == 0 {
+	if !o.given() {
 		return o, fs, usagef("nothing to watch: give -p PID|NAME")
 	}
 	return o, fs, o.checkCommon()

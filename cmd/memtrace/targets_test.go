@@ -43,3 +43,25 @@ func TestLeftOut(t *testing.T) {
 		t.Errorf("with none left it ends with %d: %s", code, stderr)
 	}
 }
+
+// Names of cgroups, containers and units that nothing runs in are errors of usage.
+func TestUnknownTargets(t *testing.T) {
+	testprog.NeedRoot(t)
+	for args, want := range map[string]string{
+		"--cgroup /none/such":     `there is no cgroup "/none/such": give a path as /proc/PID/cgroup or /sys/fs/cgroup has it`,
+		"--container deadbeef":    `no process runs in a container "deadbeef"`,
+		"--container web":         `container "web": give its id, or the first 4 characters or more of it, not its name`,
+		"--unit memtrace-no-such": `no process runs in a unit "memtrace-no-such.service"`,
+		"--unit x -- true":        "--unit and a command exclude each other: give one",
+	} {
+		for _, command := range []string{"", "grow "} {
+			code, _, stderr := runFor(t, strings.Fields(command+args)...)
+			if command != "" && strings.Contains(args, "--unit x") {
+				continue // grow has no commands
+			}
+			if code != exitUsage || !strings.HasPrefix(stderr, "memtrace: "+want+"\n") {
+				t.Errorf("%s%s: ended with %d: %s", command, args, code, stderr)
+			}
+		}
+	}
+}

@@ -45,7 +45,7 @@ func ByContainer(id string) (*Cgroup, error) {
 	ids := distinct(found, func(n named) string { return n.name })
 	switch len(ids) {
 	case 0:
-		return nil, fmt.Errorf("no process runs in a container %q: %w", id, ErrNotFound)
+		return nil, notFoundError(fmt.Sprintf("no process runs in a container %q", id))
 	case 1:
 		return best(openAll(found)), nil
 	}

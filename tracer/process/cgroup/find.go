@@ -10,12 +10,17 @@ import (
 	"strings"
 )
 
-// ErrNotFound means that there is no such cgroup, container or unit. ErrEmpty means that no
-// process runs in it.
-var (
-	ErrNotFound = errors.New("not found")
-	ErrEmpty    = errors.New("empty")
-)
+// ErrNotFound means that there is no such cgroup, or that no process runs in such a container
+// or unit.
+var ErrNotFound = errors.New("not found")
+
+// notFoundError is an ErrNotFound with a text of its own.
+type notFoundError string
+
+func (e notFoundError) Error() string { return string(e) }
+
+// Is makes it an ErrNotFound.
+func (notFoundError) Is(target error) bool { return target == ErrNotFound }
 
 // ByPath returns the cgroup with a path: below a mount, such as
 // /sys/fs/cgroup/system.slice/nginx.service, or as /proc/PID/cgroup has it, with or without the
@@ -30,7 +35,7 @@ func ByPath(name string) (*Cgroup, error) {
 	clean := path.Join("/", name)
 	c := best(pathsOf(clean))
 	if c == nil {
-		return nil, fmt.Errorf("there is no cgroup %q: give a path as /proc/PID/cgroup or /sys/fs/cgroup has it: %w", name, ErrNotFound)
+		return nil, notFoundError(fmt.Sprintf("there is no cgroup %q: give a path as /proc/PID/cgroup or /sys/fs/cgroup has it", name))
 	}
 	return c, nil
 }

@@ -39,7 +39,7 @@ func ByUnit(name string) (*Cgroup, error) {
 	paths := distinct(found, func(n named) string { return n.Path })
 	switch len(paths) {
 	case 0:
-		return nil, fmt.Errorf("no process runs in a unit %q: %w", unit, ErrNotFound)
+		return nil, notFoundError(fmt.Sprintf("no process runs in a unit %q", unit))
 	case 1:
 		return best(openAll(found)), nil
 	}
