@@ -76,4 +76,3 @@ func findUnit(name string) (*cgroup.Cgroup, error) {
 	}
 	return c, err
 }
-
