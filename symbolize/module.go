@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"memtrace/symbolize/elffile"
+	"memtrace/symbolize/gotable"
 	"memtrace/symbolize/internal/srcinfo"
 )
 
@@ -23,11 +24,12 @@ type module struct {
 
 	// Set by load.
 	loaded  bool
-	elf     *elffile.File // nil if there is none to read
-	gnuID   string        // build ID, hexadecimal
-	symbols *symbolTable  // nil before the first lookup
-	info    *srcinfo.Data // nil where there is none
-	debug   *regular      // separate debug file, if any
+	elf     *elffile.File  // nil if there is none to read
+	gnuID   string         // build ID, hexadecimal
+	symbols *symbolTable   // nil before the first lookup
+	info    *srcinfo.Data  // nil where there is none
+	golang  *gotable.Table // nil where there is none
+	debug   *regular       // separate debug file, if any
 
 	cache map[uint64][]level
 }
@@ -80,7 +82,7 @@ func (m *module) close(p *Process) {
 			*f = nil
 		}
 	}
-	m.elf, m.info, m.symbols = nil, nil, nil
+	m.elf, m.info, m.golang, m.symbols = nil, nil, nil, nil
 }
 
 // load reads the ELF headers once.
@@ -147,6 +149,12 @@ func (m *module) loadSymbols(p *Process) {
 	} else if !errors.Is(err, srcinfo.ErrNoInfo) {
 		note(err)
 	}
+	golang, err := gotable.Open(m.elf, p.budget)
+	if err == nil {
+		m.golang = golang
+	} else if !errors.Is(err, gotable.ErrNone) {
+		note(err)
+	}
 }
 
 // lookup returns the calls in progress at an address of the file, innermost first. There is at
@@ -174,6 +182,9 @@ func (m *module) resolve(p *Process, vaddr uint64) []level {
 		}
 	}
 	if len(calls) == 0 {
+		if levels := m.resolveGo(vaddr); len(levels) > 0 {
+			return levels
+		}
 		return []level{{function: displayName(symbol)}}
 	}
 	levels := make([]level, len(calls))
@@ -190,6 +201,17 @@ func (m *module) resolve(p *Process, vaddr uint64) []level {
 			name = symbol
 		}
 		levels[i] = level{function: displayName(name), file: limitName(c.File), line: c.Line, inline: c.Inline}
+	}
+	return levels
+}
+
+// resolveGo asks the table of a Go program, which has names and lines when all else is stripped.
+func (m *module) resolveGo(vaddr uint64) (levels []level) {
+	if m.golang == nil {
+		return nil
+	}
+	for _, c := range m.golang.Lookup(vaddr) {
+		levels = append(levels, level{function: limitName(c.Name), file: limitName(c.File), line: c.Line, inline: c.Inline})
 	}
 	return levels
 }
