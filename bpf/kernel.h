@@ -33,7 +33,16 @@ struct signal_struct {
 	} live;
 } __attribute__((preserve_access_index));
 
+#if defined(__TARGET_ARCH_x86)
+struct thread_struct {
+	unsigned long fsbase; /* where the thread's own memory is */
+} __attribute__((preserve_access_index));
+#endif
+
 struct task_struct {
+#if defined(__TARGET_ARCH_x86)
+	struct thread_struct thread;
+#endif
 	int pid;
 	int tgid;
 	int exit_code;

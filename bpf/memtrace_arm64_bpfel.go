@@ -164,14 +164,16 @@ type MemtraceThread struct {
 	Handed       [64]uint64
 	Stack        MemtraceEventStack
 	Walk         struct {
-		_     structs.HostLayout
-		Ip    uint64
-		Sp    uint64
-		Bp    uint64
-		BpAt  uint64
-		Base  uint64
-		Size  uint32
-		Exact uint32
+		_         structs.HostLayout
+		Ip        uint64
+		Sp        uint64
+		Bp        uint64
+		BpAt      uint64
+		Base      uint64
+		Size      uint32
+		Exact     uint32
+		Goroutine uint64
+		GoCalled  uint64
 	}
 	Bounds struct {
 		_    structs.HostLayout

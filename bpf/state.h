@@ -97,6 +97,9 @@ struct walk {
 	__u64 base; /* address of the copy's first byte */
 	__u32 size; /* bytes copied */
 	__u32 exact; /* ip is an instruction's address, not a return address */
+	/* Of Go, see go.h: a goroutine of this thread, and the stack pointer of the call from C
+	 * around the last one that the walk has met. 0 while not known. */
+	__u64 goroutine, go_called;
 };
 
 /* Values of bp_at that are no addresses. */

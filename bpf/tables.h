@@ -26,6 +26,8 @@ enum cfa_kind {
 	CFA_SIGNAL,
 	CFA_RA_REGISTER,
 	CFA_RUN,
+	CFA_GO_C,
+	CFA_GO_SWITCH,
 };
 
 enum rbp_kind {

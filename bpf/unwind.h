@@ -121,6 +121,8 @@ static __always_inline int step_by_signal(struct thread *t, __s32 offset)
 	return WALK_ON;
 }
 
+#include "go.h"
+
 /* Moves from a frame to its caller. t is never NULL. */
 __noinline int step(struct thread *t, __u32 tgid)
 {
@@ -154,6 +156,17 @@ __noinline int step(struct thread *t, __u32 tgid)
 			return WALK_BAD_STACK;
 		cfa += low;
 		break;
+	case CFA_GO_C:
+		cfa = go_from_c(t, rule);
+		break;
+	case CFA_GO_SWITCH:
+		cfa = go_switch(t, rule);
+		if (GO_OFFSET(rule, 3))
+			break;
+		w->sp = cfa;
+		if (!cfa)
+			return WALK_BAD_STACK;
+		return w->ip ? WALK_ON : WALK_COMPLETE;
 	case CFA_SIGNAL:
 		return step_by_signal(t, rule->cfa_offset);
 	case CFA_END:
@@ -163,7 +176,8 @@ __noinline int step(struct thread *t, __u32 tgid)
 	default:
 		return WALK_BAD_RULE;
 	}
-	if (cfa <= w->sp || cfa & 7)
+	/* Only from a stack to another one may the walk go to lower addresses. */
+	if ((cfa <= w->sp && rule->cfa < CFA_GO_C) || !cfa || cfa & 7)
 		return WALK_BAD_STACK;
 	if (!stack_word(t, cfa - 8, &ip))
 		return WALK_BAD_STACK;
@@ -191,6 +205,8 @@ static __always_inline void begin_walk(struct thread *t)
 	t->trail_hash = t->trail_start;
 	t->trail_base = w->sp;
 	w->bp_at = BP_REGISTER;
+	w->goroutine = 0;
+	w->go_called = 0;
 	copy_stack(t, w->sp); /* if it fails, read_word tries again */
 }
 

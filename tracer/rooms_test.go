@@ -46,7 +46,7 @@ tracer/trend:
 symbolize:                     symbolize/elffile symbolize/gotable symbolize/internal/interval symbolize/internal/srcinfo symbolize/patience symbolize/procmaps
 symbolize/internal/srcinfo:    symbolize/elffile symbolize/internal/interval
 symbolize/internal/interval:
-symbolize/unwind:              symbolize/elffile
+symbolize/unwind:              symbolize/elffile symbolize/gotable
 symbolize/gotable:             symbolize/elffile
 symbolize/elffile:
 symbolize/patience:

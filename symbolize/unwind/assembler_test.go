@@ -91,7 +91,7 @@ func (s *ehFrame) entry(body []byte) int {
 // build builds the section's table.
 func (s ehFrame) build(d *Dictionary) (*Table, Stats) {
 	return buildTable(
-		frames{data: s, bases: bases{section: sectionAddress}},
+		frames{data: s, bases: bases{section: sectionAddress}}, nil,
 		[]addresses{{textAddress, textAddress + textSize}}, d)
 }
 

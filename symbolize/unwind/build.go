@@ -37,11 +37,12 @@ func Build(f io.ReaderAt, size int64, d *Dictionary) (*Table, Stats, error) {
 		return nil, stats, fmt.Errorf("%w: %v", ErrMachine, file.Machine)
 	}
 	text := executableSegments(file)
+	golang := readGolang(file)
 	section, source, err := readFrames(file)
-	if err != nil {
+	if err != nil && golang == nil {
 		return nil, stats, fmt.Errorf("read call frame information: %w", err)
 	}
-	table, stats := buildTable(section, text, d)
+	table, stats := buildTable(section, golang, text, d)
 	stats.Source = source
 	return table, stats, nil
 }
@@ -52,10 +53,11 @@ func BuildFromBytes(image []byte, d *Dictionary) (*Table, Stats, error) {
 	return Build(bytes.NewReader(image), int64(len(image)), d)
 }
 
-// buildTable builds the table of the FDEs that lie in text, the executable segments.
-func buildTable(f frames, text []addresses, d *Dictionary) (*Table, Stats) {
+// buildTable builds the table of the FDEs and Go functions that lie in text, the executable
+// segments.
+func buildTable(f frames, g *golang, text []addresses, d *Dictionary) (*Table, Stats) {
 	var stats Stats
-	b := builder{frames: f, text: text, low: math.MaxUint64, dict: d, stats: &stats}
+	b := builder{frames: f, golang: g, text: text, low: math.MaxUint64, dict: d, stats: &stats}
 	for _, t := range text {
 		b.low = min(b.low, t.start&^(pageSize-1))
 		stats.ExecutableBytes += t.end - t.start

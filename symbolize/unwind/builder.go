@@ -19,6 +19,7 @@ type builder struct {
 	low    uint64      // address that packed rows are relative to
 	dict   *Dictionary
 	stats  *Stats
+	golang *golang // nil if the file is not a Go program
 
 	cies  map[uint64]*cie // by offset; nil for an unusable CIE
 	index map[Rule]uint16 // indices that dict has returned so far
@@ -39,6 +40,9 @@ type span struct {
 func (b *builder) collect() {
 	b.cies = make(map[uint64]*cie)
 	b.index = make(map[Rule]uint16)
+	if b.golang != nil {
+		b.collectGolang(b.golang) // first: it holds where .debug_frame has the same functions
+	}
 	for at := 0; at < len(b.frames.data); {
 		e, next, ok := b.frames.entryAt(at)
 		if !ok && e.end > at {
@@ -76,8 +80,13 @@ func (b *builder) collectFDE(e entry) {
 	}
 	first := len(b.rows)
 	b.run(f)
+	b.span(f.start, f.end, first)
+}
+
+// span notes the rows from first on, which are those of start..end.
+func (b *builder) span(start, end uint64, first int) {
 	b.stats.FDERows += len(b.rows) - first
-	b.spans = append(b.spans, span{addresses{f.start, f.end}, uint32(first), uint32(len(b.rows) - first)})
+	b.spans = append(b.spans, span{addresses{start, end}, uint32(first), uint32(len(b.rows) - first)})
 }
 
 // cie returns the CIE at that offset of the section, or nil if it is unusable.
@@ -146,6 +155,11 @@ func (b *builder) indexOf(s *state) uint16 {
 	if !ok {
 		b.stats.Unsupported[reason]++
 	}
+	return b.indexOfRule(r)
+}
+
+// indexOfRule returns the dictionary index of a rule, or 0 if the dictionary is full.
+func (b *builder) indexOfRule(r Rule) uint16 {
 	if r == b.rule {
 		return b.ruleN
 	}

@@ -20,7 +20,7 @@ func FuzzEhFrame(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, debug, terminated bool) {
 		d := new(Dictionary)
 		table, stats := buildTable(
-			frames{data: data, bases: bases{section: sectionAddress}, debug: debug, terminated: terminated},
+			frames{data: data, bases: bases{section: sectionAddress}, debug: debug, terminated: terminated}, nil,
 			[]addresses{{textAddress, textAddress + textSize}, {1 << 40, 1<<40 + textSize}}, d)
 		checkTable(t, table, d)
 		checkStats(t, stats, table)

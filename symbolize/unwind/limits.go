@@ -11,6 +11,14 @@ const (
 	maxSegments     = 64        // executable segments that are considered
 	maxSequences    = 256 << 10 // distinct sequences of rows that are counted, about 100 bytes each
 
+	// Of Go programs, the largest of which have 100 MB of text.
+	windowBytes = 256 << 10 // of the text that are read at a time
+	maxWindows  = 4096
+	maxGoFrame  = 1 << 30 // bytes: the largest stack of a goroutine
+	maxSwitch   = 4 << 10 // bytes of code of a function that changes stacks
+	maxSwitches = 1024    // such functions; there are about 30
+	maxChain    = 4       // pointers from a word of the thread to its goroutine's stack
+
 	// A CIE is parsed once, however many FDEs point to it. But the CIEs of a hostile file may
 	// overlap, so their number times their length bounds the work. Real CIEs have about 20 to
 	// 200 bytes, and linkers merge equal ones.

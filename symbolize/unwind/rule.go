@@ -46,6 +46,18 @@ const (
 	// CFARun: several rules that follow one another from the row's address on, see runRule.
 	// The search resolves it, so Lookup never returns it.
 	CFARun CFAKind = 10
+	// CFAGoC: C that a goroutine has called runs on the thread's own stack. The goroutine's
+	// descriptor g is at rsp + w0, and its stack pointer is *(g + w2) - *(rsp + w1), where w0 to
+	// w3 are CFAOffset's bytes, from the lowest on, times 8. CFA = that + w3.
+	CFAGoC CFAKind = 11
+	// CFAGoSwitch: the thread has left another stack, whose stack pointer is
+	// *(*(*(g + w0) + w1) + w2), where *(g + w0) describes the thread. CFA = that + w3, or if w3
+	// is 0 the stack pointer is the caller's, and the return address is the next word behind
+	// where it was loaded from. g is any goroutine's descriptor of this thread: the last that
+	// CFAGoC has met, or else *(fs + RBPOffset), if RBPOffset is not 0. rbp is at CFA-16 if
+	// w3 is more than 8, else lost. w1 is 0 where Go was called by C: calls may be nested then, and the word at the
+	// stack pointer is that of the call around this one.
+	CFAGoSwitch CFAKind = 12
 )
 
 // These are the offsets of the interrupted registers from a struct ucontext of x86-64. They
@@ -88,6 +100,14 @@ type Rule struct {
 // meaning of lo, the lower 16 bits, depends on the kind.
 func (r Rule) Halves() (hi, lo int16) {
 	return int16(r.CFAOffset >> 16), int16(r.CFAOffset)
+}
+
+// words returns the four offsets that the kinds CFAGoC and CFAGoSwitch keep in CFAOffset.
+func (r Rule) words() (w [4]int) {
+	for i := range w {
+		w[i] = 8 * int(uint8(r.CFAOffset>>(8*i)))
+	}
+	return w
 }
 
 // runRule returns a rule of the kind CFARun. The rules it stands for are in the dictionary
@@ -144,6 +164,12 @@ func (r Rule) String() string {
 		cfa = fmt.Sprintf("*(rsp%+d)%+d", hi, lo)
 	case CFARARegister:
 		cfa = fmt.Sprintf("rsp%+d ra=reg%d", hi, lo)
+	case CFAGoC:
+		w := r.words()
+		cfa = fmt.Sprintf("*(*(rsp%+d)%+d)-*(rsp%+d)%+d", w[0], w[2], w[1], w[3])
+	case CFAGoSwitch:
+		w := r.words()
+		return fmt.Sprintf("cfa=*(*(*(*(fs%+d)%+d)%+d)%+d)%+d rbp=*(cfa-16)", r.RBPOffset, w[0], w[1], w[2], w[3])
 	default:
 		cfa = fmt.Sprintf("kind%d(%d)", r.CFA, r.CFAOffset)
 	}
