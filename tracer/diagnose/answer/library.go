@@ -34,7 +34,9 @@ var allocating = regexp.MustCompile(`^(` + strings.Join([]string{
 var runtimeFunctions = regexp.MustCompile(`^(` + strings.Join([]string{
 	`operator new`, `__rustc(\[[0-9a-f]+\])?::`, `__rust_`, `__rdl_`, `__rg_`, `rust_(begin_unwind|panic|eh_)`,
 	// Go, and what cgo puts around a call.
-	`runtime[./]`, `_cgo_`, `x_cgo_`, `crosscall`, `[\w./]*\._Cfunc_`, `_cgoexp_`,
+	`runtime[./]`, `_cgo_`, `x_cgo_`, `crosscall`, `[^\s(]+\._(Cfunc|cgo)_`, `_cgoexp_`,
+	// Packages of Go's library that hold only what they are told to hold.
+	`(bufio|bytes|fmt|io|maps|reflect|slices|sort|strconv|strings|sync|syscall|(compress|container|encoding|internal|unicode)/[\w/]+)\.([A-Z(]|growSlice|genSplit)`,
 	// The JVM, node.
 	`os::(malloc|realloc|strdup)\b`, `(AllocateHeap|ReallocateHeap|resource_allocate)`, `node::(Unchecked)?(Malloc|Realloc|Calloc)\b`,
 }, "|") + `)`)

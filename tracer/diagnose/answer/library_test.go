@@ -13,7 +13,8 @@ func TestOfLibrary(t *testing.T) {
 		"std::vector<int> app::make_copy<int>(std::vector<int> const&)", "app::Registry<long, std::string>::remember(std::string const&)",
 		"void app::f<int, std::string>(int)", "core::load_asset(char const*)", "MemoryContextWatcher::run()", "std::string to_text(int)",
 		"rust_server::handle", "webapp::remember", "<app::LogBuffer as std::io::Write>::write", "<app::It as core::iter::Iterator>::next",
-		"<alloc::vec::Vec<u8> as app::Store>::put", "runtime2.Foo", "main.renderTemplate", "(anonymous namespace)::cache::fill(int)",
+		"<alloc::vec::Vec<u8> as app::Store>::put", "runtime2.Foo", "main.renderTemplate", "net/http.(*conn).serve", "sort.isra.0",
+		"github.com/some-one/bytes.Keep", "(anonymous namespace)::cache::fill(int)",
 	}
 	library := []string{
 		"malloc", "xmalloc", "my_malloc", "zmalloc", "zcalloc", "ztrymalloc_usable", "je_rallocx", "_rjem_malloc", "__libc_malloc", "strdup", "xstrdup",
@@ -23,7 +24,8 @@ func TestOfLibrary(t *testing.T) {
 		"alloc::raw_vec::finish_grow", "<alloc::vec::Vec<T> as core::iter::traits::collect::FromIterator<T>>::from_iter", "<T as alloc::slice::hack::ConvertVec>::to_vec",
 		"<u8 as alloc::vec::spec_from_elem::SpecFromElem>::from_elem", "<app::Counting as core::alloc::global::GlobalAlloc>::alloc", "core::ops::function::FnOnce::call_once",
 		"__rustc[2bf0]::__rust_alloc", "__rust_alloc", "hashbrown::raw::RawTable<T,A>::reserve_rehash", "runtime.mallocgc", "runtime/cgo.init", "_cgo_0123_Cfunc__Cmalloc",
-		"main._Cfunc_CString", "palloc0", "MemoryContextAllocZero", "AllocSetAlloc", "g_malloc0", "PyMem_RawMalloc", "_PyObject_Malloc", "_emalloc", "zend_mm_alloc_huge",
+		"main._Cfunc_CString", "main._cgo_cmalloc", "github.com/some-one/db%2ego._Cfunc_CString", "internal/bytealg.MakeNoZero", "bytes.Repeat",
+		"strings.(*Builder).grow", "slices.Grow[go.shape.int]", "palloc0", "MemoryContextAllocZero", "AllocSetAlloc", "g_malloc0", "PyMem_RawMalloc", "_PyObject_Malloc", "_emalloc", "zend_mm_alloc_huge",
 		"ngx_palloc", "ngx_create_pool_malloc", "mmap64", "_IO_file_doallocate", "mi_heap_malloc", "pymalloc_alloc.isra.0",
 	}
 	for want, names := range map[bool][]string{false: own, true: library} {

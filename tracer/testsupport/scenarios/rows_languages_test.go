@@ -12,7 +12,9 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // rowsOfLanguages are programs of other languages than C.
 var rowsOfLanguages = []row{
-	{name: "cgo", run: "BIN/cgo", expected: notYet(blames("renderTemplate calls C.CString, which nobody frees", "renderTemplate"), "stacks end where Go switches to that of the system")},
+	{name: "cgo", run: "BIN/cgo", expected: blames("renderTemplate calls C.CString, which nobody frees", "main.renderTemplate")},
+	{name: "cgo stripped", run: "BIN/cgo-stripped", expected: blames("the same without symbols, as a PIE", "main.renderTemplate")},
+	{name: "cgo back", run: "BIN/cgo back", expected: blames("the same, called by C that Go has called", "main.renderTemplate")},
 	{name: "go heap", run: "BIN/cgo heap", expected: expected{
 		truth: "pages are kept in Go's own heap, 4 MB/s", kinds: kinds(report.UnknownAllocator, report.Pool), culprit: "(?i)runtime|allocator", rateTolerance: 0.3,
 	}},

@@ -114,6 +114,7 @@ func newStage(t *testing.T) *stage {
 	for _, command := range []string{
 		"go build -o BIN/memtrace memtrace/cmd/memtrace",
 		"go build -o BIN/cgo cgo.go",
+		"go build -o BIN/cgo-stripped -buildmode=pie -ldflags=-s cgo.go",
 		"musl-gcc -O2 -g -o BIN/decode-musl decode.c",
 		"musl-gcc -O2 -g -static -o BIN/decode-musl-static decode.c",
 		"musl-gcc -O2 -s -static -o BIN/decode-stripped decode.c",

@@ -1,9 +1,16 @@
-// A server whose handler hands a string to C, which nobody frees. With an argument, pages are
-// kept in Go's own heap instead.
+// A server whose handler hands a string to C, which nobody frees. With "back", the handler calls C
+// that calls Go for that. With "heap", pages are kept in Go's own heap instead.
 package main
 
 /*
 #include "truth.h"
+
+extern int goRender(void);
+
+static int call_back(void) {
+	volatile int result = goRender();
+	return result;
+}
 
 static int parse(const char *s) {
 	truth_block((void *)s, strlen(s) + 1);
@@ -25,11 +32,21 @@ import (
 //go:noinline
 func renderTemplate(s string) int { return int(C.parse(C.CString(s))) }
 
+//export goRender
+func goRender() C.int { return C.int(renderTemplate(strings.Repeat("x", 2000))) }
+
 func handle(w http.ResponseWriter, _ *http.Request) {
-	fmt.Fprint(w, renderTemplate(strings.Repeat("x", 2000)))
+	if mode == "back" {
+		fmt.Fprint(w, C.call_back())
+	} else {
+		fmt.Fprint(w, goRender())
+	}
 }
 
-var pages [][]byte
+var (
+	mode  string
+	pages [][]byte
+)
 
 func keepPages() {
 	for {
@@ -41,6 +58,9 @@ func keepPages() {
 
 func main() {
 	if len(os.Args) > 1 {
+		mode = os.Args[1]
+	}
+	if mode == "heap" {
 		keepPages()
 	}
 	server := httptest.NewServer(http.HandlerFunc(handle))
