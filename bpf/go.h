@@ -33,20 +33,35 @@ static __always_inline __u64 go_from_c(struct thread *t, const struct unwind_rul
 	return top - depth + GO_OFFSET(rule, 3);
 }
 
-/* A goroutine's descriptor of the calling thread. offset is where the thread keeps it. */
-static __always_inline bool find_goroutine(struct thread *t, __s16 offset, __u64 *g)
+/* Where the thread keeps its goroutine's descriptor, relative to fs; 0 if that cannot be read. */
+static __always_inline __s64 goroutine_offset(struct thread *t, const struct unwind_rule *rule)
+{
+	__u32 index = (__u16)rule->rbp_offset;
+	__u64 offset = 0;
+
+	if (rule->rbp != RBP_UNDEFINED)
+		return rule->rbp_offset;
+	rule = bpf_map_lookup_elem(&unwind_rules, &index);
+	if (!rule || rule->cfa != CFA_GO_SLOT || !far_word(t, t->walk.ip + rule->cfa_offset, &offset))
+		return 0;
+	return offset;
+}
+
+/* Finds the descriptor of a goroutine of the calling thread. */
+static __always_inline bool find_goroutine(struct thread *t, const struct unwind_rule *rule,
+					   __u64 *g)
 {
 	*g = t->walk.goroutine;
 	if (*g)
 		return true;
 #if defined(__TARGET_ARCH_x86)
-	if (offset) {
-		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__s64 offset = goroutine_offset(t, rule);
 
-		return far_word(t, BPF_CORE_READ(task, thread.fsbase) + offset, g);
-	}
-#endif
+	return offset && far_word(t, BPF_CORE_READ(task, thread.fsbase) + offset, g);
+#else
 	return false;
+#endif
 }
 
 /*
@@ -58,7 +73,7 @@ static __always_inline __u64 go_switch(struct thread *t, const struct unwind_rul
 	struct walk *w = &t->walk;
 	__u64 g, thread, other, sp;
 
-	if (!find_goroutine(t, rule->rbp_offset, &g) ||
+	if (!find_goroutine(t, rule, &g) ||
 	    !far_word(t, g + GO_OFFSET(rule, 0), &thread) ||
 	    !far_word(t, thread + GO_OFFSET(rule, 1), &other))
 		return 0;

@@ -28,6 +28,7 @@ enum cfa_kind {
 	CFA_RUN,
 	CFA_GO_C,
 	CFA_GO_SWITCH,
+	CFA_GO_SLOT,
 };
 
 enum rbp_kind {

@@ -1,11 +1,14 @@
 package tracer
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"memtrace/symbolize"
+	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/testprog"
 )
 
@@ -19,7 +22,7 @@ func TestWholeGoStacks(t *testing.T) {
 		"stripped": {"-buildmode=pie", "-ldflags=-s -w"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := testprog.Command(t, exec.Command(buildGo(t, "goframes.go", flags...)))
+			p := testprog.Command(t, exec.Command(buildGo(t, "goframes.go", "CGO_ENABLED=1", flags...)))
 			tr := stacksOf(t, p, "go")
 			names, err := symbolize.NewProcess(p.PID(), symbolize.Options{})
 			if err != nil {
@@ -61,7 +64,7 @@ func checkDescent(t *testing.T, names *symbolize.Process, frames []uint64) (nest
 		}
 	}
 	calls := count["runtime.asmcgocall"]
-	if calls == 0 || count["main.main"] == 0 && count["main.main.func1"] == 0 {
+	if count["main._Cfunc_c_leaf"] == 0 {
 		return false // the runtime's own
 	}
 	// Each of these is there once for each time that Go calls C, or C calls Go.
@@ -72,12 +75,43 @@ func checkDescent(t *testing.T, names *symbolize.Process, frames []uint64) (nest
 	return back > 0
 }
 
+// Go asks the system for memory on a stack of the runtime's. The stacks lead on to whoever needed
+// it, also in programs without libc and without symbols.
+func TestGoHeapGrowth(t *testing.T) {
+	testprog.NeedRoot(t)
+	testprog.Long(t)
+	for name, flags := range map[string][]string{"static": nil, "pie": {"-buildmode=pie"}} {
+		t.Run(name, func(t *testing.T) {
+			program := buildGo(t, "goheap.go", "CGO_ENABLED=0", append(flags, "-ldflags=-s -w")...)
+			p := testprog.Command(t, exec.Command(program))
+			const steps = 20
+			r := watchGrowth(t, Config{}, p, steps, func(*Tracer) {})
+			var all, kept uint64
+			for i := range r.Stacks {
+				s := &r.Stacks[i]
+				all += s.Bytes
+				if s.Truncated {
+					t.Errorf("a stack is cut: %+v", s.Frames)
+				}
+				if slices.ContainsFunc(s.Frames, func(f report.Frame) bool { return f.Function == "main.keep" }) {
+					kept += s.Bytes
+				}
+			}
+			if all < steps<<24 || kept < all/10*9 {
+				t.Errorf("%d of %d bytes are known to be of main.keep", kept, all)
+			}
+		})
+	}
+}
+
 // buildGo compiles a Go program of unwindingDir.
-func buildGo(t *testing.T, source string, flags ...string) string {
+func buildGo(t *testing.T, source, env string, flags ...string) string {
 	t.Helper()
+	testprog.NeedTool(t, "go")
 	out := filepath.Join(t.TempDir(), "program")
 	args := append([]string{"build", "-o", out}, flags...)
 	cmd := exec.CommandContext(t.Context(), "go", append(args, filepath.Join(unwindingDir, source))...)
+	cmd.Env = append(os.Environ(), env)
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, msg)
 	}

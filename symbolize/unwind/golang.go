@@ -20,8 +20,8 @@ type golang struct {
 	window  []byte
 	address uint64
 	reads   int
-	// current is how systemstack finds the stack pointer of the thread's goroutine.
-	current place
+	// current is the call of systemstack: it tells where the thread's goroutine is.
+	current stackCall
 }
 
 // readGolang returns nil for a file that is not a Go program.
@@ -103,7 +103,7 @@ func (b *builder) runFrames(g *golang, f gotable.Func, calls []stackCall) bool {
 		rule := frameRule(r.Value, saved != 0 && r.Start >= saved)
 		b.append(r.Start, b.indexOfRule(rule))
 		for len(calls) > 0 && calls[0].end <= r.End {
-			if special, ok := calls[0].rule(g, rule); ok && calls[0].start >= r.Start {
+			if special, ok := b.ruleDuring(g, &calls[0], rule); ok && calls[0].start >= r.Start {
 				b.append(calls[0].start, b.indexOfRule(special))
 				b.append(calls[0].end, b.indexOfRule(rule))
 			}

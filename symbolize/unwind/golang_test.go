@@ -28,7 +28,7 @@ func TestReturnPlace(t *testing.T) {
 		// In a library, where fs+offset comes from mov 0x1000(%rip),%rcx; mov %fs:(%rcx),%rax
 		"of a library": {
 			"\x48\x8b\x0d\x00\x10\x00\x00\x64\x48\x8b\x01\x48\x8b\x58\x30\x48\x8b\x1b\x48\x8b\x63\x38",
-			"cfa=*(*(*(*(fs+0)+48)+0)+56)+16 rbp=*(cfa-16)",
+			"cfa=*(*(*(*(fs+0)+48)+0)+56)+16 rbp=*(cfa-16)", // the slot comes with the rows,
 		},
 		"a jump comes first":      {"\xeb\x05\x48\x8b\x74\x24\x28\x48\x89\xf4", ""},
 		"an unknown value":        {"\x48\x89\xf4", ""},                                                     // mov %rsi,%rsp
@@ -71,11 +71,14 @@ func TestGoTables(t *testing.T) {
 			kinds := make(map[CFAKind]int)
 			for _, r := range d.Rules() {
 				kinds[r.CFA]++
-				if r.CFA == CFAGoSwitch && (r.RBPOffset == 0) != (name == "library") {
-					t.Errorf("the goroutine is at fs%+d", r.RBPOffset)
+				if r.CFA == CFAGoSwitch && (r.RBP == RBPUndefined) != (name == "library") {
+					t.Errorf("the goroutine is found by %v", r)
 				}
 			}
 			// systemstack, morestack and cgocallback; asmcgocall.
+			if name == "library" && kinds[CFAGoSlot] != 3 {
+				t.Errorf("%d slots", kinds[CFAGoSlot])
+			}
 			if kinds[CFAGoSwitch] != 3 || kinds[CFAGoC] != 1 || kinds[CFAEnd] != 1 {
 				t.Errorf("kinds of rules: %v", kinds)
 			}

@@ -8,7 +8,10 @@ type place struct {
 	root   rootKind
 	chain  []int64 // offsets: the first from the root, the others from what was loaded
 	less   []int64 // the offset of the word of the stack that was then subtracted
-	number int64   // the constant
+	number int64   // the constant, or where slot is from the start of the code
+	// linked: the first offset is not in the code but in a slot of the file that the dynamic
+	// linker fills (initial-exec TLS).
+	linked bool
 }
 
 type rootKind uint8
@@ -16,13 +19,10 @@ type rootKind uint8
 const (
 	rootNone rootKind = iota // not known
 	rootConstant
+	rootSlot // a word of the file
 	rootStack
 	rootThread // fs
 )
-
-// anyTLS is the first offset of a chain from rootThread where the file does not tell it: the
-// dynamic linker decides.
-const anyTLS = 0
 
 func (p place) known() bool { return p.root == rootStack || p.root == rootThread }
 
@@ -41,10 +41,8 @@ func (p place) rule(frame Rule) (Rule, bool) {
 		r, ok = wordsRule(CFAGoC, c[0], p.less[0], c[1], size)
 	case p.root == rootThread && len(c) == 4 && p.less == nil:
 		r, ok = wordsRule(CFAGoSwitch, c[1], c[2], c[3], size)
-		if fitsInt16(c[0]) {
-			r.RBPOffset = int16(c[0])
-		}
-		return r, ok
+		r.RBPOffset = int16(c[0])
+		return r, ok && fitsInt16(c[0])
 	}
 	r.RBP, r.RBPOffset = frame.RBP, frame.RBPOffset
 	return r, ok
@@ -76,7 +74,7 @@ func returnPlace(code []byte) (place, int) {
 		if !ok || inst.Op == x86asm.CMP || inst.Op == x86asm.TEST {
 			continue // stores change nothing that is looked at
 		}
-		value := evaluate(registers, &inst)
+		value := evaluate(registers, &inst, at)
 		if to == x86asm.RSP {
 			return value, at
 		}
@@ -85,8 +83,9 @@ func returnPlace(code []byte) (place, int) {
 	return place{}, 0
 }
 
-// evaluate returns what an instruction leaves in its first argument, a register.
-func evaluate(registers map[x86asm.Reg]place, inst *x86asm.Inst) place {
+// evaluate returns what an instruction leaves in its first argument, a register. next is where
+// the next one is.
+func evaluate(registers map[x86asm.Reg]place, inst *x86asm.Inst, next int) place {
 	var from place
 	switch arg := inst.Args[1].(type) {
 	case x86asm.Reg:
@@ -94,7 +93,7 @@ func evaluate(registers map[x86asm.Reg]place, inst *x86asm.Inst) place {
 	case x86asm.Imm:
 		from = place{root: rootConstant, number: int64(arg)}
 	case x86asm.Mem:
-		from = load(registers, &arg)
+		from = load(registers, &arg, int64(next))
 	}
 	switch {
 	case inst.Op == x86asm.MOV:
@@ -109,8 +108,8 @@ func evaluate(registers map[x86asm.Reg]place, inst *x86asm.Inst) place {
 	return place{}
 }
 
-// load returns what a word of memory holds.
-func load(registers map[x86asm.Reg]place, m *x86asm.Mem) place {
+// load returns what a word of memory holds. next is where the next instruction is.
+func load(registers map[x86asm.Reg]place, m *x86asm.Mem, next int64) place {
 	base, disp := registers[m.Base], int64(int32(m.Disp)) // not sign-extended without a base
 	switch {
 	case m.Index != 0:
@@ -119,8 +118,12 @@ func load(registers map[x86asm.Reg]place, m *x86asm.Mem) place {
 		return place{root: rootThread, chain: []int64{disp}}
 	case m.Segment == x86asm.FS && base.root == rootConstant:
 		return place{root: rootThread, chain: []int64{base.number + disp}}
+	case m.Segment == x86asm.FS && base.root == rootSlot && disp == 0:
+		return place{root: rootThread, chain: []int64{0}, number: base.number, linked: true}
 	case m.Segment == x86asm.FS:
-		return place{root: rootThread, chain: []int64{anyTLS}}
+		return place{}
+	case m.Base == x86asm.RIP:
+		return place{root: rootSlot, number: next + disp}
 	case m.Base == x86asm.RSP:
 		return place{root: rootStack, chain: []int64{disp}}
 	case base.known() && base.less == nil && len(base.chain) < maxChain:

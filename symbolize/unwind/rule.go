@@ -54,10 +54,14 @@ const (
 	// *(*(*(g + w0) + w1) + w2), where *(g + w0) describes the thread. CFA = that + w3, or if w3
 	// is 0 the stack pointer is the caller's, and the return address is the next word behind
 	// where it was loaded from. g is any goroutine's descriptor of this thread: the last that
-	// CFAGoC has met, or else *(fs + RBPOffset), if RBPOffset is not 0. rbp is at CFA-16 if
-	// w3 is more than 8, else lost. w1 is 0 where Go was called by C: calls may be nested then, and the word at the
-	// stack pointer is that of the call around this one.
+	// CFAGoC has met, or else *(fs + RBPOffset), or where RBP is RBPUndefined, *(fs + slot), and
+	// RBPOffset is the index of a rule of the kind CFAGoSlot. The caller's rbp is at CFA-16 if
+	// w3 is more than 8, else lost. w1 is 0 where Go was called by C: calls may be nested then,
+	// and the word at the stack pointer is that of the call around this one.
 	CFAGoSwitch CFAKind = 12
+	// CFAGoSlot: no rule of a row, but a part of CFAGoSwitch. The slot is at rip + off, where
+	// rip is the return address.
+	CFAGoSlot CFAKind = 13
 )
 
 // These are the offsets of the interrupted registers from a struct ucontext of x86-64. They
@@ -169,7 +173,13 @@ func (r Rule) String() string {
 		cfa = fmt.Sprintf("*(*(rsp%+d)%+d)-*(rsp%+d)%+d", w[0], w[2], w[1], w[3])
 	case CFAGoSwitch:
 		w := r.words()
-		return fmt.Sprintf("cfa=*(*(*(*(fs%+d)%+d)%+d)%+d)%+d rbp=*(cfa-16)", r.RBPOffset, w[0], w[1], w[2], w[3])
+		from := fmt.Sprintf("fs%+d", r.RBPOffset)
+		if r.RBP == RBPUndefined {
+			from = fmt.Sprintf("fs+slot%d", uint16(r.RBPOffset))
+		}
+		return fmt.Sprintf("cfa=*(*(*(*(%s)%+d)%+d)%+d)%+d rbp=*(cfa-16)", from, w[0], w[1], w[2], w[3])
+	case CFAGoSlot:
+		return fmt.Sprintf("slot(rip%+d)", r.CFAOffset)
 	default:
 		cfa = fmt.Sprintf("kind%d(%d)", r.CFA, r.CFAOffset)
 	}

@@ -15,6 +15,7 @@ import (
 // stackCall is a call that one of the runtime's functions makes on another stack.
 type stackCall struct {
 	start, end uint64 // where the stack is the other one: from the call on
+	after      uint64 // the instruction behind the call
 	function   string
 	back       place // where the stack pointer is loaded from behind the call
 }
@@ -43,7 +44,7 @@ func (g *golang) stackCalls() map[uint64][]stackCall {
 			calls[f.Start] = found
 		}
 		if len(found) > 0 && f.Name() == systemStack {
-			g.current = found[0].back
+			g.current = found[0]
 		}
 	}
 	return calls
@@ -64,7 +65,7 @@ func findCalls(f gotable.Func, code []byte) (calls []stackCall) {
 		case inst.Op == x86asm.CALL:
 			back, length := returnPlace(code[end:])
 			if back.known() || loaded && (name == mCall || name == moreStack) {
-				calls = append(calls, stackCall{f.Start + uint64(at), f.Start + uint64(end+length), name, back})
+				calls = append(calls, stackCall{f.Start + uint64(at), f.Start + uint64(end+length), f.Start + uint64(end), name, back})
 			}
 			loaded = false
 		}
@@ -73,15 +74,23 @@ func findCalls(f gotable.Func, code []byte) (calls []stackCall) {
 	return calls
 }
 
-// rule returns the rule that holds during the call. frame is the one that would hold on the
+// ruleDuring returns the rule that holds during a call. frame is the one that would hold on the
 // function's own stack: it says how large its frame there is.
-func (c *stackCall) rule(g *golang, frame Rule) (Rule, bool) {
-	switch {
-	case c.function == mCall:
+func (b *builder) ruleDuring(g *golang, c *stackCall, frame Rule) (Rule, bool) {
+	from := c
+	switch c.function {
+	case mCall:
 		// What runs there is the scheduler. The goroutine may be elsewhere by now.
 		return Rule{CFA: CFAEnd}, true
-	case c.function == moreStack:
-		return g.current.rule(Rule{CFA: CFARSP})
+	case moreStack:
+		from, frame = &g.current, Rule{CFA: CFARSP}
 	}
-	return c.back.rule(frame)
+	r, ok := from.back.rule(frame)
+	if ok && from.back.linked {
+		slot := from.back.number + int64(from.after-c.after)
+		r.RBP = RBPUndefined
+		r.RBPOffset = int16(b.indexOfRule(Rule{CFA: CFAGoSlot, CFAOffset: int32(slot)}))
+		ok = fitsInt32(slot) && r.RBPOffset != 0
+	}
+	return r, ok
 }
