@@ -33,6 +33,8 @@ struct pt_regs {
 #define SYS_ARG1(regs) ((regs)->si)
 #define SYS_ARG2(regs) ((regs)->dx)
 #define SYS_ARG3(regs) ((regs)->r10)
+#define SYS_ARG4(regs) ((regs)->r8)
+#define SYS_ARG5(regs) ((regs)->r9)
 
 #define SYS_FUNCTION(call) "__x64_sys_" call
 
@@ -71,6 +73,8 @@ struct pt_regs {
 #define SYS_ARG1(r) ((r)->regs[1])
 #define SYS_ARG2(r) ((r)->regs[2])
 #define SYS_ARG3(r) ((r)->regs[3])
+#define SYS_ARG4(r) ((r)->regs[4])
+#define SYS_ARG5(r) ((r)->regs[5])
 
 #define SYS_FUNCTION(call) "__arm64_sys_" call
 

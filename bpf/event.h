@@ -2,8 +2,8 @@
 /*
  * The wire format between the BPF programs and tracer/event, which checks its own
  * layout against the BTF of these structs. Records are naturally aligned and have
- * no implicit padding. A record's kind fixes its size, except for EV_STACK, which
- * carries only as many frames as the stack has.
+ * no implicit padding. A record's kind fixes its size, except for EV_STACK and
+ * EV_CODE, which carry only as much as there is.
  */
 #ifndef MEMTRACE_EVENT_H
 #define MEMTRACE_EVENT_H
@@ -27,11 +27,12 @@ enum event_kind {
 	EV_EXIT,
 	EV_STACK,
 	EV_FAULT,
+	EV_CODE,
 };
 
 enum event_flags {
 	EV_IN_ALLOCATOR = 1, /* the system call was made by an allocation call in flight */
-	EV_TRUNCATED = 2,    /* the stack has more frames than were sent */
+	EV_TRUNCATED = 2,    /* the stack or path is longer than what was sent */
 	/* From the header of glibc's chunk: IS_MMAPPED and NON_MAIN_ARENA. */
 	EV_CHUNK_MMAPPED = 4,
 	EV_CHUNK_ARENA = 8,
@@ -54,7 +55,7 @@ struct event_short {
 	__u64 addr;
 };
 
-/* All other kinds except EV_STACK. */
+/* All other kinds except EV_STACK and EV_CODE. */
 struct event_long {
 	struct event_header h;
 	__u64 addr;
@@ -70,6 +71,28 @@ struct event_stack {
 	struct event_header h;
 	__u64 id;
 	__u64 frames[MAX_FRAMES];
+};
+
+/* Of a path, at most. Also what a record has room for. */
+#define PATH_BYTES 960
+
+/*
+ * EV_CODE: part of a file was mapped as code. It comes before the EV_MMAP. Only as much of
+ * path is sent as there is.
+ */
+struct event_code {
+	struct event_header h;
+	__u64 addr;
+	__u64 size;
+	__u64 offset; /* in the file, bytes */
+	__u64 dev;    /* the kernel's own dev_t */
+	__u64 inode;
+	__u64 generation; /* tells files apart that had the same inode; 0 where there is none */
+	/*
+	 * The names that lead from the file up to the process's root directory, each with a
+	 * NUL behind it.
+	 */
+	char path[PATH_BYTES];
 };
 
 /*

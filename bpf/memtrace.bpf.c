@@ -35,6 +35,7 @@
 #include "chunk.h"
 #include "standing.h"
 #include "malloc.h"
+#include "mapped.h"
 #include "vm.h"
 #include "calls.h"
 #include "process.h"
@@ -46,6 +47,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Keep the types that user space needs in the object's BTF. */
 const struct event_short *unused_event_short __attribute__((unused));
 const struct event_long *unused_event_long __attribute__((unused));
+const struct event_code *unused_event_code __attribute__((unused));
 const struct unwind_block *unused_unwind_block __attribute__((unused));
 const struct mapping *unused_mapping __attribute__((unused));
 const struct unwind_rule *unused_unwind_rule __attribute__((unused));

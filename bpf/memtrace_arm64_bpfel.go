@@ -32,6 +32,18 @@ type MemtraceCounters struct {
 	HighSignalStack uint64
 }
 
+type MemtraceEventCode struct {
+	_          structs.HostLayout
+	H          MemtraceEventHeader
+	Addr       uint64
+	Size       uint64
+	Offset     uint64
+	Dev        uint64
+	Inode      uint64
+	Generation uint64
+	Path       [960]int8
+}
+
 type MemtraceEventHeader struct {
 	_     structs.HostLayout
 	Kind  uint8
@@ -191,6 +203,15 @@ type MemtraceThread struct {
 		At    [128]uint16
 		Check [128]uint16
 	}
+	Climb struct {
+		_         structs.HostLayout
+		Dentry    uint64
+		Mount     uint64
+		Root      uint64
+		RootMount uint64
+		Used      uint32
+		Whole     uint32
+	}
 	Frames uint32
 	End    uint32
 	Copy   [2048]uint8
@@ -269,6 +290,7 @@ const (
 	MemtraceVarSessions             = "sessions"
 	MemtraceVarSlotsVersion         = "slots_version"
 	MemtraceVarStackDepth           = "stack_depth"
+	MemtraceVarUnusedEventCode      = "unused_event_code"
 	MemtraceVarUnusedEventLong      = "unused_event_long"
 	MemtraceVarUnusedEventShort     = "unused_event_short"
 	MemtraceVarUnusedMapping        = "unused_mapping"
@@ -389,6 +411,7 @@ type MemtraceVariableSpecs struct {
 	Sessions          *ebpf.VariableSpec `ebpf:"sessions"`
 	SlotsVersion      *ebpf.VariableSpec `ebpf:"slots_version"`
 	StackDepth        *ebpf.VariableSpec `ebpf:"stack_depth"`
+	UnusedEventCode   *ebpf.VariableSpec `ebpf:"unused_event_code"`
 	UnusedEventLong   *ebpf.VariableSpec `ebpf:"unused_event_long"`
 	UnusedEventShort  *ebpf.VariableSpec `ebpf:"unused_event_short"`
 	UnusedMapping     *ebpf.VariableSpec `ebpf:"unused_mapping"`
@@ -472,6 +495,7 @@ type MemtraceVariables struct {
 	Sessions          *ebpf.Variable `ebpf:"sessions"`
 	SlotsVersion      *ebpf.Variable `ebpf:"slots_version"`
 	StackDepth        *ebpf.Variable `ebpf:"stack_depth"`
+	UnusedEventCode   *ebpf.Variable `ebpf:"unused_event_code"`
 	UnusedEventLong   *ebpf.Variable `ebpf:"unused_event_long"`
 	UnusedEventShort  *ebpf.Variable `ebpf:"unused_event_short"`
 	UnusedMapping     *ebpf.Variable `ebpf:"unused_mapping"`

@@ -124,6 +124,14 @@ struct bounds {
 	__u32 low, high;
 };
 
+/* How far the path of a file was followed, see mapped.h. */
+struct climb {
+	__u64 dentry, mount; /* where it is */
+	__u64 root, root_mount;
+	__u32 used; /* bytes written */
+	__u32 whole; /* the root was reached */
+};
+
 /* How many blocks a thread remembers that it was handed, a power of two. */
 #define HANDED 64
 
@@ -165,7 +173,11 @@ struct thread {
 	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
 	__u64 handed[HANDED]; /* blocks that it was handed: see chunk.h */
-	struct event_stack stack;
+	/* A record before it is sent. */
+	union {
+		struct event_stack stack;
+		struct event_code code;
+	};
 	struct walk walk; /* see unwind.h */
 	struct bounds bounds; /* see tables.h */
 	/*
@@ -175,6 +187,7 @@ struct thread {
 	__u64 trail_base, trail_start, trail_hash;
 	__u64 followed, memo; /* see memo.h */
 	struct trail trail;
+	struct climb climb;
 	/* How many frames the stack has, and why the walk ended (enum walk_end). */
 	__u32 frames;
 	__u32 end;

@@ -67,6 +67,8 @@ static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs
 	if (wants_stack(kind, flags, addr, arg))
 		stack = capture_stack(ctx, t, id, time, INSTRUCTION(regs), STACK_POINTER(regs),
 				      FRAME_POINTER(regs), false, tables);
+	if (kind == EV_MMAP && arg & PROT_EXEC && !(arg >> 32 & MAP_ANONYMOUS))
+		send_code(t, id, time, addr, size, regs);
 	/* Wakes the reader for code: a module may go again soon, and its name can only be
 	 * read while it is mapped. */
 	wake = kind == EV_MMAP && arg & PROT_EXEC ? BPF_RB_FORCE_WAKEUP : wake_flags(time);

@@ -46,7 +46,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
 func TestVanishedRegions(t *testing.T) {
 	a, b := &module{}, &module{}
 	at := func(start, end, offset uint64, m *module) *region {
-		return &region{mapsEntry{start: start, end: end, offset: offset}, m}
+		return &region{mapsEntry: mapsEntry{start: start, end: end, offset: offset}, module: m}
 	}
 	p := &Process{}
 	forget := func(gone ...*region) {

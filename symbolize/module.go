@@ -21,6 +21,9 @@ type module struct {
 	file  *regular  // nil if not open
 	id    fileID    // of the file when it was first opened
 	seen  bool      // id is set
+	// generation is that of a Code's file, failed why it could not be opened by its path.
+	generation uint64
+	failed     error
 
 	// Set by load.
 	loaded  bool
@@ -91,7 +94,11 @@ func (m *module) load(p *Process) {
 		return
 	}
 	m.loaded = true
-	if m.file == nil {
+	switch {
+	case m.file != nil:
+	case m.failed != nil:
+		p.unread(m)
+	default:
 		m.reopen(p)
 	}
 	if m.file != nil {

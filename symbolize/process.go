@@ -77,10 +77,16 @@ type Process struct {
 	live     []*region // sorted by start
 	vanished []*region // newest last
 	modules  map[moduleKey]*module
-	vdso     *module
-	perf     perfMap
-	open     int // files held
-	problems []string
+	listed   uint64 // regions that were ever listed
+	// codes are what AddCode told, by ID, and codeAtPlace the newest of each place. codeOrder
+	// are the IDs, oldest first.
+	codes       map[uint64]*region
+	codeAtPlace map[place]*region
+	codeOrder   []uint64
+	vdso        *module
+	perf        perfMap
+	open        int // files held
+	problems    []string
 	// unanswered are the files whose file systems did not answer in time.
 	unanswered []string
 }
@@ -171,6 +177,9 @@ func (p *Process) Mappings() []Mapping {
 	for _, r := range p.vanished {
 		add(r, true)
 	}
+	for _, r := range p.unlisted() {
+		add(r, true)
+	}
 	return mappings
 }
 
@@ -201,6 +210,7 @@ func (p *Process) forget() {
 		p.root.Close()
 	}
 	p.root, p.vdso, p.live, p.vanished = nil, nil, nil, nil
+	p.codes, p.codeOrder, p.codeAtPlace = make(map[uint64]*region), nil, make(map[place]*region)
 	p.perf = perfMap{}
 	p.modules = make(map[moduleKey]*module)
 	p.budget = elffile.NewBudget()
@@ -228,7 +238,9 @@ func (p *Process) take(entries []mapsEntry) {
 	for i := range entries {
 		r := known[entries[i]]
 		if r == nil {
-			r = &region{mapsEntry: entries[i], module: p.moduleFor(&entries[i])}
+			p.listed++
+			r = &region{mapsEntry: entries[i], module: p.moduleFor(&entries[i]), order: p.listed}
+			p.adopt(r)
 		}
 		delete(known, entries[i])
 		live = append(live, r)

@@ -10,11 +10,13 @@ import (
 type region struct {
 	mapsEntry
 	module *module // nil for code that belongs to no file
+	order  uint64  // higher than that of regions that were listed before
 }
 
 // moduleKey identifies a file by its device and inode in maps. A module keeps its file open,
-// so that the inode number cannot be reused.
-type moduleKey struct{ dev, inode uint64 }
+// so that the inode number cannot be reused. The generation is that of a Code, which may be gone
+// before its file is opened, and 0 for what is listed.
+type moduleKey struct{ dev, inode, generation uint64 }
 
 // sameCode reports whether addresses mean the same in both regions.
 func (r *region) sameCode(other *region) bool {
@@ -54,10 +56,14 @@ func (p *Process) moduleFor(e *mapsEntry) *module {
 	if !e.fileBacked() {
 		return nil
 	}
-	key := moduleKey{e.dev, e.inode}
+	key := moduleKey{e.dev, e.inode, 0}
 	m := p.modules[key]
 	if m == nil {
-		m = p.newModule(e)
+		if code := p.codeAtPlace[e.place()]; code != nil && code.module.file != nil {
+			m = code.module
+		} else {
+			m = p.newModule(e)
+		}
 		p.modules[key] = m
 	}
 	return m
@@ -74,7 +80,13 @@ func (p *Process) remember(gone map[mapsEntry]*region) {
 	}
 	slices.SortFunc(p.vanished[first:], func(a, b *region) int { return cmp.Compare(a.start, b.start) })
 	p.vanished = slices.DeleteFunc(p.vanished, func(r *region) bool {
-		return r.sameCode(p.liveAt(r.start)) && r.sameCode(p.liveAt(r.end-1))
+		start, end := p.liveAt(r.start), p.liveAt(r.end-1)
+		if !r.sameCode(start) || !r.sameCode(end) {
+			return false
+		}
+		start.order = min(start.order, r.order)
+		end.order = min(end.order, r.order)
+		return true
 	})
 	if over := len(p.vanished) - maxVanished; over > 0 {
 		p.vanished = slices.Delete(p.vanished, 0, over)
@@ -88,6 +100,9 @@ func (p *Process) dropUnused() {
 		used[r.module] = true
 	}
 	for _, r := range p.vanished {
+		used[r.module] = true
+	}
+	for _, r := range p.codes {
 		used[r.module] = true
 	}
 	for key, m := range p.modules {

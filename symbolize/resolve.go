@@ -31,12 +31,17 @@ const anonymousName = "[anon]"
 func (p *Process) Resolve(addr uint64, returnAddress bool) []Frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	bare := Frame{Address: addr, Offset: addr}
 	pc := addr
 	if returnAddress && pc > 0 {
 		pc--
 	}
-	r := p.regionOf(pc)
+	return p.resolve(p.regionOf(pc), addr, pc)
+}
+
+// resolve returns the frames of an address in a region, which may be nil. pc is what is looked
+// up.
+func (p *Process) resolve(r *region, addr, pc uint64) []Frame {
+	bare := Frame{Address: addr, Offset: addr}
 	if r == nil {
 		return []Frame{bare}
 	}

@@ -16,7 +16,7 @@ tracer:                        symbolize/patience tracer/book tracer/diagnose tr
 
 tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/diagnose/answer tracer/event tracer/book/faults tracer/book/live tracer/process/kin tracer/process/ptmalloc tracer/region tracer/report tracer/book/sample tracer/process/target tracer/process/limits tracer/trend
 tracer/diagnose/answer:        tracer/report
-tracer/book:                   tracer/event tracer/book/faults tracer/book/heap tracer/book/live tracer/book/sample tracer/book/stacks tracer/book/vm
+tracer/book:                   tracer/event tracer/book/code tracer/book/faults tracer/book/heap tracer/book/live tracer/book/sample tracer/book/stacks tracer/book/vm
 tracer/process:                symbolize symbolize/patience symbolize/procmaps tracer/event tracer/book/faults tracer/probe tracer/process/kin tracer/process/procmem tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm tracer/process/limits
 tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
@@ -39,6 +39,7 @@ tracer/book/vm:                tracer/event tracer/book/live tracer/trend
 tracer/book/sample:            tracer/event tracer/book/live
 tracer/book/faults:            tracer/event
 tracer/book/stacks:            tracer/event
+tracer/book/code:              tracer/event
 tracer/book/live:              tracer/event tracer/trend
 tracer/event:
 tracer/trend:

@@ -57,6 +57,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 		asked.Way = f.Split.Way
 	}
 	f.Known = t.book.Copy(pid, asked)
+	t.processes.OpenCode(pid)
 	f.Target, f.Unprobed = p.Target(), p.Unprobed()
 	f.Unfollowed = t.processes.Unfollowed(pid) || unfollowed
 	f.Pages, f.Known.Pages = p.Present(f.Known.Pages, f.Known.Life.Exited), nil

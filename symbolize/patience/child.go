@@ -62,11 +62,11 @@ type answer struct {
 	Size  int64
 }
 
-const answerFormat = "%d %t %d %d %d %d %d %d %d %d %d\n"
+const answerFormat = "%d %t %d %d %d %d %d %d %d %d %d %d\n"
 
 func (a *answer) fields() []any {
 	i := &a.Info
-	return []any{&a.Error, &a.Local, &i.Dev, &i.Inode, &i.Mode, &i.Size, &i.Seconds, &i.Nanoseconds, &i.UID, &i.Links, &a.Size}
+	return []any{&a.Error, &a.Local, &i.Dev, &i.Inode, &i.Mode, &i.Size, &i.Seconds, &i.Nanoseconds, &i.UID, &i.Links, &i.FileSystem, &a.Size}
 }
 
 // values returns what the pointers point to, for printing.
@@ -172,8 +172,8 @@ func openFile(handle int, toRead bool, a *answer) (fd int, err error) {
 	}
 	a.Info = infoOf(&st)
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(handle, &fs); err == nil && local[fs.Type] {
-		a.Local = true
+	if err := unix.Fstatfs(handle, &fs); err == nil {
+		a.Info.FileSystem, a.Local = fs.Type, local[fs.Type]
 	}
 	if a.Local && !toRead || !a.Info.Regular() {
 		return -1, nil

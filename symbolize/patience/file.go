@@ -17,6 +17,8 @@ type Info struct {
 	Size                 int64
 	Seconds, Nanoseconds int64 // when it was last written to
 	UID, Links           uint64
+	// FileSystem is its type (include/uapi/linux/magic.h), 0 if unknown.
+	FileSystem int64
 }
 
 // Regular reports whether the file is a regular file.
@@ -89,7 +91,10 @@ func OpenHandle(handle int, name string) (_ *File, err error) {
 	if err := unix.Fstat(fd, &now); err != nil {
 		return nil, err
 	}
-	if f.Info = infoOf(&now); !f.Regular() {
+	system := f.FileSystem
+	f.Info = infoOf(&now)
+	f.FileSystem = system
+	if !f.Regular() {
 		return nil, ErrNotRegular
 	}
 	return f, nil
@@ -97,6 +102,17 @@ func OpenHandle(handle int, name string) (_ *File, err error) {
 
 // path is the path by which the child reaches the file.
 func (f *File) path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.handle) }
+
+// Generation returns the number that tells the file from others that had its inode before or
+// after. ok is false where the file system has none, or none that can be asked for.
+func (f *File) Generation() (number uint64, ok bool) {
+	if f.file == nil {
+		return 0, false
+	}
+	const getVersion = 0x80087601 // FS_IOC_GETVERSION of include/uapi/linux/fs.h
+	n, err := unix.IoctlGetUint32(int(f.file.Fd()), getVersion)
+	return uint64(n), err == nil
+}
 
 // OpenPath returns a path by which this process can open the file, until Close. Opening it
 // needs an answer from the file system.

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memtrace/tracer/book/code"
 	"memtrace/tracer/book/faults"
 	"memtrace/tracer/book/heap"
 	"memtrace/tracer/book/sample"
@@ -54,6 +55,9 @@ type Book struct {
 	windowsSince uint64
 	// forgetting holds the stacks to drop unless they are sent again, nil if there are none.
 	forgetting map[event.StackID]struct{}
+	// placed says which stacks the IDs of the probes stand for now, see place. It is nil until
+	// code is mapped.
+	placed map[event.StackID]event.StackID
 }
 
 // record is one process.
@@ -64,6 +68,10 @@ type record struct {
 	// sample is nil while every call is traced. faults is nil unless page faults are sampled.
 	sample *sample.Set
 	faults *faults.Book
+	// code is what was mapped since the trace began.
+	code code.Map
+	// known is the time (ns) of the last mapping of code of which the file is known.
+	known uint64
 }
 
 // Life is what was seen of the life of a process.
@@ -127,7 +135,10 @@ func (b *Book) Unlock() { b.mu.Unlock() }
 
 // Apply takes the next event of the ring. The caller holds the lock.
 func (b *Book) Apply(ev *event.Event) {
+	b.place(ev)
 	switch ev.Kind {
+	case event.Code:
+		b.mapCode(ev)
 	case event.Stack:
 		b.stacks.Add(ev.Stack, ev.Frames, ev.Flags&event.Truncated != 0)
 		delete(b.forgetting, ev.Stack)
@@ -138,6 +149,7 @@ func (b *Book) Apply(ev *event.Event) {
 			return
 		}
 		r.faults.Follow(ev)
+		b.mapCode(ev)
 		if ev.Kind == event.Brk {
 			r.brk = ev.Addr
 		}
@@ -196,6 +208,7 @@ func (b *Book) applyLifecycle(ev *event.Event) {
 	case event.Exec:
 		r.life.Execs++
 		r.brk = 0
+		r.forgetCode(b)
 		r.faults.Clear()
 	case event.Exit:
 		r.life.Exited, r.life.Ended = true, ev.Time

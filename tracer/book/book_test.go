@@ -113,7 +113,7 @@ func TestForget(t *testing.T) {
 	if slices.Sort(left); !slices.Equal(left, []event.StackID{1, 2, 3}) {
 		t.Errorf("left: %v", left)
 	}
-	if addresses, _ := earlier.Frames(4); !slices.Equal(addresses, []uint64{4}) {
+	if addresses, _, _ := earlier.Frames(4); !slices.Equal(addresses, []uint64{4}) {
 		t.Errorf("a copy made before has %v of a stack", addresses)
 	}
 }
@@ -187,7 +187,7 @@ func TestCopyWhileApplied(t *testing.T) {
 		c := b.Copy(pid, Asked{Now: 1 << 40})
 		for i := range c.Heap.Stacks {
 			s := &c.Heap.Stacks[i]
-			if addresses, cut := c.Frames(s.ID); cut || !slices.Equal(addresses, []uint64{uint64(s.ID)}) || s.Bytes != 24*s.Blocks {
+			if addresses, _, cut := c.Frames(s.ID); cut || !slices.Equal(addresses, []uint64{uint64(s.ID)}) || s.Bytes != 24*s.Blocks {
 				t.Fatalf("stack %d at %v: %+v", s.ID, addresses, s.Sum)
 			}
 		}

@@ -48,9 +48,10 @@ type Copy struct {
 	// Counters and Missed cover all processes. See CountMissed for the latter.
 	Counters event.Counters
 	Missed   uint64
-	// Frames returns the return addresses of a stack, innermost first, and whether they are
-	// truncated. It stays valid for as long as it is needed.
-	Frames func(event.StackID) (addresses []uint64, truncated bool)
+	// Frames returns the return addresses of a stack, innermost first, the code that each lies
+	// in (nil for event.FirstCode), and whether they are truncated. It stays valid for as long
+	// as it is needed.
+	Frames func(event.StackID) (addresses []uint64, codes []event.CodeID, truncated bool)
 }
 
 // Copy returns what is known of a process.
@@ -94,12 +95,12 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 
 // frames returns a lookup of the stacks known now, which still finds them after they are
 // forgotten. The lookup takes the lock.
-func (b *Book) frames() func(event.StackID) ([]uint64, bool) {
+func (b *Book) frames() func(event.StackID) ([]uint64, []event.CodeID, bool) {
 	store := b.stacks
-	return func(id event.StackID) ([]uint64, bool) {
+	return func(id event.StackID) ([]uint64, []event.CodeID, bool) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return store.Frames(id)
+		return store.FramesIn(id)
 	}
 }
 

@@ -41,6 +41,7 @@ func (b *Book) Forget() {
 	defer b.mu.Unlock()
 	b.removeCounted(b.forgetting)
 	b.stacks = b.stacks.Without(b.forgetting)
+	clear(b.placed) // a stack that is needed again must be kept again
 	b.forgetting = nil
 }
 

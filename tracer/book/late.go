@@ -27,6 +27,7 @@ func (b *Book) ApplySpilled(ev *event.Event) {
 			r.life.Execs++
 			r.brk = 0
 			r.faults.Clear()
+			r.forgetCode(b)
 			if b.windowed {
 				r.sample.Apply(&event.Event{Kind: ev.Kind})
 			}

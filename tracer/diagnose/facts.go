@@ -96,9 +96,9 @@ type Windows struct {
 
 // Symbols is a *symbolize.Process.
 type Symbols interface {
-	// Resolve names an address, innermost inlined function first. behindCall means that the
-	// address is a return address.
-	Resolve(addr uint64, behindCall bool) []symbolize.Frame
+	// ResolveIn names a return address, innermost inlined function first, in the code that was
+	// mapped there: an event.CodeID.
+	ResolveIn(code, returnAddress uint64) []symbolize.Frame
 	Mappings() []symbolize.Mapping
 	// Unanswered returns the files that did not answer, Problems what kept other files from
 	// naming frames.

@@ -25,32 +25,42 @@ func stackOf(name string) event.StackID {
 
 // frames returns the named frames of a stack, and whether there are more callers.
 func (d *diagnosis) frames(id event.StackID) ([]report.Frame, bool) {
-	addresses, truncated := d.Known.Frames(id)
-	return d.namer.name(addresses), truncated
+	addresses, codes, truncated := d.Known.Frames(id)
+	return d.namer.name(addresses, codes), truncated
 }
 
-// namer names frames. It resolves each address once, as long as there are not too many to
+// namer names frames. It resolves each place once, as long as there are not too many to
 // remember.
 type namer struct {
 	symbols Symbols
 	target  *report.Target
-	known   map[uint64][]report.Frame
+	known   map[place][]report.Frame
+}
+
+// place is an address in the code that was mapped there.
+type place struct {
+	address uint64
+	code    event.CodeID
 }
 
 // name returns the frames of a stack. All addresses must be return addresses.
-func (n *namer) name(addresses []uint64) []report.Frame {
+func (n *namer) name(addresses []uint64, codes []event.CodeID) []report.Frame {
 	frames := make([]report.Frame, 0, len(addresses))
-	for _, address := range addresses {
-		frames = append(frames, n.at(address)...)
+	for i, address := range addresses {
+		p := place{address: address}
+		if codes != nil {
+			p.code = codes[i]
+		}
+		frames = append(frames, n.at(p)...)
 	}
 	return frames
 }
 
-func (n *namer) at(address uint64) (frames []report.Frame) {
-	if frames, ok := n.known[address]; ok {
+func (n *namer) at(p place) (frames []report.Frame) {
+	if frames, ok := n.known[p]; ok {
 		return frames
 	}
-	for _, s := range n.symbols.Resolve(address, true) {
+	for _, s := range n.symbols.ResolveIn(uint64(p.code), p.address) {
 		frames = append(frames, report.Frame{
 			Address:  s.Address,
 			Function: s.Function,
@@ -64,9 +74,9 @@ func (n *namer) at(address uint64) (frames []report.Frame) {
 	}
 	const most = 1 << 14
 	if n.known == nil || len(n.known) >= most {
-		n.known = make(map[uint64][]report.Frame)
+		n.known = make(map[place][]report.Frame)
 	}
-	n.known[address] = frames
+	n.known[p] = frames
 	return frames
 }
 

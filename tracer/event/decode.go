@@ -1,9 +1,13 @@
 package event
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // Sizes and offsets of the records, as in bpf/event.h.
@@ -11,6 +15,7 @@ const (
 	headerSize = 24
 	shortSize  = headerSize + 8
 	longSize   = headerSize + 32
+	codeSize   = headerSize + 48
 	// ChunkUnit is the unit of chunk sizes, in bytes: the alignment of glibc's malloc.
 	ChunkUnit = 16
 	// MaxFrames is the most frames that a Stack carries.
@@ -20,7 +25,8 @@ const (
 // ErrMalformed is returned for a record that no probe of this version sends.
 var ErrMalformed = errors.New("malformed event record")
 
-// Decode fills e from one record. It does not keep raw, and allocates only to grow e.Frames.
+// Decode fills e from one record. It does not keep raw, and allocates only to grow e.Frames and
+// for the path of a Code event.
 // The error wraps ErrMalformed.
 func Decode(raw []byte, e *Event) error {
 	if len(raw) < shortSize {
@@ -48,6 +54,8 @@ func Decode(raw []byte, e *Event) error {
 		e.Arg = le.Uint64(raw[headerSize+24:])
 	case Stack:
 		return decodeStack(raw, e)
+	case Code:
+		return decodeCode(raw, e)
 	default:
 		return fmt.Errorf("%w: kind %d", ErrMalformed, e.Kind)
 	}
@@ -66,4 +74,26 @@ func decodeStack(raw []byte, e *Event) error {
 		e.Frames = append(e.Frames, binary.LittleEndian.Uint64(frames))
 	}
 	return nil
+}
+
+func decodeCode(raw []byte, e *Event) error {
+	if len(raw) < codeSize {
+		return fmt.Errorf("%w: code in %d bytes", ErrMalformed, len(raw))
+	}
+	le := binary.LittleEndian
+	e.Addr, e.Size, e.Arg = le.Uint64(raw[headerSize:]), le.Uint64(raw[headerSize+8:]), le.Uint64(raw[headerSize+16:])
+	e.Stack = 0
+	dev := le.Uint64(raw[headerSize+24:]) // MKDEV of the kernel's include/linux/kdev_t.h
+	e.File = File{Dev: unix.Mkdev(uint32(dev>>20), uint32(dev&(1<<20-1))), Inode: le.Uint64(raw[headerSize+32:]), Generation: le.Uint64(raw[headerSize+40:])}
+	if e.Flags&Truncated == 0 {
+		e.File.Path = path(raw[codeSize:])
+	}
+	return nil
+}
+
+// path joins names that lead up to the root.
+func path(text []byte) string {
+	names := bytes.Split(text[:max(bytes.LastIndexByte(text, 0), 0)], []byte{0})
+	slices.Reverse(names)
+	return "/" + string(bytes.Join(names, []byte("/")))
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"memtrace/bpf"
 	"memtrace/tracer/event"
@@ -39,8 +40,14 @@ func TestDecodeMatchesObject(t *testing.T) {
 	stack := bpf.MemtraceEventStack{Id: 0x61}
 	stack.H = header(event.Stack, event.Truncated)
 	stack.Frames[0], stack.Frames[1] = 0x71, 0x72
+	code := bpf.MemtraceEventCode{Addr: 0x81, Size: 0x82, Offset: 0x83, Dev: 0x103<<20 | 0x45, Inode: 0x84, Generation: 0x85}
+	code.H = header(event.Code, 0)
+	names := "b c.so\x00opt\x00"
+	for i := range names {
+		code.Path[i] = int8(names[i])
+	}
 
-	for kind := event.Alloc; kind <= event.Fault; kind++ {
+	for kind := event.Alloc; kind <= event.Code; kind++ {
 		want := base
 		want.Kind = kind
 		var raw []byte
@@ -53,6 +60,11 @@ func TestDecodeMatchesObject(t *testing.T) {
 		case event.Stack:
 			raw = encode(t, stack)[:32+2*8]
 			want.Flags, want.Stack, want.Frames = event.Truncated, 0x61, []uint64{0x71, 0x72}
+		case event.Code:
+			raw = encode(t, code)
+			raw = raw[:len(raw)-len(code.Path)+len(names)]
+			want.Addr, want.Size, want.Arg = 0x81, 0x82, 0x83
+			want.File = event.File{Dev: unix.Mkdev(0x103, 0x45), Inode: 0x84, Generation: 0x85, Path: "/opt/b c.so"}
 		default:
 			raw = encode(t, long(kind))
 			want.Flags, want.Addr, want.Size, want.Stack, want.Arg = event.InAllocator, 0x2122232425262728, 0x31, 0x41, 0x51
@@ -82,7 +94,8 @@ func TestDecodeRefusesMalformed(t *testing.T) {
 		"short header":          long[:31],
 		"long record cut short": long[:48],
 		"kind 0":                make([]byte, 56),
-		"unknown kind":          append([]byte{byte(event.Fault) + 1}, make([]byte, 55)...),
+		"code cut short":        append([]byte{byte(event.Code)}, make([]byte, 70)...),
+		"unknown kind":          append([]byte{byte(event.Code) + 1}, make([]byte, 55)...),
 		"stack of half a frame": stack[:36],
 		"stack too long":        append(stack[:len(stack):len(stack)], make([]byte, 8)...),
 	} {
@@ -106,6 +119,7 @@ func TestDecodeDoesNotAllocate(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(encode(f, bpf.MemtraceEventLong{H: header(event.Alloc, 0)}))
+	f.Add(encode(f, bpf.MemtraceEventCode{H: header(event.Code, 0)}))
 	f.Add(encode(f, bpf.MemtraceEventShort{H: header(event.Free, 0)}))
 	f.Add(encode(f, bpf.MemtraceEventStack{H: header(event.Stack, 0)}))
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -60,6 +60,9 @@ const (
 	// Fault: a page fault at Addr, for memory that was not present, at Stack. It is a sample
 	// that stands for Size faults.
 	Fault
+	// Code: the program mapped Size bytes of the file File at Addr, with the right to execute
+	// them. Arg is where they are in the file. It comes just before the Mmap.
+	Code
 )
 
 // Flags qualify an event.
@@ -100,4 +103,56 @@ type Event struct {
 	// faulted. In a frame that was interrupted it is one byte behind the start of the
 	// instruction. The next Decode into the same Event reuses the slice.
 	Frames []uint64
+	// File is that of a Code event.
+	File File
+}
+
+// File is a file of which a part is mapped as code.
+type File struct {
+	// Dev and Inode are as in /proc/PID/maps.
+	Dev, Inode uint64
+	// Generation tells the file from others that had its inode before or after, on file systems
+	// that number these. It is 0 on others.
+	Generation uint64
+	// Path is below the process's root directory. It is "" if it is too long or leads elsewhere.
+	Path string
+}
+
+// CodeID names what is mapped as code at an address: a file at a place, or one of the following.
+type CodeID uint64
+
+const (
+	// FirstCode is what was mapped when the trace began.
+	FirstCode CodeID = iota
+	// NoFile is code that is in no file.
+	NoFile
+	// SomeFile is a file that is not known.
+	SomeFile
+	// firstFile is the smallest ID of a file.
+	firstFile
+)
+
+// Mapped returns what a Code event maps.
+func (e *Event) Mapped() CodeID {
+	hash := uint64(0)
+	for _, v := range [...]uint64{e.File.Dev, e.File.Inode, e.File.Generation, e.Addr - e.Arg} {
+		hash = mix(hash, v)
+	}
+	return CodeID(max(hash, uint64(firstFile)))
+}
+
+// In returns the ID of the same stack where its frames lie in other code than the one that was
+// at their addresses first.
+func (id StackID) In(codes []CodeID) StackID {
+	hash := uint64(id)
+	for _, code := range codes {
+		hash = mix(hash, uint64(code))
+	}
+	return StackID(max(hash, 1))
+}
+
+// mix is one round of a hash, the one that the BPF programs make stack IDs with.
+func mix(hash, v uint64) uint64 {
+	hash = (hash ^ v) * 0x9e3779b97f4a7c15
+	return hash ^ hash>>29
 }

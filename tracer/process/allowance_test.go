@@ -6,11 +6,11 @@ import (
 )
 
 func TestAllowance(t *testing.T) {
-	ranges, listings, programs := followAllowances(0.003)
+	ranges, listings, programs, _ := followAllowances(0.003)
 	if ranges.share+listings.share+programs.share > 0.003 {
 		t.Errorf("shares %v, %v and %v of 0.003", ranges.share, listings.share, programs.share)
 	}
-	modules, _, _ := followAllowances(0)
+	modules, _, _, _ := followAllowances(0)
 	if modules.share != rangeShare {
 		t.Errorf("share %v where a trace may cost whatever it does", modules.share)
 	}

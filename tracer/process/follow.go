@@ -17,18 +17,21 @@ import (
 // late. It runs beside the reader, which must not wait for /proc.
 type follower struct {
 	g *Group
-	// mu guards changed (pids whose modules may be new, and where) and execed (pids whose
-	// address space is new).
+	// mu guards changed (pids whose modules may be new, and where), execed (pids whose address
+	// space is new) and codes.
 	mu      sync.Mutex
 	changed map[uint32]*codeChange
 	execed  map[uint32]execKind
+	codes   map[uint32]*codeQueue
+	// opening is held while files are opened.
+	opening sync.Mutex
 	wake    chan struct{}
 	quit    chan struct{}
 	done    sync.WaitGroup
 	once    sync.Once
-	// ranges, listings and programs are what may still be spent on changed ranges, on full
-	// listings, and on new programs.
-	ranges, listings, programs *allowance
+	// ranges, listings, programs and files are what may still be spent on changed ranges, on
+	// full listings, on new programs, and on opening files.
+	ranges, listings, programs, files *allowance
 }
 
 // execKind says which thread of a process called exec. A new program inherits the probes if
@@ -45,10 +48,11 @@ func newFollower(g *Group) *follower {
 		g:       g,
 		changed: make(map[uint32]*codeChange),
 		execed:  make(map[uint32]execKind),
+		codes:   make(map[uint32]*codeQueue),
 		wake:    make(chan struct{}, 1),
 		quit:    make(chan struct{}),
 	}
-	f.ranges, f.listings, f.programs = followAllowances(g.cfg.MaxOverhead)
+	f.ranges, f.listings, f.programs, f.files = followAllowances(g.cfg.MaxOverhead)
 	return f
 }
 
@@ -61,6 +65,9 @@ func (f *follower) run() {
 			}
 			select {
 			case <-f.quit:
+				for f.openCodes() {
+					continue
+				}
 				return
 			case <-f.wake:
 			case <-later:
@@ -99,6 +106,7 @@ func (f *follower) change(pid uint32, note func(*codeChange)) {
 func (f *follower) programChanged(pid uint32, kind execKind) {
 	f.mu.Lock()
 	f.execed[pid] = max(f.execed[pid], kind)
+	delete(f.codes, pid) // they were the old program's
 	f.mu.Unlock()
 	f.poke()
 }
@@ -126,11 +134,15 @@ func (f *follower) catchUp() time.Duration {
 			f.followExec(pid, kind)
 		}
 	})
+	unopened := true
+	for before := len(later); unopened && len(later) == before; {
+		try(f.files, func() { unopened = f.openCodes() })
+	}
 	try(f.listings, func() { f.followAll(f.takeListings()) })
 	try(f.ranges, func() { f.followAll(f.takeRanges()) })
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(later) == 0 || len(f.changed)+len(f.execed) == 0 {
+	if len(later) == 0 || len(f.changed)+len(f.execed) == 0 && !unopened {
 		return 0
 	}
 	return slices.Min(later)

@@ -13,7 +13,7 @@ import (
 // the event's Arg to the size of the page that was brought in.
 func (g *Group) Apply(ev *event.Event) {
 	switch ev.Kind {
-	case event.Mmap, event.Munmap, event.Mprotect, event.Fault, event.Exec:
+	case event.Mmap, event.Munmap, event.Mprotect, event.Fault, event.Exec, event.Code:
 	default:
 		return
 	}
@@ -22,6 +22,8 @@ func (g *Group) Apply(ev *event.Event) {
 		return
 	}
 	switch ev.Kind {
+	case event.Code:
+		g.follower.codeMapped(ev)
 	case event.Fault:
 		ev.Arg = p.pageSize(ev.Addr)
 	case event.Exec:

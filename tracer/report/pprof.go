@@ -219,7 +219,7 @@ func (b *profileBuilder) location(frames []Frame) *profile.Location {
 	l := &profile.Location{ID: uint64(len(b.prof.Location) + 1)}
 	if a := frames[0].Address; a > 0 {
 		l.Address = a - 1
-		l.Mapping = b.mapping(a - 1)
+		l.Mapping = b.mapping(a-1, frames[0].Module)
 	}
 	for i := range frames {
 		f := &frames[i]
@@ -241,10 +241,12 @@ func (b *profileBuilder) location(frames []Frame) *profile.Location {
 	return l
 }
 
-// mapping returns the mapping that holds address, or nil.
-func (b *profileBuilder) mapping(address uint64) *profile.Mapping {
+// mapping returns the mapping of a module that holds address, or nil. Other modules may have been
+// mapped at the same address before or after.
+func (b *profileBuilder) mapping(address uint64, module string) *profile.Mapping {
+	module = escape(module)
 	for _, m := range b.prof.Mapping {
-		if m.Start <= address && address < m.Limit {
+		if m.Start <= address && address < m.Limit && (module == "" || m.File == module) {
 			return m
 		}
 	}

@@ -132,6 +132,20 @@ func TestPprofLeavesUnknownFramesToPprof(t *testing.T) {
 	}
 }
 
+// Of two modules that were mapped at one address, each frame has its own.
+func TestPprofMappingsOfOneAddress(t *testing.T) {
+	r := fixture()
+	r.Target.Modules = []Module{{Start: 0x1000, End: 0x2000, Path: "/a.so"}, {Start: 0x1000, End: 0x3000, Path: "/b.so"}}
+	r.Stacks = []Stack{{Kind: Heap, Bytes: 1, Blocks: 1, Frames: []Frame{{Address: 0x1800, Module: "/b.so"}, {Address: 0x1900, Module: "/c.so", Offset: 0x900}}}}
+	locations := reparse(t, r).Sample[0].Location
+	if m := locations[0].Mapping; m == nil || m.File != "/b.so" {
+		t.Errorf("a frame of /b.so is in mapping %+v", m)
+	}
+	if m := locations[1].Mapping; m != nil {
+		t.Errorf("a frame of /c.so is in mapping %+v", m)
+	}
+}
+
 func TestGoToolPprofOpensIt(t *testing.T) {
 	goTool, err := exec.LookPath("go")
 	if err != nil {

@@ -11,13 +11,22 @@ import (
 
 const (
 	// chunkBytes is how much memory for text is allocated at a time. A stack's text must fit
-	// into it: a head and event.MaxFrames numbers of at most 5 bytes.
+	// into it: a head and twice event.MaxFrames numbers of at most 5 bytes.
 	chunkBytes = 64 << 10
 	// mapOverhead is what a map entry takes on average beside its key and value. stackBytes
 	// and addressBytes are what a stack and an address take in all in a Store, text aside.
 	mapOverhead  = 12
 	stackBytes   = 8 + 8 + mapOverhead
 	addressBytes = 8 + 4 + mapOverhead + 8
+)
+
+// A stack's text is its head, its frames, and the code of each if headCodes is set: frames and
+// code as numbers of Store.addresses. The head is the number of frames, shifted by headBits, and
+// these bits.
+const (
+	headTruncated = 1 << iota
+	headCodes
+	headBits = iota
 )
 
 // Store is a set of stacks by their IDs. It is not safe for concurrent use.
@@ -39,17 +48,27 @@ func New() *Store {
 // Add keeps a stack, innermost frame first. A stack that is already in the Store stays as it
 // is.
 func (s *Store) Add(id event.StackID, frames []uint64, truncated bool) {
+	s.AddIn(id, frames, nil, truncated)
+}
+
+// AddIn is Add for a stack whose frames lie in the given code. nil stands for event.FirstCode.
+func (s *Store) AddIn(id event.StackID, frames []uint64, codes []event.CodeID, truncated bool) {
 	if _, ok := s.places[id]; ok {
 		return
 	}
-	// The head holds the number of frames, and in bit 0 whether the stack is truncated.
-	head := uint64(len(frames)) << 1
+	head := uint64(len(frames)) << headBits
 	if truncated {
-		head |= 1
+		head |= headTruncated
+	}
+	if codes != nil {
+		head |= headCodes
 	}
 	text := binary.AppendUvarint(s.scratch[:0], head)
 	for _, address := range frames {
 		text = binary.AppendUvarint(text, uint64(s.number(address)))
+	}
+	for _, code := range codes {
+		text = binary.AppendUvarint(text, uint64(s.number(uint64(code))))
 	}
 	s.scratch = text
 	s.places[id] = s.write(text)
@@ -81,20 +100,35 @@ func (s *Store) write(text []byte) uint64 {
 // Frames returns the addresses of a stack, innermost first, and whether it has more callers
 // than these. It returns nil for an unknown stack.
 func (s *Store) Frames(id event.StackID) (frames []uint64, truncated bool) {
+	frames, _, truncated = s.FramesIn(id)
+	return frames, truncated
+}
+
+// FramesIn is Frames and the code that each frame lies in, nil if all lie in event.FirstCode.
+func (s *Store) FramesIn(id event.StackID) (frames []uint64, codes []event.CodeID, truncated bool) {
 	place, ok := s.places[id]
 	if !ok {
-		return nil, false
+		return nil, nil, false
 	}
 	text := s.chunks[place>>16][place&math.MaxUint16:]
 	head, n := binary.Uvarint(text)
-	frames = make([]uint64, head>>1)
-	for i := range frames {
+	next := func() uint64 {
 		text = text[n:]
 		var number uint64
 		number, n = binary.Uvarint(text)
-		frames[i] = s.addresses[number]
+		return s.addresses[number]
 	}
-	return frames, head&1 != 0
+	frames = make([]uint64, head>>headBits)
+	for i := range frames {
+		frames[i] = next()
+	}
+	if head&headCodes != 0 {
+		codes = make([]event.CodeID, len(frames))
+		for i := range codes {
+			codes[i] = event.CodeID(next())
+		}
+	}
+	return frames, codes, head&headTruncated != 0
 }
 
 // Has reports whether the Store has a stack.
@@ -133,8 +167,8 @@ func (s *Store) Without(gone map[event.StackID]struct{}) *Store {
 			continue
 		}
 		if renumber {
-			frames, truncated := s.Frames(id)
-			kept.Add(id, frames, truncated)
+			frames, codes, truncated := s.FramesIn(id)
+			kept.AddIn(id, frames, codes, truncated)
 		} else {
 			kept.places[id] = kept.write(s.text(place))
 		}
@@ -146,7 +180,11 @@ func (s *Store) Without(gone map[event.StackID]struct{}) *Store {
 func (s *Store) text(place uint64) []byte {
 	text := s.chunks[place>>16][place&math.MaxUint16:]
 	head, n := binary.Uvarint(text)
-	for range head >> 1 {
+	numbers := head >> headBits
+	if head&headCodes != 0 {
+		numbers *= 2
+	}
+	for range numbers {
 		for text[n] >= 0x80 {
 			n++
 		}

@@ -16,6 +16,7 @@ type model map[event.StackID]stack
 
 type stack struct {
 	frames    []uint64
+	codes     []event.CodeID
 	truncated bool
 }
 
@@ -33,8 +34,8 @@ func check(t *testing.T, want model, s *Store) {
 		t.Fatalf("%d stacks, %d by Len, want %d", n, s.Len(), len(want))
 	}
 	for id, w := range want {
-		frames, truncated := s.Frames(id)
-		if !s.Has(id) || truncated != w.truncated || len(frames) != len(w.frames) || len(frames) > 0 && !cmp.Equal(frames, w.frames) {
+		frames, codes, truncated := s.FramesIn(id)
+		if !s.Has(id) || !cmp.Equal(codes, w.codes) || truncated != w.truncated || len(frames) != len(w.frames) || len(frames) > 0 && !cmp.Equal(frames, w.frames) {
 			t.Fatalf("stack %x: %x, truncated %v, want %x, %v", id, frames, truncated, w.frames, w.truncated)
 		}
 	}
@@ -64,9 +65,15 @@ func play(t *testing.T, data []byte) {
 			// Few addresses, but from the whole range, the top one included.
 			frames = append(frames, uint64(c)<<(uint(i)%57)-uint64(i%3))
 		}
-		s.Add(id, frames, op&1 != 0)
+		var codes []event.CodeID
+		for i := range frames {
+			if op&2 != 0 {
+				codes = append(codes, event.CodeID(c)<<(uint(i)%57))
+			}
+		}
+		s.AddIn(id, frames, codes, op&1 != 0)
 		if _, ok := m[id]; !ok {
-			m[id] = stack{frames, op&1 != 0}
+			m[id] = stack{frames, codes, op&1 != 0}
 		}
 	}
 	check(t, m, s)
@@ -102,7 +109,7 @@ func TestStoreOfLongStacks(t *testing.T) {
 			frames[j] = 0x7f00_0000_0000 + i*event.MaxFrames + uint64(j)
 		}
 		s.Add(event.StackID(i), frames, true)
-		m[event.StackID(i)] = stack{frames, true}
+		m[event.StackID(i)] = stack{frames, nil, true}
 	}
 	check(t, m, s)
 }

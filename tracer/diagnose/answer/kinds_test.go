@@ -68,6 +68,20 @@ func ended() *Evidence {
 	return with(r, heap("h1", 5, 202, 0, calls("open_log")), heap("h2", 1, 16, 0, calls("init")))
 }
 
+// What the dynamic loader keeps is not the program's, unless there is nothing else.
+func TestLoaderIsNotBlamed(t *testing.T) {
+	loading := append([]report.Frame{{Function: "malloc", Module: "/lib64/ld-linux-x86-64.so.2", Inline: true}}, calls("load_plugins")...)
+	e := ended()
+	e.Report.Stacks = append(e.Report.Stacks, heap("h3", 2, 2304, 0, loading))
+	if got := Of(e).Answer; !strings.Contains(got, "open_log") {
+		t.Errorf("got %q", got)
+	}
+	e.Report.Stacks = e.Report.Stacks[2:]
+	if got := Of(e).Answer; !strings.Contains(got, "load_plugins") {
+		t.Errorf("with nothing else: got %q", got)
+	}
+}
+
 func keeping() *Evidence {
 	e := with(watched(), heap("i1", 3, 40, 0, calls("init")))
 	e.Kept = &Kept{System: 112 << 20, Free: 98 << 20, Complete: true, Arenas: 15}

@@ -222,7 +222,11 @@ func (e *Evidence) neverFreed() []*found {
 	if r := e.Report; !r.Target.Exited || e.growth() || e.windows() {
 		return nil
 	}
-	f := e.holding(report.NeverFreed, func(s *report.Stack) bool { return s.Bytes > s.ReservedBytes && s.GivenUpStacks == 0 && !madeThread(s) })
+	such := func(s *report.Stack) bool { return s.Bytes > s.ReservedBytes && s.GivenUpStacks == 0 && !madeThread(s) }
+	f := e.holding(report.NeverFreed, func(s *report.Stack) bool { return such(s) && !ofLoader(s) })
+	if f == nil {
+		f = e.holding(report.NeverFreed, such)
+	}
 	if f == nil {
 		return nil
 	}

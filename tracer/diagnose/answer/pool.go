@@ -3,6 +3,7 @@ package answer
 import (
 	"path"
 	"regexp"
+	"strings"
 
 	"memtrace/tracer/report"
 )
@@ -145,4 +146,10 @@ func madeThread(s *report.Stack) bool {
 		}
 	}
 	return false
+}
+
+// ofLoader reports whether a stack holds what glibc's dynamic loader notes of loaded libraries.
+// The loader keeps some of it for good.
+func ofLoader(s *report.Stack) bool {
+	return len(s.Frames) > 0 && strings.HasPrefix(path.Base(s.Frames[0].Module), "ld-linux")
 }

@@ -73,8 +73,7 @@ var rowsOfLeaks = []row{
 	}},
 	{name: "library", run: "BIN/host BIN/plugin.so", expected: blames("a library's parser_open leaks, called by read_archive", "parser_open|read_archive")},
 	{name: "libraries swapped", run: "BIN/swap BIN/swap_a.so BIN/swap_b.so", launch: true, flags: []string{"--older", "0"}, expected: expected{
-		pending: "code is named by what is mapped at the end",
-		truth:   "leak_A leaks 5 x 101 B, leak_B 5 x 202 B, in libraries that are unloaded", kinds: kinds(report.NeverFreed, report.Leak, report.TooShort), uncounted: true, culprit: "leak_[AB]",
+		truth: "leak_A leaks 5 x 101 B, leak_B 5 x 202 B, in libraries that are unloaded", kinds: kinds(report.NeverFreed, report.Leak, report.TooShort), uncounted: true, culprit: "leak_[AB]",
 		also: func(r *report.Report) string {
 			if a, b := bytesBy(r, "leak_A"), bytesBy(r, "leak_B"); a != 505 || b != 1010 {
 				return fmt.Sprintf("leak_A %d B, leak_B %d B", a, b)

@@ -1,0 +1,80 @@
+package book
+
+import (
+	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/book/code"
+	"memtrace/tracer/event"
+)
+
+// The probes name a stack by its addresses alone. But a library may be unloaded, and another
+// one be loaded where it was. So a stack with frames in code that was mapped since the trace
+// began has an ID of its own for the code that it lies in. Code is told apart by its file and
+// place, so a library that comes back has the stacks that it had.
+
+// mostPlaced bounds what is remembered of where stacks lie.
+const mostPlaced = 1 << 16
+
+// mapCode notes what a process maps as code. A Mmap says nothing new if a Code with its time
+// came before.
+func (b *Book) mapCode(ev *event.Event) {
+	r := b.procs[ev.PID]
+	if r == nil {
+		return
+	}
+	id := event.NoFile
+	switch {
+	case ev.Kind == event.Code:
+		id, r.known = ev.Mapped(), ev.Time
+	case ev.Kind != event.Mmap || ev.Arg&unix.PROT_EXEC == 0 || ev.Time == r.known:
+		return
+	case ev.Arg>>32&unix.MAP_ANONYMOUS == 0:
+		id = event.SomeFile
+	}
+	const page = 4096
+	if !r.code.Set(ev.Addr, (ev.Addr+ev.Size+page-1)&^(page-1), id) {
+		return
+	}
+	if b.placed == nil {
+		b.placed = make(map[event.StackID]event.StackID)
+	}
+	clear(b.placed)
+}
+
+// forgetCode is for a new program.
+func (r *record) forgetCode(b *Book) {
+	r.code, r.known = code.Map{}, 0
+	clear(b.placed)
+}
+
+// place replaces the stack of an event by the one that it stands for.
+func (b *Book) place(ev *event.Event) {
+	if b.placed == nil || ev.Stack == 0 || ev.Kind == event.Stack {
+		return
+	}
+	id, ok := b.placed[ev.Stack]
+	if !ok {
+		if id, ok = b.find(ev.PID, ev.Stack); !ok {
+			return
+		}
+		if len(b.placed) >= mostPlaced {
+			clear(b.placed)
+		}
+		b.placed[ev.Stack] = id
+	}
+	ev.Stack = id
+}
+
+// find returns the stack that an ID of the probes stands for now, and keeps its frames.
+func (b *Book) find(pid uint32, id event.StackID) (event.StackID, bool) {
+	frames, truncated := b.stacks.Frames(id)
+	r := b.procs[pid]
+	if frames == nil || r == nil {
+		return 0, false
+	}
+	if codes := r.code.Of(frames); codes != nil {
+		id = id.In(codes)
+		b.stacks.AddIn(id, frames, codes, truncated)
+	}
+	return id, true
+}
