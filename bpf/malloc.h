@@ -9,8 +9,7 @@
 #define MEMTRACE_MALLOC_H
 
 /* Notes the thread's call and returns true, if it counts. Else its return is to be ignored. */
-static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 function,
-				  __u64 size)
+static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 shape, __u64 size)
 {
 	__u64 sp = STACK_POINTER(ctx);
 
@@ -27,33 +26,55 @@ static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 f
 		put_aside(t, sp);
 	}
 	look_for_signal_stack(t, sp);
-	t->call = (struct call){.sp = sp, .size = size, .function = function, .generation = generation};
+	t->call = (struct call){.sp = sp, .size = size, .shape = shape, .generation = generation};
+	if (shape & SHAPE_THROWS &&
+	    bpf_probe_read_user(&t->call.return_to, sizeof(t->call.return_to), (void *)sp))
+		t->call.return_to = 0;
 	return true;
 }
 
-/* begin for the functions whose arguments say the size: all but realloc and operator new. */
-static __always_inline bool begin_role(struct pt_regs *ctx, struct thread *t, __u64 role)
-{
-	__u32 function = FN_ALLOC;
-	__u64 size = ARG0(ctx);
+/* A register, read by an instruction of its own: the verifier refuses one whose place among the
+ * registers was computed. */
+#define READ_ALONE(number, register)                                           \
+	case number:                                                           \
+		value = register;                                              \
+		asm volatile("/* " #number " */" : "+r"(value));               \
+		return value;
 
-	switch (role) {
-	case ROLE_CALLOC:
-		/* If the product overflows, the call fails and reports nothing. */
-		size *= ARG1(ctx);
-		break;
-	case ROLE_MEMALIGN:
-		size = ARG1(ctx);
-		break;
-	case ROLE_POSIX_MEMALIGN:
-		function = FN_POSIX_MEMALIGN;
-		size = ARG2(ctx);
-		break;
+/* An argument of a function, from 1 on, as a shape says it. */
+static __always_inline __u64 argument(struct pt_regs *ctx, __u32 number)
+{
+	__u64 value;
+
+	switch (number) {
+		READ_ALONE(1, ARG0(ctx))
+		READ_ALONE(2, ARG1(ctx))
+		READ_ALONE(3, ARG2(ctx))
+		READ_ALONE(4, ARG3(ctx))
+		READ_ALONE(5, ARG4(ctx))
+		READ_ALONE(6, ARG5(ctx))
 	}
-	if (!begin(ctx, t, function, size))
+	return 0;
+}
+
+/* How many bytes a call asks for. If the product overflows, the call fails and reports
+ * nothing. */
+static __always_inline __u64 size_asked(struct pt_regs *ctx, __u32 shape)
+{
+	__u64 size = argument(ctx, SHAPE_SIZE(shape));
+
+	return SHAPE_COUNT(shape) ? size * argument(ctx, SHAPE_COUNT(shape)) : size;
+}
+
+/* begin for a function that neither frees nor resizes. */
+static __always_inline bool begin_alloc(struct pt_regs *ctx, struct thread *t, __u32 shape)
+{
+	if (!begin(ctx, t, shape, size_asked(ctx, shape)))
 		return false;
-	if (role == ROLE_POSIX_MEMALIGN)
-		t->call.out = ARG0(ctx);
+	if (SHAPE_OUT(shape))
+		t->call.out = argument(ctx, SHAPE_OUT(shape));
+	if (SHAPE_BUFFER(shape))
+		t->call.out = argument(ctx, SHAPE_BUFFER(shape));
 	return true;
 }
 
@@ -79,59 +100,43 @@ static __always_inline void gone(struct thread *t, __u8 kind, __u64 id, __u64 ad
 	spill(kind, 0, id, time, addr, 0, chunk);
 }
 
-#define ENTER(function, role)                                                  \
-	SEC("uprobe/" #function)                                               \
-	int enter_##function(struct pt_regs *ctx)                              \
-	{                                                                      \
-		struct thread *t;                                              \
-                                                                               \
-		own_stack(ctx);                                                \
-		t = counted_thread(bpf_get_current_pid_tgid());                \
-		if (t)                                                         \
-			begin_role(ctx, t, role);                              \
-		return 0;                                                      \
-	}
-
-/* malloc(size), valloc(size), pvalloc(size). */
-ENTER(alloc, ROLE_ALLOC)
-/* calloc(count, size). */
-ENTER(calloc, ROLE_CALLOC)
-/* memalign(alignment, size), aligned_alloc(alignment, size). */
-ENTER(memalign, ROLE_MEMALIGN)
-/* int posix_memalign(void **out, alignment, size). */
-ENTER(posix_memalign, ROLE_POSIX_MEMALIGN)
-
 /*
- * operator new(size) and operator new(size, alignment), which throw if there is no memory.
+ * The entry of a function that allocates, of the shape that the program was loaded for.
+ *
  * No exception can pass a function with a return probe: the unwinder does not know the
- * address that the function seems to return to, and the program ends. So the probes are on
- * the function's return instructions instead, and run leave_alloc or call_alloc.
+ * address that the function seems to return to, and the program ends. So where operator new
+ * and others throw, the probes are on the function's return instructions instead, and run
+ * leave_alloc or call_alloc.
  */
-SEC("uprobe/new")
-int enter_new(struct pt_regs *ctx)
+SEC("uprobe/alloc")
+int enter_alloc(struct pt_regs *ctx)
 {
 	struct thread *t;
 
 	own_stack(ctx);
 	t = counted_thread(bpf_get_current_pid_tgid());
-	if (t && begin(ctx, t, FN_NEW, ARG0(ctx)) &&
-	    bpf_probe_read_user(&t->call.return_to, sizeof(t->call.return_to), (void *)t->call.sp))
-		t->call.return_to = 0;
+	if (t)
+		begin_alloc(ctx, t, entry_shape());
 	return 0;
 }
 
-/* realloc(old, size). */
+/* The entry of realloc(old, size) and the like. */
 SEC("uprobe/realloc")
 int enter_realloc(struct pt_regs *ctx)
 {
+	__u32 shape = entry_shape();
 	__u64 id = bpf_get_current_pid_tgid();
-	__u64 old = ARG0(ctx), size = ARG1(ctx);
+	__u64 old = argument(ctx, SHAPE_BLOCK(shape)), at = old, size = size_asked(ctx, shape);
 	struct thread *t;
 	bool counts;
 
 	own_stack(ctx);
 	t = counted_thread(id);
-	counts = t && begin(ctx, t, FN_REALLOC, size);
+	counts = t && begin(ctx, t, shape, size);
+	if (shape & SHAPE_INDIRECT && bpf_probe_read_user(&old, sizeof(old), (void *)at))
+		old = 0;
+	if (counts && SHAPE_OUT(shape))
+		t->call.out = argument(ctx, SHAPE_OUT(shape));
 	if (!old)
 		return 0;
 	if (!counts) {
@@ -143,7 +148,7 @@ int enter_realloc(struct pt_regs *ctx)
 		return 0;
 	}
 	/* Size 0 frees. If the allocator returns a block, that is a new one. */
-	if (!size) {
+	if (shape & SHAPE_FREES || (!size && !(shape & SHAPE_KEEPS))) {
 		t->call.freed = old;
 		gone(t, EV_FREE, id, old);
 		return 0;
@@ -153,21 +158,26 @@ int enter_realloc(struct pt_regs *ctx)
 	return 0;
 }
 
-/* free(block), cfree(block), operator delete(block). */
+/* The entry of free(block), operator delete(block) and the like. */
 SEC("uprobe/free")
 int enter_free(struct pt_regs *ctx)
 {
-	__u64 id = bpf_get_current_pid_tgid(), addr = ARG0(ctx);
+	__u32 shape = entry_shape();
+	__u64 id = bpf_get_current_pid_tgid(), addr = argument(ctx, SHAPE_BLOCK(shape));
 	struct thread *t;
 
 	own_stack(ctx);
 	if (!addr || !(live & LIVE_FREES))
 		return 0;
+	if (shape & SHAPE_WRAPS)
+		counted_thread(id); /* makes its state */
 	t = bpf_map_lookup_elem(&threads, &id);
 	if (t) {
-		/* A free inside realloc(p, 0), which has reported it. */
-		if (in_flight(t) && t->call.freed == addr && STACK_POINTER(ctx) < t->call.sp && return_pending(t))
+		/* A free inside a call that has reported it. */
+		if (in_flight(t) && t->call.freed == addr && STACK_POINTER(ctx) <= t->call.sp && return_pending(t))
 			return 0;
+		if (shape & SHAPE_WRAPS && live & LIVE_ALLOCS && begin(ctx, t, shape, 0))
+			t->call.freed = addr;
 	} else if (!is_target(id >> 32)) {
 		return 0;
 	}
@@ -191,6 +201,67 @@ static __always_inline void realloc_failed(struct thread *t, __u64 id)
 		COUNT(lost_alloc, 1);
 }
 
+/* How many reads a string is measured by, at most. */
+#define STRING_READS 128
+
+/* Counts the bytes of a string, with its end, as the size of the call. What is longer than
+ * STRING_READS pieces is counted only up to there. */
+static __always_inline void measure_string(struct thread *t, __u64 addr)
+{
+	const __u32 piece = sizeof(t->copy);
+	__u16 wide;
+	long n;
+	int i;
+
+	for (i = 0; i < STRING_READS; i++) {
+		if (t->call.shape & SHAPE_WIDE) {
+			if (bpf_probe_read_user(&wide, sizeof(wide), (void *)(addr + t->call.size)))
+				return;
+			t->call.size += sizeof(wide);
+			if (!wide)
+				return;
+			continue;
+		}
+		n = bpf_probe_read_user_str(t->copy, piece, (void *)(addr + t->call.size));
+		if (n <= 0)
+			return;
+		if (n < piece) {
+			t->call.size += n;
+			return;
+		}
+		t->call.size += piece - 1; /* and the end that was put there */
+	}
+}
+
+/*
+ * Finds the block of a call whose result is not simply that; *addr becomes 0 if the call has
+ * failed. Returns false if there is none to be reported.
+ */
+static __always_inline bool find_block(struct thread *t, __u64 *addr)
+{
+	__u32 shape = t->call.shape;
+
+	if (shape & SHAPE_FREE)
+		return false;
+	if (shape & SHAPE_IN_PLACE)
+		*addr = *addr >= t->call.size ? t->call.old : 0;
+	if (SHAPE_BUFFER(shape) && *addr == t->call.out)
+		return false;
+	if (SHAPE_OUT(shape)) {
+		/* On failure what is there has not been set. */
+		if ((int)*addr) {
+			*addr = 0;
+		} else if (bpf_probe_read_user(addr, sizeof(*addr), (void *)t->call.out)) {
+			COUNT(lost_alloc, 1);
+			COUNT(lost_alloc_bytes, t->call.size);
+			return false;
+		}
+	}
+	if (shape & SHAPE_STRING && *addr)
+		measure_string(t, *addr);
+	return true;
+}
+
 /* The return of a call. t is NULL if the thread has no state. */
 static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t, bool tables)
 {
@@ -200,7 +271,7 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 
 	if (!t || (!in_flight(t) && !take_back(t, sp)))
 		return 0;
-	if (t->call.function == FN_NEW) {
+	if (throws(&t->call)) {
 		/* At its return instruction: the return address is still on the stack. */
 		if (sp != t->call.sp)
 			return 0;
@@ -210,16 +281,8 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 		return 0;
 	}
 	t->call.sp = 0;
-	if (t->call.function == FN_POSIX_MEMALIGN) {
-		/* On failure the out-parameter has not been set. */
-		if ((int)addr)
-			return 0;
-		if (bpf_probe_read_user(&addr, sizeof(addr), (void *)t->call.out)) {
-			COUNT(lost_alloc, 1);
-			COUNT(lost_alloc_bytes, t->call.size);
-			return 0;
-		}
-	}
+	if (t->call.shape & SHAPE_RARE && !find_block(t, &addr))
+		return 0;
 	if (!addr) {
 		if (t->call.old)
 			realloc_failed(t, id);
@@ -230,7 +293,7 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 	*handed_at(t, addr) = addr;
 	time = bpf_ktime_get_ns();
 	stack = capture_stack(ctx, t, id, time, ip, sp, FRAME_POINTER(ctx), false, tables);
-	kind = t->call.function == FN_REALLOC ? EV_REALLOC : EV_ALLOC;
+	kind = t->call.shape & SHAPE_REALLOC ? EV_REALLOC : EV_ALLOC;
 	if (emit_long(kind, chunk_flags(t, addr, time), id, time, addr, t->call.size, stack, t->call.old,
 		      wake_flags(time)))
 		return 0;
@@ -260,12 +323,12 @@ int leave_alloc_fp(struct pt_regs *ctx)
 /*
  * Uprobe sessions (Linux 6.13): one program sees both entry and return of an allocation
  * function, and says at the entry whether it wants to see the return. Only this lets a call
- * go without a return probe: see ELSEWHERE. The entry of realloc has a program of its own
- * all the same (enter_realloc), because it has to be seen longer than the return. Of the two
+ * go without a return probe: see ELSEWHERE. The entries of realloc and free have programs of
+ * their own all the same, because they have to be seen longer than the returns. Of the two
  * programs at that place either may run first.
  */
 static __always_inline bool wants_return(struct pt_regs *ctx, const struct task_struct *task,
-					 __u64 id, struct thread *t, __u64 role)
+					 __u64 id, struct thread *t, __u32 shape)
 {
 	if (!(live & LIVE_ALLOCS))
 		return false;
@@ -274,18 +337,18 @@ static __always_inline bool wants_return(struct pt_regs *ctx, const struct task_
 	if (!t)
 		return false;
 	note_autodisarm(t, task);
-	if (role == ROLE_REALLOC)
+	if (shape & (SHAPE_REALLOC | SHAPE_FREE))
 		return standing(t, STACK_POINTER(ctx)) == OUTERMOST;
-	if (role == ROLE_ALLOC) {
+	if (shape == SHAPE_MALLOC) {
 		t->alloc = INSTRUCTION(ctx);
 		t->alloc_version = slots_version;
 	}
-	return begin_role(ctx, t, role);
+	return begin_alloc(ctx, t, shape);
 }
 
 /*
  * Most calls are to one function, and a program spends most of its time in helpers. So the
- * thread remembers that function's address, and no helper has to tell its role and whether
+ * thread remembers that function's address, and no helper has to tell its shape and whether
  * this is a return. It cannot be one: no call returns to the place of an entry probe.
  */
 static __always_inline int call_or_return(struct pt_regs *ctx, bool tables)
@@ -293,16 +356,17 @@ static __always_inline int call_or_return(struct pt_regs *ctx, bool tables)
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 id = (__u64)task->tgid << 32 | (__u32)task->pid;
 	struct thread *t = bpf_map_lookup_elem(&threads, &id);
-	__u64 role, ip = INSTRUCTION(ctx);
+	__u64 ip = INSTRUCTION(ctx);
+	__u32 shape;
 
 	if (t && t->alloc == ip && t->alloc_version == slots_version) {
 		note_autodisarm(t, task);
-		return !(live & LIVE_ALLOCS && begin_role(ctx, t, ROLE_ALLOC));
+		return !(live & LIVE_ALLOCS && begin_alloc(ctx, t, SHAPE_MALLOC));
 	}
 	if (bpf_get_func_ip(ctx) == ip) {
-		role = bpf_get_attach_cookie(ctx);
-		if (role != ROLE_NEW_RETURN)
-			return !wants_return(ctx, task, id, t, role);
+		shape = bpf_get_attach_cookie(ctx);
+		if (!(shape & SHAPE_RETURN))
+			return !wants_return(ctx, task, id, t, shape);
 	}
 	leave(ctx, id, t, tables);
 	return 1; /* ignored at a return */

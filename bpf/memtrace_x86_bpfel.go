@@ -143,7 +143,7 @@ type MemtraceThread struct {
 		Out        uint64
 		Freed      uint64
 		ReturnTo   uint64
-		Function   uint32
+		Shape      uint32
 		Spilled    uint32
 		Generation uint32
 		Nested     uint32
@@ -156,7 +156,7 @@ type MemtraceThread struct {
 		Out        uint64
 		Freed      uint64
 		ReturnTo   uint64
-		Function   uint32
+		Shape      uint32
 		Spilled    uint32
 		Generation uint32
 		Nested     uint32
@@ -254,13 +254,9 @@ const (
 	MemtraceProgCallAlloc           = "call_alloc"
 	MemtraceProgCallAllocFp         = "call_alloc_fp"
 	MemtraceProgEnterAlloc          = "enter_alloc"
-	MemtraceProgEnterCalloc         = "enter_calloc"
 	MemtraceProgEnterFree           = "enter_free"
-	MemtraceProgEnterMemalign       = "enter_memalign"
 	MemtraceProgEnterMremap         = "enter_mremap"
 	MemtraceProgEnterMunmap         = "enter_munmap"
-	MemtraceProgEnterNew            = "enter_new"
-	MemtraceProgEnterPosixMemalign  = "enter_posix_memalign"
 	MemtraceProgEnterRealloc        = "enter_realloc"
 	MemtraceProgEnterSyscall        = "enter_syscall"
 	MemtraceProgExitSyscall         = "exit_syscall"
@@ -347,13 +343,9 @@ type MemtraceProgramSpecs struct {
 	CallAlloc           *ebpf.ProgramSpec `ebpf:"call_alloc"`
 	CallAllocFp         *ebpf.ProgramSpec `ebpf:"call_alloc_fp"`
 	EnterAlloc          *ebpf.ProgramSpec `ebpf:"enter_alloc"`
-	EnterCalloc         *ebpf.ProgramSpec `ebpf:"enter_calloc"`
 	EnterFree           *ebpf.ProgramSpec `ebpf:"enter_free"`
-	EnterMemalign       *ebpf.ProgramSpec `ebpf:"enter_memalign"`
 	EnterMremap         *ebpf.ProgramSpec `ebpf:"enter_mremap"`
 	EnterMunmap         *ebpf.ProgramSpec `ebpf:"enter_munmap"`
-	EnterNew            *ebpf.ProgramSpec `ebpf:"enter_new"`
-	EnterPosixMemalign  *ebpf.ProgramSpec `ebpf:"enter_posix_memalign"`
 	EnterRealloc        *ebpf.ProgramSpec `ebpf:"enter_realloc"`
 	EnterSyscall        *ebpf.ProgramSpec `ebpf:"enter_syscall"`
 	ExitSyscall         *ebpf.ProgramSpec `ebpf:"exit_syscall"`
@@ -514,13 +506,9 @@ type MemtracePrograms struct {
 	CallAlloc           *ebpf.Program `ebpf:"call_alloc"`
 	CallAllocFp         *ebpf.Program `ebpf:"call_alloc_fp"`
 	EnterAlloc          *ebpf.Program `ebpf:"enter_alloc"`
-	EnterCalloc         *ebpf.Program `ebpf:"enter_calloc"`
 	EnterFree           *ebpf.Program `ebpf:"enter_free"`
-	EnterMemalign       *ebpf.Program `ebpf:"enter_memalign"`
 	EnterMremap         *ebpf.Program `ebpf:"enter_mremap"`
 	EnterMunmap         *ebpf.Program `ebpf:"enter_munmap"`
-	EnterNew            *ebpf.Program `ebpf:"enter_new"`
-	EnterPosixMemalign  *ebpf.Program `ebpf:"enter_posix_memalign"`
 	EnterRealloc        *ebpf.Program `ebpf:"enter_realloc"`
 	EnterSyscall        *ebpf.Program `ebpf:"enter_syscall"`
 	ExitSyscall         *ebpf.Program `ebpf:"exit_syscall"`
@@ -548,13 +536,9 @@ func (p *MemtracePrograms) Close() error {
 		p.CallAlloc,
 		p.CallAllocFp,
 		p.EnterAlloc,
-		p.EnterCalloc,
 		p.EnterFree,
-		p.EnterMemalign,
 		p.EnterMremap,
 		p.EnterMunmap,
-		p.EnterNew,
-		p.EnterPosixMemalign,
 		p.EnterRealloc,
 		p.EnterSyscall,
 		p.ExitSyscall,

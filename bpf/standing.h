@@ -35,6 +35,11 @@ static __always_inline __u64 trampoline(void)
 	return BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
 }
 
+static __always_inline bool throws(const struct call *c)
+{
+	return c->shape & SHAPE_THROWS;
+}
+
 /*
  * Whether the call in flight can still return, that is, its return address is still in
  * place. True where this cannot be told, because the address is in a register or the stack
@@ -47,7 +52,7 @@ static __always_inline bool return_pending(const struct thread *t)
 
 	if (!CALL_PUSHES || bpf_probe_read_user(&word, sizeof(word), (void *)t->call.sp))
 		return true;
-	return word == (t->call.function == FN_NEW ? t->call.return_to : trampoline());
+	return word == (throws(&t->call) ? t->call.return_to : trampoline());
 }
 
 /* Whether the kernel still has a return probe for the call in flight. It learns late that a
@@ -75,16 +80,25 @@ static __always_inline bool on_signal_stack(const struct thread *t, __u64 sp)
 	return sp - start < size && t->call.sp - start >= size;
 }
 
+/* Whether the call in flight has jumped to the function that begins with the same stack
+ * pointer. Another call would have put its own return address there. */
+static __always_inline bool jumped(const struct thread *t)
+{
+	return CALL_PUSHES && !throws(&t->call) && return_pending(t);
+}
+
 static __always_inline enum standing standing(const struct thread *t, __u64 sp)
 {
 	bool many;
 
-	if (!in_flight(t) || sp == t->call.sp)
+	if (!in_flight(t))
 		return OUTERMOST;
 	many = t->call.nested >= MOST_NESTED;
+	if (sp == t->call.sp)
+		return jumped(t) && !many ? NESTED : OUTERMOST;
 	if (sp < t->call.sp)
 		return return_pending(t) && !many ? NESTED : OUTERMOST;
-	if (t->call.function == FN_NEW)
+	if (throws(&t->call))
 		return OUTERMOST;
 	if (on_signal_stack(t, sp))
 		return ELSEWHERE;
@@ -97,10 +111,10 @@ static __always_inline enum standing standing(const struct thread *t, __u64 sp)
  * within it allocated is not known. A call of operator new has only thrown. */
 static __always_inline void count_stale(const struct call *c, __u64 times)
 {
-	if (c->function != FN_NEW)
+	if (!throws(c))
 		COUNT(stale, times);
 	/* operator new makes allocation calls of its own before it throws, but few. */
-	if (c->function != FN_NEW || c->nested >= MOST_NESTED)
+	if (!throws(c) || c->nested >= MOST_NESTED)
 		COUNT(lost_alloc, c->nested * times);
 }
 
@@ -116,7 +130,7 @@ static __always_inline void put_aside(struct thread *t, __u64 sp)
 	if (!in_flight(t) || sp == t->call.sp)
 		return;
 	count_stale(&t->call, 1);
-	if (sp < t->call.sp && t->call.function != FN_NEW)
+	if (sp < t->call.sp && !throws(&t->call))
 		t->aside = t->call;
 }
 
@@ -140,7 +154,7 @@ static __always_inline void look_for_signal_stack(const struct thread *t, __u64 
 {
 	struct task_struct *task;
 
-	if (sessions || t->call.function)
+	if (sessions || t->call.shape)
 		return;
 	task = (struct task_struct *)bpf_get_current_task();
 	if (BPF_CORE_READ(task, sas_ss_size) && BPF_CORE_READ(task, sas_ss_sp) > sp)

@@ -66,23 +66,53 @@ __u32 slots_version SEC(".data.control");
 /* Raised where heaps come or go, since threads remember where theirs are: see chunk.h. */
 __u32 heaps_version SEC(".data.control") = 1;
 
-/* The role of a function that call_alloc is attached to: target.Role. */
-enum role {
-	ROLE_ALLOC,
-	ROLE_CALLOC,
-	ROLE_REALLOC,
-	ROLE_MEMALIGN,
-	ROLE_POSIX_MEMALIGN,
-	ROLE_NEW,
-	ROLE_NEW_RETURN, /* a return instruction of such a function */
-};
+/*
+ * The shape of a function: where a call has its arguments and its result. tracer/process/target
+ * makes it (Shape). A field of three bits names an argument, from 1 on, and is 0 where there is
+ * none.
+ */
+#define SHAPE_SIZE(shape) ((shape) & 7)		/* the size */
+#define SHAPE_COUNT(shape) ((shape) >> 3 & 7)	/* what the size is multiplied by */
+#define SHAPE_BLOCK(shape) ((shape) >> 6 & 7)	/* the block to free or to resize */
+#define SHAPE_OUT(shape) ((shape) >> 9 & 7)	/* where the result is put */
+#define SHAPE_BUFFER(shape) ((shape) >> 12 & 7) /* a buffer that is returned if it is not NULL */
+#define SHAPE_REALLOC (1U << 15) /* the block is resized */
+#define SHAPE_FREE (1U << 16)	 /* the block is freed */
+/* Throws if there is no memory, and so has no return probe. */
+#define SHAPE_THROWS (1U << 17)
+#define SHAPE_RETURN (1U << 18) /* a return instruction of such a function */
+/* The argument points to where the block's address is. */
+#define SHAPE_INDIRECT (1U << 19)
+/* The block is kept even if the new size is 0. */
+#define SHAPE_KEEPS (1U << 20)
+/* The block is freed even if it cannot be resized. */
+#define SHAPE_FREES (1U << 21)
+/* The result is the size of the block, which stays where it is. */
+#define SHAPE_IN_PLACE (1U << 22)
+/* What is allocated is a copy of a string, of characters of two bytes if it is wide. */
+#define SHAPE_STRING (1U << 23)
+#define SHAPE_WIDE (1U << 24)
+/* Frees by way of other functions that are probed, perhaps, and has a return probe for that. */
+#define SHAPE_WRAPS (1U << 25)
 
-enum function {
-	FN_ALLOC = 1,
-	FN_REALLOC,
-	FN_POSIX_MEMALIGN,
-	FN_NEW, /* has no return probe: see enter_new */
-};
+/* malloc(size). */
+#define SHAPE_MALLOC 1U
+/* Where the result is not simply a block. */
+#define SHAPE_RARE (7U << 9 | 7U << 12 | SHAPE_FREE | SHAPE_IN_PLACE | SHAPE_STRING)
+
+/*
+ * The shape of the function that an entry program is on. The program is loaded once for each
+ * shape, which tracer/probe puts in the place of this number. The verifier works out the rest, so
+ * no program spends time on what other functions need.
+ */
+#define ENTRY_SHAPE 0x73686170
+static __always_inline __u32 entry_shape(void)
+{
+	__u32 shape;
+
+	asm volatile("%0 = %1" : "=r"(shape) : "i"(ENTRY_SHAPE));
+	return shape;
+}
 
 /* Where a walk is: a frame's registers, and which part of the stack is copied. */
 struct walk {
@@ -145,10 +175,10 @@ struct call {
 	__u64 sp;
 	__u64 size; /* bytes asked for */
 	__u64 old;  /* realloc's old block, 0 if none */
-	__u64 out;  /* where posix_memalign puts its result */
-	__u64 freed; /* the block that realloc(block, 0) frees by an inner free */
-	__u64 return_to; /* for FN_NEW: the return address */
-	__u32 function;
+	__u64 out;  /* where the result is put, or the buffer that may be returned */
+	__u64 freed; /* the block that is reported as freed, which an inner free is about to free */
+	__u64 return_to; /* the return address, if the function throws */
+	__u32 shape;
 	__u32 spilled; /* EV_REALLOC_ENTER went to the spill map */
 	__u32 generation; /* the call is in flight only while this is the current one */
 	__u32 nested; /* calls that came while this one was in flight */
@@ -168,7 +198,7 @@ struct thread {
 	__u32 heaps_version; /* heaps_version when brk_start to heap_end were set */
 	__u32 autodisarm; /* has, or had, a signal stack with SS_AUTODISARM */
 	__u32 alloc_version; /* slots_version when alloc was noted */
-	__u64 alloc; /* address of a function of ROLE_ALLOC, 0 while none is known */
+	__u64 alloc; /* address of a function of SHAPE_MALLOC, 0 while none is known */
 	__u64 brk_start, brk_end; /* the process's brk heap */
 	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */

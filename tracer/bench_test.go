@@ -82,7 +82,7 @@ func attachEmpty(b *testing.B) attacher {
 			var entries, returns []uint64
 			for _, p := range o.Probes {
 				entries = append(entries, p.Offset)
-				if p.Role <= target.PosixMemalign {
+				if p.Role <= target.Realloc && !p.Shape.Throws() {
 					returns = append(returns, p.Offset)
 				}
 			}

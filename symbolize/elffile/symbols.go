@@ -42,6 +42,11 @@ func (f *File) SymbolTables(kind elf.SectionType) (tables []*SymbolTable) {
 // first calls may with each symbol without its name, and reads the name only if may returns
 // true. It returns an error if it could not read the table.
 func (t *SymbolTable) Find(wanted map[string]bool, may func(*elf.Symbol) bool, found func(elf.Symbol)) error {
+	return t.FindFunc(func(name []byte) bool { return wanted[string(name)] }, may, found)
+}
+
+// FindFunc is Find for the names that wanted returns true for.
+func (t *SymbolTable) FindFunc(wanted func(name []byte) bool, may func(*elf.Symbol) bool, found func(elf.Symbol)) error {
 	const chunk = 4096 // symbols
 	buf := make([]byte, chunk*elf.Sym64Size)
 	for first := uint64(0); first < t.count; first += chunk {
@@ -58,7 +63,7 @@ func (t *SymbolTable) Find(wanted map[string]bool, may func(*elf.Symbol) bool, f
 			if err != nil {
 				return err
 			}
-			if wanted[string(name)] {
+			if wanted(name) {
 				s.Name = string(name)
 				found(s)
 			}

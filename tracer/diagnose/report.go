@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"memtrace/tracer/book/live"
 	"memtrace/tracer/book/sample"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/report"
 )
 
@@ -67,12 +69,21 @@ func (d *diagnosis) note(format string, args ...any) {
 func describe(f *Facts) report.Target {
 	r := report.Target{PID: f.Target.PID, Command: f.Target.Command, Exe: f.Target.Exe, Exited: f.Known.Life.Exited}
 	if o := f.Target.Allocator(); o != nil {
-		r.Allocator, r.Libc = string(o.Family), o.Path
+		r.Allocator, r.Libc = allocators(f.Target), o.Path
 	}
 	if r.Exited {
 		r.ExitSignal, r.ExitStatus = describeEnd(f.Known.Life.Status)
 	}
 	return r
+}
+
+// allocators names those that serve a process.
+func allocators(t *target.Target) string {
+	var names []string
+	for _, f := range t.Families() {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
 }
 
 // report builds the report, answers it, and cuts it to the top stacks.

@@ -81,11 +81,15 @@ func (s *Set) attachSelf() (Links, error) {
 	if err != nil {
 		return nil, err
 	}
-	offsets := make([][]uint64, target.Roles)
-	offsets[target.Alloc] = []uint64{alloc}
-	err = errors.Join(
-		a.attach(s.objs.EnterFree, []uint64{free}, false),
-		s.attachCalls(&a, offsets))
+	f := functionsOf([]target.Probe{
+		{Function: target.Malloc, Offset: alloc},
+		{Function: target.Release, Offset: free},
+	})
+	err = s.entries.load(f.entries)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(s.attachEntries(&a, f, target.Free), s.attachCalls(&a, f), s.attachEntries(&a, f, target.Alloc))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("probe memtrace itself: %w", err), a.links.Close())
 	}

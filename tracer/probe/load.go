@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/bpf"
-	"memtrace/tracer/process/target"
 )
 
 // These are the sizes of maps that take no memory until they fill, where the kernel has such
@@ -64,17 +63,12 @@ func Load(k Features, o Options, attached *Attached) (*Set, error) {
 		Features: k, options: o, attached: attached,
 		tableSpec: spec.Maps["unwind_tables"].InnerMap, listSpec: spec.Maps["mappings"].InnerMap,
 	}
-	if err := s.objs.load(spec, o.GrowthOnly, k); err != nil {
-		return nil, explainLoad(err, o.Logf)
+	if !o.GrowthOnly {
+		s.entries = newEntries(spec)
 	}
-	s.enter = [target.Roles]*ebpf.Program{
-		target.Alloc:         s.objs.EnterAlloc,
-		target.Calloc:        s.objs.EnterCalloc,
-		target.Realloc:       s.objs.EnterRealloc,
-		target.Memalign:      s.objs.EnterMemalign,
-		target.PosixMemalign: s.objs.EnterPosixMemalign,
-		target.New:           s.objs.EnterNew,
-		target.Free:          s.objs.EnterFree,
+	if err := s.objs.load(spec, s.entries, k); err != nil {
+		_ = s.entries.Close() // the first error is returned
+		return nil, explainLoad(err, o.Logf)
 	}
 	return s, nil
 }

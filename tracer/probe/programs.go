@@ -24,22 +24,15 @@ type objects struct {
 	bpf.MemtraceVariables
 }
 
-// allocPrograms attach to allocation functions.
+// allocPrograms attach to functions, beside those of entries.
 type allocPrograms struct {
-	EnterRealloc *ebpf.Program `ebpf:"enter_realloc"`
-	EnterNew     *ebpf.Program `ebpf:"enter_new"`
-	EnterFree    *ebpf.Program `ebpf:"enter_free"`
-	Anchor       *ebpf.Program `ebpf:"anchor"`
+	Anchor *ebpf.Program `ebpf:"anchor"`
 }
 
-// separatePrograms attach to either the entry or the return of allocation functions. Where the
-// kernel has sessions, sessionProgram replaces them.
+// separatePrograms attach to the return of allocation functions. Where the kernel has sessions,
+// sessionProgram replaces them.
 type separatePrograms struct {
-	EnterAlloc         *ebpf.Program `ebpf:"enter_alloc"`
-	EnterCalloc        *ebpf.Program `ebpf:"enter_calloc"`
-	EnterMemalign      *ebpf.Program `ebpf:"enter_memalign"`
-	EnterPosixMemalign *ebpf.Program `ebpf:"enter_posix_memalign"`
-	LeaveAlloc         *ebpf.Program `ebpf:"leave_alloc"`
+	LeaveAlloc *ebpf.Program `ebpf:"leave_alloc"`
 }
 
 // sessionProgram runs at both entry and return (call_alloc of bpf/malloc.h).
@@ -102,10 +95,10 @@ type growthPrograms struct {
 	faultPrograms
 }
 
-// load loads what is going to be attached.
-func (o *objects) load(spec *ebpf.CollectionSpec, growthOnly bool, k Features) error {
+// load loads what is going to be attached. e is nil if no allocation functions are.
+func (o *objects) load(spec *ebpf.CollectionSpec, e *entries, k Features) error {
 	groups := []any{&o.kernelPrograms}
-	if !growthOnly {
+	if e != nil {
 		groups = append(groups, &o.allocPrograms)
 		if k.sessions {
 			groups = append(groups, &o.sessionProgram)
@@ -135,11 +128,22 @@ func (o *objects) load(spec *ebpf.CollectionSpec, growthOnly bool, k Features) e
 		}
 	}
 	maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return !wanted[name] })
+	if e != nil {
+		if err := e.add(spec, e.usual(k.sessions)); err != nil {
+			return err
+		}
+	}
 	all, err := ebpf.NewCollection(spec)
 	if err != nil {
 		return err
 	}
 	defer all.Close() // what was assigned stays
+	if e != nil {
+		e.take(all, e.usual(k.sessions))
+		if err := e.share(all); err != nil {
+			return err
+		}
+	}
 	for _, group := range append(groups, &o.MemtraceMaps, &o.MemtraceVariables) {
 		if err := all.Assign(group); err != nil {
 			return errors.Join(err, o.Close())
@@ -170,8 +174,7 @@ func loaded(programs ...*ebpf.Program) []*ebpf.Program {
 // them does nothing.
 func (o *objects) Close() error {
 	var errs []error
-	for _, p := range append(o.kernel(), o.EnterAlloc, o.EnterCalloc, o.EnterRealloc, o.EnterMemalign,
-		o.EnterPosixMemalign, o.EnterNew, o.EnterFree, o.LeaveAlloc, o.CallAlloc, o.Anchor) {
+	for _, p := range append(o.kernel(), o.LeaveAlloc, o.CallAlloc, o.Anchor) {
 		errs = append(errs, p.Close())
 	}
 	return errors.Join(append(errs, o.MemtraceMaps.Close())...)

@@ -8,7 +8,6 @@ import (
 
 	"memtrace/bpf"
 	"memtrace/tracer/event"
-	"memtrace/tracer/process/target"
 )
 
 // Set is memtrace's programs and maps in the kernel.
@@ -16,8 +15,8 @@ type Set struct {
 	Features
 	options Options
 	objs    objects
-	// enter are the programs that go on the entries of functions.
-	enter [target.Roles]*ebpf.Program
+	// entries are the programs that go on the entries of functions.
+	entries *entries
 	// attached is where they are attached.
 	attached *Attached
 	// tableSpec and listSpec describe the maps inside unwind_tables and mappings.
@@ -84,7 +83,7 @@ func (s *Set) Events() *ebpf.Map { return s.objs.Events }
 func (s *Set) Spills() *ebpf.Map { return s.objs.Spills }
 
 // Close frees everything. What is attached stays until it is closed.
-func (s *Set) Close() error { return s.objs.Close() }
+func (s *Set) Close() error { return errors.Join(s.entries.Close(), s.objs.Close()) }
 
 // Counters sums the counters of all CPUs.
 func (s *Set) Counters() (event.Counters, error) {

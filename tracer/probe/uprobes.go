@@ -85,18 +85,15 @@ func (s *Set) Attach(pid int, o *target.Object, part Part) (attached Links, err 
 		return nil, fmt.Errorf("open %s: %w", o.Path, err)
 	}
 	a.all = s.attached
-	offsets := make([][]uint64, target.Roles)
-	for _, probe := range o.Probes {
-		offsets[probe.Role] = append(offsets[probe.Role], probe.Offset)
+	f := functionsOf(o.Probes)
+	if err := s.entries.load(f.entries); err != nil {
+		return nil, err
 	}
-	entry := func(role target.Role) error { return a.attach(s.enter[role], offsets[role], false) }
 	if part&Ends != 0 {
-		err = errors.Join(entry(target.Free), entry(target.Realloc))
+		err = errors.Join(s.attachEntries(&a, f, target.Free), s.attachEntries(&a, f, target.Realloc))
 	}
 	if part&Births != 0 && err == nil {
-		err = errors.Join(
-			s.attachNewReturns(&a, offsets[target.NewReturn]),
-			s.attachCalls(&a, offsets), entry(target.New))
+		err = errors.Join(s.attachReturns(&a, f.returns), s.attachCalls(&a, f), s.attachEntries(&a, f, target.Alloc))
 	}
 	if err != nil {
 		return a.links, explainAttach(err, pid, o)
@@ -117,34 +114,64 @@ func (s *Set) AttachIdle(pid int, path string, offsets []uint64) (Links, error) 
 	return u.links, nil
 }
 
-// attachCalls attaches what sees allocation functions called and returning, except for the
-// entry of realloc and the operators that throw.
-func (s *Set) attachCalls(a *uprobes, offsets [][]uint64) error {
-	var all, roles []uint64
-	for role := target.Alloc; role <= target.PosixMemalign; role++ {
-		for _, offset := range offsets[role] {
-			all, roles = append(all, offset), append(roles, uint64(role))
-		}
-	}
-	if s.sessions {
-		return a.attachSession(s.objs.CallAlloc, all, roles)
-	}
-	err := a.attach(s.objs.LeaveAlloc, all, true)
-	for role := target.Alloc; role <= target.PosixMemalign && err == nil; role++ {
-		if role != target.Realloc {
-			err = a.attach(s.enter[role], offsets[role], false)
-		}
-	}
-	return err
+// functions are the places of functions in a file, by how they are probed.
+type functions struct {
+	entries map[entryKey][]uint64
+	// returns are return instructions of functions that throw.
+	returns []uint64
 }
 
-// attachNewReturns attaches to the return instructions of the operators that throw, to see
-// them return. A session there has no return part, because nothing returns to such a place.
-func (s *Set) attachNewReturns(a *uprobes, offsets []uint64) error {
+func functionsOf(probes []target.Probe) functions {
+	f := functions{entries: make(map[entryKey][]uint64)}
+	for _, p := range probes {
+		if p.Role == target.Return {
+			f.returns = append(f.returns, p.Offset)
+			continue
+		}
+		key := entryKey{p.Role, p.Shape}
+		f.entries[key] = append(f.entries[key], p.Offset)
+	}
+	return f
+}
+
+// attachEntries attaches what sees functions of a role begin. A session sees those that
+// allocate itself, unless they throw.
+func (s *Set) attachEntries(a *uprobes, f functions, role target.Role) error {
+	for key, offsets := range f.entries {
+		if key.role != role || role == target.Alloc && s.sessions && !key.shape.Throws() {
+			continue
+		}
+		if err := a.attach(s.entries.of(key), offsets, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attachCalls attaches what sees functions return. A session sees those that allocate begin, as
+// well.
+func (s *Set) attachCalls(a *uprobes, f functions) error {
+	var all, shapes []uint64
+	for key, offsets := range f.entries {
+		if key.shape.Throws() || key.role == target.Free && !key.shape.Wraps() {
+			continue
+		}
+		all = append(all, offsets...)
+		shapes = append(shapes, slices.Repeat([]uint64{uint64(key.shape)}, len(offsets))...)
+	}
+	if s.sessions {
+		return a.attachSession(s.objs.CallAlloc, all, shapes)
+	}
+	return a.attach(s.objs.LeaveAlloc, all, true)
+}
+
+// attachReturns attaches to the return instructions of the functions that throw, to see them
+// return. A session there has no return part, because nothing returns to such a place.
+func (s *Set) attachReturns(a *uprobes, offsets []uint64) error {
 	if !s.sessions {
 		return a.attach(s.objs.LeaveAlloc, offsets, false)
 	}
-	return a.attachSession(s.objs.CallAlloc, offsets, slices.Repeat([]uint64{uint64(target.NewReturn)}, len(offsets)))
+	return a.attachSession(s.objs.CallAlloc, offsets, slices.Repeat([]uint64{uint64(target.ReturnShape)}, len(offsets)))
 }
 
 // uprobes attaches programs to places in one file for one process.

@@ -24,7 +24,7 @@ func TestLengths(t *testing.T) {
 	var lengths []int
 	for len(lengths) < slots {
 		inst := randomInstruction(random, slot)
-		n := harmless(inst[:longest])
+		n := harmless(inst[:longest], 3)
 		if n == 0 && len(lengths)%2 == 0 { // every other one is any instruction
 			if length, _, err := decode(inst[:longest]); err == nil {
 				n = int(length)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
@@ -90,89 +89,6 @@ func (o *Object) findEntry(f *elffile.File) {
 	}}
 }
 
-// readObject reads an object. It returns nil without an error if the file defines no malloc.
-func readObject(file *patience.File) (*Object, error) {
-	f, err := openELF(file)
-	if errors.Is(err, elffile.ErrForeign) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("parse ELF file: %w", err)
-	}
-	if f.Machine != machines[runtime.GOARCH] {
-		return nil, nil
-	}
-	defined := definedFunctions(f)
-	if !isAllocator(defined) || hasSymbol(defined, dynamicLoaderMarker) {
-		return nil, nil
-	}
-	o := &Object{file: file, Family: familyOf(defined)}
-	seen := make(map[uint64]bool)
-	image := loaded(f)
-	ways := &jumps{f: f, image: image}
-	var symbols []elf.Symbol
-	var returns []Probe
-	for _, fn := range functions {
-		sym, ok := defined[fn.Name]
-		if !ok || !isFunction(sym) {
-			continue
-		}
-		// Aliases share an address: one probe sees the calls of all names.
-		segment := image.code(sym.Value)
-		if segment == nil || seen[sym.Value] {
-			continue
-		}
-		seen[sym.Value] = true
-		if fn.Role == Free && ways.reaches(sym.Value, otherFree(defined, sym.Value)) {
-			continue
-		}
-		if fn.Role == New {
-			found, ok := ways.returnProbes(fn, sym, defined)
-			if !ok {
-				o.Unseen = append(o.Unseen, fn.Name)
-				continue
-			}
-			if len(found) == 0 {
-				continue // it is a jump to one that is probed
-			}
-			returns = append(returns, found...)
-		}
-		o.Probes = append(o.Probes, Probe{Function: fn, Offset: sym.Value - segment.Vaddr + segment.Off})
-		symbols = append(symbols, sym)
-	}
-	for i, inside := range image.places(symbols) {
-		probe, sym := &o.Probes[i], symbols[i]
-		probe.Inside = inside
-		probe.Offset += inside
-		probe.code = probedCode(image.code(sym.Value), sym, inside)
-	}
-	o.addReturns(returns)
-	return o, nil
-}
-
-// otherFree returns a function that tells jumps.reaches whether a jump of the function at
-// address ends at another function that gets a probe. The loader may resolve a name to an
-// object loaded earlier, but that one defines an allocator, too.
-func otherFree(defined map[string]elf.Symbol, address uint64) func(uint64, string) bool {
-	names, addresses := make(map[string]bool), make(map[uint64]bool)
-	for _, fn := range functions {
-		if sym, ok := defined[fn.Name]; ok && fn.Role == Free && isFunction(sym) && sym.Value != address {
-			names[fn.Name], addresses[sym.Value] = true, true
-		}
-	}
-	return func(to uint64, name string) bool { return addresses[to] || names[name] }
-}
-
-// isAllocator reports whether the functions that a file defines make it one.
-func isAllocator(defined map[string]elf.Symbol) bool {
-	return slices.ContainsFunc(gateways, func(name string) bool { return hasSymbol(defined, name) })
-}
-
-func hasSymbol(defined map[string]elf.Symbol, name string) bool {
-	_, ok := defined[name]
-	return ok
-}
-
 // isNamed leaves out symbols that never name a function or a variable.
 func isNamed(s *elf.Symbol) bool {
 	kind := elf.ST_TYPE(s.Info)
@@ -180,37 +96,6 @@ func isNamed(s *elf.Symbol) bool {
 }
 
 func isFunction(s elf.Symbol) bool { return elf.ST_TYPE(s.Info) == elf.STT_FUNC }
-
-// definedFunctions returns the symbols that this package asks about and the file defines. It
-// looks at the dynamic symbols or, if malloc is not among them (a static program), at the
-// symbol table.
-func definedFunctions(f *elffile.File) map[string]elf.Symbol {
-	wanted := map[string]bool{dynamicLoaderMarker: true}
-	for _, fn := range functions {
-		wanted[fn.Name] = true
-	}
-	for _, m := range markers {
-		wanted[m.symbol] = true
-	}
-	defined := make(map[string]elf.Symbol)
-	collect := func(kind elf.SectionType) {
-		for _, table := range f.SymbolTables(kind) {
-			// What was found before an error counts.
-			_ = table.Find(wanted, isNamed, func(s elf.Symbol) {
-				if _, ok := defined[s.Name]; !ok {
-					defined[s.Name] = s
-				}
-			})
-		}
-	}
-	collect(elf.SHT_DYNSYM)
-	// A shared library that exports no malloc may have a private one in its symbol table,
-	// which calls from elsewhere never reach. So only programs are searched.
-	if !isAllocator(defined) && hasInterpreterOrIsStatic(f) {
-		collect(elf.SHT_SYMTAB)
-	}
-	return defined
-}
 
 // hasInterpreterOrIsStatic tells a program from a shared library.
 func hasInterpreterOrIsStatic(f *elffile.File) bool {
@@ -228,13 +113,4 @@ func hasInterpreterOrIsStatic(f *elffile.File) bool {
 	}
 	flags, _ := f.Dynamic(elf.DT_FLAGS_1)
 	return elf.DynFlag1(flags)&elf.DF_1_PIE != 0
-}
-
-func familyOf(defined map[string]elf.Symbol) Family {
-	for _, m := range markers {
-		if hasSymbol(defined, m.symbol) {
-			return m.family
-		}
-	}
-	return Unknown
 }

@@ -5,28 +5,20 @@ import (
 	"strings"
 )
 
-// Role says what an allocation function's arguments and result mean, and so which BPF programs
-// to attach to it (see bpf/malloc.h).
+// Role says what a call of a function does, and so which BPF programs to attach to it (see
+// bpf/malloc.h).
 type Role uint8
 
 const (
-	// Alloc is malloc(size) and the like, including an operator new that does not throw. Alloc
-	// up to PosixMemalign match enum role of bpf/state.h.
+	// Alloc returns a new block, as malloc does.
 	Alloc Role = iota
-	// Calloc is calloc(count, size).
-	Calloc
-	// Realloc is realloc(old, size).
+	// Realloc gives up a block and returns one of another size.
 	Realloc
-	// Memalign is memalign(alignment, size) and aligned_alloc.
-	Memalign
-	// PosixMemalign is posix_memalign(&out, alignment, size).
-	PosixMemalign
-	// New is operator new(size) and the like where it throws. It must not have a return probe,
-	// so its return instructions are probed instead, as NewReturn.
-	New
-	NewReturn
-	// Free is free(block) and the like, including operator delete.
+	// Free gives up a block.
 	Free
+	// Return is no function, but a return instruction of one that throws. Such a function must
+	// not have a return probe.
+	Return
 
 	// Roles is how many roles there are.
 	Roles
@@ -36,102 +28,184 @@ const (
 type Function struct {
 	Name string
 	Role Role
+	// Shape says what its arguments and its result are.
+	Shape Shape
 }
 
-// functions is what to probe in an object that defines malloc. reallocarray is missing because
-// it jumps to realloc, and two probes would see one call twice.
-var functions = []Function{
-	{"malloc", Alloc},
-	{"calloc", Calloc},
-	{"realloc", Realloc},
-	{"memalign", Memalign},
-	{"aligned_alloc", Memalign},
-	{"posix_memalign", PosixMemalign},
-	{"valloc", Alloc},
-	{"pvalloc", Alloc},
-	{"free", Free},
-	{"cfree", Free},
-	{"free_sized", Free},
-	{"free_aligned_sized", Free},
+// known is a function that is probed wherever a file of its allocator defines it. The signature
+// is read by parseShape.
+type known struct{ name, signature string }
+
+// standard are the functions that a program calls whatever its allocator is. They are probed in
+// a file that defines malloc. Those that may call one of the others are in wrappers.
+var standard = []known{
+	{"malloc", "size"},
+	{"calloc", "count size"},
+	{"realloc", "old size"},
+	{"memalign", "_ size"},
+	{"aligned_alloc", "_ size"},
+	{"posix_memalign", "out _ size"},
+	{"valloc", "size"},
+	{"pvalloc", "size"},
+	{"free", "block"},
+	{"cfree", "block"},
+	{"free_sized", "block"},
+	{"free_aligned_sized", "block"},
+
+	// Mostly these are other names of those above.
+	{"__libc_malloc", "size"},
+	{"__libc_calloc", "count size"},
+	{"__libc_realloc", "old size"},
+	{"__libc_memalign", "_ size"},
+	{"__libc_valloc", "size"},
+	{"__libc_pvalloc", "size"},
+	{"__posix_memalign", "out _ size"},
+	{"__libc_free", "block"},
+	{"__libc_cfree", "block"},
+	{"_aligned_malloc", "_ size"}, // mimalloc's, which is not Windows'
+	{"vfree", "block"},
 
 	// jemalloc, tcmalloc and mimalloc have their own bodies for the C++ operators. Those of
 	// libstdc++ and libc++ call malloc and sit in a file without a malloc, so they are never
 	// probed.
-	{"_Znwm", New},
-	{"_Znam", New},
-	{"_ZnwmRKSt9nothrow_t", Alloc},
-	{"_ZnamRKSt9nothrow_t", Alloc},
-	{"_ZnwmSt11align_val_t", New},
-	{"_ZnamSt11align_val_t", New},
-	{"_ZnwmSt11align_val_tRKSt9nothrow_t", Alloc},
-	{"_ZnamSt11align_val_tRKSt9nothrow_t", Alloc},
-	{"_ZdlPv", Free},
-	{"_ZdaPv", Free},
-	{"_ZdlPvm", Free},
-	{"_ZdaPvm", Free},
-	{"_ZdlPvRKSt9nothrow_t", Free},
-	{"_ZdaPvRKSt9nothrow_t", Free},
-	{"_ZdlPvSt11align_val_t", Free},
-	{"_ZdaPvSt11align_val_t", Free},
-	{"_ZdlPvSt11align_val_tRKSt9nothrow_t", Free},
-	{"_ZdaPvSt11align_val_tRKSt9nothrow_t", Free},
-	{"_ZdlPvmSt11align_val_t", Free},
-	{"_ZdaPvmSt11align_val_t", Free},
-
-	// These are jemalloc's own.
-	{"mallocx", Alloc},
-	{"rallocx", Realloc},
-	{"dallocx", Free},
-	{"sdallocx", Free},
-
-	// These are mimalloc's own, which programs call that link it in, as Rust's do. The first
-	// argument of those of a heap is the heap, where memalign has the alignment. Those that throw
-	// and are no operator new (mi_new_n, mi_new_realloc) are left out: they must not have a
-	// return probe.
-	{"mi_malloc", Alloc},
-	{"mi_malloc_small", Alloc},
-	{"mi_zalloc", Alloc},
-	{"mi_zalloc_small", Alloc},
-	{"mi_malloc_aligned", Alloc},
-	{"mi_malloc_aligned_at", Alloc},
-	{"mi_zalloc_aligned", Alloc},
-	{"mi_zalloc_aligned_at", Alloc},
-	{"mi_valloc", Alloc},
-	{"mi_pvalloc", Alloc},
-	{"mi_new", New},
-	{"mi_new_aligned", New},
-	{"mi_new_nothrow", Alloc},
-	{"mi_new_aligned_nothrow", Alloc},
-	{"mi_calloc", Calloc},
-	{"mi_mallocn", Calloc},
-	{"mi_calloc_aligned", Calloc},
-	{"mi_calloc_aligned_at", Calloc},
-	{"mi_realloc", Realloc},
-	{"mi_reallocf", Realloc},
-	{"mi_rezalloc", Realloc},
-	{"mi_realloc_aligned", Realloc},
-	{"mi_realloc_aligned_at", Realloc},
-	{"mi_rezalloc_aligned", Realloc},
-	{"mi_rezalloc_aligned_at", Realloc},
-	{"mi_memalign", Memalign},
-	{"mi_aligned_alloc", Memalign},
-	{"mi_heap_malloc", Memalign},
-	{"mi_heap_malloc_small", Memalign},
-	{"mi_heap_zalloc", Memalign},
-	{"mi_heap_malloc_aligned", Memalign},
-	{"mi_heap_malloc_aligned_at", Memalign},
-	{"mi_heap_zalloc_aligned", Memalign},
-	{"mi_heap_zalloc_aligned_at", Memalign},
-	{"mi_posix_memalign", PosixMemalign},
-	{"mi_free", Free},
-	{"mi_free_size", Free},
-	{"mi_free_aligned", Free},
-	{"mi_free_size_aligned", Free},
-	{"mi_cfree", Free},
+	{"_Znwm", "size throws"},
+	{"_Znam", "size throws"},
+	{"_ZnwmRKSt9nothrow_t", "size"},
+	{"_ZnamRKSt9nothrow_t", "size"},
+	{"_ZnwmSt11align_val_t", "size throws"},
+	{"_ZnamSt11align_val_t", "size throws"},
+	{"_ZnwmSt11align_val_tRKSt9nothrow_t", "size"},
+	{"_ZnamSt11align_val_tRKSt9nothrow_t", "size"},
+	{"_ZdlPv", "block"},
+	{"_ZdaPv", "block"},
+	{"_ZdlPvm", "block"},
+	{"_ZdaPvm", "block"},
+	{"_ZdlPvRKSt9nothrow_t", "block"},
+	{"_ZdaPvRKSt9nothrow_t", "block"},
+	{"_ZdlPvSt11align_val_t", "block"},
+	{"_ZdaPvSt11align_val_t", "block"},
+	{"_ZdlPvSt11align_val_tRKSt9nothrow_t", "block"},
+	{"_ZdaPvSt11align_val_tRKSt9nothrow_t", "block"},
+	{"_ZdlPvmSt11align_val_t", "block"},
+	{"_ZdaPvmSt11align_val_t", "block"},
 }
 
-// gateways are the functions of which an allocator has at least one.
-var gateways = []string{"malloc", "mi_malloc"}
+// wrappers are those of a program's functions that in a libc call the others. An allocator that
+// replaces them has bodies of its own, which may not.
+var wrappers = []known{
+	{"reallocarray", "old count size"},
+	{"reallocarr", "*old count size"},
+	{"reallocf", "old size frees"},
+	{"strdup", "_ string"},
+	{"strndup", "_ _ string"},
+	{"realpath", "_ buffer string"},
+}
+
+// family are the functions that an allocator has under a prefix of its own: see prefixes.
+// malloc comes first, and then what is called most.
+var family = []known{
+	{"malloc", "size"},
+	{"free", "block"},
+	{"calloc", "count size"},
+	{"realloc", "old size"},
+	{"memalign", "_ size"},
+	{"aligned_alloc", "_ size"},
+	{"posix_memalign", "out _ size"},
+	{"valloc", "size"},
+	{"pvalloc", "size"},
+	{"cfree", "block"},
+	{"free_sized", "block"},
+	{"free_aligned_sized", "block"},
+	{"reallocarray", "old count size"},
+	{"reallocf", "old size frees"},
+	{"strdup", "_ string"},
+	{"strndup", "_ _ string"},
+
+	// These are jemalloc's.
+	{"mallocx", "size"},
+	{"rallocx", "old size"},
+	{"xallocx", "old size inplace"},
+	{"dallocx", "block"},
+	{"sdallocx", "block"},
+}
+
+// jemallocs are jemalloc's own functions where it has no prefix.
+var jemallocs = []known{
+	{"mallocx", "size"},
+	{"rallocx", "old size"},
+	{"xallocx", "old size inplace"},
+	{"dallocx", "block"},
+	{"sdallocx", "block"},
+}
+
+// tcmallocs are tcmalloc's own functions (gperftools/tcmalloc.h). In its library they are other
+// names of the standard ones.
+var tcmallocs = []known{
+	{"tc_malloc", "size"},
+	{"tc_malloc_skip_new_handler", "size"},
+	{"tc_calloc", "count size"},
+	{"tc_realloc", "old size"},
+	{"tc_memalign", "_ size"},
+	{"tc_posix_memalign", "out _ size"},
+	{"tc_valloc", "size"},
+	{"tc_pvalloc", "size"},
+	{"tc_new", "size throws"},
+	{"tc_newarray", "size throws"},
+	{"tc_new_nothrow", "size"},
+	{"tc_newarray_nothrow", "size"},
+	{"tc_new_aligned", "size throws"},
+	{"tc_newarray_aligned", "size throws"},
+	{"tc_new_aligned_nothrow", "size"},
+	{"tc_newarray_aligned_nothrow", "size"},
+	{"tc_free", "block"},
+	{"tc_cfree", "block"},
+	{"tc_free_sized", "block"},
+	{"tc_delete", "block"},
+	{"tc_deletearray", "block"},
+	{"tc_delete_sized", "block"},
+	{"tc_deletearray_sized", "block"},
+	{"tc_delete_nothrow", "block"},
+	{"tc_deletearray_nothrow", "block"},
+	{"tc_delete_aligned", "block"},
+	{"tc_deletearray_aligned", "block"},
+	{"tc_delete_aligned_nothrow", "block"},
+	{"tc_deletearray_aligned_nothrow", "block"},
+	{"tc_delete_sized_aligned", "block"},
+	{"tc_deletearray_sized_aligned", "block"},
+}
+
+// functions are all of the above, in the order in which they are looked for: of several names
+// of one function, the first one counts.
+var (
+	standardFunctions = parse(standard)
+	wrapperFunctions  = parse(wrappers)
+	familyFunctions   = parse(family)
+	namedFunctions    = slices.Concat(parse(jemallocs), parse(tcmallocs), parse(mimallocs), threadHeaps(parse(mimallocs)))
+	functions         = slices.Concat(standardFunctions, namedFunctions)
+)
+
+// Malloc and Release have the shapes of malloc and free.
+var Malloc, Release = standardFunctions[0], namedStandard("free")
+
+func namedStandard(name string) Function {
+	return standardFunctions[slices.IndexFunc(standardFunctions, func(f Function) bool { return f.Name == name })]
+}
+
+// Usual are the functions that nearly all allocators have.
+func Usual() []Function {
+	return standardFunctions[:slices.IndexFunc(standardFunctions, func(f Function) bool { return f.Name == "free" })+1]
+}
+
+func parse(list []known) (parsed []Function) {
+	for _, k := range list {
+		f, err := parseFunction(k.name, k.signature)
+		if err != nil {
+			panic(err) // a row above is wrong
+		}
+		parsed = append(parsed, f)
+	}
+	return parsed
+}
 
 // Allocates reports whether a symbol is that of an allocation function, or another name that
 // libc has for one.
@@ -141,34 +215,3 @@ func Allocates(symbol string) bool {
 	}
 	return slices.ContainsFunc(functions, func(f Function) bool { return f.Name == symbol })
 }
-
-// Family is the allocator that an object holds.
-type Family string
-
-// These families are told apart.
-const (
-	Glibc    Family = "glibc"
-	Musl     Family = "musl"
-	Jemalloc Family = "jemalloc"
-	Tcmalloc Family = "tcmalloc"
-	Mimalloc Family = "mimalloc"
-	Unknown  Family = "unknown"
-)
-
-// markers name symbols that only one family defines. The more telling ones come first, since a
-// program that links in an allocator may define libc's symbols as well.
-var markers = []struct {
-	symbol string
-	family Family
-}{
-	{"mallctl", Jemalloc},
-	{"tc_malloc", Tcmalloc},
-	{"mi_malloc", Mimalloc},
-	{"gnu_get_libc_version", Glibc},
-	{"__libc_memalign", Glibc}, // a static program has no gnu_get_libc_version
-	{"__dls3", Musl},           // the last stage of its dynamic loader, which is the same file
-}
-
-// dynamicLoaderMarker is defined only by glibc's ld.so. Before 2.32 that exports a malloc,
-// too, for its own use before libc is loaded.
-const dynamicLoaderMarker = "_rtld_global"

@@ -58,7 +58,7 @@ func checkProbes(t *testing.T, path string, o *Object) map[string]Probe {
 	}
 	probes, names := make(map[string]Probe), make(map[uint64]string)
 	for _, p := range o.Probes {
-		if p.Role == NewReturn {
+		if p.Role == Return {
 			probes[p.Name] = p
 			continue
 		}
@@ -86,8 +86,8 @@ func TestGlibc(t *testing.T) {
 	}
 	probes := checkProbes(t, path, o)
 	roles := map[string]Role{
-		"malloc": Alloc, "calloc": Calloc, "realloc": Realloc, "free": Free,
-		"memalign": Memalign, "posix_memalign": PosixMemalign, "valloc": Alloc, "pvalloc": Alloc,
+		"malloc": Alloc, "calloc": Alloc, "realloc": Realloc, "free": Free,
+		"memalign": Alloc, "posix_memalign": Alloc, "valloc": Alloc, "pvalloc": Alloc,
 	}
 	for name, role := range roles {
 		if p, ok := probes[name]; !ok || p.Role != role {

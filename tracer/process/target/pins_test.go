@@ -55,7 +55,7 @@ var allocators = []struct {
 	{
 		Mimalloc, `/libmimalloc\.so\.\d+\.\d+$`,
 		map[string]string{"bookworm": "libmimalloc2.0", "trixie": "libmimalloc3", "sid": "libmimalloc3"},
-		[]string{"malloc", "calloc", "realloc", "posix_memalign", "free", "_Znwm|mi_new"},
+		[]string{"malloc", "calloc", "realloc", "posix_memalign", "free", "_Znwm|mi_heap_alloc_new|mi_theap_alloc_new"},
 	},
 }
 
@@ -107,7 +107,7 @@ func TestPlacements(t *testing.T) {
 	}
 }
 
-var roleNames = [Roles]string{"alloc", "calloc", "realloc", "memalign", "posix_memalign", "new", "new_return", "free"}
+var roleNames = [Roles]string{"alloc", "realloc", "free", "return"}
 
 // describe says for each function its role, where its probe is, and whether the kernel
 // emulates the instruction there.

@@ -116,7 +116,7 @@ func (m *image) add(address uint64, flags elf.ProgFlag, content []byte) {
 // checkPlace expects a probe at offset want of a function of size bytes.
 func checkPlace(t *testing.T, m *image, size, want uint64) {
 	t.Helper()
-	if got := m.places([]elf.Symbol{{Value: entry, Size: size}})[0]; got != want {
+	if got := m.places([]candidate{{elf.Symbol{Value: entry, Size: size}, 3}})[0]; got != want {
 		t.Errorf("places = %d, want %d", got, want)
 	}
 }
@@ -127,7 +127,7 @@ func TestPlaceOutside(t *testing.T) {
 	ask := func() {
 		t.Helper()
 		for _, address := range []uint64{0, 0xfff, 0x1006, 0x1007, 1<<64 - 1} {
-			if got := m.places([]elf.Symbol{{Value: address, Size: 6}})[0]; got != 0 {
+			if got := m.places([]candidate{{elf.Symbol{Value: address, Size: 6}, 3}})[0]; got != 0 {
 				t.Errorf("entry %#x: places = %d, want 0", address, got)
 			}
 		}

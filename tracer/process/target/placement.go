@@ -17,9 +17,15 @@ const placeLimit = 32
 // longest is the length of the longest instruction, in bytes.
 const longest = 15
 
+// candidate is a function to probe, and how many of its arguments the probe may need.
+type candidate struct {
+	elf.Symbol
+	arguments int
+}
+
 // places returns the offset from each function's entry at which a probe sees every call once,
 // and all of its arguments, at the least cost. Each function must be in an executable segment.
-func (m *image) places(functions []elf.Symbol) []uint64 {
+func (m *image) places(functions []candidate) []uint64 {
 	inside, spans := make([]uint64, len(functions)), make([]span, len(functions))
 	if m.machine != elf.EM_X86_64 {
 		return inside
@@ -27,7 +33,7 @@ func (m *image) places(functions []elf.Symbol) []uint64 {
 	for i, fn := range functions {
 		// A function of unknown length is not searched: what follows its entry may belong to
 		// another.
-		inside[i] = place(read(m.code(fn.Value), fn.Value, min(fn.Size, placeLimit+longest)))
+		inside[i] = place(read(m.code(fn.Value), fn.Value, min(fn.Size, placeLimit+longest)), fn.arguments)
 		spans[i] = span{fn.Value + 1, fn.Value + inside[i]}
 	}
 	for i, reached := range m.reached(spans) {
@@ -42,12 +48,12 @@ func (m *image) places(functions []elf.Symbol) []uint64 {
 // its arguments at the least cost, provided that nothing but the entry leads there (see
 // reached). The search ends at anything that it does not understand, since the entry is always
 // right. body is the function's code, or the first placeLimit+longest bytes of it.
-func place(body []byte) uint64 {
+func place(body []byte, arguments int) uint64 {
 	for at := 0; at < min(len(body), placeLimit); {
 		if emulated(body[at:]) {
 			return uint64(at)
 		}
-		n := harmless(body[at:])
+		n := harmless(body[at:], arguments)
 		if n == 0 {
 			break
 		}
@@ -83,7 +89,7 @@ func emulated(code []byte) bool {
 // harmless returns the length of the instruction at the start of code, if the one behind it
 // always follows and the arguments and the stack pointer stay as they are. Otherwise it
 // returns 0.
-func harmless(code []byte) int {
+func harmless(code []byte, arguments int) int {
 	if isEndbr64(code) {
 		return 4
 	}
@@ -95,20 +101,25 @@ func harmless(code []byte) int {
 	case x86asm.TEST, x86asm.CMP:
 		return inst.Len
 	case x86asm.MOV, x86asm.MOVZX, x86asm.LEA, x86asm.XOR:
-		if reg, ok := inst.Args[0].(x86asm.Reg); ok && scratch(reg) {
+		if reg, ok := inst.Args[0].(x86asm.Reg); ok && scratch(reg, arguments) {
 			return inst.Len
 		}
 	}
 	return 0
 }
 
-// scratch reports whether a register holds neither an argument of an allocation function (rdi,
-// rsi, rdx) nor the stack pointer.
-func scratch(reg x86asm.Reg) bool {
+// scratch reports whether a register holds neither one of so many arguments, at least three,
+// nor the stack pointer.
+func scratch(reg x86asm.Reg, arguments int) bool {
 	switch reg {
-	case x86asm.EAX, x86asm.RAX, x86asm.ECX, x86asm.RCX,
-		x86asm.R8, x86asm.R9, x86asm.R10, x86asm.R11, x86asm.R8L, x86asm.R9L, x86asm.R10L, x86asm.R11L:
+	case x86asm.EAX, x86asm.RAX, x86asm.R10, x86asm.R11, x86asm.R10L, x86asm.R11L:
 		return true
+	case x86asm.ECX, x86asm.RCX:
+		return arguments < 4
+	case x86asm.R8, x86asm.R8L:
+		return arguments < 5
+	case x86asm.R9, x86asm.R9L:
+		return arguments < 6
 	}
 	return false
 }

@@ -120,19 +120,17 @@ func conditional(inst x86asm.Inst) bool {
 }
 
 // returnProbes returns the probes on the returns of a function, and false if these are not
-// known.
-func (j *jumps) returnProbes(fn Function, symbol elf.Symbol, defined map[string]elf.Symbol) (probes []Probe, ok bool) {
+// known. functions are those that the file defines.
+func (c *chooser) returnProbes(fn Function, symbol elf.Symbol, functions []Function) (probes []Probe, ok bool) {
 	own := make(map[uint64]bool)
 	for _, fn := range functions {
-		if sym, ok := defined[fn.Name]; ok && isFunction(sym) {
-			own[sym.Value] = true
-		}
+		own[c.defined[fn.Name].Value] = true
 	}
-	found, ok := j.returns(symbol, func(address uint64) bool { return own[address] })
+	found, ok := c.returns(symbol, func(address uint64) bool { return own[address] })
 	for _, at := range found {
-		segment := j.image.code(at)
+		segment := c.image.code(at)
 		probes = append(probes, Probe{
-			Function: Function{Name: fmt.Sprintf("the return of %s at %#x", fn.Name, at), Role: NewReturn},
+			Function: Function{Name: fmt.Sprintf("the return of %s at %#x", fn.Name, at), Role: Return, Shape: isReturn},
 			Offset:   at - segment.Vaddr + segment.Off,
 			code:     probedCode(segment, elf.Symbol{Value: at}, 0),
 		})

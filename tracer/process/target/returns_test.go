@@ -18,7 +18,7 @@ func checkReturns(t *testing.T, path string, probes map[string]Probe) {
 	wanted := make(map[uint64]string)
 	image := imageOf(t, path)
 	for name, p := range probes {
-		if p.Role == NewReturn {
+		if p.Role == Return {
 			wanted[image.address(p.Offset)] = name
 		}
 	}
@@ -80,10 +80,10 @@ func TestReturns(t *testing.T) {
 	}
 	returns := make(map[string]int)
 	for _, p := range o.Probes {
-		switch p.Role {
-		case New:
+		switch {
+		case p.Shape.Throws():
 			returns[p.Name] += 0
-		case NewReturn:
+		case p.Role == Return:
 			name, _, _ := strings.Cut(strings.TrimPrefix(p.Name, "the return of "), " at ")
 			returns[name]++
 		}

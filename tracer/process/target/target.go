@@ -53,8 +53,11 @@ type Target struct {
 // Object is a mapped file that defines allocation functions.
 type Object struct {
 	// Path is the file's name as the process sees it.
-	Path   string
-	Family Family
+	Path string
+	// Families are the allocators that the file holds. Family is the first one: another than
+	// libc's, if there is one.
+	Family   Family
+	Families []Family
 	// ID tells files apart, whatever they are called.
 	ID     FileID
 	Probes []Probe
@@ -82,20 +85,6 @@ type Probe struct {
 // OpenPath returns a path that opens the very file that the process has mapped. It is valid
 // until Close.
 func (o *Object) OpenPath() string { return o.file.OpenPath() }
-
-// Allocator returns the object whose functions serve the process, nil if there is none. An
-// allocator mapped next to libc's takes its place.
-func (t *Target) Allocator() *Object {
-	for _, o := range t.Objects {
-		if o.Family != Glibc && o.Family != Musl {
-			return o
-		}
-	}
-	if len(t.Objects) == 0 {
-		return nil
-	}
-	return t.Objects[0]
-}
 
 // Close releases the files of all objects.
 func (t *Target) Close() {

@@ -56,13 +56,11 @@ var rowsOfAllocators = []row{
 	{name: "burst", run: "BIN/burst 2000 100000", trace: 12 * s, expected: bursts},
 	{name: "burst often", run: "BIN/burst 200 10000", trace: 12 * s, expected: bursts},
 	{name: "reallocarray mimalloc", run: "BIN/reallocarray", preload: "libmimalloc.so.2", launch: true, flags: exactly, expected: expected{
-		pending: "reallocarray of mimalloc is not traced yet",
-		truth:   "20 blocks of reallocarray stay", kinds: kinds(report.NeverFreed), culprit: "grow_array",
+		truth: "20 blocks of reallocarray stay", kinds: kinds(report.NeverFreed), culprit: "grow_array",
 		also: func(r *report.Report) string { return remain(r, 20) },
 	}},
 	{name: "mimalloc", run: "BIN/mimalloc", launch: true, flags: exactly, expected: expected{
-		pending: "strdup of mimalloc is not traced yet",
-		truth:   "14 functions leave 10 blocks each", kinds: kinds(report.NeverFreed), culprit: `keep_|\bmain\b`,
+		truth: "14 functions leave 10 blocks each", kinds: kinds(report.NeverFreed), culprit: `keep_|\bmain\b`,
 		also: func(r *report.Report) string { return remain(r, 140) },
 	}},
 	{name: "rust mimalloc", run: "BIN/rust_mimalloc", expected: blames("leak_box leaks 2 MB/s", "leak_box")},
