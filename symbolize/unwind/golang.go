@@ -2,6 +2,7 @@ package unwind
 
 import (
 	"debug/elf"
+	"strings"
 
 	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/gotable"
@@ -79,7 +80,11 @@ func (b *builder) collectGolang(g *golang) {
 			return
 		}
 		first := len(b.rows)
-		if f.Outermost() {
+		if g.returnsFromSignal(f) {
+			// The handler's return address is the function's own, and is looked up one less.
+			f.Start--
+			b.append(f.Start, b.indexOfRule(Rule{CFA: CFASignal}))
+		} else if f.Outermost() {
 			b.append(f.Start, b.indexOfRule(Rule{CFA: CFAEnd}))
 		} else if !b.runFrames(g, f, calls[f.Start]) {
 			continue
@@ -115,6 +120,13 @@ func (b *builder) runFrames(g *golang, f gotable.Func, calls []stackCall) bool {
 		b.append(end, 0)
 	}
 	return end > f.Start
+}
+
+// returnsFromSignal reports whether a function is where signal handlers return to: mov $15,%rax;
+// syscall. The ucontext is at the top of the stack then, as it is in glibc's __restore_rt.
+func (g *golang) returnsFromSignal(f gotable.Func) bool {
+	const code = "\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05"
+	return f.End-f.Start < 64 && strings.HasPrefix(string(g.code(f.Start, f.End)), code)
 }
 
 // frameRule returns the rule of code whose stack pointer is size bytes below the return address.

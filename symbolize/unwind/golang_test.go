@@ -79,7 +79,7 @@ func TestGoTables(t *testing.T) {
 			if name == "library" && kinds[CFAGoSlot] != 3 {
 				t.Errorf("%d slots", kinds[CFAGoSlot])
 			}
-			if kinds[CFAGoSwitch] != 3 || kinds[CFAGoC] != 1 || kinds[CFAEnd] != 1 {
+			if kinds[CFAGoSwitch] != 3 || kinds[CFAGoC] != 1 || kinds[CFAEnd] != 1 || kinds[CFASignal] != 1 {
 				t.Errorf("kinds of rules: %v", kinds)
 			}
 		})

@@ -41,3 +41,17 @@ func TestOfLibrary(t *testing.T) {
 		}
 	}
 }
+
+// In a stripped Go program cgo's functions of C have no names, and are not the program's own.
+func TestOwnFrameBehindCgo(t *testing.T) {
+	target := &report.Target{Exe: "/usr/bin/app"}
+	var frames []report.Frame
+	for _, name := range []string{"", "runtime.asmcgocall", "runtime.cgocall", "main._Cfunc_CString", "main.renderTemplate", "main.main", "runtime.main", "runtime.goexit"} {
+		f := report.Frame{Function: name, Module: target.Exe}
+		MarkLibrary(&f, target)
+		frames = append(frames, f)
+	}
+	if own := frames[OwnFrame(frames, target)].Function; own != "main.renderTemplate" {
+		t.Errorf("the program's own frame is %q", own)
+	}
+}

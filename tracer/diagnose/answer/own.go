@@ -40,7 +40,7 @@ func librarySoon(frames []report.Frame) bool {
 
 // beginnings are the functions in which every program or thread begins. That stacks have them in
 // common says nothing.
-var beginnings = regexp.MustCompile(`^(_start|_?_?Py\w*(Eval|Run)\w*|Py_\w*Main\w*|execute_ex|__libc_start\w*|start_thread|thread_start|clone3?|std::rt::\w+.*|runtime\..*|start|__clone.*)$`)
+var beginnings = regexp.MustCompile(`^(_start|_?_?Py\w*(Eval|Run)\w*|Py_\w*Main\w*|execute_ex|__libc_start\w*|start_thread|thread_start|clone3?|std::rt::\w+.*|runtime\.(main|goexit\d*|mcall|mstart\d*|rt0_go)|start|__clone.*)$`)
 
 // through returns the deepest frame that all stacks have in common, nil if that says nothing.
 func through(stacks []*report.Stack) *report.Frame {
