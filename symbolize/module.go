@@ -31,6 +31,7 @@ type module struct {
 	gnuID   string         // build ID, hexadecimal
 	symbols *symbolTable   // nil before the first lookup
 	info    *srcinfo.Data  // nil where there is none
+	askedGo bool           // golang was looked for
 	golang  *gotable.Table // nil where there is none
 	debug   *regular       // separate debug file, if any
 
@@ -85,7 +86,7 @@ func (m *module) close(p *Process) {
 			*f = nil
 		}
 	}
-	m.elf, m.info, m.golang, m.symbols = nil, nil, nil, nil
+	m.elf, m.info, m.golang, m.askedGo, m.symbols = nil, nil, nil, false, nil
 }
 
 // load reads the ELF headers once.
@@ -156,12 +157,6 @@ func (m *module) loadSymbols(p *Process) {
 	} else if !errors.Is(err, srcinfo.ErrNoInfo) {
 		note(err)
 	}
-	golang, err := gotable.Open(m.elf, p.budget)
-	if err == nil {
-		m.golang = golang
-	} else if !errors.Is(err, gotable.ErrNone) {
-		note(err)
-	}
 }
 
 // lookup returns the calls in progress at an address of the file, innermost first. There is at
@@ -189,7 +184,7 @@ func (m *module) resolve(p *Process, vaddr uint64) []level {
 		}
 	}
 	if len(calls) == 0 {
-		if levels := m.resolveGo(vaddr); len(levels) > 0 {
+		if levels := m.resolveGo(p, vaddr); len(levels) > 0 {
 			return levels
 		}
 		return []level{{function: displayName(symbol)}}
@@ -213,7 +208,17 @@ func (m *module) resolve(p *Process, vaddr uint64) []level {
 }
 
 // resolveGo asks the table of a Go program, which has names and lines when all else is stripped.
-func (m *module) resolveGo(vaddr uint64) (levels []level) {
+// It is read when it is first needed.
+func (m *module) resolveGo(p *Process, vaddr uint64) (levels []level) {
+	if !m.askedGo {
+		m.askedGo = true
+		golang, err := gotable.Open(m.elf, p.budget)
+		if err == nil {
+			m.golang = golang
+		} else if !errors.Is(err, gotable.ErrNone) {
+			p.problem(m.entry.path, err)
+		}
+	}
 	if m.golang == nil {
 		return nil
 	}

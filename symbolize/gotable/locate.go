@@ -148,7 +148,8 @@ func (m *memory) word(address uint64) (uint64, bool) {
 
 // relative decodes a relocation that adds the load address.
 func relative(r []byte) (address, addend uint64, ok bool) {
-	ok = binary.LittleEndian.Uint32(r[8:]) == uint32(elf.R_X86_64_RELATIVE)
+	kind := binary.LittleEndian.Uint32(r[8:])
+	ok = kind == uint32(elf.R_X86_64_RELATIVE) || kind == uint32(elf.R_AARCH64_RELATIVE)
 	return binary.LittleEndian.Uint64(r), binary.LittleEndian.Uint64(r[16:]), ok
 }
 

@@ -34,6 +34,7 @@ const (
 type Table struct {
 	text  uint64 // address that functions are relative to
 	count int
+	unit  uint64 // of distances between addresses, in bytes
 	// budget bounds what is decoded: one table of values may be all that a hostile file has.
 	budget *elffile.Budget
 
@@ -68,10 +69,10 @@ func Open(f *elffile.File, budget *elffile.Budget) (*Table, error) {
 	return t, nil
 }
 
-// isHeader reports whether data starts as a table does: the magic number, two zeros, the unit of
-// addresses and the size of a pointer.
+// isHeader reports whether data starts as a table does: the magic number, two zeros, the size of
+// the shortest instruction and that of a pointer.
 func isHeader(data []byte) bool {
-	if len(data) < headerSize || !bytes.Equal(data[4:8], []byte{0, 0, 1, 8}) {
+	if len(data) < headerSize || data[4] != 0 || data[5] != 0 || data[6] != 1 && data[6] != 4 || data[7] != 8 {
 		return false
 	}
 	magic := binary.LittleEndian.Uint32(data)
@@ -88,7 +89,7 @@ func parse(data []byte, budget *elffile.Budget) (*Table, error) {
 	if !isHeader(data) {
 		return nil, ErrNone
 	}
-	t := &Table{described: 40, budget: budget}
+	t := &Table{described: 40, budget: budget, unit: uint64(data[6])}
 	if binary.LittleEndian.Uint32(data) == magic120 {
 		t.described = 44
 	}

@@ -105,11 +105,15 @@ func main() { os.Exit(outer()) }
 		"plain":    nil,
 		"stripped": {"-ldflags=-s -w"},
 		"pie":      {"-buildmode=pie", "-ldflags=-s -w"},
+		"arm64":    {"-buildmode=pie", "-ldflags=-s -w"},
 		"external": {"-buildmode=pie", "-ldflags=-s -w -linkmode=external"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := filepath.Join(dir, name)
 			cmd := exec.Command("go", append(append([]string{"build", "-o", out}, flags...), path)...)
+			if name == "arm64" {
+				cmd.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=0")
+			}
 			if msg, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, msg)
 			}

@@ -33,7 +33,7 @@ func (f Func) values(off uint32) iter.Seq[Range] {
 			}
 			data = rest
 			r.Value += int32(change>>1) ^ -int32(change&1)
-			r.Start, r.End = r.End, min(r.End+uint64(length), f.End)
+			r.Start, r.End = r.End, min(r.End+uint64(length)*t.unit, f.End)
 			if !yield(r) {
 				return
 			}

@@ -80,7 +80,7 @@ func (b *builder) collectGolang(g *golang) {
 			return
 		}
 		first := len(b.rows)
-		if g.returnsFromSignal(f) {
+		if g.returnsFromSignal(f) && b.executable(f.Start-1, f.End) {
 			// The handler's return address is the function's own, and is looked up one less.
 			f.Start--
 			b.append(f.Start, b.indexOfRule(Rule{CFA: CFASignal}))
@@ -98,6 +98,10 @@ func (b *builder) collectGolang(g *golang) {
 func (b *builder) runFrames(g *golang, f gotable.Func, calls []stackCall) bool {
 	end, saved := f.Start, uint64(0)
 	for r := range f.Frames() {
+		if len(b.rows) >= maxRows {
+			b.stats.Unsupported[ReasonTruncated]++
+			break
+		}
 		if saved == 0 && r.Value > 0 {
 			saved = g.savesRBP(f, r)
 		}
@@ -107,8 +111,8 @@ func (b *builder) runFrames(g *golang, f gotable.Func, calls []stackCall) bool {
 		}
 		rule := frameRule(r.Value, saved != 0 && r.Start >= saved)
 		b.append(r.Start, b.indexOfRule(rule))
-		for len(calls) > 0 && calls[0].end <= r.End {
-			if special, ok := b.ruleDuring(g, &calls[0], rule); ok && calls[0].start >= r.Start {
+		for len(calls) > 0 && calls[0].end < r.End {
+			if special, ok := b.ruleDuring(g, &calls[0], rule); ok && calls[0].start > r.Start {
 				b.append(calls[0].start, b.indexOfRule(special))
 				b.append(calls[0].end, b.indexOfRule(rule))
 			}
