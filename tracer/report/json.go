@@ -30,7 +30,7 @@ func JSON(w io.Writer, r *Report) error {
 	}{
 		{"stacks", "  ", len(r.Stacks), func(i int) any {
 			s := r.named(&r.Stacks[i])
-			s.Frames = representableFrames(s.Frames)
+			s.Frames, s.Like = representableFrames(s.Frames), representableLikes(s.Like)
 			return s
 		}},
 		{"fault_stacks", "    ", r.Growth.faultStacks(), func(i int) any { return r.namedFaults(&r.Growth.FaultStacks[i]).representable() }},

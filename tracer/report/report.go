@@ -175,6 +175,8 @@ type Stack struct {
 	// MergedStacks is how many stacks of the same printed frames this one is the sum of, if
 	// that is more than one.
 	MergedStacks int `json:"merged_stacks,omitempty"`
+	// Like are those stacks, the largest first, at most MostLike of them.
+	Like []Like `json:"like,omitempty"`
 	// Estimate is set where the stack was observed in windows of time.
 	Estimate *Estimate `json:"estimate,omitempty"`
 	// Served splits Bytes and Blocks by the way malloc served them, for glibc only.

@@ -90,7 +90,13 @@ func (p *printer) frames(s *Stack, nameColumns int, opt TextOptions) {
 		}
 		shown++
 		if n, name := library(s, i); n > foldLibraryOver && !opt.Verbose {
-			p.paragraph(indent, "... "+counted(uint64(n), "frame")+" of "+name, dim)
+			text := "... " + counted(uint64(n), "frame") + " of " + name
+			for k := range n {
+				if &s.Frames[i+k] == opt.named {
+					text += " with " + ShortName(rowOf(opt.named, 1).name, p.width/2)
+				}
+			}
+			p.paragraph(indent, text, dim)
 			i += n
 			continue
 		}

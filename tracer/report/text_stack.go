@@ -23,6 +23,7 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 	}
 	layout := p.frameColumns(len(shown), func(i int) []Frame { return r.named(&shown[i]).Frames })
 	suspected := slices.ContainsFunc(r.Stacks, func(s Stack) bool { return s.Estimate != nil && s.Estimate.listed() })
+	tell := tellApart(len(shown), func(i int) *Stack { s := r.named(&shown[i]); return &s })
 	var sum Sum
 	for i := range shown {
 		if shown[i].hidden(r, suspected) && !opt.Verbose {
@@ -39,6 +40,10 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 			p.grownStack(r, i, &s, opt)
 		default:
 			p.stackHead(r, i, opt)
+		}
+		opt.named = nil
+		if at, ok := tell[i]; ok {
+			opt.named = &s.Frames[at]
 		}
 		p.frames(&s, layout, opt)
 		p.blocks(&s)
@@ -255,6 +260,7 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 	if opt.Verbose {
 		items = texts("stack "+cutRight(escape(s.ID), 24), exactBytes(s.AllocatedBytes)+" allocated while traced")
 		p.flow(indent, 0, " ", joined(",", items)...)
+		p.likes(s)
 	}
 }
 

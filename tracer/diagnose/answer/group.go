@@ -65,6 +65,8 @@ func Group(stacks []report.Stack) []report.Stack {
 	clear(stacks[len(kept):])
 	for i := range kept {
 		if kept[i].MergedStacks > 1 {
+			slices.SortStableFunc(kept[i].Like, func(a, b report.Like) int { return cmp.Compare(b.Bytes, a.Bytes) })
+			kept[i].Like = kept[i].Like[:min(len(kept[i].Like), report.MostLike)]
 			slices.SortFunc(kept[i].BlockList, func(a, b report.Block) int {
 				return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Address, b.Address))
 			})
@@ -102,6 +104,7 @@ func framesHash(seed maphash.Seed, s *report.Stack) uint64 {
 
 // merge adds b to a, which keeps its frames.
 func merge(a, b *report.Stack) {
+	noteLike(a, b)
 	settledA, settledB := float64(a.AllocatedBlocks), float64(b.AllocatedBlocks)
 	if all := settledA + settledB; all > 0 {
 		a.Survival = (a.Survival*settledA + b.Survival*settledB) / all
@@ -130,6 +133,27 @@ func merge(a, b *report.Stack) {
 	if a.Estimate != nil && b.Estimate != nil {
 		a.Estimate = mergeEstimates(a.Estimate, b.Estimate)
 	}
+}
+
+// noteLike notes what tells a stack from a, which it is about to be added to.
+func noteLike(a, b *report.Stack) {
+	const most = 1 << 10 // they are sorted later
+	if len(a.Frames) == 0 || len(b.Frames) == 0 || len(a.Like) >= most {
+		return
+	}
+	last := min(len(a.Frames), len(b.Frames)) - 1
+	at := 0
+	for at < last && a.Frames[at].Address == b.Frames[at].Address {
+		at++
+	}
+	like := func(s *report.Stack) report.Like {
+		f := &s.Frames[at]
+		return report.Like{ID: s.ID, Bytes: s.Bytes, Blocks: s.Blocks, Address: f.Address, Module: f.Module, Offset: f.Offset}
+	}
+	if a.MergedStacks <= 1 {
+		a.Like = append(a.Like, like(a))
+	}
+	a.Like = append(a.Like, like(b))
 }
 
 func mergeServed(a, b *report.Stack) {
