@@ -6,7 +6,9 @@ import (
 )
 
 // lib returns a frame of a library.
-func lib(name string) Frame { return Frame{Function: name, Module: "/lib/libstdc++.so.6", Library: true} }
+func lib(name string) Frame {
+	return Frame{Function: name, Module: "/lib/libstdc++.so.6", Library: true}
+}
 
 // Stacks that differ in folded frames alone are told apart by one of these.
 func TestTextTellsFoldedStacksApart(t *testing.T) {
