@@ -45,7 +45,11 @@ struct event_header {
 	__u16 pad;
 	__u32 tgid;
 	__u32 tid;
-	__u32 chunk; /* EV_FREE, EV_REALLOC_ENTER: see chunk_units. 0 in all others. */
+	/*
+	 * EV_FREE, EV_REALLOC_ENTER: see chunk_units. EV_FORK: 1 if the child shares the address
+	 * space, as vfork's does until it calls exec. 0 in all others.
+	 */
+	__u32 chunk;
 	__u64 time; /* ns, CLOCK_MONOTONIC */
 };
 

@@ -276,6 +276,7 @@ const (
 	MemtraceProgOnExit              = "on_exit"
 	MemtraceProgOnFork              = "on_fork"
 	MemtraceProgUserFault           = "user_fault"
+	MemtraceVarFollow               = "follow"
 	MemtraceVarGeneration           = "generation"
 	MemtraceVarGrowth               = "growth"
 	MemtraceVarHeapsVersion         = "heaps_version"
@@ -393,6 +394,7 @@ type MemtraceMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type MemtraceVariableSpecs struct {
+	Follow            *ebpf.VariableSpec `ebpf:"follow"`
 	Generation        *ebpf.VariableSpec `ebpf:"generation"`
 	Growth            *ebpf.VariableSpec `ebpf:"growth"`
 	HeapsVersion      *ebpf.VariableSpec `ebpf:"heaps_version"`
@@ -477,6 +479,7 @@ func (m *MemtraceMaps) Close() error {
 //
 // It can be passed to LoadMemtraceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type MemtraceVariables struct {
+	Follow            *ebpf.Variable `ebpf:"follow"`
 	Generation        *ebpf.Variable `ebpf:"generation"`
 	Growth            *ebpf.Variable `ebpf:"growth"`
 	HeapsVersion      *ebpf.Variable `ebpf:"heaps_version"`

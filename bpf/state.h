@@ -13,6 +13,8 @@ const volatile __u64 max_size = ~0ULL;
  * every call that adds memory is reported with its stack.
  */
 const volatile bool growth = false;
+/* The children of targets become targets. */
+const volatile bool follow = false;
 /* One program sees both entry and return of allocation functions, see call_alloc. */
 const volatile bool sessions = false;
 /* The reader is woken when this many bytes wait for it. Below that, it polls. */

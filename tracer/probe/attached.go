@@ -3,6 +3,7 @@ package probe
 import (
 	"errors"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -56,6 +57,14 @@ func (a *Attached) Anchor(one *Anchor) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.anchors = append(a.anchors, one)
+}
+
+// CloseAnchor closes the anchor of a process that has ended.
+func (a *Attached) CloseAnchor(one *Anchor) error {
+	a.mu.Lock()
+	a.anchors = slices.DeleteFunc(a.anchors, func(other *Anchor) bool { return other == one })
+	a.mu.Unlock()
+	return one.Close()
 }
 
 // CloseProbes takes all probes away, except the anchors, and lets no more be added.

@@ -18,6 +18,9 @@ const (
 	maxSpills  = 1 << 20
 )
 
+// maxFollowed is how many processes can be traced at a time where children are followed.
+const maxFollowed = 1 << 14
+
 // wakeMask makes one record in 64 check whether the reader must be woken, if 64 records are
 // little compared to the ring's size in bytes. Otherwise every record checks.
 func wakeMask(ringSize int) uint64 {
@@ -45,6 +48,7 @@ func Load(k Features, o Options, attached *Attached) (*Set, error) {
 		"wake_bytes":  uint64(o.RingSize / 4),
 		"wake_mask":   wakeMask(o.RingSize),
 		"growth":      o.GrowthOnly,
+		"follow":      o.Follow,
 		"sessions":    k.sessions,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
@@ -85,6 +89,11 @@ func sizeMaps(spec *ebpf.CollectionSpec, k Features, o *Options) {
 	if k.resume != "" {
 		spec.Maps["resumes"].MaxEntries = maxThreads
 		spec.Maps["resumes"].Flags |= noPrealloc
+	}
+	if o.Follow {
+		for _, name := range []string{"targets", "mappings"} {
+			spec.Maps[name].MaxEntries = maxFollowed
+		}
 	}
 	if o.Spills > 0 {
 		spec.Maps["spills"].MaxEntries = o.Spills

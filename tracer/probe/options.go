@@ -4,6 +4,8 @@ package probe
 type Options struct {
 	// GrowthOnly leaves out the programs for allocation functions.
 	GrowthOnly bool
+	// Follow makes the children of traced processes traced, too.
+	Follow bool
 	// StackDepth is how many frames of a stack are kept, 1 to 127.
 	StackDepth int
 	// MinSize and MaxSize bound the blocks that are reported, in requested bytes.

@@ -63,10 +63,12 @@ func (s *Set) Trace(pid uint32) error {
 	return nil
 }
 
-// Untrace undoes Trace.
+// Untrace makes the programs forget a process.
 func (s *Set) Untrace(pid uint32) error {
-	if err := s.objs.Targets.Delete(pid); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return fmt.Errorf("tell the probes to leave process %d: %w", pid, err)
+	for _, m := range []*ebpf.Map{s.objs.Targets, s.objs.Mappings} {
+		if err := m.Delete(pid); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("make the probes forget process %d: %w", pid, err)
+		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -18,9 +19,11 @@ import (
 // Tables keeps the unwind tables in the kernel (bpf/tables.h) in step with what the processes
 // have mapped. A file's table is built once, whoever maps it.
 type Tables struct {
-	set   *Set
-	rules unwind.Dictionary
-	files map[target.FileID]*fileTable
+	set *Set
+	// updating guards what is sent, announcing and version aside.
+	updating sync.Mutex
+	rules    unwind.Dictionary
+	files    map[target.FileID]*fileTable
 	// sent is how many rules the kernel has.
 	sent int
 	// next is the number of the next table, slot the last slot given out.
@@ -55,6 +58,8 @@ func NewTables(s *Set) *Tables {
 // Update tells the kernel what a process maps now. Modules whose tables cannot be built are
 // left out: walks through them go by frame pointers.
 func (t *Tables) Update(p *target.Target, modules []target.Module) error {
+	t.updating.Lock()
+	defer t.updating.Unlock()
 	t.build(p, modules)
 	if err := t.sendRules(); err != nil {
 		return err
@@ -76,6 +81,13 @@ func (t *Tables) Update(p *target.Target, modules []target.Module) error {
 	list = list[:min(len(list), most+1)]
 	list[0].Start = uint64(len(list) - 1)
 	return t.sendList(uint32(p.PID), list)
+}
+
+// Forget drops what was sent of a process that has ended. The files' tables stay.
+func (t *Tables) Forget(pid uint32) {
+	t.updating.Lock()
+	defer t.updating.Unlock()
+	delete(t.processes, pid)
 }
 
 func (t *Tables) known(m *target.Module) *fileTable {
@@ -247,8 +259,7 @@ func (t *Tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
 	if err != nil {
 		return err
 	}
-	defer inner.Close() // the outer map keeps it
-	if err := t.set.objs.Mappings.Put(pid, inner); err != nil {
+	if err := t.putList(pid, inner); err != nil {
 		return fmt.Errorf("load the mappings of process %d: %w", pid, err)
 	}
 	if err := t.nextSlot(); err != nil {
@@ -261,6 +272,31 @@ func (t *Tables) sendList(pid uint32, list []bpf.MemtraceMapping) error {
 		return fmt.Errorf("renew the slot of process %d: %w", pid, err)
 	}
 	return t.Announce()
+}
+
+// putList puts a list of mappings in force, and closes it: the outer map keeps it. The kernel
+// makes its caller wait for a grace period of some 10 ms then, but the list is in force at once,
+// and a process may be held meanwhile. So the wait goes on beside.
+func (t *Tables) putList(pid uint32, inner *ebpf.Map) error {
+	info, err := inner.Info()
+	if err != nil {
+		return errors.Join(err, inner.Close())
+	}
+	want, known := info.ID()
+	put := make(chan error, 1)
+	go func() { put <- errors.Join(t.set.objs.Mappings.Put(pid, inner), inner.Close()) }()
+	for known {
+		select {
+		case err := <-put:
+			return err
+		case <-time.After(50 * time.Microsecond):
+		}
+		var id uint32
+		if err := t.set.objs.Mappings.Lookup(pid, &id); err == nil && ebpf.MapID(id) == want {
+			return nil
+		}
+	}
+	return <-put
 }
 
 // Announce makes all threads look up their slots again and forget earlier walks: a walk is
