@@ -21,6 +21,8 @@ type Config struct {
 	// Growth means that allocation functions have no probes: system calls stand for growth of
 	// every kind.
 	Growth bool
+	// Follow means that the children of the processes join them.
+	Follow bool
 	// Older is the age from which survival is judged.
 	Older time.Duration
 	// MinSize and MaxSize bound the blocks that are reported, in requested bytes. MaxSize 0
@@ -53,11 +55,16 @@ type Book struct {
 	// windowed means that since windowsSince (ns) only windows of time are watched.
 	windowed     bool
 	windowsSince uint64
+	// sharing has the processes that use the address space of another one, and whose.
+	sharing map[uint32]uint32
+	// sampling is how windows are watched, faults that page faults are sampled.
+	sampling sample.Config
+	faults   bool
 	// forgetting holds the stacks to drop unless they are sent again, nil if there are none.
 	forgetting map[event.StackID]struct{}
 	// placed says which stacks the IDs of the probes stand for now, see place. It is nil until
 	// code is mapped.
-	placed map[event.StackID]event.StackID
+	placed map[placement]event.StackID
 }
 
 // record is one process.
@@ -81,6 +88,8 @@ type Life struct {
 	Ended  uint64
 	// Status is its exit status, if an event told it. 0 also stands for exit(0).
 	Status unix.WaitStatus
+	// Parent is the process that forked it while it was followed, 0 if none did.
+	Parent uint32
 	// Children counts its forks, Execs the programs it executed.
 	Children, Execs uint64
 }
@@ -93,6 +102,7 @@ func New(cfg Config) *Book {
 		vm:      vm.NewLedger(),
 		stacks:  stacks.New(),
 		procs:   make(map[uint32]*record),
+		sharing: make(map[uint32]uint32),
 		alarm:   make(chan struct{}, 1),
 		alarmAt: math.MaxUint64,
 		tail:    math.MaxUint64,
@@ -103,18 +113,19 @@ func New(cfg Config) *Book {
 	return b
 }
 
-// Add makes the book track a process. Lifecycle events and page faults of other processes are
+// Add makes the book track a process, if it does not yet. Lifecycle events and page faults of other processes are
 // ignored. Their blocks and mappings are not, but the BPF programs do not report those.
 func (b *Book) Add(pid uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.procs[pid] = new(record)
+	b.add(pid)
 }
 
 // SampleFaults makes the book keep samples of page faults.
 func (b *Book) SampleFaults() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.faults = true
 	for _, r := range b.procs {
 		r.faults = faults.New(0)
 	}
@@ -135,6 +146,9 @@ func (b *Book) Unlock() { b.mu.Unlock() }
 
 // Apply takes the next event of the ring. The caller holds the lock.
 func (b *Book) Apply(ev *event.Event) {
+	if len(b.sharing) > 0 {
+		b.attribute(ev)
+	}
 	b.place(ev)
 	switch ev.Kind {
 	case event.Code:
@@ -204,6 +218,9 @@ func (b *Book) applyLifecycle(ev *event.Event) {
 	switch ev.Kind {
 	case event.Fork:
 		r.life.Children++
+		if b.cfg.Follow {
+			b.fork(ev)
+		}
 		return
 	case event.Exec:
 		r.life.Execs++
@@ -222,11 +239,12 @@ func (b *Book) applyLifecycle(ev *event.Event) {
 	b.vm.Apply(ev)
 }
 
-// Exited reports whether a process has ended.
+// Exited reports whether a process has ended. One that was removed has.
 func (b *Book) Exited(pid uint32) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.procs[pid].life.Exited
+	r := b.procs[pid]
+	return r == nil || r.life.Exited
 }
 
 // AllExited reports whether all processes have ended.
@@ -245,7 +263,7 @@ func (b *Book) AllExited() bool {
 func (b *Book) End(pid uint32, time uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r := b.procs[pid]; !r.life.Exited {
+	if r := b.procs[pid]; r != nil && !r.life.Exited {
 		r.life.Exited, r.life.Ended = true, time
 	}
 }

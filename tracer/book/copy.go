@@ -59,6 +59,9 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.procs[pid]
+	if r == nil {
+		r = new(record) // it was removed
+	}
 	c := &Copy{
 		Now: asked.Now, Older: asked.Older, Life: r.life,
 		Counters: b.counters, Missed: b.missed, WindowsSince: b.windowsSince,
@@ -81,7 +84,7 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	}
 	opt.LostAllocs = b.counters.LostAlloc + b.counters.LostThread + b.counters.Stale
 	c.Heap = b.heap.Snapshot(opt)
-	if b.windowed {
+	if b.windowed && r.sample != nil {
 		s := r.sample.Snapshot(c.Now)
 		c.Sample = &s
 	}

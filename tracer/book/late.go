@@ -12,6 +12,9 @@ import (
 // ApplySpilled takes an event that belongs before others already applied. The caller holds the
 // lock.
 func (b *Book) ApplySpilled(ev *event.Event) {
+	if len(b.sharing) > 0 {
+		b.attribute(ev)
+	}
 	switch ev.Kind {
 	case event.Free, event.ReallocEnter:
 		if !b.windowed {

@@ -12,6 +12,12 @@ import (
 // began has an ID of its own for the code that it lies in. Code is told apart by its file and
 // place, so a library that comes back has the stacks that it had.
 
+// placement is a stack of a process, as the probes name it.
+type placement struct {
+	pid   uint32
+	stack event.StackID
+}
+
 // mostPlaced bounds what is remembered of where stacks lie.
 const mostPlaced = 1 << 16
 
@@ -36,9 +42,14 @@ func (b *Book) mapCode(ev *event.Event) {
 		return
 	}
 	if b.placed == nil {
-		b.placed = make(map[event.StackID]event.StackID)
+		b.placed = make(map[placement]event.StackID)
 	}
 	clear(b.placed)
+}
+
+// inheritCode is for a child that was forked: it has its parent's code.
+func (r *record) inheritCode(parent *record) {
+	r.code, r.known = parent.code.Clone(), parent.known
 }
 
 // forgetCode is for a new program.
@@ -52,7 +63,8 @@ func (b *Book) place(ev *event.Event) {
 	if b.placed == nil || ev.Stack == 0 || ev.Kind == event.Stack {
 		return
 	}
-	id, ok := b.placed[ev.Stack]
+	at := placement{ev.PID, ev.Stack}
+	id, ok := b.placed[at]
 	if !ok {
 		if id, ok = b.find(ev.PID, ev.Stack); !ok {
 			return
@@ -60,7 +72,7 @@ func (b *Book) place(ev *event.Event) {
 		if len(b.placed) >= mostPlaced {
 			clear(b.placed)
 		}
-		b.placed[ev.Stack] = id
+		b.placed[at] = id
 	}
 	ev.Stack = id
 }

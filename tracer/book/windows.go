@@ -48,6 +48,9 @@ func (b *Book) LeaveExact(time uint64, watched map[uint32]Watched) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.windowed, b.windowsSince = true, time
+	for _, w := range watched {
+		b.sampling = w.Sample // for those that join later
+	}
 	b.heap = heap.New(b.cfg.heap())
 	b.vm = vm.NewGrowthLedger()
 	for pid, r := range b.procs {
@@ -103,7 +106,7 @@ func (b *Book) Young() (n int) {
 func (b *Book) Candidates(pid uint32, list []sample.Candidate, all bool) []sample.Candidate {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r := b.procs[pid]; !r.life.Exited && r.sample != nil {
+	if r := b.procs[pid]; r != nil && !r.life.Exited && r.sample != nil {
 		return r.sample.Candidates(list, all)
 	}
 	return list
@@ -114,7 +117,7 @@ func (b *Book) Candidates(pid uint32, list []sample.Candidate, all bool) []sampl
 func (b *Book) YoungCandidates(pid uint32, list []sample.Candidate, most int) []sample.Candidate {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r := b.procs[pid]; !r.life.Exited && r.sample.Young() <= most {
+	if r := b.procs[pid]; r != nil && !r.life.Exited && r.sample.Young() <= most {
 		return r.sample.Candidates(list, false)
 	}
 	return list
@@ -125,7 +128,11 @@ func (b *Book) YoungCandidates(pid uint32, list []sample.Candidate, most int) []
 func (b *Book) Checked(pid uint32, list []sample.Candidate, time uint64, found func(i int) (known, free bool)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.procs[pid].sample
+	r := b.procs[pid]
+	if r == nil {
+		return
+	}
+	s := r.sample
 	for i := range list {
 		if known, free := found(i); known {
 			s.Checked(&list[i], free, time)

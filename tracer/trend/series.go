@@ -34,6 +34,15 @@ func (s *Series) Advance(now, value uint64) {
 	}
 }
 
+// Begin starts an empty Series for a quantity that is value at now (ns) and has not grown before.
+func (s *Series) Begin(now, value uint64) {
+	const known = (minSamples + 1) * firstStep
+	if s.step == 0 {
+		s.fill(now-min(now, known), value)
+	}
+	s.Advance(now, value)
+}
+
 // fill takes the samples that are due.
 func (s *Series) fill(now, value uint64) {
 	if s.step == 0 {

@@ -58,6 +58,9 @@ func (m *Map) Set(start, end uint64, code event.CodeID) bool {
 	return true
 }
 
+// Clone returns a copy.
+func (m *Map) Clone() Map { return Map{slices.Clone(m.ranges), m.count} }
+
 // dropOldest makes room. What it drops counts as event.FirstCode again.
 func (m *Map) dropOldest() {
 	orders := make([]uint64, len(m.ranges))

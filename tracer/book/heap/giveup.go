@@ -47,6 +47,11 @@ func (h *Heap) GiveUp() {
 		}
 	}
 	h.blocks.each(move)
+	for _, list := range h.departed.byAddr {
+		for i := range list {
+			move(&list[i].block)
+		}
+	}
 	for t, p := range h.pending {
 		if p.known {
 			move(&p.block)
@@ -54,6 +59,7 @@ func (h *Heap) GiveUp() {
 		}
 	}
 	for _, i := range gone {
+		delete(h.heirlooms, i)
 		h.stacks.remove(i)
 	}
 	clear(h.stacks.cache[:])

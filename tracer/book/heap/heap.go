@@ -36,6 +36,18 @@ type Heap struct {
 	pending map[thread]pending
 	failed  map[thread]failure
 
+	// heirs counts the processes with a heritage, departed is what they may still ask for.
+	heirs    int
+	departed departures
+	// copied is how many blocks heirs have copies of.
+	copied uint64
+	// heirlooms are the stacks of such copies. No child allocates by a stack of its parent, whose
+	// id is another one.
+	heirlooms map[uint32]struct{}
+	// removed counts the processes that wait for a sweep; past is what the swept ones counted.
+	removed int
+	past    Counters
+
 	late    tombstones
 	evicted map[address]evictions
 
@@ -67,6 +79,8 @@ func New(cfg Config) *Heap {
 		failed:  make(map[thread]failure),
 		late:    newTombstones(),
 		evicted: make(map[address]evictions),
+
+		heirlooms: make(map[uint32]struct{}),
 	}
 }
 
@@ -143,17 +157,28 @@ func (h *Heap) place(p *process, b *block) {
 	if len(h.late.byAddr) != 0 && h.claim(p, b) {
 		return
 	}
+	if p.heritage != nil {
+		if _, missed := h.inherit(p, b.addr); missed {
+			p.counters.Evicted++
+		}
+	}
 	if old, evicted := h.blocks.put(b); evicted {
 		h.evict(p, &old)
 		h.leave(&old).freedBlocks++
 	}
 	h.total.Add(b.size)
+	p.held.Add(b.size)
 	h.stacks.at(b.origin.stack()).join(h.now, b.size)
 }
 
 // leave takes b, which was in the live set, off the sums. It returns its stack.
 func (h *Heap) leave(b *block) *stack {
 	h.total.Sub(b.size)
+	p := h.process(b.pid)
+	p.held.Sub(b.size)
+	if p.heirs > 0 {
+		h.depart(p, b)
+	}
 	s := h.stacks.at(b.origin.stack())
 	s.leave(h.now, b.size)
 	return s
@@ -175,12 +200,18 @@ func (h *Heap) free(p *process, ev *event.Event) {
 	}
 	b, ok := h.blocks.take(ev.PID, ev.Addr)
 	if !ok {
+		if _, ok = h.inherit(p, ev.Addr); ok {
+			return
+		}
 		if !h.late.explains(ev) {
 			p.ends.add(p, ev, h.freeUnknown(p, ev.Size))
 		}
 		return
 	}
 	h.leave(&b).freedBlocks++
+	if p.copied > 0 && h.isHeirloom(&b) {
+		p.inherited.Freed.Add(b.size)
+	}
 }
 
 // exec ends everything that the process held. The kernel took it back, so none of it is a
@@ -189,6 +220,11 @@ func (h *Heap) exec(p *process, ev *event.Event) {
 	p.execed = max(p.execed, ev.Time)
 	p.cutoff = max(p.cutoff, ev.Time)
 	p.exited = false
+	h.copyHeritagesOf(p)
+	h.dropHeritage(p)
+	p.inherited = Inherited{}
+	h.copied -= p.copied
+	p.copied = 0
 	p.old, p.ends = oldFrees{}, threadEnds{}
 	for t, old := range h.pending {
 		if t.pid == ev.PID && old.entered <= ev.Time {
@@ -208,6 +244,7 @@ func (h *Heap) exec(p *process, ev *event.Event) {
 // a false leak is worse than a missed one.
 func (h *Heap) exit(p *process) {
 	p.exited = true
+	h.dropHeritage(p)
 	for t, old := range h.pending {
 		if t.pid == p.pid {
 			h.finish(t, old)

@@ -85,6 +85,7 @@ func (h *Heap) ApplyLateFree(ev *event.Event) {
 	tomb.evicted = h.explain(p, address{addr, pid}, t)
 	b, ok := h.blocks.get(pid, addr)
 	if !ok {
+		_, tomb.claimed = h.inherit(p, addr)
 		h.bury(address{addr, pid}, tomb)
 		return
 	}
@@ -210,8 +211,14 @@ func (h *Heap) Gap(pid uint32, t uint64) {
 		p.old = oldFrees{}
 	} else {
 		h.gap = max(h.gap, t)
-		for _, p := range h.procs.byPID {
+	}
+	for _, p := range h.procs.byPID {
+		if pid == 0 {
 			p.lost(t)
+		}
+		// What an heir has of these blocks is as doubtful.
+		if pid == 0 || p.pid == pid || p.heritage != nil && p.heritage.from.pid == pid {
+			h.dropHeritage(p)
 		}
 	}
 	h.sweep(pid)

@@ -40,6 +40,17 @@ type process struct {
 	// Blocks allocated up to gap cannot be trusted, those allocated up to execed are gone.
 	// cutoff is the later of the two.
 	gap, execed, cutoff uint64
+	// held is the sum of its live blocks, without those of its heritage.
+	held live.Sum
+	// heritage is what it has of its parent's blocks, nil if it has none or a copy of its own.
+	// inherited says what that was.
+	heritage  *heritage
+	inherited Inherited
+	copied    uint64
+	// heirs is how many processes have a heritage of this one's blocks.
+	heirs int
+	// removed: only its memory waits to be freed.
+	removed bool
 }
 
 // processes finds a process by its pid. That is mostly the one asked for last.

@@ -36,7 +36,7 @@ func (h *Heap) reallocEnter(p *process, ev *event.Event) {
 		h.leave(&b)
 	} else {
 		next.block.addr = ev.Addr
-		if !h.late.explains(ev) {
+		if _, inherited := h.inherit(p, ev.Addr); !inherited && !h.late.explains(ev) {
 			next.old, next.chunk = h.freeUnknown(p, ev.Size), ev.Size
 		}
 	}

@@ -14,16 +14,26 @@ type Snapshot struct {
 	// their chunk is not known, or may be one that is not traced.
 	Old        []live.OldFree
 	OldUnsized uint64
+	// Inherited is what the process had of its parent when that forked it.
+	Inherited Inherited
 }
 
 // Snapshot returns what is live. It reads every live block once.
 func (h *Heap) Snapshot(opt live.Options) Snapshot {
+	var inherited Inherited
+	if p := h.procs.byPID[opt.PID]; p != nil {
+		inherited = p.inherited
+		if !p.exited {
+			h.copyHeritage(p)
+		}
+	}
+	h.sweepRemoved()
 	census := live.NewCensus(opt, h.now, &h.clock)
 	old, unsized := h.old(&opt)
 	census.Replace(old)
 	tallies := make([]live.Tally, len(h.stacks.all))
 	h.blocks.each(func(b *block) {
-		if census.Wants(b.pid) {
+		if census.Wants(b.pid) && !h.leftBehind(b) {
 			t := &tallies[b.origin.stack()]
 			census.Settle(t, b.time)
 			census.Count(t, b.addr, b.size, b.time)
@@ -38,7 +48,7 @@ func (h *Heap) Snapshot(opt live.Options) Snapshot {
 		census.Report(key, &s.Account, s.freedBlocks, h.process(key.PID).start, &tallies[i])
 	}
 	counters, exited := h.counters(opt.PID)
-	return Snapshot{census.Snapshot(exited), counters, old, unsized}
+	return Snapshot{census.Snapshot(exited), counters, old, unsized, inherited}
 }
 
 // Live returns the sum of the live blocks of all processes, of any age. It costs nothing.
@@ -60,6 +70,7 @@ func (h *Heap) counters(pid uint32) (sum Counters, exited bool) {
 		return p.counters, p.exited
 	}
 	exited = len(h.procs.byPID) > 0
+	sum = h.past
 	for _, p := range h.procs.byPID {
 		sum.add(&p.counters)
 		exited = exited && p.exited

@@ -42,6 +42,14 @@ func (a *Account) Grow(now, bytes uint64) {
 	a.Bytes += bytes
 }
 
+// Inherit adds what is outstanding at a time (ns) without having grown before: it is from a
+// parent's memory.
+func (a *Account) Inherit(time uint64, sum Sum) {
+	a.Blocks += sum.Blocks
+	a.Bytes += sum.Bytes
+	a.growth.Begin(time, a.Bytes)
+}
+
 // Shrink removes outstanding bytes at time now (ns).
 func (a *Account) Shrink(now, bytes uint64) {
 	a.growth.Advance(now, a.Bytes)

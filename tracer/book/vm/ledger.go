@@ -40,6 +40,8 @@ type Ledger struct {
 	outcomes map[thread]outcome
 	// now is the latest time seen, gap the latest Gap of all processes together, ns.
 	now, gap uint64
+	// past is what removed processes counted.
+	past Counters
 	// scans is the number of snapshots taken.
 	scans uint64
 }
@@ -54,6 +56,8 @@ type space struct {
 	start uint64
 	// Mappings made up to gap cannot be trusted, those made up to execed are gone, ns.
 	gap, execed uint64
+	// loaded is until when the loader ran in a process that was held for that, ns.
+	loaded uint64
 	// brk is the break in whole pages, 0 if unknown. Only growth ledgers keep it and the
 	// backgrounds.
 	brk        uint64
@@ -155,6 +159,10 @@ func (l *Ledger) mmap(sp *space, ev *event.Event, own bool) {
 func (l *Ledger) place(sp *space, start, end uint64, ev *event.Event) {
 	s := l.stack(live.Key{ID: ev.Stack, PID: ev.PID})
 	s.Allocate(&l.clock, ev.Time, end-start)
+	if ev.Time <= sp.loaded {
+		s.Drop(&l.clock, ev.Time)
+		return
+	}
 	if ev.Time <= sp.gap {
 		s.Drop(&l.clock, ev.Time)
 		sp.counters.Dropped.Add(end - start)

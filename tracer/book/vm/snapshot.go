@@ -97,6 +97,7 @@ func (l *Ledger) counters(pid uint32) (sum Counters, exited bool) {
 		return sp.counters, sp.exited
 	}
 	exited = len(l.spaces) > 0
+	sum = l.past
 	for _, sp := range l.spaces {
 		sum.add(&sp.counters)
 		exited = exited && sp.exited
