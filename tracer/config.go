@@ -10,6 +10,10 @@ import (
 type Config struct {
 	// PIDs are the processes to trace, as seen in the initial PID namespace.
 	PIDs []int
+	// Follow makes the children of the processes join the trace. Held says that somebody holds
+	// them at their birth, and when they execute programs, to call Tracer.Adopt and
+	// Tracer.Executed.
+	Follow, Held bool
 	// GrowthOnly watches only page faults and the system calls that change an address space:
 	// no probe is put into the processes. Reports then show the stacks behind the growth.
 	// MinSize, MaxSize, Older, MaxOverhead and MaxStall have no meaning.
@@ -99,6 +103,7 @@ func (c Config) withDefaults() Config {
 func (c Config) probeOptions() probe.Options {
 	return probe.Options{
 		GrowthOnly: c.GrowthOnly,
+		Follow:     c.Follow,
 		StackDepth: c.StackDepth,
 		MinSize:    c.MinSize,
 		MaxSize:    c.MaxSize,

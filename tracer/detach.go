@@ -25,6 +25,7 @@ func (t *Tracer) stop() error {
 	t.mu.Unlock()
 	// The last look at who mapped what needs everything sent so far.
 	err = errors.Join(err, t.stream.CatchUp())
+	t.unfollow()
 	t.beside("the last look at the probes", patience.Limit, t.processes.CheckAtEnd)()
 	settled := t.beside("the address space", process.LookPatience, func() { t.processes.Settle(time.Now()) })
 	// Calls in flight when the gate closes still report their return.
@@ -53,6 +54,7 @@ func (t *Tracer) detach() error {
 	refreshed()
 	t.beside("what was mapped late", patience.Limit, t.processes.WaitFollower)()
 	t.beside("the address space", process.LookPatience, t.processes.WaitMemory)()
+	t.beside("processes that have ended", process.LookPatience, t.followed.releasing.Wait)()
 	return err
 }
 

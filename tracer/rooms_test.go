@@ -10,13 +10,14 @@ import (
 // rooms are the packages and what each may import: packages of this module, and of other
 // modules those that reach into the kernel. Lower ones know nothing of higher ones.
 const rooms = `
-cmd/memtrace:                  tracer tracer/launch tracer/process/cgroup tracer/process/kin tracer/region tracer/region/proc tracer/report tracer/sysmem
+cmd/memtrace:                  tracer tracer/launch tracer/process/cgroup tracer/process/kin tracer/process/target tracer/region tracer/region/proc tracer/report tracer/sysmem
 
-tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/event tracer/probe tracer/process tracer/report tracer/book/sample tracer/stream tracer/sysmem tracer/window
+tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/diagnose/ended tracer/event tracer/probe tracer/process tracer/report tracer/book/sample tracer/stream tracer/sysmem tracer/window
 
 tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/diagnose/answer tracer/event tracer/book/faults tracer/book/live tracer/process/kin tracer/process/ptmalloc tracer/region tracer/report tracer/book/sample tracer/process/target tracer/process/limits tracer/trend
 tracer/diagnose/answer:        tracer/report
 tracer/book:                   tracer/event tracer/book/code tracer/book/faults tracer/book/heap tracer/book/live tracer/book/sample tracer/book/stacks tracer/book/vm
+tracer/diagnose/ended:         tracer/report
 tracer/process:                symbolize symbolize/patience symbolize/procmaps tracer/event tracer/book/faults tracer/probe tracer/process/kin tracer/process/procmem tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm tracer/process/limits
 tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
@@ -24,7 +25,7 @@ tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symboliz
 tracer/process/target:         symbolize/elffile symbolize/patience symbolize/procmaps procfs tracer/process/refusal
 tracer/process/cgroup:         symbolize/procmaps
 tracer/process/limits:         tracer/process/cgroup
-tracer/process/ptmalloc:       symbolize/elffile tracer/process/procmem tracer/process/target
+tracer/process/ptmalloc:       symbolize/elffile symbolize/patience tracer/process/procmem tracer/process/target
 tracer/launch:                 symbolize/elffile
 tracer/region:                 symbolize/procmaps tracer/report tracer/trend
 tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/process/refusal tracer/region

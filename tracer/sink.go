@@ -16,13 +16,18 @@ type sink struct {
 	*book.Book
 	*Tracer
 	// looked is when processes were last checked for their end.
-	looked     time.Time
+	looked time.Time
+	// ended are the followed processes that have ended and are to be reported on.
+	ended      []uint32
 	forgetting forgetting
 }
 
 func (s *sink) Apply(ev *event.Event) {
 	s.processes.Apply(ev)
 	s.Book.Apply(ev)
+	if ev.Kind == event.Exit {
+		s.ends(ev)
+	}
 	if s.cfg.slowReader > 0 {
 		time.Sleep(s.cfg.slowReader)
 	}
@@ -44,6 +49,7 @@ func (s *sink) Between(caughtUp bool) error {
 	if err := s.keepWithin(caughtUp); err != nil {
 		return err
 	}
+	s.buryEnded()
 	return s.lookAtProcesses()
 }
 

@@ -34,14 +34,19 @@ const (
 func (t *Tracer) Snapshot(opt SnapshotOptions) []*report.Report {
 	var reports []*report.Report
 	for _, pid := range t.processes.PIDs() {
-		reports = append(reports, diagnose.Report(t.facts(pid, opt), opt))
+		if f := t.facts(pid, opt); f != nil {
+			reports = append(reports, diagnose.Report(f, opt))
+		}
 	}
-	return reports
+	return append(reports, t.followed.reports.List(opt.Top)...)
 }
 
-// facts collects what a report of one process is made of.
+// facts collects what a report of one process is made of, nil if it was released.
 func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	p := t.processes.Of(pid)
+	if p == nil {
+		return nil
+	}
 	f := &diagnose.Facts{
 		Start: t.start, StartMono: t.startMono,
 		MinSize: t.cfg.MinSize, MaxSize: t.cfg.MaxSize,

@@ -27,6 +27,7 @@ type Tracer struct {
 	stream    *stream.Reader
 	book      *book.Book
 	processes *process.Group
+	followed  followed
 	// loop is nil if every call is traced, whatever that costs.
 	loop *window.Loop
 	// tables are nil if stacks are walked by frame pointers.
@@ -87,7 +88,7 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 // open does the work of Open. On an error its caller closes.
 func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) {
 	cfg := t.cfg
-	t.book = book.New(book.Config{Growth: cfg.GrowthOnly, Older: cfg.Older, MinSize: cfg.MinSize, MaxSize: cfg.MaxSize})
+	t.book = book.New(book.Config{Growth: cfg.GrowthOnly, Follow: cfg.Follow, Older: cfg.Older, MinSize: cfg.MinSize, MaxSize: cfg.MaxSize})
 	t.processes = process.NewGroup(process.Config{
 		GrowthOnly: cfg.GrowthOnly, DebugDirs: cfg.DebugDirs, MaxOverhead: cfg.MaxOverhead,
 		ReturnProbesKill: features.ReturnProbesKill(), Logf: cfg.Logf, GiveUp: t.giveUp,
@@ -135,6 +136,9 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 		return err
 	}
 	t.processes.Follow()
+	if cfg.Follow {
+		t.follow()
+	}
 	return nil
 }
 

@@ -31,6 +31,8 @@ type options struct {
 	maxSize  uint64
 	blocks   bool
 	exact    bool
+	// follow: children are traced, too.
+	follow, followGiven bool
 	// maxOverhead is in percent.
 	maxOverhead float64
 	maxStall    time.Duration
@@ -79,6 +81,7 @@ func parseFlags(args []string) (*options, *pflag.FlagSet, error) {
 		return o, fs, nil
 	}
 	o.topGiven = fs.Changed("top")
+	o.followGiven = fs.Changed("follow")
 	positional := fs.Args()
 	if dash := fs.ArgsLenAtDash(); dash >= 0 {
 		positional, o.command = fs.Args()[:dash], fs.Args()[dash:]
@@ -88,6 +91,9 @@ func parseFlags(args []string) (*options, *pflag.FlagSet, error) {
 	}
 	if err := o.parsePositional(positional); err != nil {
 		return nil, fs, err
+	}
+	if !o.followGiven {
+		o.follow = len(o.command) > 0 // it is what was asked for, whichever process does it
 	}
 	return o, fs, o.check(fs)
 }
@@ -109,6 +115,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.Var((*durationValue)(&o.maxStall), "max-stall", "let one window delay a thread by at most `DUR`")
 	fs.BoolVar(&o.exact, "exact", false, "trace every call, whatever it costs")
 	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "size of the ring buffer in `BYTES`, a power of two")
+	fs.BoolVar(&o.follow, "follow", false, "trace children, too, from their start; it is the default for a COMMAND (--follow=false traces only the command itself)")
 	o.addReportFlags(fs)
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "report more: stack ids, rarer counts, addresses")
 	fs.BoolVar(&o.version, "version", false, "print the version")

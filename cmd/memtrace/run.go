@@ -78,6 +78,7 @@ type session struct {
 	log     logger
 	out     *output
 	command *launch.Command
+	tree    *launch.Tree
 	tracer  *tracer.Tracer
 	stops   *stops
 	// packages are those of files that a hint was about.
@@ -114,6 +115,7 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 		return exitError, err
 	}
 	err = s.collect(ctx, stderr)
+	s.unfollow()
 	if err == nil {
 		err = s.report()
 	}
@@ -144,8 +146,15 @@ func (s *session) open(ctx context.Context) error {
 	if s.exact {
 		overhead = 0
 	}
+	release, err := s.prepareFollow(pids)
+	if err != nil {
+		return err
+	}
+	defer release()
 	t, err := tracer.Open(ctx, tracer.Config{
 		PIDs:        pids,
+		Follow:      s.follow,
+		Held:        s.follow,
 		GrowthOnly:  s.growth,
 		MaxOverhead: overhead,
 		MaxStall:    s.maxStall,
@@ -159,6 +168,7 @@ func (s *session) open(ctx context.Context) error {
 		Logf:        s.log.message,
 	})
 	if err != nil {
+		s.unfollow()
 		if s.command != nil {
 			s.command.Kill()
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,15 @@ type Command struct {
 	// release is closed to let the held command run. released receives the result.
 	release  chan struct{}
 	released chan error
+
+	// These are for a command that is followed, see Follow. followed is closed when the thread
+	// that does it has nothing more to do; exited has the command's status if that thread has
+	// read it.
+	hooks    *Hooks
+	quit     chan struct{}
+	followed chan struct{}
+	exited   chan unix.WaitStatus
+	unfollow sync.Once
 }
 
 // Start runs argv with memtrace's own standard files and returns once it is held. By then only
@@ -34,7 +44,7 @@ func Start(argv []string) (*Command, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", argv[0], cause(err))
 	}
-	c := &Command{release: make(chan struct{}), released: make(chan error, 1)}
+	c := &Command{release: make(chan struct{}), released: make(chan error, 1), followed: make(chan struct{})}
 	held := make(chan error)
 	go func() {
 		// ptrace answers only to the thread that started the command. The thread is not
@@ -46,7 +56,12 @@ func Start(argv []string) (*Command, error) {
 			return
 		}
 		<-c.release
-		c.released <- unix.PtraceDetach(c.PID())
+		defer close(c.followed)
+		if c.hooks == nil {
+			c.released <- unix.PtraceDetach(c.PID())
+			return
+		}
+		c.follow()
 	}()
 	return c, <-held
 }
@@ -98,11 +113,14 @@ func (c *Command) Signal(s os.Signal) error { return c.process.Signal(s) }
 // Kill ends the command, even a held one, and waits for its end.
 func (c *Command) Kill() {
 	_ = c.process.Kill()
-	_, _ = c.process.Wait()
+	_, _ = c.Wait()
 }
 
 // Running reports whether the command has not ended yet.
 func (c *Command) Running() bool {
+	if c.hooks != nil && len(c.exited) > 0 {
+		return false
+	}
 	var ended unix.Siginfo
 	err := unix.Waitid(unix.P_PID, c.PID(), &ended, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	return err == nil && ended.Signo == 0
@@ -111,6 +129,12 @@ func (c *Command) Running() bool {
 // Wait waits for the command's end and returns its status as a shell gives it: the exit code,
 // or 128 plus the number of the signal that ended it.
 func (c *Command) Wait() (int, error) {
+	if status, ok := c.followedEnd(); ok {
+		if status.Signaled() {
+			return 128 + int(status.Signal()), nil
+		}
+		return status.ExitStatus(), nil
+	}
 	state, err := c.process.Wait()
 	if err != nil {
 		return 0, fmt.Errorf("wait for the command: %w", err)

@@ -48,3 +48,18 @@ func probeEntry(set *probe.Set, t *target.Target) (probe.Links, error) {
 	}
 	return l, nil
 }
+
+// renewAnchor makes a process's anchor hold another probe. To remove the one held before takes a
+// while, so call it last. A process that somebody holds does not wait for it.
+func (g *Group) renewAnchor(p *Process, entry probe.Links) {
+	hold := func() {
+		if err := p.anchor.Hold(entry); err != nil {
+			g.cfg.Logf("process %d: %v", p.pid, err)
+		}
+	}
+	if g.held.Load() {
+		go hold()
+		return
+	}
+	hold()
+}

@@ -87,7 +87,8 @@ func (c *Checker) Check(all bool) time.Duration {
 	start := time.Now()
 	verify := all && start.Sub(c.verified) >= c.verifyPause
 	var verifying time.Duration
-	for pid, p := range c.group.procs {
+	for _, p := range c.group.procs.all() {
+		pid := uint32(p.pid)
 		program, view := p.program()
 		c.list = c.evidence.Candidates(pid, c.list[:0], all)
 		if len(c.list) == 0 {
@@ -113,7 +114,8 @@ func (c *Checker) Check(all bool) time.Duration {
 // for a leak of the stack that had it first.
 func (c *Checker) Fingerprint() {
 	const most = 4096 // reading so many takes some ms, in which frees cost the target
-	for pid, p := range c.group.procs {
+	for _, p := range c.group.procs.all() {
+		pid := uint32(p.pid)
 		program, view := p.program()
 		c.list = c.evidence.YoungCandidates(pid, c.list[:0], most)
 		if len(c.list) == 0 {

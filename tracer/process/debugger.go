@@ -97,7 +97,7 @@ func (g *Group) greetDebugger(p *Process) {
 // Debugged reports whether a debugger that may write to its code has any process under ptrace.
 // It logs when one comes or goes.
 func (g *Group) Debugged() (any bool) {
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		if p.Gone() {
 			continue
 		}
@@ -178,7 +178,7 @@ func (g *Group) Outstay() {
 		if time.Now().Before(end) {
 			continue
 		}
-		for _, p := range g.procs {
+		for _, p := range g.procs.all() {
 			if d, _ := debuggerOf(p.pid); d.writesCode() {
 				g.cfg.Logf("%v is still attached to %v: breakpoints that it set at malloc, free or the like "+
 					"since memtrace came will end the process with SIGTRAP (see Limits in the README)", d, p)
@@ -207,7 +207,7 @@ func foreignBreakpoints(p *Process) (names []string) {
 
 // CheckLeft looks, once all probes are gone, for breakpoints that a debugger left behind.
 func (g *Group) CheckLeft() {
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		if len(p.debuggers) == 0 || p.debugger.pid != 0 || p.Gone() || g.cfg.GrowthOnly {
 			continue
 		}

@@ -10,7 +10,7 @@ const smallPage = 4096
 
 // SizePages starts asking for the sizes of the pages that faults bring in.
 func (g *Group) SizePages() {
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		p.openFolios()
 	}
 }

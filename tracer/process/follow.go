@@ -29,6 +29,8 @@ type follower struct {
 	quit    chan struct{}
 	done    sync.WaitGroup
 	once    sync.Once
+	// working is held while a process is looked at, so that none is released meanwhile.
+	working sync.Mutex
 	// ranges, listings, programs and files are what may still be spent on changed ranges, on
 	// full listings, on new programs, and on opening files.
 	ranges, listings, programs, files *allowance
@@ -121,6 +123,8 @@ func (f *follower) poke() {
 // catchUp looks at what has changed, as far as the allowances permit. It returns how long to
 // wait before looking at the rest, 0 if nothing is left.
 func (f *follower) catchUp() time.Duration {
+	f.working.Lock()
+	defer f.working.Unlock()
 	var later []time.Duration
 	try := func(a *allowance, work func()) {
 		if wait := a.wait(time.Now()); wait > 0 {
@@ -194,7 +198,12 @@ func (f *follower) take(split func(*Process, *codeChange) (taken, left *codeChan
 		if _, execed := f.execed[pid]; execed {
 			continue
 		}
-		taken, left := split(f.g.procs[pid], change)
+		p := f.g.procs.of(pid)
+		if p == nil {
+			delete(f.changed, pid)
+			continue
+		}
+		taken, left := split(p, change)
 		if taken != nil {
 			all[pid] = taken
 		}
@@ -209,7 +218,9 @@ func (f *follower) take(split func(*Process, *codeChange) (taken, left *codeChan
 
 func (f *follower) followAll(changed map[uint32]*codeChange) {
 	for pid, change := range changed {
-		f.followModules(f.g.procs[pid], change)
+		if p := f.g.procs.of(pid); p != nil {
+			f.followModules(p, change)
+		}
 	}
 }
 

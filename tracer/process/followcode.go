@@ -47,8 +47,8 @@ func (f *follower) codeMapped(ev *event.Event) {
 // openCodes opens some of the files that wait, and returns whether others do. Those of a process
 // whose new program was not looked at yet have to wait longer.
 func (f *follower) openCodes() (more bool) {
-	for pid, p := range f.g.procs {
-		more = f.openSome(pid, p) || more
+	for _, p := range f.g.procs.all() {
+		more = f.openSome(uint32(p.pid), p) || more
 	}
 	return more
 }
@@ -79,7 +79,8 @@ func (f *follower) takeCodes(pid uint32, most int) (taken []symbolize.Code, more
 // OpenCode opens the files that a process has mapped as code so far, so that addresses in them
 // have names.
 func (g *Group) OpenCode(pid uint32) {
-	for g.follower.openSome(pid, g.procs[pid]) {
+	p := g.procs.of(pid)
+	for p != nil && g.follower.openSome(pid, p) {
 		continue
 	}
 }

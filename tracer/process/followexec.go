@@ -13,7 +13,10 @@ import (
 // followExec finds the allocator of a process's new program. If the new program maps the old
 // one's libc, its probes are in place already.
 func (f *follower) followExec(pid uint32, kind execKind) {
-	p := f.g.procs[pid]
+	p := f.g.procs.of(pid)
+	if p == nil {
+		return
+	}
 	if err := p.symbols.Exec(); err != nil && !target.Gone(int(pid)) {
 		f.g.cfg.Logf("process %d runs another program: %v", pid, err)
 	}
@@ -29,13 +32,7 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	var view *mallocView
 	if !f.g.cfg.GrowthOnly {
 		view = openMalloc(fresh)
-		entry := f.g.dropAnchor(fresh)
-		// Removing the old program's anchor takes a while, so it is done last.
-		defer func() {
-			if err := p.anchor.Hold(entry); err != nil {
-				f.g.cfg.Logf("process %d: %v", pid, err)
-			}
-		}()
+		defer f.g.renewAnchor(p, f.g.dropAnchor(fresh))
 	}
 	f.g.attaching.Lock()
 	p.mu.Lock()
@@ -88,6 +85,9 @@ func (f *follower) findAfterExec(p *Process) (*target.Target, error) {
 		if f.g.cfg.GrowthOnly && (errors.Is(err, target.ErrPatched) || errors.Is(err, target.ErrNoAllocator) && time.Now().After(deadline)) {
 			return target.Look(p.target.PID)
 		}
+		if f.g.held.Load() { // everything is mapped
+			return lookAnyway(p.target.PID, fresh, err)
+		}
 		if err == nil || !errors.Is(err, target.ErrNoAllocator) || time.Now().After(deadline) {
 			return fresh, err
 		}
@@ -97,6 +97,14 @@ func (f *follower) findAfterExec(p *Process) (*target.Target, error) {
 		case <-time.After(time.Millisecond):
 		}
 	}
+}
+
+// lookAnyway returns what was found, or a target without objects where no allocator was.
+func lookAnyway(pid int, found *target.Target, err error) (*target.Target, error) {
+	if errors.Is(err, target.ErrNoAllocator) {
+		return target.Look(pid)
+	}
+	return found, err
 }
 
 // unprobed adds to objects, which only the new program has, those that the old program's

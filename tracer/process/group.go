@@ -3,13 +3,14 @@ package process
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/process/target"
+	"memtrace/tracer/region"
 )
 
 // Config says how processes are traced.
@@ -51,14 +52,15 @@ type Group struct {
 	attached *probe.Attached
 	// probes attaches probes. tables is nil where stacks are walked by frame pointers. Both
 	// are set by Attach.
-	probes *probe.Set
-	tables *probe.Tables
-	// procs does not change after Open.
-	procs    map[uint32]*Process
+	probes   *probe.Set
+	tables   *probe.Tables
+	procs    members
 	follower *follower
 
 	// attaching guards the links of processes while the trace goes on.
 	attaching sync.Mutex
+	// held means that whoever holds processes tells of new programs, see Hold.
+	held atomic.Bool
 	// windowed means that only windows are watched: no probes are attached outside of them.
 	windowed bool
 
@@ -67,7 +69,9 @@ type Group struct {
 	kept probe.Links
 
 	memory, kin, guard watch
-	stopMalloc         func()
+	// quitMalloc is closed when malloc's parameters are no longer to be read.
+	quitMalloc chan struct{}
+	stopMalloc sync.Once
 }
 
 // watch is work that goes on in the background until stop is called. wait waits for its end.
@@ -76,26 +80,33 @@ type watch struct{ stop, wait func() }
 
 // NewGroup returns a Group without processes. It notes its probes in attached.
 func NewGroup(cfg Config, book Book, attached *probe.Attached) *Group {
-	g := &Group{cfg: cfg, book: book, attached: attached, procs: make(map[uint32]*Process)}
+	g := &Group{cfg: cfg, book: book, attached: attached, quitMalloc: make(chan struct{})}
 	g.follower = newFollower(g)
 	return g
 }
 
 // Open adds a process to the Group. It does nothing if the process is in it already.
 func (g *Group) Open(pid int) error {
-	if g.procs[uint32(pid)] != nil {
+	if g.procs.of(uint32(pid)) != nil {
 		return nil
 	}
-	p, err := open(pid, &g.cfg)
+	p, err := open(pid, &g.cfg, false)
 	if err != nil {
 		return err
 	}
-	g.procs[uint32(pid)] = p
+	g.join(p)
+	g.greetDebugger(p)
+	return nil
+}
+
+// join makes a process one of the Group's.
+func (g *Group) join(p *Process) {
+	pid := uint32(p.pid)
+	p.memory.known = func() []region.Range { return g.mapped(pid) }
 	if p.anchor != nil {
 		g.attached.Anchor(p.anchor)
 	}
-	g.greetDebugger(p)
-	return nil
+	g.procs.add(p)
 }
 
 // OpenAll adds processes. Those that cannot be traced are logged and left out, unless that is
@@ -115,7 +126,7 @@ func (g *Group) OpenAll(ctx context.Context, pids []int) error {
 
 // leaveOut logs why processes are not traced, or returns that if no other is left.
 func (g *Group) leaveOut(refused []error) error {
-	if len(refused) > 0 && len(g.procs) == 0 {
+	if len(refused) > 0 && len(g.procs.all()) == 0 {
 		return refused[0]
 	}
 	for _, err := range refused {
@@ -127,29 +138,27 @@ func (g *Group) leaveOut(refused []error) error {
 // PIDs returns the pids of all processes, in order.
 func (g *Group) PIDs() []uint32 {
 	var pids []uint32
-	for pid := range g.procs {
-		pids = append(pids, pid)
+	for _, p := range g.procs.all() {
+		pids = append(pids, uint32(p.pid))
 	}
-	slices.Sort(pids)
 	return pids
 }
 
-// Of returns a process of the Group.
-func (g *Group) Of(pid uint32) *Process { return g.procs[pid] }
+// Of returns a process of the Group, nil if it has none with this pid.
+func (g *Group) Of(pid uint32) *Process { return g.procs.of(pid) }
 
 // Attach prepares everything for tracing the processes, but does not open the gate. Those that
 // it fails for are left out, as by OpenAll.
 func (g *Group) Attach(ctx context.Context, probes *probe.Set, tables *probe.Tables) error {
 	g.probes, g.tables = probes, tables
 	var refused []error
-	for _, pid := range g.PIDs() {
+	for _, p := range g.procs.all() {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		p := g.procs[pid]
 		if err := g.prepare(p); err != nil {
 			refused = append(refused, err)
-			if err := g.remove(p); err != nil {
+			if err := g.Release(p); err != nil {
 				return err
 			}
 		}
@@ -159,6 +168,14 @@ func (g *Group) Attach(ctx context.Context, probes *probe.Set, tables *probe.Tab
 
 // prepare prepares everything for tracing one process.
 func (g *Group) prepare(p *Process) error {
+	if err := g.begin(p); err != nil || g.cfg.GrowthOnly {
+		return err
+	}
+	return g.attach(p)
+}
+
+// begin makes the programs in the kernel see a process, and anchors the probes to come.
+func (g *Group) begin(p *Process) error {
 	if err := g.probes.Trace(uint32(p.pid)); err != nil {
 		return err
 	}
@@ -168,16 +185,7 @@ func (g *Group) prepare(p *Process) error {
 	if err := g.loadTables(p); err != nil || g.cfg.GrowthOnly {
 		return err
 	}
-	if err := p.anchor.Hold(g.dropAnchor(p.target)); err != nil {
-		return err
-	}
-	return g.attach(p)
-}
-
-// remove undoes Open and prepare.
-func (g *Group) remove(p *Process) error {
-	delete(g.procs, uint32(p.pid))
-	return errors.Join(g.attached.Close(p.links), g.probes.Untrace(uint32(p.pid)), p.close())
+	return p.anchor.Hold(g.dropAnchor(p.target))
 }
 
 // loadTables loads the unwind tables of what a process maps.
@@ -201,7 +209,7 @@ func (g *Group) Follow() {
 	g.follower.run()
 	g.kin = g.watchKin()
 	g.memory = g.watchMemory()
-	g.stopMalloc = g.watchMalloc()
+	g.watchMalloc()
 	if !g.cfg.GrowthOnly {
 		g.guard = g.guardProbes()
 	}
@@ -209,14 +217,14 @@ func (g *Group) Follow() {
 
 // LookForModules makes the follower look for modules that may have come or gone unseen.
 func (g *Group) LookForModules() {
-	for pid := range g.procs {
-		g.follower.modulesChanged(pid)
+	for _, p := range g.procs.all() {
+		g.follower.modulesChanged(uint32(p.pid))
 	}
 }
 
 // Unprobe is called before probes are removed, so that nobody misses them.
 func (g *Group) Unprobe() {
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		p.probed.Store(false)
 	}
 }
@@ -226,7 +234,8 @@ func (g *Group) Unprobe() {
 func (g *Group) Stop() {
 	g.follower.stop()
 	g.Unprobe()
-	for _, stop := range []func(){g.guard.stop, g.kin.stop, g.memory.stop, g.stopMalloc} {
+	g.stopMalloc.Do(func() { close(g.quitMalloc) })
+	for _, stop := range []func(){g.guard.stop, g.kin.stop, g.memory.stop} {
 		if stop != nil {
 			stop()
 		}
@@ -236,7 +245,7 @@ func (g *Group) Stop() {
 // RefreshSymbols remembers what is mapped now. For a process that is gone, what was remembered
 // before stays.
 func (g *Group) RefreshSymbols() {
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		_ = p.symbols.Refresh()
 	}
 }
@@ -262,9 +271,9 @@ func (g *Group) WaitMemory() {
 
 // Gone returns the processes that have ended, by their pidfds.
 func (g *Group) Gone() (pids []uint32) {
-	for pid, p := range g.procs {
+	for _, p := range g.procs.all() {
 		if p.Gone() {
-			pids = append(pids, pid)
+			pids = append(pids, uint32(p.pid))
 		}
 	}
 	return pids
@@ -272,10 +281,10 @@ func (g *Group) Gone() (pids []uint32) {
 
 // Settle looks at descendants and address spaces for the last time.
 func (g *Group) Settle(now time.Time) {
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		p.kin.Settle(now)
 	}
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		p.memory.settle(now)
 	}
 }
@@ -283,7 +292,7 @@ func (g *Group) Settle(now time.Time) {
 // Close frees everything. Probes must have been removed before.
 func (g *Group) Close() error {
 	var err error
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		err = errors.Join(err, p.close())
 	}
 	return err

@@ -28,7 +28,7 @@ func (g *Group) guardProbes() watch {
 			case <-tick.C:
 			}
 			g.Debugged() // logs debuggers that come and go
-			for _, p := range g.procs {
+			for _, p := range g.procs.all() {
 				g.lookAtProbes(p)
 			}
 		}
@@ -106,7 +106,7 @@ func (g *Group) putBack(p *Process, lacks []target.Place) (back uint64, err erro
 func (g *Group) CheckAtEnd() {
 	g.attaching.Lock()
 	defer g.attaching.Unlock()
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		p.reach.places = nil // forces a fresh look at what is mapped
 		if lacks := g.lackingNow(p); len(lacks) > 0 {
 			g.lack(p, describeLacks(lacks, takenAway))

@@ -17,7 +17,7 @@ func (g *Group) Apply(ev *event.Event) {
 	default:
 		return
 	}
-	p := g.procs[ev.PID]
+	p := g.procs.of(ev.PID)
 	if p == nil {
 		return
 	}
@@ -31,7 +31,9 @@ func (g *Group) Apply(ev *event.Event) {
 		if ev.Addr != 0 {
 			kind = execByThread
 		}
-		g.follower.programChanged(ev.PID, kind)
+		if !g.held.Load() {
+			g.follower.programChanged(ev.PID, kind)
+		}
 		if g.probes.PageFaults {
 			p.openFolios()
 		}
@@ -44,8 +46,10 @@ func (g *Group) Apply(ev *event.Event) {
 
 // ApplySpilled takes an event that had spilled.
 func (g *Group) ApplySpilled(ev *event.Event) {
-	if p := g.procs[ev.PID]; ev.Kind == event.Exec && p != nil {
-		g.follower.programChanged(ev.PID, execByThread)
+	if p := g.procs.of(ev.PID); ev.Kind == event.Exec && p != nil {
+		if !g.held.Load() {
+			g.follower.programChanged(ev.PID, execByThread)
+		}
 		if g.probes.PageFaults {
 			p.openFolios()
 		}

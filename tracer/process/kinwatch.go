@@ -24,7 +24,7 @@ func (g *Group) watchKin() watch {
 		tick := time.NewTicker(kinInterval)
 		defer tick.Stop()
 		for {
-			for _, p := range g.procs {
+			for _, p := range g.procs.all() {
 				p.kin.Poll(time.Now())
 			}
 			select {

@@ -12,7 +12,7 @@ import (
 // The limits are those of the process as long as it lives.
 func TestLimits(t *testing.T) {
 	program := testprog.Start(t, "busy")
-	p, err := open(program.PID(), &Config{GrowthOnly: true, Logf: t.Logf})
+	p, err := open(program.PID(), &Config{GrowthOnly: true, Logf: t.Logf}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

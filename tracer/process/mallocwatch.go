@@ -3,7 +3,6 @@ package process
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"memtrace/symbolize/patience"
@@ -16,27 +15,29 @@ const mallocInterval = 250 * time.Millisecond
 
 // watchMalloc reads what the processes' mallocs keep free now, and then their parameters at
 // intervals. Each process has a goroutine of its own, because reading another process's memory
-// may take any time. stop does not wait.
-func (g *Group) watchMalloc() (stop func()) {
-	quit := make(chan struct{})
-	for pid, p := range g.procs {
-		go func() {
-			p.mallocView().keepFirst()
-			tick := time.NewTicker(mallocInterval)
-			defer tick.Stop()
-			for {
-				select {
-				case <-quit:
-					return
-				case <-tick.C:
-				}
-				if !g.book.Exited(pid) {
-					p.mallocView().poll(event.Now())
-				}
-			}
-		}()
+// may take any time. Nobody waits for these.
+func (g *Group) watchMalloc() {
+	for _, p := range g.procs.all() {
+		go g.watchMallocOf(p)
 	}
-	return sync.OnceFunc(func() { close(quit) })
+}
+
+func (g *Group) watchMallocOf(p *Process) {
+	p.mallocView().keepFirst()
+	tick := time.NewTicker(mallocInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.quitMalloc:
+			return
+		case <-p.released:
+			return
+		case <-tick.C:
+		}
+		if !g.book.Exited(uint32(p.pid)) {
+			p.mallocView().poll(event.Now())
+		}
+	}
 }
 
 func (p *Process) mallocView() *mallocView {
@@ -48,7 +49,7 @@ func (p *Process) mallocView() *mallocView {
 // Malloc returns the state of a process's malloc at a time (ns), nil if it is not glibc's. For
 // a process that has ended it is the last known state.
 func (g *Group) Malloc(pid uint32, time uint64) *ptmalloc.Status {
-	v := g.procs[pid].mallocView()
+	v := g.procs.of(pid).mallocView()
 	if v == nil {
 		return nil
 	}

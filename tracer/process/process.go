@@ -26,6 +26,8 @@ type Process struct {
 	anchor  *probe.Anchor
 	// pidfd becomes readable when the process is gone.
 	pidfd int
+	// released is closed when the process is no longer one of the Group's.
+	released chan struct{}
 	// probed means that every call of an allocation function should meet a probe now.
 	probed atomic.Bool
 	// code is its executable mappings. It belongs to the follower.
@@ -66,8 +68,8 @@ const (
 	findPause    = 5 * time.Millisecond
 )
 
-// open opens a process.
-func open(pid int, cfg *Config) (_ *Process, err error) {
+// open opens a process. late says that it joins others, and may do so without an allocator.
+func open(pid int, cfg *Config, late bool) (_ *Process, err error) {
 	if pid == unix.Getpid() {
 		return nil, fmt.Errorf("process %d is memtrace itself, whose tracing would trace the tracing", pid)
 	}
@@ -76,7 +78,7 @@ func open(pid int, cfg *Config) (_ *Process, err error) {
 	if errors.Is(err, unix.ESRCH) {
 		return nil, fmt.Errorf("process %d: %w", pid, target.ErrNoProcess)
 	}
-	p := &Process{pid: pid, pidfd: pidfd}
+	p := &Process{pid: pid, pidfd: pidfd, released: make(chan struct{})}
 	if err != nil {
 		p.pidfd = -1 // a thread's id: target.Find says so
 	}
@@ -85,7 +87,10 @@ func open(pid int, cfg *Config) (_ *Process, err error) {
 			_ = p.close()
 		}
 	}()
-	if p.target, err = find(pid, cfg.GrowthOnly); err != nil {
+	if p.target, err = find(pid, cfg.GrowthOnly); late {
+		p.target, err = lookAnyway(pid, p.target, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	cfg.logDenied(p.target)

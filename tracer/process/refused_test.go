@@ -32,7 +32,7 @@ int main(void) {
 `})
 	pid := testprog.Command(t, exec.Command(dir+"/filtered")).PID()
 	for _, refused := range []bool{true, false} {
-		p, err := open(pid, &Config{ReturnProbesKill: refused, Logf: t.Logf})
+		p, err := open(pid, &Config{ReturnProbesKill: refused, Logf: t.Logf}, false)
 		if err == nil {
 			err = p.close()
 		}

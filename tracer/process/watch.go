@@ -154,7 +154,7 @@ func (w *memoryWatch) classAt(addr uint64) region.Class {
 func (w *memoryWatch) close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sampler = nil
+	w.sampler, w.final = nil, true
 	if w.space == nil {
 		return nil
 	}
@@ -166,7 +166,7 @@ func (w *memoryWatch) close() error {
 // ResidentGrowth returns by how many bytes the resident memory of all processes had grown when
 // it was last looked at.
 func (g *Group) ResidentGrowth() (bytes int64) {
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		bytes += p.memory.resident.Load()
 	}
 	return bytes
@@ -174,19 +174,14 @@ func (g *Group) ResidentGrowth() (bytes int64) {
 
 // watchMemory polls the address spaces of all processes.
 func (g *Group) watchMemory() watch {
-	var watches []*memoryWatch
-	for pid, p := range g.procs {
-		p.memory.known = func() []region.Range { return g.mapped(pid) }
-		watches = append(watches, p.memory)
-	}
 	quit := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
 		tick := time.NewTicker(memoryInterval)
 		defer tick.Stop()
 		for {
-			for _, w := range watches {
-				w.poll(time.Now())
+			for _, p := range g.procs.all() {
+				p.memory.poll(time.Now())
 			}
 			select {
 			case <-quit:

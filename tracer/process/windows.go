@@ -17,7 +17,7 @@ func (g *Group) AttachWindow() (births, ends probe.Links, err error) {
 	if err := g.probes.NextGeneration(); err != nil {
 		return nil, nil, err
 	}
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		// A new program's mappings are not known yet, and its anchor is not there.
 		p.unwatched = p.Gone() || !p.target.Runs()
 		if p.unwatched {
@@ -44,7 +44,10 @@ func (g *Group) AttachWindow() (births, ends probe.Links, err error) {
 }
 
 // HasWindow reports whether a process has a part in the window.
-func (g *Group) HasWindow(pid uint32) bool { return !g.procs[pid].unwatched }
+func (g *Group) HasWindow(pid uint32) bool {
+	p := g.procs.of(pid)
+	return p != nil && !p.unwatched
+}
 
 // LeaveExact returns the probes that are in place for tracing every call. From now on
 // there are only those of windows. It calls change while nobody attaches: as long as
@@ -54,7 +57,7 @@ func (g *Group) LeaveExact(change func()) (all probe.Links) {
 	defer g.attaching.Unlock()
 	change()
 	g.windowed = true
-	for _, p := range g.procs {
+	for _, p := range g.procs.all() {
 		p.probed.Store(false)
 		all = append(all, p.links...)
 		p.links = nil
@@ -65,8 +68,8 @@ func (g *Group) LeaveExact(change func()) (all probe.Links) {
 // ProcessorTime returns the processor time of all processes. For one that is gone, the last
 // known value counts.
 func (g *Group) ProcessorTime() (sum time.Duration) {
-	for pid, p := range g.procs {
-		if used, err := processorTime(int(pid)); err == nil {
+	for _, p := range g.procs.all() {
+		if used, err := processorTime(p.pid); err == nil {
 			p.cpu = used
 		}
 		sum += p.cpu

@@ -73,12 +73,29 @@ type Target struct {
 	Allocator string `json:"allocator"`
 	Libc      string `json:"libc"`
 	Exited    bool   `json:"exited"`
+	// Processes is how many processes of this program the report is the sum of, if that is more
+	// than one. They have ended. PID is that of the first of them.
+	Processes int `json:"processes,omitempty"`
+	// Parent is the process that forked it while that was followed, 0 if none did.
+	Parent int `json:"parent,omitempty"`
+	// Inherited is what it had of its parent's blocks at the fork.
+	Inherited *Inherited `json:"inherited,omitempty"`
 	// ExitSignal is the name of the signal that ended the process, or empty if none did.
 	// ExitStatus is the status it exited with, 0 to 255.
 	ExitSignal string `json:"exit_signal,omitempty"`
 	ExitStatus int    `json:"exit_status,omitempty"`
 	// Modules are the mapped files that Stacks refer to, for the pprof form.
 	Modules []Module `json:"-"`
+}
+
+// Inherited is a forked process's copy of its parent's blocks.
+type Inherited struct {
+	Sum
+	// Freed is the part of it that the process has freed.
+	Freed Sum `json:"freed"`
+	// Listed: what is left of it is in Outstanding and in Stacks. In a process that has ended it
+	// is not, since nobody could have looked for it.
+	Listed bool `json:"listed"`
 }
 
 // Module is an executable mapping of a file.

@@ -84,7 +84,7 @@ func (h *Heap) look(t *target.Target, modules []target.Module, o *target.Object)
 			return err
 		}
 		if layout == nil {
-			layout, err = Locate(file, file.Size, DebugFolder)
+			layout, err = layoutIn(file)
 		}
 		var bias uint64
 		if err == nil {

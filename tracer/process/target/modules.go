@@ -120,3 +120,11 @@ func (m *Module) Bias(headers []elf.ProgHeader) (uint64, bool) {
 	}
 	return 0, false
 }
+
+// Info is what the file system says of the image's file. It is zero for an image without one.
+func (i *Image) Info() patience.Info {
+	if i.file == nil {
+		return patience.Info{}
+	}
+	return i.file.Info
+}

@@ -197,7 +197,7 @@ func (t *Target) look(m *procfs.ProcMap, id FileID) *Object {
 		// the caller of Find learns of that.
 		return nil
 	}
-	object, err := readObject(file)
+	object, err := objectIn(file)
 	if err != nil || object == nil {
 		file.Close()
 		return nil

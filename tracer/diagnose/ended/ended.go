@@ -1,0 +1,178 @@
+// Package ended keeps the reports of processes that have ended while others are traced on. There
+// may be thousands of them, so those of one program are added up. The package is a pure function
+// of its input.
+package ended
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"memtrace/tracer/report"
+)
+
+const (
+	// mostPrograms is how many programs are told apart. All later ones are added up.
+	mostPrograms = 256
+	// mostStacks is how many stacks of a program are told apart.
+	mostStacks = 1024
+)
+
+// Reports are those of ended processes. The zero Reports is empty. It is safe for concurrent use.
+type Reports struct {
+	mu       sync.Mutex
+	programs map[program]*sum
+}
+
+// program is what the processes that are added up have in common.
+type program struct{ command, exe string }
+
+// sum is the report of one process, or of several. Its stacks have names and are all there.
+type sum struct {
+	*report.Report
+	stacks map[string]int
+}
+
+// Add takes the report of a process that has ended, with all its stacks.
+func (rs *Reports) Add(r *report.Report) {
+	for i := range r.Stacks {
+		if s := &r.Stacks[i]; r.Name != nil && s.Frames == nil {
+			r.Name(s)
+		}
+	}
+	r.Name = nil
+	r.Memory, r.System, r.Target.Modules = nil, nil, nil
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.programs == nil {
+		rs.programs = make(map[program]*sum)
+	}
+	key := program{r.Target.Command, r.Target.Exe}
+	if rs.programs[key] == nil && len(rs.programs) >= mostPrograms {
+		key = program{}
+	}
+	if all := rs.programs[key]; all != nil {
+		all.add(r)
+		return
+	}
+	rs.programs[key] = newSum(r)
+}
+
+func newSum(r *report.Report) *sum {
+	s := &sum{Report: r, stacks: make(map[string]int)}
+	for i := range r.Stacks {
+		s.stacks[keyOf(&r.Stacks[i])] = i
+	}
+	return s
+}
+
+// keyOf is what stacks of different processes of one program have in common: where their frames
+// are in the files, wherever these are mapped.
+func keyOf(s *report.Stack) string {
+	var b strings.Builder
+	b.WriteString(string(s.Kind))
+	for i := range s.Frames {
+		f := &s.Frames[i]
+		fmt.Fprintf(&b, "\n%s %x %s", f.Module, f.Offset, f.Function)
+	}
+	return b.String()
+}
+
+// add adds another process of the same program.
+func (a *sum) add(r *report.Report) {
+	t := &a.Target
+	t.Processes = max(t.Processes, 1) + 1
+	if t.Exe != r.Target.Exe || t.Command != r.Target.Command {
+		t.Command, t.Exe = "other programs", ""
+	}
+	a.Start, a.End = earlier(a.Report, r), later(a.Report, r)
+	a.DurationSeconds = a.End.Sub(a.Start).Seconds()
+	a.Complete = a.Complete && r.Complete
+	a.Outstanding = plus(a.Outstanding, r.Outstanding)
+	a.Young = plus(a.Young, r.Young)
+	a.Events = addEvents(a.Events, r.Events)
+	a.MallocSplit, a.Growth = nil, nil
+	for _, n := range r.Notes {
+		if !slices.Contains(a.Notes, n) && len(a.Notes) < 16 {
+			a.Notes = append(a.Notes, n)
+		}
+	}
+	for i := range r.Stacks {
+		a.addStack(&r.Stacks[i])
+	}
+	a.StacksTotal = max(a.StacksTotal, len(a.Stacks))
+	a.Diagnosis = nil
+}
+
+// addStack adds a stack of another process. Where there are too many, it goes to a sum without
+// frames.
+func (a *sum) addStack(s *report.Stack) {
+	key := keyOf(s)
+	i, ok := a.stacks[key]
+	if !ok && len(a.Stacks) >= mostStacks {
+		key = "others"
+		i, ok = a.stacks[key]
+		if !ok {
+			others := *s
+			others.Frames, others.Served, others.GivenUpStacks = nil, nil, 1
+			s = &others
+		} else {
+			a.Stacks[i].GivenUpStacks++
+		}
+	}
+	if !ok {
+		a.stacks[key] = len(a.Stacks)
+		a.Stacks = append(a.Stacks, *s)
+		return
+	}
+	sum := &a.Stacks[i]
+	sum.Bytes += s.Bytes
+	sum.Blocks += s.Blocks
+	sum.YoungBytes += s.YoungBytes
+	sum.AllocatedBytes += s.AllocatedBytes
+	sum.AllocatedBlocks += s.AllocatedBlocks
+	sum.FreedBlocks += s.FreedBlocks
+	sum.ReplacedBytes += s.ReplacedBytes
+	sum.OldestSeconds = max(sum.OldestSeconds, s.OldestSeconds)
+	sum.YoungestSeconds = min(sum.YoungestSeconds, s.YoungestSeconds)
+	sum.FollowedSeconds = max(sum.FollowedSeconds, s.FollowedSeconds)
+	sum.GrowthBytesPerSecond, sum.LeakBytesPerSecond, sum.Class = 0, 0, ""
+	if sum.AllocatedBlocks > 0 {
+		sum.Survival = float64(sum.Blocks) / float64(sum.AllocatedBlocks)
+	}
+	if sum.Served != nil && s.Served != nil {
+		served := addServed(*sum.Served, *s.Served)
+		sum.Served = &served
+	} else {
+		sum.Served = nil
+	}
+	sum.BlockList = nil
+}
+
+// List returns the reports, those that hold most first. most is how many stacks of each are
+// shown, 0 for all.
+func (rs *Reports) List(most int) []*report.Report {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var list []*report.Report
+	for _, s := range rs.programs {
+		r := *s.Report
+		r.Stacks = slices.Clone(r.Stacks)
+		slices.SortStableFunc(r.Stacks, func(a, b report.Stack) int {
+			return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID))
+		})
+		if r.Target.Processes > 1 {
+			r.Diagnosis = diagnosis(&r)
+		}
+		if most > 0 && len(r.Stacks) > most {
+			r.Stacks = r.Stacks[:most]
+		}
+		list = append(list, &r)
+	}
+	slices.SortFunc(list, func(a, b *report.Report) int {
+		return cmp.Or(cmp.Compare(b.Outstanding.Bytes, a.Outstanding.Bytes), cmp.Compare(a.Target.PID, b.Target.PID))
+	})
+	return list
+}

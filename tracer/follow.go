@@ -1,0 +1,103 @@
+package tracer
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"memtrace/symbolize/patience"
+	"memtrace/tracer/diagnose"
+	"memtrace/tracer/diagnose/ended"
+	"memtrace/tracer/event"
+	"memtrace/tracer/process"
+)
+
+// followed is what Config.Follow needs: the processes that have ended and are yet to be reported
+// on, and the reports of those that were.
+type followed struct {
+	queue chan uint32
+	// pending counts what is queued or at work, releasing the processes that are being released.
+	pending, releasing sync.WaitGroup
+	stopped            sync.Once
+	reports            ended.Reports
+}
+
+// Adopt adds a process to those that are traced, while the trace goes on. Every call that it
+// makes after Adopt has returned is seen.
+func (t *Tracer) Adopt(pid int) error {
+	t.book.Add(uint32(pid))
+	if t.cfg.GrowthOnly || t.book.Totals().Windowed {
+		if mapped, err := process.ReadMapped(uint32(pid)); err == nil {
+			t.book.BeginGrowth(uint32(pid), mapped)
+		}
+	}
+	return t.processes.Adopt(pid)
+}
+
+// Executed tells that a process runs a new program, while it is held: see launch.Hooks.
+func (t *Tracer) Executed(pid int, byThread bool) {
+	t.book.Loaded(uint32(pid), event.Now())
+	if t.processes.Of(uint32(pid)) == nil {
+		_ = t.Adopt(pid) // an error would be about a program before this one
+		return
+	}
+	t.processes.Executed(uint32(pid), byThread)
+}
+
+// follow begins to report on processes that end.
+func (t *Tracer) follow() {
+	t.followed.queue = make(chan uint32, 1<<16)
+	if t.cfg.Held {
+		t.processes.Hold()
+	}
+	go func() {
+		for pid := range t.followed.queue {
+			t.bury(pid)
+			t.followed.pending.Done()
+		}
+	}()
+}
+
+// ends notes the end of a process that was followed.
+func (s *sink) ends(ev *event.Event) {
+	if s.cfg.Follow && !slices.Contains(s.cfg.PIDs, int(ev.PID)) {
+		s.ended = append(s.ended, ev.PID)
+	}
+}
+
+// buryEnded hands on the processes that have ended. What spilled of them has been applied.
+func (s *sink) buryEnded() {
+	for _, pid := range s.ended {
+		s.followed.pending.Add(1)
+		s.followed.queue <- pid
+	}
+	s.ended = s.ended[:0]
+}
+
+// bury makes the report of a process that has ended, and frees all that it takes.
+func (t *Tracer) bury(pid uint32) {
+	p := t.processes.Of(pid)
+	if p == nil {
+		t.book.Remove(pid)
+		return
+	}
+	p.Settled(time.Now())
+	opt := SnapshotOptions{Sort: ByLeak, Older: t.cfg.Older}
+	t.followed.reports.Add(diagnose.Report(t.facts(pid, opt), opt))
+	t.book.Remove(pid)
+	t.followed.releasing.Go(func() {
+		if err := t.processes.Release(p); err != nil {
+			t.cfg.Logf("%v", err)
+		}
+	})
+}
+
+// unfollow waits until all that have ended are reported on.
+func (t *Tracer) unfollow() {
+	if t.followed.queue == nil {
+		return
+	}
+	if !patience.Wait(process.LookPatience, t.followed.pending.Wait) {
+		t.giveUp("the reports of processes that have ended")
+	}
+}

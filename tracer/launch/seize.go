@@ -1,0 +1,92 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrDebugged is returned by Seize for a process that a debugger has under ptrace.
+var ErrDebugged = errors.New("is under ptrace already, so that its children cannot be followed")
+
+// Tree is running processes whose children are held: see tree.go.
+type Tree struct {
+	quit, ended chan struct{}
+	once        sync.Once
+}
+
+// Seize follows running processes: hooks are told of all processes that they and their
+// descendants start from now on. It does not stop them.
+func Seize(pids []int, hooks Hooks) (*Tree, error) {
+	all := &Tree{quit: make(chan struct{}), ended: make(chan struct{})}
+	began := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // the thread ends with the goroutine, see Start
+		defer close(all.ended)
+		state := &tree{hooks: hooks, quit: all.quit}
+		state.run(func() error { return state.seizeAll(pids) }, began)
+	}()
+	return all, <-began
+}
+
+// Close lets all of them go. It may be called again.
+func (t *Tree) Close() {
+	if t == nil {
+		return
+	}
+	t.once.Do(func() { close(t.quit) })
+	<-t.ended
+}
+
+// seizeAll makes all threads of processes tracees. Threads that they start are from then on.
+func (t *tree) seizeAll(pids []int) error {
+	for _, pid := range pids {
+		for fresh := true; fresh; {
+			var err error
+			if fresh, err = t.seizeThreads(pid); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// seizeThreads seizes the threads of a process that are no tracees yet, and reports whether
+// there were any.
+func (t *tree) seizeThreads(pid int) (fresh bool, err error) {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return false, nil // it has ended
+	}
+	for _, thread := range threads {
+		tid, err := strconv.Atoi(thread.Name())
+		if err != nil || t.tracees[tid] != nil {
+			continue
+		}
+		switch err := ptrace(unix.PTRACE_SEIZE, tid, 0, treeEvents); {
+		case err == nil:
+			fresh = true
+			t.tracees[tid] = &tracee{tgid: pid}
+		case errors.Is(err, unix.EPERM):
+			if t.startedBy(tid) {
+				continue
+			}
+			return false, fmt.Errorf("process %d %w", pid, ErrDebugged)
+		case !errors.Is(err, unix.ESRCH):
+			return false, fmt.Errorf("follow process %d: %w", pid, err)
+		}
+	}
+	return fresh, nil
+}
+
+// startedBy reports whether a thread is a tracee already, since a tracee has started it.
+func (t *tree) startedBy(tid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
+	return err == nil && strings.Contains(string(status), fmt.Sprintf("\nTracerPid:\t%d\n", unix.Gettid()))
+}

@@ -1,0 +1,114 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Processes join and leave the Group while the trace goes on. Whoever adopts a process holds it
+// meanwhile, if its first calls are to be seen: nothing of it is probed before. A process that
+// has ended is released, which gives back all that it took of descriptors, probes and maps.
+
+// Adopt adds a process while the trace goes on. When it returns, every call of the process is
+// seen, unless only windows are watched: then the next one has it. It does nothing if the
+// process is in the Group already. The book must know the process.
+func (g *Group) Adopt(pid int) error {
+	if g.procs.of(uint32(pid)) != nil {
+		return nil
+	}
+	p, err := open(pid, &g.cfg, true)
+	if err != nil {
+		return err
+	}
+	p.unwatched = true
+	if p.malloc != nil {
+		p.malloc.first = nil // to read a large heap takes longer than many a child lives
+	}
+	g.join(p)
+	if err := g.beginLate(p); err != nil {
+		return errors.Join(err, g.Release(p))
+	}
+	if p.malloc != nil {
+		go g.watchMallocOf(p)
+	}
+	if g.probes.PageFaults {
+		p.openFolios()
+	}
+	return nil
+}
+
+// beginLate does for one process what Attach does for those that are there at the start.
+func (g *Group) beginLate(p *Process) error {
+	if err := g.begin(p); err != nil || g.cfg.GrowthOnly {
+		return err
+	}
+	g.attaching.Lock()
+	defer g.attaching.Unlock()
+	if g.windowed {
+		return nil
+	}
+	return g.attach(p)
+}
+
+// Executed is told of a process that runs a new program, while it is held. It returns when the
+// process's probes are in place.
+func (g *Group) Executed(pid uint32, byThread bool) {
+	kind := execByLeader
+	if byThread {
+		kind = execByThread
+	}
+	g.follower.working.Lock()
+	defer g.follower.working.Unlock()
+	g.follower.forget(pid)
+	g.follower.followExec(pid, kind)
+}
+
+// Hold says that whoever holds processes at their birth tells of each new program, too. The
+// events that tell of it later are then of no use.
+func (g *Group) Hold() { g.held.Store(true) }
+
+// Release takes a process out of the Group and frees what it has.
+func (g *Group) Release(p *Process) error {
+	if !g.procs.remove(p) {
+		return nil
+	}
+	close(p.released)
+	g.attaching.Lock()
+	p.probed.Store(false)
+	links := p.links
+	p.links = nil
+	g.attaching.Unlock()
+	err := g.attached.Close(links)
+	if p.anchor != nil {
+		err = errors.Join(err, g.attached.CloseAnchor(p.anchor))
+	}
+	g.follower.working.Lock()
+	defer g.follower.working.Unlock()
+	g.follower.forget(uint32(p.pid))
+	err = errors.Join(err, g.probes.Untrace(uint32(p.pid)))
+	if g.tables != nil {
+		g.tables.Forget(uint32(p.pid))
+	}
+	g.attaching.Lock()
+	defer g.attaching.Unlock()
+	if err = errors.Join(err, p.close()); err != nil {
+		return fmt.Errorf("release process %d: %w", p.pid, err)
+	}
+	return nil
+}
+
+// Settled looks at a process that has ended for the last time.
+func (p *Process) Settled(now time.Time) {
+	p.kin.Settle(now)
+	p.memory.settle(now)
+}
+
+// forget drops what has changed in a process.
+func (f *follower) forget(pid uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.changed, pid)
+	delete(f.execed, pid)
+	delete(f.codes, pid)
+}
