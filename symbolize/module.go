@@ -165,8 +165,14 @@ func (m *module) lookup(p *Process, vaddr uint64) []level {
 	if levels, ok := m.cache[vaddr]; ok {
 		return levels
 	}
-	m.loadSymbols(p)
-	levels := m.resolve(p, vaddr)
+	levels, ok := p.opt.Names.of(m.id, vaddr)
+	if !ok || !m.seen {
+		m.loadSymbols(p)
+		levels = m.resolve(p, vaddr)
+		if m.seen {
+			p.opt.Names.put(m.id, vaddr, levels)
+		}
+	}
 	if len(m.cache) >= maxCached {
 		clear(m.cache)
 	}

@@ -47,6 +47,8 @@ type Options struct {
 	DebugDirs []string
 	// Root is the target's root directory. Default: /proc/PID/root.
 	Root string
+	// Names, if not nil, are shared with other processes.
+	Names *Names
 }
 
 // Mapping is an executable mapping of a file.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"memtrace/symbolize"
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/process/target"
@@ -23,6 +24,8 @@ type Config struct {
 	MaxOverhead float64
 	// ReturnProbesKill is explained at probe.Features.
 	ReturnProbesKill bool
+	// Names are shared by all processes, if not nil.
+	Names *symbolize.Names
 	// Logf receives remarks, GiveUp the name of what did not answer in time.
 	Logf   func(format string, args ...any)
 	GiveUp func(what string)
@@ -80,6 +83,9 @@ type watch struct{ stop, wait func() }
 
 // NewGroup returns a Group without processes. It notes its probes in attached.
 func NewGroup(cfg Config, book Book, attached *probe.Attached) *Group {
+	if cfg.Names == nil {
+		cfg.Names = new(symbolize.Names)
+	}
 	g := &Group{cfg: cfg, book: book, attached: attached, quitMalloc: make(chan struct{})}
 	g.follower = newFollower(g)
 	return g
