@@ -62,6 +62,27 @@ func (p *Process) AddCode(c *Code) {
 	}
 }
 
+// Inherit makes known what was told of the parent's code: a child that was forked runs in it.
+func (p *Process) Inherit(parent *Process) {
+	for _, c := range parent.toldCodes() {
+		p.AddCode(&c)
+	}
+}
+
+// toldCodes returns what AddCode told, oldest first.
+func (p *Process) toldCodes() (list []Code) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range p.codeOrder {
+		r := p.codes[id]
+		list = append(list, Code{
+			ID: id, Start: r.start, End: r.end, Offset: r.offset,
+			Dev: r.dev, Inode: r.inode, Generation: r.module.generation, Path: r.path,
+		})
+	}
+	return list
+}
+
 // dropOldestCodes makes room for others.
 func (p *Process) dropOldestCodes() {
 	for _, id := range p.codeOrder[:maxCodes/8] {

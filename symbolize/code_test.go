@@ -126,3 +126,23 @@ func TestManyCodes(t *testing.T) {
 		t.Errorf("%d codes, %d in order, %d open files, %d modules", len(p.codes), len(p.codeOrder), p.open, len(p.modules))
 	}
 }
+
+// A child knows the code that its parent was told of.
+func TestInheritedCode(t *testing.T) {
+	testprog.NeedRoot(t)
+	parent, child := open(t, os.Getpid(), Options{}), open(t, os.Getpid(), Options{})
+	if got := child.Parent(); got != os.Getppid() {
+		t.Errorf("the parent is %d, not %d", got, os.Getppid())
+	}
+	const start = 0x7000_0000_0000
+	one, addr := libraryAt(t, "function_one", 101, start)
+	two, _ := libraryAt(t, "function_two", 102, start)
+	parent.AddCode(one)
+	parent.AddCode(two)
+	child.Inherit(parent)
+	for id, name := range map[uint64]string{101: "function_one", 102: "function_two"} {
+		if got := child.ResolveIn(id, addr)[0].Function; got != name {
+			t.Errorf("in %d %q, want %q", id, got, name)
+		}
+	}
+}

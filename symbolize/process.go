@@ -127,6 +127,14 @@ func typedError(err error) error {
 	return err
 }
 
+// Parent returns the PID of the process's parent when its mappings were last read, 0 if that is
+// not known.
+func (p *Process) Parent() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status.parent
+}
+
 // Refresh reads the mappings again and opens new modules. The latest 4,096 mappings that are
 // gone stay resolvable until something else is mapped at their addresses. If the process has
 // ended, Refresh returns an error that wraps ErrProcessGone and forgets nothing.

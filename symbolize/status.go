@@ -20,6 +20,8 @@ type procStatus struct {
 	// hasFSUID.
 	fsuid    uint64
 	hasFSUID bool
+	// parent is its parent's PID, 0 if that is not known.
+	parent int
 	// started is when the process was created, or zero if unknown.
 	started time.Time
 }
@@ -57,6 +59,8 @@ func (s *procStatus) parse(text string) {
 		switch fields[0] {
 		case "NSpid:":
 			s.nsPID = fields[len(fields)-1]
+		case "PPid:":
+			s.parent, _ = strconv.Atoi(fields[1]) // 0 if it is no number
 		case "Uid:": // real, effective, saved, file system
 			s.uid = fields[min(2, len(fields)-1)]
 			if id, err := strconv.ParseUint(fields[len(fields)-1], 10, 32); err == nil {

@@ -25,6 +25,7 @@ func (g *Group) Adopt(pid int) error {
 	if p.malloc != nil {
 		p.malloc.first = nil // to read a large heap takes longer than many a child lives
 	}
+	g.inheritCode(p)
 	g.join(p)
 	if err := g.beginLate(p); err != nil {
 		return errors.Join(err, g.Release(p))
@@ -36,6 +37,15 @@ func (g *Group) Adopt(pid int) error {
 		p.openFolios()
 	}
 	return nil
+}
+
+// inheritCode makes known to a child what its parent has mapped as code since the trace began.
+func (g *Group) inheritCode(child *Process) {
+	pid := uint32(child.symbols.Parent())
+	if parent := g.procs.of(pid); parent != nil {
+		g.OpenCode(pid)
+		child.symbols.Inherit(parent.symbols)
+	}
 }
 
 // beginLate does for one process what Attach does for those that are there at the start.
