@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 
@@ -35,6 +34,28 @@ type namer struct {
 	symbols Symbols
 	target  *report.Target
 	known   map[place][]report.Frame
+	// generated is what to call code that was made at run time and has no name, nil while that
+	// was not needed.
+	generated *string
+}
+
+// nameGenerated names the module of such code. It is in no file, or in one that is only in
+// memory, as .NET's.
+func (n *namer) nameGenerated(f *report.Frame) {
+	if f.Function != "" || !strings.HasPrefix(f.Module, "[anon") && !strings.HasPrefix(f.Module, "/memfd:doublemapper") {
+		return
+	}
+	if n.generated == nil {
+		files := []string{n.target.Exe}
+		for _, m := range n.symbols.Mappings() {
+			files = append(files, m.Path)
+		}
+		code := report.GeneratedCode(files)
+		n.generated = &code
+	}
+	if *n.generated != "" {
+		f.Module = *n.generated
+	}
 }
 
 // place is an address in the code that was mapped there.
@@ -70,6 +91,7 @@ func (n *namer) at(p place) (frames []report.Frame) {
 			Line:     s.Line,
 			Inline:   s.Inline,
 		})
+		n.nameGenerated(&frames[len(frames)-1])
 		answer.MarkLibrary(&frames[len(frames)-1], n.target)
 	}
 	const most = 1 << 14
@@ -111,10 +133,8 @@ func (d *diagnosis) callers(s *report.Stack) string {
 		switch n := &named[i]; {
 		case n.Function != "":
 			callers = append(callers, n.Function)
-		case n.Module != "":
-			callers = append(callers, fmt.Sprintf("%s+0x%x", path.Base(n.Module), n.Offset))
 		default:
-			callers = append(callers, fmt.Sprintf("0x%x", n.Address))
+			callers = append(callers, n.Place())
 		}
 	}
 	if len(callers) == 0 {

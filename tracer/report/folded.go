@@ -82,7 +82,11 @@ func foldedStack(s *Stack) string {
 		names = append(names, truncatedFrame)
 	}
 	for i := len(s.Frames) - 1; i >= 0; i-- {
-		names = append(names, foldedName(&s.Frames[i]))
+		f := &s.Frames[i]
+		if i+1 < len(s.Frames) && f.generated() && s.Frames[i+1].generated() {
+			continue // how many there are depends on what was compiled by then
+		}
+		names = append(names, foldedName(f))
 	}
 	if len(s.Frames) == 0 {
 		names = append(names, s.frameless())
@@ -106,12 +110,10 @@ func frameName(f *Frame) string {
 	switch {
 	case f.Function != "":
 		return f.Function
-	case f.Module != "":
-		return fmt.Sprintf("%s+0x%x", baseName(f.Module), f.Offset)
-	case f.Address != 0:
-		return fmt.Sprintf("0x%x", f.Address)
+	case f.Module == "" && f.Address == 0:
+		return unknownFrame
 	}
-	return unknownFrame
+	return f.Place()
 }
 
 // isNumber reports whether s looks like the count of a folded stack.

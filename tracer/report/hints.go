@@ -33,7 +33,7 @@ func Hints(r *Report, packageOf func(path string) string) (hints []string) {
 
 // jitted reports whether a frame is of code that the program made, without a name.
 func (f *Frame) jitted() bool {
-	return f.Function == "" && (f.Module == "" || strings.HasPrefix(f.Module, "[anon"))
+	return f.Function == "" && (f.Module == "" || strings.HasPrefix(f.Module, "[anon") || f.generated())
 }
 
 // jitHint says how the frames of a JIT compiler get names, if a stack that leaks has such frames.
@@ -53,25 +53,6 @@ func (r *Report) jitHint() string {
 			if named.Frames[k].jitted() {
 				return how
 			}
-		}
-	}
-	return ""
-}
-
-// perfMapOf says how the runtime that runs the program writes a perf map, "" if it has none that
-// is known.
-func (r *Report) perfMapOf() string {
-	paths := []string{r.Target.Exe}
-	for _, m := range r.Target.Modules {
-		paths = append(paths, m.Path)
-	}
-	for _, p := range paths {
-		switch base := path.Base(p); {
-		case strings.HasPrefix(base, "libjvm.so"):
-			return fmt.Sprintf("Frames of Java get names from a perf map: run jcmd %d Compiler.perfmap (JDK 17 or newer) before the report. "+
-				"Start java with -XX:+PreserveFramePointer to have its stacks whole.", r.Target.PID)
-		case base == "node", base == "nodejs", strings.HasPrefix(base, "libnode.so"):
-			return "Frames of JavaScript get names from a perf map: start node with --perf-basic-prof."
 		}
 	}
 	return ""

@@ -15,6 +15,13 @@ type row struct {
 // rowOf renders a frame that occurs n times in a row.
 func rowOf(f *Frame, n int) row {
 	r := row{name: escape(f.Function), known: f.Function != ""}
+	if f.generated() {
+		r.name = f.Module
+		if n > 1 {
+			r.suffix = " (" + Count(uint64(n)) + " frames)"
+		}
+		return r
+	}
 	if !r.known {
 		r.name = fmt.Sprintf("0x%x", f.Address)
 	}
@@ -37,9 +44,15 @@ func rowOf(f *Frame, n int) row {
 }
 
 // runLength returns how many frames at the start of frames count as one: the whole run of
-// identical frames if it is long, else just the first.
+// identical frames if it is long, or of generated code, else just the first.
 func runLength(frames []Frame) int {
 	n := 1
+	if frames[0].generated() {
+		for n < len(frames) && frames[n].generated() {
+			n++
+		}
+		return n
+	}
 	for n < len(frames) && frames[n] == frames[0] {
 		n++
 	}
@@ -102,6 +115,9 @@ func (p *printer) frames(s *Stack, nameColumns int, opt TextOptions) {
 		}
 		f := &s.Frames[i]
 		run := runLength(s.Frames[i:])
+		if opt.Verbose && f.generated() {
+			run = 1 // each has its address
+		}
 		p.frame(rowOf(f, run), nameColumns, i == s.OwnFrame && !f.Library && len(s.Frames) > 1)
 		if opt.Verbose {
 			text := fmt.Sprintf("0x%x", f.Address)

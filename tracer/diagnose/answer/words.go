@@ -118,13 +118,10 @@ func placed(f *report.Frame) string { return name(f) + source(f) }
 const maxName = 60
 
 func name(f *report.Frame) string {
-	switch {
-	case f.Function != "":
+	if f.Function != "" {
 		return report.ShortName(f.Function, maxName)
-	case f.Module != "":
-		return fmt.Sprintf("%s+0x%x", path.Base(f.Module), f.Offset)
 	}
-	return fmt.Sprintf("0x%x", f.Address)
+	return f.Place()
 }
 
 // source names the line of a frame, or else the object of a named function.
