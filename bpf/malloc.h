@@ -147,9 +147,9 @@ int enter_realloc(struct pt_regs *ctx)
 			gone(NULL, EV_FREE, id, old);
 		return 0;
 	}
+	t->call.freed = old;
 	/* Size 0 frees. If the allocator returns a block, that is a new one. */
 	if (shape & SHAPE_FREES || (!size && !(shape & SHAPE_KEEPS))) {
-		t->call.freed = old;
 		gone(t, EV_FREE, id, old);
 		return 0;
 	}

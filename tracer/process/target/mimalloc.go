@@ -47,7 +47,7 @@ var mimallocs = []known{
 	{"mi_realpath", "_ buffer string"},
 	{"mi_dupenv_s", "out _ _ string"},
 	{"mi_free", "block"},
-	{"mi_cfree", "block"},
+	{"mi_cfree", "block wraps"},
 	{"mi_free_size", "block"},
 	{"mi_free_aligned", "block"},
 	{"mi_free_size_aligned", "block"},
