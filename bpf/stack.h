@@ -99,7 +99,9 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	 * harmless. To trust another thread's send, which can still fail, would not be.
 	 */
 	s->id = hash;
-	count_cut(end);
+	/* What a loader maps before the new program's tables are there is no loss. */
+	if (!follow || !tables || t->slot != SLOT_UNKNOWN)
+		count_cut(end);
 	fill_header(&s->h, EV_STACK, end == WALK_COMPLETE ? 0 : EV_TRUNCATED, id, time, 0);
 	wake = wake_flags(time);
 	size = offsetof(struct event_stack, frames) + n * sizeof(s->frames[0]);

@@ -83,7 +83,9 @@ func (t *Tracer) bury(pid uint32) {
 	}
 	p.Settled(time.Now())
 	opt := SnapshotOptions{Sort: ByLeak, Older: t.cfg.Older}
-	t.followed.reports.Add(diagnose.Report(t.facts(pid, opt), opt))
+	f := t.facts(pid, opt)
+	f.Buried()
+	t.followed.reports.Add(diagnose.Report(f, opt))
 	t.book.Remove(pid)
 	t.followed.releasing.Go(func() {
 		if err := t.processes.Release(p); err != nil {

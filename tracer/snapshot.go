@@ -50,7 +50,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f := &diagnose.Facts{
 		Start: t.start, StartMono: t.startMono,
 		MinSize: t.cfg.MinSize, MaxSize: t.cfg.MaxSize,
-		Growth: t.cfg.GrowthOnly, MaxMemory: t.cfg.MaxMemory, PartOfCalls: t.probes.Functions,
+		Growth: t.cfg.GrowthOnly, Followed: t.cfg.Follow, MaxMemory: t.cfg.MaxMemory, PartOfCalls: t.probes.Functions,
 		Symbols: p.Symbols(), Kept: p.Kept, KeptFirst: p.KeptFirst, ClassAt: p.ClassAt,
 	}
 	t.forgetUnmapped(pid)
@@ -63,6 +63,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	}
 	f.Known = t.book.Copy(pid, asked)
 	t.processes.OpenCode(pid)
+	f.Began()
 	f.Target, f.Unprobed = p.Target(), p.Unprobed()
 	f.Unfollowed = t.processes.Unfollowed(pid) || unfollowed
 	f.Pages, f.Known.Pages = p.Present(f.Known.Pages, f.Known.Life.Exited), nil

@@ -90,6 +90,8 @@ type Life struct {
 	Status unix.WaitStatus
 	// Parent is the process that forked it while it was followed, 0 if none did.
 	Parent uint32
+	// Began is the time of that fork (ns).
+	Began uint64
 	// Children counts its forks, Execs the programs it executed.
 	Children, Execs uint64
 }

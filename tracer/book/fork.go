@@ -17,7 +17,7 @@ func (b *Book) fork(ev *event.Event) {
 		b.remove(child) // the pid is another process's by now
 	}
 	r := b.add(child)
-	r.life.Parent = ev.PID
+	r.life.Parent, r.life.Began = ev.PID, ev.Time
 	if ev.Size != 0 {
 		b.sharing[child] = b.owner(ev.PID)
 		return

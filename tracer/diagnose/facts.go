@@ -36,6 +36,8 @@ type Facts struct {
 	StartMono, NowMono uint64
 	// Known is what the book knows.
 	Known *book.Copy
+	// Followed means that the children of the process are traced as well.
+	Followed bool
 	// Growth means that no probe is in the process: system calls stand for growth of every
 	// kind.
 	Growth bool

@@ -68,7 +68,8 @@ func (d *diagnosis) noteLife() {
 	if d.Unfollowed {
 		d.note("The process runs a new program that was not looked at yet: what that allocated may be missing.")
 	}
-	if life.Children > 0 {
+	d.noteInherited()
+	if life.Children > 0 && !d.Followed {
 		d.note("The process forked %d times; its children are not traced (trace them with -p).", life.Children)
 	}
 }

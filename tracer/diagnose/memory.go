@@ -14,7 +14,7 @@ func (d *diagnosis) lookAround() {
 	if d.SystemErr != nil {
 		d.note("The machine's memory is not shown: %v.", d.SystemErr)
 	}
-	if d.Space == nil {
+	if d.Space == nil && d.SpaceErr != nil {
 		d.note("The address space is not shown: %v.", d.SpaceErr)
 	}
 }

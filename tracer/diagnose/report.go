@@ -37,6 +37,7 @@ const namedAtOnce = 2048
 // Known.
 func Report(facts *Facts, opt Options) *report.Report {
 	d := &diagnosis{Facts: facts, target: describe(facts)}
+	d.target.Inherited = d.inherited()
 	d.namer = namer{symbols: facts.Symbols, target: &d.target}
 	if d.Split != nil {
 		d.split = d.Split.split(d.Known.Heap.Served, d.StartMono)
@@ -71,6 +72,7 @@ func describe(f *Facts) report.Target {
 	if o := f.Target.Allocator(); o != nil {
 		r.Allocator, r.Libc = allocators(f.Target), o.Path
 	}
+	r.Parent = int(f.Known.Life.Parent)
 	if r.Exited {
 		r.ExitSignal, r.ExitStatus = describeEnd(f.Known.Life.Status)
 	}

@@ -44,7 +44,9 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	defer func() { _ = oldView.close() }()
 	p.symbols.RefreshFrom(p.code.list)
 	f.loadTables(p)
-	f.g.cfg.Logf("process %d runs another program, %s: what the old one held is gone", pid, fresh.Exe)
+	if !p.late { // of children there may be thousands
+		f.g.cfg.Logf("process %d runs another program, %s: what the old one held is gone", pid, fresh.Exe)
+	}
 
 	if f.g.cfg.GrowthOnly {
 		return

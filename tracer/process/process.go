@@ -26,6 +26,8 @@ type Process struct {
 	anchor  *probe.Anchor
 	// pidfd becomes readable when the process is gone.
 	pidfd int
+	// late: it joined while the trace went on.
+	late bool
 	// released is closed when the process is no longer one of the Group's.
 	released chan struct{}
 	// probed means that every call of an allocation function should meet a probe now.
@@ -78,7 +80,7 @@ func open(pid int, cfg *Config, late bool) (_ *Process, err error) {
 	if errors.Is(err, unix.ESRCH) {
 		return nil, fmt.Errorf("process %d: %w", pid, target.ErrNoProcess)
 	}
-	p := &Process{pid: pid, pidfd: pidfd, released: make(chan struct{})}
+	p := &Process{pid: pid, pidfd: pidfd, released: make(chan struct{}), late: late}
 	if err != nil {
 		p.pidfd = -1 // a thread's id: target.Find says so
 	}

@@ -223,4 +223,6 @@ func (h *Heap) leftBehind(b *block) bool {
 type Inherited struct {
 	live.Sum
 	Freed live.Sum
+	// Listed: what is left of it is among the blocks of the process.
+	Listed bool
 }

@@ -63,7 +63,7 @@ func TestForkInherits(t *testing.T) {
 	expect(t, h, parentPID, map[event.StackID]uint64{2: 2, 4: 4, 5: 5, 9: 100})
 	expect(t, h, childPID, map[event.StackID]uint64{3: 3, 4: 4, 5: 5, 9: 100})
 	s := h.Snapshot(live.Options{PID: childPID})
-	if want := (Inherited{live.Sum{Bytes: 15, Blocks: 5}, live.Sum{Bytes: 3, Blocks: 2}}); s.Inherited != want {
+	if want := (Inherited{live.Sum{Bytes: 15, Blocks: 5}, live.Sum{Bytes: 3, Blocks: 2}, true}); s.Inherited != want {
 		t.Errorf("inherited %+v, want %+v", s.Inherited, want)
 	}
 	if s.Counters.UnknownFree != 1 || s.Counters.Free != 3 {

@@ -22,10 +22,11 @@ type Snapshot struct {
 func (h *Heap) Snapshot(opt live.Options) Snapshot {
 	var inherited Inherited
 	if p := h.procs.byPID[opt.PID]; p != nil {
-		inherited = p.inherited
 		if !p.exited {
 			h.copyHeritage(p)
 		}
+		inherited = p.inherited
+		inherited.Listed = p.copied > 0 && !p.exited
 	}
 	h.sweepRemoved()
 	census := live.NewCensus(opt, h.now, &h.clock)

@@ -94,16 +94,37 @@ func (a *sum) add(r *report.Report) {
 	a.Young = plus(a.Young, r.Young)
 	a.Events = addEvents(a.Events, r.Events)
 	a.MallocSplit, a.Growth = nil, nil
-	for _, n := range r.Notes {
-		if !slices.Contains(a.Notes, n) && len(a.Notes) < 16 {
-			a.Notes = append(a.Notes, n)
-		}
-	}
+	a.addNotes(r.Notes)
 	for i := range r.Stacks {
 		a.addStack(&r.Stacks[i])
 	}
 	a.StacksTotal = max(a.StacksTotal, len(a.Stacks))
 	a.Diagnosis = nil
+}
+
+// addNotes adds the notes on another process. Of those that differ in figures alone the last one
+// stays.
+func (a *sum) addNotes(notes []string) {
+	const most = 16
+	for _, n := range notes {
+		i := slices.IndexFunc(a.Notes, func(old string) bool { return words(old) == words(n) })
+		switch {
+		case i >= 0:
+			a.Notes[i] = n
+		case len(a.Notes) < most:
+			a.Notes = append(a.Notes, n)
+		}
+	}
+}
+
+// words is a note without its figures.
+func words(note string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r == '.' || r == ',' {
+			return -1
+		}
+		return r
+	}, note)
 }
 
 // addStack adds a stack of another process. Where there are too many, it goes to a sum without
