@@ -25,8 +25,8 @@ type census struct {
 	// active and candidates are over all stacks: the active survivors in tallies, and all
 	// candidates that there ever were.
 	active, candidates float64
-	// late says, over all stacks, how old active candidates die.
-	late hazard
+	// old says, over all stacks, how old active candidates die.
+	old hazard
 }
 
 // mostlyActive reports whether the content of most survivors has changed.
@@ -98,7 +98,7 @@ func (s *Set) census(now, maturity uint64) *census {
 	for _, a := range s.stacks {
 		c.candidates += float64(a.candidates)
 		h := c.activeHazard(a, c.tallies[a])
-		c.late = hazard{c.late.deaths + h.deaths, c.late.lived + h.lived}
+		c.old = hazard{c.old.deaths + h.deaths, c.old.lived + h.lived}
 	}
 	return c
 }

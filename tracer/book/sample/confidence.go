@@ -41,23 +41,65 @@ func (c *census) activeHazard(a *account, t *tally) hazard {
 // candidates that got old died at one rate: the rate at which they did die or, if they are
 // active and may be anybody's, the rate of other stacks. What lives for ever cannot be told
 // from what lives very long. So the mean lifetime is taken to be at most a quarter of the time
-// since the first window, or the greatest age at which a candidate of this stack died, if that
-// is longer. It also returns how many candidates of the stack died late.
+// since the stack's first window, or the greatest age at which a candidate of this stack died, if
+// that is longer. It also returns how many candidates of the stack died late.
 func (c *census) confidence(a *account, t *tally) (confidence float64, deaths uint64) {
 	if t.survivors.Blocks == 0 || c.matured == 0 {
 		return 0, 0
 	}
-	run := float64(c.now - min(c.set.windows[0].start, c.now))
 	h, from := c.hazard(a, t)
-	perNanosecond := max(h.rate(), 1/max(run/4, float64(a.ages.last())))
+	_, since := c.set.late(a, c.now)
+	perNanosecond := max(h.rate(), 1/max(since/4, float64(a.ages.last())))
 	if t.mostlyActive() {
-		perNanosecond = max(perNanosecond, c.late.minus(c.activeHazard(a, t)).rate())
+		perNanosecond = max(perNanosecond, c.old.minus(c.activeHazard(a, t)).rate())
 	}
-	part := 0.0
-	for _, a := range c.eras {
-		part += math.Exp(-perNanosecond*(a.age-float64(from))) * a.part
+	part, all := 0.0, 0.0
+	for _, e := range c.eras {
+		if e.age <= since {
+			part += math.Exp(-perNanosecond*(e.age-float64(from))) * e.part
+			all += e.part
+		}
 	}
-	return t.above((h.deaths + float64(t.survivors.Blocks)) * part), uint64(h.deaths)
+	if all == 0 {
+		return 0, uint64(h.deaths)
+	}
+	return t.above((h.deaths + float64(t.survivors.Blocks)) * part / all), uint64(h.deaths)
+}
+
+// lateStart is the part of the time from which on a stack that was not there before is late.
+const lateStart = 0.05
+
+// late reports whether a stack began late, and how long it has been there at the time now, ns.
+func (s *Set) late(a *account, now uint64) (late bool, since float64) {
+	start := func(window int) uint64 { return min(s.windows[window].start, now) }
+	run, since := float64(now-start(0)), float64(now-start(a.first))
+	return run-since > lateStart*run, since
+}
+
+// halves returns how many of a stack's survivors come from the first half of the time in which it
+// was watched, and what part of that time this is.
+func (c *census) halves(a *account, t *tally) (early int, part float64) {
+	if late, _ := c.set.late(a, c.now); !late {
+		return t.early, float64(c.early) / float64(c.matured)
+	}
+	var all, first uint64
+	for _, w := range c.counted {
+		if w.start >= c.set.windows[a.first].start {
+			all += w.length()
+		}
+	}
+	var half uint64 // when the first half ends
+	for _, w := range c.counted {
+		if w.start >= c.set.windows[a.first].start && first+w.length() <= all/2 {
+			first, half = first+w.length(), w.end
+		}
+	}
+	t.windows.each(func(window, n int) {
+		if c.set.windows[window].end <= half {
+			early += n
+		}
+	})
+	return early, float64(first) / float64(max(all, 1))
 }
 
 // above returns the confidence, below 1, that there are more survivors than expected.

@@ -71,7 +71,7 @@ func (a *account) absorb(o *account) {
 	a.allocated = a.allocated.Plus(o.allocated)
 	a.candidates += o.candidates
 	a.deaths += o.deaths
-	a.used = max(a.used, o.used)
+	a.first, a.used = min(a.first, o.first), max(a.used, o.used)
 	if o.ages == nil {
 		return
 	}

@@ -96,12 +96,14 @@ type Snapshot struct {
 	Windows  int
 	Traced   time.Duration
 	Counters Counters
+	Pace     Pace
 }
 
 // Snapshot judges all stacks at time now (ns). Blocks that nobody writes to die young, if they
 // die. Active blocks may be chunks that go from hand to hand, and some of those get many times
 // as old before one is found free. So telling a leak of active blocks takes older windows, and
-// so does a stack whose own blocks live long.
+// so does a stack whose own blocks live long. The blocks of a stack that began late are as old as
+// it takes others to die, before they count.
 func (s *Set) Snapshot(now uint64) Snapshot {
 	young := s.idleAges.within(mostIdle)
 	idle := s.census(now, s.maturity(now, young))
@@ -113,10 +115,15 @@ func (s *Set) Snapshot(now uint64) Snapshot {
 	older := make(map[uint64][]*account)
 	n, traced := s.Traced()
 	snap := Snapshot{
-		Maturity: time.Duration(idle.maturity), Windows: n, Traced: time.Duration(traced), Counters: s.counters,
+		Maturity: time.Duration(idle.maturity), Windows: n, Traced: time.Duration(traced), Counters: s.counters, Pace: s.pace.sum,
 	}
 	for a, t := range idle.tallies {
 		c := idle
+		if late, _ := s.late(a, now); late && young > idle.maturity {
+			// It may do what others do, of which it is known how long that takes.
+			older[young] = append(older[young], a)
+			continue
+		}
 		if t.mostlyActive() || all.tallies[a].mostlyActive() {
 			c = all
 		} else if own := a.ages.within(mostOfAll); own > idle.maturity {
@@ -129,7 +136,11 @@ func (s *Set) Snapshot(now uint64) Snapshot {
 	for age, accounts := range older {
 		c := s.census(now, age)
 		for _, a := range accounts {
-			snap.Estimates = append(snap.Estimates, c.judge(a, c.tallies[a], float64(traced)))
+			t := c.tallies[a]
+			if t == nil {
+				t = &tally{oldest: now}
+			}
+			snap.Estimates = append(snap.Estimates, c.judge(a, t, float64(traced)))
 		}
 	}
 	slices.SortFunc(snap.Estimates, func(a, b Estimate) int { return cmp.Compare(a.ID, b.ID) })
@@ -156,7 +167,7 @@ func (c *census) judge(a *account, t *tally, traced float64) Estimate {
 	if t.mostlyActive() {
 		c.discount(&e, a, t)
 	}
-	e.Class = c.classify(&e, t)
+	e.Class = c.classify(&e, a, t)
 	return e
 }
 
@@ -197,7 +208,7 @@ func (c *census) clump(t *tally) float64 {
 }
 
 // classify gives a verdict on an estimate.
-func (c *census) classify(e *Estimate, t *tally) Class {
+func (c *census) classify(e *Estimate, a *account, t *tally) Class {
 	n := int(t.survivors.Blocks)
 	confidence, least := minConfidence, minPossible
 	if e.deaths > 0 {
@@ -206,13 +217,12 @@ func (c *census) classify(e *Estimate, t *tally) Class {
 	if n < minSurvivors || t.windows.len() < minWindows || e.Confidence < least {
 		return Undecided
 	}
-	p := float64(c.early) / float64(c.matured)
-	if c.early > 0 {
+	if early, p := c.halves(a, t); p > 0 {
 		in := func(k int) int { return int(math.Ceil(float64(k) / t.clump)) }
-		if binomialAtMost(in(t.early), in(n), p) < doubt {
+		if binomialAtMost(in(early), in(n), p) < doubt {
 			return Ageing
 		}
-		if binomialAtMost(in(n-t.early), in(n), 1-p) < doubt {
+		if binomialAtMost(in(n-early), in(n), 1-p) < doubt {
 			return Stopped
 		}
 	}

@@ -24,11 +24,12 @@ type site struct {
 	stack     event.StackID
 	perMinute float64
 	size      uint64
-	// lifetime is exponential, in ns; 0 is for ever.
+	// lifetime is exponential, in ns, or always the same; 0 is for ever.
 	lifetime float64
+	always   bool
 	active   bool
-	// until is when the site stops, 0 for never.
-	until uint64
+	// from is when the site begins, until when it stops, 0 for never.
+	from, until uint64
 }
 
 func newWorld(seed uint64, sites ...site) *world {
@@ -57,12 +58,19 @@ func (w *world) allocate(s *site, now, window, tailEnd float64) {
 		if s.until > 0 && uint64(t) > s.until {
 			return
 		}
+		if uint64(t) < s.from {
+			continue
+		}
 		w.addr += 16
 		w.s.Apply(alloc(w.addr, s.size, uint64(s.stack), uint64(t)))
 		if s.lifetime == 0 {
 			continue
 		}
-		if end := t + w.r.ExpFloat64()*s.lifetime; end < tailEnd {
+		lived := w.r.ExpFloat64()
+		if s.always {
+			lived = 1
+		}
+		if end := t + lived*s.lifetime; end < tailEnd {
 			w.s.Apply(free(w.addr, uint64(end)))
 		} else {
 			w.ends[w.addr] = uint64(end)

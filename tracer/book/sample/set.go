@@ -34,6 +34,7 @@ type Set struct {
 	// content had not changed.
 	ages, idleAges ages
 	counters       Counters
+	pace           pace
 }
 
 // Counters says what became of candidates.
@@ -80,8 +81,9 @@ type account struct {
 	// candidates is how many there were, deaths how many of them ended.
 	candidates, deaths uint64
 	ages               *ages // nil if none has ended
-	// used is how many windows there were at the stack's last allocation in one.
-	used int
+	// first is the window of the stack's first allocation in one, used how many windows there
+	// were at its last.
+	first, used int
 }
 
 // died counts the end of a candidate at an age (ns).
@@ -109,7 +111,7 @@ func (s *Set) forget() {
 	s.stacks = make(map[event.StackID]*account)
 	s.reallocs = make(map[uint32]*block)
 	s.young, s.touched, s.windows = nil, nil, nil
-	s.open, s.candidates, s.ages, s.idleAges = false, 0, ages{}, ages{}
+	s.open, s.candidates, s.ages, s.idleAges, s.pace = false, 0, ages{}, ages{}, pace{}
 }
 
 // Begin opens a window: every allocation and free is seen from time start on.
@@ -168,6 +170,9 @@ func (s *Set) Young() (n int) {
 
 // Apply takes the next event of the process.
 func (s *Set) Apply(ev *event.Event) {
+	if s.open {
+		s.pace.count(ev)
+	}
 	switch ev.Kind {
 	case event.Alloc, event.Realloc:
 		delete(s.reallocs, ev.TID)
@@ -221,7 +226,7 @@ func (s *Set) add(ev *event.Event) {
 func (s *Set) account(id event.StackID) *account {
 	a := s.stacks[id]
 	if a == nil {
-		a = &account{id: id}
+		a = &account{id: id, first: max(len(s.windows)-1, 0)}
 		s.stacks[id] = a
 	}
 	return a
