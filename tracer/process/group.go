@@ -209,8 +209,14 @@ func (g *Group) loadTables(p *Process) error {
 	return nil
 }
 
-// Follow keeps up with the processes from now on, until Stop.
+// Follow keeps up with the processes from now on, until Stop. It is called once every call is
+// seen: what is read here can only change by what events tell.
 func (g *Group) Follow() {
+	for pid, p := range g.procs {
+		if v := p.mallocView(); v != nil {
+			v.findRange(int(pid)) // heaps that were made since it was read first had no event
+		}
+	}
 	g.LookForModules() // those that came since Attach
 	g.follower.run()
 	g.kin = g.watchKin()
