@@ -46,6 +46,8 @@ struct pt_regs {
 #define SYS_MUNMAP 11
 #define SYS_BRK 12
 #define SYS_MREMAP 25
+#define SYS_SHMAT 30
+#define SYS_SHMDT 67
 
 #elif defined(__TARGET_ARCH_arm64)
 
@@ -84,6 +86,8 @@ struct pt_regs {
 
 #define SYS_FUNCTION(call) "__arm64_sys_" call
 
+#define SYS_SHMAT 196
+#define SYS_SHMDT 197
 #define SYS_BRK 214
 #define SYS_MUNMAP 215
 #define SYS_MREMAP 216

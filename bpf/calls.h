@@ -48,6 +48,13 @@ int BPF_PROG(enter_mremap, const struct pt_regs *regs)
 	return 0;
 }
 
+SEC("fentry/" SYS_FUNCTION("shmdt"))
+int BPF_PROG(enter_shmdt, const struct pt_regs *regs)
+{
+	vm_left(EV_SHMDT, regs, SYS_ARG0(regs), 0, 0);
+	return 0;
+}
+
 #define LEAVE(call)                                                            \
 	SEC("fexit/" SYS_FUNCTION(#call))                                      \
 	int BPF_PROG(leave_##call, const struct pt_regs *regs, long result)    \
@@ -60,6 +67,7 @@ LEAVE(mmap)
 LEAVE(munmap)
 LEAVE(mremap)
 LEAVE(mprotect)
+LEAVE(shmat)
 
 /* The registers of the task's system call, if that has just taken the lock to change the
  * task's own address space. Else NULL. */
@@ -130,6 +138,8 @@ static __always_inline bool changes_space(__u32 number)
 	case SYS_MUNMAP:
 	case SYS_BRK:
 	case SYS_MREMAP:
+	case SYS_SHMAT:
+	case SYS_SHMDT:
 		return true;
 	}
 	return false;

@@ -28,6 +28,8 @@ enum event_kind {
 	EV_STACK,
 	EV_FAULT,
 	EV_CODE,
+	EV_SHMAT,
+	EV_SHMDT,
 };
 
 enum event_flags {
@@ -36,6 +38,9 @@ enum event_flags {
 	/* From the header of glibc's chunk: IS_MMAPPED and NON_MAIN_ARENA. */
 	EV_CHUNK_MMAPPED = 4,
 	EV_CHUNK_ARENA = 8,
+	/* Of a fault: the access was a write; the page was there, but could not be written to. */
+	EV_WRITE = 16,
+	EV_PRESENT = 32,
 };
 
 /* Every record starts with this. */

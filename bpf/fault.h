@@ -77,16 +77,25 @@ static __always_inline __u32 sample_weight(void)
 	return weight;
 }
 
-#define FAULT_PRESENT 1 /* error code bit: the page was there, but access was not allowed */
+/* Bits of the error code. */
+#define FAULT_PRESENT 1 /* the page was there, but access was not allowed */
+#define FAULT_WRITE 2
 
-/* Whether a fault may bring in a page of the program's memory. */
+/* Whether a fault may bring in a page of the program's memory. A write to a page that is there
+ * may make a copy of it: of a page of a file that is mapped privately, for example. */
 static __always_inline bool brings_page(__u64 address, __u64 error)
 {
-	return !(error & FAULT_PRESENT) && !(address >> 63);
+	return (error & (FAULT_PRESENT | FAULT_WRITE)) != FAULT_PRESENT && !(address >> 63);
+}
+
+/* EV_* of an error code. */
+static __always_inline __u8 fault_flags(__u64 error)
+{
+	return (error & FAULT_WRITE ? EV_WRITE : 0) | (error & FAULT_PRESENT ? EV_PRESENT : 0);
 }
 
 static __always_inline void take_sample(void *ctx, struct thread *t, __u64 id, __u64 address,
-					const struct pt_regs *regs, bool exact)
+					__u64 error, const struct pt_regs *regs, bool exact)
 {
 	__u32 weight = sample_weight();
 	__u64 time, stack;
@@ -100,7 +109,7 @@ static __always_inline void take_sample(void *ctx, struct thread *t, __u64 id, _
 	time = bpf_ktime_get_ns();
 	stack = capture_stack(ctx, t, id, time, INSTRUCTION(regs), STACK_POINTER(regs),
 			      FRAME_POINTER(regs), exact, true);
-	if (!emit_long(EV_FAULT, 0, id, time, address, weight, stack, 0, wake_flags(time)))
+	if (!emit_long(EV_FAULT, fault_flags(error), id, time, address, weight, stack, 0, wake_flags(time)))
 		COUNT(lost_fault, weight);
 }
 
@@ -110,7 +119,7 @@ int BPF_PROG(user_fault, unsigned long address, struct pt_regs *regs, unsigned l
 	__u64 id = bpf_get_current_pid_tgid();
 
 	if (live & LIVE_CALLS && is_target(id >> 32) && brings_page(address, error))
-		take_sample(ctx, NULL, id, address, regs, true);
+		take_sample(ctx, NULL, id, address, error, regs, true);
 	return 0;
 }
 
@@ -128,7 +137,7 @@ int BPF_PROG(kernel_fault, unsigned long address, struct pt_regs *regs, unsigned
 	if (!t || *(volatile __u32 *)&t->walking)
 		return 0;
 	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	take_sample(ctx, t, id, address, regs, false);
+	take_sample(ctx, t, id, address, error, regs, false);
 	return 0;
 }
 

@@ -258,6 +258,7 @@ const (
 	MemtraceProgEnterMremap         = "enter_mremap"
 	MemtraceProgEnterMunmap         = "enter_munmap"
 	MemtraceProgEnterRealloc        = "enter_realloc"
+	MemtraceProgEnterShmdt          = "enter_shmdt"
 	MemtraceProgEnterSyscall        = "enter_syscall"
 	MemtraceProgExitSyscall         = "exit_syscall"
 	MemtraceProgExitSyscallFp       = "exit_syscall_fp"
@@ -269,6 +270,7 @@ const (
 	MemtraceProgLeaveMprotect       = "leave_mprotect"
 	MemtraceProgLeaveMremap         = "leave_mremap"
 	MemtraceProgLeaveMunmap         = "leave_munmap"
+	MemtraceProgLeaveShmat          = "leave_shmat"
 	MemtraceProgLockTaken           = "lock_taken"
 	MemtraceProgLockTakenResume     = "lock_taken_resume"
 	MemtraceProgLockTakenResumeImpl = "lock_taken_resume_impl"
@@ -348,6 +350,7 @@ type MemtraceProgramSpecs struct {
 	EnterMremap         *ebpf.ProgramSpec `ebpf:"enter_mremap"`
 	EnterMunmap         *ebpf.ProgramSpec `ebpf:"enter_munmap"`
 	EnterRealloc        *ebpf.ProgramSpec `ebpf:"enter_realloc"`
+	EnterShmdt          *ebpf.ProgramSpec `ebpf:"enter_shmdt"`
 	EnterSyscall        *ebpf.ProgramSpec `ebpf:"enter_syscall"`
 	ExitSyscall         *ebpf.ProgramSpec `ebpf:"exit_syscall"`
 	ExitSyscallFp       *ebpf.ProgramSpec `ebpf:"exit_syscall_fp"`
@@ -359,6 +362,7 @@ type MemtraceProgramSpecs struct {
 	LeaveMprotect       *ebpf.ProgramSpec `ebpf:"leave_mprotect"`
 	LeaveMremap         *ebpf.ProgramSpec `ebpf:"leave_mremap"`
 	LeaveMunmap         *ebpf.ProgramSpec `ebpf:"leave_munmap"`
+	LeaveShmat          *ebpf.ProgramSpec `ebpf:"leave_shmat"`
 	LockTaken           *ebpf.ProgramSpec `ebpf:"lock_taken"`
 	LockTakenResume     *ebpf.ProgramSpec `ebpf:"lock_taken_resume"`
 	LockTakenResumeImpl *ebpf.ProgramSpec `ebpf:"lock_taken_resume_impl"`
@@ -513,6 +517,7 @@ type MemtracePrograms struct {
 	EnterMremap         *ebpf.Program `ebpf:"enter_mremap"`
 	EnterMunmap         *ebpf.Program `ebpf:"enter_munmap"`
 	EnterRealloc        *ebpf.Program `ebpf:"enter_realloc"`
+	EnterShmdt          *ebpf.Program `ebpf:"enter_shmdt"`
 	EnterSyscall        *ebpf.Program `ebpf:"enter_syscall"`
 	ExitSyscall         *ebpf.Program `ebpf:"exit_syscall"`
 	ExitSyscallFp       *ebpf.Program `ebpf:"exit_syscall_fp"`
@@ -524,6 +529,7 @@ type MemtracePrograms struct {
 	LeaveMprotect       *ebpf.Program `ebpf:"leave_mprotect"`
 	LeaveMremap         *ebpf.Program `ebpf:"leave_mremap"`
 	LeaveMunmap         *ebpf.Program `ebpf:"leave_munmap"`
+	LeaveShmat          *ebpf.Program `ebpf:"leave_shmat"`
 	LockTaken           *ebpf.Program `ebpf:"lock_taken"`
 	LockTakenResume     *ebpf.Program `ebpf:"lock_taken_resume"`
 	LockTakenResumeImpl *ebpf.Program `ebpf:"lock_taken_resume_impl"`
@@ -543,6 +549,7 @@ func (p *MemtracePrograms) Close() error {
 		p.EnterMremap,
 		p.EnterMunmap,
 		p.EnterRealloc,
+		p.EnterShmdt,
 		p.EnterSyscall,
 		p.ExitSyscall,
 		p.ExitSyscallFp,
@@ -554,6 +561,7 @@ func (p *MemtracePrograms) Close() error {
 		p.LeaveMprotect,
 		p.LeaveMremap,
 		p.LeaveMunmap,
+		p.LeaveShmat,
 		p.LockTaken,
 		p.LockTakenResume,
 		p.LockTakenResumeImpl,

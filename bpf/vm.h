@@ -39,16 +39,16 @@ static __always_inline struct thread *traced_thread(__u64 id)
 static __always_inline bool wants_stack(__u8 kind, __u8 flags, __u64 addr, __u64 arg)
 {
 	if (!growth && !windowed)
-		return !flags && (kind == EV_MMAP || kind == EV_MREMAP);
+		return !flags && (kind == EV_MMAP || kind == EV_MREMAP || kind == EV_SHMAT);
 	switch (kind) {
 	case EV_MMAP:
-		return arg >> 32 & MAP_ANONYMOUS && arg & 0xffffffff;
+		return !(arg >> 32 & MAP_ANONYMOUS) || arg & 0xffffffff;
 	case EV_BRK:
 		return addr == arg; /* else it failed, or only asked where the break is */
 	case EV_MPROTECT:
 		return arg;
 	}
-	return kind == EV_MREMAP;
+	return kind == EV_MREMAP || kind == EV_SHMAT;
 }
 
 static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs *regs,
@@ -101,6 +101,9 @@ static __always_inline int call_entered(const struct pt_regs *regs, long number)
 	case SYS_MREMAP:
 		vm_left(EV_MREMAP_ENTER, regs, SYS_ARG0(regs), SYS_ARG1(regs), SYS_ARG3(regs));
 		break;
+	case SYS_SHMDT:
+		vm_left(EV_SHMDT, regs, SYS_ARG0(regs), 0, 0);
+		break;
 	}
 	return 0;
 }
@@ -140,6 +143,13 @@ static __always_inline int leave_syscall(void *ctx, const struct pt_regs *regs, 
 		kind = EV_MPROTECT;
 		addr = SYS_ARG0(regs);
 		arg = SYS_ARG2(regs);
+		break;
+	case SYS_SHMAT: /* the size is the segment's, which user space looks up */
+		if (failed)
+			return 0;
+		kind = EV_SHMAT;
+		size = 0;
+		arg = (__u32)SYS_ARG0(regs);
 		break;
 	case SYS_BRK:
 		kind = EV_BRK;

@@ -11,7 +11,7 @@ import (
 )
 
 // copies maps a file privately for each line that it reads, writes to a part of it, and reads
-// the rest.
+// the rest. With two arguments it reads all of it before.
 const copies = `
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,16 +21,16 @@ const copies = `
 
 enum { SIZE = 4 << 20, WRITTEN = 1 << 20 };
 
-__attribute__((noipa)) static void read_image(volatile char *p)
+__attribute__((noipa)) static void read_image(volatile char *p, int from)
 {
-	for (int i = WRITTEN; i < SIZE; i += 4096)
+	for (int i = from; i < SIZE; i += 4096)
 		p[i];
 }
 
-__attribute__((noipa)) static void run_sandbox(int fd)
+__attribute__((noipa)) static void run_sandbox(int fd, int first)
 {
 	char *p = mmap(0, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	read_image(p);
+	read_image(p, first ? 0 : WRITTEN);
 	memset(p, 7, WRITTEN);
 	__asm__ volatile("");
 }
@@ -44,7 +44,7 @@ int main(int argc, char **argv)
 	printf("ready %d\n", getpid());
 	fflush(stdout);
 	while (fgets(line, sizeof line, stdin)) {
-		run_sandbox(fd);
+		run_sandbox(fd, argc > 2);
 		puts("ok");
 		fflush(stdout);
 	}
@@ -58,14 +58,26 @@ func TestGrowCopiesOfFile(t *testing.T) {
 	testprog.NeedRoot(t)
 	whole := wholeStacks(t)
 	program := testprog.BuildProgram(t, "gcc -O1 -g -fno-builtin", copies)
-	p := testprog.Command(t, exec.Command(program, filepath.Join(t.TempDir(), "image")))
+	for name, args := range map[string][]string{"unread": nil, "read before": {"first"}} {
+		t.Run(name, func(t *testing.T) {
+			growCopies(t, exec.Command(program, append(args, filepath.Join(t.TempDir(), "image"))...), whole)
+		})
+	}
+}
+
+func growCopies(t *testing.T, program *exec.Cmd, whole bool) {
+	p := testprog.Command(t, program)
 	m := growOf(t, p.PID())
 	const steps, written = 16, 1 << 20
 	for range steps {
 		p.Say("")
 		p.Line()
 	}
-	g := m.stop().Growth
+	r := m.stop()
+	g := r.Growth
+	if r.Outstanding.Bytes != steps*written || r.Reserved.Bytes != steps*3*written {
+		t.Errorf("grown by %d bytes, %d reserved, want %d and %d", r.Outstanding.Bytes, r.Reserved.Bytes, steps*written, steps*3*written)
+	}
 	if !g.Faults.Sampled {
 		testprog.Missing(t, "this kernel does not report page faults")
 	}

@@ -46,8 +46,10 @@ type Mapping struct {
 	// Path is as the kernel shows it: a path, a name in brackets or nothing.
 	Path  string
 	Perms Perms
-	// Rss is the resident bytes, from smaps only.
-	Rss uint64
+	// These are bytes, from smaps only. Rss is what is resident, without huge pages that were
+	// set aside (hugetlb), and Hugetlb those. Anonymous is the part of Rss that belongs to no
+	// file and to no shared memory.
+	Rss, Hugetlb, Anonymous uint64
 }
 
 // Bytes returns the size of the mapping.
@@ -78,9 +80,7 @@ func (s *Scanner) Scan(r io.Reader, f func(*Mapping)) (lines int, err error) {
 		switch {
 		case len(line) == 0:
 		case attribute(line):
-			if kb, ok := bytes.CutPrefix(line, []byte("Rss:")); ok {
-				m.Rss = kilobytes(kb)
-			}
+			m.figure(line)
 		default:
 			if whole {
 				f(&m)
@@ -116,6 +116,19 @@ func (s *Scanner) line() ([]byte, error) {
 // attribute reports whether a line is a figure of smaps. Their names start with a capital
 // letter, while addresses are in lower case.
 func attribute(line []byte) bool { return line[0] >= 'A' && line[0] <= 'Z' }
+
+// figure takes a line of smaps.
+func (m *Mapping) figure(line []byte) {
+	name, kb, _ := bytes.Cut(line, []byte(":"))
+	switch string(name) {
+	case "Rss":
+		m.Rss = kilobytes(kb)
+	case "Anonymous":
+		m.Anonymous = kilobytes(kb)
+	case "Private_Hugetlb", "Shared_Hugetlb":
+		m.Hugetlb += kilobytes(kb)
+	}
+}
 
 // kilobytes reads a figure of smaps and returns it in bytes.
 func kilobytes(text []byte) uint64 {

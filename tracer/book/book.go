@@ -72,13 +72,14 @@ type record struct {
 	life Life
 	// brk is the program break that was seen last, 0 if none was.
 	brk uint64
-	// sample is nil while every call is traced. faults is nil unless page faults are sampled.
-	sample *sample.Set
-	faults *faults.Book
 	// code is what was mapped since the trace began.
 	code code.Map
 	// known is the time (ns) of the last mapping of code of which the file is known.
 	known uint64
+	// sample is nil while every call is traced. faults and copies are nil unless page faults are
+	// sampled. copies are those on pages that were there, of which a copy may have been made.
+	sample         *sample.Set
+	faults, copies *faults.Book
 }
 
 // Life is what was seen of the life of a process.
@@ -129,7 +130,7 @@ func (b *Book) SampleFaults() {
 	defer b.mu.Unlock()
 	b.faults = true
 	for _, r := range b.procs {
-		r.faults = faults.New(0)
+		r.faults, r.copies = faults.New(0), faults.New(0)
 	}
 }
 
@@ -158,7 +159,8 @@ func (b *Book) Apply(ev *event.Event) {
 	case event.Stack:
 		b.stacks.Add(ev.Stack, ev.Frames, ev.Flags&event.Truncated != 0)
 		delete(b.forgetting, ev.Stack)
-	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap, event.MremapFail, event.Brk, event.Mprotect:
+	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap, event.MremapFail, event.Brk, event.Mprotect,
+		event.Shmat, event.Shmdt:
 		b.vm.Apply(ev)
 		r := b.procs[ev.PID]
 		if r == nil {
@@ -166,6 +168,7 @@ func (b *Book) Apply(ev *event.Event) {
 		}
 		r.faults.Follow(ev)
 		b.mapCode(ev)
+		r.copies.Follow(ev)
 		if ev.Kind == event.Brk {
 			r.brk = ev.Addr
 		}
@@ -181,9 +184,15 @@ func (b *Book) Apply(ev *event.Event) {
 // fault takes a sampled page fault. Arg is the size of the page that was brought in, 0 if it
 // is not known.
 func (b *Book) fault(ev *event.Event) {
-	if r := b.procs[ev.PID]; r != nil && r.faults != nil {
-		r.faults.Add(ev.Addr, ev.Stack, ev.Size, ev.Arg)
+	r := b.procs[ev.PID]
+	if r == nil || r.faults == nil {
+		return
 	}
+	pages := r.faults
+	if ev.Flags&event.Present != 0 {
+		pages = r.copies
+	}
+	pages.Add(ev.Addr, ev.Stack, ev.Size, ev.Arg, ev.Flags&event.Write != 0)
 }
 
 // applyBlock takes an event about a block of an allocation function.
@@ -229,6 +238,7 @@ func (b *Book) applyLifecycle(ev *event.Event) {
 		r.brk = 0
 		r.forgetCode(b)
 		r.faults.Clear()
+		r.copies.Clear()
 	case event.Exit:
 		r.life.Exited, r.life.Ended = true, ev.Time
 		r.life.Status = unix.WaitStatus(ev.Addr)

@@ -90,8 +90,13 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	}
 	if r.faults != nil {
 		c.FaultsSampled = true
-		c.Faults, _ = r.faults.Seen()
-		c.Pages = r.faults.Pages()
+		first, _ := r.faults.Seen()
+		again, _ := r.copies.Seen()
+		c.Faults, c.Pages = first+again, r.faults.Pages()
+		for _, page := range r.copies.Pages() {
+			page.Copy = true
+			c.Pages = append(c.Pages, page)
+		}
 	}
 	return c
 }

@@ -40,7 +40,7 @@ func (b *Book) add(pid uint32) *record {
 			r.sample = sample.New(b.sampling)
 		}
 		if b.faults {
-			r.faults = faults.New(0)
+			r.faults, r.copies = faults.New(0), faults.New(0)
 		}
 	}
 	return r

@@ -79,5 +79,6 @@ func (b *Book) removeCounted(ids map[event.StackID]struct{}) {
 	for _, r := range b.procs {
 		r.sample.EachStack(counted)
 		r.faults.EachStack(counted)
+		r.copies.EachStack(counted)
 	}
 }

@@ -22,7 +22,7 @@ func (b *Book) ApplySpilled(ev *event.Event) {
 		} else if r := b.procs[ev.PID]; r != nil {
 			r.sample.Free(ev.Addr, ev.Time)
 		}
-	case event.Munmap, event.MremapEnter:
+	case event.Munmap, event.MremapEnter, event.Shmdt:
 		b.vm.ApplyLateUnmap(ev)
 	case event.Exec:
 		// Everything born before is gone, so the order of events does not matter.
@@ -31,6 +31,7 @@ func (b *Book) ApplySpilled(ev *event.Event) {
 			r.brk = 0
 			r.faults.Clear()
 			r.forgetCode(b)
+			r.copies.Clear()
 			if b.windowed {
 				r.sample.Apply(&event.Event{Kind: ev.Kind})
 			}

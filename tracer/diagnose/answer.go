@@ -2,8 +2,6 @@ package diagnose
 
 import (
 	"memtrace/tracer/diagnose/answer"
-	"memtrace/tracer/event"
-	"memtrace/tracer/region"
 	"memtrace/tracer/report"
 )
 
@@ -20,6 +18,7 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 	order(r.Stacks, opt.Sort)
 	r.Diagnosis = answer.Of(e)
 	d.forecast(r.Diagnosis, e)
+	d.setAside(r)
 }
 
 // nameMost names the stacks that may matter: those that hold most, and those that grow fastest.
@@ -128,36 +127,5 @@ func (d *diagnosis) kept(e *answer.Evidence) {
 	if now.CachedKnown && first.CachedKnown {
 		e.Kept.Free += now.Cached
 		e.KeptFirst.Free += first.Cached
-	}
-}
-
-// reserve says of each stack how much of its mappings is addresses without memory.
-func (d *diagnosis) reserve() {
-	if d.Space == nil || d.Space.Polls == 0 {
-		return
-	}
-	known := !d.Space.ResidentAt.IsZero() && d.Space.ResidentAt.Equal(d.Space.End)
-	memory := make(map[string]map[region.Class]uint64)
-	for m, extent := range d.Space.Mapped {
-		id := stackName(event.StackID(m.Origin))
-		if memory[id] == nil {
-			memory[id] = make(map[region.Class]uint64)
-		}
-		bytes := extent.Usable
-		if known {
-			bytes = extent.Resident
-		}
-		memory[id][m.Class] += bytes
-	}
-	for i := range d.stacks {
-		s := &d.stacks[i]
-		if s.Kind != report.Mmap || s.GivenUpStacks > 0 {
-			continue
-		}
-		s.ReservedBytes = s.Bytes
-		for _, bytes := range memory[s.ID] {
-			s.ReservedBytes -= min(bytes, s.ReservedBytes)
-		}
-		s.Grown = classBytes(memory[s.ID])
 	}
 }

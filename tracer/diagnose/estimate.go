@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"time"
 
 	"memtrace/tracer/book/live"
@@ -79,17 +80,23 @@ func (d *diagnosis) classifyCounted(blocks bool) {
 		if !blocks {
 			s.BlockList = nil
 		}
-		if len(s.Grown) != 1 {
-			continue
-		}
-		switch s.Grown[0].Class {
-		case region.MallocMmap.String():
+		switch {
+		case len(s.Grown) == 1 && s.Grown[0].Class == region.MallocMmap.String():
 			s.Kind, s.Grown = report.Heap, nil
 			s.Served = &report.Served{Mmap: report.Share{Sum: report.Sum{Bytes: s.Bytes, Blocks: s.Blocks}, ChunkBytes: s.Bytes}}
-		case region.Mmap.String():
+		case !slices.ContainsFunc(s.Grown, ofMalloc):
 			s.Kind, s.Grown = report.Mmap, nil
 		}
 	}
+}
+
+// ofMalloc reports whether memory is of a class that is malloc's.
+func ofMalloc(g report.ClassBytes) bool {
+	switch g.Class {
+	case region.Brk.String(), region.Arena.String(), region.MallocMmap.String():
+		return true
+	}
+	return false
 }
 
 // callerOfMalloc cuts the stack of a system call of malloc so that it begins at malloc's

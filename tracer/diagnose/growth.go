@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 
+	"memtrace/tracer/book/faults"
 	"memtrace/tracer/book/live"
 	"memtrace/tracer/event"
 	"memtrace/tracer/process/target"
@@ -37,6 +38,9 @@ func (d *diagnosis) classify(stacks []live.Stack, blocks bool) {
 	}
 	slices.SortFunc(extents, func(a, b extent) int { return cmp.Compare(a.start, b.start) })
 	for _, page := range d.Pages {
+		if !brought(&page, d.ClassAt(page.Addr)) {
+			continue
+		}
 		n := sort.Search(len(extents), func(i int) bool { return extents[i].end > page.Addr })
 		if n < len(extents) && extents[n].start <= page.Addr {
 			d.stacks[extents[n].stack].FaultedIn.Add(page.Bytes)
@@ -71,6 +75,19 @@ func ofFile(c region.Class) bool {
 	return c == region.Text || c == region.File || c == region.Library || c == region.VDSO
 }
 
+// brought reports whether the fault on a page brought in memory of the process. Of files that is
+// a copy made by a write, for which the page may have been there. Of other memory a write to what
+// is there may merely make it writable again.
+func brought(page *faults.Page, class region.Class) bool {
+	switch {
+	case ofFile(class):
+		return page.Own && page.Write
+	case class == region.Shared && page.Own: // mapped privately
+		return page.Write
+	}
+	return !page.Copy
+}
+
 // growthReport returns the section on page faults.
 func (d *diagnosis) growthReport(top int) *report.Growth {
 	g := new(report.Growth)
@@ -85,7 +102,7 @@ func (d *diagnosis) growthReport(top int) *report.Growth {
 	byStack := make(map[event.StackID]*touched)
 	for _, page := range d.Pages {
 		class := d.ClassAt(page.Addr)
-		if ofFile(class) && !page.Own {
+		if !brought(&page, class) {
 			continue
 		}
 		s := byStack[page.Stack]

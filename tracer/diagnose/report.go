@@ -25,6 +25,10 @@ type diagnosis struct {
 	notes     []string
 	lost      report.Lost
 	complete  bool
+	// aside is the mappings of stacks that are not listed, since they only show files.
+	aside report.Sum
+	// ofAllocator is the mappings that the allocator made outside of calls of its own.
+	ofAllocator report.Sum
 	// sampleGivenUp is what was given up of the evidence of windows.
 	sampleGivenUp live.GiveUps
 }
@@ -156,6 +160,8 @@ func (d *diagnosis) events() report.Events {
 		Mremap:        v.Mremap,
 		Brk:           v.Brk,
 		Mprotect:      v.Mprotect,
+		Shmat:         v.Shmat,
+		Shmdt:         v.Shmdt,
 		Lost:          d.lost,
 	}
 }

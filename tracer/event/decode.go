@@ -44,7 +44,7 @@ func Decode(raw []byte, e *Event) error {
 		e.Addr = le.Uint64(raw[headerSize:])
 		e.Size = uint64(le.Uint32(raw[12:])) * ChunkUnit
 		e.Stack, e.Arg = 0, 0
-	case Alloc, Realloc, Mmap, Munmap, MunmapFail, MremapEnter, Mremap, MremapFail, Brk, Mprotect, Fault:
+	case Alloc, Realloc, Mmap, Munmap, MunmapFail, MremapEnter, Mremap, MremapFail, Brk, Mprotect, Fault, Shmat, Shmdt:
 		if len(raw) < longSize {
 			return fmt.Errorf("%w: kind %d in %d bytes", ErrMalformed, e.Kind, len(raw))
 		}

@@ -47,7 +47,7 @@ func TestDecodeMatchesObject(t *testing.T) {
 		code.Path[i] = int8(names[i])
 	}
 
-	for kind := event.Alloc; kind <= event.Code; kind++ {
+	for kind := event.Alloc; kind <= event.Shmdt; kind++ {
 		want := base
 		want.Kind = kind
 		var raw []byte
@@ -95,7 +95,7 @@ func TestDecodeRefusesMalformed(t *testing.T) {
 		"long record cut short": long[:48],
 		"kind 0":                make([]byte, 56),
 		"code cut short":        append([]byte{byte(event.Code)}, make([]byte, 70)...),
-		"unknown kind":          append([]byte{byte(event.Code) + 1}, make([]byte, 55)...),
+		"unknown kind":          append([]byte{byte(event.Shmdt) + 1}, make([]byte, 55)...),
 		"stack of half a frame": stack[:36],
 		"stack too long":        append(stack[:len(stack):len(stack)], make([]byte, 8)...),
 	} {

@@ -59,11 +59,16 @@ const (
 	// it, if the ring has room.
 	Stack
 	// Fault: a page fault at Addr, for memory that was not present, at Stack. It is a sample
-	// that stands for Size faults.
+	// that stands for Size faults. With the flag Present, the page was there already.
 	Fault
 	// Code: the program mapped Size bytes of the file File at Addr, with the right to execute
 	// them. Arg is where they are in the file. It comes just before the Mmap.
 	Code
+	// Shmat: shmat attached the System V segment of the id Arg at Addr. Its Size is not told.
+	// It replaces whatever was mapped in that range.
+	Shmat
+	// Shmdt: shmdt of the segment at Addr was entered.
+	Shmdt
 )
 
 // Flags qualify an event.
@@ -80,6 +85,10 @@ const (
 	// arena. With another allocator they mean nothing.
 	ChunkMmapped
 	ChunkArena
+	// Write and Present are flags of a Fault: the access was a write; the page was there, but
+	// could not be written to, as where a file is mapped privately.
+	Write
+	Present
 )
 
 // StackID names a call stack of one process: a hash of its frames and the pid. It is 0 if the

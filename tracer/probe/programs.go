@@ -67,6 +67,8 @@ type callPrograms struct {
 	LeaveMunmap   *ebpf.Program `ebpf:"leave_munmap"`
 	LeaveMremap   *ebpf.Program `ebpf:"leave_mremap"`
 	LeaveMprotect *ebpf.Program `ebpf:"leave_mprotect"`
+	EnterShmdt    *ebpf.Program `ebpf:"enter_shmdt"`
+	LeaveShmat    *ebpf.Program `ebpf:"leave_shmat"`
 }
 
 type lockProgram struct {
@@ -161,8 +163,8 @@ func (o *objects) kernel() []*ebpf.Program {
 // calls returns those of kernel that must see everything.
 func (o *objects) calls() []*ebpf.Program {
 	return loaded(
-		o.OnFork, o.OnExec, o.OnExit, o.EnterSyscall, o.EnterMunmap, o.EnterMremap, o.LockTaken, o.LockTakenResume, o.ExitSyscall,
-		o.LeaveBrk, o.LeaveMmap, o.LeaveMunmap, o.LeaveMremap, o.LeaveMprotect,
+		o.OnFork, o.OnExec, o.OnExit, o.EnterSyscall, o.EnterMunmap, o.EnterMremap, o.EnterShmdt, o.LockTaken, o.LockTakenResume, o.ExitSyscall,
+		o.LeaveBrk, o.LeaveMmap, o.LeaveMunmap, o.LeaveMremap, o.LeaveMprotect, o.LeaveShmat,
 	)
 }
 

@@ -30,6 +30,7 @@ func (g *Group) Adopt(pid int) error {
 	if err := g.beginLate(p); err != nil {
 		return errors.Join(err, g.Release(p))
 	}
+	p.findHeap()
 	if p.malloc != nil {
 		go g.watchMallocOf(p)
 	}

@@ -212,10 +212,8 @@ func (g *Group) loadTables(p *Process) error {
 // Follow keeps up with the processes from now on, until Stop. It is called once every call is
 // seen: what is read here can only change by what events tell.
 func (g *Group) Follow() {
-	for pid, p := range g.procs {
-		if v := p.mallocView(); v != nil {
-			v.findRange(int(pid)) // heaps that were made since it was read first had no event
-		}
+	for _, p := range g.procs.all() {
+		p.findHeap()
 	}
 	g.LookForModules() // those that came since Attach
 	g.follower.run()
@@ -224,6 +222,14 @@ func (g *Group) Follow() {
 	g.watchMalloc()
 	if !g.cfg.GrowthOnly {
 		g.guard = g.guardProbes()
+	}
+}
+
+// findHeap reads the range of the brk heap again: a heap that was made since it was read first had
+// no event.
+func (p *Process) findHeap() {
+	if v := p.mallocView(); v != nil {
+		v.findRange(p.pid)
 	}
 }
 

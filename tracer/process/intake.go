@@ -10,10 +10,11 @@ import (
 )
 
 // Apply takes an event of the ring and notes what it changes in a process. For a fault it sets
-// the event's Arg to the size of the page that was brought in.
+// the event's Arg to the size of the page that was brought in, for a shmat its Size to that of the
+// segment.
 func (g *Group) Apply(ev *event.Event) {
 	switch ev.Kind {
-	case event.Mmap, event.Munmap, event.Mprotect, event.Fault, event.Exec, event.Code:
+	case event.Mmap, event.Munmap, event.Mprotect, event.Fault, event.Exec, event.Code, event.Shmat:
 	default:
 		return
 	}
@@ -26,6 +27,8 @@ func (g *Group) Apply(ev *event.Event) {
 		g.follower.codeMapped(ev)
 	case event.Fault:
 		ev.Arg = p.pageSize(ev.Addr)
+	case event.Shmat:
+		ev.Size = p.segmentSize(ev.Addr, ev.Arg)
 	case event.Exec:
 		kind := execByLeader
 		if ev.Addr != 0 {

@@ -43,6 +43,8 @@ type Process struct {
 	unwatched bool
 	cpu       time.Duration
 
+	// segmentsHang means that a look at a segment did not answer in time. None is tried again.
+	segmentsHang atomic.Bool
 	// limitsHang means that a look at its limits did not answer in time. None is tried again.
 	limitsHang atomic.Bool
 

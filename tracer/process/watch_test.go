@@ -26,12 +26,12 @@ func (f *flakySpace) Maps(g func(*procmaps.Mapping)) error {
 	return f.err
 }
 
-func (f *flakySpace) Smaps(g func(*procmaps.Mapping)) error { return f.Maps(g) }
-func (f *flakySpace) Statm() (v, r, d uint64, _ error)      { return f.heap, f.heap, f.heap, f.err }
-func (f *flakySpace) Read(uint64, []byte) bool              { return false }
-func (f *flakySpace) Present(uint64, uint64) (uint64, bool) { return 0, false }
-func (f *flakySpace) Used() time.Duration                   { return 0 }
-func (f *flakySpace) Close() error                          { f.closed = true; return nil }
+func (f *flakySpace) Smaps(g func(*procmaps.Mapping)) error         { return f.Maps(g) }
+func (f *flakySpace) Statm() (v, r, d uint64, _ error)              { return f.heap, f.heap, f.heap, f.err }
+func (f *flakySpace) Read(uint64, []byte) bool                      { return false }
+func (f *flakySpace) Present(uint64, uint64) (uint64, uint64, bool) { return 0, 0, false }
+func (f *flakySpace) Used() time.Duration                           { return 0 }
+func (f *flakySpace) Close() error                                  { f.closed = true; return nil }
 
 func (f *flakySpace) Stacks(dst []region.StackAddress) ([]region.StackAddress, int, error) {
 	return dst, 0, f.err

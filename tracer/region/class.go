@@ -98,7 +98,10 @@ type Segment struct {
 	// Origin is the origin that the caller gave for it (Range.Origin), 0 if none.
 	Origin uint64
 
-	resident uint64
+	// clean: its pages are a file's, and it cannot get others as long as it stays as it is.
+	clean bool
+	// own is the part of resident that is memory of the process (see Total.Own).
+	resident, own uint64
 }
 
 // Bytes returns the size of the segment.

@@ -39,8 +39,23 @@ func (c *classifier) add(start, end uint64, class Class, m *procmaps.Mapping, it
 	}
 	c.out.add(Segment{
 		Start: start, End: end, Class: class, Reserved: m.Perms.None(), Items: items, Name: shortName(m.Path),
+		clean: cleanFile(m, class),
 	})
 }
+
+// cleanFile reports whether a mapping has none but pages of a file.
+func cleanFile(m *procmaps.Mapping, class Class) bool {
+	switch {
+	case !ofFile(m):
+		return false
+	case m.Perms&procmaps.Shared != 0:
+		return class != Shared
+	}
+	return m.Perms&procmaps.Write == 0
+}
+
+// ofFile reports whether a mapping is one of a file or of shared memory.
+func ofFile(m *procmaps.Mapping) bool { return m.Inode != 0 || strings.HasPrefix(m.Path, "/") }
 
 func shortName(s string) string {
 	if len(s) > maxName {
@@ -75,7 +90,7 @@ func (c *classifier) mapping(m *procmaps.Mapping) {
 // byName returns the class of mappings that are not plain anonymous memory.
 func (c *classifier) byName(m *procmaps.Mapping) (class Class, ok bool) {
 	switch {
-	case m.Inode != 0 || strings.HasPrefix(m.Path, "/"):
+	case ofFile(m):
 		return c.file(m), true
 	case m.Path == "":
 		return Mmap, false
@@ -116,7 +131,7 @@ func (c *classifier) file(m *procmaps.Mapping) Class {
 		}
 		return Mmap
 	case strings.HasPrefix(name, "/dev/zero"), strings.HasPrefix(name, "/SYSV"), strings.HasPrefix(name, "/memfd:"),
-		strings.HasPrefix(name, "/dev/shm/"):
+		strings.HasPrefix(name, "/dev/shm/"), strings.HasPrefix(name, "/dev/hugepages/"):
 		return Shared
 	case strings.HasPrefix(name, "/dev/"), !strings.HasPrefix(name, "/"), strings.HasPrefix(name, "/[aio]"):
 		return Other

@@ -79,9 +79,9 @@ func (f *fake) Read(addr uint64, p []byte) bool {
 	return ok
 }
 
-func (f *fake) Present(start, _ uint64) (uint64, bool) {
+func (f *fake) Present(start, _ uint64) (uint64, uint64, bool) {
 	n, ok := f.present[start]
-	return n, ok
+	return n, n, ok
 }
 
 func (f *fake) Used() time.Duration { return f.used }

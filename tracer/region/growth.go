@@ -36,6 +36,8 @@ type Snapshot struct {
 	// GrowingTotal is how many grew.
 	Growing      []GrowingSegment
 	GrowingTotal int
+	// OwnLooks is how often resident sizes were read, or known not to have changed.
+	OwnLooks int
 	// Mapped is the memory that has an origin.
 	Mapped map[Mapped]Extent
 	// Gone: the process has ended; everything here is from the last poll before that.
@@ -57,6 +59,9 @@ type ClassState struct {
 	Total
 	// ResidentGrowth is the resident bytes gained since the first poll.
 	ResidentGrowth int64
+	// OwnGrowth is the same of Own, OwnFit its fit.
+	OwnGrowth int64
+	OwnFit    trend.Fit
 	// Fit is the fit of the usable bytes, Virtual less Reserved.
 	Fit trend.Fit
 	// Step is the size in bytes of the steps in which the class has grown, if StepKnown.
@@ -73,9 +78,20 @@ type Mapped struct {
 	Class  Class
 }
 
-// Extent is an amount of memory: the bytes of it that can be accessed, and those that were in
-// memory when resident sizes were last read.
-type Extent struct{ Usable, Resident uint64 }
+// Extent is an amount of memory, in bytes.
+type Extent struct {
+	// Virtual is the addresses. Usable is the part of them that can be accessed and does not
+	// merely show the pages of a file.
+	Virtual, Usable uint64
+	// Own is the part that is memory of the process (see Total.Own). If resident sizes were not
+	// read at the last poll, it is what they suggest that were read before, and Usable where
+	// none were.
+	Own uint64
+	// Named: a part of it is of files, or of shared memory with a name.
+	Named bool
+	// Fit is that of Own, if that is much.
+	Fit trend.Fit
+}
 
 // GrowingSegment is a segment that has grown.
 type GrowingSegment struct {
@@ -88,7 +104,7 @@ type GrowingSegment struct {
 // process has ended it returns what was known before. The error is that of the poll, except
 // ErrGone.
 func (s *Sampler) Snapshot(now time.Time) (*Snapshot, error) {
-	if err := s.poll(now, true); err != nil && !s.gone {
+	if err := s.poll(now, true, true); err != nil && !s.gone {
 		return nil, err
 	}
 	return s.Last(), nil
@@ -106,7 +122,8 @@ func (s *Sampler) Last() *Snapshot {
 	for c := range NumClasses {
 		total, g := s.totals[c], &s.grown[c]
 		st := ClassState{
-			Total: total, ResidentGrowth: int64(total.Resident - s.first[c].Resident), Fit: s.lines[c].Fit(),
+			Total: total, ResidentGrowth: int64(total.Resident - s.first[c].Resident),
+			OwnGrowth: int64(total.Own - s.first[c].Own), OwnFit: s.own[c].Fit(), Fit: s.lines[c].Fit(),
 			Smallest: g.smallest, Greatest: g.greatest, Steps: g.n,
 		}
 		st.Step, st.StepKnown = g.size()
@@ -114,7 +131,8 @@ func (s *Sampler) Last() *Snapshot {
 		snap.Virtual += total.Virtual
 		snap.Resident += total.Resident
 	}
-	snap.Mapped = s.view.mapped()
+	snap.OwnLooks = s.own[Text].Fit().N
+	snap.Mapped = s.extents()
 	snap.Growing = s.growing(snap)
 	snap.GrowingTotal = len(snap.Growing)
 	snap.Growing = snap.Growing[:min(len(snap.Growing), maxGrowing)]

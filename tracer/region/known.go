@@ -16,7 +16,8 @@ type Range struct {
 	Origin uint64
 }
 
-// known returns a layout in which ranges override what was found out about anonymous memory.
+// known returns a layout in which ranges override what was found out about anonymous memory and
+// shared memory.
 // The ranges are in order of address and do not overlap. Without any, known returns l itself.
 func (l *layout) known(ranges []Range, out *layout) *layout {
 	if len(ranges) == 0 {
@@ -25,7 +26,9 @@ func (l *layout) known(ranges []Range, out *layout) *layout {
 	out.reset()
 	out.beyond, out.truncated = l.beyond, l.truncated
 	for _, m := range l.mappings {
-		out.mappings = append(out.mappings, mapped{start: m.start, end: m.end, rss: m.rss, perms: m.perms, first: int32(len(out.segments))})
+		out.mappings = append(out.mappings, mapped{
+			start: m.start, end: m.end, rss: m.rss, copied: m.copied, ofFile: m.ofFile, perms: m.perms, first: int32(len(out.segments)),
+		})
 		for _, s := range l.segments[m.first : m.first+m.n] {
 			ranges = out.split(s, ranges)
 		}
@@ -34,21 +37,24 @@ func (l *layout) known(ranges []Range, out *layout) *layout {
 	return out
 }
 
-// split appends s, cut up by the ranges, and returns the ranges that reach further.
+// split appends s, cut up by the ranges, and returns the ranges that reach further. Of a file a
+// caller knows at most who mapped it.
 func (l *layout) split(s Segment, ranges []Range) []Range {
 	for len(ranges) > 0 && ranges[0].End <= s.Start {
 		ranges = ranges[1:]
 	}
+	files := false
 	switch s.Class {
 	case Brk, Arena, MallocMmap, Mmap, ThreadStack, Shared:
 	default:
-		l.segments = append(l.segments, s)
-		return ranges
+		files = true
 	}
 	for len(ranges) > 0 && ranges[0].Start < s.End {
 		r := ranges[0]
 		start, end := max(r.Start, s.Start), min(r.End, s.End)
-		if start < end && (!r.Keep || s.Class != Brk && s.Class != Arena) {
+		if start < end && r.Keep && (s.Class == Brk || s.Class == Arena) {
+			l.heaps[r.Origin] += end - start
+		} else if start < end && (r.Keep || !files) {
 			if s.Start < start {
 				l.segments = append(l.segments, s.cut(start, r.Keep))
 			}

@@ -70,7 +70,7 @@ func TestKnownOrigins(t *testing.T) {
 	201000-203000 mmap 1 by 9
 	203000-204000 mmap 1 by 9
 	`, describe(s))
-	want := map[Mapped]Extent{{7, ThreadStack}: {Usable: 0xf000}, {9, MallocMmap}: {Usable: 0x1000}, {9, Mmap}: {Usable: 0x3000}}
+	want := map[Mapped]Extent{{5, Arena}: {Virtual: 0x8000}, {7, ThreadStack}: {Virtual: 0x10000, Usable: 0xf000}, {9, MallocMmap}: {Virtual: 0x1000, Usable: 0x1000}, {9, Mmap}: {Virtual: 0x3000, Usable: 0x3000}}
 	if diff := cmp.Diff(want, s.Last().Mapped); diff != "" {
 		t.Errorf("mapped (-want +got):\n%s", diff)
 	}

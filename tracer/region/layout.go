@@ -17,6 +17,10 @@ type layout struct {
 	// beyond counts the segments that there was no room for.
 	beyond    [NumClasses]Total
 	truncated bool
+	// heaps is the part of malloc's heaps that an origin has mapped, in bytes.
+	heaps map[uint64]uint64
+	// huge: there are huge pages that were set aside (hugetlb).
+	huge bool
 	// cursor is where exactly continues its search: calls come in order of address.
 	cursor int
 	// libraries are the names of files that are mapped as code. stackSizes are the sizes of
@@ -29,32 +33,40 @@ type layout struct {
 type mapped struct {
 	start, end uint64
 	rss        uint64
-	perms      procmaps.Perms
-	first      int32
-	n          int32
+	// copied is the part of rss that was copied from a file when it was written to. ofFile:
+	// only that is the process's own.
+	copied uint64
+	ofFile bool
+	perms  procmaps.Perms
+	first  int32
+	n      int32
 }
 
 func newLayout() *layout {
-	return &layout{libraries: make(map[string]bool), stackSizes: make(map[[2]uint64]bool)}
+	return &layout{libraries: make(map[string]bool), heaps: make(map[uint64]uint64), stackSizes: make(map[[2]uint64]bool)}
 }
 
 // reset empties l and keeps its memory.
 func (l *layout) reset() {
-	l.segments, l.mappings, l.count, l.cursor, l.truncated = l.segments[:0], l.mappings[:0], 0, 0, false
+	l.segments, l.mappings, l.count, l.cursor, l.truncated, l.huge = l.segments[:0], l.mappings[:0], 0, 0, false, false
 	clear(l.beyond[:])
 	clear(l.libraries)
+	clear(l.heaps)
 	clear(l.stackSizes)
 }
 
 // begin starts a new mapping: the segments added from now on belong to m.
 func (l *layout) begin(m *procmaps.Mapping) {
 	l.count++
+	l.huge = l.huge || m.Hugetlb > 0
 	if len(l.segments) >= maxSegments {
 		l.truncated = true
 		return
 	}
+	private := ofFile(m) && m.Perms&procmaps.Shared == 0
 	l.mappings = append(l.mappings, mapped{
-		start: m.Start, end: m.End, rss: m.Rss, perms: m.Perms, first: int32(len(l.segments)),
+		start: m.Start, end: m.End, rss: m.Rss + m.Hugetlb, perms: m.Perms, first: int32(len(l.segments)),
+		copied: m.Anonymous + m.Hugetlb, ofFile: private,
 	})
 }
 
@@ -100,7 +112,7 @@ func (l *layout) finish() {
 func (l *layout) share(src Source) {
 	for _, m := range l.mappings {
 		segments := l.segments[m.first : m.first+m.n]
-		largest, left := 0, m.rss
+		largest, left, copiedLeft := 0, m.rss, m.copied
 		for i := range segments {
 			if segments[i].Bytes() > segments[largest].Bytes() {
 				largest = i
@@ -111,15 +123,20 @@ func (l *layout) share(src Source) {
 			if i == largest {
 				continue
 			}
-			part, ok := src.Present(s.Start, s.End)
+			part, copied, ok := src.Present(s.Start, s.End)
 			if !ok {
-				part = uint64(float64(m.rss)*float64(s.Bytes())/float64(m.end-m.start)) &^ (page - 1)
+				size := float64(s.Bytes()) / float64(m.end-m.start)
+				part, copied = uint64(float64(m.rss)*size)&^(page-1), uint64(float64(m.copied)*size)&^(page-1)
 			}
-			s.resident = min(part, left)
+			s.resident, s.own = min(part, left), min(copied, copiedLeft)
 			left -= s.resident
+			copiedLeft -= s.own
 		}
 		if len(segments) > 0 {
-			segments[largest].resident = left
+			segments[largest].resident, segments[largest].own = left, copiedLeft
+		}
+		for i := range segments {
+			segments[i].settle(m.ofFile)
 		}
 	}
 }

@@ -18,6 +18,7 @@ func (s *Snapshot) Report() *report.Memory {
 		ResidentGrowthBytes: int64(s.ResidentFit.Change), ResidentGrowthBytesPerSecond: s.ResidentFit.Slope,
 		ResidentGrowing: s.ResidentFit.Growing(),
 		ResidentKnown:   !s.ResidentAt.IsZero(),
+		OwnKnown:        s.OwnLooks >= trend.MinFit,
 		Complete:        !s.Gone && s.SmapsErr == nil,
 		Verdict:         s.Verdict(), SegmentsTotal: s.GrowingTotal, Notes: s.notes(),
 	}
@@ -28,6 +29,7 @@ func (s *Snapshot) Report() *report.Memory {
 			VirtualBytes: st.Virtual, ReservedBytes: st.Reserved, ResidentBytes: st.Resident,
 			GrowthBytes: int64(st.Fit.Change), GrowthBytesPerSecond: st.Fit.Slope,
 			ResidentGrowthBytes: st.ResidentGrowth, Growing: st.Fit.Growing(),
+			OwnBytes: st.Own, OwnGrowthBytes: st.OwnGrowth, OwnGrowing: st.OwnFit.Growing(), OwnGrowthBytesPerSecond: st.OwnFit.Slope,
 		})
 		if fit := st.Fit; !math.IsInf(fit.Low, 0) && !math.IsInf(fit.High, 0) {
 			m.Regions[c].Interval = &report.Interval{Low: fit.Low, High: fit.High, Confidence: trend.Confidence}

@@ -54,6 +54,7 @@ type Sampler struct {
 	mappings                    trend.Line
 	statmVirtual, statmResident uint64
 	grown                       [NumClasses]steps
+	ownership
 }
 
 // NewSampler returns a Sampler that has seen nothing yet.
@@ -82,11 +83,13 @@ func (s *Sampler) Poll(now time.Time) error {
 	if s.polls > 0 && now.Before(s.next) {
 		return s.statm(now) // too early: reading the mappings would cost too much
 	}
-	return s.poll(now, s.polls == 0)
+	full := s.polls == 0
+	return s.poll(now, full || s.due(now), full)
 }
 
-// poll reads the mappings, and the resident sizes if full.
-func (s *Sampler) poll(now time.Time, full bool) error {
+// poll reads the mappings, and the resident sizes if full. With fresh, it also looks again at what
+// has not changed.
+func (s *Sampler) poll(now time.Time, full, fresh bool) error {
 	if s.gone {
 		return ErrGone
 	}
@@ -100,14 +103,14 @@ func (s *Sampler) poll(now time.Time, full bool) error {
 	if s.polls > 0 && facts.Program != s.program {
 		s.restarted = true
 		s.reset()
-		full = true
+		full, fresh = true, true
 	}
 	s.program = facts.Program
 	if s.stacks, s.unlocated, err = s.src.Stacks(s.stacks[:0]); err != nil {
 		return s.failed(err)
 	}
 	slices.SortFunc(s.stacks, func(a, b StackAddress) int { return cmp.Compare(a.Addr, b.Addr) })
-	haveRSS, err := s.read(facts, full)
+	haveRSS, err := s.read(facts, full, fresh)
 	if err != nil {
 		return s.failed(err)
 	}
@@ -118,8 +121,12 @@ func (s *Sampler) poll(now time.Time, full bool) error {
 	if err := s.statm(now); err != nil {
 		return err
 	}
-	if cost := s.src.Used() - used; s.cfg.Share > 0 && !full {
-		s.next = now.Add(time.Duration(float64(cost) / s.cfg.Share))
+	cost := s.src.Used() - used
+	switch pause := time.Duration(float64(cost) / s.cfg.Share); {
+	case full:
+		s.looked(now, cost, pause)
+	case s.cfg.Share > 0:
+		s.next = now.Add(pause)
 	}
 	return nil
 }
@@ -131,7 +138,7 @@ func (s *Sampler) failed(err error) error {
 }
 
 // read puts the mappings into s.now. It reports whether they have resident sizes.
-func (s *Sampler) read(facts Facts, full bool) (haveRSS bool, err error) {
+func (s *Sampler) read(facts Facts, full, fresh bool) (haveRSS bool, err error) {
 	next := s.before
 	if len(s.bss) > maxSegments { // libraries come and go
 		clear(s.bss)
@@ -141,7 +148,7 @@ func (s *Sampler) read(facts Facts, full bool) (haveRSS bool, err error) {
 		s.now.cursor = 0
 		var chunks [NumClasses]steps
 		c := classifier{
-			src: s.src, facts: facts, stacks: s.stacks, old: s.now, fresh: full, bss: s.bss, out: next,
+			src: s.src, facts: facts, stacks: s.stacks, old: s.now, fresh: fresh, bss: s.bss, out: next,
 			found: chunks[MallocMmap].add,
 		}
 		if err := scan(c.mapping); err != nil {
@@ -193,11 +200,12 @@ func (s *Sampler) account(now time.Time, haveRSS bool) {
 	totals := s.view.totals()
 	for c := range totals {
 		if !haveRSS {
-			totals[c].Resident = s.totals[c].Resident
+			totals[c].Resident, totals[c].Own = s.totals[c].Resident, s.totals[c].Own
 		}
 		s.lines[c].Add(now.Sub(s.start), float64(totals[c].usable()))
 	}
 	s.totals = totals
+	s.follow(now.Sub(s.start), haveRSS)
 	if s.polls == 0 {
 		s.first = totals
 		s.base = slices.Clone(s.view.segments)

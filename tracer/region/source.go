@@ -32,9 +32,9 @@ type Source interface {
 	// Read copies memory of the process to p. It reports false where that is impossible or
 	// would do harm: a page that was never touched is not read.
 	Read(addr uint64, p []byte) bool
-	// Present returns how many bytes of [start, end) are in memory. It reports false where
-	// that cannot be known.
-	Present(start, end uint64) (bytes uint64, ok bool)
+	// Present returns how many bytes of [start, end) are in memory, and how many of these
+	// belong to no file and to no shared memory. It reports false where that cannot be known.
+	Present(start, end uint64) (bytes, anonymous uint64, ok bool)
 	// Used returns the processor time that the calling thread has taken so far.
 	Used() time.Duration
 }

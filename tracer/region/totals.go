@@ -1,5 +1,7 @@
 package region
 
+import "strings"
+
 // Total is the sum of one class.
 type Total struct {
 	// Count is the number of its Class.Items.
@@ -9,12 +11,16 @@ type Total struct {
 	Virtual, Reserved uint64
 	// Resident is the bytes in memory when they were last read.
 	Resident uint64
+	// Own is the part of Resident that is memory of the process, or shared memory. The rest is
+	// pages of files, which the kernel can take back at any time.
+	Own uint64
 }
 
 func (t *Total) add(s *Segment) {
 	t.Count += s.Items
 	t.Virtual += s.Bytes()
 	t.Resident += s.resident
+	t.Own += s.own
 	if s.Reserved {
 		t.Reserved += s.Bytes()
 	}
@@ -33,18 +39,32 @@ func (l *layout) totals() (t [NumClasses]Total) {
 	return t
 }
 
-// mapped returns the sums by origin, for segments that have one.
+// mapped returns the sums by origin, for segments that have one. Of malloc's heaps nobody who mapped
+// them has the memory.
 func (l *layout) mapped() map[Mapped]Extent {
 	sums := make(map[Mapped]Extent)
 	for i := range l.segments {
 		if s := &l.segments[i]; s.Origin != 0 {
 			sum := sums[Mapped{s.Origin, s.Class}]
-			sum.Usable += s.usable()
-			sum.Resident += s.resident
+			sum.Virtual += s.Bytes()
+			if !s.clean {
+				sum.Usable += s.usable()
+			}
+			sum.Own += s.own
+			sum.Named = sum.Named || s.named()
 			sums[Mapped{s.Origin, s.Class}] = sum
 		}
 	}
+	for origin, bytes := range l.heaps {
+		sums[Mapped{origin, Arena}] = Extent{Virtual: bytes}
+	}
 	return sums
+}
+
+// named reports whether a segment is of a file, or of shared memory that was made as one: its length
+// says nothing of how much was asked for.
+func (s *Segment) named() bool {
+	return s.Class == File || s.Class == Shared && !strings.HasPrefix(s.Name, "/dev/zero") && !strings.HasPrefix(s.Name, "[anon_shmem")
 }
 
 // steps are the sizes of the steps in which a class has grown.

@@ -46,6 +46,8 @@ const (
 	UnknownAllocator FindingKind = "unknown_allocator"
 	// Unexplained is growth that no stack, no free memory and no mapping accounts for.
 	Unexplained FindingKind = "unexplained"
+	// FilePages is growth in pages of mapped files, which the kernel can take back.
+	FilePages FindingKind = "file_pages"
 	// Children is growth of child processes.
 	Children FindingKind = "children"
 	// Held is a process that was stopped or held by a debugger.

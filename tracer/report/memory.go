@@ -31,6 +31,8 @@ type Memory struct {
 	VirtualBytes  uint64 `json:"virtual_bytes"`
 	ResidentBytes uint64 `json:"resident_bytes"`
 	ResidentKnown bool   `json:"resident_known"`
+	// OwnKnown: resident sizes were read often enough to tell whether OwnBytes grows.
+	OwnKnown bool `json:"own_known"`
 	// The Statm sizes are the kernel's totals (/proc/PID/statm), read a moment later.
 	StatmVirtualBytes  uint64 `json:"statm_virtual_bytes"`
 	StatmResidentBytes uint64 `json:"statm_resident_bytes"`
@@ -74,6 +76,13 @@ type Region struct {
 	Growing bool `json:"growing"`
 	// ResidentGrowthBytes is the change of ResidentBytes since the first poll.
 	ResidentGrowthBytes int64 `json:"resident_growth_bytes"`
+	// OwnBytes is the part of ResidentBytes that is memory of the process, or shared memory. The
+	// rest is pages of files, which the kernel can take back at any time. The other figures are
+	// its change, its slope, and whether it grows beyond doubt.
+	OwnBytes                uint64  `json:"own_bytes"`
+	OwnGrowthBytes          int64   `json:"own_growth_bytes"`
+	OwnGrowthBytesPerSecond float64 `json:"own_growth_bytes_per_second"`
+	OwnGrowing              bool    `json:"own_growing"`
 }
 
 // Interval is the range of a slope in bytes a second, with a confidence from 0 to 1.

@@ -33,9 +33,16 @@ type Report struct {
 	// OlderSeconds is the minimum age of the blocks in Outstanding and Stacks. Younger blocks
 	// are summed in Young.
 	OlderSeconds float64 `json:"older_seconds"`
-	// In ModeWindows and ModeGrowth these sums cover only what system calls added.
+	// In ModeWindows and ModeGrowth these sums cover only what system calls added. Outstanding
+	// leaves out what is Reserved: addresses without memory of the process's own, which cannot be
+	// accessed, were not touched yet, or show the pages of a file. Its Blocks are the mappings of
+	// the stacks that have nothing else.
 	Outstanding Sum `json:"outstanding"`
 	Young       Sum `json:"young"`
+	Reserved    Sum `json:"reserved"`
+	// ChunkBytes is what glibc's malloc takes for the blocks in Outstanding: a block of 1 byte is a
+	// chunk of 32. It is 0 where that is not known.
+	ChunkBytes uint64 `json:"chunk_bytes,omitempty"`
 	// MinSize and MaxSize are the sizes of the blocks that were traced, in bytes; 0 is no bound.
 	MinSize uint64 `json:"min_size,omitempty"`
 	MaxSize uint64 `json:"max_size,omitempty"`
@@ -122,6 +129,8 @@ type Events struct {
 	Mremap      uint64 `json:"mremap"`
 	Brk         uint64 `json:"brk"`
 	Mprotect    uint64 `json:"mprotect"`
+	Shmat       uint64 `json:"shmat"`
+	Shmdt       uint64 `json:"shmdt"`
 	UnknownFree uint64 `json:"unknown_free"`
 	// Evicted counts blocks whose address was handed out again although no free of them was
 	// observed.
@@ -186,9 +195,12 @@ type Stack struct {
 	// ReplacedBytes is the part of what the allocator takes for the blocks that only makes up
 	// for blocks of the same sizes from before the trace that were freed.
 	ReplacedBytes uint64 `json:"replaced_bytes,omitempty"`
-	// ReservedBytes is the part of Bytes that is addresses without memory: it cannot be accessed
-	// or was not touched yet.
+	// ReservedBytes is what the stack's mappings have beside Bytes: addresses without memory. They
+	// cannot be accessed, were not touched yet, or show the pages of a file.
 	ReservedBytes uint64 `json:"reserved_bytes,omitempty"`
+	// FillBytesPerSecond is how fast Bytes grows where no mapping is made: memory that was mapped
+	// before is touched. It is 0 where that is not certain.
+	FillBytesPerSecond float64 `json:"fill_bytes_per_second,omitempty"`
 	// MergedStacks is how many stacks of the same printed frames this one is the sum of, if
 	// that is more than one.
 	MergedStacks int `json:"merged_stacks,omitempty"`
@@ -196,6 +208,8 @@ type Stack struct {
 	Like []Like `json:"like,omitempty"`
 	// Estimate is set where the stack was observed in windows of time.
 	Estimate *Estimate `json:"estimate,omitempty"`
+	// ChunkBytes is what malloc takes for the blocks in Bytes, for glibc only.
+	ChunkBytes uint64 `json:"chunk_bytes,omitempty"`
 	// Served splits Bytes and Blocks by the way malloc served them, for glibc only.
 	Served *Served `json:"served,omitempty"`
 	// Grown splits by the class of the memory, largest first, what system calls added: Bytes in

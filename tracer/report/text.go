@@ -187,6 +187,8 @@ func (p *printer) events(r *Report, opt TextOptions) {
 		{e.Mremap, "mremap", e.Mremap > 0},
 		{e.Brk, "brk call", e.Brk > 0},
 		{e.Mprotect, "mprotect", e.Mprotect > 0},
+		{e.Shmat, "shmat", e.Shmat > 0},
+		{e.Shmdt, "shmdt", e.Shmdt > 0},
 		{e.UnknownFree, "free of a block from before the trace", e.UnknownFree > 0},
 	} {
 		if c.show {
@@ -287,7 +289,13 @@ func (p *printer) totals(r *Report, _ TextOptions) {
 			lead.text = "Mapped: "
 		}
 		items := []span{{exactBytes(r.Outstanding.Bytes), bold}, {"in " + counted(r.Outstanding.Blocks, "block") + older(r), plain}}
+		if differs(r.ChunkBytes, r.Outstanding.Bytes) {
+			items = append(items, span{text: "for which malloc takes " + Size(r.ChunkBytes)})
+		}
 		p.flow(lead, 0, " ", items...)
+	}
+	if r.Reserved.Bytes > 0 {
+		p.paragraph(span{}, "Reserved: "+exactBytes(r.Reserved.Bytes)+" of addresses beside that, which take no memory", plain)
 	}
 	if r.Young.Blocks > 0 {
 		p.paragraph(span{}, "Younger: "+exactBytes(r.Young.Bytes)+" in "+counted(r.Young.Blocks, "block")+", not listed", plain)

@@ -6,9 +6,14 @@ import (
 
 // grownTotals writes how much the address space has grown in all.
 func (p *printer) grownTotals(r *Report) {
-	if r.Outstanding == (Sum{}) {
+	switch grew := r.grew(); {
+	case r.Outstanding == (Sum{}) && grew != "":
+		p.paragraph(span{}, "No system call that was traced accounts for what grew: "+grew+".", bold)
+	case r.Outstanding == (Sum{}) && r.Memory == nil:
+		p.paragraph(span{}, "No system call that was traced made the address space grow.", bold)
+	case r.Outstanding == (Sum{}):
 		p.paragraph(span{}, "The address space has not grown, or has given back all that it grew by.", bold)
-	} else {
+	default:
 		p.flow(span{"Grown by: ", bold}, 0, " ", span{exactBytes(r.Outstanding.Bytes), bold},
 			span{text: "in " + counted(r.Outstanding.Blocks, "range")}, span{text: "that were not given back"})
 	}
@@ -20,6 +25,26 @@ func (p *printer) grownTotals(r *Report) {
 		p.paragraph(span{"Faulted in: ", bold}, "about "+Size(f.Bytes)+" that are still in memory (an estimate from "+
 			counted(f.Samples, "sample")+")", plain)
 	}
+}
+
+// grew says what has grown by the looks at the address space: in addresses that can be used, or in
+// memory. It is empty if that is next to nothing.
+func (r *Report) grew() string {
+	const noise = 64 << 10
+	if r.Memory == nil {
+		return ""
+	}
+	var parts []string
+	for i := range r.Memory.Regions {
+		c := &r.Memory.Regions[i]
+		if grown := max(c.GrowthBytes, c.ResidentGrowthBytes); grown >= noise && c.Class != "vdso" {
+			parts = append(parts, escape(c.Label)+" by "+Size(uint64(grown)))
+		}
+	}
+	if len(parts) == 0 && r.Memory.ResidentGrowthBytes >= noise {
+		return "resident memory by " + Size(uint64(r.Memory.ResidentGrowthBytes))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // classes names the classes of memory, largest first.

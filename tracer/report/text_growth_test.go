@@ -60,3 +60,22 @@ func TestTouchedMemory(t *testing.T) {
 		}
 	}
 }
+
+// What system calls add is not all that may grow.
+func TestGrownTotalsDoNotDeny(t *testing.T) {
+	const denial = "has not grown"
+	r := growthFixture()
+	r.Outstanding, r.Stacks = Sum{}, nil
+	r.Memory = &Memory{Regions: []Region{{Class: "shared", Label: "shared memory"}, {Class: "file", Label: "mapped files"}}}
+	if text := string(render(t, asText(TextOptions{}), r)); !strings.Contains(text, denial) {
+		t.Errorf("nothing grows:\n%s", text)
+	}
+	r.Memory.Regions[0].ResidentGrowthBytes = 2 << 20
+	if text := string(render(t, asText(TextOptions{}), r)); strings.Contains(text, denial) || !strings.Contains(text, "shared memory by 2.0 MiB") {
+		t.Errorf("shared memory has grown:\n%s", text)
+	}
+	r.Memory = nil
+	if text := string(render(t, asText(TextOptions{}), r)); strings.Contains(text, denial) {
+		t.Errorf("nobody looked:\n%s", text)
+	}
+}

@@ -235,6 +235,9 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 		items = append(items, span{text: cutRight(escape(string(s.Kind)), 10)})
 	}
 	if opt.Height > 0 {
+		if differs(s.Taken(), s.Bytes) {
+			items = append(items, span{text: "takes " + Size(s.Taken())})
+		}
 		p.flow(lead, stackIndent, "  ", items...)
 		return
 	}
@@ -251,7 +254,7 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 		items = append(items, span{text: Size(s.ReplacedBytes) + " of it replaces old blocks"})
 	}
 	if s.ReservedBytes > 0 && s.Class != ClassReserved {
-		items = append(items, span{text: Size(s.ReservedBytes) + " of it reserved"})
+		items = append(items, span{text: Size(s.ReservedBytes) + " more reserved"})
 	}
 	if s.MergedStacks > 1 {
 		items = append(items, span{text: counted(uint64(s.MergedStacks), "like stack") + " in one"})
@@ -263,6 +266,10 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 		p.likes(s)
 	}
 }
+
+// differs reports whether what malloc takes is so much more than was asked for that both are to be
+// shown.
+func differs(taken, asked uint64) bool { return taken > asked && taken-asked >= asked/2 }
 
 // ages writes how old the blocks of s are.
 func ages(s *Stack) string {

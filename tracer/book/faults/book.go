@@ -32,6 +32,7 @@ type sample struct {
 	stack  event.StackID
 	faults uint64
 	size   uint64
+	write  bool
 	// chance decides whether the page is kept, see keeps.
 	chance uint64
 }
@@ -42,6 +43,9 @@ type Page struct {
 	Stack event.StackID
 	// Faults is how many faults the page stands for, Bytes what they brought in.
 	Faults, Bytes uint64
+	// Write: it was a write that brought the page in. Copy: the page was there already, so that
+	// a copy may have been made of it. A Book knows only of the first.
+	Write, Copy bool
 	// Own: the page is known to be the process's own, and not one of a file. The Book does not
 	// know that.
 	Own bool
@@ -56,12 +60,12 @@ func New(limit int) *Book {
 }
 
 // Add takes a sample: a fault at addr that stands for so many faults. Each is taken to have
-// brought in size bytes, 0 if that is not known.
-func (b *Book) Add(addr uint64, stack event.StackID, faults, size uint64) {
+// brought in size bytes, 0 if that is not known. write says that it was a write.
+func (b *Book) Add(addr uint64, stack event.StackID, faults, size uint64, write bool) {
 	b.seen += faults
 	b.samples++
 	page := addr / pageSize
-	s := sample{stack, faults, size, hash(page)}
+	s := sample{stack, faults, size, write, hash(page)}
 	if !b.keeps(&s) {
 		return
 	}
@@ -132,7 +136,7 @@ func (b *Book) Pages() []Page {
 	list := make([]Page, 0, len(b.pages))
 	for page, s := range b.pages {
 		n := s.faults << b.thinned
-		list = append(list, Page{Addr: page * pageSize, Stack: s.stack, Faults: n, Bytes: n * s.size})
+		list = append(list, Page{Addr: page * pageSize, Stack: s.stack, Faults: n, Bytes: n * s.size, Write: s.write})
 	}
 	slices.SortFunc(list, func(a, b Page) int { return cmp.Compare(a.Addr, b.Addr) })
 	return list

@@ -11,13 +11,13 @@ import (
 
 func TestBook(t *testing.T) {
 	b := New(0)
-	b.Add(0x5123, 7, 1, pageSize)
-	b.Add(0x6000, 8, 10, pageSize)
-	b.Add(0x200000, 8, 2, 2<<20)
-	b.Add(0x9000, 8, 3, pageSize)
-	b.Add(0x6fff, 9, 20, pageSize) // the page again, which was given back
+	b.Add(0x5123, 7, 1, pageSize, false)
+	b.Add(0x6000, 8, 10, pageSize, false)
+	b.Add(0x200000, 8, 2, 2<<20, false)
+	b.Add(0x9000, 8, 3, pageSize, false)
+	b.Add(0x6fff, 9, 20, pageSize, false) // the page again, which was given back
 	b.Remove(0x8800, 0x9001)
-	want := []Page{{0x5000, 7, 1, pageSize, false}, {0x6000, 9, 20, 20 * pageSize, false}, {0x200000, 8, 2, 4 << 20, false}}
+	want := []Page{{0x5000, 7, 1, pageSize, false, false, false}, {0x6000, 9, 20, 20 * pageSize, false, false, false}, {0x200000, 8, 2, 4 << 20, false, false, false}}
 	if diff := cmp.Diff(want, b.Pages()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -28,7 +28,7 @@ func TestBook(t *testing.T) {
 	if got := b.Pages(); len(got) != 0 {
 		t.Errorf("%d pages are left of what was unmapped", len(got))
 	}
-	b.Add(0x5123, 7, 1, pageSize)
+	b.Add(0x5123, 7, 1, pageSize, false)
 	if b.Clear(); len(b.Pages()) != 0 {
 		t.Error("pages are left of another address space")
 	}
@@ -37,13 +37,13 @@ func TestBook(t *testing.T) {
 func TestBookMoves(t *testing.T) {
 	b := New(0)
 	for i := range uint64(4) {
-		b.Add((10+i)*pageSize, event.StackID(i), 1, pageSize)
+		b.Add((10+i)*pageSize, event.StackID(i), 1, pageSize, false)
 	}
-	b.Add(22*pageSize, 9, 1, pageSize)
+	b.Add(22*pageSize, 9, 1, pageSize, false)
 	b.Move(11*pageSize, 20*pageSize, 3*pageSize) // 22 is replaced
 	b.Move(20*pageSize, 21*pageSize, 2*pageSize) // onto itself
 	b.Move(10*pageSize, 10*pageSize, pageSize)
-	want := []Page{{10 * pageSize, 0, 1, pageSize, false}, {21 * pageSize, 1, 1, pageSize, false}, {22 * pageSize, 2, 1, pageSize, false}}
+	want := []Page{{10 * pageSize, 0, 1, pageSize, false, false, false}, {21 * pageSize, 1, 1, pageSize, false, false, false}, {22 * pageSize, 2, 1, pageSize, false, false, false}}
 	if diff := cmp.Diff(want, b.Pages()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -54,7 +54,7 @@ func TestBookIsThinned(t *testing.T) {
 	const limit, pages = 1000, 100_003
 	b := New(limit)
 	for i := range uint64(pages) {
-		b.Add(1<<40+i*pageSize, event.StackID(i%4), 1, pageSize)
+		b.Add(1<<40+i*pageSize, event.StackID(i%4), 1, pageSize, false)
 	}
 	sum, of0 := 0.0, 0.0
 	for _, p := range b.Pages() {

@@ -77,8 +77,8 @@ func (p *pair) step(op, who, where, size byte) {
 	}
 	switch ev.Kind {
 	case event.Mmap:
-		ev.Arg = uint64(where>>6&1) * mapAnonymous << 32
-		ev.Arg ^= mapAnonymous << 32
+		ev.Arg = uint64(where>>6&1) * (mapAnonymous ^ mapDenyWrite) << 32
+		ev.Arg ^= mapAnonymous << 32 // or a dynamic loader's
 	case event.Munmap:
 		p.entered[th] = ev.Addr
 	case event.MremapEnter:

@@ -8,8 +8,7 @@ import (
 )
 
 // A growth ledger takes in every way in which usable memory joins an address space, the
-// allocator's included: a rising break, anonymous mappings, reserved addresses that mprotect
-// makes usable, and what mremap adds behind what it moves. Begin says what was there before
+// allocator's included: a rising break, mappings, reserved addresses that mprotect makes usable, and what mremap adds behind what it moves. Begin says what was there before
 // the trace. That is not growth, but it may become reserved, move and grow.
 
 const protNone = 0 // PROT_NONE of mprotect(2)
@@ -71,13 +70,12 @@ func roundUp(addr uint64) uint64 { return (addr + pageSize - 1) &^ (pageSize - 1
 // mmapGrowth is mmap for a growth ledger.
 func (l *Ledger) mmapGrowth(sp *space, ev *event.Event) {
 	start, end := pages(ev.Addr, ev.Size)
-	anonymous, prot := (ev.Arg>>32)&mapAnonymous != 0, uint32(ev.Arg)
-	if anonymous && prot == protNone && start < end {
+	if ofNoFile(ev) && uint32(ev.Arg) == protNone && start < end {
 		l.cut(sp, start, end, math.MaxUint64)
 		l.reserve(sp, start, end, ev.Time)
 		return
 	}
-	l.mmap(sp, ev, anonymous)
+	l.mmap(sp, ev, ofProgram(ev) || ofNoFile(ev))
 }
 
 // mprotect makes reserved memory usable, or the other way round. A ledger ignores other

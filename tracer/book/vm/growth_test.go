@@ -65,8 +65,8 @@ func TestGrowth(t *testing.T) {
 		"an allocator's mmap counts": {
 			[]any{allocator(grown(1, 200, 5, stackA))}, held{stackA: {Bytes: 5, Blocks: 1}},
 		},
-		"a file's does not": {
-			[]any{with(3|2<<32, ev(event.Mmap, 1, 200, 5, stackA))}, held{},
+		"a file's, but not code": {
+			[]any{with(3|2<<32, ev(event.Mmap, 1, 200, 5, stackA)), with(code, ev(event.Mmap, 2, 210, 5, stackB))}, held{stackA: {Bytes: 5, Blocks: 1}},
 		},
 		"reserved memory counts as it becomes usable": {
 			[]any{mmap(1, 200, 50, stackA), mprotect(2, 200, 5, 3, stackB), mprotect(3, 200, 8, 3, stackA)},

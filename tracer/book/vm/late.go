@@ -44,12 +44,16 @@ type outcome struct {
 	pieces []region
 }
 
-// ApplyLateUnmap takes a munmap, or the entry of an mremap, that did not go through the ring
+// ApplyLateUnmap takes a munmap, a shmdt, or the entry of an mremap, that did not go through the ring
 // buffer. It unmaps what was mapped in the call's range up to its time, unless the mremap
 // leaves that in place. What was mapped later stays. Until CaughtUp, the same holds for
 // mappings whose events are still in the ring.
 func (l *Ledger) ApplyLateUnmap(ev *event.Event) {
 	l.now = max(l.now, ev.Time)
+	if ev.Kind == event.Shmdt {
+		l.detachLate(l.space(ev.PID), ev)
+		return
+	}
 	sp, th := l.space(ev.PID), thread{ev.PID, ev.TID}
 	mremap := ev.Kind == event.MremapEnter
 	o, over := l.outcomes[th]
@@ -104,6 +108,7 @@ func (l *Ledger) endLate(sp *space, r region) {
 func (l *Ledger) CaughtUp(t uint64) {
 	for _, sp := range l.spaces {
 		sp.late.forget(t)
+		sp.segments.caughtUp(t)
 	}
 	for th, o := range l.outcomes {
 		if o.time <= t {

@@ -18,8 +18,10 @@ const SurvivalAge = 500 * time.Millisecond
 const pageSize = 4096
 
 const (
-	mapAnonymous    = 0x20 // MAP_ANONYMOUS of mmap(2)
-	mremapDontUnmap = 4    // MREMAP_DONTUNMAP of mremap(2)
+	protExec        = 4     // PROT_EXEC of mmap(2)
+	mapAnonymous    = 0x20  // MAP_ANONYMOUS of mmap(2)
+	mapDenyWrite    = 0x800 // MAP_DENYWRITE of mmap(2), which only dynamic loaders give
+	mremapDontUnmap = 4     // MREMAP_DONTUNMAP of mremap(2)
 )
 
 // Ledger holds the outstanding mappings of the traced processes, by stack.
@@ -57,7 +59,8 @@ type space struct {
 	// Mappings made up to gap cannot be trusted, those made up to execed are gone, ns.
 	gap, execed uint64
 	// loaded is until when the loader ran in a process that was held for that, ns.
-	loaded uint64
+	loaded   uint64
+	segments segments
 	// brk is the break in whole pages, 0 if unknown. Only growth ledgers keep it and the
 	// backgrounds.
 	brk        uint64
@@ -80,7 +83,7 @@ func NewLedger() *Ledger {
 func (l *Ledger) Apply(ev *event.Event) {
 	switch ev.Kind {
 	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap,
-		event.MremapFail, event.Brk, event.Mprotect, event.Exec, event.Exit:
+		event.MremapFail, event.Brk, event.Mprotect, event.Shmat, event.Shmdt, event.Exec, event.Exit:
 	default:
 		return
 	}
@@ -94,7 +97,7 @@ func (l *Ledger) Apply(ev *event.Event) {
 		if l.growth {
 			l.mmapGrowth(sp, ev)
 		} else {
-			l.mmap(sp, ev, (ev.Arg>>32)&mapAnonymous != 0 && ev.Flags&event.InAllocator == 0)
+			l.mmap(sp, ev, ofProgram(ev))
 		}
 	case event.Munmap:
 		sp.counters.Munmap++
@@ -122,17 +125,29 @@ func (l *Ledger) Apply(ev *event.Event) {
 	case event.Mprotect:
 		sp.counters.Mprotect++
 		l.mprotect(sp, ev)
+	case event.Shmat:
+		sp.counters.Shmat++
+		l.attach(sp, ev)
+	case event.Shmdt:
+		sp.counters.Shmdt++
+		l.detach(sp, ev)
 	case event.Exec:
-		sp.exited = false
-		sp.execed = max(sp.execed, ev.Time)
-		sp.brk = 0
-		l.undos.forget(ev.PID, ev.Time)
-		sp.late.forget(ev.Time)
-		l.drop(sp, func(*mapping) bool { return true })
+		l.exec(sp, ev)
 	case event.Exit:
 		sp.exited = true
 		l.undos.forget(ev.PID, ev.Time)
 	}
+}
+
+// exec ends all that a process had.
+func (l *Ledger) exec(sp *space, ev *event.Event) {
+	sp.exited = false
+	sp.execed = max(sp.execed, ev.Time)
+	sp.brk = 0
+	l.undos.forget(ev.PID, ev.Time)
+	sp.late.forget(ev.Time)
+	sp.segments = segments{}
+	l.drop(sp, func(*mapping) bool { return true })
 }
 
 // space returns the address space of process pid, a new one if need be.
@@ -145,30 +160,42 @@ func (l *Ledger) space(pid uint32) *space {
 	return sp
 }
 
+// ofProgram reports whether a mapping is the program's own. Code is not, nor what a dynamic loader
+// maps beside it.
+func ofProgram(ev *event.Event) bool {
+	return ev.Flags&event.InAllocator == 0 && (ofNoFile(ev) || ev.Arg>>32&mapDenyWrite == 0 && ev.Arg&protExec == 0)
+}
+
+func ofNoFile(ev *event.Event) bool { return ev.Arg>>32&mapAnonymous != 0 }
+
 // mmap replaces what is in the range of ev, by a mapping of ev's stack if it is the program's
 // own.
-func (l *Ledger) mmap(sp *space, ev *event.Event, own bool) {
+func (l *Ledger) mmap(sp *space, ev *event.Event, own bool) *mapping {
 	start, end := pages(ev.Addr, ev.Size)
 	l.cut(sp, start, end, math.MaxUint64)
 	if own && start < end {
-		l.place(sp, start, end, ev)
+		return l.place(sp, start, end, ev)
 	}
+	return nil
 }
 
-// place adds a mapping of ev's stack at [start, end), which must be free.
-func (l *Ledger) place(sp *space, start, end uint64, ev *event.Event) {
+// place adds a mapping of ev's stack at [start, end), which must be free. It returns nil if that
+// cannot be trusted.
+func (l *Ledger) place(sp *space, start, end uint64, ev *event.Event) *mapping {
 	s := l.stack(live.Key{ID: ev.Stack, PID: ev.PID})
 	s.Allocate(&l.clock, ev.Time, end-start)
 	if ev.Time <= sp.loaded {
 		s.Drop(&l.clock, ev.Time)
-		return
+		return nil
 	}
 	if ev.Time <= sp.gap {
 		s.Drop(&l.clock, ev.Time)
 		sp.counters.Dropped.Add(end - start)
-		return
+		return nil
 	}
-	l.insert(sp, region{start, end, &mapping{stack: s, time: ev.Time}})
+	m := &mapping{stack: s, time: ev.Time}
+	l.insert(sp, region{start, end, m})
+	return m
 }
 
 // insert adds r, whose range must be free.
@@ -195,18 +222,22 @@ func (l *Ledger) mremapEnter(sp *space, ev *event.Event) {
 // address to its region's end is taken to be the old range.
 func (l *Ledger) mremap(sp *space, ev *event.Event, entry *undo) {
 	var known bool
+	var pieces []region
 	if entry.is(ev.Arg, true) {
-		known = entry.known
+		known, pieces = entry.known, entry.pieces
 	} else {
 		o := outcome{addr: ev.Arg, time: ev.Time, mremap: true}
 		start, end := pages(ev.Arg, 1)
 		if old := sp.regions.overlapping(start, end); old != nil {
 			known = true
 			o.pieces = l.cut(sp, start, old.end, math.MaxUint64)
+			pieces = o.pieces
 		}
 		l.outcomes[thread{ev.PID, ev.TID}] = o
 	}
-	l.mmap(sp, ev, known && ev.Flags&event.InAllocator == 0)
+	if m := l.mmap(sp, ev, known && ev.Flags&event.InAllocator == 0); m != nil && len(pieces) > 0 {
+		m.segment = pieces[0].of.segment
+	}
 }
 
 // fail puts back what the munmap or mremap that ev says has failed had removed. It reports

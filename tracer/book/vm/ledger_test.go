@@ -14,6 +14,7 @@ const (
 	base            = 0x7f00_0000_0000
 	stackA, stackB  = event.StackID(0xa), event.StackID(0xb)
 	anonymous       = uint64(0x22) << 32 // MAP_PRIVATE | MAP_ANONYMOUS
+	code            = 2<<32 | protExec   // of a file
 )
 
 func TestLedger(t *testing.T) {
@@ -30,16 +31,18 @@ func TestLedger(t *testing.T) {
 			pieces:   []piece{{stackA, 1, 3, 1}},
 			counters: Counters{Mmap: 1},
 		},
-		"mappings of files and of the allocator are not outstanding": {
+		"mappings of code and of the allocator are not outstanding, those of files are": {
 			steps: []any{
-				with(2<<32, ev(event.Mmap, 1, 0, 4, stackA)), allocator(mmap(2, 8, 4, stackA)),
+				with(code, ev(event.Mmap, 1, 0, 4, stackA)), allocator(mmap(2, 8, 4, stackA)),
+				with(2<<32|mapDenyWrite<<32, ev(event.Mmap, 3, 12, 4, stackA)), with(2<<32, ev(event.Mmap, 4, 20, 4, stackB)),
 			},
-			counters: Counters{Mmap: 2},
+			pieces:   []piece{{stackB, 20, 4, 4}},
+			counters: Counters{Mmap: 4},
 		},
 		"any mapping replaces what was there": {
 			steps: []any{
 				mmap(1, 0, 9, stackA), mmap(2, 1, 1, stackB),
-				with(2<<32, ev(event.Mmap, 3, 3, 1, stackB)), allocator(mmap(4, 5, 1, stackB)),
+				with(code, ev(event.Mmap, 3, 3, 1, stackB)), allocator(mmap(4, 5, 1, stackB)),
 			},
 			pieces: []piece{
 				{stackA, 0, 1, 1}, {stackB, 1, 1, 2}, {stackA, 2, 1, 1}, {stackA, 4, 1, 1}, {stackA, 6, 3, 1},

@@ -180,7 +180,7 @@ func (m *model) apply(ev *event.Event) {
 	switch ev.Kind {
 	case event.Mmap:
 		sp.Mmap++
-		m.add(sp, ev, ev.Arg>>32&0x20 != 0 && ev.Flags == 0)
+		m.add(sp, ev, ev.Flags == 0 && (ev.Arg>>32&0x20 != 0 || ev.Arg>>32&0x800 == 0))
 	case event.Munmap:
 		sp.Munmap++
 		c := &modelCall{addr: ev.Addr, time: ev.Time, taken: sp.take(span(ev.Addr, ev.Size), ^uint64(0))}

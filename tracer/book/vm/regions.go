@@ -10,6 +10,8 @@ type mapping struct {
 	stack *stack
 	// time is when it was made, ns.
 	time uint64
+	// segment: it is of a System V segment, so that shmdt may end it.
+	segment bool
 	// regions is how many regions are left.
 	regions int
 	// scan is the number of the last snapshot that met it.

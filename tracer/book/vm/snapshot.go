@@ -8,7 +8,7 @@ import (
 // Counters says what was seen of a process: system calls by the program and by its allocator,
 // late unmaps included, except those known to have failed.
 type Counters struct {
-	Mmap, Munmap, Mremap, Brk, Mprotect uint64
+	Mmap, Munmap, Mremap, Brk, Mprotect, Shmat, Shmdt uint64
 	// Dropped is the regions that a Gap made untrustworthy.
 	Dropped live.Sum
 	// GivenUp counts the stacks that GiveUp has merged.
@@ -21,6 +21,8 @@ func (c *Counters) add(o *Counters) {
 	c.Mremap += o.Mremap
 	c.Brk += o.Brk
 	c.Mprotect += o.Mprotect
+	c.Shmat += o.Shmat
+	c.Shmdt += o.Shmdt
 	c.Dropped = c.Dropped.Plus(o.Dropped)
 	c.GivenUp = c.GivenUp.Plus(o.GivenUp)
 }

@@ -12,8 +12,8 @@ import (
 type pot struct {
 	kind, label string
 	classes     []string
-	// resident means that growth is measured by what is in memory, for allocators that map
-	// far ahead of what they hand out.
+	// resident means that growth is measured by the memory of the process's own, for allocators
+	// that map far ahead of what they hand out, and for files, whose pages are not.
 	resident bool
 	// kinds are the kinds of stacks that fill it.
 	kinds []report.StackKind
@@ -27,11 +27,12 @@ var heapPot = pot{
 
 // pots returns the kinds of memory of a process.
 func (e *Evidence) pots() []pot {
-	resident := e.Report.Memory != nil && e.Report.Memory.ResidentKnown && !e.growth()
+	known := e.Report.Memory != nil && e.Report.Memory.ResidentKnown
+	resident := known && !e.growth()
 	mapped := []report.StackKind{report.Mmap, report.Grown}
 	rest := []pot{
-		{kind: "files", label: "mapped files", classes: []string{"file"}, resident: resident, kinds: mapped},
-		{kind: "shared", label: "shared memory", classes: []string{"shared"}, resident: resident, kinds: mapped},
+		{kind: "files", label: "mapped files", classes: []string{"file"}, resident: known, kinds: mapped},
+		{kind: "shared", label: "shared memory", classes: []string{"shared"}, resident: known, kinds: mapped},
 		{kind: "other", label: "the program's data and main stack", classes: []string{"data", "library", "main_stack", "other"}},
 	}
 	mappings := []string{"mmap", "thread_stack"}
@@ -83,7 +84,7 @@ func (e *Evidence) grew(p *pot) (bytes int64) {
 			continue
 		}
 		if p.resident {
-			bytes += r.ResidentGrowthBytes
+			bytes += r.OwnGrowthBytes
 		} else {
 			bytes += r.GrowthBytes
 		}

@@ -83,6 +83,8 @@ func (e *Evidence) weigh(f *found) float64 {
 	switch {
 	case f.Kind == report.Reserved:
 		return n / 1000 // addresses are cheap
+	case f.Kind == report.FilePages:
+		return n / 100 // as is what the kernel takes back
 	case f.Kind == report.Unexplained && e.windows():
 		return n / 100 // estimates may be low, and have a stack
 	case f.Kind == report.Unexplained, f.Kind == report.KeepsFree:

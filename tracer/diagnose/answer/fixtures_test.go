@@ -45,7 +45,7 @@ func watched() *report.Report {
 func grow(r *report.Report, class string, bytes int64) {
 	for i := range r.Memory.Regions {
 		if g := &r.Memory.Regions[i]; g.Class == class {
-			g.GrowthBytes, g.ResidentGrowthBytes = bytes, bytes
+			g.GrowthBytes, g.ResidentGrowthBytes, g.OwnGrowthBytes = bytes, bytes, bytes
 			g.Growing, g.GrowthBytesPerSecond = bytes > 0, float64(bytes)/r.DurationSeconds
 		}
 	}

@@ -125,6 +125,7 @@ func merge(a, b *report.Stack) {
 	a.FollowedSeconds = max(a.FollowedSeconds, b.FollowedSeconds)
 	a.ReplacedBytes += b.ReplacedBytes
 	a.ReservedBytes += b.ReservedBytes
+	a.FillBytesPerSecond += b.FillBytesPerSecond
 	a.Truncated = a.Truncated || b.Truncated
 	a.MergedStacks = max(a.MergedStacks, 1) + max(b.MergedStacks, 1)
 	a.BlockList = append(a.BlockList, b.BlockList...)

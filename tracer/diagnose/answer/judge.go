@@ -95,7 +95,7 @@ func (e *Evidence) classify(s *report.Stack) {
 	p := e.divide(s)
 	taken := float64(s.Taken())
 	switch {
-	case taken > 0 && p.reserved >= reservedPart*taken && !(madeThread(s) && p.rate > 0):
+	case taken > 0 && p.reserved >= reservedPart*taken && !(p.rate > 0 && (madeThread(s) || p.leaks >= chance)):
 		s.Class = report.ClassReserved
 	case taken > 0 && p.replaced >= mostlyReplaced*taken && p.leaks <= 0:
 		s.Class = report.ClassReplaces
@@ -150,12 +150,27 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 		if all > 0 && p.leaks >= steady*all {
 			p.leaks, p.young = all, p.young*(1-min(part, 1))
 		}
+		e.fill(s, &p, net)
+	case s.FillBytesPerSecond > 0 && e.followed(s):
+		e.fill(s, &p, net)
 	case leaking(s) || possible(s): // by judgeTogether
 		p.leaks, p.young = net+p.young, 0
 		p.rate = p.leaks / e.seconds()
 	}
 	p.filled = max(net-p.leaks, 0)
 	return p
+}
+
+// fill takes memory that was touched in mappings that had been made before for growth, where that
+// is faster than mappings are made. net is what is in memory.
+func (e *Evidence) fill(s *report.Stack, p *parts, net float64) {
+	if s.FillBytesPerSecond <= p.rate {
+		return
+	}
+	p.rate = s.FillBytesPerSecond
+	if p.leaks = min(p.rate*e.seconds(), net); p.leaks >= steady*net {
+		p.leaks = net
+	}
 }
 
 // followed reports whether a stack has been known for long enough, and with enough blocks, for

@@ -46,12 +46,25 @@ func kinds() map[report.FindingKind]struct {
 			mapping("e1", 1, 1<<20, 0, python("json_dumps")), mapping("e2", 1, 1<<20, 0, python("list_resize")), mapping("e3", 1, 1<<20, 0, python("dict_new"))), "pymalloc"},
 		report.UnknownAllocator: {unknown(), "allocator that is not traced"},
 		report.Unexplained:      {with(growing("shared", 8<<20)), "shared memory"},
+		report.FilePages:        {reading(), "pages of files"},
 		report.Children:         {children(), "3 children"},
 		report.Held:             {stoppedNow(), "stopped"},
 		report.Nothing:          {with(watched(), heap("f1", 3, 40, 0, calls("init"))), "does not grow"},
 		report.TooShort:         {short(), "too short"},
 	}
 	return rows
+}
+
+// reading is a process that reads a file that it has mapped.
+func reading() *Evidence {
+	r := watched()
+	r.Memory.ResidentGrowthBytes, r.Memory.ResidentGrowthBytesPerSecond, r.Memory.ResidentGrowing = 20<<20, 1<<20, true
+	for i := range r.Memory.Regions {
+		if g := &r.Memory.Regions[i]; g.Class == "file" {
+			g.ResidentGrowthBytes = 20 << 20
+		}
+	}
+	return with(r)
 }
 
 func replacing() *Evidence {

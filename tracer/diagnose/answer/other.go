@@ -55,8 +55,16 @@ func (e *Evidence) asThreads(f *found) {
 // trend reports whether one of the classes of an account grows beyond doubt, and how fast they
 // do together.
 func (e *Evidence) trend(a *report.Account) (rate float64, ok bool) {
-	for i := range e.Report.Memory.Regions {
-		if r := &e.Report.Memory.Regions[i]; r.Growing && slices.Contains(a.Classes, r.Class) {
+	m := e.Report.Memory
+	own := m.OwnKnown && slices.ContainsFunc(e.pots(), func(p pot) bool { return p.kind == a.Kind && p.resident })
+	for i := range m.Regions {
+		r := &m.Regions[i]
+		switch {
+		case !slices.Contains(a.Classes, r.Class):
+		case own && r.OwnGrowing:
+			rate += r.OwnGrowthBytesPerSecond
+			ok = true
+		case !own && r.Growing:
 			rate += r.GrowthBytesPerSecond
 			ok = true
 		}
@@ -122,6 +130,9 @@ func (e *Evidence) touched(accounts []report.Account) []*found {
 	for i := range accounts {
 		left -= max(accounts[i].GrewBytes, 0)
 	}
+	if f := e.filePages(left); f != nil {
+		return []*found{f}
+	}
 	part := float64(left) / float64(m.ResidentGrowthBytes)
 	if left < leastUnexplained || part < leastPart {
 		return nil
@@ -134,6 +145,25 @@ func (e *Evidence) touched(accounts []report.Account) []*found {
 	}
 	e.ascribe(f)
 	return []*found{f}
+}
+
+// filePages returns the finding that most of so many resident bytes are new pages of mapped files.
+func (e *Evidence) filePages(left int64) *found {
+	m := e.Report.Memory
+	var pages int64
+	for i := range m.Regions {
+		r := &m.Regions[i]
+		pages += max(r.ResidentGrowthBytes-r.OwnGrowthBytes, 0)
+	}
+	if !m.ResidentKnown || pages < leastUnexplained || 2*pages < left {
+		return nil
+	}
+	f := find(report.FilePages, e.of(func(s *report.Stack) bool {
+		return s.Kind != report.Heap && len(s.Grown) == 0 && s.ReservedBytes > 0 && s.Class == report.ClassReserved
+	})...)
+	part := min(float64(pages)/float64(m.ResidentGrowthBytes), 1)
+	f.Confidence, f.Bytes, f.BytesPerSecond = Likely, uint64(pages), exactly(part*m.ResidentGrowthBytesPerSecond)
+	return f
 }
 
 // touches is what to do where memory grows that has no stack.
@@ -232,7 +262,7 @@ func (e *Evidence) neverFreed() []*found {
 	}
 	f.Bytes = 0 // what the program asked for
 	for _, s := range f.stacks {
-		f.Bytes += s.Bytes
+		f.Bytes += s.Bytes - s.ReservedBytes
 		f.Blocks += s.Blocks
 	}
 	return []*found{f}

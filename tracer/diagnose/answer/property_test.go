@@ -31,6 +31,7 @@ func random(rnd *rand.Rand) *Evidence {
 		g := &r.Memory.Regions[i]
 		g.GrowthBytes = some(1<<24) - some(1<<22)
 		g.ResidentGrowthBytes = some(1<<24) - some(1<<22)
+		g.OwnGrowthBytes = g.ResidentGrowthBytes - some(1<<20)*int64(rnd.IntN(2))
 		if g.GrowthBytes > 0 && rnd.IntN(2) == 0 {
 			g.Growing, g.GrowthBytesPerSecond = true, float64(g.GrowthBytes)/r.DurationSeconds
 		}
@@ -80,6 +81,7 @@ func randomStacks(rnd *rand.Rand, r *report.Report) (stacks []report.Stack) {
 		case rnd.IntN(3) == 0:
 			s.Kind, s.Served = report.Mmap, nil
 			s.ReservedBytes = rnd.Uint64N(s.Bytes + 1)
+			s.FillBytesPerSecond = float64(rnd.IntN(2)*rnd.IntN(2)) * rnd.Float64() * 1e6
 		case rnd.IntN(3) == 0:
 			s.ReplacedBytes = rnd.Uint64N(s.Taken() + 1)
 		}

@@ -41,6 +41,8 @@ func (w *words) text(f *found) string {
 			return fmt.Sprintf("maps %s of addresses that take no memory: %s", rateText(f), where(f))
 		}
 		return w.still(f) + fmt.Sprintf("has %s of addresses reserved, which take no memory: %s", report.Size(f.Bytes), where(f))
+	case report.FilePages:
+		return "grows " + rateText(f) + " in pages of files that it maps, which the kernel takes back when memory is short"
 	case report.UnknownAllocator:
 		return "grows " + rateText(f) + " in memory of an allocator that is not traced"
 	case report.Unexplained:

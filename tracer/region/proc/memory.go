@@ -39,24 +39,27 @@ func (p *Process) Read(addr uint64, b []byte) bool {
 }
 
 // Present implements region.Source.
-func (p *Process) Present(start, end uint64) (bytes uint64, ok bool) {
+func (p *Process) Present(start, end uint64) (bytes, anonymous uint64, ok bool) {
 	m := p.space()
 	if m == nil {
-		return 0, false
+		return 0, 0, false
 	}
 	size := uint64(os.Getpagesize())
 	buf := make([]byte, 8*min(pagesAtOnce, (end-start)/size))
 	for addr := start; addr < end; {
 		n := m.Pages(addr, buf[:8*min(pagesAtOnce, (end-addr)/size)])
 		if n == 0 {
-			return 0, false
+			return 0, 0, false
 		}
 		for i := range n {
-			if procmem.Page(binary.LittleEndian.Uint64(buf[8*i:])).Resident() {
+			if page := procmem.Page(binary.LittleEndian.Uint64(buf[8*i:])); page.Resident() {
 				bytes += size
+				if !page.OfFile() {
+					anonymous += size
+				}
 			}
 		}
 		addr += uint64(n) * size
 	}
-	return bytes, true
+	return bytes, anonymous, true
 }

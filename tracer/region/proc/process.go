@@ -208,7 +208,7 @@ func (p *Process) tmpfs() map[uint64]bool {
 			continue
 		}
 		switch fs, _, _ := strings.Cut(kind, " "); fs {
-		case "tmpfs", "ramfs", "devtmpfs":
+		case "tmpfs", "ramfs", "devtmpfs", "hugetlbfs":
 		default:
 			continue
 		}

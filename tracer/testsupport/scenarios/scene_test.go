@@ -36,6 +36,8 @@ type row struct {
 	launch       bool
 	after, trace time.Duration
 	flags        []string
+	// grow: it is watched by memtrace grow.
+	grow bool
 	// worker is a part of the command line of the process to be traced, a descendant of the one
 	// that is started.
 	worker string
@@ -210,6 +212,9 @@ func (sc *scene) memtraceOf(args ...string) (r *report.Report, said string) {
 	ctx, cancel := context.WithTimeout(sc.t.Context(), patience)
 	defer cancel()
 	args = slices.Concat([]string{"-f", "json", "-o", path, "--ready-file", sc.tracedFile()}, sc.flags, args)
+	if sc.grow {
+		args = append([]string{"grow"}, args...)
+	}
 	cmd := exec.CommandContext(ctx, sc.memtrace, args...)
 	if sc.launch {
 		cmd.Env = sc.environ()
