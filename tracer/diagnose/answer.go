@@ -84,6 +84,7 @@ func (d *diagnosis) forecast(made *report.Diagnosis, e *answer.Evidence) {
 // around adds what was seen of the process from outside.
 func (d *diagnosis) around(e *answer.Evidence) {
 	k := &d.Kin
+	e.Followed = d.Followed
 	if k.Polls == 0 {
 		return
 	}

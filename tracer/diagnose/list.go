@@ -43,6 +43,7 @@ func reportStack(kind report.StackKind, s *live.Stack, given live.GiveUps) repor
 	r := report.Stack{
 		ID:                   stackName(s.ID),
 		Kind:                 kind,
+		Inherited:            s.Inherited,
 		Bytes:                s.Bytes,
 		Blocks:               s.Blocks,
 		YoungBytes:           s.Young,

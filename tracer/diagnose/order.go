@@ -111,7 +111,7 @@ func rank(s *report.Stack) int {
 		return 0
 	case s.Class == report.ClassPossible:
 		return 2
-	case s.Class == report.ClassReplaces, s.Class == report.ClassReserved:
+	case s.Class == report.ClassReplaces, s.Class == report.ClassReserved, s.Class == report.ClassInherited:
 		return 4
 	}
 	return 3

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync"
 	"syscall"
 
@@ -34,6 +33,8 @@ type Command struct {
 	followed chan struct{}
 	exited   chan unix.WaitStatus
 	unfollow sync.Once
+	// threadEnds waits for that thread's end.
+	threadEnds func()
 }
 
 // Start runs argv with memtrace's own standard files and returns once it is held. By then only
@@ -46,10 +47,8 @@ func Start(argv []string) (*Command, error) {
 	}
 	c := &Command{release: make(chan struct{}), released: make(chan error, 1), followed: make(chan struct{})}
 	held := make(chan error)
-	go func() {
-		// ptrace answers only to the thread that started the command. The thread is not
-		// unlocked: the runtime ends it with the goroutine.
-		runtime.LockOSThread()
+	// ptrace answers only to the thread that started the command.
+	c.threadEnds = inThread(func() {
 		err := c.start(path, argv)
 		held <- err
 		if err != nil {
@@ -62,7 +61,7 @@ func Start(argv []string) (*Command, error) {
 			return
 		}
 		c.follow()
-	}()
+	})
 	return c, <-held
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,21 +16,20 @@ var ErrDebugged = errors.New("is under ptrace already, so that its children cann
 
 // Tree is running processes whose children are held: see tree.go.
 type Tree struct {
-	quit, ended chan struct{}
-	once        sync.Once
+	quit chan struct{}
+	wait func()
+	once sync.Once
 }
 
 // Seize follows running processes: hooks are told of all processes that they and their
 // descendants start from now on. It does not stop them.
 func Seize(pids []int, hooks Hooks) (*Tree, error) {
-	all := &Tree{quit: make(chan struct{}), ended: make(chan struct{})}
+	all := &Tree{quit: make(chan struct{})}
 	began := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // the thread ends with the goroutine, see Start
-		defer close(all.ended)
+	all.wait = inThread(func() {
 		state := &tree{hooks: hooks, quit: all.quit}
 		state.run(func() error { return state.seizeAll(pids) }, began)
-	}()
+	})
 	return all, <-began
 }
 
@@ -41,7 +39,7 @@ func (t *Tree) Close() {
 		return
 	}
 	t.once.Do(func() { close(t.quit) })
-	<-t.ended
+	t.wait()
 }
 
 // seizeAll makes all threads of processes tracees. Threads that they start are from then on.

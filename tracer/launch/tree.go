@@ -295,6 +295,7 @@ func (c *Command) followedEnd() (status unix.WaitStatus, ok bool) {
 	select {
 	case status = <-c.exited:
 	case <-c.followed:
+		c.threadEnds() // until then its stops would pass for its end
 		select {
 		case status = <-c.exited:
 		default:
@@ -313,7 +314,7 @@ func (c *Command) Unfollow() {
 	c.unfollow.Do(func() { close(c.quit) })
 	select {
 	case <-c.release:
-		<-c.followed
+		c.threadEnds()
 	default: // it is held
 	}
 }

@@ -195,6 +195,9 @@ type Stack struct {
 	// ReplacedBytes is the part of what the allocator takes for the blocks that only makes up
 	// for blocks of the same sizes from before the trace that were freed.
 	ReplacedBytes uint64 `json:"replaced_bytes,omitempty"`
+	// Inherited: the blocks are copies of those that the process's parent had at the fork. The
+	// stack is the parent's.
+	Inherited bool `json:"inherited,omitempty"`
 	// ReservedBytes is what the stack's mappings have beside Bytes: addresses without memory. They
 	// cannot be accessed, were not touched yet, or show the pages of a file.
 	ReservedBytes uint64 `json:"reserved_bytes,omitempty"`
@@ -255,6 +258,8 @@ const (
 	ClassFilled StackClass = "filled"
 	// ClassReplaces: its blocks stand for others from before the trace that were freed.
 	ClassReplaces StackClass = "replaces"
+	// ClassInherited: its blocks are from before the fork, allocated by the parent.
+	ClassInherited StackClass = "inherited"
 	// ClassReserved: its mappings are addresses without memory.
 	ClassReserved StackClass = "reserved"
 )

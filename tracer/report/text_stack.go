@@ -205,6 +205,8 @@ func (s *Stack) verdict() string {
 		return "does not grow"
 	case ClassReplaces:
 		return "replaces old blocks"
+	case ClassInherited:
+		return "from before the fork"
 	case ClassReserved:
 		return "reserved, no memory"
 	}

@@ -49,7 +49,21 @@ func (h *Heap) Snapshot(opt live.Options) Snapshot {
 		census.Report(key, &s.Account, s.freedBlocks, h.process(key.PID).start, &tallies[i])
 	}
 	counters, exited := h.counters(opt.PID)
-	return Snapshot{census.Snapshot(exited), counters, old, unsized, inherited}
+	snap := census.Snapshot(exited)
+	if inherited.Listed {
+		h.markInherited(snap.Stacks)
+	}
+	return Snapshot{snap, counters, old, unsized, inherited}
+}
+
+// markInherited marks the stacks whose blocks are copies of a parent's.
+func (h *Heap) markInherited(stacks []live.Stack) {
+	for i := range stacks {
+		s := &stacks[i]
+		if index, ok := h.stacks.byKey[live.Key{ID: s.ID, PID: s.PID}]; ok {
+			_, s.Inherited = h.heirlooms[index]
+		}
+	}
 }
 
 // Live returns the sum of the live blocks of all processes, of any age. It costs nothing.

@@ -98,6 +98,8 @@ type Key struct {
 type Stack struct {
 	ID  event.StackID
 	PID uint32
+	// Inherited: the blocks are copies of its parent's, by whose stack they were allocated.
+	Inherited bool
 	// Sum is the blocks that are outstanding and at least Older old.
 	Sum
 	// Young is the bytes of the others that are outstanding.

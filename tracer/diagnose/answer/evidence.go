@@ -20,6 +20,8 @@ type Evidence struct {
 	Young uint64
 	// Children are the processes below the traced one.
 	Children []report.Child
+	// Followed: these are traced as well.
+	Followed bool
 	// Threads is how many threads the process has now, and ThreadsGrowing that there are more
 	// and more of them. Threads is 0 where that is not known.
 	Threads        int

@@ -82,6 +82,9 @@ func grownClass(s *report.Stack) string {
 	if s.Estimate != nil {
 		return "estimate"
 	}
+	if s.Inherited {
+		return "inherited"
+	}
 	return ""
 }
 

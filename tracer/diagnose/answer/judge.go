@@ -57,6 +57,8 @@ func (e *Evidence) judge(s *report.Stack) {
 	s.Class, s.LeakBytesPerSecond = "", 0
 	switch {
 	case s.GivenUpStacks > 0:
+	case s.Inherited:
+		s.Class = report.ClassInherited
 	case s.Estimate != nil:
 		s.LeakBytesPerSecond = e.estimated(s)
 	case s.Kind == report.Grown && !e.growth():
@@ -126,6 +128,9 @@ func (e *Evidence) mayReplace(s *report.Stack) bool {
 
 // divide says what became of a counted stack's bytes.
 func (e *Evidence) divide(s *report.Stack) (p parts) {
+	if s.Inherited {
+		return p // the memory was there when the process began
+	}
 	taken := float64(s.Taken())
 	p.young = float64(s.YoungBytes)
 	if s.Estimate != nil || s.GivenUpStacks > 0 {

@@ -241,6 +241,9 @@ func (e *Evidence) ofChildren() []*found {
 		pids = append(pids, strconv.Itoa(c.PID))
 	}
 	f.Next = "Trace them: memtrace -p " + strings.Join(pids, ",") + "."
+	if e.Followed {
+		f.Next = "They have reports of their own."
+	}
 	return []*found{f}
 }
 

@@ -87,6 +87,10 @@ func (a *sum) add(r *report.Report) {
 	if t.Exe != r.Target.Exe || t.Command != r.Target.Command {
 		t.Command, t.Exe = "other programs", ""
 	}
+	if t.ExitSignal != r.Target.ExitSignal || t.ExitStatus != r.Target.ExitStatus {
+		t.ExitSignal, t.ExitStatus = "", 0
+	}
+	t.Inherited, t.Parent = nil, 0
 	a.Start, a.End = earlier(a.Report, r), later(a.Report, r)
 	a.DurationSeconds = a.End.Sub(a.Start).Seconds()
 	a.Complete = a.Complete && r.Complete

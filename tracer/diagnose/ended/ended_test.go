@@ -1,0 +1,96 @@
+package ended
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"memtrace/tracer/report"
+)
+
+// one is the report of a process that ended with a block at each of some offsets in its program,
+// which is mapped elsewhere in each process.
+func one(pid int, command string, offsets ...uint64) *report.Report {
+	start := time.Unix(int64(1000+pid), 0)
+	r := &report.Report{
+		Target: report.Target{PID: pid, Command: command, Exe: "/bin/" + command, Exited: true},
+		Start:  start, End: start.Add(time.Second), Complete: true, DurationSeconds: 1,
+		Outstanding: report.Sum{Bytes: uint64(len(offsets)) * 10, Blocks: uint64(len(offsets))},
+		Events:      report.Events{Alloc: 3, Free: 1},
+		Notes:       []string{fmt.Sprintf("It did %d things.", pid)},
+		Diagnosis:   &report.Diagnosis{Answer: "ended"},
+	}
+	for _, offset := range offsets {
+		r.Stacks = append(r.Stacks, report.Stack{
+			ID: fmt.Sprint(pid, offset), Kind: report.Heap, Bytes: 10, Blocks: 1, AllocatedBytes: 20, AllocatedBlocks: 2, FreedBlocks: 1,
+			Frames: []report.Frame{{Address: uint64(pid)<<20 + offset, Module: "/bin/" + command, Offset: offset}},
+		})
+	}
+	return r
+}
+
+func TestReportsAreSummedByProgram(t *testing.T) {
+	var all Reports
+	all.Add(one(1, "a", 1, 2))
+	all.Add(one(2, "b", 1))
+	all.Add(one(3, "a", 2, 3))
+	list := all.List(0)
+	if len(list) != 2 {
+		t.Fatalf("%d reports", len(list))
+	}
+	a, b := list[0], list[1]
+	if a.Target.Processes != 2 || a.Outstanding != (report.Sum{Bytes: 40, Blocks: 4}) || a.Events.Alloc != 6 || a.DurationSeconds != 3 {
+		t.Errorf("the sum is %+v", a)
+	}
+	if len(a.Stacks) != 3 || a.Stacks[0].Frames[0].Offset != 2 || a.Stacks[0].Bytes != 20 || a.Stacks[0].Survival != 0.5 {
+		t.Errorf("its stacks are %+v", a.Stacks)
+	}
+	want := "a (2 processes that ended) had not freed 40 B in 4 blocks when they ended: 50 % in a+0x2"
+	if a.Diagnosis.Answer != want {
+		t.Errorf("%q, want %q", a.Diagnosis.Answer, want)
+	}
+	if len(a.Notes) != 1 || a.Notes[0] != "It did 3 things." {
+		t.Errorf("notes %q", a.Notes)
+	}
+	if b.Target.Processes != 0 || b.Diagnosis.Answer != "ended" {
+		t.Errorf("that of one process is %+v", b)
+	}
+	if cut := all.List(1)[0]; len(cut.Stacks) != 1 || len(all.List(0)[0].Stacks) != 3 {
+		t.Errorf("cut to %d", len(cut.Stacks))
+	}
+}
+
+// Whatever thousands of programs do, what is kept is bounded, and the sums are whole.
+func TestReportsAreBounded(t *testing.T) {
+	var all Reports
+	const n, each = 600, 3
+	for i := range n {
+		all.Add(one(i+1, fmt.Sprintf("p%d", i), 1))
+		all.Add(one(i+1, "many", uint64(each*i), uint64(each*i+1), uint64(each*i+2)))
+	}
+	list := all.List(0)
+	if len(list) > mostPrograms+1 {
+		t.Errorf("%d reports", len(list))
+	}
+	var sum report.Sum
+	processes := 0
+	for _, r := range list {
+		var held report.Sum
+		for i := range r.Stacks {
+			held.Bytes += r.Stacks[i].Bytes
+			held.Blocks += r.Stacks[i].Blocks
+		}
+		if held != r.Outstanding || len(r.Stacks) > mostStacks+1 {
+			t.Errorf("%s: %d stacks hold %+v of %+v", r.Target.Command, len(r.Stacks), held, r.Outstanding)
+		}
+		sum = plus(sum, r.Outstanding)
+		processes += max(r.Target.Processes, 1)
+	}
+	if sum.Blocks != n*(each+1) || processes != 2*n {
+		t.Errorf("%+v of %d processes", sum, processes)
+	}
+	if !strings.Contains(list[0].Diagnosis.Answer, "many (600 processes") {
+		t.Errorf("first is %q", list[0].Diagnosis.Answer)
+	}
+}
