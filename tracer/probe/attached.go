@@ -80,13 +80,13 @@ func (a *Attached) CloseProbes() error {
 }
 
 // CloseAnchors closes the anchors. Call it when all other probes are gone.
-func (a *Attached) CloseAnchors() (err error) {
+func (a *Attached) CloseAnchors() error {
 	a.mu.Lock()
-	anchors := a.anchors
+	var anchors Links // each waits as a probe does
+	for _, one := range a.anchors {
+		anchors = append(anchors, one)
+	}
 	a.anchors = nil
 	a.mu.Unlock()
-	for _, one := range anchors {
-		err = errors.Join(err, one.Close())
-	}
-	return err
+	return anchors.Close()
 }
