@@ -30,6 +30,9 @@ type Evidence struct {
 	Held Held
 	// Allocators is how many allocators of the process are traced.
 	Allocators int
+	// Defines reports whether an object has a function of that name. It is nil where that is not
+	// known.
+	Defines func(object, function string) bool
 	// Seconds is how long growth was observed: since the trace began, or since the process
 	// executed its program.
 	Seconds float64

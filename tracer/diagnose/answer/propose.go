@@ -1,0 +1,105 @@
+package answer
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	"memtrace/tracer/report"
+)
+
+// proposal is a function that looks like an allocator which nobody told memtrace about.
+type proposal struct {
+	// alloc is its name, free that of the function that seems to take its blocks back, "" if
+	// there is none.
+	alloc, free string
+}
+
+// String says how to trace the allocator.
+func (p proposal) String() string {
+	if p.free == "" {
+		return fmt.Sprintf("%s looks like an allocator of the program's own: give memtrace --alloc %s, and as --free what frees its blocks, "+
+			"and each block has a stack.", p.alloc, p.alloc)
+	}
+	return fmt.Sprintf("%s looks like an allocator of the program's own: with --alloc %s --free %s each of its blocks has a stack.",
+		p.alloc, p.alloc, p.free)
+}
+
+// outermostAllocator is how many of a stack's frames, from where memory is mapped or touched, may
+// be those of an allocator.
+const outermostAllocator = 6
+
+var (
+	// cName is the name of a C function: those of other languages are no symbols.
+	cName = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+	// looksAllocating is a part of a name, as "pool_alloc", "xmalloc" or "arenaAllocate" have it.
+	looksAllocating = regexp.MustCompile(`([a-z]?[mcz]?alloc|Alloc|[aA]llocate)([A-Z_0-9]\w*)?$`)
+	freesAlready    = regexp.MustCompile(`(?i)dealloc|free`)
+)
+
+// propose returns the allocator that most of the stacks' memory seems to come from, by amount. ok
+// is false if there is none.
+func (e *Evidence) propose(stacks []*report.Stack, amount func(*report.Stack) float64) (best proposal, ok bool) {
+	sums := make(map[proposal]float64)
+	var all, most float64
+	for _, s := range stacks {
+		all += amount(s)
+		p, found := e.proposalOf(s.Frames)
+		if !found {
+			continue
+		}
+		sums[p] += amount(s)
+		if sums[p] > most {
+			best, most = p, sums[p]
+		}
+	}
+	return best, all > 0 && most > all/2
+}
+
+// proposalOf looks for an allocator among the innermost frames of a stack. It is the outermost
+// one: an allocator may be made of several functions with such names.
+func (e *Evidence) proposalOf(frames []report.Frame) (p proposal, ok bool) {
+	left := outermostAllocator
+	for i := range frames {
+		f := &frames[i]
+		if f.Module == e.Report.Target.Libc && f.Module != e.Report.Target.Exe || libraries.MatchString(path.Base(f.Module)) {
+			continue
+		}
+		if left--; left < 0 {
+			break
+		}
+		if !f.Inline && cName.MatchString(f.Function) && looksAllocating.MatchString(f.Function) && !freesAlready.MatchString(f.Function) {
+			p, ok = proposal{f.Function, e.counterpart(f)}, true
+		}
+	}
+	return p, ok
+}
+
+// counterparts are what takes the place of the part of a name that allocates.
+var counterparts = map[string][]string{
+	"allocate": {"deallocate", "free", "release"}, "Allocate": {"Deallocate", "Free", "Release"}, "Alloc": {"Free", "Dealloc", "Release"},
+}
+
+// counterpart returns the function of the same object that seems to free what f allocates, "" if
+// there is none or if it is not known which functions there are.
+func (e *Evidence) counterpart(f *report.Frame) string {
+	if e.Defines == nil {
+		return ""
+	}
+	at := looksAllocating.FindStringSubmatchIndex(f.Function)
+	before, part, after := f.Function[:at[2]], f.Function[at[2]:at[3]], f.Function[at[3]:]
+	names := counterparts[part]
+	if names == nil {
+		initial := strings.TrimRight(strings.TrimSuffix(part, "alloc"), "mc") // the z of zmalloc stays
+		names = []string{initial + "free", "free", initial + "dealloc", "release"}
+	}
+	for _, name := range names {
+		for _, end := range []string{after, ""} {
+			if whole := before + name + end; e.Defines(f.Module, whole) {
+				return whole
+			}
+		}
+	}
+	return ""
+}

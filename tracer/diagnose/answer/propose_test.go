@@ -1,0 +1,42 @@
+package answer
+
+import (
+	"strings"
+	"testing"
+
+	"memtrace/tracer/report"
+)
+
+// Allocators of programs have many names.
+func TestPropose(t *testing.T) {
+	has := map[string]bool{
+		"pool_free": true, "xfree": true, "zfree": true, "ArenaFree": true, "node_deallocate": true, "pfree": true, "slab_free_node": true,
+		"my_free": true, "tree_release": true,
+	}
+	for _, test := range []struct{ frames, alloc, free string }{
+		{"pool_grow pool_alloc parse", "pool_alloc", "pool_free"},
+		{"pool_grow pool_alloc_small pool_alloc parse", "pool_alloc", "pool_free"},
+		{"xmalloc parse", "xmalloc", "xfree"},
+		{"zmalloc parse", "zmalloc", "zfree"},
+		{"pool_zalloc parse", "pool_zalloc", "pool_free"},
+		{"ArenaAlloc parse", "ArenaAlloc", "ArenaFree"},
+		{"node_allocate parse", "node_allocate", "node_deallocate"},
+		{"palloc parse", "palloc", "pfree"},
+		{"slab_alloc_node parse", "slab_alloc_node", "slab_free_node"},
+		{"tree_alloc parse", "tree_alloc", "tree_release"},
+		{"my_calloc parse", "my_calloc", "my_free"},
+		{"region_alloc parse", "region_alloc", ""},
+		{"parse read_file", "", ""},
+		{"pool_dealloc parse", "", ""},
+		{"allocator_init parse", "", ""},
+		{"a b c d e f pool_alloc", "", ""},
+	} {
+		s := mapping("p1", 10, 1<<20, 1<<20, append([]report.Frame{frame("__mmap", 0)}, calls(strings.Fields(test.frames)...)...))
+		e := with(watched(), s)
+		e.Defines = func(_, function string) bool { return has[function] }
+		p, ok := e.propose(e.of(func(*report.Stack) bool { return true }), held)
+		if ok != (test.alloc != "") || ok && p != (proposal{test.alloc, test.free}) {
+			t.Errorf("%s: proposes %+v, %v", test.frames, p, ok)
+		}
+	}
+}
