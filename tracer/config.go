@@ -14,6 +14,8 @@ type Config struct {
 	// them at their birth, and when they execute programs, to call Tracer.Adopt and
 	// Tracer.Executed.
 	Follow, Held bool
+	// Joins says that processes may be added while the trace goes on (Tracer.Adopt).
+	Joins bool
 	// GrowthOnly watches only page faults and the system calls that change an address space:
 	// no probe is put into the processes. Reports then show the stacks behind the growth.
 	// MinSize, MaxSize, Older, MaxOverhead and MaxStall have no meaning.
@@ -98,6 +100,9 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// joined reports whether processes come and go while the trace goes on.
+func (c *Config) joined() bool { return c.Follow || c.Joins }
 
 // probeOptions are the fields that concern the kernel.
 func (c Config) probeOptions() probe.Options {

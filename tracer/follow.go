@@ -25,7 +25,7 @@ type followed struct {
 // Adopt adds a process to those that are traced, while the trace goes on. Every call that it
 // makes after Adopt has returned is seen.
 func (t *Tracer) Adopt(pid int) error {
-	t.book.Add(uint32(pid))
+	t.book.Join(uint32(pid), event.Now())
 	if t.cfg.GrowthOnly || t.book.Totals().Windowed {
 		if mapped, err := process.ReadMapped(uint32(pid)); err == nil {
 			t.book.BeginGrowth(uint32(pid), mapped)
@@ -60,7 +60,7 @@ func (t *Tracer) follow() {
 
 // ends notes the end of a process that was followed.
 func (s *sink) ends(ev *event.Event) {
-	if s.cfg.Follow && !slices.Contains(s.cfg.PIDs, int(ev.PID)) {
+	if s.cfg.joined() && !slices.Contains(s.cfg.PIDs, int(ev.PID)) {
 		s.ended = append(s.ended, ev.PID)
 	}
 }

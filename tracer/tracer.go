@@ -136,7 +136,7 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 		return err
 	}
 	t.processes.Follow()
-	if cfg.Follow {
+	if cfg.joined() {
 		t.follow()
 	}
 	return nil

@@ -8,9 +8,6 @@ import (
 	"memtrace/tracer/process/target"
 )
 
-// mostRefused is how many children are named in messages that cannot be traced.
-const mostRefused = 5
-
 // prepareFollow arranges for children to be followed, if they are. They are held from now on
 // until release is called, when the tracer is there or has failed.
 func (s *session) prepareFollow(pids []int) (release func(), err error) {

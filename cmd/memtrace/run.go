@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -155,6 +156,7 @@ func (s *session) open(ctx context.Context) error {
 		PIDs:        pids,
 		Follow:      s.follow,
 		Held:        s.follow,
+		Joins:       len(s.groups) > 0,
 		GrowthOnly:  s.growth,
 		MaxOverhead: overhead,
 		MaxStall:    s.maxStall,
@@ -215,6 +217,12 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.tracer.Run(ctx) }()
+	if len(s.groups) > 0 {
+		var adopting sync.WaitGroup
+		adopting.Go(func() { s.adoptMembers(ctx) })
+		defer adopting.Wait()
+		defer cancel()
+	}
 
 	progress := newProgress(s.options, stderr)
 	defer progress.clear()

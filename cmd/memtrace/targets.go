@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"memtrace/tracer/process/cgroup"
+	"memtrace/tracer/process/target"
 )
 
 // targets are the processes to trace: those of -p, and those of cgroups.
@@ -18,7 +22,7 @@ type targets struct {
 
 func (t *targets) add(fs *pflag.FlagSet, purpose string) {
 	fs.VarP(&t.pids, "pid", "p", "the process to "+purpose+", by id or name (repeatable; lists work too)")
-	fs.StringArrayVar(&t.cgroups, "cgroup", nil, purpose+" all processes of the cgroup `PATH`")
+	fs.StringArrayVar(&t.cgroups, "cgroup", nil, purpose+" all processes of the cgroup `PATH`, and those that join it")
 	fs.StringArrayVar(&t.containers, "container", nil, purpose+" those of the container `ID` (docker, containerd, CRI-O, podman)")
 	fs.StringArrayVar(&t.units, "unit", nil, purpose+" those of the systemd unit `NAME`")
 }
@@ -75,4 +79,52 @@ func findUnit(name string) (*cgroup.Cgroup, error) {
 		}
 	}
 	return c, err
+}
+
+// members returns the processes that are in the cgroups now. A cgroup that is gone has none, and
+// one that cannot be read at the moment may be at the next look.
+func (t *targets) members() (pids []int) {
+	for _, c := range t.groups {
+		more, err := c.PIDs()
+		if err == nil {
+			pids = append(pids, more...)
+		}
+	}
+	return pids
+}
+
+// joinInterval is how often memtrace looks for processes that have joined a cgroup.
+const joinInterval = 100 * time.Millisecond
+
+// mostRefused is how many processes are named in messages that came later and cannot be traced.
+const mostRefused = 5
+
+// adoptMembers traces the processes that join the cgroups, until ctx is done.
+func (s *session) adoptMembers(ctx context.Context) {
+	known, refused := s.pids, 0
+	tick := time.NewTicker(joinInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		members := s.members()
+		for _, pid := range members {
+			if slices.Contains(known, pid) || ctx.Err() != nil {
+				continue
+			}
+			err := s.tracer.Adopt(pid)
+			switch {
+			case err == nil:
+				s.log.message("process %d has joined: it is traced, too", pid)
+			case errors.Is(err, target.ErrNoProcess) || ctx.Err() != nil || refused == mostRefused:
+			default:
+				refused++
+				s.log.message("%v; it has joined, and is not traced", err)
+			}
+		}
+		known = members
+	}
 }

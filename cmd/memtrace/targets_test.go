@@ -2,11 +2,17 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"memtrace/tracer/process/cgroup"
 	"memtrace/tracer/testsupport/testprog"
 )
 
@@ -63,5 +69,75 @@ func TestUnknownTargets(t *testing.T) {
 				t.Errorf("%s%s: ended with %d: %s", command, args, code, stderr)
 			}
 		}
+	}
+}
+
+// makeCgroup makes a cgroup, and removes it after the test. It returns its folder.
+func makeCgroup(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range cgroup.Mounts(string(text)) {
+		dir := filepath.Join(m.Point, name)
+		if m.Hierarchy != cgroup.V2 && m.Hierarchy != "memory" || os.Mkdir(dir, 0o755) != nil {
+			continue
+		}
+		t.Cleanup(func() {
+			for deadline := time.Now().Add(patience); os.Remove(dir) != nil; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%s cannot be removed", dir)
+				}
+			}
+		})
+		return dir
+	}
+	testprog.Missing(t, "needs a mount of cgroups")
+	return ""
+}
+
+// A cgroup's processes are traced, and so are those that join it later. One that ends meanwhile
+// has its report.
+func TestCgroup(t *testing.T) {
+	testprog.NeedRoot(t)
+	name := fmt.Sprintf("memtrace-test-%d", os.Getpid())
+	dir := makeCgroup(t, name)
+	program := testprog.BuildProgram(t, "gcc -O1 -g -fno-builtin -fno-optimize-sibling-calls", forgetful)
+	join := func(pid int) {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := func() *testprog.Program { return testprog.Command(t, exec.Command(program, "500")) }
+	first, second, outside := start(), start(), start()
+	join(first.PID())
+
+	m := startMemtrace(t, "--cgroup", name)
+	join(second.PID())
+	joined := fmt.Sprintf("process %d has joined: it is traced, too", second.PID())
+	for deadline := time.Now().Add(patience); !strings.Contains(m.stderr.String(), joined); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d was not found: %s", second.PID(), m.stderr.String())
+		}
+	}
+	time.Sleep(time.Second) // for what it leaks meanwhile
+	if err := syscall.Kill(second.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	m.cancel()
+	if code := m.wait(); code != exitOK {
+		t.Fatalf("ended with %d: %s", code, m.stderr.String())
+	}
+	got := make(map[int]uint64)
+	for _, r := range m.reports() {
+		got[r.Target.PID] = r.Outstanding.Blocks
+		if r.Target.PID == second.PID() && !r.Target.Exited {
+			t.Error("it is not said that a process has ended")
+		}
+	}
+	if len(got) != 2 || got[first.PID()] < 100 || got[second.PID()] < 50 {
+		t.Errorf("blocks by process %v, want those of %d and %d and not of %d", got, first.PID(), second.PID(), outside.PID())
 	}
 }

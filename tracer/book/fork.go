@@ -46,6 +46,16 @@ func (b *Book) add(pid uint32) *record {
 	return r
 }
 
+// Join makes the book track a process from a time (ns) on, unless it does already.
+func (b *Book) Join(pid uint32, time uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.procs[pid]; r == nil || r.life.Exited {
+		b.remove(pid) // what had the pid before
+		b.add(pid).life.Began = time
+	}
+}
+
 // owner returns the process whose address space a process uses.
 func (b *Book) owner(pid uint32) uint32 {
 	if owner, ok := b.sharing[pid]; ok {
