@@ -27,9 +27,11 @@ static __always_inline struct file *file_of(struct task_struct *task, __u64 fd)
 /*
  * Moves from a file or directory to the one above, and writes its name. Returns false at the
  * process's root, or where there is no way on. The state is in memory, of which the verifier
- * knows nothing. Otherwise it would check each step for each length of the path so far.
+ * knows nothing. Otherwise it would check each step for each length of the path so far. This is
+ * a function of its own, because clang would lay out the loop around it in a way that the
+ * verifiers of Linux 5.10 and 6.1 take for endless.
  */
-static __always_inline bool climb_on(struct thread *t)
+static __noinline bool climb_on(struct thread *t)
 {
 	volatile struct climb *c = &t->climb;
 	struct dentry *d = (struct dentry *)c->dentry, *above;

@@ -1,10 +1,8 @@
 package tracer
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,30 +10,12 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// libraries makes so many libraries that differ in the name of a function, and returns their
-// folder.
-func libraries(t *testing.T, n int) string {
-	t.Helper()
-	text, err := os.ReadFile(testprog.Path(t, "loaded.so"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for i := range n {
-		text := bytes.ReplaceAll(text, []byte("site_000\x00"), fmt.Appendf(nil, "site_%03d\x00", i))
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.so", i)), text, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
 // loads traces loads.c and returns what it says it holds, what the report says, and the tracer.
 func loads(t *testing.T, way string, libs, rounds, pause int) (want, got map[string]testprog.Sum, tr *Tracer) {
 	t.Helper()
 	testprog.NeedRoot(t)
 	arg := func(n int) string { return fmt.Sprint(n) }
-	p := testprog.Start(t, "loads", way, libraries(t, libs), arg(libs), arg(rounds), arg(pause))
+	p := testprog.Start(t, "loads", way, testprog.Libraries(t, libs), arg(libs), arg(rounds), arg(pause))
 	tr, ledger := trace(t, Config{}, p)
 	got, complete := sites(tr)
 	if !complete {

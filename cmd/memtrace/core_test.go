@@ -139,6 +139,16 @@ func TestCoreLaunch(t *testing.T) {
 	}})
 }
 
+// Libraries that are mapped at the same addresses one after another keep their own names, also
+// if they are gone before anyone could look.
+func TestCoreLibraries(t *testing.T) {
+	testprog.NeedRoot(t)
+	p := testprog.Start(t, "loads", "plain", testprog.Libraries(t, 3), "3", "50", "10")
+	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "--exact")
+	ledger := p.Work()
+	compare(t, m.stop(), ledger)
+}
+
 // memtrace can attach to a busy process again and again. The process keeps working and nothing
 // stays behind.
 func TestCoreAttachDetach(t *testing.T) {
