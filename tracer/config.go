@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"memtrace/tracer/probe"
+	"memtrace/tracer/process/target"
 )
 
 // Config says what to trace and how. The zero value of a field means its default.
@@ -20,6 +21,7 @@ type Config struct {
 	// no probe is put into the processes. Reports then show the stacks behind the growth.
 	// MinSize, MaxSize, Older, MaxOverhead and MaxStall have no meaning.
 	GrowthOnly bool
+	Named      *target.Named // allocation functions beside those that are known
 	// StackDepth is how many frames of a stack are kept, 1 to 127 (default 127).
 	StackDepth int
 	// MinSize and MaxSize bound the blocks that are traced, in requested bytes. MaxSize 0

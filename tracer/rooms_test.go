@@ -12,7 +12,7 @@ import (
 const rooms = `
 cmd/memtrace:                  tracer tracer/launch tracer/process/cgroup tracer/process/kin tracer/process/target tracer/region tracer/region/proc tracer/report tracer/sysmem
 
-tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/diagnose/ended tracer/event tracer/probe tracer/process tracer/report tracer/book/sample tracer/stream tracer/sysmem tracer/window
+tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/diagnose/ended tracer/event tracer/probe tracer/process tracer/process/target tracer/report tracer/book/sample tracer/stream tracer/sysmem tracer/window
 
 tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/diagnose/answer tracer/event tracer/book/faults tracer/book/live tracer/process/kin tracer/process/ptmalloc tracer/region tracer/report tracer/book/sample tracer/process/target tracer/process/limits tracer/trend
 tracer/diagnose/answer:        tracer/report

@@ -57,6 +57,10 @@ func TestFamiliesUnderPrefixes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Run("Rust", family{
+		source: "rust.rs", serve: "jemalloc, glibc",
+		compile: "rustc -C opt-level=1 -C debuginfo=1 -L " + filepath.Dir(prefixed(t, archive, "_rjem_")) + " -C link-arg=-l:libjemalloc.a -C link-arg=-lm",
+	}.run)
 	for _, prefix := range []string{"_rjem_", "je_", "own_"} {
 		linked := "-DP=" + prefix + " -L" + filepath.Dir(prefixed(t, archive, prefix)) + " -l:libjemalloc.a -lm -pthread"
 		t.Run(prefix, family{source: "jemalloc.c", compile: "gcc " + linked, serve: "jemalloc, glibc"}.run)
@@ -124,8 +128,27 @@ func (f family) build(t *testing.T) string {
 	}
 	compiler, rest, _ := strings.Cut(f.compile, " ")
 	testprog.NeedTool(t, compiler)
-	out := testprog.BuildText(t, map[string]string{
-		f.source: "// build: " + compiler + " -O2 -g -w -I" + dir + " " + rest + "\n" + string(text),
-	})
+	if compiler != "rustc" {
+		compiler += " -O2 -g -w -I" + dir
+	}
+	out := testprog.BuildText(t, map[string]string{f.source: "// build: " + compiler + " " + rest + "\n" + string(text)})
 	return filepath.Join(out, strings.TrimSuffix(f.source, filepath.Ext(f.source)))
+}
+
+// Functions that the user names: a pool with its own arguments, and wrappers of malloc. Of
+// nested calls the outermost counts, and a block may be given up by another name than it got.
+func TestFamiliesNamedByUser(t *testing.T) {
+	testprog.NeedRoot(t)
+	named := []string{
+		"--alloc", "pool_get:2*3", "--realloc", "pool_resize:2,3", "--free", "pool_put:2",
+		"--alloc", "own_malloc", "--alloc", "own_calloc:1", "--realloc", "own_realloc", "--free", "own_free", "--free", "own_free_checked:1",
+		"--in", "pool",
+	}
+	t.Run("C", family{source: "pool.c", compile: "gcc", serve: "named functions, glibc", flags: named}.run)
+	t.Run("static", family{source: "pool.c", compile: "gcc -static", serve: "named functions, glibc", flags: named}.run)
+	t.Run("musl", family{source: "pool.c", compile: "musl-gcc", serve: "named functions, musl", flags: named}.run)
+	t.Run("GLib", family{
+		source: "slices.c", compile: "gcc -l:libglib-2.0.so.0", serve: "named functions, glibc",
+		flags: []string{"--allocator", "glib-slice"},
+	}.run)
 }

@@ -31,6 +31,7 @@ type options struct {
 	maxSize  uint64
 	blocks   bool
 	exact    bool
+	names    namedFlags
 	// follow: children are traced, too.
 	follow, followGiven bool
 	// maxOverhead is in percent.
@@ -114,6 +115,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.Float64Var(&o.maxOverhead, "max-overhead", 3, "let tracing cost at most `PERCENT` of the target's time; if every call would cost more, memtrace watches windows of time and estimates the rest")
 	fs.Var((*durationValue)(&o.maxStall), "max-stall", "let one window delay a thread by at most `DUR`")
 	fs.BoolVar(&o.exact, "exact", false, "trace every call, whatever it costs")
+	o.names.add(fs)
 	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "size of the ring buffer in `BYTES`, a power of two")
 	fs.BoolVar(&o.follow, "follow", false, "trace children, too, from their start; it is the default for a COMMAND (--follow=false traces only the command itself)")
 	o.addReportFlags(fs)
@@ -209,6 +211,9 @@ func (o *options) check(fs *pflag.FlagSet) error {
 		return usagef("--max-stall %v: give 10ms to 10s", o.maxStall)
 	case o.exact && (fs.Changed("max-overhead") || fs.Changed("max-stall")):
 		return usagef("--exact traces every call whatever it costs: leave out --max-overhead and --max-stall")
+	}
+	if _, err := o.names.named(); err != nil {
+		return err
 	}
 	return o.checkCommon()
 }

@@ -147,6 +147,10 @@ func (s *session) open(ctx context.Context) error {
 	if s.exact {
 		overhead = 0
 	}
+	named, err := s.named()
+	if err != nil {
+		return err
+	}
 	release, err := s.prepareFollow(pids)
 	if err != nil {
 		return err
@@ -154,6 +158,7 @@ func (s *session) open(ctx context.Context) error {
 	defer release()
 	t, err := tracer.Open(ctx, tracer.Config{
 		PIDs:        pids,
+		Named:       named,
 		Follow:      s.follow,
 		Held:        s.follow,
 		Joins:       len(s.groups) > 0,
@@ -177,7 +182,7 @@ func (s *session) open(ctx context.Context) error {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return errors.New("stopped while attaching; no probe is left behind")
 		}
-		return err
+		return explainNotFound(err)
 	}
 	s.tracer = t
 	return nil

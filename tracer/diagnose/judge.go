@@ -96,6 +96,9 @@ func (d *diagnosis) noteAllocators() (unseen bool) {
 	if n := len(d.Target.Objects); n > 1 {
 		d.note("Allocations of %d mapped allocators are counted together.", n)
 	}
+	if missing := d.Target.MissingNamed(); len(missing) > 0 {
+		d.note("No mapped file had a function %s.", strings.Join(missing, ", "))
+	}
 	for _, o := range d.Target.Objects {
 		if len(o.Unseen) > 0 {
 			d.note("What %s of %s allocates is missing: a probe on it would harm the process.", strings.Join(o.Unseen, ", "), o.Path)

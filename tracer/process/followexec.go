@@ -83,12 +83,12 @@ func (f *follower) findAfterExec(p *Process) (*target.Target, error) {
 	deadline := time.Now().Add(patience)
 	for {
 		// For a new program without an allocator this waits until the deadline.
-		fresh, err := target.Find(p.target.PID)
+		fresh, err := target.FindNamed(p.target.PID, f.g.cfg.Named.AfterExec())
 		if f.g.cfg.GrowthOnly && (errors.Is(err, target.ErrPatched) || errors.Is(err, target.ErrNoAllocator) && time.Now().After(deadline)) {
 			return target.Look(p.target.PID)
 		}
 		if f.g.held.Load() { // everything is mapped
-			return lookAnyway(p.target.PID, fresh, err)
+			return lookAnyway(p.target.PID, &f.g.cfg, fresh, err)
 		}
 		if err == nil || !errors.Is(err, target.ErrNoAllocator) || time.Now().After(deadline) {
 			return fresh, err
@@ -102,9 +102,9 @@ func (f *follower) findAfterExec(p *Process) (*target.Target, error) {
 }
 
 // lookAnyway returns what was found, or a target without objects where no allocator was.
-func lookAnyway(pid int, found *target.Target, err error) (*target.Target, error) {
+func lookAnyway(pid int, cfg *Config, found *target.Target, err error) (*target.Target, error) {
 	if errors.Is(err, target.ErrNoAllocator) {
-		return target.Look(pid)
+		return target.LookNamed(pid, cfg.Named.AfterExec())
 	}
 	return found, err
 }

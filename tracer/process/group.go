@@ -18,6 +18,8 @@ import (
 type Config struct {
 	// GrowthOnly means that no probe is put into the processes.
 	GrowthOnly bool
+	// Named are allocation functions that the user names, nil for none.
+	Named *target.Named
 	// DebugDirs are searched for separate debug files.
 	DebugDirs []string
 	// MaxOverhead is the part of a processor that the trace may cost, 0 for no limit.

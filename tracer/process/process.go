@@ -91,8 +91,8 @@ func open(pid int, cfg *Config, late bool) (_ *Process, err error) {
 			_ = p.close()
 		}
 	}()
-	if p.target, err = find(pid, cfg.GrowthOnly); late {
-		p.target, err = lookAnyway(pid, p.target, err)
+	if p.target, err = find(pid, cfg, late); late {
+		p.target, err = lookAnyway(pid, cfg, p.target, err)
 	}
 	if err != nil {
 		return nil, err
@@ -130,9 +130,13 @@ func open(pid int, cfg *Config, late bool) (_ *Process, err error) {
 // find finds the allocators of a process. It tries again, because in a process that has just
 // executed a program, or does so all the time, the mappings may have changed by the time they
 // are opened.
-func find(pid int, growthOnly bool) (t *target.Target, err error) {
-	look := target.Find
-	if growthOnly {
+func find(pid int, cfg *Config, late bool) (t *target.Target, err error) {
+	named := cfg.Named
+	if late {
+		named = named.AfterExec()
+	}
+	look := func(pid int) (*target.Target, error) { return target.FindNamed(pid, named) }
+	if cfg.GrowthOnly {
 		look = target.Look
 	}
 	for range findAttempts {

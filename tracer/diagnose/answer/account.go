@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"memtrace/tracer/report"
 )
@@ -223,10 +224,11 @@ func (e *Evidence) heapTerms() (terms []report.AccountTerm) {
 
 // allocator names the allocator in a sentence.
 func (e *Evidence) allocator() string {
-	if e.glibc() || e.Report.Target.Allocator == "" || e.Report.Target.Allocator == "unknown" {
+	name := e.Report.Target.Allocator
+	if several := strings.Contains(name, ", "); e.glibc() || name == "" || name == "unknown" || several {
 		return "malloc"
 	}
-	return e.Report.Target.Allocator
+	return name
 }
 
 // restLabel describes what is left of a pot's growth.

@@ -14,6 +14,8 @@ const (
 	Mimalloc Family = "mimalloc"
 	Scudo    Family = "scudo"
 	Unknown  Family = "unknown"
+	// NamedByUser is that of functions that the user names.
+	NamedByUser Family = "named functions"
 )
 
 // libc reports whether a family is that of a C library, which is mapped whoever serves.

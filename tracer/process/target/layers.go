@@ -32,7 +32,7 @@ func (t *Target) Layers(o *Object) []*Object {
 		if err != nil {
 			continue
 		}
-		layer, err := o.as(file)
+		layer, err := o.as(file, t.namedIn(o.Path))
 		if err != nil || layer == nil || t.checkPatched(layer, maps) != nil {
 			file.Close()
 			continue
@@ -43,7 +43,7 @@ func (t *Target) Layers(o *Object) []*Object {
 }
 
 // as returns the object with the file of another path.
-func (o *Object) as(file *patience.File) (*Object, error) {
+func (o *Object) as(file *patience.File, named *Named) (*Object, error) {
 	layer := &Object{file: file}
 	if o.Family == "" { // the program
 		f, err := openELF(file)
@@ -53,7 +53,7 @@ func (o *Object) as(file *patience.File) (*Object, error) {
 		layer.findEntry(f)
 	} else {
 		var err error
-		if layer, err = readObject(file); layer == nil || err != nil {
+		if layer, err = readNamed(file, named); layer == nil || err != nil {
 			return nil, err
 		}
 	}

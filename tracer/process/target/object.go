@@ -13,7 +13,11 @@ import (
 
 // readObject reads an object. It returns nil without an error if the file defines no
 // allocator.
-func readObject(file *patience.File) (*Object, error) {
+func readObject(file *patience.File) (*Object, error) { return readNamed(file, nil) }
+
+// readNamed is readObject with functions that the user names. A file is an object if it defines
+// one of them.
+func readNamed(file *patience.File, n *Named) (*Object, error) {
 	f, err := openELF(file)
 	if errors.Is(err, elffile.ErrForeign) {
 		return nil, nil
@@ -30,10 +34,23 @@ func readObject(file *patience.File) (*Object, error) {
 	}
 	c := &chooser{jumps: &jumps{f: f, image: loaded(f)}, defined: defined}
 	functions, families := c.allocators()
+	var names []string
+	if n != nil {
+		defined.find(f, n)
+		for _, fn := range c.named(n) {
+			names = append(names, fn.Name)
+			functions = append(functions, fn)
+		}
+		if len(names) > 0 {
+			families = append([]Family{NamedByUser}, families...)
+		}
+	}
 	if len(functions) == 0 {
 		return nil, nil
 	}
-	return c.object(file, functions, families), nil
+	o := c.object(file, functions, families)
+	o.named = names
+	return o, nil
 }
 
 // chooser chooses the places to probe in a file.
@@ -45,10 +62,7 @@ type chooser struct {
 // object makes probes of the functions that the file defines.
 func (c *chooser) object(file *patience.File, functions []Function, families []Family) *Object {
 	o := &Object{file: file, Family: families[0], Families: families}
-	functions = slices.DeleteFunc(functions, func(fn Function) bool {
-		sym, ok := c.defined[fn.Name]
-		return !ok || !isFunction(sym) || c.image.code(sym.Value) == nil
-	})
+	functions = slices.DeleteFunc(functions, func(fn Function) bool { return !c.isFunction(fn.Name) })
 	seen := make(map[uint64]bool)
 	var candidates []candidate
 	var returns []Probe
@@ -85,6 +99,12 @@ func (c *chooser) object(file *patience.File, functions []Function, families []F
 	}
 	o.addReturns(returns)
 	return o
+}
+
+// isFunction reports whether the file defines a function of a name.
+func (c *chooser) isFunction(name string) bool {
+	symbol, ok := c.defined[name]
+	return ok && isFunction(symbol) && c.image.code(symbol.Value) != nil
 }
 
 // otherFree returns a function that tells jumps.reaches whether a jump of the function at

@@ -45,10 +45,7 @@ func (c *chooser) prefixes() (list []string) {
 }
 
 func (c *chooser) isPrefix(prefix string) bool {
-	has := func(base string) bool {
-		symbol, ok := c.defined[prefix+base]
-		return ok && isFunction(symbol) && c.image.code(symbol.Value) != nil
-	}
+	has := func(base string) bool { return c.isFunction(prefix + base) }
 	if !has("malloc") || !has("free") {
 		return false
 	}

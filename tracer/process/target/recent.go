@@ -21,8 +21,11 @@ var recent struct {
 	files map[patience.Info]*Object
 }
 
-// objectIn is readObject for a file that may have been read before.
-func objectIn(file *patience.File) (*Object, error) {
+// objectIn is readNamed for a file that may have been read before.
+func objectIn(file *patience.File, n *Named) (*Object, error) {
+	if n != nil {
+		return readNamed(file, n)
+	}
 	recent.mu.Lock()
 	known, ok := recent.files[file.Info]
 	recent.mu.Unlock()
@@ -40,7 +43,7 @@ func objectIn(file *patience.File) (*Object, error) {
 	}
 	var keep *Object
 	if o != nil {
-		keep = &Object{Family: o.Family, Probes: slices.Clone(o.Probes), Unseen: slices.Clone(o.Unseen)}
+		keep = &Object{Family: o.Family, Families: o.Families, Probes: slices.Clone(o.Probes), Unseen: slices.Clone(o.Unseen)}
 	}
 	recent.mu.Lock()
 	defer recent.mu.Unlock()

@@ -16,16 +16,18 @@ func (t *Target) Allocator() *Object {
 	return t.Objects[0]
 }
 
-// Families are the allocators that serve the process. libc's is none of them if another
-// object defines malloc in its place.
+// Families are the allocators that serve the process, libc's last. That is none of them if
+// another object defines malloc in its place.
 func (t *Target) Families() (families []Family) {
 	replaced := slices.ContainsFunc(t.Objects, func(o *Object) bool {
 		return !o.Family.libc() && slices.ContainsFunc(o.Probes, func(p Probe) bool { return p.Name == "malloc" })
 	})
-	for _, o := range t.Objects {
-		for _, f := range o.Families {
-			if !(replaced && o.Family.libc()) && !slices.Contains(families, f) {
-				families = append(families, f)
+	for _, libc := range []bool{false, true} {
+		for _, o := range t.Objects {
+			for _, f := range o.Families {
+				if f.libc() == libc && !(replaced && o.Family.libc()) && !slices.Contains(families, f) {
+					families = append(families, f)
+				}
 			}
 		}
 	}

@@ -45,6 +45,7 @@ type Target struct {
 	// Unread says what could not be read of the process's files, and why.
 	Unread []string
 
+	named   *Named
 	looked  map[FileID]bool
 	denied  []string
 	program *Object // with its entry point as the only probe
@@ -64,6 +65,7 @@ type Object struct {
 	// Unseen are allocation functions that cannot be probed without harm. What they allocate
 	// is not seen.
 	Unseen []string
+	named  []string // functions that the user names
 	file   *patience.File
 }
 
@@ -120,13 +122,21 @@ func (t *Target) Runs() bool {
 
 // Find looks at a process. The error wraps one of the package's errors if the process cannot
 // be traced.
-func Find(pid int) (*Target, error) {
+func Find(pid int) (*Target, error) { return FindNamed(pid, nil) }
+
+// FindNamed is Find with functions that the user names. The error may be a *NotFoundError.
+func FindNamed(pid int, named *Named) (*Target, error) {
 	t, err := inspect(pid)
 	if err != nil {
 		return nil, err
 	}
+	t.named = named
 	if _, err := t.Update(); err != nil {
 		t.Close()
+		return nil, err
+	}
+	if err := t.checkNamed(); err != nil {
+		defer t.Close()
 		return nil, err
 	}
 	if len(t.Objects) == 0 {
@@ -138,17 +148,7 @@ func Find(pid int) (*Target, error) {
 
 // Look is Find for callers that put no probes into the process. They can do without an
 // allocator, and accept one that another tool hooks.
-func Look(pid int) (*Target, error) {
-	t, err := inspect(pid)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := t.Update(); err != nil && !errors.Is(err, ErrPatched) {
-		t.Close()
-		return nil, err
-	}
-	return t, nil
-}
+func Look(pid int) (*Target, error) { return LookNamed(pid, nil) }
 
 // Update looks at what was mapped since the last look and returns the new objects. They are in
 // t.Objects as well.
@@ -197,7 +197,7 @@ func (t *Target) look(m *procfs.ProcMap, id FileID) *Object {
 		// the caller of Find learns of that.
 		return nil
 	}
-	object, err := objectIn(file)
+	object, err := objectIn(file, t.namedIn(m.Pathname))
 	if err != nil || object == nil {
 		file.Close()
 		return nil

@@ -1,0 +1,268 @@
+package target
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"memtrace/symbolize/elffile"
+)
+
+// Named are functions that the user names: those of a pool, of a wrapper, of an allocator that
+// is not known. They are probed beside those that are known; of nested calls the outermost
+// counts. A nil *Named names none.
+type Named struct {
+	Functions []Function
+	// Prefixes are those of allocators that have the usual functions with a prefix.
+	Prefixes []string
+	// In is the path or the base name of the file that has them, "" for any file.
+	In string
+	// DebugDirs are searched for the symbols of files that have none.
+	DebugDirs []string
+	// Later means that a file that has them may be mapped later: it is no error if they are
+	// not found.
+	Later bool
+}
+
+// AfterExec are the same functions for the next program of a process, which need not have them.
+func (n *Named) AfterExec() *Named {
+	if n == nil {
+		return nil
+	}
+	later := *n
+	later.Later = true
+	return &later
+}
+
+// NewAllocator returns a function that allocates: size and count are the numbers of arguments,
+// from 1 on. count is 0 if nothing multiplies the size.
+func NewAllocator(name string, size, count int) Function {
+	return Function{Name: name, Role: Alloc, Shape: Shape(size)<<sizeAt | Shape(count)<<countAt}
+}
+
+// NewRealloc is NewAllocator for a function that resizes the block that is an argument.
+func NewRealloc(name string, block, size, count int) Function {
+	f := NewAllocator(name, size, count)
+	f.Role, f.Shape = Realloc, f.Shape|Shape(block)<<blockAt|isRealloc
+	return f
+}
+
+// NewFree returns a function that frees the block that is an argument. It may do so by free or
+// another function that is probed.
+func NewFree(name string, block int) Function {
+	return Function{Name: name, Role: Free, Shape: Shape(block)<<blockAt | isFree | wraps}
+}
+
+// sets are functions of allocators that come with a program's libraries, by the name of the set.
+// A pool whose blocks end with the pool is none: nothing says when they are gone.
+var sets = map[string][]known{
+	// GLib before 2.76 has a pool of its own (gslice.c). What g_slice_free_chain frees is not
+	// seen.
+	"glib-slice": {
+		{"g_slice_alloc", "size"},
+		{"g_slice_alloc0", "size"},
+		{"g_slice_copy", "size"},
+		{"g_slice_free1", "_ block wraps"},
+	},
+	// The functions behind all of CPython's small blocks (Objects/obmalloc.c). Those of the API
+	// are inlined within the interpreter.
+	"python": {
+		{"_PyObject_Malloc", "_ size"},
+		{"_PyObject_Calloc", "_ count size"},
+		{"_PyObject_Realloc", "_ old size"},
+		{"_PyObject_Free", "_ block wraps"},
+	},
+}
+
+// Sets are the names of the sets, sorted.
+func Sets() []string { return slices.Sorted(maps.Keys(sets)) }
+
+// Set returns the functions of a set.
+func Set(name string) []Function { return parse(sets[name]) }
+
+// holds reports whether the functions may be in a file.
+func (n *Named) holds(path string) bool {
+	return n != nil && (n.In == "" || n.In == path || n.In == filepath.Base(path))
+}
+
+// namedIn returns what the user names and a file may have, nil if that is nothing.
+func (t *Target) namedIn(path string) *Named {
+	if path = strings.TrimSuffix(path, " (deleted)"); t.named.holds(path) {
+		return t.named
+	}
+	return nil
+}
+
+// names reports whether a name is one of those.
+func (n *Named) names(name []byte) bool {
+	return slices.ContainsFunc(n.Functions, func(f Function) bool { return f.Name == string(name) }) ||
+		slices.ContainsFunc(n.Prefixes, func(p string) bool { return bytes.HasPrefix(name, []byte(p)) && prefixed(name) })
+}
+
+// find adds the symbols of the functions. A file without a symbol table may have one in a
+// separate file.
+func (s symbols) find(f *elffile.File, n *Named) {
+	collect := func(f *elffile.File, kind elf.SectionType) (tables int) {
+		for _, table := range f.SymbolTables(kind) {
+			tables++
+			_ = table.FindFunc(n.names, func(s *elf.Symbol) bool { return isFunction(*s) }, func(sym elf.Symbol) {
+				if old, ok := s[sym.Name]; (!ok || !isFunction(old)) && len(s) < maxDefined {
+					s[sym.Name] = sym
+				}
+			})
+		}
+		return tables
+	}
+	collect(f, elf.SHT_DYNSYM)
+	if collect(f, elf.SHT_SYMTAB) > 0 {
+		return
+	}
+	for _, dir := range n.DebugDirs {
+		if file, debug := debugFile(dir, f); debug != nil {
+			collect(debug, elf.SHT_SYMTAB)
+			file.Close()
+			return
+		}
+	}
+}
+
+// debugFile opens the separate debug file of a build below a directory such as /usr/lib/debug.
+func debugFile(dir string, f *elffile.File) (*os.File, *elffile.File) {
+	id := f.BuildID()
+	const shortest = 8 // digits
+	if len(id) < shortest {
+		return nil, nil
+	}
+	file, err := os.OpenFile(filepath.Join(dir, ".build-id", id[:2], id[2:]+".debug"), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, nil
+	}
+	info, err := file.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		if debug, err := elffile.Open(file, info.Size(), elffile.NewFileBudget()); err == nil && debug.BuildID() == id {
+			return file, debug
+		}
+	}
+	file.Close()
+	return nil, nil
+}
+
+// named returns those of the functions that the file defines.
+func (c *chooser) named(n *Named) (list []Function) {
+	all := slices.Clone(n.Functions)
+	for _, prefix := range n.Prefixes {
+		all = append(all, withPrefix(prefix)...)
+	}
+	return slices.DeleteFunc(all, func(f Function) bool { return !c.isFunction(f.Name) })
+}
+
+// NotFoundError says that functions which the user named are in no mapped file.
+type NotFoundError struct {
+	PID int
+	// Names are those of the functions, or prefixes. In is the file they were looked for in.
+	Names []string
+	In    string
+	// Others are the names of functions that there are.
+	Others []string
+	// nothing means that there is no allocator either, yet.
+	nothing bool
+}
+
+func (e *NotFoundError) Unwrap() error {
+	if e.nothing {
+		return ErrNoAllocator
+	}
+	return nil
+}
+
+func (e *NotFoundError) Error() string {
+	where := "no mapped file"
+	if e.In != "" {
+		where = "no mapped file " + e.In
+	}
+	return fmt.Sprintf("process %d: %s has a function %s", e.PID, where, strings.Join(e.Names, ", "))
+}
+
+// checkNamed returns a *NotFoundError if functions that the user named are not there.
+func (t *Target) checkNamed() error {
+	missing, nothing := t.MissingNamed(), len(t.Objects) == 0
+	if len(missing) == 0 || t.named.Later && !nothing {
+		return nil
+	}
+	return &NotFoundError{PID: t.PID, Names: missing, In: t.named.In, Others: t.functionNames(), nothing: nothing}
+}
+
+// LookNamed is Look with functions that the user names, for probes that come later.
+func LookNamed(pid int, named *Named) (*Target, error) {
+	t, err := inspect(pid)
+	if err != nil {
+		return nil, err
+	}
+	t.named = named
+	if _, err := t.Update(); err != nil && !errors.Is(err, ErrPatched) {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// MissingNamed lists the functions that the user names and no object has, up to now.
+func (t *Target) MissingNamed() (missing []string) {
+	if t.named == nil {
+		return nil
+	}
+	has := func(is func(name string) bool) bool {
+		return slices.ContainsFunc(t.Objects, func(o *Object) bool { return slices.ContainsFunc(o.named, is) })
+	}
+	for _, f := range t.named.Functions {
+		if !has(func(name string) bool { return name == f.Name }) {
+			missing = append(missing, f.Name)
+		}
+	}
+	for _, p := range t.named.Prefixes {
+		if !has(func(name string) bool { return strings.HasPrefix(name, p) }) {
+			missing = append(missing, p+"malloc")
+		}
+	}
+	return missing
+}
+
+// functionNames lists the functions of the mapped files, for who has misspelt one. There may be
+// very many, of which it lists some.
+func (t *Target) functionNames() (names []string) {
+	const most = 1 << 18
+	maps, err := readMaps(t.PID)
+	if err != nil {
+		return nil
+	}
+	seen := make(map[FileID]bool)
+	for _, m := range maps {
+		id := FileID{m.Dev, m.Inode}
+		if !m.Perms.Execute || m.Inode == 0 || seen[id] || !t.named.holds(m.Pathname) {
+			continue
+		}
+		seen[id] = true
+		file, err := openMapped(t.PID, m)
+		if err != nil {
+			continue
+		}
+		if f, err := openELF(file); err == nil {
+			for _, kind := range []elf.SectionType{elf.SHT_DYNSYM, elf.SHT_SYMTAB} {
+				for _, table := range f.SymbolTables(kind) {
+					all := func([]byte) bool { return len(names) < most }
+					_ = table.FindFunc(all, func(s *elf.Symbol) bool { return isFunction(*s) }, func(s elf.Symbol) { names = append(names, s.Name) })
+				}
+			}
+		}
+		file.Close()
+	}
+	return names
+}
