@@ -204,6 +204,8 @@ func (s *session) announce() error {
 	switch {
 	case s.duration > 0:
 		s.log.message("tracing for %v", s.duration)
+	case s.command != nil && s.follow:
+		s.log.message("tracing until the command and its children end; Ctrl-C for the report")
 	case s.command != nil:
 		s.log.message("tracing until the command ends; Ctrl-C for the report")
 	default:
