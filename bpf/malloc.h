@@ -19,7 +19,8 @@ static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 s
 		return false;
 	case ELSEWHERE:
 		t->call.nested++;
-		COUNT(lost_alloc_bytes, size);
+		if (size) /* a constant 0 would be added by an instruction that Linux 5.10 lacks */
+			COUNT(lost_alloc_bytes, size);
 		COUNT(lost_alloc, 1);
 		return false;
 	case OUTERMOST:
@@ -204,33 +205,43 @@ static __always_inline void realloc_failed(struct thread *t, __u64 id)
 /* How many reads a string is measured by, at most. */
 #define STRING_READS 128
 
-/* Counts the bytes of a string, with its end, as the size of the call. What is longer than
- * STRING_READS pieces is counted only up to there. */
-static __always_inline void measure_string(struct thread *t, __u64 addr)
+/*
+ * Adds the bytes of the next piece of a string to the size of the call. Returns whether there is
+ * more. It is a function of its own because the verifiers of Linux 5.10 and 6.1 take the loop
+ * around its code for one without end.
+ */
+static __noinline int measure_piece(struct thread *t, __u64 addr)
 {
 	const __u32 piece = sizeof(t->copy);
 	__u16 wide;
 	long n;
+
+	if (t->call.shape & SHAPE_WIDE) {
+		if (bpf_probe_read_user(&wide, sizeof(wide), (void *)(addr + t->call.size)))
+			return false;
+		t->call.size += sizeof(wide);
+		return wide != 0;
+	}
+	n = bpf_probe_read_user_str(t->copy, piece, (void *)(addr + t->call.size));
+	if (n <= 0)
+		return false;
+	if (n < piece) {
+		t->call.size += n;
+		return false;
+	}
+	t->call.size += piece - 1; /* and the end that was put there */
+	return true;
+}
+
+/* Counts the bytes of a string, with its end, as the size of the call. What is longer than
+ * STRING_READS pieces is counted only up to there. */
+static __always_inline void measure_string(struct thread *t, __u64 addr)
+{
 	int i;
 
-	for (i = 0; i < STRING_READS; i++) {
-		if (t->call.shape & SHAPE_WIDE) {
-			if (bpf_probe_read_user(&wide, sizeof(wide), (void *)(addr + t->call.size)))
-				return;
-			t->call.size += sizeof(wide);
-			if (!wide)
-				return;
-			continue;
-		}
-		n = bpf_probe_read_user_str(t->copy, piece, (void *)(addr + t->call.size));
-		if (n <= 0)
-			return;
-		if (n < piece) {
-			t->call.size += n;
-			return;
-		}
-		t->call.size += piece - 1; /* and the end that was put there */
-	}
+	for (i = 0; i < STRING_READS; i++)
+		if (!measure_piece(t, addr))
+			break;
 }
 
 /*
