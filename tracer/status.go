@@ -15,5 +15,6 @@ type Status struct {
 // Status returns a few figures. It is cheap, and may be called from any goroutine.
 func (t *Tracer) Status() Status {
 	all := t.book.Totals()
+	all.Live.Bytes -= min(t.processes.Reserved(), all.Live.Bytes)
 	return Status{Totals: all, Resident: t.processes.ResidentGrowth(), Room: t.cfg.room() + blockMemory*all.Live.Blocks}
 }

@@ -36,6 +36,8 @@ type memoryWatch struct {
 	hangs atomic.Bool
 	// resident is by how many bytes resident memory had grown at the last look.
 	resident atomic.Int64
+	// reserved is how much of what the process has mapped was addresses without memory.
+	reserved atomic.Uint64
 
 	mu      sync.Mutex
 	space   addressSpace
@@ -68,6 +70,7 @@ func (w *memoryWatch) look(f func(*region.Sampler) error) {
 	}
 	w.failed(f(w.sampler))
 	w.resident.Store(w.sampler.ResidentGrowth())
+	w.reserved.Store(w.sampler.Reserved(leastReserved))
 }
 
 // failed notes the outcome of a look, which may be nil. A process that is gone does not come
@@ -168,6 +171,19 @@ func (w *memoryWatch) close() error {
 func (g *Group) ResidentGrowth() (bytes int64) {
 	for _, p := range g.procs.all() {
 		bytes += p.memory.resident.Load()
+	}
+	return bytes
+}
+
+// leastReserved is how many bytes a stack must have reserved for that to be left out of what is
+// outstanding while the trace goes on.
+const leastReserved = 4 << 20
+
+// Reserved returns how much of what all processes have mapped was addresses without memory when it
+// was last looked at.
+func (g *Group) Reserved() (bytes uint64) {
+	for _, p := range g.procs.all() {
+		bytes += p.memory.reserved.Load()
 	}
 	return bytes
 }

@@ -33,10 +33,10 @@ type ownership struct {
 	// nextLook is when resident sizes may be read again. cost is what that took.
 	nextLook time.Time
 	cost     time.Duration
-	// resident and usable are what statm said, and the usable bytes, when they were last read.
-	// huge: there were huge pages, which statm leaves out.
-	resident, usable uint64
-	huge             bool
+	// resident and virtual are what statm said, and the bytes of addresses, when they were last
+	// read. huge: there were huge pages, which statm leaves out.
+	resident, virtual uint64
+	huge              bool
 }
 
 // settle decides how much of a segment's memory is the process's, when own is what was copied.
@@ -54,17 +54,28 @@ func (s *Segment) settle(private bool) {
 	}
 }
 
-// usable returns the usable bytes of all classes at the last poll.
-func (s *Sampler) usableNow() (bytes uint64) {
+// virtualNow returns the bytes of all classes at the last poll.
+func (s *Sampler) virtualNow() (bytes uint64) {
 	for c := range s.totals {
-		bytes += s.totals[c].usable()
+		bytes += s.totals[c].Virtual
+	}
+	return bytes
+}
+
+// Reserved returns how many bytes of what origins have mapped were addresses without memory when
+// resident sizes were last read. Origins that have less than least bytes of these do not count.
+func (s *Sampler) Reserved(least uint64) (bytes uint64) {
+	for _, e := range s.extentsAt {
+		if idle := e.Virtual - min(e.Own, e.Virtual); idle >= least {
+			bytes += idle
+		}
 	}
 	return bytes
 }
 
 // grownSince reports whether memory may have grown since resident sizes were last read.
 func (s *Sampler) grownSince() bool {
-	return s.huge || s.statmResident > s.ownership.resident+leastGrown || s.usableNow() > s.ownership.usable
+	return s.huge || s.statmResident > s.ownership.resident+leastGrown || s.virtualNow() > s.ownership.virtual
 }
 
 // due reports whether resident sizes are to be read again.
@@ -78,7 +89,7 @@ func (s *Sampler) looked(now time.Time, cost, pause time.Duration) {
 	if s.cfg.Share > 0 {
 		s.nextLook = now.Add(time.Duration(float64(pause) / lookPart))
 	}
-	s.ownership.resident, s.ownership.usable = s.statmResident, s.usableNow()
+	s.ownership.resident, s.ownership.virtual = s.statmResident, s.virtualNow()
 }
 
 // follow adds what is known of Own at a time since the start.
