@@ -3,6 +3,7 @@ package tracer
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"memtrace/symbolize/patience"
@@ -18,8 +19,12 @@ type followed struct {
 	queue chan uint32
 	// pending counts what is queued or at work, releasing the processes that are being released.
 	pending, releasing sync.WaitGroup
-	stopped            sync.Once
-	reports            ended.Reports
+	// over: no more reports are made.
+	over    atomic.Bool
+	reports ended.Reports
+	// moving is held by whoever reports on all processes, and by whoever moves one from those that
+	// are traced to those that have ended.
+	moving sync.RWMutex
 }
 
 // Adopt adds a process to those that are traced, while the trace goes on. Every call that it
@@ -52,7 +57,9 @@ func (t *Tracer) follow() {
 	}
 	go func() {
 		for pid := range t.followed.queue {
-			t.bury(pid)
+			if !t.followed.over.Load() {
+				t.bury(pid)
+			}
 			t.followed.pending.Done()
 		}
 	}()
@@ -85,10 +92,14 @@ func (t *Tracer) bury(pid uint32) {
 	opt := SnapshotOptions{Sort: ByLeak, Older: t.cfg.Older}
 	f := t.facts(pid, opt)
 	f.Buried()
-	t.followed.reports.Add(diagnose.Report(f, opt))
+	r := diagnose.Report(f, opt)
+	t.followed.moving.Lock()
+	t.followed.reports.Add(r)
+	t.processes.Leave(p)
 	t.book.Remove(pid)
+	t.followed.moving.Unlock()
 	t.followed.releasing.Go(func() {
-		if err := t.processes.Release(p); err != nil {
+		if err := t.processes.Free(p); err != nil {
 			t.cfg.Logf("%v", err)
 		}
 	})
@@ -99,7 +110,8 @@ func (t *Tracer) unfollow() {
 	if t.followed.queue == nil {
 		return
 	}
-	if !patience.Wait(process.LookPatience, t.followed.pending.Wait) {
+	const most = time.Minute // there may be thousands
+	if !patience.Wait(most, t.followed.pending.Wait) {
 		t.giveUp("the reports of processes that have ended")
 	}
 }

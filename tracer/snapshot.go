@@ -32,6 +32,8 @@ const (
 // there are very many stacks, most get their names only when the report is written
 // (Report.Name), which must happen before Close.
 func (t *Tracer) Snapshot(opt SnapshotOptions) []*report.Report {
+	t.followed.moving.RLock()
+	defer t.followed.moving.RUnlock()
 	var reports []*report.Report
 	for _, pid := range t.processes.PIDs() {
 		if f := t.facts(pid, opt); f != nil {

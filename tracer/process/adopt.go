@@ -79,12 +79,25 @@ func (g *Group) Executed(pid uint32, byThread bool) {
 // events that tell of it later are then of no use.
 func (g *Group) Hold() { g.held.Store(true) }
 
-// Release takes a process out of the Group and frees what it has.
-func (g *Group) Release(p *Process) error {
+// Leave takes a process out of the Group, and reports whether it was in it. Free has to follow.
+func (g *Group) Leave(p *Process) bool {
 	if !g.procs.remove(p) {
-		return nil
+		return false
 	}
 	close(p.released)
+	return true
+}
+
+// Release takes a process out of the Group and frees what it has.
+func (g *Group) Release(p *Process) error {
+	if !g.Leave(p) {
+		return nil
+	}
+	return g.Free(p)
+}
+
+// Free frees what a process has that has left the Group.
+func (g *Group) Free(p *Process) error {
 	g.attaching.Lock()
 	p.probed.Store(false)
 	links := p.links

@@ -24,8 +24,9 @@ type Process struct {
 	memory  *memoryWatch
 	kin     *kin.Watch
 	anchor  *probe.Anchor
-	// pidfd becomes readable when the process is gone.
-	pidfd int
+	// pidfd becomes readable when the process is gone. It is -1 once closed; watching guards it.
+	watching sync.Mutex
+	pidfd    int
 	// late: it joined while the trace went on.
 	late bool
 	// released is closed when the process is no longer one of the Group's.
@@ -171,6 +172,8 @@ func (p *Process) Unprobed() []string {
 
 // Gone reports whether the process has ended, by its pidfd.
 func (p *Process) Gone() bool {
+	p.watching.Lock()
+	defer p.watching.Unlock()
 	if p.pidfd < 0 {
 		return false
 	}
@@ -194,6 +197,8 @@ func (p *Process) close() error {
 	if p.target != nil {
 		p.target.Close()
 	}
+	p.watching.Lock()
+	defer p.watching.Unlock()
 	if p.pidfd >= 0 {
 		err = errors.Join(err, unix.Close(p.pidfd))
 		p.pidfd = -1

@@ -184,7 +184,7 @@ func (rs *Reports) List(most int) []*report.Report {
 	var list []*report.Report
 	for _, s := range rs.programs {
 		r := *s.Report
-		r.Stacks = slices.Clone(r.Stacks)
+		r.Stacks, r.Notes = slices.Clone(r.Stacks), slices.Clone(r.Notes)
 		slices.SortStableFunc(r.Stacks, func(a, b report.Stack) int {
 			return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID))
 		})
