@@ -84,6 +84,7 @@ func (g *Group) Leave(p *Process) bool {
 	if !g.procs.remove(p) {
 		return false
 	}
+	g.leftCPU.Add(p.cpu.Load())
 	close(p.released)
 	return true
 }

@@ -64,6 +64,8 @@ type Group struct {
 
 	// attaching guards the links of processes while the trace goes on.
 	attaching sync.Mutex
+	// leftCPU is the processor time of processes that have left, ns.
+	leftCPU atomic.Int64
 	// held means that whoever holds processes tells of new programs, see Hold.
 	held atomic.Bool
 	// windowed means that only windows are watched: no probes are attached outside of them.

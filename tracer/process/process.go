@@ -39,10 +39,10 @@ type Process struct {
 	// links and reach are guarded by Group.attaching.
 	links probe.Links
 	reach reach
-	// unwatched means that it has no part in the open window. cpu is its processor time when
-	// last read. Both belong to the window loop.
+	// unwatched means that it has no part in the open window. It belongs to the window loop. cpu is
+	// its processor time when last read, ns.
 	unwatched bool
-	cpu       time.Duration
+	cpu       atomic.Int64
 
 	// segmentsHang means that a look at a segment did not answer in time. None is tried again.
 	segmentsHang atomic.Bool

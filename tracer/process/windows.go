@@ -65,14 +65,15 @@ func (g *Group) LeaveExact(change func()) (all probe.Links) {
 	return all
 }
 
-// ProcessorTime returns the processor time of all processes. For one that is gone, the last
-// known value counts.
-func (g *Group) ProcessorTime() (sum time.Duration) {
+// ProcessorTime returns the processor time of all processes. For one that is gone, or has left,
+// the last known value counts.
+func (g *Group) ProcessorTime() time.Duration {
+	sum := g.leftCPU.Load()
 	for _, p := range g.procs.all() {
 		if used, err := processorTime(p.pid); err == nil {
-			p.cpu = used
+			p.cpu.Store(int64(used))
 		}
-		sum += p.cpu
+		sum += p.cpu.Load()
 	}
-	return sum
+	return time.Duration(sum)
 }

@@ -16,14 +16,18 @@ import (
 const (
 	// mostPrograms is how many programs are told apart. All later ones are added up.
 	mostPrograms = 256
-	// mostStacks is how many stacks of a program are told apart.
+	// mostStacks is how many stacks of a program are told apart, mostOfAll how many of all. Each
+	// takes some 2 KB.
 	mostStacks = 1024
+	mostOfAll  = 16384
 )
 
 // Reports are those of ended processes. The zero Reports is empty. It is safe for concurrent use.
 type Reports struct {
 	mu       sync.Mutex
 	programs map[program]*sum
+	// n is how many stacks there are.
+	n int
 }
 
 // program is what the processes that are added up have in common.
@@ -53,19 +57,21 @@ func (rs *Reports) Add(r *report.Report) {
 	if rs.programs[key] == nil && len(rs.programs) >= mostPrograms {
 		key = program{}
 	}
-	if all := rs.programs[key]; all != nil {
+	all := rs.programs[key]
+	if all == nil {
+		first := *r
+		first.Stacks = nil
+		all = &sum{Report: &first, stacks: make(map[string]int)}
+		rs.programs[key] = all
+	} else {
 		all.add(r)
-		return
 	}
-	rs.programs[key] = newSum(r)
-}
-
-func newSum(r *report.Report) *sum {
-	s := &sum{Report: r, stacks: make(map[string]int)}
+	before := len(all.Stacks)
 	for i := range r.Stacks {
-		s.stacks[keyOf(&r.Stacks[i])] = i
+		all.addStack(&r.Stacks[i], rs.n+len(all.Stacks)-before < mostOfAll)
 	}
-	return s
+	rs.n += len(all.Stacks) - before
+	all.StacksTotal = len(all.Stacks)
 }
 
 // keyOf is what stacks of different processes of one program have in common: where their frames
@@ -99,10 +105,6 @@ func (a *sum) add(r *report.Report) {
 	a.Events = addEvents(a.Events, r.Events)
 	a.MallocSplit, a.Growth = nil, nil
 	a.addNotes(r.Notes)
-	for i := range r.Stacks {
-		a.addStack(&r.Stacks[i])
-	}
-	a.StacksTotal = max(a.StacksTotal, len(a.Stacks))
 	a.Diagnosis = nil
 }
 
@@ -131,12 +133,12 @@ func words(note string) string {
 	}, note)
 }
 
-// addStack adds a stack of another process. Where there are too many, it goes to a sum without
-// frames.
-func (a *sum) addStack(s *report.Stack) {
+// addStack adds a stack. Where there are too many, or no room for more, a new one goes to a sum
+// without frames.
+func (a *sum) addStack(s *report.Stack, room bool) {
 	key := keyOf(s)
 	i, ok := a.stacks[key]
-	if !ok && len(a.Stacks) >= mostStacks {
+	if !ok && (!room || len(a.Stacks) >= mostStacks) {
 		key = "others"
 		i, ok = a.stacks[key]
 		if !ok {
@@ -153,6 +155,11 @@ func (a *sum) addStack(s *report.Stack) {
 		return
 	}
 	sum := &a.Stacks[i]
+	merge(sum, s)
+}
+
+// merge adds a stack to another one with the same frames, of another process or of the same one.
+func merge(sum, s *report.Stack) {
 	sum.Bytes += s.Bytes
 	sum.Blocks += s.Blocks
 	sum.YoungBytes += s.YoungBytes
