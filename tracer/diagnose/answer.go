@@ -46,7 +46,10 @@ func (d *diagnosis) nameAtOnce(stacks []report.Stack, n int, such func(*report.S
 
 // evidence collects what an answer is made from.
 func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
-	e := &answer.Evidence{Report: r, Allocators: len(d.Target.Objects), Young: d.Known.Heap.Young.Bytes, Seconds: r.DurationSeconds}
+	e := &answer.Evidence{
+		Report: r, Allocators: len(d.Target.Objects), Young: d.Known.Heap.Young.Bytes, Seconds: r.DurationSeconds,
+		Defines: d.Symbols.Defines, Named: d.Target.Names,
+	}
 	if d.Space != nil && d.Space.Restarted {
 		e.Seconds = d.Space.End.Sub(d.Space.Start).Seconds()
 	}

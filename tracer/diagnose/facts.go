@@ -102,6 +102,8 @@ type Symbols interface {
 	// mapped there: an event.CodeID.
 	ResolveIn(code, returnAddress uint64) []symbolize.Frame
 	Mappings() []symbolize.Mapping
+	// Defines reports whether a mapped file has a function of that name.
+	Defines(path, function string) bool
 	// Unanswered returns the files that did not answer, Problems what kept other files from
 	// naming frames.
 	Unanswered() []string

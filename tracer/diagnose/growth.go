@@ -145,7 +145,7 @@ func byAllocator(frames []report.Frame, t *target.Target) bool {
 			return false
 		}
 		o := t.Objects[i]
-		if o.Family != target.Glibc && o.Family != target.Musl && o.Path != t.Exe || target.Allocates(f.Function) {
+		if o.Family != target.Glibc && o.Family != target.Musl && o.Path != t.Exe || target.Allocates(f.Function) || t.Names(f.Function) {
 			return true
 		}
 	}

@@ -34,6 +34,8 @@ func (s bookSink) Between(bool) error         { return nil }
 // addresses are the symbols of a program of which nothing is known.
 type addresses struct{}
 
+func (addresses) Defines(_, _ string) bool { return false }
+
 func (addresses) ResolveIn(_, addr uint64) []symbolize.Frame {
 	return []symbolize.Frame{{Address: addr, Function: fmt.Sprintf("at_%x", addr)}}
 }

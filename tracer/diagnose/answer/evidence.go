@@ -33,6 +33,9 @@ type Evidence struct {
 	// Defines reports whether an object has a function of that name. It is nil where that is not
 	// known.
 	Defines func(object, function string) bool
+	// Named reports whether the user has named a function as one that allocates. It is nil where
+	// none was.
+	Named func(function string) bool
 	// Seconds is how long growth was observed: since the trace began, or since the process
 	// executed its program.
 	Seconds float64

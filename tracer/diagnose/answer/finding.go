@@ -142,6 +142,9 @@ func (e *Evidence) ofStacks() (all []*found) {
 		if g.pool != nil {
 			f.Next, f.Memory = g.pool.next, g.pool.name
 		}
+		if g.kind == report.Leak || g.pool == &growingHeap {
+			e.proposeFor(f)
+		}
 		all = append(all, f)
 	}
 	if len(all) == 0 {

@@ -140,8 +140,9 @@ func (e *Evidence) touched(accounts []report.Account) []*found {
 	f := find(report.Unexplained)
 	f.Confidence, f.Bytes, f.BytesPerSecond = Possible, uint64(left), exactly(part*m.ResidentGrowthBytesPerSecond)
 	f.Memory = "memory that it had mapped before"
-	if !e.growth() {
-		f.Next = touches
+	if f.Next = touches; e.growth() {
+		f.Next = ""
+		e.proposeToucher(f)
 	}
 	e.ascribe(f)
 	return []*found{f}
@@ -187,6 +188,7 @@ func (e *Evidence) describeRest(f *found, a *report.Account, t *report.AccountTe
 	case heap && e.growth():
 		f.Next = "Trace without grow: then blocks have stacks, too."
 	case e.growth(): // where memory is touched first stands below
+		e.proposeToucher(f)
 	case heap && e.windows():
 		f.Next = "Trace for longer, or with --exact."
 	case heap && !seen:

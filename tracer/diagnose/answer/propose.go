@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"memtrace/tracer/report"
@@ -57,6 +58,39 @@ func (e *Evidence) propose(stacks []*report.Stack, amount func(*report.Stack) fl
 	return best, all > 0 && most > all/2
 }
 
+// ownMapping reports whether a stack took its memory from the kernel by code that is no allocator
+// that is known.
+func ownMapping(s *report.Stack) bool {
+	return (s.Kind == report.Mmap || s.Kind == report.Grown) && !s.InAllocator
+}
+
+// proposeFor says how the blocks can be seen that a finding's mappings are cut into, if an
+// allocator of the program's own made these.
+func (e *Evidence) proposeFor(f *found) {
+	if slices.ContainsFunc(f.stacks, func(s *report.Stack) bool { return !ownMapping(s) }) {
+		return
+	}
+	if p, ok := e.propose(f.stacks, rate); ok {
+		f.Next = p.String()
+	}
+}
+
+// proposeToucher does so for memory whose growth has no stack, by who touches it first, where that
+// was sampled.
+func (e *Evidence) proposeToucher(f *found) {
+	if e.Report.Growth == nil {
+		return
+	}
+	var touching []*report.Stack
+	for i := range e.Report.Growth.FaultStacks {
+		s := &e.Report.Growth.FaultStacks[i]
+		touching = append(touching, &report.Stack{Frames: s.Frames, Bytes: s.Bytes})
+	}
+	if p, ok := e.propose(touching, func(s *report.Stack) float64 { return float64(s.Bytes) }); ok {
+		f.Next = p.String()
+	}
+}
+
 // proposalOf looks for an allocator among the innermost frames of a stack. It is the outermost
 // one: an allocator may be made of several functions with such names.
 func (e *Evidence) proposalOf(frames []report.Frame) (p proposal, ok bool) {
@@ -68,6 +102,9 @@ func (e *Evidence) proposalOf(frames []report.Frame) (p proposal, ok bool) {
 		}
 		if left--; left < 0 {
 			break
+		}
+		if e.Named != nil && e.Named(f.Function) {
+			return proposal{}, false // it is traced
 		}
 		if !f.Inline && cName.MatchString(f.Function) && looksAllocating.MatchString(f.Function) && !freesAlready.MatchString(f.Function) {
 			p, ok = proposal{f.Function, e.counterpart(f)}, true

@@ -40,3 +40,17 @@ func TestPropose(t *testing.T) {
 		}
 	}
 }
+
+// Memory that a program's own allocator maps has a stack, of whoever needed more room. The answer
+// says how to see its blocks.
+func TestProposeNext(t *testing.T) {
+	r := watched()
+	grow(r, "mmap", 20<<20)
+	e := with(r, mapping("p1", 20, 1<<20, 1<<20, append([]report.Frame{frame("__mmap", 0)}, calls("pool_grow", "pool_alloc", "parse")...)))
+	e.Defines = func(_, function string) bool { return function == "pool_free" }
+	e.Judge()
+	const want = "pool_alloc looks like an allocator of the program's own: with --alloc pool_alloc --free pool_free each of its blocks has a stack."
+	if got := Of(e).Findings[0]; got.Kind != report.Leak || got.Next != want {
+		t.Errorf("%s: %q", got.Kind, got.Next)
+	}
+}

@@ -101,6 +101,11 @@ func (t *Target) namedIn(path string) *Named {
 	return nil
 }
 
+// Names reports whether the user has named a function.
+func (t *Target) Names(function string) bool {
+	return t.named != nil && t.named.names([]byte(function))
+}
+
 // names reports whether a name is one of those.
 func (n *Named) names(name []byte) bool {
 	return slices.ContainsFunc(n.Functions, func(f Function) bool { return f.Name == string(name) }) ||
