@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/testprog"
@@ -45,7 +44,7 @@ func sumSites(t *testing.T, all []*report.Report) map[string]testprog.Sum {
 	sites := make(map[string]testprog.Sum)
 	for _, r := range all {
 		if r.Events.Lost.Any() || r.Events.Evicted != 0 || !r.Complete && !leftOut(r) {
-			t.Errorf("%s: lost %+v, complete %v, evicted %d, notes %q", r.Target.Command, r.Events.Lost, r.Complete, r.Events.Evicted, r.Notes)
+			t.Errorf("%s: lost %+v, complete %v, evicted %d, unprobed %q, notes %q", r.Target.Command, r.Events.Lost, r.Complete, r.Events.Evicted, r.Unprobed, r.Notes)
 		}
 		for site, sum := range bySite(r) {
 			if site != "" {
@@ -138,10 +137,9 @@ func TestFollowingManyChildren(t *testing.T) {
 	}
 }
 
-// workers forks three workers that free some of what they inherit, and leak. It says when they
-// are there.
+// workers forks three workers that free some of what they inherit, and leak. Each says when it
+// has.
 const workers = `
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -161,11 +159,11 @@ int main(void)
 				free(kept[i]);
 			for (int i = 0; i < 50; i++)
 				site_worker(2000);
+			if (write(1, "worked\n", 7) != 7)
+				return 1;
 			for (;;)
 				pause();
 		}
-	printf("ready %d\n", getpid());
-	fflush(stdout);
 	for (;;)
 		pause();
 }
@@ -197,10 +195,12 @@ func TestFollowingServer(t *testing.T) {
 	if _, err := in.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		t.Fatal(err)
+	said := bufio.NewReader(out)
+	for range 3 {
+		if _, err := said.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
 	}
-	time.Sleep(300 * time.Millisecond) // the last worker may have just begun
 	run.stop()
 	all := run.reports()
 	if len(all) != 4 {

@@ -26,10 +26,10 @@ func (g *Group) Adopt(pid int) error {
 		p.malloc.first = nil // to read a large heap takes longer than many a child lives
 	}
 	g.inheritCode(p)
-	g.join(p)
 	if err := g.beginLate(p); err != nil {
-		return errors.Join(err, g.Release(p))
+		return errors.Join(err, g.Free(p))
 	}
+	g.join(p) // from now on the follower looks at it, too
 	p.findHeap()
 	if p.malloc != nil {
 		go g.watchMallocOf(p)
