@@ -48,8 +48,10 @@ tracer/trend:
 symbolize:                     symbolize/elffile symbolize/gotable symbolize/internal/interval symbolize/internal/srcinfo symbolize/patience symbolize/procmaps
 symbolize/internal/srcinfo:    symbolize/elffile symbolize/internal/interval
 symbolize/internal/interval:
-symbolize/unwind:              symbolize/elffile symbolize/gotable
+symbolize/unwind:              symbolize/elffile symbolize/gotable symbolize/internal/flow
 symbolize/gotable:             symbolize/elffile
+symbolize/internal/flow:       symbolize/internal/x86
+symbolize/internal/x86:
 symbolize/elffile:
 symbolize/patience:
 symbolize/procmaps:

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +41,21 @@ func unwindingPrograms(t *testing.T) map[string][]string {
 	}
 }
 
+// barePrograms returns those among the programs that have no call frame information.
+func barePrograms(t *testing.T) map[string][]string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := testprog.Build(t.Context(), unwindingDir, dir); err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]string{
+		"bare":        {filepath.Join(dir, "frames_bare")},
+		"bare, small": {filepath.Join(dir, "frames_small")},
+		"musl":        {filepath.Join(dir, "frames_musl")},
+		"musl static": {filepath.Join(dir, "frames_static")},
+	}
+}
+
 // startUnwinding starts one of them. malloc maps blocks from 128 KiB on and keeps next to
 // nothing of its heap in stock, so that the debugger can stop inside it without a breakpoint.
 func startUnwinding(t *testing.T, argv []string) *testprog.Program {
@@ -67,14 +84,17 @@ func TestWholeStacks(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)
 	programs := unwindingPrograms(t)
-	for _, name := range []string{"C", "C++", "Rust", "Python", "LLVM"} {
+	maps.Copy(programs, barePrograms(t))
+	for _, name := range []string{"C", "C++", "Rust", "Python", "LLVM", "bare", "bare, small", "musl", "musl static"} {
 		t.Run(name, func(t *testing.T) {
 			p := startUnwinding(t, programs[name])
 			tr := stacksOf(t, p, "go")
 			cut, deepest := 0, 0
 			for _, s := range allStacks(tr) {
 				if s.truncated {
-					cut++
+					if cut++; cut <= 3 {
+						t.Log(named(tr, p.PID(), s.frames))
+					}
 				}
 				deepest = max(deepest, len(s.frames))
 			}
@@ -211,6 +231,15 @@ func debuggerFrames(t *testing.T, frames []string) (addresses []uint64) {
 type stack struct {
 	frames    []uint64
 	truncated bool
+}
+
+// named returns the places of frames in their modules.
+func named(tr *Tracer, pid int, frames []uint64) (places []string) {
+	for _, address := range frames {
+		f := tr.processes.Of(uint32(pid)).Symbols().Resolve(address, true)[0]
+		places = append(places, fmt.Sprintf("%s+%#x", filepath.Base(f.Module), f.Offset))
+	}
+	return places
 }
 
 // allStacks returns the stacks that tr knows.

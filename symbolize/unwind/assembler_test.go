@@ -92,7 +92,7 @@ func (s *ehFrame) entry(body []byte) int {
 func (s ehFrame) build(d *Dictionary) (*Table, Stats) {
 	return buildTable(
 		frames{data: s, bases: bases{section: sectionAddress}}, nil,
-		[]addresses{{textAddress, textAddress + textSize}}, d)
+		[]addresses{{textAddress, textAddress + textSize}}, nil, d)
 }
 
 // pcRule is an address in a test and the rule from there on.

@@ -39,11 +39,14 @@ func Build(f io.ReaderAt, size int64, d *Dictionary) (*Table, Stats, error) {
 	text := executableSegments(file)
 	golang := readGolang(file)
 	section, source, err := readFrames(file)
-	if err != nil && golang == nil {
+	if err != nil && golang == nil && !errors.Is(err, ErrNoFrames) {
 		return nil, stats, fmt.Errorf("read call frame information: %w", err)
 	}
-	table, stats := buildTable(section, golang, text, d)
+	table, stats := buildTable(section, golang, text, file, d)
 	stats.Source = source
+	if err != nil && golang == nil && stats.Analysed == 0 {
+		return nil, stats, fmt.Errorf("read call frame information: %w", err)
+	}
 	return table, stats, nil
 }
 
@@ -54,8 +57,8 @@ func BuildFromBytes(image []byte, d *Dictionary) (*Table, Stats, error) {
 }
 
 // buildTable builds the table of the FDEs and Go functions that lie in text, the executable
-// segments.
-func buildTable(f frames, g *golang, text []addresses, d *Dictionary) (*Table, Stats) {
+// segments, and of the file's code without either. file may be nil.
+func buildTable(f frames, g *golang, text []addresses, file *elffile.File, d *Dictionary) (*Table, Stats) {
 	var stats Stats
 	b := builder{frames: f, golang: g, text: text, low: math.MaxUint64, dict: d, stats: &stats}
 	for _, t := range text {
@@ -63,6 +66,9 @@ func buildTable(f frames, g *golang, text []addresses, d *Dictionary) (*Table, S
 		stats.ExecutableBytes += t.end - t.start
 	}
 	b.collect()
+	if file != nil {
+		b.analyse(file)
+	}
 	table := b.assemble()
 	joinRuns(table, d)
 	stats.TableRows = len(table.Rows)

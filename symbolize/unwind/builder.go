@@ -198,7 +198,7 @@ func (b *builder) assemble() *Table {
 		return cmp.Or(cmp.Compare(x.start, y.start), cmp.Compare(x.firstRow, y.firstRow))
 	})
 	spans := slices.CompactFunc(b.spans, func(x, y span) bool { return x.start == y.start })
-	b.stats.FDEs = len(spans)
+	b.stats.FDEs = len(spans) - b.stats.Analysed
 	b.stats.Unsupported[ReasonDuplicate] += len(b.spans) - len(spans)
 
 	w := newTableWriter(spans[0].start, len(b.rows)/2)

@@ -16,6 +16,10 @@
 // Where a sequence of rows occurs often, such as that of a function's pushes, the dictionary
 // names the sequence and one row stands for it (see CFARun).
 //
+// Code that nothing describes is analysed instead (package flow): musl's libc, programs built
+// without unwind tables, hand-written assembly. Go programs are left out. They keep frame
+// pointers, and their runtime switches stacks.
+//
 // What Rule cannot express becomes CFAUnknown and is counted by reason in Stats, so that a
 // walk ends there instead of continuing with a wrong frame.
 //

@@ -156,7 +156,7 @@ func TestSectionEnds(t *testing.T) {
 		t.Error("a terminator within a section ends it")
 	}
 	d := new(Dictionary)
-	table, stats := buildTable(f, nil, []addresses{{textAddress, textAddress + textSize}}, d)
+	table, stats := buildTable(f, nil, []addresses{{textAddress, textAddress + textSize}}, nil, d)
 	if table.Lookup(textAddress, d.Rules()) == 0 || table.Lookup(textAddress+0x100, d.Rules()) != 0 || stats.Unsupported[ReasonTruncated] != 0 {
 		t.Error("without a known end, a terminator does not end the section")
 	}

@@ -21,7 +21,7 @@ func FuzzEhFrame(f *testing.F) {
 		d := new(Dictionary)
 		table, stats := buildTable(
 			frames{data: data, bases: bases{section: sectionAddress}, debug: debug, terminated: terminated}, nil,
-			[]addresses{{textAddress, textAddress + textSize}, {1 << 40, 1<<40 + textSize}}, d)
+			[]addresses{{textAddress, textAddress + textSize}, {1 << 40, 1<<40 + textSize}}, nil, d)
 		checkTable(t, table, d)
 		checkStats(t, stats, table)
 		if stats.FDERows > len(data) {

@@ -9,6 +9,8 @@ const (
 	maxRows         = 8 << 20   // rows before merging, 8 bytes each while building
 	maxPages        = 64 << 10  // 64 KiB pages from the lowest executable address: 4 GiB
 	maxSegments     = 64        // executable segments that are considered
+	maxAnalysed     = 16 << 20  // bytes of code without FDEs that are analysed
+	maxSymbols      = 4 << 20   // of each table
 	maxSequences    = 256 << 10 // distinct sequences of rows that are counted, about 100 bytes each
 
 	// Of Go programs, the largest of which have 100 MB of text.

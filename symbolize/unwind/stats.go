@@ -85,7 +85,11 @@ type Stats struct {
 	TableRows int // rows of the table: equal ones merged, gaps and page starts added, runs joined
 
 	ExecutableBytes uint64 // size of the executable segments, which may also hold read-only data
-	CoveredBytes    uint64 // bytes of code that FDEs cover
+	CoveredBytes    uint64 // bytes of code that FDEs or an analysis cover
+	// Analysed counts the pieces of code without FDEs that were analysed, AnalysedBytes their
+	// size.
+	Analysed      int
+	AnalysedBytes uint64
 
 	// Unsupported counts, by Reason, what was not used: rows up to ReasonInstruction, entries
 	// of the section from there on.
