@@ -42,13 +42,13 @@ static __always_inline bool emit_short(__u8 kind, __u64 id, __u64 time, __u64 ad
 }
 
 static __always_inline bool emit_long(__u8 kind, __u8 flags, __u64 id, __u64 time, __u64 addr,
-				      __u64 size, __u64 stack, __u64 arg, __u64 wake)
+				      __u64 size, __u64 stack, __u64 arg, __u32 number, __u64 wake)
 {
 	struct event_long *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
 	if (!e)
 		return false;
-	fill_header(&e->h, kind, flags, id, time, 0);
+	fill_header(&e->h, kind, flags, id, time, number);
 	e->addr = addr;
 	e->size = size;
 	e->stack = stack;

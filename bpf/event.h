@@ -3,7 +3,7 @@
  * The wire format between the BPF programs and tracer/event, which checks its own
  * layout against the BTF of these structs. Records are naturally aligned and have
  * no implicit padding. A record's kind fixes its size, except for EV_STACK and
- * EV_CODE, which carry only as much as there is.
+ * EV_CODE and EV_REST, which carry only as much as there is.
  */
 #ifndef MEMTRACE_EVENT_H
 #define MEMTRACE_EVENT_H
@@ -30,6 +30,7 @@ enum event_kind {
 	EV_CODE,
 	EV_SHMAT,
 	EV_SHMDT,
+	EV_REST,
 };
 
 enum event_flags {
@@ -41,6 +42,7 @@ enum event_flags {
 	/* Of a fault: the access was a write; the page was there, but could not be written to. */
 	EV_WRITE = 16,
 	EV_PRESENT = 32,
+	EV_LATER = 64, /* the stack goes on: EV_REST events follow */
 };
 
 /* Every record starts with this. */
@@ -52,7 +54,8 @@ struct event_header {
 	__u32 tid;
 	/*
 	 * EV_FREE, EV_REALLOC_ENTER: see chunk_units. EV_FORK: 1 if the child shares the address
-	 * space, as vfork's does until it calls exec. 0 in all others.
+	 * space, as vfork's does until it calls exec. EV_MMAP of a file as code: its number, see
+	 * code_mapped. 0 in all others.
 	 */
 	__u32 chunk;
 	__u64 time; /* ns, CLOCK_MONOTONIC */
@@ -64,7 +67,7 @@ struct event_short {
 	__u64 addr;
 };
 
-/* All other kinds except EV_STACK and EV_CODE. */
+/* All other kinds except EV_STACK, EV_CODE and EV_REST. */
 struct event_long {
 	struct event_header h;
 	__u64 addr;
@@ -102,6 +105,18 @@ struct event_code {
 	 * NUL behind it.
 	 */
 	char path[PATH_BYTES];
+};
+
+/*
+ * EV_REST: a part of the memory of the stack whose id it is, from where its last frame is. The
+ * registers are that frame's. Pieces follow one another in order of address.
+ */
+struct event_rest {
+	struct event_header h;
+	__u64 id;
+	__u64 addr;
+	__u64 sp, bp;
+	__u64 size; /* of the memory, which follows, bytes */
 };
 
 /*

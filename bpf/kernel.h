@@ -13,7 +13,7 @@ struct uprobes_state {
 } __attribute__((preserve_access_index));
 
 struct mm_struct {
-	unsigned long start_brk, brk;
+	unsigned long start_code, end_code, start_brk, brk, start_stack;
 	struct uprobes_state uprobes_state;
 } __attribute__((preserve_access_index));
 

@@ -305,7 +305,7 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 	time = bpf_ktime_get_ns();
 	stack = capture_stack(ctx, t, id, time, ip, sp, FRAME_POINTER(ctx), false, tables);
 	kind = t->call.shape & SHAPE_REALLOC ? EV_REALLOC : EV_ALLOC;
-	if (emit_long(kind, chunk_flags(t, addr, time), id, time, addr, t->call.size, stack, t->call.old,
+	if (emit_long(kind, chunk_flags(t, addr, time), id, time, addr, t->call.size, stack, t->call.old, 0,
 		      wake_flags(time)))
 		return 0;
 	COUNT(lost_alloc, 1);

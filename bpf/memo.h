@@ -108,13 +108,14 @@ static __always_inline __u64 recall(struct thread *t)
 
 /*
  * Remembers the walk that found a stack, which has been sent. A walk that ended at memory
- * that could not be read is not remembered: it may get further the next time.
+ * that could not be read is not remembered: it may get further the next time. So may one that
+ * met fresh code.
  */
 static __always_inline void remember(const struct thread *t, __u64 stack, int end)
 {
 	struct memo *m = memo_of(t, t->memo);
 
-	if (!m || end == WALK_BAD_STACK || t->trail.words > TRAIL_WORDS)
+	if (!m || end == WALK_BAD_STACK || t->fresh || t->trail.words > TRAIL_WORDS)
 		return;
 	m->node = t->memo;
 	m->trail = t->trail;

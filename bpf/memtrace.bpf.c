@@ -28,9 +28,11 @@
 #include "state.h"
 #include "emit.h"
 #include "tables.h"
+#include "fresh.h"
 #include "trail.h"
 #include "unwind.h"
 #include "memo.h"
+#include "late.h"
 #include "stack.h"
 #include "chunk.h"
 #include "standing.h"
@@ -46,6 +48,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Keep the types that user space needs in the object's BTF. */
 const struct event_short *unused_event_short __attribute__((unused));
+const struct event_rest *unused_event_rest __attribute__((unused));
+const struct fresh *unused_fresh __attribute__((unused));
 const struct event_long *unused_event_long __attribute__((unused));
 const struct event_code *unused_event_code __attribute__((unused));
 const struct unwind_block *unused_unwind_block __attribute__((unused));

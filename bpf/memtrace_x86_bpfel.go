@@ -64,6 +64,16 @@ type MemtraceEventLong struct {
 	Arg   uint64
 }
 
+type MemtraceEventRest struct {
+	_    structs.HostLayout
+	H    MemtraceEventHeader
+	Id   uint64
+	Addr uint64
+	Sp   uint64
+	Bp   uint64
+	Size uint64
+}
+
 type MemtraceEventShort struct {
 	_    structs.HostLayout
 	H    MemtraceEventHeader
@@ -84,6 +94,21 @@ type MemtraceFaultClock struct {
 	Next   uint32
 	Period uint32
 	Taken  uint32
+}
+
+type MemtraceFresh struct {
+	_      structs.HostLayout
+	Second uint64
+	Sent   uint64
+	Next   uint32
+	Pad    uint32
+	Ranges [16]struct {
+		_      structs.HostLayout
+		Start  uint64
+		End    uint64
+		Number uint32
+		Pad    uint32
+	}
 }
 
 type MemtraceMapping struct {
@@ -214,6 +239,9 @@ type MemtraceThread struct {
 	}
 	Frames uint32
 	End    uint32
+	Fresh  uint32
+	Pad    uint32
+	Rest   MemtraceEventRest
 	Copy   [2048]uint8
 }
 
@@ -237,6 +265,7 @@ const (
 	MemtraceMapCounts               = "counts"
 	MemtraceMapEvents               = "events"
 	MemtraceMapFaultClocks          = "fault_clocks"
+	MemtraceMapFreshCode            = "fresh_code"
 	MemtraceMapMappings             = "mappings"
 	MemtraceMapMemos                = "memos"
 	MemtraceMapNewThread            = "new_thread"
@@ -278,6 +307,8 @@ const (
 	MemtraceProgOnExit              = "on_exit"
 	MemtraceProgOnFork              = "on_fork"
 	MemtraceProgUserFault           = "user_fault"
+	MemtraceVarCodeLoaded           = "code_loaded"
+	MemtraceVarCodeMapped           = "code_mapped"
 	MemtraceVarFollow               = "follow"
 	MemtraceVarGeneration           = "generation"
 	MemtraceVarGrowth               = "growth"
@@ -291,7 +322,9 @@ const (
 	MemtraceVarStackDepth           = "stack_depth"
 	MemtraceVarUnusedEventCode      = "unused_event_code"
 	MemtraceVarUnusedEventLong      = "unused_event_long"
+	MemtraceVarUnusedEventRest      = "unused_event_rest"
 	MemtraceVarUnusedEventShort     = "unused_event_short"
+	MemtraceVarUnusedFresh          = "unused_fresh"
 	MemtraceVarUnusedMapping        = "unused_mapping"
 	MemtraceVarUnusedUnwindBlock    = "unused_unwind_block"
 	MemtraceVarUnusedUnwindRule     = "unused_unwind_rule"
@@ -379,6 +412,7 @@ type MemtraceMapSpecs struct {
 	Counts       *ebpf.MapSpec `ebpf:"counts"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
 	FaultClocks  *ebpf.MapSpec `ebpf:"fault_clocks"`
+	FreshCode    *ebpf.MapSpec `ebpf:"fresh_code"`
 	Mappings     *ebpf.MapSpec `ebpf:"mappings"`
 	Memos        *ebpf.MapSpec `ebpf:"memos"`
 	NewThread    *ebpf.MapSpec `ebpf:"new_thread"`
@@ -398,6 +432,8 @@ type MemtraceMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type MemtraceVariableSpecs struct {
+	CodeLoaded        *ebpf.VariableSpec `ebpf:"code_loaded"`
+	CodeMapped        *ebpf.VariableSpec `ebpf:"code_mapped"`
 	Follow            *ebpf.VariableSpec `ebpf:"follow"`
 	Generation        *ebpf.VariableSpec `ebpf:"generation"`
 	Growth            *ebpf.VariableSpec `ebpf:"growth"`
@@ -411,7 +447,9 @@ type MemtraceVariableSpecs struct {
 	StackDepth        *ebpf.VariableSpec `ebpf:"stack_depth"`
 	UnusedEventCode   *ebpf.VariableSpec `ebpf:"unused_event_code"`
 	UnusedEventLong   *ebpf.VariableSpec `ebpf:"unused_event_long"`
+	UnusedEventRest   *ebpf.VariableSpec `ebpf:"unused_event_rest"`
 	UnusedEventShort  *ebpf.VariableSpec `ebpf:"unused_event_short"`
+	UnusedFresh       *ebpf.VariableSpec `ebpf:"unused_fresh"`
 	UnusedMapping     *ebpf.VariableSpec `ebpf:"unused_mapping"`
 	UnusedUnwindBlock *ebpf.VariableSpec `ebpf:"unused_unwind_block"`
 	UnusedUnwindRule  *ebpf.VariableSpec `ebpf:"unused_unwind_rule"`
@@ -443,6 +481,7 @@ type MemtraceMaps struct {
 	Counts       *ebpf.Map `ebpf:"counts"`
 	Events       *ebpf.Map `ebpf:"events"`
 	FaultClocks  *ebpf.Map `ebpf:"fault_clocks"`
+	FreshCode    *ebpf.Map `ebpf:"fresh_code"`
 	Mappings     *ebpf.Map `ebpf:"mappings"`
 	Memos        *ebpf.Map `ebpf:"memos"`
 	NewThread    *ebpf.Map `ebpf:"new_thread"`
@@ -463,6 +502,7 @@ func (m *MemtraceMaps) Close() error {
 		m.Counts,
 		m.Events,
 		m.FaultClocks,
+		m.FreshCode,
 		m.Mappings,
 		m.Memos,
 		m.NewThread,
@@ -483,6 +523,8 @@ func (m *MemtraceMaps) Close() error {
 //
 // It can be passed to LoadMemtraceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type MemtraceVariables struct {
+	CodeLoaded        *ebpf.Variable `ebpf:"code_loaded"`
+	CodeMapped        *ebpf.Variable `ebpf:"code_mapped"`
 	Follow            *ebpf.Variable `ebpf:"follow"`
 	Generation        *ebpf.Variable `ebpf:"generation"`
 	Growth            *ebpf.Variable `ebpf:"growth"`
@@ -496,7 +538,9 @@ type MemtraceVariables struct {
 	StackDepth        *ebpf.Variable `ebpf:"stack_depth"`
 	UnusedEventCode   *ebpf.Variable `ebpf:"unused_event_code"`
 	UnusedEventLong   *ebpf.Variable `ebpf:"unused_event_long"`
+	UnusedEventRest   *ebpf.Variable `ebpf:"unused_event_rest"`
 	UnusedEventShort  *ebpf.Variable `ebpf:"unused_event_short"`
+	UnusedFresh       *ebpf.Variable `ebpf:"unused_fresh"`
 	UnusedMapping     *ebpf.Variable `ebpf:"unused_mapping"`
 	UnusedUnwindBlock *ebpf.Variable `ebpf:"unused_unwind_block"`
 	UnusedUnwindRule  *ebpf.Variable `ebpf:"unused_unwind_rule"`

@@ -65,7 +65,9 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 		t->walk.bp = bp;
 		t->walk.exact = exact;
 		begin_walk(t);
-		hash = recall(t);
+		/* A remembered walk may have gone through what was mapped there before. */
+		t->fresh = any_fresh();
+		hash = t->fresh ? 0 : recall(t);
 		if (hash)
 			return hash;
 		walk_stack(t, id >> 32, depth);
@@ -86,6 +88,12 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 			break;
 		hash = mix(hash, s->frames[i]);
 	}
+	if (tables && end == WALK_LATER) {
+		if (may_send_rest(id >> 32, time))
+			hash = hash_rest(t, hash);
+		else
+			end = WALK_NO_RULE;
+	}
 	if (!hash)
 		hash = 1;
 	if (bpf_map_lookup_elem(&sent_stacks, &hash)) {
@@ -100,9 +108,10 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	 */
 	s->id = hash;
 	/* What a loader maps before the new program's tables are there is no loss. */
-	if (!follow || !tables || t->slot != SLOT_UNKNOWN)
+	if (end != WALK_LATER && (!follow || !tables || t->slot != SLOT_UNKNOWN))
 		count_cut(end);
-	fill_header(&s->h, EV_STACK, end == WALK_COMPLETE ? 0 : EV_TRUNCATED, id, time, 0);
+	fill_header(&s->h, EV_STACK, end == WALK_COMPLETE ? 0 : end == WALK_LATER ? EV_TRUNCATED | EV_LATER : EV_TRUNCATED,
+		    id, time, 0);
 	wake = wake_flags(time);
 	size = offsetof(struct event_stack, frames) + n * sizeof(s->frames[0]);
 	/* Keeps size in one register for the comparison and the call. Otherwise the verifier
@@ -115,6 +124,8 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 		return hash;
 	}
 	bpf_map_update_elem(&sent_stacks, &hash, &one, BPF_ANY);
+	if (tables && end == WALK_LATER)
+		send_rest(t, id, time);
 	if (tables)
 		remember(t, hash, end);
 	return hash;

@@ -87,6 +87,7 @@ enum walk_end {
 	WALK_COMPLETE,  /* the outermost frame */
 	WALK_NO_RULE,   /* no table covers the address, and no frame pointer helps */
 	WALK_BAD_RULE,  /* the rule needs a register that is not known */
+	WALK_LATER,     /* no table covers the address yet, but one is about to come */
 	WALK_BAD_STACK, /* unreadable, misaligned, or the CFA is not above the stack pointer */
 };
 
@@ -134,6 +135,8 @@ __noinline int step(struct thread *t, __u32 tgid)
 	if (!t)
 		return WALK_BAD_STACK;
 	w = &t->walk;
+	if (t->fresh && is_fresh(w->exact ? w->ip : w->ip - 1, tgid))
+		return WALK_LATER;
 	rule = rule_for(t, w->exact ? w->ip : w->ip - 1, tgid);
 	if (!rule)
 		return WALK_NO_RULE;
@@ -172,6 +175,8 @@ __noinline int step(struct thread *t, __u32 tgid)
 	case CFA_END:
 		return WALK_COMPLETE;
 	case CFA_UNKNOWN:
+		if (t->slot == SLOT_UNKNOWN)
+			return WALK_LATER;
 		return step_by_frame_pointer(t);
 	default:
 		return WALK_BAD_RULE;

@@ -56,12 +56,15 @@ static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs
 {
 	__u64 id = bpf_get_current_pid_tgid(), time, stack = 0, wake;
 	struct thread *t = traced_thread(id);
+	__u32 number = 0;
 	__u8 flags;
 
 	if (!t)
 		return;
 	if (kind == EV_BRK)
 		heaps_changed();
+	if (tables && kind == EV_MMAP && arg & PROT_EXEC && !(arg >> 32 & MAP_ANONYMOUS))
+		number = note_code(id >> 32, addr, size);
 	flags = in_allocator(t, regs);
 	time = bpf_ktime_get_ns();
 	if (wants_stack(kind, flags, addr, arg))
@@ -72,7 +75,7 @@ static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs
 	/* Wakes the reader for code: a module may go again soon, and its name can only be
 	 * read while it is mapped. */
 	wake = kind == EV_MMAP && arg & PROT_EXEC ? BPF_RB_FORCE_WAKEUP : wake_flags(time);
-	if (!emit_long(kind, flags, id, time, addr, size, stack, arg, wake))
+	if (!emit_long(kind, flags, id, time, addr, size, stack, arg, number, wake))
 		COUNT(lost_mmap, 1);
 }
 
@@ -87,7 +90,7 @@ static __always_inline void vm_left(__u8 kind, const struct pt_regs *regs, __u64
 	if (size >= SMALLEST_HEAP)
 		heaps_changed();
 	time = bpf_ktime_get_ns();
-	if (!emit_long(kind, t ? in_allocator(t, regs) : 0, id, time, addr, size, 0, arg, wake_flags(time)))
+	if (!emit_long(kind, t ? in_allocator(t, regs) : 0, id, time, addr, size, 0, arg, 0, wake_flags(time)))
 		spill(kind, arg, id, time, addr, size, 0);
 }
 

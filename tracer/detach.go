@@ -16,6 +16,7 @@ import (
 
 // stop ends the trace at one moment for all probes, detaches, and drains.
 func (t *Tracer) stop() error {
+	defer t.processes.Finish()
 	if t.loop != nil {
 		t.loop.Finish()
 	}

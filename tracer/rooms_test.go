@@ -18,7 +18,7 @@ tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/d
 tracer/diagnose/answer:        tracer/report
 tracer/book:                   tracer/event tracer/book/code tracer/book/faults tracer/book/heap tracer/book/live tracer/book/sample tracer/book/stacks tracer/book/vm
 tracer/diagnose/ended:         tracer/report
-tracer/process:                symbolize symbolize/patience symbolize/procmaps tracer/event tracer/book/faults tracer/probe tracer/process/kin tracer/process/procmem tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm tracer/process/limits
+tracer/process:                symbolize symbolize/patience symbolize/procmaps symbolize/unwind tracer/event tracer/book/faults tracer/probe tracer/process/kin tracer/process/procmem tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm tracer/process/limits
 tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
 tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symbolize/unwind tracer/event tracer/process/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link tracer/process/refusal

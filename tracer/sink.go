@@ -46,6 +46,7 @@ func (s *sink) Count(total event.Counters) {
 
 // Between keeps memory within its limits, and looks at processes at intervals.
 func (s *sink) Between(caughtUp bool) error {
+	s.processes.Read(caughtUp)
 	if err := s.keepWithin(caughtUp); err != nil {
 		return err
 	}

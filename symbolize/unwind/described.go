@@ -12,6 +12,7 @@ import (
 func describe(file *elffile.File, in *flow.Input) {
 	in.Fixed = file.Type == elf.ET_EXEC
 	in.Functions = functionsOf(file)
+	in.Entry = file.Entry
 	in.Read = func(addr uint64, n int) []byte {
 		for i := range file.Segments {
 			p := &file.Segments[i]

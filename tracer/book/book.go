@@ -60,6 +60,8 @@ type Book struct {
 	// sampling is how windows are watched, faults that page faults are sampled.
 	sampling sample.Config
 	faults   bool
+	// unfinished are the stacks that are unwound later.
+	unfinished map[event.StackID]unfinished
 	// forgetting holds the stacks to drop unless they are sent again, nil if there are none.
 	forgetting map[event.StackID]struct{}
 	// placed says which stacks the IDs of the probes stand for now, see place. It is nil until
@@ -76,6 +78,8 @@ type record struct {
 	code code.Map
 	// known is the time (ns) of the last mapping of code of which the file is known.
 	known uint64
+	// kept is a copy of code for stacks that are unwound later, nil while there is none of now.
+	kept *code.Map
 	// sample is nil while every call is traced. faults and copies are nil unless page faults are
 	// sampled. copies are those on pages that were there, of which a copy may have been made.
 	sample         *sample.Set
@@ -159,6 +163,10 @@ func (b *Book) Apply(ev *event.Event) {
 	case event.Stack:
 		b.stacks.Add(ev.Stack, ev.Frames, ev.Flags&event.Truncated != 0)
 		delete(b.forgetting, ev.Stack)
+		if ev.Flags&event.Later != 0 {
+			b.begin(ev)
+		}
+	case event.Rest: // for those who unwind stacks
 	case event.Mmap, event.Munmap, event.MunmapFail, event.MremapEnter, event.Mremap, event.MremapFail, event.Brk, event.Mprotect,
 		event.Shmat, event.Shmdt:
 		b.vm.Apply(ev)

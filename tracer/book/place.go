@@ -41,6 +41,7 @@ func (b *Book) mapCode(ev *event.Event) {
 	if !r.code.Set(ev.Addr, (ev.Addr+ev.Size+page-1)&^(page-1), id) {
 		return
 	}
+	r.kept = nil
 	if b.placed == nil {
 		b.placed = make(map[placement]event.StackID)
 	}
@@ -54,7 +55,7 @@ func (r *record) inheritCode(parent *record) {
 
 // forgetCode is for a new program.
 func (r *record) forgetCode(b *Book) {
-	r.code, r.known = code.Map{}, 0
+	r.code, r.known, r.kept = code.Map{}, 0, nil
 	clear(b.placed)
 }
 
@@ -89,4 +90,42 @@ func (b *Book) find(pid uint32, id event.StackID) (event.StackID, bool) {
 		b.stacks.AddIn(id, frames, codes, truncated)
 	}
 	return id, true
+}
+
+// unfinished is a stack that is unwound later: how many frames it had, and the code of its time.
+type unfinished struct {
+	frames int
+	code   *code.Map
+}
+
+// begin notes a stack that is unwound later. Stacks share a copy of the code until that changes.
+func (b *Book) begin(ev *event.Event) {
+	r := b.procs[ev.PID]
+	if r == nil {
+		return
+	}
+	if r.kept == nil {
+		kept := r.code.Clone()
+		r.kept = &kept
+	}
+	if b.unfinished == nil || len(b.unfinished) >= mostPlaced {
+		b.unfinished = make(map[event.StackID]unfinished)
+	}
+	b.unfinished[ev.Stack] = unfinished{len(ev.Frames), r.kept}
+}
+
+// Unwound says that a stack was followed further after it was sent. These are all of its frames.
+func (b *Book) Unwound(id event.StackID, frames []uint64, truncated bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stacks.Replace(id, frames, nil, truncated)
+	u, ok := b.unfinished[id]
+	if !ok {
+		return
+	}
+	delete(b.unfinished, id)
+	// What was counted by then goes by the code of the frames that were known.
+	if codes := u.code.Of(frames[:min(u.frames, len(frames))]); codes != nil {
+		b.stacks.Replace(id.In(codes), frames, u.code.Of(frames), truncated)
+	}
 }

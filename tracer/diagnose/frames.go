@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,8 +26,21 @@ func stackOf(name string) event.StackID {
 // frames returns the named frames of a stack, and whether there are more callers.
 func (d *diagnosis) frames(id event.StackID) ([]report.Frame, bool) {
 	addresses, codes, truncated := d.Known.Frames(id)
-	return d.namer.name(addresses, codes), truncated
+	if i := slices.IndexFunc(addresses, notCode); i > 0 {
+		addresses, codes, truncated = addresses[:i], codes[:min(i, len(codes))], true
+	}
+	named := d.namer.name(addresses, codes)
+	// A return probe of another tool has put an address of its own on the stack. The program's is
+	// in the kernel alone.
+	if i := slices.IndexFunc(named, func(f report.Frame) bool { return f.Module == "[uprobes]" }); i > 0 {
+		named, truncated = named[:i], true
+	}
+	return named, truncated
 }
+
+// notCode reports whether an address can be no code of a program: the first pages are never mapped,
+// and the upper half is the kernel's.
+func notCode(address uint64) bool { return address < 1<<16 || address >= 1<<47 }
 
 // namer names frames. It resolves each place once, as long as there are not too many to
 // remember.

@@ -16,6 +16,7 @@ const (
 	shortSize  = headerSize + 8
 	longSize   = headerSize + 32
 	codeSize   = headerSize + 48
+	restSize   = headerSize + 40 // without the data
 	// ChunkUnit is the unit of chunk sizes, in bytes: the alignment of glibc's malloc.
 	ChunkUnit = 16
 	// MaxFrames is the most frames that a Stack carries.
@@ -25,7 +26,7 @@ const (
 // ErrMalformed is returned for a record that no probe of this version sends.
 var ErrMalformed = errors.New("malformed event record")
 
-// Decode fills e from one record. It does not keep raw, and allocates only to grow e.Frames and
+// Decode fills e from one record. It keeps raw only as e.Data, and allocates only to grow e.Frames and
 // for the path of a Code event.
 // The error wraps ErrMalformed.
 func Decode(raw []byte, e *Event) error {
@@ -38,7 +39,8 @@ func Decode(raw []byte, e *Event) error {
 	e.PID = le.Uint32(raw[4:])
 	e.TID = le.Uint32(raw[8:])
 	e.Time = le.Uint64(raw[16:])
-	e.Frames = e.Frames[:0]
+	e.Frames, e.Data = e.Frames[:0], nil
+	e.SP, e.BP, e.Number = 0, 0, 0
 	switch e.Kind {
 	case Free, ReallocEnter, ReallocFail, Exec, Fork, Exit:
 		e.Addr = le.Uint64(raw[headerSize:])
@@ -52,13 +54,32 @@ func Decode(raw []byte, e *Event) error {
 		e.Size = le.Uint64(raw[headerSize+8:])
 		e.Stack = StackID(le.Uint64(raw[headerSize+16:]))
 		e.Arg = le.Uint64(raw[headerSize+24:])
+		e.Number = le.Uint32(raw[12:])
 	case Stack:
 		return decodeStack(raw, e)
 	case Code:
 		return decodeCode(raw, e)
+	case Rest:
+		return decodeRest(raw, e)
 	default:
 		return fmt.Errorf("%w: kind %d", ErrMalformed, e.Kind)
 	}
+	return nil
+}
+
+func decodeRest(raw []byte, e *Event) error {
+	if len(raw) < restSize {
+		return fmt.Errorf("%w: kind %d in %d bytes", ErrMalformed, e.Kind, len(raw))
+	}
+	le := binary.LittleEndian
+	e.Stack = StackID(le.Uint64(raw[headerSize:]))
+	e.Addr, e.Arg = le.Uint64(raw[headerSize+8:]), 0
+	e.SP, e.BP = le.Uint64(raw[headerSize+16:]), le.Uint64(raw[headerSize+24:])
+	e.Size = le.Uint64(raw[headerSize+32:])
+	if e.Size > uint64(len(raw)-restSize) {
+		return fmt.Errorf("%w: %d bytes of a stack in %d bytes", ErrMalformed, e.Size, len(raw))
+	}
+	e.Data = raw[restSize:][:e.Size]
 	return nil
 }
 

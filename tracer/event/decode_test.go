@@ -47,7 +47,10 @@ func TestDecodeMatchesObject(t *testing.T) {
 		code.Path[i] = int8(names[i])
 	}
 
-	for kind := event.Alloc; kind <= event.Shmdt; kind++ {
+	rest := bpf.MemtraceEventRest{Id: 0x81, Addr: 0x91, Sp: 0xa1, Bp: 0xb1, Size: 3}
+	rest.H = header(event.Rest, 0)
+
+	for kind := event.Alloc; kind <= event.Rest; kind++ {
 		want := base
 		want.Kind = kind
 		var raw []byte
@@ -65,9 +68,13 @@ func TestDecodeMatchesObject(t *testing.T) {
 			raw = raw[:len(raw)-len(code.Path)+len(names)]
 			want.Addr, want.Size, want.Arg = 0x81, 0x82, 0x83
 			want.File = event.File{Dev: unix.Mkdev(0x103, 0x45), Inode: 0x84, Generation: 0x85, Path: "/opt/b c.so"}
+		case event.Rest:
+			raw = append(encode(t, rest), "abc"...)
+			want.Stack, want.Addr, want.SP, want.BP, want.Size, want.Data = 0x81, 0x91, 0xa1, 0xb1, 3, []byte("abc")
 		default:
 			raw = encode(t, long(kind))
 			want.Flags, want.Addr, want.Size, want.Stack, want.Arg = event.InAllocator, 0x2122232425262728, 0x31, 0x41, 0x51
+			want.Number = 0x090a0b0c
 		}
 		// Leftovers of an earlier event must not show.
 		got := event.Event{Addr: 1, Size: 2, Stack: 3, Arg: 4, Frames: []uint64{5}}
@@ -95,7 +102,7 @@ func TestDecodeRefusesMalformed(t *testing.T) {
 		"long record cut short": long[:48],
 		"kind 0":                make([]byte, 56),
 		"code cut short":        append([]byte{byte(event.Code)}, make([]byte, 70)...),
-		"unknown kind":          append([]byte{byte(event.Shmdt) + 1}, make([]byte, 55)...),
+		"unknown kind":          append([]byte{byte(event.Rest) + 1}, make([]byte, 55)...),
 		"stack of half a frame": stack[:36],
 		"stack too long":        append(stack[:len(stack):len(stack)], make([]byte, 8)...),
 	} {

@@ -69,6 +69,9 @@ const (
 	Shmat
 	// Shmdt: shmdt of the segment at Addr was entered.
 	Shmdt
+	// Rest: a piece of the memory of the stack named Stack, from address Addr on, for a Stack
+	// that is marked Later. SP and BP are the registers of the last of its frames.
+	Rest
 )
 
 // Flags qualify an event.
@@ -89,6 +92,9 @@ const (
 	// could not be written to, as where a file is mapped privately.
 	Write
 	Present
+	// Later marks a Stack whose last frame is in code without unwind tables, which are about to
+	// come. What is needed to go on with it follows in events of the kind Rest.
+	Later
 )
 
 // StackID names a call stack of one process: a hash of its frames and the pid. It is 0 if the
@@ -115,6 +121,11 @@ type Event struct {
 	Frames []uint64
 	// File is that of a Code event.
 	File File
+	// Number counts the files that all processes have mapped as code, from 1 on, in an Mmap of one.
+	Number uint32
+	// SP, BP and Data are those of a Rest event. Data is valid until the next record is read.
+	SP, BP uint64
+	Data   []byte
 }
 
 // File is a file of which a part is mapped as code.

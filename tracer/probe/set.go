@@ -57,15 +57,37 @@ func (s *Set) SetWindowed() error { return s.objs.Windowed.Set(uint32(1)) }
 
 // Trace makes the programs see a process.
 func (s *Set) Trace(pid uint32) error {
+	if s.UnwindTables {
+		if err := s.objs.FreshCode.Put(pid, bpf.MemtraceFresh{}); err != nil {
+			return fmt.Errorf("tell the probes of process %d: %w", pid, err)
+		}
+	}
 	if err := s.objs.Targets.Put(pid, uint32(0)); err != nil {
 		return fmt.Errorf("tell the probes of process %d: %w", pid, err)
 	}
 	return nil
 }
 
+// CodeMapped counts the files that processes have mapped as code so far.
+func (s *Set) CodeMapped() (n uint32, err error) {
+	if err := s.objs.CodeMapped.Get(&n); err != nil {
+		return 0, fmt.Errorf("read what code was mapped: %w", err)
+	}
+	return n, nil
+}
+
+// CodeLoaded says that the tables of the first so many files are loaded, as far as there are any.
+// Walks go through their code from now on.
+func (s *Set) CodeLoaded(n uint32) error {
+	if err := s.objs.CodeLoaded.Set(n); err != nil {
+		return fmt.Errorf("announce loaded tables: %w", err)
+	}
+	return nil
+}
+
 // Untrace makes the programs forget a process.
 func (s *Set) Untrace(pid uint32) error {
-	for _, m := range []*ebpf.Map{s.objs.Targets, s.objs.Mappings} {
+	for _, m := range []*ebpf.Map{s.objs.Targets, s.objs.Mappings, s.objs.FreshCode} {
 		if err := m.Delete(pid); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("make the probes forget process %d: %w", pid, err)
 		}

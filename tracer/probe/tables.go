@@ -26,6 +26,8 @@ type Tables struct {
 	files    map[target.FileID]*fileTable
 	// sent is how many rules the kernel has.
 	sent int
+	// sentTables are the tables in the kernel, by number.
+	sentTables []*unwind.Table
 	// next is the number of the next table, slot the last slot given out.
 	next, slot uint32
 	// announcing guards version, see Announce.
@@ -90,6 +92,29 @@ func (t *Tables) Forget(pid uint32) {
 	delete(t.processes, pid)
 }
 
+// Mapped is a mapping that has a table.
+type Mapped struct {
+	Start, End uint64
+	bias       uint64 // address of the table's page 0 in the process
+	table      *unwind.Table
+}
+
+// Mappings returns what the kernel was last told of a process, in order of address.
+func (t *Tables) Mappings(pid uint32) (list []Mapped) {
+	t.updating.Lock()
+	defer t.updating.Unlock()
+	for _, m := range t.processes[pid].list[min(1, len(t.processes[pid].list)):] {
+		list = append(list, Mapped{m.Start, m.End, m.Bias, t.sentTables[m.Table]})
+	}
+	return list
+}
+
+// Rule returns the rule of an address in a mapping, the zero Rule if it has none.
+func (t *Tables) Rule(m *Mapped, pc uint64) unwind.Rule {
+	rules := t.rules.Rules()
+	return rules[m.table.Lookup(pc-m.bias+m.table.Base, rules)]
+}
+
 func (t *Tables) known(m *target.Module) *fileTable {
 	if m.File.Inode == 0 {
 		return t.vdso
@@ -136,6 +161,7 @@ func (t *Tables) build(p *target.Target, modules []target.Module) {
 				continue
 			}
 			*file = fileTable{id: id, base: r.table.Base, headers: r.headers}
+			t.sentTables = append(t.sentTables, r.table)
 		}
 		if r.module.File.Inode == 0 {
 			t.vdso = file

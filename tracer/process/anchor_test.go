@@ -19,6 +19,7 @@ func (running) Exited(uint32) bool {
 	return false
 }
 func (running) Unprobed(uint32, uint64)                           {}
+func (running) Unwound(event.StackID, []uint64, bool)             {}
 func (running) Mapped(uint32, func(_, _ uint64, _ event.StackID)) {}
 
 // attached opens a process and attaches probes to it.

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/process/target"
 )
@@ -28,7 +30,13 @@ type follower struct {
 	wake    chan struct{}
 	quit    chan struct{}
 	done    sync.WaitGroup
-	once    sync.Once
+	// ended means that it has run, and does not any more.
+	ended atomic.Bool
+	// recount means that files may have been mapped as code without an event.
+	recount atomic.Bool
+	// loaded is how many of the files that were mapped as code the kernel was told to be loaded.
+	loaded uint32
+	once   sync.Once
 	// working is held while a process is looked at, so that none is released meanwhile.
 	working sync.Mutex
 	// ranges, listings, programs and files are what may still be spent on changed ranges, on
@@ -60,6 +68,7 @@ func newFollower(g *Group) *follower {
 
 func (f *follower) run() {
 	f.done.Go(func() {
+		defer f.ended.Store(true)
 		for {
 			var later <-chan time.Time
 			if wait := f.catchUp(); wait > 0 {
@@ -126,6 +135,7 @@ func (f *follower) catchUp() time.Duration {
 	f.working.Lock()
 	defer f.working.Unlock()
 	var later []time.Duration
+	seen := f.codeSeen()
 	try := func(a *allowance, work func()) {
 		if wait := a.wait(time.Now()); wait > 0 {
 			later = append(later, wait)
@@ -145,11 +155,41 @@ func (f *follower) catchUp() time.Duration {
 	try(f.listings, func() { f.followAll(f.takeListings()) })
 	try(f.ranges, func() { f.followAll(f.takeRanges()) })
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(later) == 0 || len(f.changed)+len(f.execed) == 0 && !unopened {
+	left := len(f.changed) + len(f.execed)
+	f.mu.Unlock()
+	if f.g.tables != nil {
+		if left == 0 {
+			f.caughtUp(seen)
+		}
+		f.g.unwindLate(left == 0)
+	}
+	if len(later) == 0 || left == 0 && !unopened {
 		return 0
 	}
 	return slices.Min(later)
+}
+
+// codeSeen returns the number of the last file mapped as code that is known when nothing is left to
+// look at. After a loss of events these are all.
+func (f *follower) codeSeen() uint32 {
+	l := &f.g.late
+	if f.g.tables != nil && f.recount.Swap(false) {
+		if n, err := f.g.probes.CodeMapped(); err == nil {
+			l.codeSeen.Store(max(n, l.codeSeen.Load()))
+		}
+	}
+	return l.codeSeen.Load()
+}
+
+// caughtUp is called when nothing is left to look at. seen is what codeSeen said before the look.
+func (f *follower) caughtUp(seen uint32) {
+	if seen == f.loaded {
+		return
+	}
+	f.loaded = seen
+	if err := f.g.probes.CodeLoaded(seen); err != nil {
+		f.g.cfg.Logf("%v", err)
+	}
 }
 
 // takeExeced returns the processes that run new programs. It drops their changed mappings,
@@ -226,13 +266,18 @@ func (f *follower) followAll(changed map[uint32]*codeChange) {
 
 // followModules attaches to allocators that were mapped since the last look.
 func (f *follower) followModules(p *Process, change *codeChange) {
+	from := event.Now()
 	changed, err := p.code.update(change)
+	l := look{change, from, event.Now()}
 	f.logCode(uint32(p.target.PID), err)
 	if !changed {
+		if f.g.tables != nil && err == nil {
+			f.g.noteTables(p, l)
+		}
 		return
 	}
 	p.symbols.RefreshFrom(p.code.list)
-	f.loadTables(p)
+	f.loadTables(p, l)
 	if f.g.cfg.GrowthOnly {
 		return
 	}
@@ -263,8 +308,8 @@ func (f *follower) logCode(pid uint32, err error) {
 	}
 }
 
-func (f *follower) loadTables(p *Process) {
-	if err := f.g.loadTables(p); err != nil && !target.Gone(p.target.PID) {
+func (f *follower) loadTables(p *Process, l look) {
+	if err := f.g.loadTables(p, l); err != nil && !target.Gone(p.target.PID) {
 		f.g.cfg.Logf("process %d: stacks through new modules may be cut short: %v", p.target.PID, err)
 	}
 }

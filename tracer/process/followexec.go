@@ -28,7 +28,9 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 		}
 		return
 	}
+	from := event.Now()
 	f.logCode(pid, p.code.readAll())
+	l := look{&codeChange{all: true}, from, event.Now()}
 	var view *mallocView
 	if !f.g.cfg.GrowthOnly {
 		view = openMalloc(fresh)
@@ -43,7 +45,7 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	defer old.Close()
 	defer func() { _ = oldView.close() }()
 	p.symbols.RefreshFrom(p.code.list)
-	f.loadTables(p)
+	f.loadTables(p, l)
 	if !p.late { // of children there may be thousands
 		f.g.cfg.Logf("process %d runs another program, %s: what the old one held is gone", pid, fresh.Exe)
 	}

@@ -46,6 +46,8 @@ type Book interface {
 	Exited(pid uint32) bool
 	// Unprobed says that frees of the process may have gone unseen up to a time (ns).
 	Unprobed(pid uint32, until uint64)
+	// Unwound gives a stack that was sent before all of its frames.
+	Unwound(id event.StackID, frames []uint64, truncated bool)
 	// Mapped calls f with the mappings that the process made, in order of address.
 	Mapped(pid uint32, f func(start, end uint64, stack event.StackID))
 }
@@ -61,6 +63,7 @@ type Group struct {
 	tables   *probe.Tables
 	procs    members
 	follower *follower
+	late     lateStacks
 
 	// attaching guards the links of processes while the trace goes on.
 	attaching sync.Mutex
@@ -189,17 +192,18 @@ func (g *Group) begin(p *Process) error {
 	if err := g.probes.Trace(uint32(p.pid)); err != nil {
 		return err
 	}
+	from := event.Now()
 	if err := p.code.readAll(); err != nil {
 		return err
 	}
-	if err := g.loadTables(p); err != nil || g.cfg.GrowthOnly {
+	if err := g.loadTables(p, look{&codeChange{all: true}, from, event.Now()}); err != nil || g.cfg.GrowthOnly {
 		return err
 	}
 	return p.anchor.Hold(g.dropAnchor(p.target))
 }
 
-// loadTables loads the unwind tables of what a process maps.
-func (g *Group) loadTables(p *Process) error {
+// loadTables loads the unwind tables of what a process maps, according to a look.
+func (g *Group) loadTables(p *Process, l look) error {
 	if g.tables == nil {
 		return nil
 	}
@@ -207,6 +211,7 @@ func (g *Group) loadTables(p *Process) error {
 	if err := g.tables.Update(p.target, modules); err != nil {
 		return err
 	}
+	g.noteTables(p, l)
 	p.mu.Lock()
 	p.modules = modules
 	p.mu.Unlock()
@@ -239,6 +244,7 @@ func (p *Process) findHeap() {
 
 // LookForModules makes the follower look for modules that may have come or gone unseen.
 func (g *Group) LookForModules() {
+	g.follower.recount.Store(true)
 	for _, p := range g.procs.all() {
 		g.follower.modulesChanged(uint32(p.pid))
 	}
@@ -281,6 +287,14 @@ func (g *Group) WaitGuard() {
 
 // WaitFollower waits until the processes are no longer followed.
 func (g *Group) WaitFollower() { g.follower.wait() }
+
+// Finish goes on with stacks for the last time. Everything that was sent must have been applied.
+// While the follower runs, it does that.
+func (g *Group) Finish() {
+	if g.tables != nil && g.follower.ended.Load() {
+		g.unwindLate(true)
+	}
+}
 
 // WaitMemory waits until address spaces and descendants are no longer looked at.
 func (g *Group) WaitMemory() {

@@ -13,6 +13,9 @@ import (
 // the event's Arg to the size of the page that was brought in, for a shmat its Size to that of the
 // segment.
 func (g *Group) Apply(ev *event.Event) {
+	if g.late.take(ev) {
+		g.follower.poke()
+	}
 	switch ev.Kind {
 	case event.Mmap, event.Munmap, event.Mprotect, event.Fault, event.Exec, event.Code, event.Shmat:
 	default:
@@ -34,6 +37,7 @@ func (g *Group) Apply(ev *event.Event) {
 		if ev.Addr != 0 {
 			kind = execByThread
 		}
+		g.late.execed(ev)
 		if !g.held.Load() {
 			g.follower.programChanged(ev.PID, kind)
 		}
@@ -44,12 +48,16 @@ func (g *Group) Apply(ev *event.Event) {
 		if mayMapCode(ev) || p.unmapsCode(ev) {
 			g.follower.mappingsChanged(ev.PID, addresses{ev.Addr, ev.Addr + ev.Size})
 		}
+		if ev.Kind == event.Mmap && mayMapCode(ev) {
+			g.late.mapped(ev)
+		}
 	}
 }
 
 // ApplySpilled takes an event that had spilled.
 func (g *Group) ApplySpilled(ev *event.Event) {
 	if p := g.procs.of(ev.PID); ev.Kind == event.Exec && p != nil {
+		g.late.execed(ev)
 		if !g.held.Load() {
 			g.follower.programChanged(ev.PID, execByThread)
 		}

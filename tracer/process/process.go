@@ -35,6 +35,10 @@ type Process struct {
 	probed atomic.Bool
 	// code is its executable mappings. It belongs to the follower.
 	code *codeMap
+	// seen is the code with tables that it has mapped, or had, newest first, and looked when that
+	// was last looked at (ns). They belong to the follower, too.
+	seen   []seenCode
+	looked uint64
 
 	// links and reach are guarded by Group.attaching.
 	links probe.Links

@@ -100,6 +100,8 @@ func (a *analysis) is(pc uint64, what uint8) bool {
 // enter begins at a function's start. One that clears rbp first has no caller (psABI, 3.4.1).
 func (a *analysis) enter(p *Part, pc uint64) {
 	f := entered()
+	// Nor has what the kernel starts, if it asks for the arguments: mov %rsp,%rdi.
+	f.Outermost = pc == a.in.Entry && bytes.HasPrefix(p.Code[pc-p.Start:], []byte{0x48, 0x89, 0xe7})
 	code := bytes.TrimPrefix(p.Code[pc-p.Start:], []byte{0xf3, 0x0f, 0x1e, 0xfa})
 	for _, clear := range [][]byte{{0x31, 0xed}, {0x33, 0xed}, {0x48, 0x31, 0xed}} {
 		f.Outermost = f.Outermost || bytes.HasPrefix(code, clear)

@@ -30,6 +30,8 @@ type Input struct {
 	// addresses of functions that never return.
 	Words    map[uint64]uint64
 	NoReturn map[uint64]bool
+	// Entry is where the file begins to run, if it is a program or its loader.
+	Entry uint64
 	// Fixed: the code runs at these addresses and no others.
 	Fixed bool
 

@@ -74,6 +74,14 @@ func (s *Store) AddIn(id event.StackID, frames []uint64, codes []event.CodeID, t
 	s.places[id] = s.write(text)
 }
 
+// Replace gives a stack that is in the Store other frames.
+func (s *Store) Replace(id event.StackID, frames []uint64, codes []event.CodeID, truncated bool) {
+	if _, ok := s.places[id]; ok {
+		delete(s.places, id)
+		s.AddIn(id, frames, codes, truncated)
+	}
+}
+
 // number returns the number of an address, a new one if need be.
 func (s *Store) number(address uint64) uint32 {
 	n, ok := s.numbers[address]

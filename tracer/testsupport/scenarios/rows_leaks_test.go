@@ -82,8 +82,7 @@ var rowsOfLeaks = []row{
 		},
 	}},
 	{name: "library at once", run: "BIN/atonce BIN/nofp.so", launch: true, flags: []string{"--older", "0"}, expected: expected{
-		pending: "a library's unwind tables come some milliseconds after it",
-		truth:   "step_3 leaks 300 blocks as soon as its library is loaded, below main", kinds: kinds(report.NeverFreed, report.Leak, report.TooShort), uncounted: true, culprit: "step_[123]",
+		truth: "step_3 leaks 300 blocks as soon as its library is loaded, below main", kinds: kinds(report.NeverFreed, report.Leak, report.TooShort), uncounted: true, culprit: "step_[123]",
 		also: func(r *report.Report) string {
 			all, whole := bytesBy(r, "step_3"), bytesBy(r, "step_3", "step_2", "step_1", "main")
 			if all != 300*77 || whole != all {
