@@ -48,8 +48,10 @@ type Config struct {
 	// DebugDirs are searched for separate debug files, as in gdb's debug-file-directory
 	// (default /usr/lib/debug).
 	DebugDirs []string
-	// Logf receives remarks on what happens during the trace. Default: none.
-	Logf func(format string, args ...any)
+	// Logf receives remarks on what happens during the trace, with Verbose more of them. Default:
+	// none.
+	Logf    func(format string, args ...any)
+	Verbose bool
 
 	// slowReader makes the reader wait after each record, so that a test can make the ring
 	// overflow.

@@ -91,7 +91,7 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 	t.book = book.New(book.Config{Growth: cfg.GrowthOnly, Follow: cfg.Follow, Older: cfg.Older, MinSize: cfg.MinSize, MaxSize: cfg.MaxSize})
 	t.processes = process.NewGroup(process.Config{
 		GrowthOnly: cfg.GrowthOnly, Named: cfg.Named, DebugDirs: cfg.DebugDirs, MaxOverhead: cfg.MaxOverhead,
-		ReturnProbesKill: features.ReturnProbesKill(), Logf: cfg.Logf, GiveUp: t.giveUp,
+		ReturnProbesKill: features.ReturnProbesKill(), Logf: cfg.Logf, Verbose: cfg.Verbose, GiveUp: t.giveUp,
 	}, t.book, t.attached)
 	if err := t.processes.OpenAll(ctx, cfg.PIDs); err != nil {
 		return err
@@ -106,11 +106,11 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 		t.stream.SetPace(stream.Slow)
 	}
 	if cfg.MaxOverhead > 0 {
-		costs, err := t.probes.Calibrate(t.stream.Discard)
+		prices, err := t.probes.Calibrate(t.stream.Discard)
 		if err != nil {
 			return err
 		}
-		t.loop = t.newLoop(costs)
+		t.loop = t.newLoop(t.processes.Costs(prices))
 	}
 	if err := t.probes.AttachKernel(); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (t *Tracer) newLoop(costs probe.Costs) *window.Loop {
 	cfg := window.Config{
 		MaxOverhead: t.cfg.MaxOverhead, MaxStall: t.cfg.MaxStall, Costs: costs,
 		SomeSizes: t.cfg.MinSize > 0 || t.cfg.MaxSize != math.MaxUint64,
-		Delay:     stream.PollInterval, OwnTime: process.OwnTime, Logf: t.cfg.Logf, GiveUp: t.giveUp,
+		Urgent:    true, Delay: stream.PollInterval, OwnTime: process.OwnTime, Logf: t.cfg.Logf, GiveUp: t.giveUp,
 	}
 	return window.New(cfg, windowProbes{t}, windowBook{t.book, t}, process.NewChecker(t.processes, t.book))
 }

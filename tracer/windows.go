@@ -16,7 +16,7 @@ import (
 // windowProbes are the probes as the window loop knows them.
 type windowProbes struct{ *Tracer }
 
-func (t windowProbes) Attach() (births, ends probe.Links, err error) {
+func (t windowProbes) Attach() (births, ends probe.Links, since time.Time, err error) {
 	return t.processes.AttachWindow()
 }
 
@@ -59,15 +59,17 @@ func (b windowBook) Calls() window.Calls { return window.Calls(b.Book.Calls()) }
 
 func (b windowBook) ProcessorTime() time.Duration { return b.tracer.processes.ProcessorTime() }
 
-func (b windowBook) Begin() { b.BeginWindow(event.Now, b.tracer.processes.HasWindow) }
+func (b windowBook) Waited() time.Duration { return b.tracer.processes.Waited() }
 
-func (b windowBook) Cut() uint64 {
-	cut := event.Now()
-	b.Book.Cut(cut)
-	return cut
+func (b windowBook) Begin() {
+	b.BeginWindow(event.Now, b.tracer.processes.HasWindow, b.tracer.processes.Efforts())
 }
 
-func (b windowBook) End(cut uint64, complete bool) { b.EndWindow(cut, complete) }
+func (b windowBook) Cut() uint64 { return b.Book.Cut(event.Now, b.tracer.processes.Efforts()) }
+
+func (b windowBook) End(cut uint64, complete bool) {
+	b.EndWindow(cut, complete, event.Now(), b.tracer.processes.Efforts())
+}
 
 // Watch makes the reader keep up while a window is open.
 func (b windowBook) Watch(open bool) {

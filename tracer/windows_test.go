@@ -19,7 +19,7 @@ func TestCalibrationIsDiscarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tr.Close()
-	if tr.loop.Costs() == probe.UsualCosts {
+	if tr.loop.Costs() == probe.UsualPrices.Emulated {
 		t.Errorf("nothing was measured: %+v", tr.loop.Costs())
 	}
 	if n := tr.stream.Pending(); n != 0 {

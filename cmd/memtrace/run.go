@@ -173,6 +173,7 @@ func (s *session) open(ctx context.Context) error {
 		Older:       s.older,
 		DebugDirs:   s.debugDir,
 		Logf:        s.log.message,
+		Verbose:     s.verbose,
 	})
 	if err != nil {
 		s.unfollow()

@@ -128,7 +128,7 @@ func TestWindowBeginsUnlocked(t *testing.T) {
 	b.Lock()
 	begun := make(chan struct{})
 	go func() {
-		b.BeginWindow(now, func(uint32) bool { return true })
+		b.BeginWindow(now, func(uint32) bool { return true }, nil)
 		close(begun)
 	}()
 	clock.Lock()
@@ -140,9 +140,9 @@ func TestWindowBeginsUnlocked(t *testing.T) {
 	if n := b.Young(); n != 1 {
 		t.Errorf("%d blocks are young", n)
 	}
-	b.Cut(6000)
+	b.Cut(func() uint64 { return 6000 }, nil)
 	apply(b, event.Event{Kind: event.Free, Addr: 0x20, Time: 6500})
-	b.EndWindow(6000, true)
+	b.EndWindow(6000, true, 7000, nil)
 	c := b.Copy(pid, Asked{Now: 7000})
 	if c.Sample == nil || c.Sample.Traced != 1000 || c.Sample.Counters.Candidates != 1 || c.WindowsSince != 1000 {
 		t.Errorf("%+v", c.Sample)

@@ -61,8 +61,9 @@ func (b *Book) LeaveExact(time uint64, watched map[uint32]Watched) {
 }
 
 // BeginWindow opens a window for those processes that are to have one. It asks for the time
-// (ns) once it has the lock: to wait for that is not to count as watched.
-func (b *Book) BeginWindow(now func() uint64, has func(pid uint32) bool) {
+// (ns) once it has the lock: to wait for that is not to count as watched. efforts is what the
+// processes have done, as far as that is known.
+func (b *Book) BeginWindow(now func() uint64, has func(pid uint32) bool, efforts map[uint32]sample.Effort) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tail = math.MaxUint64
@@ -70,24 +71,40 @@ func (b *Book) BeginWindow(now func() uint64, has func(pid uint32) bool) {
 	for pid, r := range b.procs {
 		if !r.life.Exited && has(pid) {
 			r.sample.Begin(time)
+			effort, known := efforts[pid]
+			r.sample.Reached(sample.Begun, time, effort, known)
 		}
 	}
 }
 
-// Cut makes frees count as late from a time (ns) on.
-func (b *Book) Cut(time uint64) {
+// Cut makes frees count as late from now (ns) on, and returns that time.
+func (b *Book) Cut(now func() uint64, efforts map[uint32]sample.Effort) uint64 {
+	cut := now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tail = time
+	b.tail = cut
+	b.reached(sample.Cut, cut, efforts)
+	return cut
 }
 
-// EndWindow closes the window that was cut at a time (ns). It drops the window's evidence if
-// that is not complete.
-func (b *Book) EndWindow(cut uint64, complete bool) {
+// EndWindow closes the window that was cut at a time (ns) and whose tail has ended now. It drops
+// the window's evidence if that is not complete.
+func (b *Book) EndWindow(cut uint64, complete bool, now uint64, efforts map[uint32]sample.Effort) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range b.procs {
 		r.sample.End(cut, complete)
+	}
+	b.reached(sample.Ended, now, efforts)
+}
+
+// reached passes on what processes have done by a moment of a window.
+func (b *Book) reached(m sample.Moment, time uint64, efforts map[uint32]sample.Effort) {
+	for pid, r := range b.procs {
+		if r.sample != nil {
+			effort, known := efforts[pid]
+			r.sample.Reached(m, time, effort, known)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"memtrace/tracer/book/live"
 	"memtrace/tracer/book/sample"
+	"memtrace/tracer/event"
 	"memtrace/tracer/process/target"
 	"memtrace/tracer/region"
 	"memtrace/tracer/report"
@@ -16,8 +17,7 @@ func (d *diagnosis) estimate() {
 	s := d.Known.Sample
 	d.sampling = d.sampled(s)
 	if pace := d.sampling.Pace; pace < 0.8 {
-		d.note("In windows the process had some %.0f %% of its pace: what it leaks by the work it does, not by time, may be up to %.1f times as much as estimated.",
-			100*pace, 1/max(pace, 0.001))
+		d.note("In windows the process had some %.0f %% of its pace: what leaks by the work it does is seen less there than what leaks by time. Intervals hold both.", 100*pace)
 	}
 	if !d.sampling.Checked {
 		d.note("The allocator's own bookkeeping cannot be read: blocks count as kept until a window sees them freed or handed out again.")
@@ -67,6 +67,7 @@ func (d *diagnosis) sampled(s *sample.Snapshot) *report.Sampling {
 	if w.Watched > 0 {
 		r.Pace = 1 - float64(w.Slowed)/float64(w.Watched)
 	}
+	r.WorkScale = w.workScale(&s.Pace)
 	return r
 }
 
@@ -84,7 +85,8 @@ func (d *diagnosis) classifyCounted(blocks bool) {
 		case len(s.Grown) == 1 && s.Grown[0].Class == region.MallocMmap.String():
 			s.Kind, s.Grown = report.Heap, nil
 			s.Served = &report.Served{Mmap: report.Share{Sum: report.Sum{Bytes: s.Bytes, Blocks: s.Blocks}, ChunkBytes: s.Bytes}}
-		case !slices.ContainsFunc(s.Grown, ofMalloc):
+		// What the allocator mapped for itself is growth that estimates explain.
+		case !slices.ContainsFunc(s.Grown, ofMalloc) && !d.mappedByAllocator(d.Known.VM.Stacks[i].ID):
 			s.Kind, s.Grown = report.Mmap, nil
 		}
 	}
@@ -95,6 +97,32 @@ func ofMalloc(g report.ClassBytes) bool {
 	switch g.Class {
 	case region.Brk.String(), region.Arena.String(), region.MallocMmap.String():
 		return true
+	}
+	return false
+}
+
+// mappedByAllocator reports whether the stack of a system call leads from libc, or at once, into an
+// allocator that is a library of its own.
+func (d *diagnosis) mappedByAllocator(id event.StackID) bool {
+	o := d.Target.Allocator()
+	if o == nil || o.Family == target.Glibc || o.Path == d.Target.Exe {
+		return false
+	}
+	addresses, _, _ := d.Known.Frames(id)
+	mappings := d.Symbols.Mappings()
+	for _, address := range addresses {
+		path := ""
+		for i := range mappings {
+			if m := &mappings[i]; m.Start <= address-1 && address-1 < m.End {
+				path = m.Path
+			}
+		}
+		if path == o.Path {
+			return true
+		}
+		if !slices.ContainsFunc(d.Target.Objects, func(o *target.Object) bool { return o.Path == path }) {
+			return false
+		}
 	}
 	return false
 }

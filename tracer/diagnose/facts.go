@@ -94,6 +94,10 @@ type Windows struct {
 	Spent       time.Duration
 	// Watched is the time in windows, Slowed what the process lost of it.
 	Watched, Slowed time.Duration
+	// AllocCost and FreeCost are what calls cost in windows, give or take the part CostDoubt of
+	// it (a standard deviation).
+	AllocCost, FreeCost time.Duration
+	CostDoubt           float64
 }
 
 // Symbols is a *symbolize.Process.

@@ -15,24 +15,47 @@ import (
 	"memtrace/tracer/process/target"
 )
 
-// These functions have the shape of malloc and free and carry the probes to be timed.
-// callProbedFree calls probedFree with something that could be a block. probedAddresses
-// returns the addresses of the functions themselves: what Go knows by their names are
-// wrappers.
+// These functions have the shape of malloc and free and carry the probes to be timed. Those that
+// are called stepped begin with an instruction that the kernel single-steps. callProbedFree calls
+// probedFree with something that could be a block. probedAddresses returns the addresses of the
+// functions themselves: what Go knows by their names are wrappers.
 func probedAlloc()
+func probedAllocStepped()
 func callProbedFree()
+func callProbedFreeStepped()
 func probedFree()
-func probedAddresses() (alloc, free uintptr)
+func probedFreeStepped()
+func probedAddresses() (alloc, free, allocStepped, freeStepped uintptr)
 
-var _ = probedFree // called from assembly alone
+var _, _ = probedFree, probedFreeStepped // called from assembly alone
 
 // Costs is what probes cost the thread that meets them, per call.
 type Costs struct {
 	Alloc, Free time.Duration
 }
 
-// UsualCosts are assumed where calibration is not possible.
-var UsualCosts = Costs{Alloc: 3 * time.Microsecond, Free: 1200 * time.Nanosecond}
+// Prices are the costs by the kind of instruction that the probes sit on: one that the kernel
+// emulates, or one that it single-steps.
+type Prices struct{ Emulated, Stepped Costs }
+
+// Of returns the costs of probes on allocation functions and on those that free, which the
+// kernel steps or not.
+func (p Prices) Of(allocStepped, freeStepped bool) Costs {
+	costs := p.Emulated
+	if allocStepped {
+		costs.Alloc = p.Stepped.Alloc
+	}
+	if freeStepped {
+		costs.Free = p.Stepped.Free
+	}
+	return costs
+}
+
+// UsualPrices are assumed where calibration is not possible.
+var UsualPrices = Prices{
+	Emulated: Costs{Alloc: 3 * time.Microsecond, Free: 1200 * time.Nanosecond},
+	Stepped:  Costs{Alloc: 12 * time.Microsecond, Free: 10 * time.Microsecond},
+}
 
 const (
 	// Calls are timed in rounds with pauses between them, so that a moment in which the
@@ -47,23 +70,23 @@ const (
 // Calibrate measures what the probes cost on this machine by tracing memtrace itself for a
 // moment. Call it before anything else is traced, since it throws away everything reported
 // meanwhile; discard empties the ring.
-func (s *Set) Calibrate(discard func() error) (Costs, error) {
+func (s *Set) Calibrate(discard func() error) (Prices, error) {
 	if s.options.RingSize < calibrationRing {
-		return UsualCosts, nil
+		return UsualPrices, nil
 	}
 	self := uint32(os.Getpid())
 	if err := s.Trace(self); err != nil {
-		return UsualCosts, err
+		return UsualPrices, err
 	}
 	probes, err := s.attachSelf()
 	if err != nil {
 		// Not knowing what probes cost is no reason not to trace.
 		s.options.Logf("what probes cost here is not known, but assumed: %v", err)
-		return UsualCosts, s.objs.Targets.Delete(self)
+		return UsualPrices, s.objs.Targets.Delete(self)
 	}
-	costs, err := s.measureProbes()
+	prices, err := s.measureProbes()
 	err = errors.Join(err, probes.Close(), s.objs.Targets.Delete(self), s.resetCounters(), discard())
-	return costs, err
+	return prices, err
 }
 
 // attachSelf attaches the probes of malloc and free to functions of memtrace.
@@ -72,18 +95,19 @@ func (s *Set) attachSelf() (Links, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open memtrace's own program: %w", err)
 	}
-	allocAt, freeAt := probedAddresses()
-	alloc, err := fileOffset(allocAt)
-	if err != nil {
-		return nil, err
-	}
-	free, err := fileOffset(freeAt)
-	if err != nil {
-		return nil, err
+	var at [4]uint64
+	var addresses [4]uintptr
+	addresses[0], addresses[1], addresses[2], addresses[3] = probedAddresses()
+	for i, address := range addresses {
+		if at[i], err = fileOffset(address); err != nil {
+			return nil, err
+		}
 	}
 	f := functionsOf([]target.Probe{
-		{Function: target.Malloc, Offset: alloc},
-		{Function: target.Release, Offset: free},
+		{Function: target.Malloc, Offset: at[0]},
+		{Function: target.Malloc, Offset: at[2]},
+		{Function: target.Release, Offset: at[1]},
+		{Function: target.Release, Offset: at[3]},
 	})
 	err = s.entries.load(f.entries)
 	if err != nil {
@@ -97,41 +121,59 @@ func (s *Set) attachSelf() (Links, error) {
 }
 
 // measureProbes calls the probed functions with the gate open.
-func (s *Set) measureProbes() (Costs, error) {
+func (s *Set) measureProbes() (Prices, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := s.SetGate(GateAllocs | GateFrees); err != nil {
-		return UsualCosts, err
+		return UsualPrices, err
 	}
-	costs := fastest()
+	prices := fastest()
 	err := s.SetGate(GateShut)
 	// If the thread kept its state, it would pass for a traced one.
 	thread := uint64(os.Getpid())<<32 | uint64(unix.Gettid())
 	if e := s.objs.Threads.Delete(thread); e != nil && !errors.Is(e, ebpf.ErrKeyNotExist) {
 		err = errors.Join(err, fmt.Errorf("forget memtrace's own thread: %w", e))
 	}
-	return costs, err
+	return prices, err
 }
 
 // fastest returns what the probes cost in the fastest round, since whatever else the machine
 // does can only add to that.
-func fastest() Costs {
-	costs := Costs{Alloc: math.MaxInt64, Free: math.MaxInt64}
+func fastest() Prices {
+	unknown := Costs{Alloc: math.MaxInt64, Free: math.MaxInt64}
+	prices := Prices{unknown, unknown}
 	for range calibrationRounds {
-		costs.Alloc = min(costs.Alloc, timed(probedAlloc))
-		costs.Free = min(costs.Free, timed(callProbedFree))
+		for _, part := range []struct {
+			least *time.Duration
+			call  func()
+		}{
+			{&prices.Emulated.Alloc, probedAlloc},
+			{&prices.Emulated.Free, callProbedFree},
+			{&prices.Stepped.Alloc, probedAllocStepped},
+			{&prices.Stepped.Free, callProbedFreeStepped},
+		} {
+			*part.least = min(*part.least, timed(part.call))
+		}
 		time.Sleep(calibrationPause)
 	}
-	return costs
+	return prices
 }
 
-// timed returns how long one call takes, on average.
+// timed returns how much of the thread's processor time one call takes, on average: others may
+// want the processor as well.
 func timed(call func()) time.Duration {
-	start := time.Now()
+	start := threadTime()
 	for range calibrationCalls {
 		call()
 	}
-	return time.Since(start) / calibrationCalls
+	return (threadTime() - start) / calibrationCalls
+}
+
+// threadTime is the processor time of this thread.
+func threadTime() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) // cannot fail
+	return time.Duration(ts.Nano())
 }
 
 // fileOffset returns where in memtrace's own program file the code at an address is.

@@ -40,7 +40,7 @@ func TestCalibrate(t *testing.T) {
 	}
 	// How much that is depends on what else the machine does.
 	t.Logf("calls cost %+v", costs)
-	if costs.Alloc <= 0 || costs.Free <= 0 || costs == UsualCosts {
+	if costs.Emulated.Alloc <= 0 || costs.Emulated.Free <= 0 || costs.Stepped.Alloc <= 0 || costs.Stepped.Free <= 0 || costs == UsualPrices {
 		t.Errorf("calls cost %+v: nothing was measured", costs)
 	}
 	var slot uint32
@@ -65,13 +65,31 @@ func TestCalibrate(t *testing.T) {
 	}
 }
 
+// Each probe has the price of the instruction that it sits on.
+func TestPricesOf(t *testing.T) {
+	p := Prices{Emulated: Costs{1, 2}, Stepped: Costs{10, 20}}
+	for _, tc := range []struct {
+		alloc, free bool
+		want        Costs
+	}{
+		{false, false, Costs{1, 2}},
+		{true, false, Costs{10, 2}},
+		{false, true, Costs{1, 20}},
+		{true, true, Costs{10, 20}},
+	} {
+		if got := p.Of(tc.alloc, tc.free); got != tc.want {
+			t.Errorf("%v, %v: %+v, want %+v", tc.alloc, tc.free, got, tc.want)
+		}
+	}
+}
+
 // Calibration is skipped without an error if the ring is too small for it.
 func TestCalibrateSmallRing(t *testing.T) {
 	o := options
 	o.RingSize = 4096
 	s := loadSet(t, o)
 	costs, err := s.Calibrate(func() error { return nil })
-	if err != nil || costs != UsualCosts {
-		t.Errorf("costs %+v, %v, want %+v", costs, err, UsualCosts)
+	if err != nil || costs != UsualPrices {
+		t.Errorf("costs %+v, %v, want %+v", costs, err, UsualPrices)
 	}
 }

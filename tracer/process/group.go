@@ -28,9 +28,18 @@ type Config struct {
 	ReturnProbesKill bool
 	// Names are shared by all processes, if not nil.
 	Names *symbolize.Names
-	// Logf receives remarks, GiveUp the name of what did not answer in time.
-	Logf   func(format string, args ...any)
-	GiveUp func(what string)
+	// Logf receives remarks, and if Verbose is set also those that few readers want. GiveUp
+	// receives the name of what did not answer in time.
+	Logf    func(format string, args ...any)
+	Verbose bool
+	GiveUp  func(what string)
+}
+
+// remark logs what few readers want.
+func (c *Config) remark(format string, args ...any) {
+	if c.Verbose {
+		c.Logf(format, args...)
+	}
 }
 
 // logDenied logs which files of a process may not be read, each once.

@@ -43,10 +43,14 @@ type Process struct {
 	// links and reach are guarded by Group.attaching.
 	links probe.Links
 	reach reach
-	// unwatched means that it has no part in the open window. It belongs to the window loop. cpu is
-	// its processor time when last read, ns.
+	// unwatched means that it has no part in the open window. It belongs to the window loop, and
+	// so do threads, what the scheduler said of its threads, and waited and sleeps, what they add
+	// up to (see scheduled). cpu is its processor time when last read, ns.
 	unwatched bool
 	cpu       atomic.Int64
+	threads   map[string]threadUse
+	waited    time.Duration
+	sleeps    uint64
 
 	// segmentsHang means that a look at a segment did not answer in time. None is tried again.
 	segmentsHang atomic.Bool

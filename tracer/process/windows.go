@@ -9,13 +9,14 @@ import (
 )
 
 // AttachWindow attaches the probes of a window, with the gate shut: births on the functions in
-// which blocks are born, ends on those in which they end. Links returned with an error are in
-// place, too. HasWindow says afterwards which processes they reach.
-func (g *Group) AttachWindow() (births, ends probe.Links, err error) {
+// which blocks are born, ends on those in which they end. The first of them were in place from the
+// time since on. Links returned with an error are in place, too. HasWindow says afterwards which
+// processes they reach.
+func (g *Group) AttachWindow() (births, ends probe.Links, since time.Time, err error) {
 	g.attaching.Lock()
 	defer g.attaching.Unlock()
 	if err := g.probes.NextGeneration(); err != nil {
-		return nil, nil, err
+		return nil, nil, time.Now(), err
 	}
 	for _, p := range g.procs.all() {
 		// A new program's mappings are not known yet, and its anchor is not there.
@@ -26,6 +27,9 @@ func (g *Group) AttachWindow() (births, ends probe.Links, err error) {
 		for _, o := range p.target.Objects {
 			l, lacks, attachErr := g.attachReaching(p, o, probe.Ends)
 			ends = append(ends, l...)
+			if since.IsZero() {
+				since = time.Now()
+			}
 			if attachErr == nil {
 				var more []target.Place
 				l, more, attachErr = g.attachReaching(p, o, probe.Births)
@@ -40,7 +44,7 @@ func (g *Group) AttachWindow() (births, ends probe.Links, err error) {
 			}
 		}
 	}
-	return births, ends, err
+	return births, ends, since, err
 }
 
 // HasWindow reports whether a process has a part in the window.

@@ -31,6 +31,9 @@ type Sampling struct {
 	MaxOverhead float64 `json:"max_overhead"`
 	Overhead    float64 `json:"overhead"`
 	Pace        float64 `json:"pace"`
+	// WorkScale is how many times as much the target does outside the windows as in them, in
+	// the same time. What leaks by work is scaled by it, what leaks by time is not.
+	WorkScale Bounds `json:"work_scale"`
 	// MaturitySeconds is the minimum age from which windows count for estimates.
 	MaturitySeconds float64 `json:"maturity_seconds"`
 	// Candidates is the number of blocks that outlived their window. Freed, Reused and

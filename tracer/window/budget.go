@@ -24,8 +24,8 @@ const (
 )
 
 // budget holds what tracing may cost and plans windows to fit. Costs are a fraction of the
-// target's time: the time of its one working thread, or the combined time of all its working
-// threads.
+// target's time: the processor time of its threads if these are always ready to run, otherwise
+// the time of one thread, in which it works and waits for work.
 type budget struct {
 	max   float64       // 0.03 is three percent
 	stall time.Duration // the most that a window may delay a thread
@@ -39,13 +39,35 @@ type budget struct {
 type phase struct {
 	took          time.Duration
 	allocs, frees uint64
-	// busy is how many threads were working, on average, while no probe was in place.
-	busy float64
+	// busy is how many threads had a processor, ready how many had one or waited for one, both
+	// on average.
+	busy, ready float64
+	// cpu is the processor time of the target.
+	cpu time.Duration
 	// own is memtrace's processor time.
 	own time.Duration
 }
 
-func (p *phase) threads() float64 { return max(p.busy, 1) }
+// Bounds on how much a target can seem to be starved: one that is always ready to run, and one
+// that mostly sleeps. The latter waits whenever it wakes up, however little it then does.
+const leastBusy, leastThreads = 0.05, 0.5
+
+// threads is how much processor time of probes delays the target by one second for each second.
+// Where fewer processors are free than threads are ready, the time of probes has to be waited
+// for like any other.
+func (p *phase) threads() float64 {
+	if p.busy <= 0 {
+		return 1
+	}
+	busy := max(p.busy, leastBusy)
+	if ready := max(p.ready, busy); ready < 1 {
+		return max(busy/ready, leastThreads)
+	}
+	return busy
+}
+
+// owners is how many threads memtrace's own time is shared by.
+func (p *phase) owners() float64 { return max(p.threads(), 1) }
 
 // stalled is how long probes kept each working thread from its work.
 func (b *budget) stalled(p phase) time.Duration {
@@ -60,7 +82,7 @@ func (b *budget) perCall(p phase) float64 {
 		return 0
 	}
 	read := float64(p.allocs+p.frees) * float64(readCost)
-	return (float64(b.stalled(p)) + read/p.threads()) / float64(p.took)
+	return (float64(b.stalled(p)) + read/p.owners()) / float64(p.took)
 }
 
 // exceeded reports whether calls cost more than allowed, averaged over the phases or over
@@ -92,9 +114,19 @@ type plan struct {
 	cost time.Duration
 }
 
-// next plans the window that follows one whose cost window and tail describe. own is all of
-// memtrace's time since the window before.
-func (b *budget) next(window, tail phase, own time.Duration) plan {
+// shutPrice is what a probe costs while the gate is shut, as a part of what it costs otherwise.
+const shutPrice = 0.6
+
+// attaching returns how long threads were stalled while probes were in place for so long with the
+// gate still shut. The window tells how often they are met.
+func (b *budget) attaching(took time.Duration, window phase) time.Duration {
+	part := float64(b.stalled(window)) / max(float64(window.took), 1)
+	return time.Duration(float64(took) * part * shutPrice / (1 - part + part*shutPrice))
+}
+
+// next plans the window that follows one whose cost window, its tail, and attaching describe. own
+// is all of memtrace's time since the window before.
+func (b *budget) next(window, tail phase, attaching, own time.Duration) plan {
 	part := func(l phase) float64 {
 		return max(float64(b.stalled(l))/max(float64(l.took), 1), 1e-6)
 	}
@@ -104,7 +136,7 @@ func (b *budget) next(window, tail phase, own time.Duration) plan {
 		window: bounded(min(stall*windowShare/part(window), 2*float64(window.took)), minWindow, maxWindow),
 		tail:   bounded(stall*(1-windowShare)/part(tail), minTail, maxTail),
 	}
-	cost := float64(p.window)*part(window) + float64(p.tail)*part(tail) + float64(own)/window.threads()
+	cost := float64(p.window)*part(window) + float64(p.tail)*part(tail) + float64(attaching) + float64(own)/window.owners()
 	p.cost = time.Duration(cost)
 	cycle := cost / (b.max * budgetSafety)
 	p.pause = bounded(cycle-float64(p.window+p.tail), minPause, maxPause)

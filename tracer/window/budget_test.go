@@ -21,7 +21,7 @@ func TestPlanOfBusyTarget(t *testing.T) {
 	window := phase{took: 20 * time.Millisecond, allocs: 1e6, frees: 1e6, busy: 2}
 	tail := phase{took: 20 * time.Millisecond, frees: 1e6, busy: 2}
 	own := 10 * time.Millisecond
-	p := b.next(window, tail, own)
+	p := b.next(window, tail, 0, own)
 	if p.window != 35*time.Millisecond || p.tail != 15*time.Millisecond {
 		t.Errorf("window %v, tail %v, want 35ms and 15ms", p.window, p.tail)
 	}
@@ -37,14 +37,14 @@ func TestPlanOfQuietTarget(t *testing.T) {
 	b := testBudget()
 	window := phase{took: 30 * time.Millisecond, busy: 0.1}
 	for _, want := range []time.Duration{60 * time.Millisecond, 120 * time.Millisecond, 240 * time.Millisecond} {
-		p := b.next(window, phase{took: 20 * time.Millisecond}, 0)
+		p := b.next(window, phase{took: 20 * time.Millisecond}, 0, 0)
 		if p.window != want || p.tail != maxTail || p.pause != minPause {
 			t.Errorf("after %v: %+v, want %v", window.took, p, want)
 		}
 		window.took = p.window
 	}
 	window.took = maxWindow
-	if p := b.next(window, phase{}, 0); p.window != maxWindow {
+	if p := b.next(window, phase{}, 0, 0); p.window != maxWindow {
 		t.Errorf("window %v, want %v", p.window, maxWindow)
 	}
 }

@@ -13,10 +13,12 @@ type Config struct {
 	MaxOverhead float64
 	// MaxStall is the most that a window may delay a thread.
 	MaxStall time.Duration
-	// Costs is what probes cost on this machine.
+	// Costs is what the target's calls cost under probes, as far as calibration tells.
 	Costs probe.Costs
 	// SomeSizes says that only allocations of some sizes are reported.
 	SomeSizes bool
+	// Urgent makes memtrace go before others, so that windows end in time on a busy machine.
+	Urgent bool
 	// Delay is the longest that an event takes to reach the Book.
 	Delay time.Duration
 	// OwnTime returns the processor time that memtrace has used so far.
@@ -29,9 +31,10 @@ type Config struct {
 // Probes are what a Loop attaches and takes away.
 type Probes interface {
 	// Attach puts the probes of a window in place with the gate shut: births on the functions
-	// that allocate, ends on those that free. Probes returned along with an error are in place
-	// too.
-	Attach() (births, ends probe.Links, err error)
+	// that allocate, ends on those that free. The first were in place from the time since on,
+	// or there is nothing to attach and since is zero. Probes returned along with an error are
+	// in place too.
+	Attach() (births, ends probe.Links, since time.Time, err error)
 	// LeaveExact returns the probes that trace every call, for the Loop to close. From then on
 	// there are only windows.
 	LeaveExact() probe.Links
@@ -65,8 +68,10 @@ type Book interface {
 	Calls() Calls
 	// AlarmAfter returns a channel that receives once after that many more calls.
 	AlarmAfter(calls uint64) <-chan struct{}
-	// ProcessorTime is what all threads of the target have used so far.
+	// ProcessorTime is what all threads of the target have used so far, Waited how long they
+	// were ready to run but had no processor.
 	ProcessorTime() time.Duration
+	Waited() time.Duration
 	// Begin opens a window. Cut ends it for births: frees from then on are Late. It returns
 	// the time to pass to End, which closes the window, and drops it if it is not complete.
 	Begin()

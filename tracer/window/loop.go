@@ -27,7 +27,9 @@ type Loop struct {
 	finished sync.Once
 	// closing waits for probes that are being taken away.
 	closing sync.WaitGroup
-	busy    float64
+	// busy and ready are those of phase, in the last pause.
+	busy, ready float64
+	prices      prices
 	// checked is how long the last look at all candidates took.
 	checked time.Duration
 
@@ -44,27 +46,38 @@ const (
 
 // Spending is what tracing has cost since it began.
 type Spending struct {
-	stalled, own time.Duration
-	threads      float64 // working threads, on average over the phases
-	phases       int
+	// calibrated is how long the target was stalled, by the prices of calibration, and factor is
+	// how many times as high they are.
+	calibrated, factor float64
+	own                time.Duration
+	owners             float64 // of memtrace's own time, on average over the phases
+	phases             int
 	// Watched is the time of windows without their tails. Slowed is the part of it that was
 	// stalled.
 	Watched, Slowed time.Duration
+	// Costs is what calls are taken to cost, give or take the part Doubt of it.
+	Costs probe.Costs
+	Doubt float64
 }
+
+// Stalled is how long probes kept the target from its work.
+func (s *Spending) Stalled() time.Duration { return time.Duration(s.calibrated * s.factor) }
 
 // Total is all of it, as time of the target.
 func (s *Spending) Total() time.Duration {
-	return s.stalled + time.Duration(float64(s.own)/max(s.threads, 1))
+	return s.Stalled() + time.Duration(float64(s.own)/max(s.owners, 1))
 }
 
 // Spent returns what tracing has cost so far.
 func (l *Loop) Spent() Spending {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.spent
+	s := l.spent
+	s.Costs, s.factor, s.Doubt = l.prices.now()
+	return s
 }
 
-// Costs returns what the loop takes probes to cost.
+// Costs returns what the loop takes calls to cost.
 func (l *Loop) Costs() probe.Costs { return l.budget.cost }
 
 // New makes a Loop that is not started. Every call must already be traced when Start is
@@ -73,7 +86,8 @@ func New(cfg Config, probes Probes, book Book, checker Checker) *Loop {
 	return &Loop{
 		cfg: cfg, probes: probes, book: book, checker: checker,
 		budget: budget{max: cfg.MaxOverhead, stall: cfg.MaxStall, cost: cfg.Costs},
-		plan:   plan{window: trialWindow, tail: maxTail},
+		prices: prices{calibrated: cfg.Costs},
+		plan:   plan{window: trialWindow, tail: maxTail, cost: trialWindow + maxTail, pause: minPause},
 		stop:   func() {},
 	}
 }
@@ -84,6 +98,9 @@ func (l *Loop) Start(began time.Time) {
 	l.start, l.stop = began, cancel
 	l.done.Go(func() {
 		defer l.checker.Close()
+		if l.cfg.Urgent {
+			defer hurry()()
+		}
 		if costly, ok := l.outgrow(ctx); ok {
 			l.leaveExact(costly)
 			l.sample(ctx)
@@ -114,7 +131,7 @@ func (l *Loop) outgrow(ctx context.Context) (phase, bool) {
 	}
 	l.book.Sync(ctx, trialWindow)
 	trial := m.read()
-	l.account(trial, phase{}, trial.own)
+	l.account(trial, watched{}, trial.own)
 	// So short a time says little about a process that works in bursts.
 	const beyondDoubt = 10
 	if l.budget.perCall(trial) > beyondDoubt*l.budget.max {
@@ -127,6 +144,7 @@ func (l *Loop) outgrow(ctx context.Context) (phase, bool) {
 	var ticks [over]phase
 	for i := 0; ; i++ {
 		m = l.meter()
+		waited := l.book.Waited()
 		if !sleepUntil(ctx, tick, l.book.AlarmAfter(l.budget.calls(over*tick))) {
 			return phase{}, false
 		}
@@ -134,25 +152,40 @@ func (l *Loop) outgrow(ctx context.Context) (phase, bool) {
 			// memtrace was stopped: the calls of that time belong to this tick.
 			l.book.Sync(ctx, maxOverrun)
 		}
-		ticks[i%over] = m.read()
-		l.account(ticks[i%over], phase{}, ticks[i%over].own)
+		p := m.read()
+		p.ready = p.busy + float64(l.book.Waited()-waited)/float64(max(p.took, 1))
+		ticks[i%over] = p
+		l.account(p, watched{}, p.own)
 		if all, is := l.budget.exceeded(ticks[:], over*tick); is {
 			return all, true
 		}
 	}
 }
 
-// account adds up what a phase with probes cost, including a window's tail, and what memtrace
-// itself used in that time. It returns everything spent so far.
-func (l *Loop) account(p, tail phase, own time.Duration) time.Duration {
+// account adds up what a phase with probes cost, including what else belongs to a window, and what
+// memtrace itself used in that time. It returns everything spent so far.
+func (l *Loop) account(p phase, w watched, own time.Duration) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.spent.stalled += l.budget.stalled(p) + l.budget.stalled(tail)
+	_, factor, _ := l.prices.now()
+	stalled := l.budget.stalled(p) + l.budget.stalled(w.tail) + l.budget.attaching(w.attaching, p)
+	l.spent.calibrated += float64(stalled) / factor
+	l.spent.factor = factor
 	l.spent.own += own
 	n := float64(l.spent.phases)
-	l.spent.threads = (l.spent.threads*n + p.threads()) / (n + 1)
+	l.spent.owners = (l.spent.owners*n + p.owners()) / (n + 1)
 	l.spent.phases++
 	return l.spent.Total()
+}
+
+// learn corrects the prices by what a window showed.
+func (l *Loop) learn(w watched) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w.complete {
+		l.prices.add(w.window, w.tail)
+	}
+	l.budget.cost, _, _ = l.prices.now()
 }
 
 // leaveExact takes away all probes on allocation functions. costly is the phase in which they
@@ -184,17 +217,22 @@ func (l *Loop) close(links probe.Links) {
 	})
 }
 
-// sample watches one window after another until ctx is done.
+// sample watches one window after another until ctx is done. What it cost to learn that windows
+// are needed is waited out first.
 func (l *Loop) sample(ctx context.Context) {
 	own := l.cfg.OwnTime()
+	spent := l.Spent()
+	l.plan.pause = l.budget.pause(l.plan, spent.Total(), time.Since(l.start))
+	l.pause(ctx)
 	for l.probes.LeftAlone(ctx) {
-		window, tail, complete := l.window(ctx)
+		w := l.window(ctx)
 		l.closing.Wait()
+		l.learn(w)
 		now := l.cfg.OwnTime()
-		l.plan = l.budget.next(window, tail, now-own)
-		spent := l.account(window, tail, now-own)
-		if complete {
-			l.accountWindow(window)
+		l.plan = l.budget.next(w.window, w.tail, l.budget.attaching(w.attaching, w.window), now-own)
+		spent := l.account(w.window, w, now-own)
+		if w.complete {
+			l.accountWindow(w.window)
 		}
 		l.plan.pause = l.budget.pause(l.plan, spent, time.Since(l.start))
 		own = now
@@ -205,7 +243,7 @@ func (l *Loop) sample(ctx context.Context) {
 // pause lets the target run for a random time, so that windows cannot be foretold. Only
 // candidates are looked at meanwhile.
 func (l *Loop) pause(ctx context.Context) {
-	start, cpu := time.Now(), l.book.ProcessorTime()
+	start, cpu, waited := time.Now(), l.book.ProcessorTime(), l.book.Waited()
 	end := start.Add(time.Duration(float64(l.plan.pause) * (0.5 + rand.Float64())))
 	for time.Now().Before(end) {
 		interval := max(checkInterval, time.Duration(float64(l.checked)/checkShare))
@@ -215,7 +253,9 @@ func (l *Loop) pause(ctx context.Context) {
 		}
 		l.checked = l.checker.Check(true)
 	}
-	l.busy = float64(l.book.ProcessorTime()-cpu) / float64(time.Since(start))
+	took := float64(time.Since(start))
+	l.busy = float64(l.book.ProcessorTime()-cpu) / took
+	l.ready = l.busy + float64(l.book.Waited()-waited)/took
 }
 
 // sleep waits for d. It returns false if ctx is done first.

@@ -90,9 +90,10 @@ func (s *simulated) now() (unlock func()) {
 	return s.mu.Unlock
 }
 
-func (s *simulated) Attach() (births, ends probe.Links, err error) {
+func (s *simulated) Attach() (births, ends probe.Links, since time.Time, err error) {
+	since = time.Now()
 	time.Sleep(2 * time.Millisecond)
-	return nil, nil, nil
+	return nil, nil, since, nil
 }
 
 func (s *simulated) LeaveExact() probe.Links {
@@ -124,6 +125,7 @@ func (s *simulated) AlarmAfter(calls uint64) <-chan struct{} {
 }
 
 func (s *simulated) ProcessorTime() time.Duration { return time.Since(s.start) }
+func (s *simulated) Waited() time.Duration        { return 0 }
 
 func (s *simulated) Begin() {
 	defer s.now()()

@@ -25,7 +25,8 @@ func (m *meter) read() phase {
 		frees:  now.Frees - before.Frees + now.Spilled - before.Spilled,
 		own:    m.l.cfg.OwnTime() - m.own,
 	}
-	p.busy = float64(m.l.book.ProcessorTime()-m.cpu) / float64(max(p.took, 1))
+	p.cpu = m.l.book.ProcessorTime() - m.cpu
+	p.busy = float64(p.cpu) / float64(max(p.took, 1))
 	if m.l.cfg.SomeSizes {
 		// Allocations of other sizes meet the probes too, but are not reported.
 		p.allocs = max(p.allocs, p.frees)

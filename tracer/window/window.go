@@ -3,6 +3,7 @@ package window
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"memtrace/tracer/probe"
@@ -12,29 +13,40 @@ import (
 // longer was so while memtrace itself did not run, because somebody stopped it.
 const maxOverrun = time.Second
 
-// window watches for the planned time. It returns what it and its tail cost, and whether what
-// was seen counts.
-func (l *Loop) window(ctx context.Context) (window, tail phase, complete bool) {
-	births, ends, err := l.probes.Attach()
-	m := l.meter()
+// watched is what a window cost.
+type watched struct {
+	window, tail phase
+	// attaching is how long probes were in place with the gate still shut.
+	attaching time.Duration
+	// complete says that what was seen counts.
+	complete bool
+}
+
+// window watches for the planned time.
+func (l *Loop) window(ctx context.Context) (w watched) {
+	births, ends, since, err := l.probes.Attach()
 	l.book.Begin()
+	if !since.IsZero() {
+		w.attaching = time.Since(since)
+	}
+	m := l.meter()
 	err = errors.Join(err, l.probes.SetGate(probe.GateAll))
 	l.book.Watch(true) // many records are about to come
 	defer l.book.Watch(false)
-	complete = err == nil && l.watch(ctx, m)
+	complete := err == nil && l.watch(ctx, m)
 
 	cut := l.book.Cut()
 	err = errors.Join(err, l.probes.SetGate(probe.GateFrees|probe.GateCalls))
+	w.window = phase{took: time.Since(m.start), cpu: l.book.ProcessorTime() - m.cpu}
 	l.close(births)
-	window = phase{took: time.Since(m.start)}
 	tailStart := time.Now()
 	if complete {
 		l.watchTail(ctx)
 		l.checker.Fingerprint()
 	}
 	err = errors.Join(err, l.probes.SetGate(probe.GateCalls))
+	w.tail = phase{took: time.Since(tailStart), cpu: l.book.ProcessorTime() - m.cpu - w.window.cpu}
 	l.close(ends)
-	tail.took = time.Since(tailStart)
 	overran := time.Since(m.start) > l.plan.window+l.plan.tail+maxOverrun
 	l.book.Sync(ctx, time.Second)
 
@@ -44,25 +56,29 @@ func (l *Loop) window(ctx context.Context) (window, tail phase, complete bool) {
 		l.cfg.Logf("a window is dropped: %v", err)
 	}
 	all := m.read()
-	window.allocs, window.frees, tail.frees = all.allocs, all.frees, m.late()
-	window.busy, tail.busy = l.busy, l.busy
+	w.window.allocs, w.window.frees, w.tail.frees = all.allocs, all.frees, m.late()
+	w.window.busy, w.tail.busy = l.busy, l.busy
+	w.window.ready, w.tail.ready = l.ready, l.ready
 	if l.busy == 0 {
-		window.busy, tail.busy = all.busy, all.busy
+		w.window.busy, w.tail.busy = all.busy, all.busy
 	}
 	l.book.End(cut, complete)
 	l.settle(ctx)
-	return window, tail, complete
+	w.complete = complete
+	return w
 }
 
-// watch keeps a window open for the planned time, or until it has delayed the target as much
+// watch keeps a window open for half of the planned time to all of it, or until it has delayed the target as much
 // as it may: a target that was asleep may wake up and allocate.
 func (l *Loop) watch(ctx context.Context, m *meter) bool {
-	for left := l.plan.window; left > 0; left = l.plan.window - time.Since(m.start) {
+	// A length that is drawn falls into step with no period of the target.
+	length := time.Duration(float64(l.plan.window) * (0.5 + 0.5*rand.Float64()))
+	for left := length; left > 0; left = length - time.Since(m.start) {
 		if !sleep(ctx, min(left, 2*l.cfg.Delay)) {
 			return false
 		}
 		p := m.read()
-		p.busy = l.busy
+		p.busy, p.ready = l.busy, l.ready
 		if l.budget.stalled(p) >= time.Duration(windowShare*float64(l.budget.stall)) {
 			break
 		}

@@ -42,6 +42,9 @@ type parts struct {
 
 // Judge says of each stack what it is taken for.
 func (e *Evidence) Judge() {
+	if e.windows() {
+		e.scaleEstimates()
+	}
 	for i := range e.Report.Stacks {
 		e.judge(&e.Report.Stacks[i])
 	}

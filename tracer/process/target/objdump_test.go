@@ -25,11 +25,20 @@ var (
 
 	// What the kernel emulates, as bytes, from arch/x86/kernel/uprobes.c.
 	kernelEmulates = regexp.MustCompile(`^(5[0-7]|41 5[0-7]|90|7[0-9a-f] ..|eb ..|e[89]( ..){4}|0f 8[0-9a-f]( ..){4})$`)
-	// What may stand between an entry and a probe: comparisons, and instructions that write
-	// only a register in which no allocation function has an argument.
-	changesNothing = regexp.MustCompile(`^(endbr64|(test|cmp)[bwlq]? .*|` +
-		`(mov|movz[bw]l?|movabs|lea|xor)[lq]? .*,%(rax|eax|rcx|ecx|r8d?|r9d?|r10d?|r11d?))( +#.*)?$`)
+	// changesNothing is what may stand between an entry and a probe, by how many arguments of the
+	// function matter.
+	changesNothing [MaxArguments + 1]*regexp.Regexp
 )
+
+// Comparisons may, and instructions that write only a register in which there is no argument.
+func init() {
+	argument := []string{"rdi|edi", "rsi|esi", "rdx|edx", "rcx|ecx", "r8d?", "r9d?"}
+	for n := range changesNothing {
+		free := strings.Join(append(argument[max(n, 1):], "rax|eax|r10d?|r11d?"), "|")
+		changesNothing[n] = regexp.MustCompile(`^(endbr64|(test|cmp)[bwlq]? .*|` +
+			`(mov|mov[sz][bwl]l?|movabs|lea|xor|and|or|add|sub|sh[lr]|sar)[lq]? (.*,)?%(` + free + `))( +#.*)?$`)
+	}
+}
 
 // review is what is known of the probes of a file.
 type review struct {
@@ -44,6 +53,7 @@ func (r *review) complain(w *watched, format string, args ...any) {
 // watched is a function with its probe behind the entry.
 type watched struct {
 	name         string
+	arguments    int
 	entry, place uint64
 	next         uint64 // the instruction that must come next
 	done         bool
@@ -59,7 +69,7 @@ func checkReached(t *testing.T, path string, probes map[string]Probe) []string {
 	for name, p := range probes {
 		if p.Inside > 0 {
 			entry := addresses[name]
-			r.watched = append(r.watched, &watched{name: name, entry: entry, place: entry + p.Inside, next: entry})
+			r.watched = append(r.watched, &watched{name: name, arguments: p.Shape.arguments(), entry: entry, place: entry + p.Inside, next: entry})
 		}
 	}
 	slices.SortFunc(r.watched, func(a, b *watched) int { return strings.Compare(a.name, b.name) })
@@ -104,7 +114,7 @@ func (r *review) follow(address uint64, bytes, text string) {
 			if w.done = true; !kernelEmulates.MatchString(bytes) {
 				r.complain(w, "%s (%s) is not emulated", text, bytes)
 			}
-		case !changesNothing.MatchString(text):
+		case !changesNothing[w.arguments].MatchString(text):
 			r.complain(w, "stands behind %s", text)
 		}
 		w.next = address + uint64(len(strings.Fields(bytes)))

@@ -43,6 +43,9 @@ func TestPlace(t *testing.T) {
 		{"lea rcx, push", x86, "48 8d 4f 08 | 53 | c3", "", 4},
 		{"mov to r8, push", x86, "49 89 f8 | 53 | c3", "", 3},
 
+		{"arithmetic on rax and rcx, jne", x86, "48 89 f8 | 48 c1 e8 1a | 64 48 03 04 25 00 00 00 00 | 48 3b 88 b0 01 00 00 | 0f 85 8a 00 00 00", "", 23},
+
+		{"add to rdx", x86, "48 01 c2 | 53 | c3", "", 0},
 		{"mov rdi", x86, "48 89 c7 | 53 | c3", "", 0},
 		{"mov edi", x86, "89 c7 | 53 | c3", "", 0},
 		{"mov dil", x86, "40 88 c7 | 53 | c3", "", 0},
@@ -76,13 +79,40 @@ func TestPlace(t *testing.T) {
 		{"ends within an instruction", x86, "48 85", "", 0},
 		{"ends behind an instruction", x86, "48 85 ff", "", 0},
 		{"ends within a jcc", x86, "48 85 ff | 0f", "", 0},
-		{"only harmless within the limit", x86, strings.Repeat("48 85 ff ", 11) + "53", "", 0},
-		{"the last one within the limit", x86, strings.Repeat("48 85 ff ", 10) + "53", "", 30},
+		{"only harmless within the limit", x86, strings.Repeat("48 85 ff ", 22) + "53", "", 0},
+		{"the last one within the limit", x86, strings.Repeat("48 85 ff ", 21) + "53", "", 63},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := codeOf(t, tc.body, tc.after)
 			m.machine = tc.machine
 			checkPlace(t, m, uint64(len(assemble(t, tc.body))), tc.want)
+		})
+	}
+}
+
+// What no argument is in may be overwritten. One function is the beginning of free of jemalloc 5.3.
+func TestPlaceByArguments(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		arguments int
+		body      string
+		want      uint64
+	}{
+		{"free, rdx", 1, "48 8b 15 0e 53 0a 00 | 48 39 c8 | 75 20", 10},
+		{"calloc, rdx", 2, "48 8b 15 0e 53 0a 00 | 48 39 c8 | 75 20", 10},
+		{"posix_memalign, rdx", 3, "48 8b 15 0e 53 0a 00 | 48 39 c8 | 75 20", 0},
+		{"malloc, rsi", 1, "48 89 fe | 53", 3},
+		{"realloc, rsi", 2, "48 89 fe | 53", 0},
+		{"four, rcx", 4, "48 89 f9 | 53", 0},
+		{"free of jemalloc", 1, "48 89 f8 | 48 8b 15 0e 53 0a 00 | 48 89 f9 | 48 c1 e8 1a | 25 f0 00 00 00 | " +
+			"64 48 03 04 25 00 00 00 00 | 48 01 d0 | 48 3b 88 b0 01 00 00 | 0f 85 8a 00 00 00", 41},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := codeOf(t, tc.body, "")
+			size := uint64(len(assemble(t, tc.body)))
+			if got := m.places([]candidate{{elf.Symbol{Value: entry, Size: size}, tc.arguments}})[0]; got != tc.want {
+				t.Errorf("places = %d, want %d", got, tc.want)
+			}
 		})
 	}
 }

@@ -1,7 +1,9 @@
 package target
 
 import (
+	"bytes"
 	"debug/elf"
+	"runtime"
 
 	"golang.org/x/arch/x86/x86asm"
 )
@@ -12,7 +14,7 @@ import (
 // were at the entry.
 
 // placeLimit is how many bytes behind a function's entry a probe can be.
-const placeLimit = 32
+const placeLimit = 64
 
 // longest is the length of the longest instruction, in bytes.
 const longest = 15
@@ -86,6 +88,22 @@ func emulated(code []byte) bool {
 	return length > 0 && length <= len(code)
 }
 
+// Stepped reports whether the kernel single-steps the probed instruction, as far as that is
+// known.
+func (p *Probe) Stepped() bool {
+	return uint64(len(p.code)) > p.Inside && stepped([]byte(p.code[p.Inside:]))
+}
+
+// stepped reports whether the kernel single-steps the instruction at the start of code. On arm64
+// that is any but a branch, a load relative to its own address, and from Linux 6.13 on a NOP.
+// Of those only the last one is likely at the entry of a function.
+func stepped(code []byte) bool {
+	if runtime.GOARCH != "amd64" {
+		return !bytes.HasPrefix(code, []byte{0x1f, 0x20, 0x03, 0xd5})
+	}
+	return !emulated(code)
+}
+
 // harmless returns the length of the instruction at the start of code, if the one behind it
 // always follows and the arguments and the stack pointer stay as they are. Otherwise it
 // returns 0.
@@ -100,7 +118,8 @@ func harmless(code []byte, arguments int) int {
 	switch inst.Op {
 	case x86asm.TEST, x86asm.CMP:
 		return inst.Len
-	case x86asm.MOV, x86asm.MOVZX, x86asm.LEA, x86asm.XOR:
+	case x86asm.MOV, x86asm.MOVZX, x86asm.MOVSX, x86asm.MOVSXD, x86asm.LEA, x86asm.XOR,
+		x86asm.AND, x86asm.OR, x86asm.ADD, x86asm.SUB, x86asm.SHL, x86asm.SHR, x86asm.SAR:
 		if reg, ok := inst.Args[0].(x86asm.Reg); ok && scratch(reg, arguments) {
 			return inst.Len
 		}
@@ -108,12 +127,16 @@ func harmless(code []byte, arguments int) int {
 	return 0
 }
 
-// scratch reports whether a register holds neither one of so many arguments, at least three,
-// nor the stack pointer.
+// scratch reports whether a register holds neither one of so many arguments, nor the stack
+// pointer, nor a value of the caller's.
 func scratch(reg x86asm.Reg, arguments int) bool {
 	switch reg {
 	case x86asm.EAX, x86asm.RAX, x86asm.R10, x86asm.R11, x86asm.R10L, x86asm.R11L:
 		return true
+	case x86asm.ESI, x86asm.RSI:
+		return arguments < 2
+	case x86asm.EDX, x86asm.RDX:
+		return arguments < 3
 	case x86asm.ECX, x86asm.RCX:
 		return arguments < 4
 	case x86asm.R8, x86asm.R8L:
