@@ -11,6 +11,8 @@ import (
 const (
 	// leastPair is the least that a free and the next allocation can cost without probes.
 	leastPair = 10 * time.Nanosecond
+	// sure is how many standard deviations of the price of a call count.
+	sure = 3
 	// enoughSleeps is how many sleeps say how often a process sleeps.
 	enoughSleeps = 10
 	// noticed is how many times as often a process sleeps outside of windows, so that it shows
@@ -37,7 +39,7 @@ func (w *Windows) workScale(p *sample.Pace) report.Bounds {
 	scale := func(useful float64) float64 {
 		return float64(out.CPU) / float64(out.Time) / (useful / float64(in.Time))
 	}
-	low, high := scale(useful(1-2*w.CostDoubt)), scale(useful(1+2*w.CostDoubt))
+	low, high := scale(useful(1-sure*w.CostDoubt)), scale(useful(1+sure*w.CostDoubt))
 	b := report.Bounds{Low: min(max(low, leastScale), 1), High: min(max(high, 1), mostScale)}
 	b.Value = math.Sqrt(max(low, 1) * b.High)
 	if in.Sleeps >= enoughSleeps && out.Sleeps >= enoughSleeps {

@@ -10,8 +10,12 @@ import (
 	"memtrace/tracer/process/ptmalloc"
 )
 
-// mallocInterval is how often the parameters of malloc are read.
-const mallocInterval = 250 * time.Millisecond
+// mallocInterval is how often the parameters of malloc are read. Where not every call is traced,
+// it is once in mallocPause: to wake up for that takes more processor time than to read them.
+const (
+	mallocInterval = 250 * time.Millisecond
+	mallocPause    = time.Second
+)
 
 // watchMalloc reads what the processes' mallocs keep free now, and then their parameters at
 // intervals. Each process has a goroutine of its own, because reading another process's memory
@@ -24,15 +28,17 @@ func (g *Group) watchMalloc() {
 
 func (g *Group) watchMallocOf(p *Process) {
 	p.mallocView().keepFirst()
-	tick := time.NewTicker(mallocInterval)
-	defer tick.Stop()
 	for {
+		wait := mallocInterval
+		if !p.probed.Load() {
+			wait = mallocPause
+		}
 		select {
 		case <-g.quitMalloc:
 			return
 		case <-p.released:
 			return
-		case <-tick.C:
+		case <-time.After(wait):
 		}
 		if !g.book.Exited(uint32(p.pid)) {
 			p.mallocView().poll(event.Now())

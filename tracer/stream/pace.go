@@ -15,8 +15,9 @@ const (
 	idleInterval = 50 * time.Millisecond
 	busyRate     = 10000
 	// pauseInterval applies between windows, when nothing waits for the few records. A new
-	// program's records, and those of the process's end, wake the reader.
-	pauseInterval = 250 * time.Millisecond
+	// program's records, and those of the process's end, wake the reader, and so does a ring that
+	// fills up. To wake up takes more processor time than to read them.
+	pauseInterval = 500 * time.Millisecond
 	// slowInterval applies in growth mode, which has few records.
 	slowInterval = 50 * time.Millisecond
 )
@@ -43,10 +44,10 @@ func (r *Reader) interval() time.Duration {
 	switch p := Pace(r.pace.Load()); {
 	case p == Slow:
 		return slowInterval
-	case p == Watchful || r.idle < idlePolls:
-		return PollInterval
 	case p == Paused:
 		return pauseInterval
+	case p == Watchful || r.idle < idlePolls:
+		return PollInterval
 	}
 	return idleInterval
 }

@@ -1,6 +1,7 @@
 package window
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -102,6 +103,42 @@ func TestStalled(t *testing.T) {
 	}
 	if got := b.perCall(phase{}); got != 0 {
 		t.Errorf("no time costs %v", got)
+	}
+}
+
+// What probes cost is waited for like all other processor time. Of a target that sleeps, it is not
+// known how much of that it waits.
+func TestThreads(t *testing.T) {
+	for _, test := range []struct {
+		busy, ready, want float64
+	}{
+		{0, 0, 1}, {1, 1, 1}, {2, 2, 2}, {2, 0, 2}, {0.1, 0.1, 1}, // nobody else wants a processor
+		{0.25, 1, 0.25}, {1, 4, 1}, {0.001, 1, leastBusy}, // others do
+		{0.1, 0.15, 0.1 / 0.15}, {0.02, 0.5, leastThreads},
+	} {
+		p := phase{busy: test.busy, ready: test.ready}
+		if got := p.threads(); math.Abs(got-test.want) > 1e-9 {
+			t.Errorf("%v busy, %v ready: %v, want %v", test.busy, test.ready, got, test.want)
+		}
+	}
+}
+
+// While probes come, with the gate shut, they are met less often than in the window, since each
+// costs less, but not by much where the target does little else.
+func TestAttaching(t *testing.T) {
+	b := testBudget()
+	const took = 10 * time.Millisecond
+	for _, test := range []struct {
+		window      phase
+		least, most time.Duration
+	}{
+		{phase{took: 20 * time.Millisecond, allocs: 1e6, frees: 1e6}, took, took},
+		{phase{took: 20 * time.Millisecond, allocs: 2857, frees: 2857}, 3 * time.Millisecond, 4 * time.Millisecond},
+		{phase{took: 20 * time.Millisecond}, 0, 0},
+	} {
+		if got := b.attaching(took, test.window); got < test.least || got > test.most {
+			t.Errorf("%+v: %v, want %v to %v", test.window, got, test.least, test.most)
+		}
 	}
 }
 

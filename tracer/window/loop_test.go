@@ -30,6 +30,7 @@ type simulated struct {
 	// lost is the time that probes took from it in all, inWindow in the open window; longest
 	// is the most that one window took.
 	lost, inWindow, longest time.Duration
+	believed                time.Duration // lost, by the loop's account
 	windows, dropped        int
 	own                     time.Duration
 }
@@ -160,17 +161,26 @@ func (idleChecker) Close()                   {}
 // simulate runs a loop for some time and returns the target.
 func simulate(t *testing.T, overhead float64, length time.Duration, rate func(time.Duration) float64) (s *simulated) {
 	t.Helper()
+	return simulateDear(t, overhead, 1, length, rate)
+}
+
+// simulateDear is simulate for a target whose calls cost so many times what calibration said.
+func simulateDear(t *testing.T, overhead, times float64, length time.Duration, rate func(time.Duration) float64) (s *simulated) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s = newSimulated(rate)
 		own := func() time.Duration { defer s.now()(); return s.own }
+		calibrated := s.costs
+		s.costs.Alloc, s.costs.Free = time.Duration(times*float64(s.costs.Alloc)), time.Duration(times*float64(s.costs.Free))
 		l := New(Config{
-			MaxOverhead: overhead, MaxStall: 50 * time.Millisecond, Costs: s.costs, Delay: lookDelay,
+			MaxOverhead: overhead, MaxStall: 50 * time.Millisecond, Costs: calibrated, Delay: lookDelay,
 			OwnTime: own, Logf: t.Logf, GiveUp: func(what string) { t.Errorf("%s hangs", what) },
 		}, s, s, idleChecker{})
 		l.Start(time.Now())
 		time.Sleep(length)
 		l.Finish()
 		spent := l.Spent()
+		s.believed = spent.Stalled()
 		t.Logf("%d windows, %v lost (%.2f %%), at most %v in one; %v spent by its own account",
 			s.windows, s.lost, 100*s.lost.Seconds()/length.Seconds(), s.longest, spent.Total())
 	})
@@ -232,5 +242,26 @@ func TestBudgetHolds(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Probes that cost three times what calibration said are found out, and windows become fewer. What
+// the loop believes to have cost is what did.
+func TestBudgetHoldsWherePricesAreWrong(t *testing.T) {
+	const length = 5 * time.Minute
+	for name, rate := range map[string]func(time.Duration) float64{
+		"a hundred thousand a second": steady(1e5),
+		"half a million a second":     steady(5e5),
+		"ten million a second":        steady(10e6),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := simulateDear(t, 0.03, 3, length, rate)
+			if part := s.lost.Seconds() / length.Seconds(); part > 0.03 {
+				t.Errorf("%.2f %% were lost, 3 %% may be", 100*part)
+			}
+			if ratio := s.believed.Seconds() / s.lost.Seconds(); ratio < 1/1.3 || ratio > 1.3 {
+				t.Errorf("%v were lost, %v by the loop's account", s.lost, s.believed)
+			}
+		})
 	}
 }

@@ -39,7 +39,7 @@ func (u *used) plus(o used) {
 
 const (
 	// priorDoubt is how far calibration is off, as a standard deviation of the factor.
-	priorDoubt = 0.3
+	priorDoubt = 0.5
 	// clockError is the error of the target's processor time over a window or a tail, ns, as a
 	// standard deviation: the kernel adds to it once in a tick, of 4 ms mostly, while a thread
 	// runs on another processor.
@@ -49,7 +49,7 @@ const (
 	leastFactor, mostFactor = 0.8, 4
 	// unevenness is how far what is between calls differs between windows and tails, as a part
 	// of all that calls cost there.
-	unevenness = 0.03
+	unevenness = 0.02
 )
 
 // add takes what a window and its tail showed.

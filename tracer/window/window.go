@@ -47,7 +47,7 @@ func (l *Loop) window(ctx context.Context) (w watched) {
 	err = errors.Join(err, l.probes.SetGate(probe.GateCalls))
 	w.tail = phase{took: time.Since(tailStart), cpu: l.book.ProcessorTime() - m.cpu - w.window.cpu}
 	l.close(ends)
-	overran := time.Since(m.start) > l.plan.window+l.plan.tail+maxOverrun
+	overran := time.Since(m.start) > min(patient*l.plan.window, maxWindow)+l.plan.tail+maxOverrun
 	l.book.Sync(ctx, time.Second)
 
 	after := l.book.Calls()
@@ -68,22 +68,32 @@ func (l *Loop) window(ctx context.Context) (w watched) {
 	return w
 }
 
+// patient is how many times as long as planned a window may stay open while it costs next to
+// nothing: to put its probes in place did cost something, and work that comes in bursts is mostly
+// not there at a random moment.
+const patient = 4
+
 // watch keeps a window open for half of the planned time to all of it, or until it has delayed the target as much
 // as it may: a target that was asleep may wake up and allocate.
 func (l *Loop) watch(ctx context.Context, m *meter) bool {
 	// A length that is drawn falls into step with no period of the target.
 	length := time.Duration(float64(l.plan.window) * (0.5 + 0.5*rand.Float64()))
-	for left := length; left > 0; left = length - time.Since(m.start) {
-		if !sleep(ctx, min(left, 2*l.cfg.Delay)) {
-			return false
-		}
+	most := windowShare * float64(l.budget.stall)
+	for {
 		p := m.read()
 		p.busy, p.ready = l.busy, l.ready
-		if l.budget.stalled(p) >= time.Duration(windowShare*float64(l.budget.stall)) {
-			break
+		stalled := float64(l.budget.stalled(p))
+		until := length
+		if stalled < most/8 {
+			until = min(patient*length, maxWindow)
+		}
+		if p.took >= until || stalled >= most {
+			return true
+		}
+		if !sleep(ctx, min(until-p.took, 2*l.cfg.Delay)) {
+			return false
 		}
 	}
-	return true
 }
 
 // watchTail waits while blocks of the window are still being freed, for at most plan.tail.
@@ -102,11 +112,11 @@ func (l *Loop) watchTail(ctx context.Context) {
 	}
 }
 
-// settle looks at a window's candidates several times soon after its end, because most blocks
+// settle looks at a window's candidates twice soon after its end, because most blocks
 // still in flight are freed then.
 func (l *Loop) settle(ctx context.Context) {
 	start := time.Now()
-	for _, at := range []time.Duration{0, 5 * time.Millisecond, 20 * time.Millisecond, 80 * time.Millisecond} {
+	for _, at := range []time.Duration{5 * time.Millisecond, 80 * time.Millisecond} {
 		if !sleep(ctx, at-time.Since(start)) {
 			return
 		}

@@ -11,12 +11,11 @@ type census struct {
 	set      *Set
 	now      uint64
 	maturity uint64
-	// counted are the windows that count, and matured is their total length, ns. half is the
-	// number of the window at which the later half of that length begins, and early is the
-	// length of the windows before it.
-	counted        []*window
-	matured, early uint64
-	half           int
+	// counted are the windows that count, and matured is their total length, ns. halved is where
+	// the later half of that length begins.
+	counted []*window
+	matured uint64
+	halved  half
 	// squares is the sum of the squares of the windows' shares of matured.
 	squares float64
 	// eras are the counted windows in groups.
@@ -37,7 +36,6 @@ type tally struct {
 	survivors, active, young live.Sum
 	squares                  float64 // of sizes
 	windows                  perWindow
-	early                    int
 	clump                    float64
 	ages, activeAges         float64 // ns, summed
 	oldest                   uint64
@@ -112,17 +110,7 @@ func (c *census) age() {
 			c.matured += w.length()
 		}
 	}
-	for i := range windows {
-		w := &windows[i]
-		if !c.counts(w) {
-			continue
-		}
-		if c.early+w.length() > c.matured/2 && c.early > 0 {
-			break
-		}
-		c.early += w.length()
-		c.half = i + 1
-	}
+	c.halved = c.halve(0)
 	c.divide()
 }
 
@@ -178,9 +166,6 @@ func (c *census) count(b *block) {
 	}
 	t.squares += float64(b.size) * float64(b.size)
 	t.windows.add(b.window)
-	if b.window < c.half {
-		t.early++
-	}
 	t.ages += float64(c.now - min(b.born, c.now))
 	t.oldest = min(t.oldest, b.born)
 }

@@ -76,32 +76,6 @@ func (s *Set) late(a *account, now uint64) (late bool, since float64) {
 	return run-since > lateStart*run, since
 }
 
-// halves returns how many of a stack's survivors come from the first half of the time in which it
-// was watched, and what part of that time this is.
-func (c *census) halves(a *account, t *tally) (early int, part float64) {
-	if late, _ := c.set.late(a, c.now); !late {
-		return t.early, float64(c.early) / float64(c.matured)
-	}
-	var all, first uint64
-	for _, w := range c.counted {
-		if w.start >= c.set.windows[a.first].start {
-			all += w.length()
-		}
-	}
-	var half uint64 // when the first half ends
-	for _, w := range c.counted {
-		if w.start >= c.set.windows[a.first].start && first+w.length() <= all/2 {
-			first, half = first+w.length(), w.end
-		}
-	}
-	t.windows.each(func(window, n int) {
-		if c.set.windows[window].end <= half {
-			early += n
-		}
-	})
-	return early, float64(first) / float64(max(all, 1))
-}
-
 // above returns the confidence, below 1, that there are more survivors than expected.
 // Survivors that came together count once.
 func (t *tally) above(expected float64) float64 {

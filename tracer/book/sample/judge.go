@@ -2,7 +2,6 @@ package sample
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 
@@ -217,14 +216,8 @@ func (c *census) classify(e *Estimate, a *account, t *tally) Class {
 	if n < minSurvivors || t.windows.len() < minWindows || e.Confidence < least {
 		return Undecided
 	}
-	if early, p := c.halves(a, t); p > 0 {
-		in := func(k int) int { return int(math.Ceil(float64(k) / t.clump)) }
-		if binomialAtMost(in(early), in(n), p) < doubt {
-			return Ageing
-		}
-		if binomialAtMost(in(n-early), in(n), 1-p) < doubt {
-			return Stopped
-		}
+	if class, is := c.lopsided(a, t); is {
+		return class
 	}
 	switch idle := t.survivors.Blocks - t.active.Blocks; {
 	case idle < t.active.Blocks && (e.Confidence < confidence || e.deaths*minOutlived > t.survivors.Blocks || t.windows.len() < minActiveWindows):

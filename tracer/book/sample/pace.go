@@ -57,7 +57,7 @@ type pace struct {
 // done by then, if that is known. Ended comes after all calls of the window were applied.
 func (s *Set) Reached(m Moment, now uint64, effort Effort, known bool) {
 	p := &s.pace
-	if p.known && known && now > p.lastTime && len(s.windows) > 0 {
+	if p.known && known && now >= p.lastTime && len(s.windows) > 0 {
 		done := Done{Time: now - p.lastTime, CPU: effort.CPU - min(p.last.CPU, effort.CPU), Sleeps: effort.Sleeps - min(p.last.Sleeps, effort.Sleeps)}
 		switch {
 		case m == Begun && p.lastMoment == Ended:

@@ -54,6 +54,8 @@ type Counters struct {
 type window struct {
 	start, end uint64
 	valid      bool
+	// calls is the blocks allocated in it.
+	calls uint64
 }
 
 func (w *window) length() uint64 { return w.end - w.start }
@@ -217,6 +219,7 @@ func (s *Set) add(ev *event.Event) {
 		s.touched = append(s.touched, a)
 	}
 	a.now.Add(ev.Size)
+	s.windows[len(s.windows)-1].calls++
 	b := &block{addr: ev.Addr, size: ev.Size, born: ev.Time, stack: a, window: len(s.windows) - 1}
 	s.blocks[ev.Addr] = b
 	s.young = append(s.young, b)

@@ -125,9 +125,6 @@ func (e *Evidence) heapGrowth() (growth *report.Bounds, steady bool) {
 		return math.Abs(perSecond*e.seconds()-bytes) <= unsteady*bytes
 	}
 	if e.glibc() {
-		if e.Kept == nil || e.KeptFirst == nil || !e.Kept.Complete || !e.KeptFirst.Complete {
-			return nil, false
-		}
 		held := func(k *Kept) float64 { return float64(k.System) - float64(k.Free) }
 		var bytes, slope float64
 		for i := range m.Regions {
@@ -135,6 +132,9 @@ func (e *Evidence) heapGrowth() (growth *report.Bounds, steady bool) {
 				bytes += float64(r.GrowthBytes)
 				slope += r.GrowthBytesPerSecond
 			}
+		}
+		if e.Kept == nil || e.KeptFirst == nil || !e.Kept.Complete || !e.KeptFirst.Complete {
+			return bounds(bytes, looseDoubt), even(bytes, slope)
 		}
 		return bounds(held(e.Kept)-held(e.KeptFirst), growthDoubt), even(bytes, slope)
 	}
