@@ -71,7 +71,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f.Pages, f.Known.Pages = p.Present(f.Known.Pages, f.Known.Life.Exited), nil
 	if f.Known.Sample != nil {
 		s := t.loop.Spent()
-		f.Windows = diagnose.Windows{MaxOverhead: t.cfg.MaxOverhead, Spent: s.Total(), Watched: s.Watched, Slowed: s.Slowed, AllocCost: s.Costs.Alloc, FreeCost: s.Costs.Free, CostDoubt: s.Doubt}
+		f.Windows = diagnose.Windows{MaxOverhead: t.cfg.MaxOverhead, Spent: s.Total(), Stalled: s.Stalled(), Watched: s.Watched, Slowed: s.Slowed, AllocCost: s.Costs.Alloc, FreeCost: s.Costs.Free, CostDoubt: s.Doubt}
 	}
 	f.Debugger = p.Debugger()
 	f.Debuggers = p.DebuggerNote(f.Known.Sample != nil)

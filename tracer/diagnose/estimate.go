@@ -62,7 +62,7 @@ func (d *diagnosis) sampled(s *sample.Snapshot) *report.Sampling {
 		Pace:            1,
 	}
 	if run > 0 {
-		r.Overhead = float64(w.Spent) / run
+		r.Overhead, r.ProbesOverhead = float64(w.Spent)/run, float64(w.Stalled)/run
 	}
 	if w.Watched > 0 {
 		r.Pace = 1 - float64(w.Slowed)/float64(w.Watched)

@@ -90,8 +90,9 @@ type Facts struct {
 type Windows struct {
 	// MaxOverhead is the allowed cost, as a part of the process's time. Spent is the cost
 	// since the trace began.
-	MaxOverhead float64
-	Spent       time.Duration
+	// Stalled is the part of it that is due to probes.
+	MaxOverhead    float64
+	Spent, Stalled time.Duration
 	// Watched is the time in windows, Slowed what the process lost of it.
 	Watched, Slowed time.Duration
 	// AllocCost and FreeCost are what calls cost in windows, give or take the part CostDoubt of

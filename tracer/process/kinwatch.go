@@ -9,7 +9,7 @@ import (
 
 // kinInterval is how often descendants are looked at, at most. It is shorter than that of
 // address spaces, so that a child that lives for seconds shows how it grows.
-const kinInterval = 250 * time.Millisecond
+const kinInterval = 500 * time.Millisecond
 
 // Kin looks at the process's descendants, threads and state once more, unless the trace has
 // ended, and returns what is known of them.

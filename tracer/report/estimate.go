@@ -30,7 +30,10 @@ type Sampling struct {
 	// inside the windows, as a fraction of its normal speed.
 	MaxOverhead float64 `json:"max_overhead"`
 	Overhead    float64 `json:"overhead"`
-	Pace        float64 `json:"pace"`
+	// ProbesOverhead is the part of Overhead that is due to probes. The rest is memtrace's own
+	// processor time.
+	ProbesOverhead float64 `json:"probes_overhead"`
+	Pace           float64 `json:"pace"`
 	// WorkScale is how many times as much the target does outside the windows as in them, in
 	// the same time. What leaks by work is scaled by it, what leaks by time is not.
 	WorkScale Bounds `json:"work_scale"`

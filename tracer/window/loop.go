@@ -38,9 +38,10 @@ type Loop struct {
 }
 
 const (
-	// checkInterval is how often all blocks are looked at, on average. checkShare is the most
-	// of a processor that this may take.
+	// checkInterval is how often all blocks are looked at, on average, where tracing may cost
+	// usualOverhead or more. checkShare is the most of a processor that this may take.
 	checkInterval = 500 * time.Millisecond
+	usualOverhead = 0.03
 	checkShare    = 0.005
 )
 
@@ -246,7 +247,7 @@ func (l *Loop) pause(ctx context.Context) {
 	start, cpu, waited := time.Now(), l.book.ProcessorTime(), l.book.Waited()
 	end := start.Add(time.Duration(float64(l.plan.pause) * (0.5 + rand.Float64())))
 	for time.Now().Before(end) {
-		interval := max(checkInterval, time.Duration(float64(l.checked)/checkShare))
+		interval := max(time.Duration(float64(checkInterval)*max(usualOverhead/l.budget.max, 1)), time.Duration(float64(l.checked)/checkShare))
 		next := time.Duration(float64(interval) * (0.5 + rand.Float64()))
 		if !sleep(ctx, min(next, time.Until(end))) {
 			return

@@ -223,7 +223,7 @@ func TestBudgetHolds(t *testing.T) {
 			return 1e3 * math.Pow(10, at.Minutes()*2)
 		},
 	} {
-		for _, overhead := range []float64{0.01, 0.03, 0.1} {
+		for _, overhead := range []float64{0.005, 0.01, 0.03, 0.1} {
 			t.Run(fmt.Sprintf("%s, %g", name, overhead), func(t *testing.T) {
 				s := simulate(t, overhead, length, rate)
 				// The trial at the start comes on top of the budget and has to be paid off.

@@ -22,7 +22,7 @@ const (
 	// dominant is the part of all that is estimated that makes a stack stand for the heap.
 	dominant = 0.8
 	// narrow is how far the bounds of the growth may be apart to say how much leaks.
-	narrow = 1.6
+	narrow = 2
 )
 
 // scaleEstimates widens the intervals of all estimates to hold what leaks by work, narrows them by
