@@ -79,8 +79,8 @@ func (t *Tracer) beside(what string, limit time.Duration, f func()) (wait func()
 // Close detaches what is still attached and frees everything. Snapshot must not be called
 // after it.
 func (t *Tracer) Close() error {
-	t.followed.over.Store(true)
-	patience.Wait(process.LookPatience, t.followed.pending.Wait)
+	t.followed.queue.Stop()
+	patience.Wait(process.LookPatience, t.followed.queue.Wait)
 	if t.lingers {
 		t.processes.Outstay()
 	}

@@ -3,7 +3,6 @@ package tracer
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"memtrace/symbolize/patience"
@@ -16,12 +15,10 @@ import (
 // followed is what Config.Follow needs: the processes that have ended and are yet to be reported
 // on, and the reports of those that were.
 type followed struct {
-	queue chan uint32
-	// pending counts what is queued or at work, releasing the processes that are being released.
-	pending, releasing sync.WaitGroup
-	// over: no more reports are made.
-	over    atomic.Bool
+	queue   ended.Queue
 	reports ended.Reports
+	// releasing counts the processes that are being released.
+	releasing sync.WaitGroup
 	// moving is held by whoever reports on all processes, and by whoever moves one from those that
 	// are traced to those that have ended.
 	moving sync.RWMutex
@@ -51,18 +48,10 @@ func (t *Tracer) Executed(pid int, byThread bool) {
 
 // follow begins to report on processes that end.
 func (t *Tracer) follow() {
-	t.followed.queue = make(chan uint32, 1<<16)
 	if t.cfg.Held {
 		t.processes.Hold()
 	}
-	go func() {
-		for pid := range t.followed.queue {
-			if !t.followed.over.Load() {
-				t.bury(pid)
-			}
-			t.followed.pending.Done()
-		}
-	}()
+	t.followed.queue.Start(t.bury)
 }
 
 // ends notes the end of a process that was followed.
@@ -75,8 +64,7 @@ func (s *sink) ends(ev *event.Event) {
 // buryEnded hands on the processes that have ended. What spilled of them has been applied.
 func (s *sink) buryEnded() {
 	for _, pid := range s.ended {
-		s.followed.pending.Add(1)
-		s.followed.queue <- pid
+		s.followed.queue.Add(pid)
 	}
 	s.ended = s.ended[:0]
 }
@@ -107,11 +95,8 @@ func (t *Tracer) bury(pid uint32) {
 
 // unfollow waits until all that have ended are reported on.
 func (t *Tracer) unfollow() {
-	if t.followed.queue == nil {
-		return
-	}
 	const most = time.Minute // there may be thousands
-	if !patience.Wait(most, t.followed.pending.Wait) {
+	if !patience.Wait(most, t.followed.queue.Wait) {
 		t.giveUp("the reports of processes that have ended")
 	}
 }

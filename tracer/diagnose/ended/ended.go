@@ -1,6 +1,5 @@
 // Package ended keeps the reports of processes that have ended while others are traced on. There
-// may be thousands of them, so those of one program are added up. The package is a pure function
-// of its input.
+// may be thousands of them, so those of one program are added up.
 package ended
 
 import (
