@@ -38,7 +38,7 @@ func attachedSize(pid int, addr, id uint64) (size uint64) {
 		_ = eachMapping(uint32(pid), func(m *procmaps.Mapping) { see(m) }) // an error leaves it unknown
 		return size
 	}
-	defer q.Close()
+	defer func() { _ = q.Close() }() // it was only read
 	var m procmaps.Mapping
 	for at := addr; ; at = m.End {
 		if more, err := q.Next(at, &m); err != nil || !more || !see(&m) {
