@@ -11,6 +11,7 @@ import (
 	"memtrace/tracer/diagnose/answer"
 	"memtrace/tracer/event"
 	"memtrace/tracer/report"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // load is a process that works on requests in one thread and leaks. Times are in seconds.
@@ -165,6 +166,7 @@ func (s *simulation) estimate(grows bool) *report.Estimate {
 // works all the time or in bursts of which windows see a part. Where the growth of the heap is known
 // estimates are near the truth as well.
 func TestEstimatesOfLoads(t *testing.T) {
+	testprog.Long(t)
 	const runs = 8
 	for name, l := range map[string]*load{
 		"work, always busy":       {request: 20e-6, pairs: 20, perRequest: 0.2},

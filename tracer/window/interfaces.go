@@ -17,7 +17,8 @@ type Config struct {
 	Costs probe.Costs
 	// SomeSizes says that only allocations of some sizes are reported.
 	SomeSizes bool
-	// Urgent makes memtrace go before others, so that windows end in time on a busy machine.
+	// Urgent makes memtrace go before others in windows, so that these end in time on a busy
+	// machine.
 	Urgent bool
 	// Delay is the longest that an event takes to reach the Book.
 	Delay time.Duration

@@ -99,9 +99,6 @@ func (l *Loop) Start(began time.Time) {
 	l.start, l.stop = began, cancel
 	l.done.Go(func() {
 		defer l.checker.Close()
-		if l.cfg.Urgent {
-			defer hurry()()
-		}
 		if costly, ok := l.outgrow(ctx); ok {
 			l.leaveExact(costly)
 			l.sample(ctx)

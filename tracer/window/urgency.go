@@ -7,40 +7,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// urgency is the nice value of memtrace while it watches windows. It works for a hundredth of the
-// time, but when a window is to end it has to be at once, however busy the machine is: until then
-// probes cost the target time.
-const urgency = -10
-
-// hurry gives all threads of memtrace that urgency, which those to come inherit, and returns what
-// takes it back. Without the right to do so it does nothing.
+// hurry has all threads of memtrace go before those of others, and returns what takes that back.
+// When a window is to end it has to end at once, however busy the machine is: until then probes
+// cost the target time. Nice values would not do, because they say nothing between sessions
+// (autogroups) and control groups. The kernel limits how long such threads may run, and new ones
+// are none. Without the right to do so hurry does nothing.
 func hurry() (calm func()) {
-	before, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
-	if err != nil {
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil || before.Policy != unix.SCHED_NORMAL {
 		return func() {}
 	}
-	const most = 20 // the system call returns 20 minus the nice value
-	before = most - before
-	if before <= urgency || !renice(urgency) {
-		return func() {}
+	schedule(&unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK})
+	return func() {
+		schedule(&unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: before.Nice})
 	}
-	return func() { renice(before) }
 }
 
-// renice sets the nice value of all threads. It reports whether it could.
-func renice(nice int) bool {
+// schedule sets how all threads of memtrace are scheduled, as far as that is permitted.
+func schedule(attr *unix.SchedAttr) {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
-		return false
+		return
 	}
 	for _, t := range tasks {
-		id, err := strconv.Atoi(t.Name())
-		if err != nil {
-			return false
-		}
-		if err := unix.Setpriority(unix.PRIO_PROCESS, id, nice); err != nil && err != unix.ESRCH {
-			return false
+		if id, err := strconv.Atoi(t.Name()); err == nil {
+			_ = unix.SchedSetAttr(id, attr, 0) // it may have ended, or this may be forbidden
 		}
 	}
-	return true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"memtrace/tracer/probe"
@@ -24,6 +25,11 @@ type watched struct {
 
 // window watches for the planned time.
 func (l *Loop) window(ctx context.Context) (w watched) {
+	calm := func() {}
+	if l.cfg.Urgent {
+		calm = sync.OnceFunc(hurry())
+		defer calm()
+	}
 	births, ends, since, err := l.probes.Attach()
 	l.book.Begin()
 	if !since.IsZero() {
@@ -47,6 +53,7 @@ func (l *Loop) window(ctx context.Context) (w watched) {
 	err = errors.Join(err, l.probes.SetGate(probe.GateCalls))
 	w.tail = phase{took: time.Since(tailStart), cpu: l.book.ProcessorTime() - m.cpu - w.window.cpu}
 	l.close(ends)
+	calm()
 	overran := time.Since(m.start) > min(patient*l.plan.window, maxWindow)+l.plan.tail+maxOverrun
 	l.book.Sync(ctx, time.Second)
 
