@@ -83,3 +83,28 @@ func TestForgottenStackInItsCode(t *testing.T) {
 		}
 	}
 }
+
+// A stack that is unwound later has all of its frames under every ID that it goes by, each with the
+// code of its time.
+func TestUnwoundInItsCode(t *testing.T) {
+	const at, main = 0x7f00_0000_0000, 0x5555_0000_0000
+	b := applied()
+	apply(b, mapped(77, at, 1)...)
+	apply(b,
+		event.Event{Kind: event.Stack, Stack: 9, Flags: event.Truncated | event.Later, Frames: []uint64{at + 0x500}, Time: 2},
+		event.Event{Kind: event.Alloc, Addr: 0x10, Size: 1, Stack: 9, Time: 2})
+	apply(b, mapped(78, at, 3)...)
+	all := []uint64{at + 0x500, at + 0x600, main}
+	b.Unwound(9, all, false)
+
+	first := mapped(77, at, 0)[0]
+	c := b.Copy(pid, Asked{Now: 1 << 40})
+	if len(c.Heap.Stacks) != 1 {
+		t.Fatalf("%d stacks", len(c.Heap.Stacks))
+	}
+	addresses, codes, truncated := c.Frames(c.Heap.Stacks[0].ID)
+	want := []event.CodeID{first.Mapped(), first.Mapped(), event.FirstCode}
+	if truncated || !slices.Equal(addresses, all) || !slices.Equal(codes, want) {
+		t.Errorf("at %x in %x, truncated %v", addresses, codes, truncated)
+	}
+}
