@@ -22,11 +22,15 @@ func TestWorkScale(t *testing.T) {
 		// What little is left beside the probes is less than the error.
 		"next to nothing": {sample.Pace{Window: sample.Done{Time: second, CPU: second, Allocs: 249e3, Frees: 249e3}, Outside: busy}, 250, 1000},
 		// It sleeps as often as the clock says, and each time does all its work.
-		"by the clock": {sample.Pace{Window: sample.Done{Time: second, CPU: second / 2, Allocs: 100e3, Frees: 100e3, Sleeps: 200},
-			Outside: sample.Done{Time: 100 * second, CPU: 10 * second, Sleeps: 20000}}, 1, 1.4},
+		"by the clock": {sample.Pace{
+			Window:  sample.Done{Time: second, CPU: second / 2, Allocs: 100e3, Frees: 100e3, Sleeps: 200},
+			Outside: sample.Done{Time: 100 * second, CPU: 10 * second, Sleeps: 20000},
+		}, 1, 1.4},
 		// A round of work takes longer, so there are fewer sleeps.
-		"rounds": {sample.Pace{Window: sample.Done{Time: second, CPU: 85e7, Allocs: 200e3, Frees: 200e3, Sleeps: 80},
-			Outside: sample.Done{Time: 100 * second, CPU: 2 * second, Sleeps: 50000}}, 6.25, 9.4},
+		"rounds": {sample.Pace{
+			Window:  sample.Done{Time: second, CPU: 85e7, Allocs: 200e3, Frees: 200e3, Sleeps: 80},
+			Outside: sample.Done{Time: 100 * second, CPU: 2 * second, Sleeps: 50000},
+		}, 6.25, 9.4},
 	} {
 		b := w.workScale(&test.pace)
 		if b.High < test.low || b.High > test.high || b.Low > 1 || b.Value < b.Low || b.Value > b.High {
