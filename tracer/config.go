@@ -48,8 +48,7 @@ type Config struct {
 	// DebugDirs are searched for separate debug files, as in gdb's debug-file-directory
 	// (default /usr/lib/debug).
 	DebugDirs []string
-	// Logf receives remarks on what happens during the trace, with Verbose more of them. Default:
-	// none.
+	// Logf receives remarks on the trace, with Verbose more of them (default: none).
 	Logf    func(format string, args ...any)
 	Verbose bool
 

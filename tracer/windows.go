@@ -58,7 +58,6 @@ type windowBook struct {
 func (b windowBook) Calls() window.Calls { return window.Calls(b.Book.Calls()) }
 
 func (b windowBook) ProcessorTime() time.Duration { return b.tracer.processes.ProcessorTime() }
-
 func (b windowBook) Waited() time.Duration { return b.tracer.processes.Waited() }
 
 func (b windowBook) Begin() {
@@ -67,8 +66,8 @@ func (b windowBook) Begin() {
 
 func (b windowBook) Cut() uint64 { return b.Book.Cut(event.Now, b.tracer.processes.Efforts()) }
 
-func (b windowBook) End(cut uint64, complete bool) {
-	b.EndWindow(cut, complete, event.Now(), b.tracer.processes.Efforts())
+func (b windowBook) End(c uint64, ok bool) {
+	b.EndWindow(c, ok, event.Now(), b.tracer.processes.Efforts())
 }
 
 // Watch makes the reader keep up while a window is open.
