@@ -58,7 +58,7 @@ type windowBook struct {
 func (b windowBook) Calls() window.Calls { return window.Calls(b.Book.Calls()) }
 
 func (b windowBook) ProcessorTime() time.Duration { return b.tracer.processes.ProcessorTime() }
-func (b windowBook) Waited() time.Duration { return b.tracer.processes.Waited() }
+func (b windowBook) Waited() time.Duration        { return b.tracer.processes.Waited() }
 
 func (b windowBook) Begin() {
 	b.BeginWindow(event.Now, b.tracer.processes.HasWindow, b.tracer.processes.Efforts())
