@@ -41,6 +41,9 @@ func TestOwnProgram(t *testing.T) {
 	checked, inlined := 0, 0
 	for i := range table.Len() {
 		f, ok := table.Func(i)
+		if f.Start == f.End {
+			continue // with cgo some have no code
+		}
 		if !ok {
 			t.Fatalf("function %d is damaged", i)
 		}
