@@ -55,7 +55,7 @@ func (s *sink) Between(caughtUp bool) error {
 }
 
 // lookAtProcesses ends the processes that died without an event: killed after they were looked
-// up but before they were attached to.
+// up but before they were attached to. It has page faults sampled where memory grows unexplained.
 func (s *sink) lookAtProcesses() error {
 	if time.Since(s.looked) < lookInterval {
 		return nil
@@ -68,6 +68,11 @@ func (s *sink) lookAtProcesses() error {
 	s.CountMissed(missed)
 	for _, pid := range s.processes.Gone() {
 		s.End(pid, event.Now())
+	}
+	if s.probes.LateFaults && s.Unexplained(s.processes.ResidentGrowth()) {
+		s.SampleFaults()
+		s.processes.SizePages()
+		return s.probes.AttachFaults()
 	}
 	return nil
 }

@@ -138,6 +138,19 @@ func (b *Book) SampleFaults() {
 	}
 }
 
+// leastUnexplained is the growth, in bytes, from which Unexplained tells.
+const leastUnexplained = 1 << 20
+
+// Unexplained reports whether the calls that were traced do not account for the growth of
+// resident memory: an allocator may be at work that nobody knows. It is false once page faults are
+// sampled, and where only windows are watched, which see few of the calls.
+func (b *Book) Unexplained(resident int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	live := b.heap.Live().Plus(b.vm.Live())
+	return !b.faults && !b.windowed && resident >= leastUnexplained+2*int64(live.Bytes)
+}
+
 // BeginGrowth sets what a process has mapped when its growth begins to be watched.
 func (b *Book) BeginGrowth(pid uint32, mapped vm.Mapped) {
 	b.mu.Lock()

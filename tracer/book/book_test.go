@@ -197,3 +197,17 @@ func TestCopyWhileApplied(t *testing.T) {
 		t.Errorf("%+v", totals)
 	}
 }
+
+// Growth is unexplained as long as what is live is less than half of it, and until faults are
+// sampled.
+func TestUnexplained(t *testing.T) {
+	b := applied(event.Event{Kind: event.Alloc, Addr: 0x10, Size: 1 << 20, Stack: 1, Time: 1000})
+	for resident, want := range map[int64]bool{-1 << 30: false, 0: false, 3<<20 - 1: false, 3 << 20: true} {
+		if got := b.Unexplained(resident); got != want {
+			t.Errorf("%d bytes with 1 MiB live: %v", resident, got)
+		}
+	}
+	if b.SampleFaults(); b.Unexplained(1 << 30) {
+		t.Error("it is unexplained although faults are sampled")
+	}
+}

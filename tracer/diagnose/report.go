@@ -118,6 +118,8 @@ func (d *diagnosis) report(opt Options) *report.Report {
 	switch {
 	case d.Growth:
 		r.Mode, r.TracedFraction, r.Growth = report.ModeGrowth, 0, d.growthReport(opt.Top)
+	case d.sampling == nil && d.Known.FaultsSampled:
+		r.Growth = d.growthReport(opt.Top)
 	case d.sampling != nil:
 		r.Mode, r.Sampling = report.ModeWindows, d.sampling
 		r.TracedFraction = d.sampling.TracedSeconds / max(r.DurationSeconds, d.sampling.TracedSeconds, 1e-9)

@@ -34,6 +34,9 @@ type Features struct {
 	// x86-64. lockTracepoint: the tracepoint on an address space's lock has its form of 6.14
 	// and later (see bpf/fault.h and bpf/calls.h).
 	PageFaults, lockTracepoint bool
+	// LateFaults is PageFaults where allocation functions are probed: faults are sampled only once
+	// AttachFaults was called, and only those of the program itself, not those in system calls.
+	LateFaults bool
 	// resume names the program that arranges for its thread to call back on the way to user
 	// mode, since 6.18. It is "" where none can.
 	resume string
@@ -116,11 +119,13 @@ func (k *Features) findWays(o Options) error {
 	if k.lockTracepoint && k.UnwindTables && !o.Older.ExitTracepoint {
 		k.resume = resumeProgramFor(types)
 	}
+	faults := k.UnwindTables && k.atLeast(5, 15) &&
+		parameters(types, "page_fault_user") == 3 && parameters(types, "page_fault_kernel") == 3
 	if !o.GrowthOnly {
+		k.LateFaults = faults
 		return nil
 	}
-	k.PageFaults = k.UnwindTables && k.atLeast(5, 15) &&
-		parameters(types, "page_fault_user") == 3 && parameters(types, "page_fault_kernel") == 3
+	k.PageFaults = faults
 	// Attaching to functions and detaching takes too long to be worth it for a trace that
 	// costs more anyway.
 	k.Functions = !o.Older.EntryTracepoint && !o.Older.ExitTracepoint && k.UnwindTables && attachesToFunctions()

@@ -81,9 +81,12 @@ type resumeProgram struct {
 	LockTakenResume *ebpf.Program `ebpf:"lock_taken_resume"`
 }
 
-// faultPrograms see page faults, in growth mode.
-type faultPrograms struct {
-	UserFault   *ebpf.Program `ebpf:"user_fault"`
+// userFaultProgram sees page faults of programs, kernelFaultProgram those in system calls.
+type userFaultProgram struct {
+	UserFault *ebpf.Program `ebpf:"user_fault"`
+}
+
+type kernelFaultProgram struct {
 	KernelFault *ebpf.Program `ebpf:"kernel_fault"`
 }
 
@@ -94,7 +97,8 @@ type growthPrograms struct {
 	callPrograms
 	lockProgram
 	resumeProgram
-	faultPrograms
+	userFaultProgram
+	kernelFaultProgram
 }
 
 // load loads what is going to be attached. e is nil if no allocation functions are.
@@ -119,8 +123,11 @@ func (o *objects) load(spec *ebpf.CollectionSpec, e *entries, k Features) error 
 	default:
 		groups = append(groups, &o.entryProgram, &o.exitProgram)
 	}
+	if k.PageFaults || k.LateFaults {
+		groups = append(groups, &o.userFaultProgram)
+	}
 	if k.PageFaults {
-		groups = append(groups, &o.faultPrograms)
+		groups = append(groups, &o.kernelFaultProgram)
 	}
 	wanted := make(map[string]bool)
 	for _, group := range groups {

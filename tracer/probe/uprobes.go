@@ -31,14 +31,26 @@ func (l Links) Close() error {
 
 // AttachKernel attaches what is not tied to one process: system calls, process lifetimes and
 // page faults. On an error nothing stays attached.
-func (s *Set) AttachKernel() (err error) {
+func (s *Set) AttachKernel() error {
+	programs := s.objs.kernel()
+	if s.LateFaults {
+		programs = s.objs.calls()
+	}
+	return s.attachTracing(programs)
+}
+
+// AttachFaults begins to sample page faults, where the kernel has Features.LateFaults.
+func (s *Set) AttachFaults() error { return s.attachTracing(loaded(s.objs.UserFault)) }
+
+// attachTracing attaches programs to what they are for. On an error none stays attached.
+func (s *Set) attachTracing(programs []*ebpf.Program) (err error) {
 	var attached Links
 	defer func() {
 		if err != nil {
 			_ = s.attached.Close(attached)
 		}
 	}()
-	for _, prog := range s.objs.kernel() {
+	for _, prog := range programs {
 		l, err := link.AttachTracing(link.TracingOptions{Program: prog})
 		if err != nil {
 			return fmt.Errorf("attach %s: %w", prog, err)

@@ -56,7 +56,8 @@ type Report struct {
 	Name func(*Stack) `json:"-"`
 	// MallocSplit is set where the process uses glibc's malloc.
 	MallocSplit *MallocSplit `json:"malloc_split,omitempty"`
-	// Growth is set in ModeGrowth.
+	// Growth is set in ModeGrowth, and in ModeExact where memory grew that no traced call accounts
+	// for: then page faults were sampled from that time on.
 	Growth *Growth `json:"growth,omitempty"`
 	// Diagnosis says what the figures mean.
 	Diagnosis *Diagnosis `json:"diagnosis,omitempty"`

@@ -164,7 +164,7 @@ func (p *printer) process(t *Target, opt TextOptions) {
 // events writes how long the process was traced and what was observed.
 func (p *printer) events(r *Report, opt TextOptions) {
 	when := "traced " + Seconds(r.DurationSeconds)
-	if r.Growth != nil {
+	if r.Mode == ModeGrowth {
 		when = "watched " + Seconds(r.DurationSeconds)
 	}
 	if !r.End.IsZero() {
@@ -172,7 +172,7 @@ func (p *printer) events(r *Report, opt TextOptions) {
 	}
 	p.paragraph(span{}, escape(when), plain)
 	e := r.Events
-	calls := r.Mode != ModeWindows && r.Growth == nil
+	calls := r.Mode != ModeWindows && r.Mode != ModeGrowth
 	var items []span
 	for _, c := range []struct {
 		n    uint64
@@ -275,7 +275,7 @@ func losses(r *Report) string {
 
 // totals writes how much is outstanding in all.
 func (p *printer) totals(r *Report, _ TextOptions) {
-	if r.Growth != nil {
+	if r.Mode == ModeGrowth {
 		p.grownTotals(r)
 		return
 	}

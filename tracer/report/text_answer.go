@@ -121,7 +121,7 @@ func (p *printer) how(r *Report, _ TextOptions) {
 		if s.Dropped > 0 {
 			text += " " + counted(s.Dropped, "window") + " could not be watched whole: give a larger --ring-size."
 		}
-	case r.Growth != nil:
+	case r.Mode == ModeGrowth:
 		text = "Watched for " + long + " by system calls alone, no probe in the process."
 	case r.Complete && !r.Events.Lost.Any():
 		text = "Every call traced for " + long + ", nothing lost."

@@ -140,10 +140,10 @@ func (e *Evidence) touched(accounts []report.Account) []*found {
 	f := find(report.Unexplained)
 	f.Confidence, f.Bytes, f.BytesPerSecond = Possible, uint64(left), exactly(part*m.ResidentGrowthBytesPerSecond)
 	f.Memory = "memory that it had mapped before"
-	if f.Next = touches; e.growth() {
-		f.Next = ""
-		e.proposeToucher(f)
+	if !e.growth() {
+		f.Next = touches
 	}
+	e.touchers(f)
 	e.ascribe(f)
 	return []*found{f}
 }
@@ -188,17 +188,19 @@ func (e *Evidence) describeRest(f *found, a *report.Account, t *report.AccountTe
 	case heap && e.growth():
 		f.Next = "Trace without grow: then blocks have stacks, too."
 	case e.growth(): // where memory is touched first stands below
-		e.proposeToucher(f)
+		e.touchers(f)
 	case heap && e.windows():
 		f.Next = "Trace for longer, or with --exact."
 	case heap && !seen:
 		f.Kind = report.UnknownAllocator
 		f.Next = "Run memtrace grow: it shows which code makes the address space grow and touches new memory."
+		e.touchers(f)
 	case heap && !t.Known:
 		f.Memory += keptUnknown
 	case heap:
 	default:
 		f.Next = touches
+		e.touchers(f)
 		if a.Kind == "mappings" {
 			e.ascribe(f)
 		}

@@ -75,18 +75,21 @@ func (e *Evidence) proposeFor(f *found) {
 	}
 }
 
-// proposeToucher does so for memory whose growth has no stack, by who touches it first, where that
-// was sampled.
-func (e *Evidence) proposeToucher(f *found) {
-	if e.Report.Growth == nil {
+// touchers says who touches memory first whose growth has no stack, where that was sampled, and
+// how to see the blocks if that is an allocator.
+func (e *Evidence) touchers(f *found) {
+	if e.Report.Growth == nil || len(e.Report.Growth.FaultStacks) == 0 {
 		return
 	}
 	var touching []*report.Stack
 	for i := range e.Report.Growth.FaultStacks {
 		s := &e.Report.Growth.FaultStacks[i]
-		touching = append(touching, &report.Stack{Frames: s.Frames, Bytes: s.Bytes})
+		touching = append(touching, &report.Stack{Frames: s.Frames, OwnFrame: s.OwnFrame, Bytes: s.Bytes})
 	}
-	if p, ok := e.propose(touching, func(s *report.Stack) float64 { return float64(s.Bytes) }); ok {
+	bytes := func(s *report.Stack) float64 { return float64(s.Bytes) }
+	f.Culprit, f.Caller, f.Share = e.culprit(touching, bytes)
+	f.Next = "Look at who touches it, below. If an allocator of the program's own serves it, name its functions with --alloc and --free."
+	if p, ok := e.propose(touching, bytes); ok {
 		f.Next = p.String()
 	}
 }

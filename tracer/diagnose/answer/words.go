@@ -44,9 +44,9 @@ func (w *words) text(f *found) string {
 	case report.FilePages:
 		return "grows " + rateText(f) + " in pages of files that it maps, which the kernel takes back when memory is short"
 	case report.UnknownAllocator:
-		return "grows " + rateText(f) + " in memory of an allocator that is not traced"
+		return "grows " + rateText(f) + " in memory of an allocator that is not traced" + touchedIn(f)
 	case report.Unexplained:
-		return w.unexplained(f)
+		return w.unexplained(f) + touchedIn(f)
 	case report.Children:
 		return w.children(f)
 	case report.Held:
@@ -112,6 +112,14 @@ func site(f *found) string {
 		text += " < " + name(f.Caller)
 	}
 	return text + source(f.Culprit)
+}
+
+// touchedIn says who touches memory first that has no stack, "" if that is not known.
+func touchedIn(f *found) string {
+	if f.Culprit == nil {
+		return ""
+	}
+	return fmt.Sprintf(": %.0f %% first touched in %s", 100*f.Share, site(f))
 }
 
 func placed(f *report.Frame) string { return name(f) + source(f) }
