@@ -76,7 +76,8 @@ static __always_inline bool may_send_rest(__u32 tgid, __u64 time)
 	return f->sent < LATE_PER_SECOND;
 }
 
-/* Sends the rest of a stack whose id is t->stack.id. t is never NULL. */
+/* Sends the rest of a stack whose id is t->stack.id. t is never NULL. Returns whether there was no
+ * room for all of it. */
 __noinline int send_rest(struct thread *t, __u64 id, __u64 time)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -105,7 +106,7 @@ __noinline int send_rest(struct thread *t, __u64 id, __u64 time)
 		if (size > sizeof(*e) + sizeof(t->copy))
 			break;
 		if (bpf_ringbuf_output(&events, e, size, BPF_RB_NO_WAKEUP))
-			break;
+			return 1;
 		__sync_fetch_and_add(&f->sent, size);
 		address += e->size;
 	}

@@ -21,7 +21,8 @@ static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 s
 		t->call.nested++;
 		if (size) /* a constant 0 would be added by an instruction that Linux 5.10 lacks */
 			COUNT(lost_alloc_bytes, size);
-		COUNT(lost_alloc, 1);
+		if (!(shape & SHAPE_FREE)) /* a free is reported all the same */
+			COUNT(lost_alloc, 1);
 		return false;
 	case OUTERMOST:
 		put_aside(t, sp);

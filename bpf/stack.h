@@ -124,8 +124,8 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 		return hash;
 	}
 	bpf_map_update_elem(&sent_stacks, &hash, &one, BPF_ANY);
-	if (tables && end == WALK_LATER)
-		send_rest(t, id, time);
+	if (tables && end == WALK_LATER && send_rest(t, id, time))
+		bpf_map_delete_elem(&sent_stacks, &hash); /* to be sent again */
 	if (tables)
 		remember(t, hash, end);
 	return hash;

@@ -177,7 +177,7 @@ func isGo(file *elffile.File) bool {
 func functionsOf(file *elffile.File) (functions []flow.Function) {
 	for _, kind := range []elf.SectionType{elf.SHT_SYMTAB, elf.SHT_DYNSYM} {
 		for _, table := range file.SymbolTables(kind) {
-			for i := uint64(1); i < maxSymbols; i++ {
+			for i := uint64(1); i < maxSymbols && len(functions) < maxSymbols; i++ {
 				s, ok := table.At(i)
 				if !ok {
 					break

@@ -31,14 +31,17 @@ const (
 // stackCalls returns the calls on other stacks, by the start of the function.
 func (g *golang) stackCalls() map[uint64][]stackCall {
 	calls := make(map[uint64][]stackCall)
+	left := uint64(maxSwitches * maxSwitch) // bytes of code
 	for i := range g.functions.Len() {
 		f, ok := g.functions.Func(i)
 		if !ok || !f.SetsStack() {
 			continue
 		}
-		if len(calls) >= maxSwitches {
+		size := min(f.End-f.Start, maxSwitch)
+		if size > left {
 			break
 		}
+		left -= size
 		found := findCalls(f, g.code(f.Start, f.End))
 		if len(found) > 0 {
 			calls[f.Start] = found

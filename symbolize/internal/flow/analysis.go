@@ -34,6 +34,8 @@ type analysis struct {
 	endless map[uint64]bool
 	// patience is how many instructions may still be looked at to find such functions.
 	patience int
+	// work is how many instructions paths may still lead through.
+	work int
 	// lowest is the rank that new guesses begin with.
 	lowest int32
 	// pointed are addresses that something refers to.
@@ -55,6 +57,13 @@ const mostMeets = 8
 // mostLeaders bounds the memory that hostile code takes. 16 MB of real code have about a million.
 const mostLeaders = 1 << 20
 
+// mostEdges does so for paths that wait, and workPerByte bounds the time: paths may meet where no
+// path is known to go, and hostile code has as many of them as it has bytes.
+const (
+	mostEdges   = 1 << 20
+	workPerByte = 16
+)
+
 // Row says that Frame holds from PC on.
 type Row struct {
 	PC uint64
@@ -70,6 +79,7 @@ func Analyse(in *Input) []Row {
 	}
 	for i := range in.Parts {
 		in.Parts[i].marks = make([]uint8, len(in.Parts[i].Code))
+		a.work += workPerByte * len(in.Parts[i].Code)
 	}
 	a.sweep()
 	a.findEndless()
@@ -148,7 +158,7 @@ func (a *analysis) walk(pc uint64) {
 	marks := p.marks
 	a.m.load(k.Frame)
 	for first := true; ; first = false {
-		if pc >= p.end() {
+		if a.work--; pc >= p.end() || a.work < 0 {
 			return
 		}
 		mark := &marks[pc-p.Start]

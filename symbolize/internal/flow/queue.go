@@ -12,6 +12,9 @@ func (a *analysis) push(e edge) {
 	if k := a.known[e.to]; k != nil && (k.rank < e.rank || k.rank == e.rank && k.Frame == e.frame) {
 		return
 	}
+	if len(a.queue) >= mostEdges {
+		return
+	}
 	q := append(a.queue, e)
 	for i := len(q) - 1; i > 0; {
 		parent := (i - 1) / 2

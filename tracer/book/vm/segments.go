@@ -35,8 +35,7 @@ func (l *Ledger) attach(sp *space, ev *event.Event) {
 	}
 	l.cut(sp, start, end, ev.Time)
 	if gone, ok := sp.segments.detached[start]; ok && gone >= ev.Time {
-		delete(sp.segments.detached, start)
-		return
+		return // it stays: of several calls only the newest is known
 	}
 	m := l.place(sp, start, end, ev)
 	if m == nil {
@@ -87,7 +86,8 @@ func (l *Ledger) detachLate(sp *space, ev *event.Event) {
 	start, _ := pages(ev.Addr, 0)
 	if a, ok := sp.segments.attached[start]; ok && a.of.time <= ev.Time && a.of.regions > 0 {
 		l.detach(sp, ev)
-		return
+	} else if r := sp.regions.overlapping(pages(start, 1)); r != nil && r.start == start && r.of.segment && r.of.time <= ev.Time {
+		l.cut(sp, start, r.end, ev.Time) // mremap has moved it
 	}
 	if sp.segments.detached == nil {
 		sp.segments.detached = make(map[uint64]uint64)

@@ -32,6 +32,9 @@ var prefixable = func() (names [][]byte) {
 	return append(names, []byte("mallctl"))
 }()
 
+// mostPrefixes is how many prefixes a file may have. No real one has more than a few.
+const mostPrefixes = 16
+
 // prefixes lists the prefixes that an allocator of the file has, in order.
 func (c *chooser) prefixes() (list []string) {
 	for name := range c.defined {
@@ -41,7 +44,7 @@ func (c *chooser) prefixes() (list []string) {
 		}
 	}
 	slices.Sort(list)
-	return list
+	return list[:min(len(list), mostPrefixes)]
 }
 
 func (c *chooser) isPrefix(prefix string) bool {
