@@ -61,7 +61,7 @@ func (t *Tracer) detach() error {
 
 // beside runs f in a goroutine. The function it returns waits for f, but no longer than limit.
 func (t *Tracer) beside(what string, limit time.Duration, f func()) (wait func()) {
-	if t.gaveUp(what) {
+	if t.unanswered.Has(what) {
 		return func() {}
 	}
 	done := make(chan struct{})
@@ -71,7 +71,7 @@ func (t *Tracer) beside(what string, limit time.Duration, f func()) (wait func()
 	}()
 	return func() {
 		if !patience.Wait(limit, func() { <-done }) {
-			t.giveUp(what)
+			t.unanswered.Add(what)
 		}
 	}
 }

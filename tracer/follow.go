@@ -1,6 +1,7 @@
 package tracer
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"memtrace/tracer/diagnose/ended"
 	"memtrace/tracer/event"
 	"memtrace/tracer/process"
+	"memtrace/tracer/process/target"
 )
 
 // followed is what Config.Follow needs: the processes that have ended and are yet to be reported
@@ -25,22 +27,46 @@ type followed struct {
 }
 
 // Adopt adds a process to those that are traced, while the trace goes on. Every call that it
-// makes after Adopt has returned is seen.
-func (t *Tracer) Adopt(pid int) error {
+// makes after Adopt has returned is seen. held says that somebody holds the process meanwhile,
+// and will tell of each new program that it runs.
+func (t *Tracer) Adopt(pid int, held bool) error {
+	if t.over() {
+		return nil // it runs on without probes
+	}
 	t.book.Join(uint32(pid), event.Now())
 	if t.cfg.GrowthOnly || t.book.Totals().Windowed {
 		if mapped, err := process.ReadMapped(uint32(pid)); err == nil {
 			t.book.BeginGrowth(uint32(pid), mapped)
 		}
 	}
-	return t.processes.Adopt(pid)
+	err := t.processes.Adopt(pid, held)
+	switch {
+	case err != nil && (!held || errors.Is(err, target.ErrNoProcess)):
+		t.book.Remove(uint32(pid)) // nothing will tell of its end
+	case err == nil && t.book.Exited(uint32(pid)):
+		t.followed.queue.Add(uint32(pid)) // its end was read before it had joined
+	}
+	return err
+}
+
+// Traces reports whether a process is among those that are traced now.
+func (t *Tracer) Traces(pid int) bool { return t.processes.Of(uint32(pid)) != nil }
+
+// over reports whether the trace has ended.
+func (t *Tracer) over() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.endMono != 0
 }
 
 // Executed tells that a process runs a new program, while it is held: see launch.Hooks.
 func (t *Tracer) Executed(pid int, byThread bool) {
+	if t.over() {
+		return
+	}
 	t.book.Loaded(uint32(pid), event.Now())
 	if t.processes.Of(uint32(pid)) == nil {
-		_ = t.Adopt(pid) // an error would be about a program before this one
+		_ = t.Adopt(pid, true) // an error would be about a program before this one
 		return
 	}
 	t.processes.Executed(uint32(pid), byThread)
@@ -95,8 +121,7 @@ func (t *Tracer) bury(pid uint32) {
 
 // unfollow waits until all that have ended are reported on.
 func (t *Tracer) unfollow() {
-	const most = time.Minute // there may be thousands
-	if !patience.Wait(most, t.followed.queue.Wait) {
-		t.giveUp("the reports of processes that have ended")
+	if !patience.Wait(time.Minute /* there may be thousands */, t.followed.queue.Wait) {
+		t.unanswered.Add("the reports of processes that have ended")
 	}
 }

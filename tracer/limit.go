@@ -38,8 +38,9 @@ func (c *Config) stackRoom() uint64 {
 
 // sampleConfig bounds what is kept of the windows of a process.
 func (t *Tracer) sampleConfig(pid uint32) sample.Config {
-	room := t.cfg.room() / sampleShare / uint64(len(t.processes.PIDs())) / sample.CandidateBytes
-	return sample.Config{SkipMapped: t.processes.Of(pid).HasGlibcMalloc(), MaxCandidates: int(min(room, 1<<20))}
+	room := t.cfg.room() / sampleShare / uint64(max(len(t.processes.PIDs()), 1)) / sample.CandidateBytes
+	p := t.processes.Of(pid) // nil if it has left just now
+	return sample.Config{SkipMapped: p != nil && p.HasGlibcMalloc(), MaxCandidates: int(min(room, 1<<20))}
 }
 
 // forgetting is the progress of forgetting stacks.

@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"slices"
 	"time"
 
 	"memtrace/tracer/book"
@@ -79,9 +78,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f.Kin = p.Kin(time.Now())
 	f.Space, f.SpaceErr = p.Space(time.Now())
 	f.Limits = p.Limits(f.Space)
-	t.mu.Lock()
-	f.Unanswered = slices.Clone(t.unanswered)
-	t.mu.Unlock()
+	f.Unanswered = t.unanswered.All()
 	return f
 }
 

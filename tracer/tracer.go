@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -39,13 +38,14 @@ type Tracer struct {
 	start     time.Time
 	startMono uint64
 
+	// unanswered is what was waited for in vain.
+	unanswered patience.GivenUp
+
 	// mu guards the fields below.
 	mu sync.Mutex
 	// end is when the trace ended, zero while tracing; endMono is as startMono.
 	end     time.Time
 	endMono uint64
-	// unanswered is what was waited for in vain.
-	unanswered []string
 }
 
 // Open attaches to the processes of cfg. When it returns, all their calls are seen. On an
@@ -91,7 +91,7 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 	t.book = book.New(book.Config{Growth: cfg.GrowthOnly, Follow: cfg.Follow, Older: cfg.Older, MinSize: cfg.MinSize, MaxSize: cfg.MaxSize})
 	t.processes = process.NewGroup(process.Config{
 		GrowthOnly: cfg.GrowthOnly, Named: cfg.Named, DebugDirs: cfg.DebugDirs, MaxOverhead: cfg.MaxOverhead,
-		ReturnProbesKill: features.ReturnProbesKill(), Logf: cfg.Logf, Verbose: cfg.Verbose, GiveUp: t.giveUp,
+		ReturnProbesKill: features.ReturnProbesKill(), Logf: cfg.Logf, Verbose: cfg.Verbose, GiveUp: t.unanswered.Add,
 	}, t.book, t.attached)
 	if err := t.processes.OpenAll(ctx, cfg.PIDs); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (t *Tracer) newLoop(costs probe.Costs) *window.Loop {
 	cfg := window.Config{
 		MaxOverhead: t.cfg.MaxOverhead, MaxStall: t.cfg.MaxStall, Costs: costs,
 		SomeSizes: t.cfg.MinSize > 0 || t.cfg.MaxSize != math.MaxUint64,
-		Urgent:    true, Delay: stream.PollInterval, OwnTime: process.OwnTime, Logf: t.cfg.Logf, GiveUp: t.giveUp,
+		Urgent:    true, Delay: stream.PollInterval, OwnTime: process.OwnTime, Logf: t.cfg.Logf, GiveUp: t.unanswered.Add,
 	}
 	return window.New(cfg, windowProbes{t}, windowBook{t.book, t}, process.NewChecker(t.processes, t.book))
 }
@@ -182,19 +182,4 @@ func (t *Tracer) Run(ctx context.Context) error {
 		return (exited || ctx.Err() != nil) && (caughtUp || !exited)
 	})
 	return errors.Join(err, t.stop())
-}
-
-// giveUp notes what did not answer in time. Goroutines that still wait for it are left behind.
-func (t *Tracer) giveUp(what string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !slices.Contains(t.unanswered, what) {
-		t.unanswered = append(t.unanswered, what)
-	}
-}
-
-func (t *Tracer) gaveUp(what string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Contains(t.unanswered, what)
 }

@@ -29,7 +29,7 @@ func (t windowProbes) watchWindows() {
 	watched := make(map[uint32]book.Watched)
 	for _, pid := range t.processes.PIDs() {
 		mapped, err := process.ReadMapped(pid)
-		if err != nil && !t.processes.Of(pid).Gone() {
+		if p := t.processes.Of(pid); err != nil && p != nil && !p.Gone() {
 			t.cfg.Logf("%v: growth that was there before counts as new", err)
 		}
 		watched[pid] = book.Watched{Mapped: mapped, Sample: t.sampleConfig(pid)}

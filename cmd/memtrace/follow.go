@@ -23,7 +23,7 @@ func (s *session) prepareFollow(pids []int) (release func(), err error) {
 			if s.tracer == nil {
 				return
 			}
-			err := s.tracer.Adopt(pid)
+			err := s.tracer.Adopt(pid, true)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil || errors.Is(err, target.ErrNoProcess) || refused == mostRefused {

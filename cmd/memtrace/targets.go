@@ -112,10 +112,10 @@ func (s *session) adoptMembers(ctx context.Context) {
 		}
 		members := s.members()
 		for _, pid := range members {
-			if slices.Contains(known, pid) || ctx.Err() != nil {
+			if slices.Contains(known, pid) || s.tracer.Traces(pid) || ctx.Err() != nil {
 				continue
 			}
-			err := s.tracer.Adopt(pid)
+			err := s.tracer.Adopt(pid, false)
 			switch {
 			case err == nil:
 				s.log.message("process %d has joined: it is traced, too", pid)

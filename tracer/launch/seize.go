@@ -72,8 +72,12 @@ func (t *tree) seizeThreads(pid int) (fresh bool, err error) {
 			fresh = true
 			t.tracees[tid] = &tracee{tgid: pid}
 		case errors.Is(err, unix.EPERM):
-			if t.startedBy(tid) {
-				continue
+			by, ends := tracerOf(tid)
+			if by == unix.Gettid() || ends {
+				continue // a tracee has started it, or it has ended
+			}
+			if by == 0 {
+				return false, fmt.Errorf("follow process %d: %w", pid, err)
 			}
 			return false, fmt.Errorf("process %d %w", pid, ErrDebugged)
 		case !errors.Is(err, unix.ESRCH):
@@ -83,8 +87,21 @@ func (t *tree) seizeThreads(pid int) (fresh bool, err error) {
 	return fresh, nil
 }
 
-// startedBy reports whether a thread is a tracee already, since a tracee has started it.
-func (t *tree) startedBy(tid int) bool {
+// tracerOf returns the thread that traces another one, 0 if none does, and whether that one has
+// ended.
+func tracerOf(tid int) (tracer int, ended bool) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
-	return err == nil && strings.Contains(string(status), fmt.Sprintf("\nTracerPid:\t%d\n", unix.Gettid()))
+	if err != nil {
+		return 0, true
+	}
+	for line := range strings.Lines(string(status)) {
+		switch fields := strings.Fields(line); {
+		case len(fields) < 2:
+		case fields[0] == "State:":
+			ended = fields[1] == "Z" || fields[1] == "X"
+		case fields[0] == "TracerPid:":
+			tracer, _ = strconv.Atoi(fields[1]) // the kernel writes a number
+		}
+	}
+	return tracer, ended
 }

@@ -12,8 +12,24 @@ import (
 
 // Adopt adds a process while the trace goes on. When it returns, every call of the process is
 // seen, unless only windows are watched: then the next one has it. It does nothing if the
-// process is in the Group already. The book must know the process.
-func (g *Group) Adopt(pid int) error {
+// process is in the Group already. The book must know the process. held says that whoever holds
+// it will tell of each new program, see Executed: the events that tell of it later are then of no
+// use.
+func (g *Group) Adopt(pid int, held bool) error {
+	for {
+		mine := make(chan struct{})
+		other, busy := g.adopting.LoadOrStore(pid, mine)
+		if !busy {
+			defer close(mine)
+			defer g.adopting.Delete(pid)
+			break
+		}
+		<-other.(chan struct{})
+	}
+	return g.adopt(pid, held)
+}
+
+func (g *Group) adopt(pid int, held bool) error {
 	if g.procs.of(uint32(pid)) != nil {
 		return nil
 	}
@@ -22,6 +38,7 @@ func (g *Group) Adopt(pid int) error {
 		return err
 	}
 	p.unwatched = true
+	p.held.Store(held)
 	if p.malloc != nil {
 		p.malloc.first = nil // to read a large heap takes longer than many a child lives
 	}
@@ -75,9 +92,12 @@ func (g *Group) Executed(pid uint32, byThread bool) {
 	g.follower.followExec(pid, kind)
 }
 
-// Hold says that whoever holds processes at their birth tells of each new program, too. The
-// events that tell of it later are then of no use.
-func (g *Group) Hold() { g.held.Store(true) }
+// Hold says that somebody holds all processes that are there, as Adopt has it.
+func (g *Group) Hold() {
+	for _, p := range g.procs.all() {
+		p.held.Store(true)
+	}
+}
 
 // Leave takes a process out of the Group, and reports whether it was in it. Free has to follow.
 func (g *Group) Leave(p *Process) bool {
@@ -111,6 +131,7 @@ func (g *Group) Free(p *Process) error {
 	g.follower.working.Lock()
 	defer g.follower.working.Unlock()
 	g.follower.forget(uint32(p.pid))
+	g.late.forget(uint32(p.pid))
 	err = errors.Join(err, g.probes.Untrace(uint32(p.pid)))
 	if g.tables != nil {
 		g.tables.Forget(uint32(p.pid))

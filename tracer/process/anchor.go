@@ -57,7 +57,7 @@ func (g *Group) renewAnchor(p *Process, entry probe.Links) {
 			g.cfg.Logf("process %d: %v", p.pid, err)
 		}
 	}
-	if g.held.Load() {
+	if p.held.Load() {
 		go hold()
 		return
 	}

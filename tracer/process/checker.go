@@ -85,6 +85,12 @@ func (m openMemory) close() {
 // without the heap walks, which have a limit of their own.
 func (c *Checker) Check(all bool) time.Duration {
 	start := time.Now()
+	for pid, m := range c.memory {
+		if c.group.procs.of(pid) == nil {
+			m.close() // it has left
+			delete(c.memory, pid)
+		}
+	}
 	verify := all && start.Sub(c.verified) >= c.verifyPause
 	var verifying time.Duration
 	for _, p := range c.group.procs.all() {

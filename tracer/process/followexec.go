@@ -89,7 +89,7 @@ func (f *follower) findAfterExec(p *Process) (*target.Target, error) {
 		if f.g.cfg.GrowthOnly && (errors.Is(err, target.ErrPatched) || errors.Is(err, target.ErrNoAllocator) && time.Now().After(deadline)) {
 			return target.Look(p.target.PID)
 		}
-		if f.g.held.Load() { // everything is mapped
+		if p.held.Load() { // everything is mapped
 			return lookAnyway(p.target.PID, &f.g.cfg, fresh, err)
 		}
 		if err == nil || !errors.Is(err, target.ErrNoAllocator) || time.Now().After(deadline) {

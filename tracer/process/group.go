@@ -78,8 +78,9 @@ type Group struct {
 	attaching sync.Mutex
 	// leftCPU is the processor time of processes that have left, ns.
 	leftCPU atomic.Int64
-	// held means that whoever holds processes tells of new programs, see Hold.
-	held atomic.Bool
+	// adopting has the pids of processes that are being adopted, each with a channel that is
+	// closed in the end.
+	adopting sync.Map
 	// windowed means that only windows are watched: no probes are attached outside of them.
 	windowed bool
 

@@ -38,7 +38,7 @@ func (g *Group) Apply(ev *event.Event) {
 			kind = execByThread
 		}
 		g.late.execed(ev)
-		if !g.held.Load() {
+		if !p.held.Load() {
 			g.follower.programChanged(ev.PID, kind)
 		}
 		if g.probes.PageFaults {
@@ -58,7 +58,7 @@ func (g *Group) Apply(ev *event.Event) {
 func (g *Group) ApplySpilled(ev *event.Event) {
 	if p := g.procs.of(ev.PID); ev.Kind == event.Exec && p != nil {
 		g.late.execed(ev)
-		if !g.held.Load() {
+		if !p.held.Load() {
 			g.follower.programChanged(ev.PID, execByThread)
 		}
 		if g.probes.PageFaults {

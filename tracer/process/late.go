@@ -120,6 +120,13 @@ func (l *lateStacks) note(pid uint32, e codeEvent) {
 	l.code[pid] = events[max(0, len(events)-maxCodeEvents):]
 }
 
+// forget drops what is known of the code of a process that has ended.
+func (l *lateStacks) forget(pid uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.code, pid)
+}
+
 // around returns when what a process had at an address at a time was mapped, 0 if that was before
 // the trace, and when it was replaced, the end of time if it was not.
 func (l *lateStacks) around(pid uint32, addr, time uint64) (since, until uint64) {

@@ -40,6 +40,9 @@ type Process struct {
 	seen   []seenCode
 	looked uint64
 
+	// held: whoever holds the process tells of its new programs, see Group.Adopt.
+	held atomic.Bool
+
 	// links and reach are guarded by Group.attaching.
 	links probe.Links
 	reach reach

@@ -30,7 +30,7 @@ type Reports struct {
 }
 
 // program is what the processes that are added up have in common.
-type program struct{ command, exe string }
+type program struct{ command, exe, mode string }
 
 // sum is the report of one process, or of several. Its stacks have names and are all there.
 type sum struct {
@@ -52,9 +52,9 @@ func (rs *Reports) Add(r *report.Report) {
 	if rs.programs == nil {
 		rs.programs = make(map[program]*sum)
 	}
-	key := program{r.Target.Command, r.Target.Exe}
+	key := program{r.Target.Command, r.Target.Exe, string(r.Mode)}
 	if rs.programs[key] == nil && len(rs.programs) >= mostPrograms {
-		key = program{}
+		key = program{mode: string(r.Mode)}
 	}
 	all := rs.programs[key]
 	if all == nil {
@@ -169,7 +169,7 @@ func merge(sum, s *report.Stack) {
 	sum.OldestSeconds = max(sum.OldestSeconds, s.OldestSeconds)
 	sum.YoungestSeconds = min(sum.YoungestSeconds, s.YoungestSeconds)
 	sum.FollowedSeconds = max(sum.FollowedSeconds, s.FollowedSeconds)
-	sum.GrowthBytesPerSecond, sum.LeakBytesPerSecond, sum.Class = 0, 0, ""
+	sum.GrowthBytesPerSecond, sum.LeakBytesPerSecond, sum.FillBytesPerSecond, sum.Class, sum.Estimate = 0, 0, 0, "", nil
 	if sum.AllocatedBlocks > 0 {
 		sum.Survival = float64(sum.Blocks) / float64(sum.AllocatedBlocks)
 	}

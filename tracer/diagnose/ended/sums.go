@@ -66,10 +66,14 @@ func diagnosis(r *report.Report) *report.Diagnosis {
 	if !r.Complete {
 		f.Confidence = "likely"
 	}
-	if sum.Blocks == 0 {
+	switch {
+	case r.Mode == report.ModeWindows || r.Mode == report.ModeGrowth:
+		f.Kind, f.Confidence, f.Bytes, f.Blocks, f.StacksTotal = report.TooShort, "possible", 0, 0, 0
+		f.Text = "ended; what they had not freed is not known, since not every call was traced"
+	case sum.Blocks == 0:
 		f.Kind, f.StacksTotal = report.Nothing, 0
 		f.Text = "had freed all that they allocated while traced"
-	} else {
+	default:
 		blocks := "blocks"
 		if sum.Blocks == 1 {
 			blocks = "block"
