@@ -53,7 +53,7 @@ func TestLibrariesAtOneAddress(t *testing.T) {
 }
 
 // A library whose file is gone before it could be opened has no names, but never those of
-// another one.
+// another one. Stacks may end in it: the rules that lead on were in the file.
 func TestLibraryGoneBeforeItIsRead(t *testing.T) {
 	for _, way := range []string{"unlink", "replace"} {
 		want, got, tr := loads(t, way, 5, 40, 0)
@@ -61,7 +61,7 @@ func TestLibraryGoneBeforeItIsRead(t *testing.T) {
 		unnamed := 0
 		for i := range r.Stacks {
 			s := &r.Stacks[i]
-			if len(s.Frames) > 1 && s.Frames[0].Function == "" && strings.HasSuffix(s.Frames[0].Module, "/copy.so") {
+			if len(s.Frames) > 0 && s.Frames[0].Function == "" && strings.HasSuffix(s.Frames[0].Module, "/copy.so") {
 				unnamed += int(s.Blocks)
 			}
 		}

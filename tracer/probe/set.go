@@ -3,6 +3,7 @@ package probe
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/cilium/ebpf"
 
@@ -21,6 +22,8 @@ type Set struct {
 	attached *Attached
 	// tableSpec and listSpec describe the maps inside unwind_tables and mappings.
 	tableSpec, listSpec *ebpf.MapSpec
+	// waiting counts what waits for the kernel beside its caller, on maps that are still needed.
+	waiting sync.WaitGroup
 	// generation is that of the probes, see bpf/state.h.
 	generation uint32
 }
@@ -107,7 +110,10 @@ func (s *Set) Events() *ebpf.Map { return s.objs.Events }
 func (s *Set) Spills() *ebpf.Map { return s.objs.Spills }
 
 // Close frees everything. What is attached stays until it is closed.
-func (s *Set) Close() error { return errors.Join(s.entries.Close(), s.objs.Close()) }
+func (s *Set) Close() error {
+	s.waiting.Wait()
+	return errors.Join(s.entries.Close(), s.objs.Close())
+}
 
 // Counters sums the counters of all CPUs.
 func (s *Set) Counters() (event.Counters, error) {

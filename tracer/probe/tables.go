@@ -239,7 +239,7 @@ func (t *Tables) putList(pid uint32, inner *ebpf.Map) error {
 	}
 	want, known := info.ID()
 	put := make(chan error, 1)
-	go func() { put <- errors.Join(t.set.objs.Mappings.Put(pid, inner), inner.Close()) }()
+	t.set.waiting.Go(func() { put <- errors.Join(t.set.objs.Mappings.Put(pid, inner), inner.Close()) })
 	for known {
 		select {
 		case err := <-put:
