@@ -8,11 +8,15 @@ import (
 
 // Allocators that are linked in may have a prefix for all their functions. jemalloc is built
 // so by those that do not want it to serve everybody (je_; Rust's crate has _rjem_). A prefix
-// counts if a file defines at least malloc and free with it, and something that programs' own
-// wrappers of malloc do not have.
+// counts if a file defines at least malloc and free with it, and something that only jemalloc has.
+// Many libraries have malloc, free, calloc and realloc under a prefix which in the end call those
+// of libc: libgcrypt, libuv, nghttp2. Their blocks are seen there.
 
 // noPrefixes are those of functions that are known one by one.
 var noPrefixes = []string{"mi_", "tc_"}
+
+// usualPrefixes are those that are known without that.
+var usualPrefixes = []string{"je_", "_rjem_", "scudo_"}
 
 // maxPrefix is the length of the longest prefix, in bytes.
 const maxPrefix = 64
@@ -52,11 +56,7 @@ func (c *chooser) isPrefix(prefix string) bool {
 	if !has("malloc") || !has("free") {
 		return false
 	}
-	if has("mallocx") || has("mallctl") || prefix == "je_" || prefix == "scudo_" {
-		return true
-	}
-	// Names that begin with an underscore are a libc's own, such as __minimal_malloc of glibc.
-	return !strings.HasPrefix(prefix, "_") && has("calloc") && has("realloc") && !c.wraps(c.defined[prefix+"malloc"])
+	return has("mallocx") || has("mallctl") || slices.Contains(usualPrefixes, prefix)
 }
 
 // withPrefix returns the functions that an allocator may have under a prefix.
@@ -70,11 +70,8 @@ func withPrefix(prefix string) (functions []Function) {
 
 // familyUnder returns whose prefix it is.
 func (c *chooser) familyUnder(prefix string) Family {
-	switch {
-	case c.defined.has(prefix + "mallocx"), c.defined.has(prefix + "mallctl"), prefix == "je_":
-		return Jemalloc
-	case prefix == "scudo_":
+	if prefix == "scudo_" {
 		return Scudo
 	}
-	return Unknown
+	return Jemalloc
 }

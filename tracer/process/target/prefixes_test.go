@@ -20,14 +20,17 @@ __attribute__((noipa)) void *P(calloc)(size_t n, size_t m) { return P(malloc)(n 
 __attribute__((noipa)) void *P(realloc)(void *p, size_t n) { P(free)(p); return P(malloc)(n); }
 `
 
+// mallocx is what only jemalloc has.
+const mallocx = "void P(mallocx)(void) {}\n"
+
 // use makes a program of an allocator, which has libc's as well.
 const use = `
 #include <stdlib.h>
 int main(void) { P(free)(P(malloc)(3)); P(realloc)(P(calloc)(1, 2), 3); free(realloc(malloc(3), 4)); return 0; }
 `
 
-// An allocator under a prefix of its own is found wherever its file has the names of its
-// functions. What is only a wrapper of libc's is none.
+// jemalloc under a prefix of its own is found wherever its file has the names of its functions.
+// What may be only a wrapper of libc's is none.
 func TestPrefixes(t *testing.T) {
 	needAMD64(t)
 	const wrapped = `
@@ -44,8 +47,9 @@ void set(void *(*f)(size_t)) { get = f; }
 		family            Family
 		want              []string
 	}{
-		{"a program", "gcc -O2 -g", define("my_") + prefixedSource + use, Unknown, all("my_")},
-		{"a static one has two", "gcc -O2 -static", define("my_") + prefixedSource + use, Unknown, slices.Concat(all("my_"), []string{"malloc", "free"})},
+		{"a program", "gcc -O2 -g", define("my_") + prefixedSource + mallocx + use, Jemalloc, all("my_")},
+		{"an allocator of its own", "gcc -O2 -g", define("my_") + prefixedSource + use, "", nil},
+		{"a static one has two", "gcc -O2 -static", define("my_") + prefixedSource + mallocx + use, Jemalloc, slices.Concat(all("my_"), []string{"malloc", "free"})},
 		{
 			"jemalloc's static functions", "gcc -O2",
 			define("_rjem_") + strings.ReplaceAll(prefixedSource, "__attribute__", "static __attribute__") + "static __attribute__((used)) void _rjem_mallocx(void) {}\n" + use,
