@@ -305,7 +305,8 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 	*handed_at(t, addr) = addr;
 	time = bpf_ktime_get_ns();
 	stack = capture_stack(ctx, t, id, time, ip, sp, FRAME_POINTER(ctx), false, tables);
-	kind = t->call.shape & SHAPE_REALLOC ? EV_REALLOC : EV_ALLOC;
+	/* Without an old block it is an allocation: glibc's realloc jumps to malloc then. */
+	kind = t->call.old ? EV_REALLOC : EV_ALLOC;
 	if (emit_long(kind, chunk_flags(t, addr, time), id, time, addr, t->call.size, stack, t->call.old, 0,
 		      wake_flags(time)))
 		return 0;

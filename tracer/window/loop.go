@@ -215,13 +215,10 @@ func (l *Loop) close(links probe.Links) {
 	})
 }
 
-// sample watches one window after another until ctx is done. What it cost to learn that windows
-// are needed is waited out first.
+// sample watches one window after another until ctx is done. The first comes at once: a short trace
+// would have none if what it cost to learn that windows are needed was waited out before.
 func (l *Loop) sample(ctx context.Context) {
 	own := l.cfg.OwnTime()
-	spent := l.Spent()
-	l.plan.pause = l.budget.pause(l.plan, spent.Total(), time.Since(l.start))
-	l.pause(ctx)
 	for l.probes.LeftAlone(ctx) {
 		w := l.window(ctx)
 		l.closing.Wait()
