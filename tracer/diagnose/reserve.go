@@ -132,7 +132,7 @@ func reserveFiles(s *report.Stack, extents map[region.Class]region.Extent) {
 }
 
 func fills(e region.Extent) float64 {
-	if !e.Fit.Growing() {
+	if e.Fit == nil || !e.Fit.Growing() {
 		return 0
 	}
 	return e.Fit.Slope

@@ -89,8 +89,8 @@ type Extent struct {
 	Own uint64
 	// Named: a part of it is of files, or of shared memory with a name.
 	Named bool
-	// Fit is that of Own, if that is much.
-	Fit trend.Fit
+	// Fit is that of Own, nil if that is not much.
+	Fit *trend.Fit
 }
 
 // GrowingSegment is a segment that has grown.

@@ -97,7 +97,7 @@ func (s *Sampler) follow(at time.Duration, looked bool) {
 	switch {
 	case looked:
 		s.huge = s.now.huge
-		s.extentsAt = s.view.mapped()
+		s.extentsAt = largest(s.view.mapped())
 		s.followOrigins()
 	case s.grownSince():
 		return
@@ -108,6 +108,20 @@ func (s *Sampler) follow(at time.Duration, looked bool) {
 	for m, line := range s.origins {
 		line.Add(at, float64(s.extentsAt[m].Own))
 	}
+}
+
+// largest returns sums by origin without those that are small, if there are very many.
+func largest(all map[Mapped]Extent) map[Mapped]Extent {
+	if len(all) <= mostOrigins {
+		return all
+	}
+	large := make(map[Mapped]Extent)
+	for m, e := range all {
+		if e.Virtual >= leastGrown {
+			large[m] = e
+		}
+	}
+	return large
 }
 
 // followOrigins keeps those that have much memory.
@@ -138,7 +152,8 @@ func (s *Sampler) extents() map[Mapped]Extent {
 	followed := slices.SortedFunc(maps.Keys(s.origins), func(a, b Mapped) int { return cmp.Compare(now[b].Own, now[a].Own) })
 	for _, m := range followed[:min(len(followed), mostFits)] {
 		if e, ok := now[m]; ok {
-			e.Fit = s.origins[m].Fit()
+			fit := s.origins[m].Fit()
+			e.Fit = &fit
 			now[m] = e
 		}
 	}
