@@ -5,6 +5,7 @@
  * overwritten at once ("over") or by no frame ("below"), or further up ("above").
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <malloc.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,17 +13,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static sigjmp_buf back;
+static void *libc;
 static volatile int inside;
 static void *volatile block;
 static long kept;
 
-static void handler(int signal)
+/* Whether the thread was interrupted in libc, and so in malloc. A signal that comes while the
+ * kernel handles malloc's return finds the thread elsewhere, and malloc has returned. */
+static int left(const ucontext_t *interrupted)
+{
+	Dl_info object;
+
+	return dladdr((void *)interrupted->uc_mcontext.gregs[REG_RIP], &object) && object.dli_fbase == libc;
+}
+
+static void handler(int signal, siginfo_t *info, void *interrupted)
 {
 	(void)signal;
-	if (inside)
+	(void)info;
+	if (inside && left(interrupted))
 		siglongjmp(back, 1);
 }
 
@@ -72,12 +85,14 @@ __attribute__((noinline)) static void be_interrupted_deep(void)
 
 int main(int argc, char **argv)
 {
-	struct sigaction action = {.sa_handler = handler, .sa_flags = SA_NODEFER};
+	struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_NODEFER};
 	struct itimerval often = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
 	char line[64];
+	Dl_info object;
 
-	if (argc != 2)
+	if (argc != 2 || !dladdr(dlsym(RTLD_DEFAULT, "malloc"), &object))
 		return 2;
+	libc = object.dli_fbase;
 	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	printf("ready %d\n", getpid());
 	fflush(stdout);
