@@ -78,7 +78,7 @@ func TestUnknownAllocator(t *testing.T) {
 		if f.Kind != kind || f.Culprit == nil || f.Culprit.Function != "cell_alloc" && f.Culprit.Function != "keep_row" {
 			t.Errorf("%q: %s: %s", args, f.Kind, r.Diagnosis.Answer)
 		}
-		const want = "with --alloc cell_alloc --free cell_free each of its blocks has a stack"
+		const want = "--alloc cell_alloc --free cell_free each of its blocks has a stack"
 		if !strings.Contains(f.Next, want) || strings.Contains(r.Diagnosis.Answer, "fragment") {
 			t.Errorf("%q: %s\n%s", args, r.Diagnosis.Answer, f.Next)
 		}

@@ -88,8 +88,8 @@ func brought(page *faults.Page, class region.Class) bool {
 	return !page.Copy
 }
 
-// growthReport returns the section on page faults.
-func (d *diagnosis) growthReport(top int) *report.Growth {
+// growthReport returns the section on page faults, with all their stacks.
+func (d *diagnosis) growthReport() *report.Growth {
 	g := new(report.Growth)
 	if d.Known.FaultsSampled {
 		g.Faults.Sampled, g.Faults.Estimated = true, true
@@ -123,9 +123,6 @@ func (d *diagnosis) growthReport(top int) *report.Growth {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID))
 	})
 	g.FaultStacksTotal = len(g.FaultStacks)
-	if top > 0 && len(g.FaultStacks) > top {
-		g.FaultStacks = slices.Clone(g.FaultStacks[:top])
-	}
 	for i := range g.FaultStacks[:min(len(g.FaultStacks), namedAtOnce)] {
 		s := &g.FaultStacks[i]
 		named := report.Stack{ID: s.ID}

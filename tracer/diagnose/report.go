@@ -117,9 +117,9 @@ func (d *diagnosis) report(opt Options) *report.Report {
 	}
 	switch {
 	case d.Growth:
-		r.Mode, r.TracedFraction, r.Growth = report.ModeGrowth, 0, d.growthReport(opt.Top)
+		r.Mode, r.TracedFraction, r.Growth = report.ModeGrowth, 0, d.growthReport()
 	case d.sampling == nil && d.Known.FaultsSampled:
-		r.Growth = d.growthReport(opt.Top)
+		r.Growth = d.growthReport()
 	case d.sampling != nil:
 		r.Mode, r.Sampling = report.ModeWindows, d.sampling
 		r.TracedFraction = d.sampling.TracedSeconds / max(r.DurationSeconds, d.sampling.TracedSeconds, 1e-9)
@@ -133,6 +133,9 @@ func (d *diagnosis) report(opt Options) *report.Report {
 	d.answer(r, opt)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = slices.Clone(r.Stacks[:opt.Top])
+	}
+	if g := r.Growth; g != nil && opt.Top > 0 && len(g.FaultStacks) > opt.Top {
+		g.FaultStacks = slices.Clone(g.FaultStacks[:opt.Top])
 	}
 	if slices.ContainsFunc(r.Stacks, func(s report.Stack) bool { return s.Frames == nil && s.GivenUpStacks == 0 }) {
 		r.Name = d.name // as the report is written

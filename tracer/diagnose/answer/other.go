@@ -143,7 +143,7 @@ func (e *Evidence) touched(accounts []report.Account) []*found {
 	if !e.growth() {
 		f.Next = touches
 	}
-	e.touchers(f)
+	e.touchers(f, nil)
 	e.ascribe(f)
 	return []*found{f}
 }
@@ -171,10 +171,11 @@ func (e *Evidence) filePages(left int64) *found {
 const touches = "Run memtrace grow: it shows which code touches the new memory."
 
 // ascribe puts growth without a stack down to the runtime that runs the program, if it has one:
-// that touches memory which it mapped long before.
+// that touches memory which it mapped long before, for whatever function needs it.
 func (e *Evidence) ascribe(f *found) {
 	if p := e.runtime(); p != nil {
 		f.Kind, f.Memory, f.Next = report.Pool, p.name, p.next
+		f.Culprit, f.Caller, f.Share = nil, nil, 0
 	}
 }
 
@@ -188,19 +189,19 @@ func (e *Evidence) describeRest(f *found, a *report.Account, t *report.AccountTe
 	case heap && e.growth():
 		f.Next = "Trace without grow: then blocks have stacks, too."
 	case e.growth(): // where memory is touched first stands below
-		e.touchers(f)
+		e.touchers(f, a.Classes)
 	case heap && e.windows():
 		f.Next = "Trace for longer, or with --exact."
 	case heap && !seen:
 		f.Kind = report.UnknownAllocator
 		f.Next = "Run memtrace grow: it shows which code makes the address space grow and touches new memory."
-		e.touchers(f)
+		e.touchers(f, a.Classes)
 	case heap && !t.Known:
 		f.Memory += keptUnknown
 	case heap:
 	default:
 		f.Next = touches
-		e.touchers(f)
+		e.touchers(f, a.Classes)
 		if a.Kind == "mappings" {
 			e.ascribe(f)
 		}

@@ -17,14 +17,22 @@ type proposal struct {
 	alloc, free string
 }
 
-// String says how to trace the allocator.
-func (p proposal) String() string {
+// toTrace says how to trace a proposed allocator.
+func (e *Evidence) toTrace(p proposal) string {
 	if p.free == "" {
-		return fmt.Sprintf("%s looks like an allocator of the program's own: give memtrace --alloc %s, and as --free what frees its blocks, "+
-			"and each block has a stack.", p.alloc, p.alloc)
+		return fmt.Sprintf("%s looks like an allocator of the program's own: with %s --alloc %s, and as --free what frees its blocks, "+
+			"each of these has a stack.", p.alloc, e.again(), p.alloc)
 	}
-	return fmt.Sprintf("%s looks like an allocator of the program's own: with --alloc %s --free %s each of its blocks has a stack.",
-		p.alloc, p.alloc, p.free)
+	return fmt.Sprintf("%s looks like an allocator of the program's own: with %s --alloc %s --free %s each of its blocks has a stack.",
+		p.alloc, e.again(), p.alloc, p.free)
+}
+
+// again is the command that traces the process's calls, which memtrace grow does not.
+func (e *Evidence) again() string {
+	if t := &e.Report.Target; !t.Exited {
+		return fmt.Sprintf("memtrace -p %d", t.PID)
+	}
+	return "memtrace"
 }
 
 // outermostAllocator is how many of a stack's frames, from where memory is mapped or touched, may
@@ -71,26 +79,38 @@ func (e *Evidence) proposeFor(f *found) {
 		return
 	}
 	if p, ok := e.propose(f.stacks, rate); ok {
-		f.Next = p.String()
+		f.Next = e.toTrace(p)
 	}
 }
 
 // touchers says who touches memory first whose growth has no stack, where that was sampled, and
-// how to see the blocks if that is an allocator.
-func (e *Evidence) touchers(f *found) {
-	if e.Report.Growth == nil || len(e.Report.Growth.FaultStacks) == 0 {
+// how to see the blocks if that is an allocator. classes are those of the memory, nil for all.
+func (e *Evidence) touchers(f *found, classes []string) {
+	if e.Report.Growth == nil {
 		return
 	}
 	var touching []*report.Stack
 	for i := range e.Report.Growth.FaultStacks {
 		s := &e.Report.Growth.FaultStacks[i]
-		touching = append(touching, &report.Stack{Frames: s.Frames, OwnFrame: s.OwnFrame, Bytes: s.Bytes})
+		t := &report.Stack{Frames: s.Frames, OwnFrame: s.OwnFrame}
+		for _, c := range s.Classes {
+			if classes == nil || slices.Contains(classes, c.Class) {
+				t.Bytes += c.Bytes
+			}
+		}
+		if t.Bytes > 0 {
+			touching = append(touching, t)
+		}
+	}
+	if len(touching) == 0 {
+		return
 	}
 	bytes := func(s *report.Stack) float64 { return float64(s.Bytes) }
 	f.Culprit, f.Caller, f.Share = e.culprit(touching, bytes)
-	f.Next = "Look at who touches it, below. If an allocator of the program's own serves it, name its functions with --alloc and --free."
+	f.Next = fmt.Sprintf("See Faulted in by (--full). If an allocator of the program's own serves this memory, "+
+		"trace it with %s --alloc FUNC --free FUNC.", e.again())
 	if p, ok := e.propose(touching, bytes); ok {
-		f.Next = p.String()
+		f.Next = e.toTrace(p)
 	}
 }
 

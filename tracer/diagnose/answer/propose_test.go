@@ -49,8 +49,43 @@ func TestProposeNext(t *testing.T) {
 	e := with(r, mapping("p1", 20, 1<<20, 1<<20, append([]report.Frame{frame("__mmap", 0)}, calls("pool_grow", "pool_alloc", "parse")...)))
 	e.Defines = func(_, function string) bool { return function == "pool_free" }
 	e.Judge()
-	const want = "pool_alloc looks like an allocator of the program's own: with --alloc pool_alloc --free pool_free each of its blocks has a stack."
+	const want = "pool_alloc looks like an allocator of the program's own: with memtrace -p 4242 --alloc pool_alloc --free pool_free each of its blocks has a stack."
 	if got := Of(e).Findings[0]; got.Kind != report.Leak || got.Next != want {
 		t.Errorf("%s: %q", got.Kind, got.Next)
+	}
+}
+
+// Who touches memory is told by the faults on memory of the kind that grows, be they many small
+// stacks or few large ones, and memtrace grow says the command that traces allocators.
+func TestTouchers(t *testing.T) {
+	for _, mode := range []string{report.ModeExact, report.ModeGrowth} {
+		r := watched()
+		r.Mode, r.Growth = mode, new(report.Growth)
+		grow(r, "mmap", 20<<20)
+		touched := func(class string, bytes uint64, functions ...string) {
+			r.Growth.FaultStacks = append(r.Growth.FaultStacks, report.FaultStack{
+				Frames: calls(functions...), FaultEstimate: report.FaultEstimate{Bytes: bytes, Samples: 1},
+				Classes: []report.ClassBytes{{Class: class, Bytes: bytes}},
+			})
+		}
+		touched("brk", 1<<30, "fill_table")
+		touched("mmap", 20<<20, "use_cells")
+		f := &answered(with(r)).Diagnosis.Findings[0]
+		if f.Kind != report.Unexplained || f.Culprit == nil || f.Culprit.Function != "use_cells" || f.Share != 1 {
+			t.Errorf("%s: %s", mode, f.Text)
+		}
+		const want = "See Faulted in by (--full). If an allocator of the program's own serves this memory, trace it with memtrace -p 4242 --alloc FUNC --free FUNC."
+		if f.Next != want {
+			t.Errorf("%s: next %q", mode, f.Next)
+		}
+		r.Growth.FaultStacks = r.Growth.FaultStacks[:1]
+		if f := &answered(with(r)).Diagnosis.Findings[0]; f.Culprit != nil {
+			t.Errorf("%s: nobody was seen to touch it: %s", mode, f.Text)
+		}
+		r.Target.Modules = []report.Module{{Path: "/usr/lib/libjvm.so"}}
+		touched("mmap", 20<<20, "use_cells")
+		if f := &answered(with(r)).Diagnosis.Findings[0]; mode == report.ModeExact && (f.Kind != report.Pool || f.Culprit != nil || f.Share != 0) {
+			t.Errorf("%s: what a runtime touches has a culprit: %+v", mode, f)
+		}
 	}
 }
