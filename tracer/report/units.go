@@ -18,13 +18,16 @@ func Count(n uint64) string {
 	return s
 }
 
-// counted writes n and the noun it counts, with a plural s where n is not 1.
-func counted(n uint64, noun string) string {
-	if n != 1 {
-		noun += "s"
+// Counted writes n and what it counts, one or many of that.
+func Counted(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	return Count(n) + " " + noun
+	return Count(n) + " " + many
 }
+
+// counted is Counted for a noun with a plural s.
+func counted(n uint64, noun string) string { return Counted(n, noun, noun+"s") }
 
 // exactBytes writes n to the byte, and from 1 KiB on in a binary unit too: people compare the
 // first with ledgers and read the second.

@@ -162,11 +162,11 @@ func (e *Evidence) stackTerms(p *pot) []report.AccountTerm {
 			numbers[2]++
 		}
 	}
-	leaks.Label = counted(numbers[0], "stack that keeps growing", "stacks that keep growing")
-	may.Label = counted(numbers[1], "stack that may keep growing", "stacks that may keep growing")
-	filled.Label = "blocks allocated once, by " + counted(numbers[2], "stack", "stacks")
+	leaks.Label = report.Counted(numbers[0], "stack that keeps growing", "stacks that keep growing")
+	may.Label = report.Counted(numbers[1], "stack that may keep growing", "stacks that may keep growing")
+	filled.Label = "blocks allocated once, by " + report.Counted(numbers[2], "stack", "stacks")
 	if e.tooShort() {
-		filled.Label = "blocks of " + counted(numbers[2], "stack", "stacks")
+		filled.Label = "blocks of " + report.Counted(numbers[2], "stack", "stacks")
 	}
 	return []report.AccountTerm{leaks, may, pooled, filled}
 }
@@ -279,11 +279,4 @@ func apportion(terms []report.AccountTerm) {
 	for k := range left {
 		terms[order[k%len(order)]].Percent++
 	}
-}
-
-func counted(n uint64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return report.Count(n) + " " + many
 }

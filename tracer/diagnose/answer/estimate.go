@@ -16,10 +16,10 @@ func mergeEstimates(a, b *report.Estimate) *report.Estimate {
 	sum.LeakBytesPerSecond = addBounds(a.LeakBytesPerSecond, b.LeakBytesPerSecond)
 	sum.LeakBlocksPerSecond = addBounds(a.LeakBlocksPerSecond, b.LeakBlocksPerSecond)
 	sum.MaturitySeconds = max(a.MaturitySeconds, b.MaturitySeconds)
-	sum.Survivors = addSums(a.Survivors, b.Survivors)
+	sum.Survivors = a.Survivors.Plus(b.Survivors)
 	sum.SurvivorWindows = max(a.SurvivorWindows, b.SurvivorWindows)
-	sum.Active = addSums(a.Active, b.Active)
-	sum.Young = addSums(a.Young, b.Young)
+	sum.Active = a.Active.Plus(b.Active)
+	sum.Young = a.Young.Plus(b.Young)
 	sum.AllocationsPerSecond = a.AllocationsPerSecond + b.AllocationsPerSecond
 	if all := sum.AllocationsPerSecond; all > 0 {
 		sum.Survival = (a.Survival*a.AllocationsPerSecond + b.Survival*b.AllocationsPerSecond) / all
@@ -39,10 +39,6 @@ func weight(e *report.Estimate) int {
 		return 1
 	}
 	return 0
-}
-
-func addSums(a, b report.Sum) report.Sum {
-	return report.Sum{Bytes: a.Bytes + b.Bytes, Blocks: a.Blocks + b.Blocks}
 }
 
 // addBounds returns the bounds of a sum whose parts err independently.

@@ -108,32 +108,9 @@ func framesHash(seed maphash.Seed, s *report.Stack) uint64 {
 // merge adds b to a, which keeps its frames.
 func merge(a, b *report.Stack) {
 	noteLike(a, b)
-	settledA, settledB := float64(a.AllocatedBlocks), float64(b.AllocatedBlocks)
-	if all := settledA + settledB; all > 0 {
-		a.Survival = (a.Survival*settledA + b.Survival*settledB) / all
-	}
-	if b.Blocks > 0 {
-		a.OldestSeconds = max(a.OldestSeconds, b.OldestSeconds)
-		if a.Blocks == 0 || b.YoungestSeconds < a.YoungestSeconds {
-			a.YoungestSeconds = b.YoungestSeconds
-		}
-	}
-	a.Bytes += b.Bytes
-	a.Blocks += b.Blocks
-	a.YoungBytes += b.YoungBytes
-	a.AllocatedBytes += b.AllocatedBytes
-	a.AllocatedBlocks += b.AllocatedBlocks
-	a.FreedBlocks += b.FreedBlocks
-	a.GrowthBytesPerSecond += b.GrowthBytesPerSecond
-	a.FollowedSeconds = max(a.FollowedSeconds, b.FollowedSeconds)
-	a.ReplacedBytes += b.ReplacedBytes
-	a.ReservedBytes += b.ReservedBytes
-	a.FillBytesPerSecond += b.FillBytesPerSecond
-	a.Truncated = a.Truncated || b.Truncated
+	a.Add(b)
 	a.MergedStacks = max(a.MergedStacks, 1) + max(b.MergedStacks, 1)
 	a.BlockList = append(a.BlockList, b.BlockList...)
-	mergeServed(a, b)
-	mergeGrown(a, b)
 	if a.Estimate != nil && b.Estimate != nil {
 		a.Estimate = mergeEstimates(a.Estimate, b.Estimate)
 	}
@@ -158,45 +135,4 @@ func noteLike(a, b *report.Stack) {
 		a.Like = append(a.Like, like(a))
 	}
 	a.Like = append(a.Like, like(b))
-}
-
-func mergeServed(a, b *report.Stack) {
-	if b.Served == nil {
-		return
-	}
-	if a.Served == nil {
-		a.Served = new(report.Served)
-	}
-	sum := *a.Served
-	for _, w := range []struct{ to, from *report.Share }{
-		{&sum.Brk, &b.Served.Brk}, {&sum.Arena, &b.Served.Arena}, {&sum.Mmap, &b.Served.Mmap},
-	} {
-		w.to.Bytes += w.from.Bytes
-		w.to.Blocks += w.from.Blocks
-		w.to.ChunkBytes += w.from.ChunkBytes
-	}
-	a.Served = &sum
-}
-
-func mergeGrown(a, b *report.Stack) {
-	grown := append([]report.ClassBytes(nil), a.Grown...)
-next:
-	for _, g := range b.Grown {
-		for i := range grown {
-			if grown[i].Class == g.Class {
-				grown[i].Bytes += g.Bytes
-				continue next
-			}
-		}
-		grown = append(grown, g)
-	}
-	a.Grown = grown
-	if b.FaultedIn != nil {
-		sum := *b.FaultedIn
-		if a.FaultedIn != nil {
-			sum.Bytes += a.FaultedIn.Bytes
-			sum.Samples += a.FaultedIn.Samples
-		}
-		a.FaultedIn = &sum
-	}
 }

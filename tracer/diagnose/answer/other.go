@@ -38,9 +38,9 @@ func (e *Evidence) asThreads(f *found) {
 	for _, s := range f.stacks {
 		made += s.Blocks
 	}
-	f.Evidence = append(f.Evidence, counted(made, "stack", "stacks")+" of threads made since the trace began are still mapped")
+	f.Evidence = append(f.Evidence, report.Counted(made, "stack", "stacks")+" of threads made since the trace began are still mapped")
 	if e.Threads > 0 {
-		f.Evidence = append(f.Evidence, "the process has "+counted(uint64(e.Threads), "thread", "threads"))
+		f.Evidence = append(f.Evidence, "the process has "+report.Counted(uint64(e.Threads), "thread", "threads"))
 	}
 	switch {
 	case f.Kind == report.UnjoinedThreads:

@@ -26,7 +26,7 @@ func (w *words) text(f *found) string {
 		return w.leak(f)
 	case report.NeverFreed:
 		return fmt.Sprintf("ended with %s in %s that were never freed: %s", report.Size(f.Bytes),
-			counted(f.Blocks, "block", "blocks"), where(f))
+			report.Counted(f.Blocks, "block", "blocks"), where(f))
 	case report.CacheFills:
 		return w.filled(f)
 	case report.CacheReplaces:
@@ -199,7 +199,7 @@ func (w *words) unexplained(f *found) string {
 }
 
 func (w *words) children(f *found) string {
-	text := w.still(f) + "has " + counted(uint64(len(f.Children)), "child that grows", "children that grow") + " by " + report.Rate(f.BytesPerSecond.Value)
+	text := w.still(f) + "has " + report.Counted(uint64(len(f.Children)), "child that grows", "children that grow") + " by " + report.Rate(f.BytesPerSecond.Value)
 	sep := ": "
 	for _, c := range f.Children[:min(len(f.Children), mostChildren)] {
 		text += fmt.Sprintf("%spid %d %s", sep, c.PID, report.Rate(c.BytesPerSecond))
@@ -263,7 +263,7 @@ func (w *words) nothing() string {
 	}
 	switch {
 	case w.windows():
-		return fmt.Sprintf("does not leak as far as seen: no stack is called a leak by %s in %s", counted(uint64(max(r.Sampling.Windows, 0)), "window", "windows"), long)
+		return fmt.Sprintf("does not leak as far as seen: no stack is called a leak by %s in %s", report.Counted(uint64(max(r.Sampling.Windows, 0)), "window", "windows"), long)
 	case r.Target.Exited && !w.growth():
 		return fmt.Sprintf("ended after %s and had freed all that it allocated while traced", long)
 	case w.growth():

@@ -88,7 +88,8 @@ func keyOf(s *report.Stack) string {
 // add adds another process of the same program.
 func (a *sum) add(r *report.Report) {
 	t := &a.Target
-	t.Processes = max(t.Processes, 1) + 1
+	n := max(t.Processes, 1)
+	t.Processes = n + 1
 	if t.Exe != r.Target.Exe || t.Command != r.Target.Command {
 		t.Command, t.Exe = "other programs", ""
 	}
@@ -99,11 +100,16 @@ func (a *sum) add(r *report.Report) {
 	a.Start, a.End = earlier(a.Report, r), later(a.Report, r)
 	a.DurationSeconds = a.End.Sub(a.Start).Seconds()
 	a.Complete = a.Complete && r.Complete
-	a.Outstanding = plus(a.Outstanding, r.Outstanding)
-	a.Young = plus(a.Young, r.Young)
-	a.Events = addEvents(a.Events, r.Events)
+	a.Outstanding = a.Outstanding.Plus(r.Outstanding)
+	a.Young = a.Young.Plus(r.Young)
+	a.Reserved = a.Reserved.Plus(r.Reserved)
+	a.ChunkBytes += r.ChunkBytes
+	a.Events = a.Events.Plus(r.Events)
+	a.Sampling = addSampling(a.Sampling, r.Sampling, n)
+	a.TracedFraction = average(a.TracedFraction, r.TracedFraction, n)
 	a.MallocSplit, a.Growth = nil, nil
 	a.addNotes(r.Notes)
+	a.addUnprobed(r.Unprobed)
 	a.Diagnosis = nil
 }
 
@@ -118,6 +124,16 @@ func (a *sum) addNotes(notes []string) {
 			a.Notes[i] = n
 		case len(a.Notes) < most:
 			a.Notes = append(a.Notes, n)
+		}
+	}
+}
+
+// addUnprobed adds what went without a probe in another process.
+func (a *sum) addUnprobed(unprobed []string) {
+	const most = 16
+	for _, u := range unprobed {
+		if len(a.Unprobed) < most && !slices.Contains(a.Unprobed, u) {
+			a.Unprobed = append(a.Unprobed, u)
 		}
 	}
 }
@@ -153,31 +169,16 @@ func (a *sum) addStack(s *report.Stack, room bool) {
 		a.Stacks = append(a.Stacks, *s)
 		return
 	}
-	sum := &a.Stacks[i]
-	merge(sum, s)
+	merge(&a.Stacks[i], s)
 }
 
 // merge adds a stack to another one with the same frames, of another process or of the same one.
 func merge(sum, s *report.Stack) {
-	sum.Bytes += s.Bytes
-	sum.Blocks += s.Blocks
-	sum.YoungBytes += s.YoungBytes
-	sum.AllocatedBytes += s.AllocatedBytes
-	sum.AllocatedBlocks += s.AllocatedBlocks
-	sum.FreedBlocks += s.FreedBlocks
-	sum.ReplacedBytes += s.ReplacedBytes
-	sum.OldestSeconds = max(sum.OldestSeconds, s.OldestSeconds)
-	sum.YoungestSeconds = min(sum.YoungestSeconds, s.YoungestSeconds)
-	sum.FollowedSeconds = max(sum.FollowedSeconds, s.FollowedSeconds)
+	sum.Add(s)
+	// Processes do not go on growing.
 	sum.GrowthBytesPerSecond, sum.LeakBytesPerSecond, sum.FillBytesPerSecond, sum.Class, sum.Estimate = 0, 0, 0, "", nil
 	if sum.AllocatedBlocks > 0 {
 		sum.Survival = float64(sum.Blocks) / float64(sum.AllocatedBlocks)
-	}
-	if sum.Served != nil && s.Served != nil {
-		served := addServed(*sum.Served, *s.Served)
-		sum.Served = &served
-	} else {
-		sum.Served = nil
 	}
 	sum.BlockList = nil
 }

@@ -84,7 +84,7 @@ func TestReportsAreBounded(t *testing.T) {
 		if held != r.Outstanding || len(r.Stacks) > mostStacks+1 {
 			t.Errorf("%s: %d stacks hold %+v of %+v", r.Target.Command, len(r.Stacks), held, r.Outstanding)
 		}
-		sum = plus(sum, r.Outstanding)
+		sum = sum.Plus(r.Outstanding)
 		processes += max(r.Target.Processes, 1)
 	}
 	if sum.Blocks != n*(each+1) || processes != 2*n {
@@ -92,5 +92,33 @@ func TestReportsAreBounded(t *testing.T) {
 	}
 	if !strings.Contains(list[0].Diagnosis.Answer, "many (600 processes") {
 		t.Errorf("first is %q", list[0].Diagnosis.Answer)
+	}
+}
+
+// What is reserved, what malloc takes, and what had no probe are in sums, and so are windows.
+func TestReportsAreSummedWhole(t *testing.T) {
+	var all Reports
+	for pid := 1; pid <= 40; pid++ {
+		r := one(pid, "a", 1)
+		r.Mode, r.Reserved, r.ChunkBytes = report.ModeWindows, report.Sum{Bytes: 5, Blocks: 1}, 32
+		r.Unprobed = []string{"malloc", fmt.Sprint("f", pid)}
+		r.TracedFraction = float64(pid%2) / 2
+		r.Sampling = &report.Sampling{Windows: 2, TracedSeconds: 0.1, Overhead: float64(pid%2) / 10, MaturitySeconds: float64(pid)}
+		all.Add(r)
+	}
+	r := all.List(0)[0]
+	if r.Reserved != (report.Sum{Bytes: 200, Blocks: 40}) || r.ChunkBytes != 40*32 {
+		t.Errorf("%+v reserved, %d taken", r.Reserved, r.ChunkBytes)
+	}
+	if n := len(r.Unprobed); n < 2 || n > 16 || r.Unprobed[0] != "malloc" || r.Unprobed[1] != "f1" || r.Unprobed[2] != "f2" {
+		t.Errorf("%q without a probe", r.Unprobed)
+	}
+	near := func(a, b float64) bool { return a > b-1e-9 && a < b+1e-9 }
+	if s := r.Sampling; s.Windows != 80 || !near(s.TracedSeconds, 4) || !near(s.Overhead, 0.05) || s.MaturitySeconds != 40 || !near(r.TracedFraction, 0.25) {
+		t.Errorf("traced %g: %+v", r.TracedFraction, s)
+	}
+	const want = "a (40 processes that ended) were not traced in every call: what they had not freed is not known"
+	if d := r.Diagnosis; d.Answer != want || d.Findings[0].Next != "Trace with --exact." {
+		t.Errorf("%q, next %q", d.Answer, d.Findings[0].Next)
 	}
 }

@@ -2,15 +2,10 @@ package ended
 
 import (
 	"fmt"
-	"path"
 	"time"
 
 	"memtrace/tracer/report"
 )
-
-func plus(a, b report.Sum) report.Sum {
-	return report.Sum{Bytes: a.Bytes + b.Bytes, Blocks: a.Blocks + b.Blocks}
-}
 
 func earlier(a, b *report.Report) time.Time {
 	if b.Start.Before(a.Start) {
@@ -26,40 +21,42 @@ func later(a, b *report.Report) time.Time {
 	return a.End
 }
 
-// addEvents adds what was counted of two processes. What was lost is counted of all processes
-// together, so the later count has the earlier one in it.
-func addEvents(a, b report.Events) report.Events {
-	a.Alloc += b.Alloc
-	a.Free += b.Free
-	a.Realloc += b.Realloc
-	a.Mmap += b.Mmap
-	a.Munmap += b.Munmap
-	a.Mremap += b.Mremap
-	a.Brk += b.Brk
-	a.Mprotect += b.Mprotect
-	a.UnknownFree += b.UnknownFree
-	a.Evicted += b.Evicted
-	a.GivenUpStacks += b.GivenUpStacks
-	a.Lost = b.Lost
-	return a
+// addSampling adds what the windows of another process were, when n are already added up. What
+// is a part of the time, or of the speed, is that of them all on average.
+func addSampling(a, b *report.Sampling, n int) *report.Sampling {
+	if a == nil || b == nil {
+		return nil
+	}
+	sum := *a
+	sum.SinceSeconds = min(a.SinceSeconds, b.SinceSeconds)
+	sum.Windows += b.Windows
+	sum.TracedSeconds += b.TracedSeconds
+	sum.Dropped += b.Dropped
+	sum.Execs += b.Execs
+	sum.Overhead = average(a.Overhead, b.Overhead, n)
+	sum.ProbesOverhead = average(a.ProbesOverhead, b.ProbesOverhead, n)
+	sum.Pace = average(a.Pace, b.Pace, n)
+	sum.WorkScale = report.Bounds{
+		Value: average(a.WorkScale.Value, b.WorkScale.Value, n),
+		Low:   min(a.WorkScale.Low, b.WorkScale.Low), High: max(a.WorkScale.High, b.WorkScale.High),
+	}
+	sum.MaturitySeconds = max(a.MaturitySeconds, b.MaturitySeconds)
+	sum.Candidates += b.Candidates
+	sum.Freed += b.Freed
+	sum.Reused += b.Reused
+	sum.FoundFree += b.FoundFree
+	sum.Checked = a.Checked && b.Checked
+	return &sum
 }
 
-func addServed(a, b report.Served) report.Served {
-	return report.Served{Brk: addShare(a.Brk, b.Brk), Arena: addShare(a.Arena, b.Arena), Mmap: addShare(a.Mmap, b.Mmap)}
-}
-
-func addShare(a, b report.Share) report.Share {
-	a.Bytes += b.Bytes
-	a.Blocks += b.Blocks
-	a.ChunkBytes += b.ChunkBytes
-	return a
-}
+// average is that of n processes, which is a, and of another one.
+func average(a, b float64, n int) float64 { return (a*float64(n) + b) / float64(n+1) }
 
 // diagnosis says what several processes of one program had not freed when they ended. The
 // stacks are sorted.
 func diagnosis(r *report.Report) *report.Diagnosis {
 	who := fmt.Sprintf("%s (%s processes that ended)", r.Target.Command, report.Count(uint64(r.Target.Processes)))
-	sum := plus(r.Outstanding, report.Sum{Bytes: r.Young.Bytes, Blocks: r.Young.Blocks})
+	sum := r.Outstanding.Plus(r.Young)
 	f := report.Finding{
 		Kind: report.NeverFreed, Confidence: "certain", Bytes: sum.Bytes, Blocks: sum.Blocks, StacksTotal: len(r.Stacks),
 	}
@@ -69,16 +66,15 @@ func diagnosis(r *report.Report) *report.Diagnosis {
 	switch {
 	case r.Mode == report.ModeWindows || r.Mode == report.ModeGrowth:
 		f.Kind, f.Confidence, f.Bytes, f.Blocks, f.StacksTotal = report.TooShort, "possible", 0, 0, 0
-		f.Text = "ended; what they had not freed is not known, since not every call was traced"
+		f.Text, f.Next = "were not traced in every call: what they had not freed is not known", "Trace with --exact."
+		if r.Mode == report.ModeGrowth {
+			f.Next = "Trace without grow."
+		}
 	case sum.Blocks == 0:
 		f.Kind, f.StacksTotal = report.Nothing, 0
 		f.Text = "had freed all that they allocated while traced"
 	default:
-		blocks := "blocks"
-		if sum.Blocks == 1 {
-			blocks = "block"
-		}
-		f.Text = fmt.Sprintf("had not freed %s in %s %s when they ended", report.Size(sum.Bytes), report.Count(sum.Blocks), blocks)
+		f.Text = fmt.Sprintf("had not freed %s in %s when they ended", report.Size(sum.Bytes), report.Counted(sum.Blocks, "block", "blocks"))
 		blame(&f, r.Stacks)
 	}
 	return &report.Diagnosis{Answer: who + " " + f.Text, Findings: []report.Finding{f}, Accounts: []report.Account{}}
@@ -98,7 +94,7 @@ func blame(f *report.Finding, stacks []report.Stack) {
 	f.Culprit, f.Share = &culprit, float64(s.Bytes)/float64(max(f.Bytes, 1))
 	name := culprit.Function
 	if name == "" {
-		name = fmt.Sprintf("%s+0x%x", path.Base(culprit.Module), culprit.Offset)
+		name = culprit.Place()
 	}
 	f.Text += fmt.Sprintf(": %.0f %% in %s", 100*f.Share, report.ShortName(name, 60))
 }
