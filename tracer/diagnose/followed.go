@@ -48,6 +48,6 @@ func (d *diagnosis) noteInherited() {
 	case !d.Known.Life.Exited:
 		where = "there are too many to be counted here as well"
 	}
-	d.note("At its fork it had a copy of %s in %s blocks of its parent (pid %d), of which it has freed %s: %s.",
-		report.Size(in.Bytes), report.Count(in.Blocks), d.Known.Life.Parent, report.Count(in.Freed.Blocks), where)
+	d.note("At its fork it had a copy of %s in %s of its parent (pid %d), of which it has freed %s: %s.",
+		report.Size(in.Bytes), report.Counted(in.Blocks, "block", "blocks"), d.Known.Life.Parent, report.Count(in.Freed.Blocks), where)
 }

@@ -97,7 +97,7 @@ func (d *diagnosis) noteAllocators() (unseen bool) {
 		d.note("Allocations of %d mapped allocators are counted together.", n)
 	}
 	if missing := d.Target.MissingNamed(); len(missing) > 0 {
-		d.note("No mapped file had a function %s.", strings.Join(missing, ", "))
+		d.note("Nothing of these functions was traced, since no mapped file has them: %s. Check the names (nm, nm -D) and --in.", strings.Join(missing, ", "))
 	}
 	for _, o := range d.Target.Objects {
 		if len(o.Unseen) > 0 {
