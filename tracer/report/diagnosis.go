@@ -37,7 +37,7 @@ const (
 	KeepsFree FindingKind = "keeps_free"
 	// UnjoinedThreads is the stacks of threads that have ended and were not joined.
 	UnjoinedThreads FindingKind = "unjoined_threads"
-	// Reserved is addresses that take no memory.
+	// Reserved is addresses without memory of the process's own.
 	Reserved FindingKind = "reserved"
 	// Pool is memory that a library or an interpreter takes for a pool of its own, so that the
 	// stack is of whoever needed more room in it.

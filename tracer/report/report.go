@@ -199,8 +199,9 @@ type Stack struct {
 	// Inherited: the blocks are copies of those that the process's parent had at the fork. The
 	// stack is the parent's.
 	Inherited bool `json:"inherited,omitempty"`
-	// ReservedBytes is what the stack's mappings have beside Bytes: addresses without memory. They
-	// cannot be accessed, were not touched yet, or show the pages of a file.
+	// ReservedBytes is what the stack's mappings have beside Bytes: addresses without memory of
+	// the process's own. They cannot be accessed, were not touched yet, or show the pages of a
+	// file.
 	ReservedBytes uint64 `json:"reserved_bytes,omitempty"`
 	// FillBytesPerSecond is how fast Bytes grows where no mapping is made: memory that was mapped
 	// before is touched. It is 0 where that is not certain.
@@ -261,7 +262,7 @@ const (
 	ClassReplaces StackClass = "replaces"
 	// ClassInherited: its blocks are from before the fork, allocated by the parent.
 	ClassInherited StackClass = "inherited"
-	// ClassReserved: its mappings are addresses without memory.
+	// ClassReserved: its mappings are addresses without memory of the process's own.
 	ClassReserved StackClass = "reserved"
 )
 

@@ -295,7 +295,7 @@ func (p *printer) totals(r *Report, _ TextOptions) {
 		p.flow(lead, 0, " ", items...)
 	}
 	if r.Reserved.Bytes > 0 {
-		p.paragraph(span{}, "Reserved: "+exactBytes(r.Reserved.Bytes)+" of addresses beside that, which take no memory", plain)
+		p.paragraph(span{}, "Reserved: "+exactBytes(r.Reserved.Bytes)+" of further addresses, without memory of the process's own", plain)
 	}
 	if r.Young.Blocks > 0 {
 		p.paragraph(span{}, "Younger: "+exactBytes(r.Young.Bytes)+" in "+counted(r.Young.Blocks, "block")+", not listed", plain)

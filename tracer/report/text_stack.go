@@ -208,7 +208,7 @@ func (s *Stack) verdict() string {
 	case ClassInherited:
 		return "from before the fork"
 	case ClassReserved:
-		return "reserved, no memory"
+		return "reserved, no own memory"
 	}
 	return ""
 }

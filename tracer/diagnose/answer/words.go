@@ -38,9 +38,9 @@ func (w *words) text(f *found) string {
 		return w.free(f)
 	case report.Reserved:
 		if f.BytesPerSecond.Value > 0 {
-			return fmt.Sprintf("maps %s of addresses that take no memory: %s", rateText(f), where(f))
+			return fmt.Sprintf("maps %s of addresses without memory of its own: %s", rateText(f), where(f))
 		}
-		return w.still(f) + fmt.Sprintf("has %s of addresses reserved, which take no memory: %s", report.Size(f.Bytes), where(f))
+		return w.still(f) + fmt.Sprintf("has %s of addresses reserved, without memory of its own: %s", report.Size(f.Bytes), where(f))
 	case report.FilePages:
 		return "grows " + rateText(f) + " in pages of files that it maps, which the kernel takes back when memory is short"
 	case report.UnknownAllocator:
