@@ -64,7 +64,16 @@ func reading() *Evidence {
 			g.ResidentGrowthBytes = 20 << 20
 		}
 	}
-	return with(r)
+	reserved := mapping("m1", 1, 8<<20, 0, calls("reserve_range"))
+	reserved.ReservedBytes = reserved.Bytes
+	return with(r, reserved)
+}
+
+// Reserved addresses are not the files whose pages grow.
+func TestFilePagesHaveNoStack(t *testing.T) {
+	if f := answered(reading()).Diagnosis.Findings[0]; f.Kind != report.FilePages || len(f.Stacks) != 0 || f.StacksTotal != 0 {
+		t.Errorf("%s has the stacks %q", f.Kind, f.Stacks)
+	}
 }
 
 func replacing() *Evidence {

@@ -159,11 +159,10 @@ func (e *Evidence) filePages(left int64) *found {
 	if !m.ResidentKnown || pages < leastUnexplained || 2*pages < left {
 		return nil
 	}
-	f := find(report.FilePages, e.of(func(s *report.Stack) bool {
-		return s.Kind != report.Heap && len(s.Grown) == 0 && s.ReservedBytes > 0 && s.Class == report.ClassReserved
-	})...)
+	f := find(report.FilePages) // which stack mapped these files is not known
 	part := min(float64(pages)/float64(m.ResidentGrowthBytes), 1)
 	f.Confidence, f.Bytes, f.BytesPerSecond = Likely, uint64(pages), exactly(part*m.ResidentGrowthBytesPerSecond)
+	f.Next = "This is no leak. If it matters, madvise(MADV_DONTNEED) or munmap gives the pages back."
 	return f
 }
 
