@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"memtrace/tracer/diagnose/answer"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/report"
 )
 
@@ -48,7 +49,7 @@ func (d *diagnosis) nameAtOnce(stacks []report.Stack, n int, such func(*report.S
 func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
 	e := &answer.Evidence{
 		Report: r, Allocators: len(d.Target.Objects), Young: d.Known.Heap.Young.Bytes, Seconds: r.DurationSeconds,
-		Defines: d.Symbols.Defines, Named: d.Target.Names,
+		Allocator: onlyFamily(d.Target.Families()), Defines: d.Symbols.Defines, Named: d.Target.Names,
 	}
 	if d.Space != nil && d.Space.Restarted {
 		e.Seconds = d.Space.End.Sub(d.Space.Start).Seconds()
@@ -63,6 +64,20 @@ func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
 	e.OldUnsized = d.Known.Heap.OldUnsized
 	d.around(e)
 	return e
+}
+
+// onlyFamily returns the allocator of some whose family is known, "" if there is not exactly one.
+func onlyFamily(families []target.Family) (only string) {
+	for _, f := range families {
+		switch {
+		case f == target.Unknown || f == target.NamedByUser:
+		case only != "":
+			return ""
+		default:
+			only = string(f)
+		}
+	}
+	return only
 }
 
 // forecast says when the nearest limit is reached.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strings"
 
 	"memtrace/tracer/report"
 )
@@ -224,11 +223,10 @@ func (e *Evidence) heapTerms() (terms []report.AccountTerm) {
 
 // allocator names the allocator in a sentence.
 func (e *Evidence) allocator() string {
-	name := e.Report.Target.Allocator
-	if several := strings.Contains(name, ", "); e.glibc() || name == "" || name == "unknown" || several {
+	if e.glibc() || e.Allocator == "" {
 		return "malloc"
 	}
-	return name
+	return e.Allocator
 }
 
 // restLabel describes what is left of a pot's growth.

@@ -28,8 +28,10 @@ type Evidence struct {
 	ThreadsGrowing bool
 	// Held says whether something kept the process from running.
 	Held Held
-	// Allocators is how many allocators of the process are traced.
+	// Allocators is how many allocators of the process are traced. Allocator is what the one is
+	// called whose family is known, "" if there is none or if there are several.
 	Allocators int
+	Allocator  string
 	// Defines reports whether an object has a function of that name. It is nil where that is not
 	// known.
 	Defines func(object, function string) bool

@@ -36,7 +36,7 @@ func (e *Evidence) scaleEstimates() {
 	growth, steady := e.heapGrowth()
 	// How many times as much leaks as windows show in their own time.
 	times := scale.Value
-	if known := growth != nil && sum.leaks > 0; known {
+	if growth != nil && sum.leaks > 0 {
 		low, high := 0.0, growth.High/sum.leaks
 		if steady {
 			low = (growth.Low - sum.otherHigh) / sum.leaks
