@@ -35,7 +35,11 @@ func random(rnd *rand.Rand) *Evidence {
 		if g.GrowthBytes > 0 && rnd.IntN(2) == 0 {
 			g.Growing, g.GrowthBytesPerSecond = true, float64(g.GrowthBytes)/r.DurationSeconds
 		}
+		if g.OwnGrowthBytes > 0 && rnd.IntN(2) == 0 {
+			g.OwnGrowing, g.OwnGrowthBytesPerSecond = true, float64(g.OwnGrowthBytes)/r.DurationSeconds
+		}
 	}
+	r.Memory.OwnKnown = rnd.IntN(2) == 0
 	r.Memory.ResidentGrowing = rnd.IntN(2) == 0
 	r.Memory.ResidentGrowthBytes = some(1 << 24)
 	r.Memory.ResidentGrowthBytesPerSecond = float64(r.Memory.ResidentGrowthBytes) / r.DurationSeconds
@@ -51,6 +55,9 @@ func random(rnd *rand.Rand) *Evidence {
 	e.Threads, e.ThreadsGrowing = rnd.IntN(50), rnd.IntN(2) == 0
 	e.Held.Now, e.Held.Part = rnd.IntN(9) == 0, rnd.Float64()
 	e.Allocators = rnd.IntN(3)
+	if r.MallocSplit == nil {
+		e.Allocator = r.Target.Allocator
+	}
 	return e
 }
 
