@@ -86,8 +86,8 @@ func (b *budget) perCall(p phase) float64 {
 }
 
 // exceeded reports whether calls cost more than allowed, averaged over the phases or over
-// least, whichever is longer. It returns the calls of all phases added up. Each phase is
-// weighed by the threads that were working in it.
+// least, whichever is longer. It returns the calls of all phases, and how busy the target was
+// in them. The cost of each phase is shared by the threads that were working in it.
 func (b *budget) exceeded(phases []phase, least time.Duration) (all phase, is bool) {
 	var cost float64
 	for _, p := range phases {
@@ -95,7 +95,11 @@ func (b *budget) exceeded(phases []phase, least time.Duration) (all phase, is bo
 		all.took += p.took
 		all.allocs += p.allocs
 		all.frees += p.frees
+		all.busy += p.busy * float64(p.took)
+		all.ready += p.ready * float64(p.took)
 	}
+	all.busy /= max(float64(all.took), 1)
+	all.ready /= max(float64(all.took), 1)
 	return all, cost/float64(max(all.took, least)) > b.max
 }
 

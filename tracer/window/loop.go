@@ -27,7 +27,7 @@ type Loop struct {
 	finished sync.Once
 	// closing waits for probes that are being taken away.
 	closing sync.WaitGroup
-	// busy and ready are those of phase, in the last pause.
+	// busy and ready are those of phase, in the last pause, or before the first window.
 	busy, ready float64
 	prices      prices
 	// checked is how long the last look at all candidates took.
@@ -88,7 +88,7 @@ func New(cfg Config, probes Probes, book Book, checker Checker) *Loop {
 		cfg: cfg, probes: probes, book: book, checker: checker,
 		budget: budget{max: cfg.MaxOverhead, stall: cfg.MaxStall, cost: cfg.Costs},
 		prices: prices{calibrated: cfg.Costs},
-		plan:   plan{window: trialWindow, tail: maxTail, cost: trialWindow + maxTail, pause: minPause},
+		plan:   plan{window: trialWindow, tail: maxTail},
 		stop:   func() {},
 	}
 }
@@ -100,6 +100,7 @@ func (l *Loop) Start(began time.Time) {
 	l.done.Go(func() {
 		defer l.checker.Close()
 		if costly, ok := l.outgrow(ctx); ok {
+			l.busy, l.ready = costly.busy, costly.ready
 			l.leaveExact(costly)
 			l.sample(ctx)
 			l.closing.Wait()

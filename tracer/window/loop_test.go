@@ -12,11 +12,12 @@ import (
 	"memtrace/tracer/probe"
 )
 
-// simulated is a target with one thread, on the clock of a synctest bubble. It is always busy,
-// allocates and frees at a given rate, and loses time to every probe that it meets.
+// simulated is a target on the clock of a synctest bubble. Its threads are always busy, allocate and
+// free at a given rate, and lose time to every probe that they meet.
 type simulated struct {
-	rate  func(at time.Duration) float64 // pairs a second without probes
-	costs probe.Costs
+	threads float64
+	rate    func(at time.Duration) float64 // of each thread, pairs a second without probes
+	costs   probe.Costs
 
 	mu    sync.Mutex
 	start time.Time
@@ -27,19 +28,21 @@ type simulated struct {
 	cut   bool
 	alarm uint64
 	bell  chan struct{}
-	// lost is the time that probes took from it in all, inWindow in the open window; longest
-	// is the most that one window took.
+	// lost is the time that probes took from each thread in all, inWindow in the open window;
+	// longest is the most that one window took.
 	lost, inWindow, longest time.Duration
-	believed                time.Duration // lost, by the loop's account
-	windows, dropped        int
-	own                     time.Duration
+	// began and ended are when the first window did.
+	began, ended     time.Duration
+	believed         time.Duration // lost, by the loop's account
+	windows, dropped int
+	own              time.Duration
 }
 
 const lookDelay = 5 * time.Millisecond
 
 func newSimulated(rate func(time.Duration) float64) *simulated {
 	return &simulated{
-		rate: rate, costs: probe.Costs{Alloc: 2 * time.Microsecond, Free: time.Microsecond},
+		threads: 1, rate: rate, costs: probe.Costs{Alloc: 2 * time.Microsecond, Free: time.Microsecond},
 		start: time.Now(), at: time.Now(), gate: probe.GateAll, exact: true, bell: make(chan struct{}, 1), alarm: math.MaxUint64,
 	}
 }
@@ -59,6 +62,7 @@ func (s *simulated) advance() {
 		}
 		pairs := rate * d.Seconds() / (1 + rate*cost.Seconds())
 		lost := time.Duration(pairs * float64(cost))
+		pairs *= s.threads
 		s.lost += lost
 		s.inWindow += lost
 		if s.gate&probe.GateAllocs != 0 {
@@ -125,18 +129,26 @@ func (s *simulated) AlarmAfter(calls uint64) <-chan struct{} {
 	return s.bell
 }
 
-func (s *simulated) ProcessorTime() time.Duration { return time.Since(s.start) }
-func (s *simulated) Waited() time.Duration        { return 0 }
+func (s *simulated) ProcessorTime() time.Duration {
+	return time.Duration(s.threads * float64(time.Since(s.start)))
+}
+
+func (s *simulated) Waited() time.Duration { return 0 }
 
 func (s *simulated) Begin() {
 	defer s.now()()
-	s.windows++
+	if s.windows++; s.windows == 1 {
+		s.began = time.Since(s.start)
+	}
 	s.inWindow, s.cut = 0, false
 }
 
 func (s *simulated) Cut() uint64 {
 	defer s.now()()
 	s.cut = true
+	if s.windows == 1 {
+		s.ended = time.Since(s.start)
+	}
 	return uint64(time.Since(s.start))
 }
 
@@ -161,14 +173,16 @@ func (idleChecker) Close()                   {}
 // simulate runs a loop for some time and returns the target.
 func simulate(t *testing.T, overhead float64, length time.Duration, rate func(time.Duration) float64) (s *simulated) {
 	t.Helper()
-	return simulateDear(t, overhead, 1, length, rate)
+	return simulateDear(t, overhead, 1, 1, length, rate)
 }
 
-// simulateDear is simulate for a target whose calls cost so many times what calibration said.
-func simulateDear(t *testing.T, overhead, times float64, length time.Duration, rate func(time.Duration) float64) (s *simulated) {
+// simulateDear is simulate for a target of several threads whose calls cost so many times what
+// calibration said.
+func simulateDear(t *testing.T, overhead, threads, times float64, length time.Duration, rate func(time.Duration) float64) (s *simulated) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s = newSimulated(rate)
+		s.threads = threads
 		own := func() time.Duration { defer s.now()(); return s.own }
 		calibrated := s.costs
 		s.costs.Alloc, s.costs.Free = time.Duration(times*float64(s.costs.Alloc)), time.Duration(times*float64(s.costs.Free))
@@ -206,6 +220,22 @@ func TestQuietIsExact(t *testing.T) {
 	s := simulate(t, 0.03, time.Minute, steady(2000))
 	if !s.exact || s.windows > 0 {
 		t.Errorf("%d windows for 2,000 pairs a second", s.windows)
+	}
+}
+
+// Where calls obviously cost too much, the first window comes at once: a short trace has one, too.
+func TestFirstWindowComesAtOnce(t *testing.T) {
+	if s := simulate(t, 0.005, time.Second, steady(10e6)); s.windows == 0 || s.began > 2*trialWindow {
+		t.Errorf("%d windows, the first after %v", s.windows, s.began)
+	}
+}
+
+// The first window of a target with many threads stays open for longer, too, as long as it costs
+// each of them next to nothing.
+func TestFirstWindowOfManyThreads(t *testing.T) {
+	s := simulateDear(t, 0.005, 16, 1, 5*time.Second, steady(7e3))
+	if open := s.ended - s.began; s.windows == 0 || open < patient*trialWindow/2 {
+		t.Errorf("%d windows, the first for %v", s.windows, open)
 	}
 }
 
@@ -255,7 +285,7 @@ func TestBudgetHoldsWherePricesAreWrong(t *testing.T) {
 		"ten million a second":        steady(10e6),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := simulateDear(t, 0.03, 3, length, rate)
+			s := simulateDear(t, 0.03, 1, 3, length, rate)
 			if part := s.lost.Seconds() / length.Seconds(); part > 0.03 {
 				t.Errorf("%.2f %% were lost, 3 %% may be", 100*part)
 			}
