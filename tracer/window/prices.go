@@ -63,15 +63,16 @@ func (p *prices) add(window, tail phase) {
 	g.tail.add(tail)
 }
 
-// now returns the corrected costs, the factor that they are corrected by, and how far off they may
-// be, as a standard deviation of the factor, which is a part of it.
+// now returns the corrected costs, the factor that they are corrected by, and the part of it by
+// which it may be off, as a standard deviation.
 func (p *prices) now() (costs probe.Costs, factor, doubt float64) {
 	factor, doubt = p.factor()
 	scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d) * factor) }
-	return probe.Costs{Alloc: scaled(p.calibrated.Alloc), Free: scaled(p.calibrated.Free)}, factor, doubt
+	return probe.Costs{Alloc: scaled(p.calibrated.Alloc), Free: scaled(p.calibrated.Free)}, factor, doubt / factor
 }
 
-// factor weighs what windows show with what calibration says, by how certain each is.
+// factor weighs what windows show with what calibration says, by how certain each is. doubt is its
+// standard deviation.
 func (p *prices) factor() (factor, doubt float64) {
 	factor, doubt = 1, priorDoubt
 	all, clock := p.sum(-1), clockError*math.Sqrt(float64(p.windows))

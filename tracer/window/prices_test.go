@@ -32,7 +32,7 @@ func TestPricesAreLearned(t *testing.T) {
 				p.add(worked(8000, between, alloc, free), worked(8000, between, 0, free))
 			}
 			costs, got, doubt := p.now()
-			if math.Abs(got-factor) > 2*doubt+0.05 || math.Abs(got-factor) > 0.25*factor {
+			if math.Abs(got-factor) > 2*doubt*got+0.05 || math.Abs(got-factor) > 0.25*factor {
 				t.Errorf("%v between calls: factor %.2f ± %.2f, want %.2f", between, got, doubt, factor)
 			}
 			if want := time.Duration(got * float64(testCosts.Alloc)); costs.Alloc != want {
@@ -42,6 +42,22 @@ func TestPricesAreLearned(t *testing.T) {
 				t.Errorf("%v between calls: nothing was learned", between)
 			}
 		}
+	}
+}
+
+// How far prices may be off is a part of them, whatever calibration said before.
+func TestDoubtIsAPartOfPrices(t *testing.T) {
+	third := probe.Costs{Alloc: testCosts.Alloc / 3, Free: testCosts.Free / 3}
+	right, wrong := prices{calibrated: testCosts}, prices{calibrated: third}
+	for range 60 {
+		window := worked(8000, time.Microsecond, testCosts.Alloc, testCosts.Free)
+		tail := worked(8000, time.Microsecond, 0, testCosts.Free)
+		right.add(window, tail)
+		wrong.add(window, tail)
+	}
+	_, _, a := right.now()
+	if _, _, b := wrong.now(); math.Abs(a-b) > 0.1*a {
+		t.Errorf("doubt is %.4f where calibration was right, %.4f where it was not", a, b)
 	}
 }
 
