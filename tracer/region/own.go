@@ -12,12 +12,12 @@ import (
 // Resident sizes cost as much to read as there are pages, so a Sampler reads them only when
 // memory has grown, and not where that takes long.
 const (
-	// leastGrown is by how many bytes memory must have grown.
+	// leastGrown is how many bytes memory must have grown by, or what is followed must have.
 	leastGrown = 64 << 10
 	// mostCost is the longest, in processor time, that a look may take to be repeated. The
 	// kernel keeps the process from mapping memory meanwhile.
 	mostCost = 100 * time.Millisecond
-	// lookPart is the part of Config.Share that these looks may take.
+	// lookPart is what these looks may take beside other polls, as a part of Config.Share.
 	lookPart = 0.5
 	// mostOrigins is how many origins are followed, and mostFits how many of them are fitted.
 	mostOrigins, mostFits = 4096, 128
@@ -25,16 +25,16 @@ const (
 
 // ownership is what a Sampler knows of whose the memory is.
 type ownership struct {
-	// own are the histories of Total.Own, by class and by origin. extents are the sums by origin
-	// when resident sizes were last read.
+	// own and origins are the histories of Total.Own, by class and by origin. extentsAt are the
+	// sums by origin when resident sizes were last read.
 	own       [NumClasses]trend.Line
 	origins   map[Mapped]*trend.Line
 	extentsAt map[Mapped]Extent
 	// nextLook is when resident sizes may be read again. cost is what that took.
 	nextLook time.Time
 	cost     time.Duration
-	// resident and virtual are what statm said, and the bytes of addresses, when they were last
-	// read. huge: there were huge pages, which statm leaves out.
+	// resident, as statm has it, and virtual, the bytes of all classes, are those of the last
+	// such look. huge: there were huge pages, which statm leaves out.
 	resident, virtual uint64
 	huge              bool
 }
@@ -62,8 +62,9 @@ func (s *Sampler) virtualNow() (bytes uint64) {
 	return bytes
 }
 
-// Reserved returns how many bytes of what origins have mapped were addresses without memory when
-// resident sizes were last read. Origins that have less than least bytes of these do not count.
+// Reserved returns how many bytes of what origins have mapped were addresses without memory of the
+// process's own when resident sizes were last read. Origins that have less than least bytes of
+// these do not count.
 func (s *Sampler) Reserved(least uint64) (bytes uint64) {
 	for _, e := range s.extentsAt {
 		if idle := e.Virtual - min(e.Own, e.Virtual); idle >= least {
@@ -92,7 +93,8 @@ func (s *Sampler) looked(now time.Time, cost, pause time.Duration) {
 	s.ownership.resident, s.ownership.virtual = s.statmResident, s.virtualNow()
 }
 
-// follow adds what is known of Own at a time since the start.
+// follow adds what is known of Own at a time since the start, and nothing where memory may have grown
+// since it was read.
 func (s *Sampler) follow(at time.Duration, looked bool) {
 	switch {
 	case looked:
@@ -110,7 +112,7 @@ func (s *Sampler) follow(at time.Duration, looked bool) {
 	}
 }
 
-// largest returns sums by origin without those that are small, if there are very many.
+// largest returns sums by origin, without those that are small if there are very many.
 func largest(all map[Mapped]Extent) map[Mapped]Extent {
 	if len(all) <= mostOrigins {
 		return all

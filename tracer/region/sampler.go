@@ -20,8 +20,8 @@ type Config struct {
 	// overlaps. It is called at every poll. The ranges override what is found out.
 	Known func() []Range
 	// Share is the most processor time that polls may take, as a fraction of one processor. At
-	// 0.01, a poll that took 15 ms keeps the mappings from being read again for 1.5 s. A
-	// negative value means no limit.
+	// 0.01, a poll that took 15 ms keeps the mappings from being read again for 1.5 s. Looks at
+	// resident sizes come on top of that, with half as much. A negative value means no limit.
 	Share float64
 }
 

@@ -31,7 +31,8 @@ type Memory struct {
 	VirtualBytes  uint64 `json:"virtual_bytes"`
 	ResidentBytes uint64 `json:"resident_bytes"`
 	ResidentKnown bool   `json:"resident_known"`
-	// OwnKnown: resident sizes were read often enough to tell whether OwnBytes grows.
+	// OwnKnown: resident sizes were read, or had not grown, often enough to tell whether OwnBytes
+	// grows.
 	OwnKnown bool `json:"own_known"`
 	// The Statm sizes are the kernel's totals (/proc/PID/statm), read a moment later.
 	StatmVirtualBytes  uint64 `json:"statm_virtual_bytes"`

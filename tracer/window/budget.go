@@ -14,7 +14,7 @@ const (
 	maxWindow    = time.Second
 	minTail      = 5 * time.Millisecond
 	maxTail      = 20 * time.Millisecond
-	minPause     = 250 * time.Millisecond // the kernel takes that long to take probes away
+	minPause     = 250 * time.Millisecond // mostly enough for the kernel to take probes away
 	maxPause     = 30 * time.Second
 	leastPause   = 0.75 // of the planned pause
 	creditTime   = 10 * time.Second
@@ -23,15 +23,14 @@ const (
 	budgetSafety = 0.95                  // plan for less than is allowed: rates change
 )
 
-// budget holds what tracing may cost and plans windows to fit. Costs are a fraction of the
+// budget holds what tracing may cost and plans windows to fit. What it may is a fraction of the
 // target's time: the processor time of its threads if these are always ready to run, otherwise
 // the time of one thread, in which it works and waits for work.
 type budget struct {
 	max   float64       // 0.03 is three percent
 	stall time.Duration // the most that a window may delay a thread
 	cost  probe.Costs
-	// forgone is time in which less was spent than allowed, and whose savings have
-	// expired.
+	// forgone is time whose budget was not used, and no longer may be.
 	forgone time.Duration
 }
 
@@ -103,15 +102,16 @@ func (b *budget) exceeded(phases []phase, least time.Duration) (all phase, is bo
 	return all, cost/float64(max(all.took, least)) > b.max
 }
 
-// calls is how many calls, in pairs, one thread needs to use up the budget of a time d.
+// calls is how many calls, half of them frees, one thread makes to use up the budget of a time d.
 func (b *budget) calls(d time.Duration) uint64 {
 	return uint64(b.max*float64(d)/float64(b.cost.Alloc+b.cost.Free)) * 2
 }
 
 // plan is the next window.
 type plan struct {
-	// window is how long all probes are in place, tail the most that those on frees stay in
-	// place afterwards, and pause how long no probe is in place after that, on average.
+	// window is the most that all probes are in place, as long as they cost what is expected,
+	// tail the most that those on frees stay in place afterwards, and pause how long no probe is
+	// in place after that, on average.
 	window, tail, pause time.Duration
 	// cost is what the window, its tail and memtrace's own work until the next one should
 	// cost one working thread.
@@ -148,8 +148,8 @@ func (b *budget) next(window, tail phase, attaching, own time.Duration) plan {
 }
 
 // pause returns how long to wait for a planned window, so that everything spent so far, plus
-// that window, stays within the budget. Low load or long random pauses leave savings; those of
-// the last creditTime are spent little by little.
+// that window, stays within the budget, as far as pauses from minPause to maxPause allow. Low load
+// or long random pauses leave savings; those of up to creditTime are spent little by little.
 func (b *budget) pause(p plan, spent, took time.Duration) time.Duration {
 	share := b.max * budgetSafety
 	saved := took - b.forgone - time.Duration(float64(spent)/share)

@@ -14,7 +14,7 @@ import (
 type prices struct {
 	calibrated probe.Costs
 	windows    int
-	// groups has every so manieth window: how much they differ says how certain their sum is.
+	// groups has the windows in turn: how much they differ says how certain their sum is.
 	groups [8]tried
 }
 
@@ -44,11 +44,11 @@ const (
 	// standard deviation: the kernel adds to it once in a tick, of 4 ms mostly, while a thread
 	// runs on another processor.
 	clockError = 1.6e6
-	// leastFactor and mostFactor bound the correction. Calibration takes the least that calls
-	// cost in memtrace, so they hardly cost less elsewhere.
+	// leastFactor and mostFactor bound the correction. Calibration takes what calls cost in its
+	// fastest round, so they hardly cost less elsewhere.
 	leastFactor, mostFactor = 0.8, 4
 	// unevenness is how far what is between calls differs between windows and tails, as a part
-	// of all that calls cost there.
+	// of the processor time of windows.
 	unevenness = 0.02
 )
 
@@ -128,12 +128,12 @@ func (p *prices) spread() float64 {
 	return math.Sqrt(sum * float64(len(each)-1) / float64(len(each)))
 }
 
-// solve returns the factor k for which, with some time g between a free and the next,
+// solve returns the factor k for which, with some time g between a pair of calls and the next,
 //
-//	cpu of the windows = g * frees + k * (allocs * alloc + frees * free)
+//	cpu of the windows = g * pairs + k * (allocs * alloc + frees * free)
 //	cpu of the tails   = g * frees + k * frees * free
 //
-// and rest, what k is the quotient of something and.
+// and rest, which is what the cpu of windows grows by as k grows by 1 and the tails stay the same.
 func (t *tried) solve(costs probe.Costs) (k, rest float64, ok bool) {
 	calls := (t.window.allocs + t.window.frees) / 2 // in pairs: some are seen by one end alone
 	if calls == 0 || t.tail.frees == 0 {

@@ -80,8 +80,9 @@ func (l *Loop) window(ctx context.Context) (w watched) {
 // not there at a random moment.
 const patient = 4
 
-// watch keeps a window open for half of the planned time to all of it, or until it has delayed the target as much
-// as it may: a target that was asleep may wake up and allocate.
+// watch keeps a window open for half of the planned time to all of it, for longer where that costs
+// next to nothing, or until it has delayed the target as much as it may: a target that was asleep
+// may wake up and allocate.
 func (l *Loop) watch(ctx context.Context, m *meter) bool {
 	// A length that is drawn falls into step with no period of the target.
 	length := time.Duration(float64(l.plan.window) * (0.5 + 0.5*rand.Float64()))
