@@ -1,5 +1,10 @@
 package report
 
+import (
+	"hash/maphash"
+	"slices"
+)
+
 // MostLike is how many Like a Stack has at most.
 const MostLike = 16
 
@@ -37,41 +42,62 @@ func (p *printer) likes(s *Stack) {
 	}
 }
 
+// noFrame is the index of no frame.
+const noFrame = -1
+
 // tellApart returns, for each of the stacks that would look like another one once frames of
 // libraries are folded, the frame to name: the outermost one that the other does not have.
 func tellApart(n int, stack func(int) *Stack) map[int]int {
-	alike := make(map[string][]int)
+	seed := maphash.MakeSeed()
+	alike := make(map[uint64][]int)
 	for i := range n {
 		s := stack(i)
 		if len(s.Frames) > 0 && s.GivenUpStacks == 0 {
-			text := folded(s)
+			text := maphash.String(seed, folded(s))
 			alike[text] = append(alike[text], i)
 		}
 	}
 	tell := make(map[int]int)
 	for _, group := range alike {
-		for _, i := range group {
-			s, same := stack(i), 0
-			for _, k := range group {
-				if k != i {
-					same = max(same, sameCallers(s, stack(k)))
-				}
-			}
-			if at := len(s.Frames) - 1 - same; len(group) > 1 && at >= 0 {
-				tell[i] = at
-			}
+		if len(group) > 1 {
+			tellGroup(group, stack, tell)
 		}
 	}
 	return tell
 }
 
-// sameCallers returns how many of the outermost frames two stacks have in common.
-func sameCallers(a, b *Stack) (n int) {
-	for n < len(a.Frames) && n < len(b.Frames) {
-		x, y := rowOf(&a.Frames[len(a.Frames)-1-n], 1), rowOf(&b.Frames[len(b.Frames)-1-n], 1)
-		if x != y {
-			break
+// tellGroup is tellApart for stacks that look alike. In the order of what is printed of their
+// frames, outermost first, each is next to the one that it has most callers in common with.
+func tellGroup(group []int, stack func(int) *Stack, tell map[int]int) {
+	type callers struct {
+		at      int
+		printed []string
+	}
+	all := make([]callers, len(group))
+	for k, i := range group {
+		s := stack(i)
+		all[k].at = i
+		for f := range slices.Backward(s.Frames) {
+			all[k].printed = append(all[k].printed, rowOf(&s.Frames[f], 1).text())
 		}
+	}
+	slices.SortFunc(all, func(a, b callers) int { return slices.Compare(a.printed, b.printed) })
+	before := 0
+	for k, one := range all {
+		after := 0
+		if k+1 < len(all) {
+			after = sameStart(one.printed, all[k+1].printed)
+		}
+		if at := len(one.printed) - 1 - max(before, after); at >= 0 {
+			tell[one.at] = at
+		}
+		before = after
+	}
+}
+
+// sameStart returns how many elements two lists have in common before they differ.
+func sameStart(a, b []string) (n int) {
+	for n < min(len(a), len(b)) && a[n] == b[n] {
 		n++
 	}
 	return n
@@ -85,8 +111,7 @@ func folded(s *Stack) string {
 		n, name := library(s, i)
 		if n <= foldLibraryOver {
 			n = 1
-			r := rowOf(&s.Frames[i], 1)
-			name = r.name + r.suffix + "\x00" + r.place
+			name = rowOf(&s.Frames[i], 1).text()
 		}
 		text += "\n" + name
 		i += n

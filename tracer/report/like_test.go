@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -41,6 +42,26 @@ func TestVerboseTextListsLikeStacks(t *testing.T) {
 	for _, want := range []string{"like stack aa, 300 B in 3 blocks, through x+0x1177", "like stack bb, 20 B in 1 block, through x+0x1187", "1 more like stack"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// Of many stacks that look alike each is read a few times, not once for each of the others.
+func TestTellApartReadsEachStackFewTimes(t *testing.T) {
+	const n = 300
+	stacks := make([]Stack, n)
+	for i := range stacks {
+		// Each has the callers of another one.
+		stacks[i].Frames = []Frame{lib("operator new"), lib(fmt.Sprint("insert", i)), lib(fmt.Sprint("grow", i/2)), {Function: "main"}}
+	}
+	read := 0
+	tell := tellApart(n, func(i int) *Stack { read++; return &stacks[i] })
+	if read > 3*n {
+		t.Errorf("%d stacks are read %d times", n, read)
+	}
+	for i := range stacks {
+		if at, ok := tell[i]; !ok || at != 1 {
+			t.Fatalf("stack %d is told by frame %d (%v), want 1", i, at, ok)
 		}
 	}
 }

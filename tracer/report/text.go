@@ -34,9 +34,6 @@ type TextOptions struct {
 	Height int
 	// Show are the Parts that are shown beside the answer and the stacks.
 	Show Parts
-
-	// named is a frame that is named where frames of libraries are folded.
-	named *Frame
 }
 
 // Parts are sections of the text form that are not shown unless asked for.

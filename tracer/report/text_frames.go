@@ -12,6 +12,9 @@ type row struct {
 	known, source bool
 }
 
+// text is all that is printed of a row.
+func (r row) text() string { return r.name + r.suffix + "\x00" + r.place }
+
 // rowOf renders a frame that occurs n times in a row.
 func rowOf(f *Frame, n int) row {
 	r := row{name: escape(f.Function), known: f.Function != ""}
@@ -80,8 +83,9 @@ func (p *printer) frameColumns(stacks int, frames func(int) []Frame) int {
 	return min(n, most)
 }
 
-// frames writes the call stack of s, with names in a column of nameColumns.
-func (p *printer) frames(s *Stack, nameColumns int, opt TextOptions) {
+// frames writes the call stack of s, with names in a column of nameColumns. The frame with the index
+// tell is named also where frames of libraries are folded.
+func (p *printer) frames(s *Stack, nameColumns, tell int, opt TextOptions) {
 	indent := span{text: pad("", frameIndent)}
 	if n := s.GivenUpStacks; n > 0 {
 		p.paragraph(indent, "(the sum of "+counted(n, "stack")+" given up for want of memory, those first that held least)", dim)
@@ -104,10 +108,8 @@ func (p *printer) frames(s *Stack, nameColumns int, opt TextOptions) {
 		shown++
 		if n, name := library(s, i); n > foldLibraryOver && !opt.Verbose {
 			text := "... " + counted(uint64(n), "frame") + " of " + name
-			for k := range n {
-				if &s.Frames[i+k] == opt.named {
-					text += " with " + ShortName(rowOf(opt.named, 1).name, p.width/2)
-				}
+			if i <= tell && tell < i+n {
+				text += " with " + ShortName(rowOf(&s.Frames[tell], 1).name, p.width/2)
 			}
 			p.paragraph(indent, text, dim)
 			i += n

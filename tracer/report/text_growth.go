@@ -145,7 +145,7 @@ func (p *printer) faultStacks(r *Report, opt TextOptions) {
 		}
 		p.flow(numbered("F", i), stackIndent, "  ", span{"about " + Size(s.Bytes), bold}, span{text: share(s.Bytes, g.Faults.Bytes)},
 			span{text: classes(s.Classes)}, span{text: counted(s.Samples, "sample")})
-		p.frames(&Stack{Frames: s.Frames, OwnFrame: s.OwnFrame, Truncated: s.Truncated}, columns, opt)
+		p.frames(&Stack{Frames: s.Frames, OwnFrame: s.OwnFrame, Truncated: s.Truncated}, columns, noFrame, opt)
 		p.spill()
 	}
 	if hidden := max(g.FaultStacksTotal, len(g.FaultStacks)) - len(shown); hidden > 0 && opt.Height == 0 {

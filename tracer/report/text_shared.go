@@ -150,7 +150,7 @@ func (p *printer) allProcesses(list []*Report, opt TextOptions) {
 			items = append(items, span{exactBytes(all.sum.Bytes) + " in " + counted(all.sum.Blocks, "block"), bold})
 		}
 		p.flow(numbered("A", i), stackIndent, "  ", append(items, span{text: pidList(all.pids)})...)
-		p.frames(&s, columns, opt)
+		p.frames(&s, columns, noFrame, opt)
 	}
 	if hidden := len(shared) - len(shown); hidden > 0 {
 		p.newline()

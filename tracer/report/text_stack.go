@@ -41,11 +41,11 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 		default:
 			p.stackHead(r, i, opt)
 		}
-		opt.named = nil
-		if at, ok := tell[i]; ok {
-			opt.named = &s.Frames[at]
+		at, ok := tell[i]
+		if !ok {
+			at = noFrame
 		}
-		p.frames(&s, layout, opt)
+		p.frames(&s, layout, at, opt)
 		p.blocks(&s)
 		p.spill()
 		sum.Bytes = addClamped(sum.Bytes, shown[i].Bytes)
