@@ -3,7 +3,6 @@ package flow
 import (
 	"bytes"
 	"slices"
-	"sort"
 
 	"memtrace/symbolize/internal/x86"
 )
@@ -56,6 +55,10 @@ const mostMeets = 8
 
 // mostLeaders bounds the memory that hostile code takes. 16 MB of real code have about a million.
 const mostLeaders = 1 << 20
+
+// mostRows does so for rows, of 80 bytes each. 16 MB of real code have 1.2 million. What is behind
+// the last one is unknown.
+const mostRows = 2 << 20
 
 // mostEdges does so for paths that wait, and workPerByte bounds the time: paths may meet where no
 // path is known to go, and hostile code has as many of them as it has bytes.
@@ -251,6 +254,8 @@ func (a *analysis) rows() (rows []Row) {
 	slices.Sort(leaders)
 	put := func(pc uint64, f Frame) {
 		switch n := len(rows); {
+		case n == mostRows:
+			rows[n-1].Frame = Frame{}
 		case n > 0 && rows[n-1].PC == pc:
 			rows[n-1].Frame = f
 		case n == 0 || rows[n-1].Frame != f:
@@ -308,18 +313,26 @@ func (a *analysis) describe(pc uint64, put func(uint64, Frame)) uint64 {
 	return pc
 }
 
-// withSignals puts trampolines of signal handlers in their places. Handlers return to the first
-// instruction, which walks look up one byte before.
+// withSignals puts trampolines of signal handlers, which are in order, in their places. Handlers
+// return to the first instruction, which walks look up one byte before.
 func (a *analysis) withSignals(rows []Row) []Row {
+	if len(a.signals) == 0 {
+		return rows
+	}
+	out := make([]Row, 0, len(rows)+2*len(a.signals))
+	var after Frame // of the last row that was passed
 	for _, pc := range a.signals {
 		start, end := pc-1, pc+uint64(len(sigreturn))
-		first := sort.Search(len(rows), func(i int) bool { return rows[i].PC >= start })
-		last := sort.Search(len(rows), func(i int) bool { return rows[i].PC > end })
-		after := Frame{}
-		if last > 0 {
-			after = rows[last-1].Frame
+		for ; len(rows) > 0 && rows[0].PC < start; rows = rows[1:] {
+			after, out = rows[0].Frame, append(out, rows[0])
 		}
-		rows = slices.Replace(rows, first, last, Row{start, Frame{Signal: true}}, Row{end, after})
+		for ; len(rows) > 0 && rows[0].PC <= end; rows = rows[1:] {
+			after = rows[0].Frame
+		}
+		if n := len(out); n > 0 && out[n-1].PC >= start {
+			out = out[:n-1] // the end of a trampoline right before
+		}
+		out = append(out, Row{start, Frame{Signal: true}}, Row{end, after})
 	}
-	return rows
+	return append(out, rows...)
 }

@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 
 	"memtrace/symbolize/internal/x86"
@@ -78,10 +80,36 @@ func TestOutermostAndSignals(t *testing.T) {
 	}
 }
 
+// Trampolines may follow each other, and other code.
+func TestSignalsInOrder(t *testing.T) {
+	code := slices.Concat([]byte{0x55, 0xc3, 0x90}, sigreturn, sigreturn, []byte{0x53, 0x90, 0xc3})
+	rows := analyse(code, 0x1000, 0x1000+3+18)
+	var got []uint64
+	for _, r := range rows {
+		if r.Signal {
+			got = append(got, r.PC)
+		}
+	}
+	if !slices.Equal(got, []uint64{0x1002, 0x100b}) || at(rows, 0x1001).SP.Off != -16 || at(rows, 0x1015).SP.Off != -8 || at(rows, 0x1016).SP.Off != -16 {
+		t.Errorf("%+v", rows)
+	}
+}
+
+// The rows of hostile code are bounded, and so is the work for many trampolines before many rows:
+// a move of all that follows for each of these would take hours.
+func TestHostileCode(t *testing.T) {
+	push := bytes.Repeat([]byte{0x50}, mostRows+1000)
+	rows := analyse(slices.Concat(bytes.Repeat(sigreturn, 1<<18), push))
+	if len(rows) > mostRows+2<<18 || rows[len(rows)-1].Frame != (Frame{}) {
+		t.Errorf("%d rows, the last one %+v", len(rows), rows[len(rows)-1])
+	}
+}
+
 // FuzzAnalyse feeds arbitrary code. Rows must be in order and inside of it.
 func FuzzAnalyse(f *testing.F) {
 	f.Add([]byte{0x55, 0x48, 0x89, 0xe5, 0x48, 0x29, 0xc4, 0xe8, 0, 0, 0, 0, 0xc9, 0xc3})
 	f.Add([]byte{0x83, 0xff, 0x05, 0x77, 0x10, 0xff, 0x24, 0xfd, 0, 0x10, 0, 0})
+	f.Add(slices.Concat(bytes.Repeat(sigreturn, 20), bytes.Repeat([]byte{0x50}, 20)))
 	f.Fuzz(func(t *testing.T, code []byte) {
 		if len(code) == 0 {
 			return
