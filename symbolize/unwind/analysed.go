@@ -62,21 +62,35 @@ func (b *builder) analyse(file *elffile.File) {
 		return
 	}
 	describe(file, &in)
-	rows := flow.Analyse(&in)
-	for _, p := range in.Parts {
+	b.addParts(in.Parts, flow.Analyse(&in))
+}
+
+// addParts adds a span for each part of which something was found out, as long as there is room
+// for rows.
+func (b *builder) addParts(parts []flow.Part, rows []flow.Row) {
+	for _, p := range parts {
 		end := p.Start + uint64(len(p.Code))
-		first := len(b.rows)
-		for len(rows) > 0 && rows[0].PC < end {
-			if row := &rows[0]; row.PC >= p.Start && len(b.rows) < maxRows {
-				b.append(row.PC, b.indexOfRule(ruleOfFrame(&row.Frame)))
+		first, full := len(b.rows), false
+		for ; len(rows) > 0 && rows[0].PC < end && !full; rows = rows[1:] {
+			row := &rows[0]
+			if row.PC < p.Start {
+				continue
 			}
-			rows = rows[1:]
+			if full = len(b.rows) >= maxRows; full {
+				b.stats.Unsupported[ReasonTruncated]++
+				b.append(row.PC, 0)
+				continue
+			}
+			b.append(row.PC, b.indexOfRule(ruleOfFrame(&row.Frame)))
 		}
 		if n := len(b.rows) - first; n > 0 {
 			start := b.low + b.rows[first]>>rowIndexBits
 			b.spans = append(b.spans, span{addresses{start, end}, uint32(first), uint32(n)})
 			b.stats.Analysed++
 			b.stats.AnalysedBytes += end - start
+		}
+		if full {
+			return
 		}
 	}
 }

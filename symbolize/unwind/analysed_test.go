@@ -48,6 +48,33 @@ func TestAnalysisAgreesWithFrames(t *testing.T) {
 	}
 }
 
+// Where there is no room for more rows, nothing is known: the last rule does not hold for the rest.
+func TestNoRoomForAnalysis(t *testing.T) {
+	var stats Stats
+	d := new(Dictionary)
+	b := builder{
+		text: []addresses{{textAddress, textAddress + textSize}}, low: textAddress, dict: d, stats: &stats,
+		index: make(map[Rule]uint16), rows: make([]uint64, maxRows-1),
+	}
+	at := func(sp int32) flow.Frame { return flow.Frame{SP: flow.Value{Base: flow.CFA, Off: sp}, BPSame: true} }
+	part := func(offset uint64) flow.Part { return flow.Part{Start: textAddress + offset, Code: make([]byte, 64)} }
+	b.addParts([]flow.Part{part(0), part(64)}, []flow.Row{
+		{PC: textAddress, Frame: at(-8)},
+		{PC: textAddress + 16, Frame: at(-16)},
+		{PC: textAddress + 32, Frame: at(-24)},
+		{PC: textAddress + 64, Frame: at(-8)},
+	})
+	table, rules := b.assemble(), d.Rules()
+	for offset, want := range map[uint64]Rule{0: rsp(8), 15: rsp(8), 16: {}, 40: {}, 64: {}} {
+		if got := rules[table.Lookup(textAddress+offset, rules)]; got != want {
+			t.Errorf("at %d: %v, want %v", offset, got, want)
+		}
+	}
+	if stats.Unsupported[ReasonTruncated] != 1 {
+		t.Errorf("truncated %d times", stats.Unsupported[ReasonTruncated])
+	}
+}
+
 func compareAnalysis(t *testing.T, path string) (a agreement) {
 	t.Helper()
 	f, err := os.Open(path)
