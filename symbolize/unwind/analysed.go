@@ -1,8 +1,10 @@
 package unwind
 
 import (
+	"bytes"
 	"debug/elf"
 	"slices"
+	"sort"
 	"strings"
 
 	"memtrace/symbolize/elffile"
@@ -185,26 +187,23 @@ func isGo(file *elffile.File) bool {
 	return slices.ContainsFunc(file.Sections, func(s elf.SectionHeader) bool { return strings.HasSuffix(s.Name, ".gopclntab") })
 }
 
-// functionsOf returns where a file begins to run and the functions that it has symbols for, in
-// order of address. The parts
-// of a function that compilers move out of line, whose symbols end in .cold, are none.
-func functionsOf(file *elffile.File) (functions []flow.Function) {
+// functionsOf returns where a file begins to run and the functions in some parts of its code that
+// it has symbols for, in order of address. The parts of a function that compilers move out of
+// line, whose symbols end in .cold, are none.
+func functionsOf(file *elffile.File, parts []flow.Part) []flow.Function {
+	functions := []flow.Function{{Start: file.Entry}}
 	for _, kind := range []elf.SectionType{elf.SHT_SYMTAB, elf.SHT_DYNSYM} {
 		for _, table := range file.SymbolTables(kind) {
-			for i := uint64(1); i < maxSymbols && len(functions) < maxSymbols; i++ {
-				s, ok := table.At(i)
-				if !ok {
-					break
-				}
-				kind := elf.ST_TYPE(s.Info)
-				if (kind == elf.STT_FUNC || kind == elf.STT_GNU_IFUNC) && s.Section != elf.SHN_UNDEF &&
-					file.Executable(s.Value) && !strings.Contains(s.Name, ".cold") {
-					functions = append(functions, flow.Function{Start: s.Value, Size: s.Size})
-				}
-			}
+			// An error leaves out functions.
+			_ = table.FindFunc(
+				func(name []byte) bool { return !bytes.Contains(name, []byte(".cold")) },
+				func(s *elf.Symbol) bool {
+					kind := elf.ST_TYPE(s.Info)
+					return (kind == elf.STT_FUNC || kind == elf.STT_GNU_IFUNC) && len(functions) < maxSymbols && inParts(parts, s)
+				},
+				func(s elf.Symbol) { functions = append(functions, flow.Function{Start: s.Value, Size: s.Size}) })
 		}
 	}
-	functions = append(functions, flow.Function{Start: file.Entry})
 	slices.SortFunc(functions, func(x, y flow.Function) int {
 		if c := compareStarts(x.Start, y.Start); c != 0 {
 			return c
@@ -212,4 +211,11 @@ func functionsOf(file *elffile.File) (functions []flow.Function) {
 		return compareStarts(y.Size, x.Size)
 	})
 	return slices.CompactFunc(functions, func(x, y flow.Function) bool { return x.Start == y.Start })
+}
+
+// inParts reports whether a function is in the parts, which are in order of address, or reaches
+// into one.
+func inParts(parts []flow.Part, s *elf.Symbol) bool {
+	i := sort.Search(len(parts), func(i int) bool { return parts[i].Start+uint64(len(parts[i].Code)) > s.Value })
+	return i < len(parts) && (s.Value >= parts[i].Start || s.Size > parts[i].Start-s.Value)
 }

@@ -11,7 +11,7 @@ import (
 // describe fills in what an analysis wants to know of a file beside the code.
 func describe(file *elffile.File, in *flow.Input) {
 	in.Fixed = file.Type == elf.ET_EXEC
-	in.Functions = functionsOf(file)
+	in.Functions = functionsOf(file, in.Parts)
 	in.Entry = file.Entry
 	in.Read = func(addr uint64, n int) []byte {
 		for i := range file.Segments {
