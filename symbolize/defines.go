@@ -1,55 +1,60 @@
 package symbolize
 
-import (
-	"bytes"
-	"io"
-)
+import "strings"
 
 // maxNames is the size in bytes of the largest table of names that is searched.
 const maxNames = 64 << 20
 
-// Defines reports whether a mapped file has a function of that name, by its symbols or those of
-// its debug file. path is the file's, as Frame.Module has it.
-func (p *Process) Defines(path, function string) bool {
+// Defines returns the first of some names that is a function's of a mapped file, by its symbols or
+// those of its debug file, "" if none is. path is the file's, as Frame.Module has it.
+func (p *Process) Defines(path string, names ...string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, list := range [][]*region{p.live, p.vanished} {
+	for _, list := range [][]*region{p.live, p.vanished, p.unlisted()} {
 		for _, r := range list {
 			if r.module != nil && limitName(r.name()) == path && r.module.isELF(p) {
 				r.module.loadSymbols(p)
-				return r.module.symbols.defines(function)
+				return r.module.symbols.defines(names)
 			}
 		}
 	}
-	return false
+	return ""
 }
 
-// defines reports whether there is a function symbol of that name.
-func (t *symbolTable) defines(name string) bool {
+// defines returns the first of the names that a function symbol has, "" if there is none. It reads
+// all names at once: there may be millions.
+func (t *symbolTable) defines(names []string) string {
+	first := len(names)
 	for i, table := range t.strings {
-		if table.Size() > maxNames {
+		if table.Size() > maxNames || t.budget.Work(uint64(table.Size())) != nil {
 			continue
 		}
-		names, err := io.ReadAll(io.NewSectionReader(table, 0, table.Size()))
-		if err != nil {
+		text := make([]byte, table.Size())
+		if _, err := table.ReadAt(text, 0); err != nil {
 			continue
-		}
-		// The end of a longer name may stand for a name.
-		offsets := make(map[uint32]bool)
-		whole := append([]byte(name), 0)
-		for at := 0; ; at++ {
-			n := bytes.Index(names[at:], whole)
-			if n < 0 {
-				break
-			}
-			at += n
-			offsets[uint32(at)] = true
 		}
 		for _, s := range t.symbols {
-			if int(s.table) == i && offsets[s.name] {
-				return true
+			if int(s.table) != i || int(s.name) >= len(text) {
+				continue
+			}
+			for n, name := range names[:first] {
+				if isName(text[s.name:], name) {
+					first = n
+					break
+				}
 			}
 		}
 	}
-	return false
+	if first == len(names) {
+		return ""
+	}
+	return names[first]
+}
+
+// isName reports whether a text begins with a name, which ends there or has a version behind it.
+func isName(text []byte, name string) bool {
+	if len(text) < len(name) || string(text[:len(name)]) != name {
+		return false
+	}
+	return len(text) == len(name) || strings.IndexByte("\x00@", text[len(name)]) >= 0
 }

@@ -107,8 +107,9 @@ type Symbols interface {
 	// mapped there: an event.CodeID.
 	ResolveIn(code, returnAddress uint64) []symbolize.Frame
 	Mappings() []symbolize.Mapping
-	// Defines reports whether a mapped file has a function of that name.
-	Defines(path, function string) bool
+	// Defines returns the first of some names that a function of a mapped file has, "" if there
+	// is none.
+	Defines(path string, names ...string) string
 	// Unanswered returns the files that did not answer, Problems what kept other files from
 	// naming frames.
 	Unanswered() []string

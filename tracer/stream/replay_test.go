@@ -34,7 +34,7 @@ func (s bookSink) Between(bool) error         { return nil }
 // addresses are the symbols of a program of which nothing is known.
 type addresses struct{}
 
-func (addresses) Defines(_, _ string) bool { return false }
+func (addresses) Defines(string, ...string) string { return "" }
 
 func (addresses) ResolveIn(_, addr uint64) []symbolize.Frame {
 	return []symbolize.Frame{{Address: addr, Function: fmt.Sprintf("at_%x", addr)}}

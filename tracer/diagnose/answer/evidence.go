@@ -32,9 +32,9 @@ type Evidence struct {
 	// called whose family is known, "" if there is none or if there are several.
 	Allocators int
 	Allocator  string
-	// Defines reports whether an object has a function of that name. It is nil where that is not
-	// known.
-	Defines func(object, function string) bool
+	// Defines returns the first of some names that a function of an object has, "" if there is
+	// none. It is nil where that is not known.
+	Defines func(object string, names ...string) string
 	// Named reports whether the user has named a function as one that allocates. It is nil where
 	// none was.
 	Named func(function string) bool

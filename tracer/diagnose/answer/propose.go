@@ -50,21 +50,28 @@ var (
 // propose returns the allocator that most of the stacks' memory seems to come from, by amount. ok
 // is false if there is none.
 func (e *Evidence) propose(stacks []*report.Stack, amount func(*report.Stack) float64) (best proposal, ok bool) {
-	sums := make(map[proposal]float64)
+	sums := make(map[function]float64)
 	var all, most float64
+	var from function
 	for _, s := range stacks {
 		all += amount(s)
-		p, found := e.proposalOf(s.Frames)
+		f, found := e.proposalOf(s.Frames)
 		if !found {
 			continue
 		}
-		sums[p] += amount(s)
-		if sums[p] > most {
-			best, most = p, sums[p]
+		sums[f] += amount(s)
+		if sums[f] > most {
+			from, most = f, sums[f]
 		}
 	}
-	return best, all > 0 && most > all/2
+	if all <= 0 || most <= all/2 {
+		return proposal{}, false
+	}
+	return proposal{from.name, e.counterpart(from)}, true
 }
+
+// function is a function of an object.
+type function struct{ object, name string }
 
 // ownMapping reports whether a stack took its memory from the kernel by code that is no allocator
 // that is known.
@@ -116,7 +123,7 @@ func (e *Evidence) touchers(f *found, classes []string) {
 
 // proposalOf looks for an allocator among the innermost frames of a stack. It is the outermost
 // one: an allocator may be made of several functions with such names.
-func (e *Evidence) proposalOf(frames []report.Frame) (p proposal, ok bool) {
+func (e *Evidence) proposalOf(frames []report.Frame) (found function, ok bool) {
 	left := outermostAllocator
 	for i := range frames {
 		f := &frames[i]
@@ -127,13 +134,13 @@ func (e *Evidence) proposalOf(frames []report.Frame) (p proposal, ok bool) {
 			break
 		}
 		if e.Named != nil && e.Named(f.Function) {
-			return proposal{}, false // it is traced
+			return function{}, false // it is traced
 		}
 		if !f.Inline && cName.MatchString(f.Function) && looksAllocating.MatchString(f.Function) && !freesAlready.MatchString(f.Function) {
-			p, ok = proposal{f.Function, e.counterpart(f)}, true
+			found, ok = function{f.Module, f.Function}, true
 		}
 	}
-	return p, ok
+	return found, ok
 }
 
 // counterparts are what takes the place of the part of a name that allocates.
@@ -143,23 +150,20 @@ var counterparts = map[string][]string{
 
 // counterpart returns the function of the same object that seems to free what f allocates, "" if
 // there is none or if it is not known which functions there are.
-func (e *Evidence) counterpart(f *report.Frame) string {
+func (e *Evidence) counterpart(f function) string {
 	if e.Defines == nil {
 		return ""
 	}
-	at := looksAllocating.FindStringSubmatchIndex(f.Function)
-	before, part, after := f.Function[:at[2]], f.Function[at[2]:at[3]], f.Function[at[3]:]
-	names := counterparts[part]
-	if names == nil {
+	at := looksAllocating.FindStringSubmatchIndex(f.name)
+	before, part, after := f.name[:at[2]], f.name[at[2]:at[3]], f.name[at[3]:]
+	parts := counterparts[part]
+	if parts == nil {
 		initial := strings.TrimRight(strings.TrimSuffix(part, "alloc"), "mc") // the z of zmalloc stays
-		names = []string{initial + "free", "free", initial + "dealloc", "release"}
+		parts = []string{initial + "free", "free", initial + "dealloc", "release"}
 	}
-	for _, name := range names {
-		for _, end := range []string{after, ""} {
-			if whole := before + name + end; e.Defines(f.Module, whole) {
-				return whole
-			}
-		}
+	var names []string
+	for _, part := range parts {
+		names = append(names, before+part+after, before+part)
 	}
-	return ""
+	return e.Defines(f.object, names...)
 }

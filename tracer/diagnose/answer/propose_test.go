@@ -7,6 +7,18 @@ import (
 	"memtrace/tracer/report"
 )
 
+// definesOf is Evidence.Defines for objects that all have these functions.
+func definesOf(has map[string]bool) func(string, ...string) string {
+	return func(_ string, names ...string) string {
+		for _, name := range names {
+			if has[name] {
+				return name
+			}
+		}
+		return ""
+	}
+}
+
 // Allocators of programs have many names.
 func TestPropose(t *testing.T) {
 	has := map[string]bool{
@@ -33,7 +45,7 @@ func TestPropose(t *testing.T) {
 	} {
 		s := mapping("p1", 10, 1<<20, 1<<20, append([]report.Frame{frame("__mmap", 0)}, calls(strings.Fields(test.frames)...)...))
 		e := with(watched(), s)
-		e.Defines = func(_, function string) bool { return has[function] }
+		e.Defines = definesOf(has)
 		p, ok := e.propose(e.of(func(*report.Stack) bool { return true }), held)
 		if ok != (test.alloc != "") || ok && p != (proposal{test.alloc, test.free}) {
 			t.Errorf("%s: proposes %+v, %v", test.frames, p, ok)
@@ -47,7 +59,7 @@ func TestProposeNext(t *testing.T) {
 	r := watched()
 	grow(r, "mmap", 20<<20)
 	e := with(r, mapping("p1", 20, 1<<20, 1<<20, append([]report.Frame{frame("__mmap", 0)}, calls("pool_grow", "pool_alloc", "parse")...)))
-	e.Defines = func(_, function string) bool { return function == "pool_free" }
+	e.Defines = definesOf(map[string]bool{"pool_free": true})
 	e.Judge()
 	const want = "pool_alloc looks like an allocator of the program's own: with memtrace -p 4242 --alloc pool_alloc --free pool_free each of its blocks has a stack."
 	if got := Of(e).Findings[0]; got.Kind != report.Leak || got.Next != want {
@@ -87,5 +99,32 @@ func TestTouchers(t *testing.T) {
 		if f := &answered(with(r)).Diagnosis.Findings[0]; mode == report.ModeExact && (f.Kind != report.Pool || f.Culprit != nil || f.Share != 0) {
 			t.Errorf("%s: what a runtime touches has a culprit: %+v", mode, f)
 		}
+	}
+}
+
+// Objects are asked once, however many stacks there are: a table of names may have millions. Functions
+// of one name in two objects are two.
+func TestProposeAsksOnce(t *testing.T) {
+	var stacks []*report.Stack
+	e := with(watched())
+	for i := range 100 {
+		frames := append([]report.Frame{frame("__mmap", 0)}, calls("pool_alloc", "parse")...)
+		frames[1].Module = "/lib/one.so"
+		if i < 40 {
+			frames[1].Module = "/lib/two.so"
+		}
+		s := mapping("p1", 10, 1<<20, 1<<20, frames)
+		stacks = append(stacks, &s)
+	}
+	asked := 0
+	e.Defines = func(object string, names ...string) string {
+		asked++
+		if object != "/lib/one.so" {
+			return ""
+		}
+		return names[0]
+	}
+	if p, ok := e.propose(stacks, held); !ok || p != (proposal{"pool_alloc", "pool_free"}) || asked != 1 {
+		t.Errorf("%+v, %v, asked %d times", p, ok, asked)
 	}
 }
