@@ -99,7 +99,7 @@ func (p *Process) tryDebugFile(m *module, name string, host bool, crc *uint32) *
 		p.problem(name, err)
 		return nil
 	}
-	m.debug = file
+	m.debug, m.own = file, m.own || !host
 	p.open++
 	return f
 }

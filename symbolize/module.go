@@ -35,7 +35,11 @@ type module struct {
 	golang  *gotable.Table // nil where there is none
 	debug   *regular       // separate debug file, if any
 
+	// cache has the names that are not in Options.Names. own says that none are from here: that
+	// they are from a debug file in the process's own root, or that something could not be read,
+	// such as once the process's budget was spent. Another process may see more.
 	cache map[uint64][]level
+	own   bool
 }
 
 // level is a Frame before its module is added.
@@ -135,6 +139,7 @@ func (m *module) loadSymbols(p *Process) {
 	if m.symbols != nil {
 		return
 	}
+	defer m.noteFailures(p, p.failures)
 	m.symbols = newSymbolTable(m.elf, p.budget)
 	note := func(err error) {
 		if err != nil {
@@ -165,13 +170,14 @@ func (m *module) lookup(p *Process, vaddr uint64) []level {
 	if levels, ok := m.cache[vaddr]; ok {
 		return levels
 	}
-	levels, ok := p.opt.Names.of(m.id, vaddr)
-	if !ok || !m.seen {
-		m.loadSymbols(p)
-		levels = m.resolve(p, vaddr)
-		if m.seen {
-			p.opt.Names.put(m.id, vaddr, levels)
-		}
+	if levels, ok := p.opt.Names.of(m.id, vaddr); ok && m.seen {
+		return levels
+	}
+	m.loadSymbols(p)
+	levels := m.resolve(p, vaddr)
+	if p.opt.Names != nil && m.seen && !m.own && levels[0].function != "" {
+		p.opt.Names.put(m.id, vaddr, levels)
+		return levels
 	}
 	if len(m.cache) >= maxCached {
 		clear(m.cache)
@@ -180,7 +186,11 @@ func (m *module) lookup(p *Process, vaddr uint64) []level {
 	return levels
 }
 
+// noteFailures makes names the process's own if something failed since there were so many failures.
+func (m *module) noteFailures(p *Process, before int) { m.own = m.own || p.failures > before }
+
 func (m *module) resolve(p *Process, vaddr uint64) []level {
+	defer m.noteFailures(p, p.failures)
 	symbol := m.symbols.lookup(vaddr)
 	var calls []srcinfo.Call
 	if m.info != nil {

@@ -88,6 +88,7 @@ type Process struct {
 	vdso        *module
 	perf        perfMap
 	open        int // files held
+	failures    int // calls of problem
 	problems    []string
 	// unanswered are the files whose file systems did not answer in time.
 	unanswered []string
@@ -313,6 +314,7 @@ func (p *Process) Unanswered() []string {
 
 // problem notes, once, what kept a file from being used.
 func (p *Process) problem(what string, err error) {
+	p.failures++
 	var silent *patience.NoAnswerError
 	if errors.As(err, &silent) {
 		name := limitName(silent.What)

@@ -26,9 +26,6 @@ func (n *Names) of(file fileID, vaddr uint64) ([]level, bool) {
 }
 
 func (n *Names) put(file fileID, vaddr uint64, levels []level) {
-	if n == nil {
-		return
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.n >= mostNames || n.files == nil {
