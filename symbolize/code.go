@@ -43,7 +43,11 @@ const (
 // AddCode tells of a file that the process has mapped, maybe only for a moment: the mappings
 // need not be read while it is there. The file is opened by its path. Addresses in it can be
 // resolved by its ID from then on, until maxCodes others were added.
-func (p *Process) AddCode(c *Code) {
+func (p *Process) AddCode(c *Code) { p.addCode(c, nil) }
+
+// addCode is AddCode. known is what is known of the file without asking for it, nil if nothing is.
+// Its file is taken over if it is needed.
+func (p *Process) addCode(c *Code, known *module) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.codes[c.ID] != nil {
@@ -53,7 +57,7 @@ func (p *Process) AddCode(c *Code) {
 		p.dropOldestCodes()
 	}
 	r := &region{mapsEntry: mapsEntry{start: c.Start, end: c.End, offset: c.Offset, dev: c.Dev, inode: c.Inode, path: c.Path}}
-	r.module = p.moduleOfCode(r, c.Generation)
+	r.module = p.moduleOfCode(r, c.Generation, known)
 	p.codes[c.ID] = r
 	p.codeOrder = append(p.codeOrder, c.ID)
 	p.codeAtPlace[r.place()] = r
@@ -62,25 +66,55 @@ func (p *Process) AddCode(c *Code) {
 	}
 }
 
-// Inherit makes known what was told of the parent's code: a child that was forked runs in it.
+// Inherit makes known what was told of the parent's code: a child that was forked runs in it. What
+// the parent holds open needs no path, which may lead elsewhere by now. No file system is asked.
 func (p *Process) Inherit(parent *Process) {
-	for _, c := range parent.toldCodes() {
-		p.AddCode(&c)
+	codes := parent.toldCodes()
+	for i := range codes {
+		p.addCode(&codes[i].Code, codes[i].known)
+	}
+	for i := range codes {
+		codes[i].known.drop()
 	}
 }
 
-// toldCodes returns what AddCode told, oldest first.
-func (p *Process) toldCodes() (list []Code) {
+// toldCode is a Code and what is known of its file.
+type toldCode struct {
+	Code
+	known *module
+}
+
+// toldCodes returns what AddCode told, oldest first. Codes of one file share what is known.
+func (p *Process) toldCodes() (list []toldCode) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	known := make(map[*module]*module)
 	for _, id := range p.codeOrder {
 		r := p.codes[id]
-		list = append(list, Code{
+		m := known[r.module]
+		if m == nil {
+			m = r.module.again()
+			known[r.module] = m
+		}
+		list = append(list, toldCode{Code{
 			ID: id, Start: r.start, End: r.end, Offset: r.offset,
 			Dev: r.dev, Inode: r.inode, Generation: r.module.generation, Path: r.path,
-		})
+		}, m})
 	}
 	return list
+}
+
+// again returns a module with the same file, if that is open, and what is known of it, but nothing
+// that was read from it.
+func (m *module) again() *module {
+	other := &module{id: m.id, seen: m.seen, failed: m.failed}
+	if m.file == nil {
+		return other
+	}
+	if file, err := m.file.Dup(); err == nil {
+		other.file = &regular{file, m.file.id}
+	}
+	return other
 }
 
 // dropOldestCodes makes room for others.
@@ -95,8 +129,9 @@ func (p *Process) dropOldestCodes() {
 	p.dropUnused()
 }
 
-// moduleOfCode returns the module of a Code's region, and opens its file if it is new.
-func (p *Process) moduleOfCode(r *region, generation uint64) *module {
+// moduleOfCode returns the module of a Code's region, and opens its file if it is new, unless it is
+// known.
+func (p *Process) moduleOfCode(r *region, generation uint64, known *module) *module {
 	key := moduleKey{r.dev, r.inode, generation}
 	m := p.modules[key]
 	if m == nil {
@@ -107,8 +142,12 @@ func (p *Process) moduleOfCode(r *region, generation uint64) *module {
 		p.modules[key] = m
 	}
 	if m.file == nil && !m.loaded {
-		p.openRoot()
-		m.openUnlisted(p)
+		if known == nil {
+			p.openRoot()
+			known = p.openUnlisted(&r.mapsEntry, generation)
+			defer known.drop()
+		}
+		m.take(p, known)
 	}
 	return m
 }
@@ -119,22 +158,35 @@ func isGeneration(f *regular, generation uint64) bool {
 	return !numbered || now == generation
 }
 
-// openUnlisted opens the file by its path. If that fails, it may still be found in a listing.
-func (m *module) openUnlisted(p *Process) {
-	if m.entry.path == "" {
-		return
+// openUnlisted opens a Code's file by its path. If that fails, it may still be found in a listing.
+func (p *Process) openUnlisted(e *mapsEntry, generation uint64) *module {
+	if e.path == "" {
+		return new(module)
 	}
-	file, err := openCode(p.root, &m.entry, m.generation)
-	switch {
-	case err != nil:
-		m.failed = err
-		return
-	case p.open >= maxOpenFiles:
-		m.id, m.seen = file.id, true
-		file.Close()
-	default:
-		m.file, m.id, m.seen = file, file.id, true
+	file, err := openCode(p.root, e, generation)
+	if err != nil {
+		return &module{failed: err}
+	}
+	return &module{file: file, id: file.id, seen: true}
+}
+
+// take takes over what is known of the module's file.
+func (m *module) take(p *Process, known *module) {
+	m.failed = known.failed
+	if known.seen {
+		m.id, m.seen = known.id, true
+	}
+	if known.file != nil && p.open < maxOpenFiles {
+		m.file, known.file = known.file, nil
 		p.open++
+	}
+}
+
+// drop closes a file that was not taken over.
+func (m *module) drop() {
+	if m.file != nil {
+		m.file.Close()
+		m.file = nil
 	}
 }
 

@@ -18,6 +18,12 @@ func libraryAt(t *testing.T, name string, id, start uint64) (c *Code, addr uint6
 	t.Helper()
 	source := fmt.Sprintf("int %s(int n) { return n + 1; }", name)
 	path := compile(t, "gcc", source, name+".so", "-shared", "-fPIC", "-O1", "-Wl,-z,noseparate-code")
+	return codeOf(t, path, id, start), start + symbolValue(t, path, name) + 1
+}
+
+// codeOf returns a Code of a file that is mapped at start.
+func codeOf(t *testing.T, path string, id, start uint64) *Code {
+	t.Helper()
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
 		t.Fatal(err)
@@ -28,8 +34,7 @@ func libraryAt(t *testing.T, name string, id, start uint64) (c *Code, addr uint6
 	}
 	defer file.Close()
 	generation, _ := file.Generation()
-	return &Code{ID: id, Start: start, End: start + 0x1000, Dev: st.Dev, Inode: st.Ino, Generation: generation, Path: path},
-		start + symbolValue(t, path, name) + 1
+	return &Code{ID: id, Start: start, End: start + 0x1000, Dev: st.Dev, Inode: st.Ino, Generation: generation, Path: path}
 }
 
 func TestCodeOfOneAddress(t *testing.T) {
@@ -116,15 +121,28 @@ func TestManyCodes(t *testing.T) {
 		if err := os.WriteFile(path, nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		var st unix.Stat_t
-		if err := unix.Stat(path, &st); err != nil {
-			t.Fatal(err)
+		p.AddCode(codeOf(t, path, FirstID+i, 0x1000))
+	}
+	before := descriptors(t)
+	child := open(t, os.Getpid(), Options{})
+	child.Inherit(p)
+	for _, p := range []*Process{p, child} {
+		if len(p.codes) > maxCodes || len(p.codeOrder) != len(p.codes) || p.open != maxOpenFiles || len(p.modules) > maxCodes+100 {
+			t.Errorf("%d codes, %d in order, %d open files, %d modules", len(p.codes), len(p.codeOrder), p.open, len(p.modules))
 		}
-		p.AddCode(&Code{ID: FirstID + i, Start: 0x1000, End: 0x2000, Dev: st.Dev, Inode: st.Ino, Path: path})
 	}
-	if len(p.codes) > maxCodes || len(p.codeOrder) != len(p.codes) || p.open > maxOpenFiles || len(p.modules) > maxCodes+100 {
-		t.Errorf("%d codes, %d in order, %d open files, %d modules", len(p.codes), len(p.codeOrder), p.open, len(p.modules))
+	if n := descriptors(t) - before; n > maxOpenFiles+10 { // those of /proc and the root, too
+		t.Errorf("%d descriptors for the child", n)
 	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
 }
 
 // A child knows the code that its parent was told of.
@@ -137,12 +155,28 @@ func TestInheritedCode(t *testing.T) {
 	const start = 0x7000_0000_0000
 	one, addr := libraryAt(t, "function_one", 101, start)
 	two, _ := libraryAt(t, "function_two", 102, start)
-	parent.AddCode(one)
-	parent.AddCode(two)
+	again := *two
+	again.ID, again.Start, again.End = 103, two.Start+1<<20, two.End+1<<20
+	for _, c := range []*Code{one, two, &again} {
+		parent.AddCode(c)
+	}
+	// A child may live longer than the file's path, and than its parent.
+	if err := os.Remove(two.Path); err != nil {
+		t.Fatal(err)
+	}
 	child.Inherit(parent)
+	if child.open != parent.open {
+		t.Errorf("%d open files of the parent, %d of the child", parent.open, child.open)
+	}
+	if err := parent.Close(); err != nil {
+		t.Fatal(err)
+	}
 	for id, name := range map[uint64]string{101: "function_one", 102: "function_two"} {
 		if got := child.ResolveIn(id, addr)[0].Function; got != name {
 			t.Errorf("in %d %q, want %q", id, got, name)
 		}
+	}
+	if got := child.ResolveIn(103, addr+1<<20)[0].Function; got != "function_two" {
+		t.Errorf("at its other address %q", got)
 	}
 }

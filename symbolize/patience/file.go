@@ -123,6 +123,23 @@ func (f *File) OpenPath() string {
 	return fmt.Sprintf("/proc/self/fd/%d", f.handle)
 }
 
+// Dup returns the same file, open once more. It asks no file system.
+func (f *File) Dup() (*File, error) {
+	fd := f.handle
+	if f.file != nil {
+		fd = int(f.file.Fd())
+	}
+	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("duplicate a descriptor: %w", err)
+	}
+	d := &File{Info: f.Info, name: f.name, handle: fd, id: lastID.Add(1)}
+	if f.file != nil {
+		d.file, d.handle = os.NewFile(uintptr(fd), f.name), -1
+	}
+	return d, nil
+}
+
 // Close closes the file. It does not wait for a file system.
 func (f *File) Close() error {
 	if f.file != nil {

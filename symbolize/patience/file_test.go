@@ -24,7 +24,6 @@ func TestOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
 		if remote && f.file != nil { // as if its file system were not local
 			_ = f.file.Close()
 			f.file = nil
@@ -32,9 +31,18 @@ func TestOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size+100))
-		if err != nil || !bytes.Equal(got, content) {
-			t.Errorf("remote %v: %d bytes of %d, %v", remote, len(got), len(content), err)
+		again, err := f.Dup()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range []*File{f, again} { // the second one when the first is closed
+			got, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size+100))
+			if err != nil || !bytes.Equal(got, content) {
+				t.Errorf("remote %v: %d bytes of %d, %v", remote, len(got), len(content), err)
+			}
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 	if _, err := OpenHost(path + "?"); !errors.Is(err, os.ErrNotExist) {
