@@ -205,13 +205,9 @@ func (a *analysis) follow(inst *x86.Inst, p *Part, pc, next uint64, rank int32) 
 		return false
 	case x86.Branch:
 		a.jump(inst.Target, rank)
-		a.m.passed(p.Code[pc-p.Start] == 0x75 || bytes.HasPrefix(p.Code[pc-p.Start:], []byte{0x0f, 0x85}))
+		a.m.passed(inst.NotEqual)
 		return true
 	case x86.Call, x86.CallIndirect:
-		if inst.Op == x86.Call && inst.Target == next {
-			a.m.step(&x86.Inst{Op: x86.Push, Reg: x86.None})
-			return true
-		}
 		if inst.Op == x86.Call && a.endless[inst.Target] {
 			return false
 		}
@@ -292,17 +288,11 @@ func (a *analysis) describe(pc uint64, put func(uint64, Frame)) uint64 {
 		case x86.Ret, x86.Trap, x86.Jump, x86.JumpIndirect:
 			return next
 		case x86.Branch:
-			a.m.passed(p.Code[pc-p.Start] == 0x75 || bytes.HasPrefix(p.Code[pc-p.Start:], []byte{0x0f, 0x85}))
-		case x86.Call:
-			if inst.Target == next {
-				a.m.step(&x86.Inst{Op: x86.Push, Reg: x86.None})
-				break
-			}
-			if a.endless[inst.Target] {
+			a.m.passed(inst.NotEqual)
+		default:
+			if inst.Op == x86.Call && a.endless[inst.Target] {
 				return next
 			}
-			a.m.step(&inst)
-		default:
 			a.m.step(&inst)
 		}
 		pc = next

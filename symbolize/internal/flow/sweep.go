@@ -36,8 +36,7 @@ func (a *analysis) sweep() {
 			case x86.Jump, x86.Branch:
 				a.leader(inst.Target)
 			case x86.Call:
-				// A call of what follows only reads the instruction pointer.
-				if inst.Target != pc+uint64(inst.Len) && !a.in.within(inst.Target) {
+				if !a.in.within(inst.Target) {
 					a.start(inst.Target)
 				}
 			case x86.LeaCode:

@@ -95,7 +95,7 @@ func kindFits(inst *Inst, text string) bool {
 	case name == "call" && !direct:
 		return inst.Op == CallIndirect
 	case name == "call":
-		return inst.Op == Call && inst.Target == target
+		return inst.Op == Call && inst.Target == target || inst.Op == Push && inst.Reg == None
 	case name == "jmp" && !direct:
 		return inst.Op == JumpIndirect
 	case name == "jmp":

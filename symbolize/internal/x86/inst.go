@@ -23,7 +23,8 @@ const (
 	// change.
 	Other Op = iota
 	Nop
-	// Push pushes the register Reg, or something else if that is None. Pop likewise.
+	// Push pushes the register Reg, or something else if that is None, as does a call of what
+	// follows, which only reads the instruction pointer. Pop likewise.
 	Push
 	Pop
 	// Add: Reg += Imm.
@@ -71,8 +72,8 @@ type Inst struct {
 	// from the address Imm if Base is None. It is the size of the elements, 0 for no table.
 	Table uint8
 	// Above says that a Branch is taken if an unsigned comparison finds a larger value, or one
-	// at least as large.
-	Above, AtLeast bool
+	// at least as large; NotEqual that it is taken if a comparison finds another value.
+	Above, AtLeast, NotEqual bool
 	// Writes has a bit for each register that it may change besides those that its kind names.
 	Writes uint16
 }

@@ -26,7 +26,7 @@ func (d *decoder) primaryOp(inst *Inst) {
 		d.push(inst, Pop, None)
 	case o&0xf0 == 0x70, o >= 0xe0 && o <= 0xe3:
 		inst.Op = Branch
-		inst.Above, inst.AtLeast = o == 0x77, o == 0x73
+		inst.Above, inst.AtLeast, inst.NotEqual = o == 0x77, o == 0x73, o == 0x75
 	case o == 0x90 && d.b == 0:
 		inst.Op = Nop
 	case o == 0xc2, o == 0xc3, o == 0xca, o == 0xcb, o == 0xcf:
@@ -37,6 +37,8 @@ func (d *decoder) primaryOp(inst *Inst) {
 		inst.Writes = 1<<SP | 1<<BP
 	case o == 0xcc, o == 0xf4:
 		inst.Op = Trap
+	case o == 0xe8 && d.imm == 0:
+		inst.Op = Push
 	case o == 0xe8:
 		inst.Op = Call
 	case o == 0xe9, o == 0xeb:
@@ -192,7 +194,7 @@ func (d *decoder) secondaryOp(inst *Inst) {
 	switch {
 	case o&0xf0 == 0x80:
 		inst.Op = Branch
-		inst.Above, inst.AtLeast = o == 0x87, o == 0x83
+		inst.Above, inst.AtLeast, inst.NotEqual = o == 0x87, o == 0x83, o == 0x85
 		return
 	case o == 0x0b, o == 0xb9, o == 0xff:
 		inst.Op = Trap
