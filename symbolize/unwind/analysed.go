@@ -89,7 +89,6 @@ func (b *builder) addParts(parts []flow.Part, rows []flow.Row) {
 			start := b.low + b.rows[first]>>rowIndexBits
 			b.spans = append(b.spans, span{addresses{start, end}, uint32(first), uint32(n)})
 			b.stats.Analysed++
-			b.stats.AnalysedBytes += end - start
 		}
 		if full {
 			return

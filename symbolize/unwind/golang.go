@@ -2,10 +2,10 @@ package unwind
 
 import (
 	"debug/elf"
-	"strings"
 
 	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/gotable"
+	"memtrace/symbolize/internal/flow"
 )
 
 // Go's compiler writes no .eh_frame. But every Go program has a table with the size of the frame
@@ -126,11 +126,10 @@ func (b *builder) runFrames(g *golang, f gotable.Func, calls []stackCall) bool {
 	return end > f.Start
 }
 
-// returnsFromSignal reports whether a function is where signal handlers return to: mov $15,%rax;
-// syscall. The ucontext is at the top of the stack then, as it is in glibc's __restore_rt.
+// returnsFromSignal reports whether a function is where signal handlers return to. The ucontext is
+// at the top of the stack then, as it is in glibc's __restore_rt.
 func (g *golang) returnsFromSignal(f gotable.Func) bool {
-	const code = "\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05"
-	return f.End-f.Start < 64 && strings.HasPrefix(string(g.code(f.Start, f.End)), code)
+	return f.End-f.Start < 64 && flow.ReturnsFromSignal(g.code(f.Start, f.End))
 }
 
 // frameRule returns the rule of code whose stack pointer is size bytes below the return address.

@@ -86,10 +86,8 @@ type Stats struct {
 
 	ExecutableBytes uint64 // size of the executable segments, which may also hold read-only data
 	CoveredBytes    uint64 // bytes of code that FDEs or an analysis cover
-	// Analysed counts the pieces of code without FDEs that were analysed, AnalysedBytes their
-	// size.
-	Analysed      int
-	AnalysedBytes uint64
+	// Analysed counts the pieces of code without FDEs that were analysed.
+	Analysed int
 
 	// Unsupported counts, by Reason, what was not used: rows up to ReasonInstruction, entries
 	// of the section from there on.

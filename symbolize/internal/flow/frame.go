@@ -175,7 +175,7 @@ func (m *machine) step(i *x86.Inst) {
 	case x86.Compare:
 		compared = [2]uint8{i.Reg, i.Base}
 	case x86.Call, x86.CallIndirect:
-		for _, r := range []uint8{x86.AX, x86.CX, x86.DX, x86.SI, x86.DI, 8, 9, 10, 11} {
+		for _, r := range []uint8{x86.AX, x86.CX, x86.DX, x86.SI, x86.DI, x86.R8, x86.R9, x86.R10, x86.R11} {
 			m.reg[r] = Value{}
 		}
 	}

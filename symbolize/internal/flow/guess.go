@@ -12,13 +12,12 @@ func (a *analysis) guess() {
 	}
 }
 
-// place is unreached code: an instruction, the function that it is thought to be in, and the
-// frame at the last indirect jump in that.
+// place is unreached code: an instruction, and the frame at the last indirect jump before it in
+// the function that it is thought to be in.
 type place struct {
 	part   *Part
 	pc     uint64
 	inst   x86.Inst
-	owner  uint64
 	jumped *Frame
 }
 
@@ -39,10 +38,10 @@ func (a *analysis) guessOnce(begin func(*place)) {
 	for i := range a.in.Parts {
 		p := &a.in.Parts[i]
 		marks := p.marks
-		at := place{part: p, owner: p.Start}
+		at := place{part: p}
 		for pc := p.Start; pc < p.end(); {
 			if marks[pc-p.Start]&isStart != 0 {
-				at.owner, at.jumped = pc, nil
+				at.jumped = nil
 			}
 			if marks[pc-p.Start]&isIndirect != 0 {
 				at.passed(a.indirect[pc])

@@ -13,6 +13,9 @@ const alignment = 16
 // unwinder knows such code by the same bytes.
 var sigreturn = []byte{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}
 
+// ReturnsFromSignal reports whether code begins with such a return.
+func ReturnsFromSignal(code []byte) bool { return bytes.HasPrefix(code, sigreturn) }
+
 // sweep decodes all code once, in order, and notes where jumps and calls lead.
 func (a *analysis) sweep() {
 	for _, f := range a.in.Functions {
@@ -45,7 +48,7 @@ func (a *analysis) sweep() {
 					a.pointed = append(a.pointed, inst.Target)
 				}
 			}
-			if bytes.HasPrefix(p.Code[pc-p.Start:], sigreturn) {
+			if ReturnsFromSignal(p.Code[pc-p.Start:]) {
 				a.signals = append(a.signals, pc)
 			}
 			p.marks[pc-p.Start] |= isInst

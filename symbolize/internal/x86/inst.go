@@ -11,7 +11,9 @@ const (
 	SI
 	DI
 	R8
-	R15  = 15
+	R9
+	R10
+	R11
 	None = 255
 )
 

@@ -212,7 +212,7 @@ func (d *decoder) secondaryOp(inst *Inst) {
 		d.push(inst, Pop, None)
 		return
 	case o == 0x05:
-		inst.Writes = 1<<AX | 1<<CX | 1<<11
+		inst.Writes = 1<<AX | 1<<CX | 1<<R11
 	case o == 0xa2, o == 0x31, o == 0x32:
 		inst.Writes = 1<<AX | 1<<BX | 1<<CX | 1<<DX
 	case o == 0x01:
