@@ -57,10 +57,13 @@ func ruleOfFrame(f *flow.Frame) (r Rule) {
 	return r
 }
 
-// analyse adds spans for the code that no FDE covers.
+// analyse adds spans for the code that neither an FDE nor a Go function covers.
 func (b *builder) analyse(file *elffile.File) {
+	if b.golang == nil && isGo(file) {
+		return
+	}
 	in := flow.Input{Parts: b.uncovered(file)}
-	if len(in.Parts) == 0 || isGo(file) {
+	if len(in.Parts) == 0 {
 		return
 	}
 	describe(file, &in)
@@ -180,8 +183,8 @@ func readCode(file *elffile.File, c code, start, end uint64) []byte {
 	return data
 }
 
-// isGo reports whether a file is a Go program. Its functions keep frame pointers, and its
-// runtime switches stacks in ways that no analysis of one function sees.
+// isGo reports whether a file is a Go program, also where its table of functions cannot be read.
+// Its runtime switches stacks in ways that no analysis of one function sees.
 func isGo(file *elffile.File) bool {
 	return slices.ContainsFunc(file.Sections, func(s elf.SectionHeader) bool { return strings.HasSuffix(s.Name, ".gopclntab") })
 }

@@ -26,7 +26,8 @@ var (
 // d by then stay in it.
 func Build(f io.ReaderAt, size int64, d *Dictionary) (*Table, Stats, error) {
 	var stats Stats
-	file, err := elffile.Open(f, size, elffile.NewFileBudget())
+	budget := elffile.NewFileBudget()
+	file, err := elffile.Open(f, size, budget)
 	if errors.Is(err, elffile.ErrForeign) {
 		return nil, stats, fmt.Errorf("%w: %w", ErrMachine, err)
 	}
@@ -37,7 +38,7 @@ func Build(f io.ReaderAt, size int64, d *Dictionary) (*Table, Stats, error) {
 		return nil, stats, fmt.Errorf("%w: %v", ErrMachine, file.Machine)
 	}
 	text := executableSegments(file)
-	golang := readGolang(file)
+	golang := readGolang(file, budget)
 	section, source, err := readFrames(file)
 	if err != nil && golang == nil && !errors.Is(err, ErrNoFrames) {
 		return nil, stats, fmt.Errorf("read call frame information: %w", err)

@@ -17,8 +17,9 @@
 // names the sequence and one row stands for it (see CFARun).
 //
 // Code that nothing describes is analysed instead (package flow): musl's libc, programs built
-// without unwind tables, hand-written assembly. Go programs are left out. They keep frame
-// pointers, and their runtime switches stacks.
+// without unwind tables, hand-written assembly. Of the functions of Go programs, a table of their
+// own says how large the frames are (package gotable), and the code of the runtime how it changes
+// stacks.
 //
 // What Rule cannot express becomes CFAUnknown and is counted by reason in Stats, so that a
 // walk ends there instead of continuing with a wrong frame.

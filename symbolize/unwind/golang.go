@@ -26,8 +26,8 @@ type golang struct {
 }
 
 // readGolang returns nil for a file that is not a Go program.
-func readGolang(file *elffile.File) *golang {
-	functions, err := gotable.Open(file, elffile.NewFileBudget())
+func readGolang(file *elffile.File, budget *elffile.Budget) *golang {
+	functions, err := gotable.Open(file, budget)
 	if err != nil {
 		return nil
 	}
