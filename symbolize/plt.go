@@ -14,7 +14,6 @@ const (
 	// pltSuffix marks the name of a stub.
 	pltSuffix = "@plt"
 
-	relaSize = 24
 	// maxRelocations is the most that is read of one relocation table, in bytes.
 	maxRelocations = 64 << 20
 	// pltEntry is the size of an entry on both machines, except in .plt.got on x86-64.
@@ -93,20 +92,19 @@ func (p *pltTable) readSlots() {
 	p.slots = make(map[uint64]uint32)
 	for _, name := range []string{".rela.dyn", ".rela.plt"} {
 		s := p.f.Section(name)
-		if s == nil || s.Entsize != relaSize {
+		if s == nil || s.Entsize != elffile.RelocationSize {
 			continue
 		}
 		data, err := p.f.Data(s, maxRelocations)
 		if err != nil {
 			continue
 		}
-		for ; len(data) >= relaSize; data = data[relaSize:] {
-			slot, info := binary.LittleEndian.Uint64(data), binary.LittleEndian.Uint64(data[8:])
-			if symbol := elf.R_SYM64(info); symbol != 0 && isSlotType(p.f.Machine, elf.R_TYPE64(info)) {
-				p.slots[slot] = symbol
+		for r := range elffile.Relocations(data) {
+			if symbol := elf.R_SYM64(r.Info); symbol != 0 && isSlotType(p.f.Machine, elf.R_TYPE64(r.Info)) {
+				p.slots[r.Off] = symbol
 			}
 			if name == ".rela.plt" {
-				p.order = append(p.order, slot)
+				p.order = append(p.order, r.Off)
 			}
 		}
 	}

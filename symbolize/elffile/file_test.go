@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"errors"
+	"io"
 	"testing"
 )
 
@@ -112,6 +113,35 @@ func TestVaddr(t *testing.T) {
 	}
 	if f.Executable(0x3000000000) || !f.Executable(0x3000003340) || f.Executable(0x3000004340) {
 		t.Error("Executable is wrong about an address")
+	}
+}
+
+// Memory may have no contents in the file, by its kind or since the file was cut short.
+func TestAt(t *testing.T) {
+	const contents = headerSize + 3*segmentSize
+	data := build(t, elf.Header64{}, []elf.Prog64{
+		{Type: uint32(elf.PT_NOTE), Off: contents, Vaddr: 0x1000, Filesz: 4, Memsz: 4},
+		{Type: uint32(elf.PT_LOAD), Off: contents, Vaddr: 0x1000, Filesz: 4, Memsz: 0x1000},
+		{Type: uint32(elf.PT_LOAD), Off: contents + 4, Vaddr: 0x3000, Filesz: 1 << 40, Memsz: 1 << 40},
+	}, nil, []byte("abcdefgh"))
+	f, err := open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for vaddr, want := range map[uint64]string{
+		0xfff: "", 0x1000: "abcd", 0x1003: "d", 0x1004: "", 0x2fff: "", 0x3001: "fgh", 0x3004: "", ^uint64(0): "",
+	} {
+		got := ""
+		if r := f.At(vaddr); r != nil {
+			all, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = string(all)
+		}
+		if got != want {
+			t.Errorf("at %#x: %q, want %q", vaddr, got, want)
+		}
 	}
 }
 

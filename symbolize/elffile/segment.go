@@ -22,6 +22,22 @@ func (f *File) Contents(p *elf.ProgHeader) *Segment {
 	return s
 }
 
+// At returns the contents of the file's memory from an address to the end of its segment, before
+// relocation, nil where there are none.
+func (f *File) At(vaddr uint64) *io.SectionReader {
+	for i := range f.Segments {
+		p := &f.Segments[i]
+		if p.Type != elf.PT_LOAD || vaddr < p.Vaddr {
+			continue
+		}
+		if s := f.Contents(p); vaddr-s.Vaddr < s.Filesz {
+			at := vaddr - s.Vaddr
+			return io.NewSectionReader(s, int64(at), int64(s.Filesz-at))
+		}
+	}
+	return nil
+}
+
 // Dynamic returns the first value of a tag in the dynamic section, or false if there is none.
 // It reads only the start of a section that is longer than any linker writes.
 func (f *File) Dynamic(tag elf.DynTag) (uint64, bool) {

@@ -91,18 +91,16 @@ type memory struct {
 	relocations []byte
 }
 
-const relocationSize = 24
-
 func newMemory(f *elffile.File, budget *elffile.Budget) *memory {
 	m := &memory{file: f, budget: budget}
 	at, _ := f.Dynamic(elf.DT_RELA)
 	size, ok := f.Dynamic(elf.DT_RELASZ)
-	p := m.segment(at)
-	if !ok || p == nil || size > maxBytes || size > p.Filesz-(at-p.Vaddr) || budget.Work(size) != nil {
+	r := f.At(at)
+	if !ok || r == nil || size > maxBytes || size > uint64(r.Size()) || budget.Work(size) != nil {
 		return m
 	}
 	table := make([]byte, size)
-	if _, err := p.ReadAt(table, int64(at-p.Vaddr)); err == nil {
+	if _, err := r.ReadAt(table, 0); err == nil {
 		m.relocations = table
 	}
 	return m
@@ -111,34 +109,20 @@ func newMemory(f *elffile.File, budget *elffile.Budget) *memory {
 // forget drops what only the search for moduledata needs.
 func (m *memory) forget() { m.relocations = nil }
 
-// segment returns the segment with contents in the file that holds an address, or nil.
-func (m *memory) segment(address uint64) *elffile.Segment {
-	for i := range m.file.Segments {
-		if m.file.Segments[i].Type != elf.PT_LOAD {
-			continue
-		}
-		p := m.file.Contents(&m.file.Segments[i])
-		if address >= p.Vaddr && address-p.Vaddr < p.Filesz {
-			return p
-		}
-	}
-	return nil
-}
-
 func (m *memory) read(buf []byte, address uint64) bool {
-	p := m.segment(address)
-	if p == nil {
+	r := m.file.At(address)
+	if r == nil {
 		return false
 	}
-	n, _ := p.ReadAt(buf, int64(address-p.Vaddr))
+	n, _ := r.ReadAt(buf, 0)
 	return n == len(buf)
 }
 
 // word returns the 64-bit number at an address, after relocation.
 func (m *memory) word(address uint64) (uint64, bool) {
-	for r := m.relocations; len(r) >= relocationSize; r = r[relocationSize:] {
-		if off, addend, ok := relative(r); ok && off == address {
-			return addend, true
+	for r := range elffile.Relocations(m.relocations) {
+		if r.Off == address && isRelative(&r) {
+			return uint64(r.Addend), true
 		}
 	}
 	var raw [8]byte
@@ -146,19 +130,18 @@ func (m *memory) word(address uint64) (uint64, bool) {
 	return binary.LittleEndian.Uint64(raw[:]), ok
 }
 
-// relative decodes a relocation that adds the load address.
-func relative(r []byte) (address, addend uint64, ok bool) {
-	kind := binary.LittleEndian.Uint32(r[8:])
-	ok = kind == uint32(elf.R_X86_64_RELATIVE) || kind == uint32(elf.R_AARCH64_RELATIVE)
-	return binary.LittleEndian.Uint64(r), binary.LittleEndian.Uint64(r[16:]), ok
+// isRelative reports whether a relocation adds the load address.
+func isRelative(r *elf.Rela64) bool {
+	kind := elf.R_TYPE64(r.Info)
+	return kind == uint32(elf.R_X86_64_RELATIVE) || kind == uint32(elf.R_AARCH64_RELATIVE)
 }
 
 // find returns the addresses in writable memory that hold a value, at most a few.
 func (m *memory) find(value uint64) (found []uint64) {
 	const most = 16
-	for r := m.relocations; len(r) >= relocationSize && len(found) < most; r = r[relocationSize:] {
-		if off, addend, ok := relative(r); ok && addend == value {
-			found = append(found, off)
+	for r := range elffile.Relocations(m.relocations) {
+		if uint64(r.Addend) == value && isRelative(&r) && len(found) < most {
+			found = append(found, r.Off)
 		}
 	}
 	for i := range m.file.Segments {

@@ -14,16 +14,13 @@ func describe(file *elffile.File, in *flow.Input) {
 	in.Functions = functionsOf(file, in.Parts)
 	in.Entry = file.Entry
 	in.Read = func(addr uint64, n int) []byte {
-		for i := range file.Segments {
-			p := &file.Segments[i]
-			if p.Type != elf.PT_LOAD || addr < p.Vaddr || addr-p.Vaddr >= p.Filesz {
-				continue
-			}
-			data := make([]byte, min(uint64(n), p.Filesz-(addr-p.Vaddr)))
-			got, _ := file.Contents(p).ReadAt(data, int64(addr-p.Vaddr))
-			return data[:got]
+		r := file.At(addr)
+		if r == nil {
+			return nil
 		}
-		return nil
+		data := make([]byte, min(int64(n), r.Size()))
+		got, _ := r.ReadAt(data, 0)
+		return data[:got]
 	}
 	bytes := 0
 	for _, p := range in.Parts {
@@ -59,29 +56,30 @@ var endless = map[string]bool{
 // relocations returns the addresses in the file that its relocations put into data, and the words
 // of data that get the addresses of functions that do not return.
 func relocations(file *elffile.File) (words map[uint64]uint64, noReturn map[uint64]bool) {
-	const size = 24 // of an Elf64_Rela
 	words, noReturn = make(map[uint64]uint64), make(map[uint64]bool)
 	tables := file.SymbolTables(elf.SHT_DYNSYM)
 	for i := range file.Sections {
 		s := &file.Sections[i]
-		if s.Type != elf.SHT_RELA || s.Entsize != size {
+		if s.Type != elf.SHT_RELA || s.Entsize != elffile.RelocationSize {
 			continue
 		}
 		data, err := file.Data(s, maxSectionBytes)
 		if err != nil {
 			continue
 		}
-		for ; len(data) >= size && len(words) < maxSymbols; data = data[size:] {
-			at, info, addend := binary.LittleEndian.Uint64(data), binary.LittleEndian.Uint64(data[8:]), binary.LittleEndian.Uint64(data[16:])
-			switch elf.R_X86_64(info & 0xffffffff) {
+		for r := range elffile.Relocations(data) {
+			if len(words) >= maxSymbols {
+				break
+			}
+			switch elf.R_X86_64(elf.R_TYPE64(r.Info)) {
 			case elf.R_X86_64_RELATIVE:
-				if file.Executable(addend) {
-					words[at] = addend
+				if addend := uint64(r.Addend); file.Executable(addend) {
+					words[r.Off] = addend
 				}
 			case elf.R_X86_64_JMP_SLOT, elf.R_X86_64_GLOB_DAT:
 				for _, t := range tables {
-					if symbol, ok := t.At(info >> 32); ok && endless[symbol.Name] {
-						noReturn[at] = true
+					if symbol, ok := t.At(uint64(elf.R_SYM64(r.Info))); ok && endless[symbol.Name] {
+						noReturn[r.Off] = true
 					}
 				}
 			}

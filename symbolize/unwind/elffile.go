@@ -68,20 +68,17 @@ func readByHeader(file *elffile.File, hdr *elffile.Segment) (frames, error) {
 	if c.bad || version != 1 {
 		return frames{}, fmt.Errorf("%w: .eh_frame_hdr", errDamaged)
 	}
-	for i := range file.Segments {
-		p := file.Contents(&file.Segments[i])
-		if p.Type != elf.PT_LOAD || start < p.Vaddr || start-p.Vaddr >= p.Filesz {
-			continue
-		}
-		n := p.Filesz - (start - p.Vaddr)
-		if hdr.Vaddr > start {
-			n = min(n, hdr.Vaddr-start)
-		}
-		data := make([]byte, min(n, maxSectionBytes))
-		if _, err := p.ReadAt(data, int64(start-p.Vaddr)); err != nil {
-			return frames{}, fmt.Errorf("segment with .eh_frame: %w", err)
-		}
-		return frames{data: data, bases: bases{section: start}, terminated: true}, nil
+	r := file.At(start)
+	if r == nil {
+		return frames{}, fmt.Errorf("%w: .eh_frame at %#x is in no segment", errDamaged, start)
 	}
-	return frames{}, fmt.Errorf("%w: .eh_frame at %#x is in no segment", errDamaged, start)
+	n := uint64(r.Size())
+	if hdr.Vaddr > start {
+		n = min(n, hdr.Vaddr-start)
+	}
+	data := make([]byte, min(n, maxSectionBytes))
+	if _, err := r.ReadAt(data, 0); err != nil {
+		return frames{}, fmt.Errorf("segment with .eh_frame: %w", err)
+	}
+	return frames{data: data, bases: bases{section: start}, terminated: true}, nil
 }

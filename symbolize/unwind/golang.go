@@ -1,8 +1,6 @@
 package unwind
 
 import (
-	"debug/elf"
-
 	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/gotable"
 	"memtrace/symbolize/internal/flow"
@@ -54,16 +52,14 @@ func (g *golang) read(address uint64) {
 	if g.reads++; g.reads > maxWindows {
 		return
 	}
-	for i := range g.file.Segments {
-		p := g.file.Contents(&g.file.Segments[i])
-		if p.Type == elf.PT_LOAD && address >= p.Vaddr && address-p.Vaddr < p.Filesz {
-			g.address = address
-			g.window = append(g.window, make([]byte, min(windowBytes, p.Filesz-(address-p.Vaddr)))...)
-			n, _ := p.ReadAt(g.window, int64(address-p.Vaddr))
-			g.window = g.window[:n]
-			return
-		}
+	r := g.file.At(address)
+	if r == nil {
+		return
 	}
+	g.address = address
+	g.window = append(g.window, make([]byte, min(windowBytes, r.Size()))...)
+	n, _ := r.ReadAt(g.window, 0)
+	g.window = g.window[:n]
 }
 
 // collectGolang appends the rows of all Go functions.
