@@ -6,8 +6,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // maxCodes bounds how many mappings are known by an ID.
@@ -22,7 +20,7 @@ type Code struct {
 	// file, in bytes.
 	Start, End, Offset uint64
 	// Dev and Inode are as in /proc/PID/maps. Generation tells the file from others that had
-	// its inode, on file systems that number these.
+	// its inode, on file systems that number these; it is 0 if it is not known.
 	Dev, Inode, Generation uint64
 	// Path is below the process's root directory, "" if it is not known.
 	Path string
@@ -136,7 +134,7 @@ func (p *Process) moduleOfCode(r *region, generation uint64, known *module) *mod
 	m := p.modules[key]
 	if m == nil {
 		m = p.modules[moduleKey{r.dev, r.inode, 0}]
-		if m == nil || m.file == nil || !isGeneration(m.file, generation) {
+		if m == nil || m.file == nil || !m.file.isGeneration(generation) {
 			m = &module{entry: r.mapsEntry, generation: generation, cache: make(map[uint64][]level)}
 		}
 		p.modules[key] = m
@@ -152,18 +150,12 @@ func (p *Process) moduleOfCode(r *region, generation uint64, known *module) *mod
 	return m
 }
 
-// isGeneration reports whether a file may have a generation.
-func isGeneration(f *regular, generation uint64) bool {
-	now, numbered := f.Generation()
-	return !numbered || now == generation
-}
-
 // openUnlisted opens a Code's file by its path. If that fails, it may still be found in a listing.
 func (p *Process) openUnlisted(e *mapsEntry, generation uint64) *module {
 	if e.path == "" {
 		return new(module)
 	}
-	file, err := openCode(p.root, e, generation)
+	file, err := openPath(p.root, e, generation)
 	if err != nil {
 		return &module{failed: err}
 	}
@@ -190,23 +182,6 @@ func (m *module) drop() {
 	}
 }
 
-var errOther = fmt.Errorf("another file by now: %w", os.ErrNotExist)
-
-// openCode opens the file of a Code by its path.
-func openCode(root *os.File, e *mapsEntry, generation uint64) (*regular, error) {
-	file, err := openInRoot(root, e.path, 0)
-	if err != nil {
-		return nil, err
-	}
-	// There the kernel shows another device in maps than in stat.
-	otherDev := file.FileSystem == unix.BTRFS_SUPER_MAGIC || file.FileSystem == unix.OVERLAYFS_SUPER_MAGIC
-	if file.id.inode != e.inode || file.id.dev != e.dev && !otherDev || !isGeneration(file, generation) {
-		file.Close()
-		return nil, errOther
-	}
-	return file, nil
-}
-
 // place is where a file is mapped: the same address means the same in all regions of a place.
 type place struct{ dev, inode, bias uint64 }
 
@@ -219,7 +194,7 @@ func (p *Process) adopt(listed *region) {
 	if code == nil || listed.module == nil {
 		return
 	}
-	if code.module.file == nil && !code.module.loaded && listed.module.file != nil && isGeneration(listed.module.file, code.module.generation) {
+	if code.module.file == nil && !code.module.loaded && listed.module.file != nil && listed.module.file.isGeneration(code.module.generation) {
 		code.module = listed.module
 	}
 	if code.module == listed.module {

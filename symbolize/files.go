@@ -59,14 +59,13 @@ func openInRoot(root *os.File, path string, resolve uint64) (*regular, error) {
 	return nil, unix.EAGAIN
 }
 
-// openMapped opens the file behind a mapping. proc is the process's directory in /proc, and
-// root the process's root directory.
+// openMapped opens the file behind a mapping. proc is the process's directory in /proc, and root
+// and generation are as for openPath.
 //
 // map_files leads to the mapped file itself, even if the file was replaced or deleted or its
 // path now means another file. It needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN. The path is
-// the second choice, and is used only if it leads to the mapped inode. On btrfs and overlayfs,
-// maps and stat can disagree on the device; such a file is not opened by its path.
-func openMapped(proc, root *os.File, e *mapsEntry) (*regular, error) {
+// the second choice.
+func openMapped(proc, root *os.File, e *mapsEntry, generation uint64) (*regular, error) {
 	link := fmt.Sprintf("map_files/%x-%x", e.start, e.end)
 	fd, err := unix.Openat(int(proc.Fd()), link, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err == nil {
@@ -78,13 +77,27 @@ func openMapped(proc, root *os.File, e *mapsEntry) (*regular, error) {
 		}
 		unix.Close(fd)
 	}
+	return openPath(root, e, generation)
+}
+
+// openPath opens the file behind a mapping by its path, if that still leads to it. root is the
+// process's root directory. generation is the inode's, 0 if it is not known.
+func openPath(root *os.File, e *mapsEntry, generation uint64) (*regular, error) {
 	file, err := openInRoot(root, e.path, 0)
 	if err != nil {
 		return nil, err
 	}
-	if file.id.dev != e.dev || file.id.inode != e.inode {
+	// There the kernel may show another device in maps than in stat.
+	otherDev := file.FileSystem == unix.BTRFS_SUPER_MAGIC || file.FileSystem == unix.OVERLAYFS_SUPER_MAGIC
+	if file.id.inode != e.inode || file.id.dev != e.dev && !otherDev || !file.isGeneration(generation) {
 		file.Close()
 		return nil, fmt.Errorf("another file by now: %w", os.ErrNotExist)
 	}
 	return file, nil
+}
+
+// isGeneration reports whether a file may have a generation, 0 if that is not known.
+func (r *regular) isGeneration(generation uint64) bool {
+	now, numbered := r.Generation()
+	return !numbered || generation == 0 || now == generation
 }

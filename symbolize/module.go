@@ -56,7 +56,7 @@ func (p *Process) newModule(e *mapsEntry) *module {
 	if p.open >= maxOpenFiles {
 		// The inode may be reused before the file is opened: at least record its size and
 		// time.
-		if file, err := openMapped(p.proc, p.root, e); err == nil {
+		if file, err := openMapped(p.proc, p.root, e, 0); err == nil {
 			m.id, m.seen = file.id, true
 			file.Close()
 		}
@@ -68,7 +68,7 @@ func (p *Process) newModule(e *mapsEntry) *module {
 
 // reopen opens the module's file if it is still the same.
 func (m *module) reopen(p *Process) {
-	file, err := openMapped(p.proc, p.root, &m.entry)
+	file, err := openMapped(p.proc, p.root, &m.entry, m.generation)
 	if err != nil {
 		p.problem(m.entry.path, fmt.Errorf("open mapped file: %w", err))
 		return
