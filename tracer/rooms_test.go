@@ -45,7 +45,7 @@ tracer/book/live:              tracer/event tracer/trend
 tracer/event:
 tracer/trend:
 
-symbolize:                     symbolize/elffile symbolize/gotable symbolize/internal/interval symbolize/internal/srcinfo symbolize/patience symbolize/procmaps
+symbolize:                     symbolize/elffile symbolize/gotable symbolize/internal/interval symbolize/internal/srcinfo symbolize/internal/x86 symbolize/patience symbolize/procmaps
 symbolize/internal/srcinfo:    symbolize/elffile symbolize/internal/interval
 symbolize/internal/interval:
 symbolize/unwind:              symbolize/elffile symbolize/gotable symbolize/internal/flow

@@ -106,6 +106,8 @@ type Symbols interface {
 	// ResolveIn names a return address, innermost inlined function first, in the code that was
 	// mapped there: an event.CodeID.
 	ResolveIn(code, returnAddress uint64) []symbolize.Frame
+	// Called reports whether a call ends right before a return address, and whether that is known.
+	Called(code, returnAddress uint64) (called, known bool)
 	Mappings() []symbolize.Mapping
 	// Defines returns the first of some names that a function of a mapped file has, "" if there
 	// is none.

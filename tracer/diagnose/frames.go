@@ -29,6 +29,9 @@ func (d *diagnosis) frames(id event.StackID) ([]report.Frame, bool) {
 	if i := slices.IndexFunc(addresses, notCode); i > 0 {
 		addresses, codes, truncated = addresses[:i], codes[:min(i, len(codes))], true
 	}
+	if truncated {
+		addresses, truncated = d.namer.trim(addresses, codes)
+	}
 	named := d.namer.name(addresses, codes)
 	// A return probe of another tool has put an address of its own on the stack. The program's is
 	// in the kernel alone.
@@ -78,15 +81,38 @@ type place struct {
 	code    event.CodeID
 }
 
+// placeOf returns where an address of a stack is. codes may be nil.
+func placeOf(addresses []uint64, codes []event.CodeID, i int) place {
+	p := place{address: addresses[i]}
+	if codes != nil {
+		p.code = codes[i]
+	}
+	return p
+}
+
+// trim cuts off what is no code at the end of a stack that is not whole, but keeps the innermost
+// frame. On top of a coroutine's stack lies where its function returns to, which no call has put
+// there; then the stack is whole up to that function, and truncated is false.
+func (n *namer) trim(addresses []uint64, codes []event.CodeID) (kept []uint64, truncated bool) {
+	for kept = addresses; len(kept) > 1; kept = kept[:len(kept)-1] {
+		last := placeOf(kept, codes, len(kept)-1)
+		if frames := n.at(last); frames[0].Module == "" && n.at(placeOf(kept, codes, 0))[0].Module != "" {
+			continue // nothing is or was mapped there that can be executed
+		}
+		called, known := n.symbols.Called(uint64(last.code), last.address)
+		if called || !known {
+			return kept, true
+		}
+		return kept[:len(kept)-1], false
+	}
+	return kept, true
+}
+
 // name returns the frames of a stack. All addresses must be return addresses.
 func (n *namer) name(addresses []uint64, codes []event.CodeID) []report.Frame {
 	frames := make([]report.Frame, 0, len(addresses))
-	for i, address := range addresses {
-		p := place{address: address}
-		if codes != nil {
-			p.code = codes[i]
-		}
-		frames = append(frames, n.at(p)...)
+	for i := range addresses {
+		frames = append(frames, n.at(placeOf(addresses, codes, i))...)
 	}
 	return frames
 }

@@ -36,6 +36,8 @@ type addresses struct{}
 
 func (addresses) Defines(string, ...string) string { return "" }
 
+func (addresses) Called(_, _ uint64) (called, known bool) { return false, false }
+
 func (addresses) ResolveIn(_, addr uint64) []symbolize.Frame {
 	return []symbolize.Frame{{Address: addr, Function: fmt.Sprintf("at_%x", addr)}}
 }

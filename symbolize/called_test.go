@@ -1,0 +1,29 @@
+package symbolize
+
+import "testing"
+
+func TestEndsInCall(t *testing.T) {
+	for _, tc := range []struct {
+		code []byte
+		want bool
+	}{
+		{[]byte{0x90, 0x90, 0xe8, 1, 2, 3, 4}, true},
+		{[]byte{0x90, 0x90, 0x90, 0x90, 0x90, 0xff, 0xd0}, true},  // call *%rax
+		{[]byte{0x90, 0x90, 0x90, 0x90, 0x41, 0xff, 0xd4}, true},  // call *%r12
+		{[]byte{0x90, 0xff, 0x15, 1, 2, 3, 4}, true},              // call *0x4030201(%rip)
+		{[]byte{0xff, 0x94, 0x24, 1, 2, 3, 4}, true},              // call *0x4030201(%rsp)
+		{[]byte{0x90, 0x90, 0x90, 0x90, 0xff, 0x50, 0x10}, true},  // call *0x10(%rax)
+		{[]byte{0xff, 0xd0}, true},                                // all that there is
+		{[]byte{0x90, 0x90, 0xe9, 1, 2, 3, 4}, false},             // a jump
+		{[]byte{0x90, 0x90, 0x90, 0x90, 0x90, 0xff, 0xe0}, false}, // jmp *%rax
+		{[]byte{0x66, 0x0f, 0x1f, 0x44, 0, 0, 0x90}, false},       // padding
+		{[]byte{0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc}, false}, // padding
+		{[]byte{0, 0, 0, 0, 0, 0, 0}, false},
+		{[]byte{0xe8}, false},
+		{nil, false},
+	} {
+		if got := endsInCall(tc.code); got != tc.want {
+			t.Errorf("% x: %v", tc.code, got)
+		}
+	}
+}
