@@ -82,10 +82,10 @@ func (s *Set) Calibrate(discard func() error) (Prices, error) {
 	if err != nil {
 		// Not knowing what probes cost is no reason not to trace.
 		s.options.Logf("what probes cost here is not known, but assumed: %v", err)
-		return UsualPrices, s.objs.Targets.Delete(self)
+		return UsualPrices, s.Untrace(self)
 	}
 	prices, err := s.measureProbes()
-	err = errors.Join(err, probes.Close(), s.objs.Targets.Delete(self), s.resetCounters(), discard())
+	err = errors.Join(err, probes.Close(), s.Untrace(self), s.resetCounters(), discard())
 	return prices, err
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cilium/ebpf/ringbuf"
 
+	"memtrace/bpf"
 	"memtrace/tracer/event"
 	"memtrace/tracer/testsupport/testprog"
 )
@@ -46,6 +47,10 @@ func TestCalibrate(t *testing.T) {
 	var slot uint32
 	if err := s.objs.Targets.Lookup(uint32(os.Getpid()), &slot); err == nil {
 		t.Error("memtrace is still traced")
+	}
+	var fresh bpf.MemtraceFresh
+	if err := s.objs.FreshCode.Lookup(uint32(os.Getpid()), &fresh); err == nil {
+		t.Error("what code memtrace maps is still noted")
 	}
 	var thread uint64
 	if err := s.objs.Threads.NextKey(nil, &thread); err == nil && thread>>32 == uint64(os.Getpid()) {

@@ -91,8 +91,11 @@ func sizeMaps(spec *ebpf.CollectionSpec, k Features, o *Options) {
 		spec.Maps["resumes"].Flags |= noPrealloc
 	}
 	if o.Follow {
-		for _, name := range []string{"targets", "mappings"} {
+		for _, name := range []string{"targets", "mappings", "fresh_code"} {
 			spec.Maps[name].MaxEntries = maxFollowed
+		}
+		if k.cheapHash {
+			spec.Maps["fresh_code"].Flags |= noPrealloc
 		}
 	}
 	if o.Spills > 0 {

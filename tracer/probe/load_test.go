@@ -2,8 +2,10 @@ package probe
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -46,6 +48,26 @@ func TestUprobesKeepTheKernelStack(t *testing.T) {
 		}
 		if err := p.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// As many processes as are promised can be traced, and one more is refused with what to do.
+func TestTraceManyProcesses(t *testing.T) {
+	for _, follow := range []bool{false, true} {
+		o := options
+		o.Follow = follow
+		s := loadSet(t, o)
+		const first = 1 << 22 // above all pids
+		room := s.objs.Targets.MaxEntries()
+		for i := range room {
+			if err := s.Trace(first + i); err != nil {
+				t.Fatalf("process %d of %d, following %v: %v", i+1, room, follow, err)
+			}
+		}
+		want := fmt.Sprintf("(%d at a time): trace fewer of them", room)
+		if err := s.Trace(first + room); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("one more: %v, want an error with %q", err, want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"memtrace/bpf"
 	"memtrace/tracer/event"
@@ -59,13 +60,18 @@ func (s *Set) NextGeneration() error {
 func (s *Set) SetWindowed() error { return s.objs.Windowed.Set(uint32(1)) }
 
 // Trace makes the programs see a process.
-func (s *Set) Trace(pid uint32) error {
+func (s *Set) Trace(pid uint32) (err error) {
 	if s.UnwindTables {
-		if err := s.objs.FreshCode.Put(pid, bpf.MemtraceFresh{}); err != nil {
-			return fmt.Errorf("tell the probes of process %d: %w", pid, err)
-		}
+		err = s.objs.FreshCode.Put(pid, bpf.MemtraceFresh{})
 	}
-	if err := s.objs.Targets.Put(pid, uint32(0)); err != nil {
+	if err == nil {
+		err = s.objs.Targets.Put(pid, uint32(0))
+	}
+	if errors.Is(err, unix.E2BIG) {
+		return fmt.Errorf("no room for process %d among those that are traced (%d at a time): trace fewer of them",
+			pid, s.objs.Targets.MaxEntries())
+	}
+	if err != nil {
 		return fmt.Errorf("tell the probes of process %d: %w", pid, err)
 	}
 	return nil
