@@ -52,10 +52,23 @@ static __always_inline __u32 note_code(__u32 tgid, __u64 start, __u64 size)
 	return r->number;
 }
 
-/* Whether any code may be fresh. */
+/* Whether any process may have fresh code. */
 static __always_inline bool any_fresh(void)
 {
 	return *(volatile __u32 *)&code_mapped != *(volatile __u32 *)&code_loaded;
+}
+
+static __always_inline bool range_fresh(const struct fresh_range *r, __u32 loaded)
+{
+	return (__s32)(r->number - loaded) > 0;
+}
+
+/* Whether a process has fresh code. Numbers rise, so its newest range tells. */
+__noinline int has_fresh(__u32 tgid)
+{
+	struct fresh *f = bpf_map_lookup_elem(&fresh_code, &tgid);
+
+	return f && range_fresh(&f->ranges[(f->next - 1) & (FRESH_RANGES - 1)], *(volatile __u32 *)&code_loaded);
 }
 
 /* Whether an address is in fresh code. */
@@ -66,12 +79,12 @@ __noinline int is_fresh(__u64 pc, __u32 tgid)
 
 	if (!f)
 		return 0;
-	/* So many that some are not in the list: all that is near them is in doubt. */
-	if (*(volatile __u32 *)&code_mapped - loaded > FRESH_RANGES && pc >> 32 == f->ranges[0].start >> 32)
+	/* If the oldest is fresh, so may those be that it replaced: all that is near is in doubt. */
+	if (range_fresh(&f->ranges[f->next & (FRESH_RANGES - 1)], loaded) && pc >> 32 == f->ranges[0].start >> 32)
 		return 1;
 	for (i = 0; i < FRESH_RANGES; i++)
 		if (pc - f->ranges[i].start < f->ranges[i].end - f->ranges[i].start &&
-		    (__s32)(f->ranges[i].number - loaded) > 0)
+		    range_fresh(&f->ranges[i], loaded))
 			return 1;
 	return 0;
 }

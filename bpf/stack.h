@@ -66,7 +66,7 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 		t->walk.exact = exact;
 		begin_walk(t);
 		/* A remembered walk may have gone through what was mapped there before. */
-		t->fresh = any_fresh();
+		t->fresh = any_fresh() && has_fresh(id >> 32);
 		hash = t->fresh ? 0 : recall(t);
 		if (hash)
 			return hash;

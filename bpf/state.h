@@ -223,7 +223,7 @@ struct thread {
 	/* How many frames the stack has, and why the walk ended (enum walk_end). */
 	__u32 frames;
 	__u32 end;
-	__u32 fresh; /* whether some code was fresh when the walk began: see fresh.h */
+	__u32 fresh; /* whether the process had fresh code when the walk began: see fresh.h */
 	__u32 pad;
 	struct event_rest rest; /* is sent together with copy, see late.h */
 	__u8 copy[2048]; /* a part of the stack, see unwind.h */
