@@ -145,12 +145,12 @@ struct spill {
 struct counters {
 	__u64 lost_alloc;
 	__u64 lost_alloc_bytes;
-	__u64 lost_free;  /* no room in the spill map either */
-	__u64 lost_stack; /* unreadable, or no room */
+	__u64 lost_free;  /* no room in the spill map either, or the block's address is unreadable */
+	__u64 lost_stack; /* unreadable, or no room for all of it */
 	__u64 lost_mmap;
 	__u64 lost_thread; /* events of threads for whose state there was no room */
 	__u64 stale;       /* calls whose return was never seen */
-	/* Time of the newest event in lost_free: all that was live then is in doubt. */
+	/* Time of the newest event that found no room: all that was live then is in doubt. */
 	__u64 gap_time;
 	__u64 spilled;
 	/* New stacks whose walk ended early, by reason (enum walk_end). */

@@ -62,12 +62,11 @@ static __always_inline __u64 hash_rest(struct thread *t, __u64 hash)
 }
 
 /* Whether the rest of a stack may be sent now. */
-static __always_inline bool may_send_rest(__u32 tgid, __u64 time)
+static __always_inline bool may_send_rest(struct fresh *f, __u64 time)
 {
-	struct fresh *f = bpf_map_lookup_elem(&fresh_code, &tgid);
 	__u64 second = time >> 30;
 
-	if (!f || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 2)
+	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 2)
 		return false;
 	if (f->second != second) {
 		f->second = second;

@@ -122,6 +122,13 @@ int enter_alloc(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Counts a block that a call gives up, if there is one where nothing can be read. It is a function
+ * of its own because clang would merge the lookup with another one's, which the verifier refuses. */
+static __noinline void block_unread(void)
+{
+	COUNT(lost_free, 1);
+}
+
 /* The entry of realloc(old, size) and the like. */
 SEC("uprobe/realloc")
 int enter_realloc(struct pt_regs *ctx)
@@ -135,8 +142,11 @@ int enter_realloc(struct pt_regs *ctx)
 	own_stack(ctx);
 	t = counted_thread(id);
 	counts = t && begin(ctx, t, shape, size);
-	if (shape & SHAPE_INDIRECT && bpf_probe_read_user(&old, sizeof(old), (void *)at))
+	if (shape & SHAPE_INDIRECT && bpf_probe_read_user(&old, sizeof(old), (void *)at)) {
+		if (at && (counts || (live & LIVE_FREES && !t && is_target(id >> 32))))
+			block_unread();
 		old = 0;
+	}
 	if (counts && SHAPE_OUT(shape))
 		t->call.out = argument(ctx, SHAPE_OUT(shape));
 	if (!old)

@@ -90,8 +90,10 @@ static __always_inline void send_code(struct thread *t, __u64 id, __u64 time, __
 	struct event_code *c = &t->code;
 	__u64 bytes, used;
 
-	if (!file)
+	if (!file) { /* another thread has closed it */
+		COUNT(lost_mmap, 1);
 		return;
+	}
 	c->addr = addr;
 	c->size = size;
 	c->offset = SYS_ARG5(regs);

@@ -49,9 +49,10 @@ static __always_inline void refresh_slot(struct thread *t, __u64 id)
 static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, __u64 time,
 					__u64 ip, __u64 sp, __u64 bp, bool exact, bool tables)
 {
-	__u32 depth = stack_depth, n, i;
+	__u32 depth = stack_depth, tgid = id >> 32, n, i;
 	__u64 size;
 	struct event_stack *s = &t->stack;
+	struct fresh *f = NULL;
 	int end;
 	__u8 one = 1;
 	__u64 hash, wake;
@@ -89,7 +90,8 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 		hash = mix(hash, s->frames[i]);
 	}
 	if (tables && end == WALK_LATER) {
-		if (may_send_rest(id >> 32, time))
+		f = bpf_map_lookup_elem(&fresh_code, &tgid);
+		if (f && may_send_rest(f, time))
 			hash = hash_rest(t, hash);
 		else
 			end = WALK_NO_RULE;
@@ -107,8 +109,8 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	 * harmless. To trust another thread's send, which can still fail, would not be.
 	 */
 	s->id = hash;
-	/* What a loader maps before the new program's tables are there is no loss. */
-	if (end != WALK_LATER && (!follow || !tables || t->slot != SLOT_UNKNOWN))
+	/* What a loader maps before user space knows its process is no loss. */
+	if (end != WALK_LATER && (f || !follow || !tables || t->slot != SLOT_UNKNOWN))
 		count_cut(end);
 	fill_header(&s->h, EV_STACK, end == WALK_COMPLETE ? 0 : end == WALK_LATER ? EV_TRUNCATED | EV_LATER : EV_TRUNCATED,
 		    id, time, 0);
@@ -124,8 +126,10 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 		return hash;
 	}
 	bpf_map_update_elem(&sent_stacks, &hash, &one, BPF_ANY);
-	if (tables && end == WALK_LATER && send_rest(t, id, time))
+	if (tables && end == WALK_LATER && send_rest(t, id, time)) {
+		COUNT(lost_stack, 1);
 		bpf_map_delete_elem(&sent_stacks, &hash); /* to be sent again */
+	}
 	if (tables)
 		remember(t, hash, end);
 	return hash;

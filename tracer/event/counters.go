@@ -5,9 +5,10 @@ package event
 type Counters struct {
 	// LostAlloc counts allocations for which the ring had no room, LostAllocBytes their size.
 	LostAlloc, LostAllocBytes uint64
-	// LostFree counts frees for which neither the ring nor the spill map had room.
+	// LostFree counts frees for which neither the ring nor the spill map had room, and blocks
+	// given up whose address could not be read.
 	LostFree uint64
-	// LostStack counts call stacks that could not be sent.
+	// LostStack counts call stacks that could not be sent, or not with all that they need.
 	LostStack uint64
 	// LostMmap counts system calls that change an address space and could not be sent.
 	LostMmap uint64
