@@ -16,6 +16,8 @@ import (
 // a function that was met: the shape is a constant in them (ENTRY_SHAPE of bpf/state.h).
 type entries struct {
 	mu sync.Mutex
+	// sessions see those begin that allocate: they need no programs here, unless they throw.
+	sessions bool
 	// spec describes them, and shared are the maps that they have in common with all others.
 	spec   *ebpf.CollectionSpec
 	shared map[string]*ebpf.Map
@@ -37,17 +39,20 @@ var entryPrograms = [target.Roles]string{
 }
 
 // newEntries makes the first programs part of what spec loads, which share its maps.
-func newEntries(spec *ebpf.CollectionSpec) *entries {
-	return &entries{spec: spec.Copy(), loaded: make(map[entryKey]*ebpf.Program)}
+func newEntries(spec *ebpf.CollectionSpec, sessions bool) *entries {
+	return &entries{sessions: sessions, spec: spec.Copy(), loaded: make(map[entryKey]*ebpf.Program)}
+}
+
+// wants reports whether a program of that kind is attached.
+func (e *entries) wants(k entryKey) bool {
+	return !e.sessions || k.role != target.Alloc || k.shape.Throws()
 }
 
 // usual are the functions of all allocators. Their programs are loaded with all others.
-func (e *entries) usual(sessions bool) map[entryKey][]uint64 {
+func (e *entries) usual() map[entryKey][]uint64 {
 	keys := make(map[entryKey][]uint64)
 	for _, f := range target.Usual() {
-		if f.Role != target.Alloc || !sessions {
-			keys[entryKey{f.Role, f.Shape}] = nil
-		}
+		keys[entryKey{f.Role, f.Shape}] = nil
 	}
 	return keys
 }
@@ -55,7 +60,7 @@ func (e *entries) usual(sessions bool) map[entryKey][]uint64 {
 // add adds to spec what is missing of the programs.
 func (e *entries) add(spec *ebpf.CollectionSpec, keys map[entryKey][]uint64) error {
 	for key := range keys {
-		if e.loaded[key] != nil {
+		if e.loaded[key] != nil || !e.wants(key) {
 			continue
 		}
 		program := e.spec.Programs[entryPrograms[key.role]].Copy()

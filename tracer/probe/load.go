@@ -68,7 +68,7 @@ func Load(k Features, o Options, attached *Attached) (*Set, error) {
 		tableSpec: spec.Maps["unwind_tables"].InnerMap, listSpec: spec.Maps["mappings"].InnerMap,
 	}
 	if !o.GrowthOnly {
-		s.entries = newEntries(spec)
+		s.entries = newEntries(spec, k.sessions)
 	}
 	if err := s.objs.load(spec, s.entries, k); err != nil {
 		_ = s.entries.Close() // the first error is returned

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/testsupport/testprog"
 )
 
@@ -69,6 +70,24 @@ func TestTraceManyProcesses(t *testing.T) {
 		if err := s.Trace(first + room); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("one more: %v, want an error with %q", err, want)
 		}
+	}
+}
+
+// Where a session sees allocation functions begin, no program is loaded that would not be attached.
+func TestSessionsNeedNoEntries(t *testing.T) {
+	s := loadSet(t, options)
+	if !s.sessions {
+		testprog.Missing(t, "this kernel has no uprobe sessions")
+	}
+	const throws = 1 << 17 // SHAPE_THROWS of the BPF programs
+	before := len(s.entries.loaded)
+	plain := entryKey{target.Alloc, target.Malloc.Shape}
+	throwing := entryKey{target.Alloc, target.Malloc.Shape | throws}
+	if err := s.entries.load(map[entryKey][]uint64{plain: nil, throwing: nil}); err != nil {
+		t.Fatal(err)
+	}
+	if s.entries.of(plain) != nil || s.entries.of(throwing) == nil || len(s.entries.loaded) != before+1 {
+		t.Errorf("%v are loaded, want %v and not %v", s.entries.loaded, throwing, plain)
 	}
 }
 

@@ -138,7 +138,7 @@ func (o *objects) load(spec *ebpf.CollectionSpec, e *entries, k Features) error 
 	}
 	maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return !wanted[name] })
 	if e != nil {
-		if err := e.add(spec, e.usual(k.sessions)); err != nil {
+		if err := e.add(spec, e.usual()); err != nil {
 			return err
 		}
 	}
@@ -148,7 +148,7 @@ func (o *objects) load(spec *ebpf.CollectionSpec, e *entries, k Features) error 
 	}
 	defer all.Close() // what was assigned stays
 	if e != nil {
-		e.take(all, e.usual(k.sessions))
+		e.take(all, e.usual())
 		if err := e.share(all); err != nil {
 			return err
 		}

@@ -99,7 +99,7 @@ func (s *Set) Attach(pid int, o *target.Object, part Part) (attached Links, err 
 	a.all = s.attached
 	f := functionsOf(o.Probes)
 	if err := s.entries.load(f.entries); err != nil {
-		return nil, err
+		return nil, explainAttach(explainLoad(err, s.options.Logf), pid, o)
 	}
 	if part&Ends != 0 {
 		err = errors.Join(s.attachEntries(&a, f, target.Free), s.attachEntries(&a, f, target.Realloc))
@@ -146,11 +146,10 @@ func functionsOf(probes []target.Probe) functions {
 	return f
 }
 
-// attachEntries attaches what sees functions of a role begin. A session sees those that
-// allocate itself, unless they throw.
+// attachEntries attaches what sees functions of a role begin.
 func (s *Set) attachEntries(a *uprobes, f functions, role target.Role) error {
 	for key, offsets := range f.entries {
-		if key.role != role || role == target.Alloc && s.sessions && !key.shape.Throws() {
+		if key.role != role || !s.entries.wants(key) {
 			continue
 		}
 		if err := a.attach(s.entries.of(key), offsets, false); err != nil {
