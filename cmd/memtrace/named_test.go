@@ -72,6 +72,7 @@ func TestNamedErrors(t *testing.T) {
 	p := testprog.Start(t, "ledger")
 	pid := strconv.Itoa(p.PID())
 	static := testprog.BuildProgram(t, "gcc -O1 -static -nostdlib", ownPool)
+	stripped := testprog.BuildProgram(t, "gcc -O1 -s -static -nostdlib", ownPool)
 	for _, tc := range []struct {
 		args []string
 		want string
@@ -92,6 +93,7 @@ func TestNamedErrors(t *testing.T) {
 		{[]string{"--allocator", "apr"}, "glib-slice, python"},
 		{[]string{"--", static, "--alloc"}, "no mapped program or library defines malloc"},
 		{[]string{"--alloc", "own_gat", "--", static}, "did you mean own_get?"},
+		{[]string{"--alloc", "own_get", "--", stripped}, stripped + " has no symbol table, nor a debug file in /usr/lib/debug of this machine"},
 	} {
 		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
 			args, code := append([]string{"-p", pid, "-d", "1"}, tc.args...), exitUsage

@@ -2,12 +2,6 @@ package ptmalloc
 
 import (
 	"debug/elf"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize/elffile"
 )
@@ -52,37 +46,4 @@ func mallocSized(size uint64) bool {
 		}
 	}
 	return false
-}
-
-var errNoDebugFile = errors.New("no debug file of this build")
-
-// openDebugFile opens the separate debug file of a build below a directory such as
-// /usr/lib/debug, in the tool's own file system.
-func openDebugFile(folder string, f *elffile.File) (*os.File, *elffile.File, error) {
-	id := f.BuildID()
-	const shortest = 8 // digits
-	if folder == "" || len(id) < shortest {
-		return nil, nil, errNoDebugFile
-	}
-	path := filepath.Join(folder, ".build-id", id[:2], id[2:]+".debug")
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errNoDebugFile
-	}
-	var debug *elffile.File
-	if err == nil {
-		debug, err = elffile.Open(file, info.Size(), elffile.NewFileBudget())
-	}
-	if err == nil && (debug.Machine != f.Machine || debug.BuildID() != id) {
-		err = errNoDebugFile
-	}
-	if err != nil {
-		file.Close()
-		return nil, nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	return file, debug, nil
 }

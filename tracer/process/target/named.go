@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"memtrace/symbolize/elffile"
 )
 
@@ -130,34 +128,29 @@ func (s symbols) find(f *elffile.File, n *Named) {
 	if collect(f, elf.SHT_SYMTAB) > 0 {
 		return
 	}
-	for _, dir := range n.DebugDirs {
-		if file, debug := debugFile(dir, f); debug != nil {
-			collect(debug, elf.SHT_SYMTAB)
-			file.Close()
-			return
-		}
+	if file, debug := n.openDebug(f); debug != nil {
+		collect(debug, elf.SHT_SYMTAB)
+		file.Close()
 	}
 }
 
-// debugFile opens the separate debug file of a build below a directory such as /usr/lib/debug.
-func debugFile(dir string, f *elffile.File) (*os.File, *elffile.File) {
-	id := f.BuildID()
-	const shortest = 8 // digits
-	if len(id) < shortest {
-		return nil, nil
-	}
-	file, err := os.OpenFile(filepath.Join(dir, ".build-id", id[:2], id[2:]+".debug"), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil, nil
-	}
-	info, err := file.Stat()
-	if err == nil && info.Mode().IsRegular() {
-		if debug, err := elffile.Open(file, info.Size(), elffile.NewFileBudget()); err == nil && debug.BuildID() == id {
+// openDebug opens the separate debug file of a file, nil if there is none.
+func (n *Named) openDebug(f *elffile.File) (*os.File, *elffile.File) {
+	for _, dir := range n.DebugDirs {
+		if file, debug, err := elffile.OpenDebug(dir, f); err == nil {
 			return file, debug
 		}
 	}
-	file.Close()
 	return nil, nil
+}
+
+func (n *Named) hasDebug(f *elffile.File) bool {
+	file, debug := n.openDebug(f)
+	if debug == nil {
+		return false
+	}
+	file.Close()
+	return true
 }
 
 // named returns those of the functions that the file defines.
@@ -177,6 +170,10 @@ type NotFoundError struct {
 	In    string
 	// Others are the names of functions that there are.
 	Others []string
+	// Bare is a file that has no symbol table, and no debug file in DebugDirs of this machine,
+	// "" if none of those has that should have the functions: In, or else the program itself.
+	Bare      string
+	DebugDirs []string
 	// nothing means that there is no allocator either, yet.
 	nothing bool
 }
@@ -193,7 +190,11 @@ func (e *NotFoundError) Error() string {
 	if e.In != "" {
 		where = "no mapped file " + e.In
 	}
-	return fmt.Sprintf("process %d: %s has a function %s", e.PID, where, strings.Join(e.Names, ", "))
+	text := fmt.Sprintf("process %d: %s has a function %s", e.PID, where, strings.Join(e.Names, ", "))
+	if e.Bare != "" {
+		text += fmt.Sprintf(" (%s has no symbol table, nor a debug file in %s of this machine)", e.Bare, strings.Join(e.DebugDirs, ", "))
+	}
+	return text
 }
 
 // checkNamed returns a *NotFoundError if functions that the user named are not there.
@@ -202,7 +203,9 @@ func (t *Target) checkNamed() error {
 	if len(missing) == 0 || t.named.Later && !nothing {
 		return nil
 	}
-	return &NotFoundError{PID: t.PID, Names: missing, In: t.named.In, Others: t.functionNames(), nothing: nothing}
+	e := &NotFoundError{PID: t.PID, Names: missing, In: t.named.In, DebugDirs: t.named.DebugDirs, nothing: nothing}
+	t.lookAround(e)
+	return e
 }
 
 // LookNamed is Look with functions that the user names, for probes that come later.
@@ -240,13 +243,12 @@ func (t *Target) MissingNamed() (missing []string) {
 	return missing
 }
 
-// functionNames lists the functions of the mapped files, for who has misspelt one. There may be
-// very many, of which it lists some.
-func (t *Target) functionNames() (names []string) {
-	const most = 1 << 18
+// lookAround finds the functions of the mapped files, for who has misspelt one. There may be very
+// many, of which it notes some.
+func (t *Target) lookAround(e *NotFoundError) {
 	maps, err := readMaps(t.PID)
 	if err != nil {
-		return nil
+		return
 	}
 	seen := make(map[FileID]bool)
 	for _, m := range maps {
@@ -260,14 +262,24 @@ func (t *Target) functionNames() (names []string) {
 			continue
 		}
 		if f, err := openELF(file); err == nil {
-			for _, kind := range []elf.SectionType{elf.SHT_DYNSYM, elf.SHT_SYMTAB} {
-				for _, table := range f.SymbolTables(kind) {
-					all := func([]byte) bool { return len(names) < most }
-					_ = table.FindFunc(all, func(s *elf.Symbol) bool { return isFunction(*s) }, func(s elf.Symbol) { names = append(names, s.Name) })
-				}
+			if !e.note(f) && e.Bare == "" && (e.In != "" || m.Pathname == t.Exe) && !t.named.hasDebug(f) {
+				e.Bare = m.Pathname
 			}
 		}
 		file.Close()
 	}
-	return names
+}
+
+// note adds the functions of a file to Others, and reports whether it has a symbol table of its own
+// functions, not only of those that others link to.
+func (e *NotFoundError) note(f *elffile.File) (own bool) {
+	const most = 1 << 18
+	for _, kind := range []elf.SectionType{elf.SHT_DYNSYM, elf.SHT_SYMTAB} {
+		for _, table := range f.SymbolTables(kind) {
+			own = own || kind == elf.SHT_SYMTAB
+			all := func([]byte) bool { return len(e.Others) < most }
+			_ = table.FindFunc(all, func(s *elf.Symbol) bool { return isFunction(*s) }, func(s elf.Symbol) { e.Others = append(e.Others, s.Name) })
+		}
+	}
+	return own
 }

@@ -1,0 +1,44 @@
+package elffile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// errNoDebugFile means that there is no debug file of a build.
+var errNoDebugFile = errors.New("no debug file of this build")
+
+// OpenDebug opens the separate debug file of a build by its build ID, below a directory such as
+// /usr/lib/debug in the tool's own file system. The caller closes what it is read from.
+func OpenDebug(folder string, f *File) (*os.File, *File, error) {
+	id := f.BuildID()
+	const shortest = 8 // digits
+	if folder == "" || len(id) < shortest {
+		return nil, nil, errNoDebugFile
+	}
+	path := filepath.Join(folder, ".build-id", id[:2], id[2:]+".debug")
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNoDebugFile
+	}
+	var debug *File
+	if err == nil {
+		debug, err = Open(file, info.Size(), NewFileBudget())
+	}
+	if err == nil && (debug.Machine != f.Machine || debug.BuildID() != id) {
+		err = errNoDebugFile
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return file, debug, nil
+}
