@@ -11,12 +11,8 @@ import (
 	"memtrace/symbolize/patience"
 )
 
-// readObject reads an object. It returns nil without an error if the file defines no
-// allocator.
-func readObject(file *patience.File) (*Object, error) { return readNamed(file, nil) }
-
-// readNamed is readObject with functions that the user names. A file is an object if it defines
-// one of them.
+// readNamed reads an object, with functions that the user names. It returns nil without an error
+// if the file defines neither an allocator nor one of them.
 func readNamed(file *patience.File, n *Named) (*Object, error) {
 	f, err := openELF(file)
 	if errors.Is(err, elffile.ErrForeign) {

@@ -21,7 +21,7 @@ func object(t testing.TB, path string) *Object {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close() })
-	o, err := readObject(file)
+	o, err := readNamed(file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func FuzzReadObject(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer opened.Close()
-		o, err := readObject(opened)
+		o, err := readNamed(opened, nil)
 		if err != nil || o == nil {
 			return
 		}

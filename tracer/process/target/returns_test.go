@@ -74,7 +74,7 @@ func TestReturns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	o, err := readObject(file)
+	o, err := readNamed(file, nil)
 	if err != nil || o == nil {
 		t.Fatalf("read the program: %v, %v", o, err)
 	}
