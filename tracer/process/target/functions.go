@@ -120,16 +120,9 @@ var family = []known{
 	{"reallocf", "old size frees"},
 	{"strdup", "_ string"},
 	{"strndup", "_ _ string"},
-
-	// These are jemalloc's.
-	{"mallocx", "size"},
-	{"rallocx", "old size"},
-	{"xallocx", "old size inplace"},
-	{"dallocx", "block"},
-	{"sdallocx", "block"},
 }
 
-// jemallocs are jemalloc's own functions where it has no prefix.
+// jemallocs are jemalloc's own functions, with or without a prefix.
 var jemallocs = []known{
 	{"mallocx", "size"},
 	{"rallocx", "old size"},
@@ -174,14 +167,14 @@ var tcmallocs = []known{
 	{"tc_deletearray_sized_aligned", "block"},
 }
 
-// functions are all of the above, in the order in which they are looked for: of several names
-// of one function, the first one counts.
+// functions are all of the above. Each list is in the order in which its functions are looked for:
+// of several names of one function, the first one counts.
 var (
 	standardFunctions = parse(standard)
 	wrapperFunctions  = parse(wrappers)
-	familyFunctions   = parse(family)
+	familyFunctions   = slices.Concat(parse(family), parse(jemallocs))
 	namedFunctions    = slices.Concat(parse(jemallocs), parse(tcmallocs), parse(mimallocs), threadHeaps(parse(mimallocs)))
-	functions         = slices.Concat(standardFunctions, namedFunctions)
+	functions         = slices.Concat(standardFunctions, wrapperFunctions, familyFunctions, namedFunctions)
 )
 
 // Malloc and Release have the shapes of malloc and free.
@@ -208,9 +201,9 @@ func parse(list []known) (parsed []Function) {
 }
 
 // Allocates reports whether a symbol is that of an allocation function, or another name that
-// libc has for one.
+// libc has for one, or the name of one with a usual prefix.
 func Allocates(symbol string) bool {
-	for _, prefix := range []string{"__GI_", "__libc_", "__"} {
+	for _, prefix := range slices.Concat([]string{"__GI_", "__libc_", "__"}, usualPrefixes) {
 		symbol = strings.TrimPrefix(symbol, prefix)
 	}
 	return slices.ContainsFunc(functions, func(f Function) bool { return f.Name == symbol })
