@@ -13,7 +13,11 @@ type Mapped struct {
 func (t *Tables) Mappings(pid uint32) (list []Mapped) {
 	t.updating.Lock()
 	defer t.updating.Unlock()
-	for _, m := range t.processes[pid].list[min(1, len(t.processes[pid].list)):] {
+	sent := t.processes[pid].list
+	if len(sent) == 0 {
+		return nil
+	}
+	for _, m := range sent[1:] { // the first one is how many there are
 		list = append(list, Mapped{m.Start, m.End, m.Bias, t.sentTables[m.Table]})
 	}
 	return list

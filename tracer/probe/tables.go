@@ -28,8 +28,8 @@ type Tables struct {
 	sent int
 	// sentTables are the tables in the kernel, by number.
 	sentTables []*unwind.Table
-	// next is the number of the next table, slot the last slot given out.
-	next, slot uint32
+	// slot is the last slot given out.
+	slot uint32
 	// announcing guards version, see Announce.
 	announcing sync.Mutex
 	version    uint32
@@ -41,6 +41,7 @@ type Tables struct {
 
 // processMappings is what the kernel was last told about a process.
 type processMappings struct {
+	// list begins with an element that is only their number, its Start.
 	list []bpf.MemtraceMapping
 	slot uint32
 }
@@ -138,7 +139,6 @@ func (t *Tables) build(p *target.Target, modules []target.Module) {
 				continue
 			}
 			*file = fileTable{id: id, base: r.table.Base, headers: r.headers}
-			t.sentTables = append(t.sentTables, r.table)
 		}
 		if r.module.File.Inode == 0 {
 			t.vdso = file
@@ -171,7 +171,8 @@ var errTooManyTables = errors.New("too many unwind tables")
 
 // send loads a table and returns its number.
 func (t *Tables) send(table *unwind.Table) (uint32, error) {
-	if t.next >= t.set.objs.UnwindTables.MaxEntries() {
+	number := uint32(len(t.sentTables))
+	if number >= t.set.objs.UnwindTables.MaxEntries() {
 		return 0, errTooManyTables
 	}
 	blocks := blocksOf(table)
@@ -180,11 +181,11 @@ func (t *Tables) send(table *unwind.Table) (uint32, error) {
 		return 0, err
 	}
 	defer inner.Close() // the outer map keeps it
-	if err := t.set.objs.UnwindTables.Put(t.next, inner); err != nil {
+	if err := t.set.objs.UnwindTables.Put(number, inner); err != nil {
 		return 0, fmt.Errorf("load an unwind table: %w", err)
 	}
-	t.next++
-	return t.next - 1, nil
+	t.sentTables = append(t.sentTables, table)
+	return number, nil
 }
 
 // sendRules adds the rules that the kernel does not have yet.
