@@ -17,25 +17,25 @@ static __always_inline __u64 wake_flags(__u64 time)
 }
 
 static __always_inline void fill_header(struct event_header *h, __u8 kind, __u8 flags,
-					__u64 id, __u64 time, __u32 chunk)
+					__u64 id, __u64 time, __u32 extra)
 {
 	h->kind = kind;
 	h->flags = flags;
 	h->pad = 0;
 	h->tgid = id >> 32;
 	h->tid = id;
-	h->chunk = chunk;
+	h->extra = extra;
 	h->time = time;
 }
 
 static __always_inline bool emit_short(__u8 kind, __u64 id, __u64 time, __u64 addr,
-				       __u32 chunk, __u64 wake)
+				       __u32 extra, __u64 wake)
 {
 	struct event_short *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
 	if (!e)
 		return false;
-	fill_header(&e->h, kind, 0, id, time, chunk);
+	fill_header(&e->h, kind, 0, id, time, extra);
 	e->addr = addr;
 	bpf_ringbuf_submit(e, wake);
 	return true;
@@ -81,12 +81,12 @@ static __always_inline void keep_spill(struct spill_key *key, struct spill *valu
  * map is full too, gap_time tells the reader to trust nothing that was live then.
  */
 static __always_inline void spill(__u16 kind, __u16 flags, __u64 id, __u64 time, __u64 addr,
-				  __u64 size, __u32 chunk)
+				  __u64 size, __u32 extra)
 {
 	struct spill_key key = {
 		.addr = addr, .size = size, .tgid = id >> 32, .kind = kind, .flags = flags,
 	};
-	struct spill value = {.time = time, .tid = id, .chunk = chunk};
+	struct spill value = {.time = time, .tid = id, .extra = extra};
 
 	keep_spill(&key, &value);
 }

@@ -57,7 +57,7 @@ struct event_header {
 	 * space, as vfork's does until it calls exec. EV_MMAP of a file as code: its number, see
 	 * code_mapped. 0 in all others.
 	 */
-	__u32 chunk;
+	__u32 extra;
 	__u64 time; /* ns, CLOCK_MONOTONIC */
 };
 
@@ -138,7 +138,7 @@ struct spill_key {
 struct spill {
 	__u64 time;
 	__u32 tid;
-	__u32 chunk; /* as in event_header */
+	__u32 extra; /* as in event_header */
 };
 
 /* Each CPU has its own; the reader sums them. */

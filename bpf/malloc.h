@@ -181,9 +181,10 @@ int enter_free(struct pt_regs *ctx)
 	own_stack(ctx);
 	if (!addr || !(live & LIVE_FREES))
 		return 0;
-	if (shape & SHAPE_WRAPS)
-		counted_thread(id); /* makes its state */
-	t = bpf_map_lookup_elem(&threads, &id);
+	/* This makes its state. */
+	t = shape & SHAPE_WRAPS ? counted_thread(id) : NULL;
+	if (!t)
+		t = bpf_map_lookup_elem(&threads, &id);
 	if (t) {
 		/* A free inside a call that has reported it. */
 		if (in_flight(t) && t->call.freed == addr && STACK_POINTER(ctx) <= t->call.sp && return_pending(t))
@@ -224,15 +225,8 @@ static __always_inline void realloc_failed(struct thread *t, __u64 id)
 static __noinline int measure_piece(struct thread *t, __u64 addr)
 {
 	const __u32 piece = sizeof(t->copy);
-	__u16 wide;
 	long n;
 
-	if (t->call.shape & SHAPE_WIDE) {
-		if (bpf_probe_read_user(&wide, sizeof(wide), (void *)(addr + t->call.size)))
-			return false;
-		t->call.size += sizeof(wide);
-		return wide != 0;
-	}
 	n = bpf_probe_read_user_str(t->copy, piece, (void *)(addr + t->call.size));
 	if (n <= 0)
 		return false;

@@ -51,7 +51,7 @@ type MemtraceEventHeader struct {
 	Pad   uint16
 	Tgid  uint32
 	Tid   uint32
-	Chunk uint32
+	Extra uint32
 	Time  uint64
 }
 
@@ -146,7 +146,7 @@ type MemtraceSpill struct {
 	_     structs.HostLayout
 	Time  uint64
 	Tid   uint32
-	Chunk uint32
+	Extra uint32
 }
 
 type MemtraceSpillKey struct {

@@ -5,14 +5,14 @@
 
 struct linux_binprm;
 
-static __always_inline void lifecycle(__u8 kind, __u64 id, __u64 arg, __u32 chunk)
+static __always_inline void lifecycle(__u8 kind, __u64 id, __u64 arg, __u32 extra)
 {
 	__u64 time = bpf_ktime_get_ns();
 	/* User space has to act at once on another program and on the end of the process. */
 	__u64 wake = kind == EV_FORK ? wake_flags(time) : BPF_RB_FORCE_WAKEUP;
 
-	if (!emit_short(kind, id, time, arg, chunk, wake))
-		spill(kind, 0, id, time, arg, 0, chunk);
+	if (!emit_short(kind, id, time, arg, extra, wake))
+		spill(kind, 0, id, time, arg, 0, extra);
 }
 
 /*

@@ -91,11 +91,10 @@ __u32 heaps_version SEC(".data.control") = 1;
 #define SHAPE_FREES (1U << 21)
 /* The result is the size of the block, which stays where it is. */
 #define SHAPE_IN_PLACE (1U << 22)
-/* What is allocated is a copy of a string, of characters of two bytes if it is wide. */
+/* What is allocated is a copy of a string. */
 #define SHAPE_STRING (1U << 23)
-#define SHAPE_WIDE (1U << 24)
 /* Frees by way of other functions that are probed, perhaps, and has a return probe for that. */
-#define SHAPE_WRAPS (1U << 25)
+#define SHAPE_WRAPS (1U << 24)
 
 /* malloc(size). */
 #define SHAPE_MALLOC 1U

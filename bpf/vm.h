@@ -56,6 +56,7 @@ static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs
 {
 	__u64 id = bpf_get_current_pid_tgid(), time, stack = 0, wake;
 	struct thread *t = traced_thread(id);
+	bool code = kind == EV_MMAP && arg & PROT_EXEC && !(arg >> 32 & MAP_ANONYMOUS);
 	__u32 number = 0;
 	__u8 flags;
 
@@ -63,18 +64,18 @@ static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs
 		return;
 	if (kind == EV_BRK)
 		heaps_changed();
-	if (tables && kind == EV_MMAP && arg & PROT_EXEC && !(arg >> 32 & MAP_ANONYMOUS))
+	if (tables && code)
 		number = note_code(id >> 32, addr, size);
 	flags = in_allocator(t, regs);
 	time = bpf_ktime_get_ns();
 	if (wants_stack(kind, flags, addr, arg))
 		stack = capture_stack(ctx, t, id, time, INSTRUCTION(regs), STACK_POINTER(regs),
 				      FRAME_POINTER(regs), false, tables);
-	if (kind == EV_MMAP && arg & PROT_EXEC && !(arg >> 32 & MAP_ANONYMOUS))
+	if (code)
 		send_code(t, id, time, addr, size, regs);
-	/* Wakes the reader for code: a module may go again soon, and its name can only be
-	 * read while it is mapped. */
-	wake = kind == EV_MMAP && arg & PROT_EXEC ? BPF_RB_FORCE_WAKEUP : wake_flags(time);
+	/* Wakes the reader for code: a module may go again soon, and its tables and symbols are
+	 * easiest to get while it is mapped. */
+	wake = code ? BPF_RB_FORCE_WAKEUP : wake_flags(time);
 	if (!emit_long(kind, flags, id, time, addr, size, stack, arg, number, wake))
 		COUNT(lost_mmap, 1);
 }

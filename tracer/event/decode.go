@@ -17,8 +17,8 @@ const (
 	longSize   = headerSize + 32
 	codeSize   = headerSize + 48
 	restSize   = headerSize + 40 // without the data
-	// ChunkUnit is the unit of chunk sizes, in bytes: the alignment of glibc's malloc.
-	ChunkUnit = 16
+	// chunkUnit is the unit of chunk sizes, in bytes: the alignment of glibc's malloc.
+	chunkUnit = 16
 	// MaxFrames is the most frames that a Stack carries.
 	MaxFrames = 127
 )
@@ -40,11 +40,11 @@ func Decode(raw []byte, e *Event) error {
 	e.TID = le.Uint32(raw[8:])
 	e.Time = le.Uint64(raw[16:])
 	e.Frames, e.Data = e.Frames[:0], nil
-	e.SP, e.BP, e.Number = 0, 0, 0
+	e.File, e.SP, e.BP, e.Number = File{}, 0, 0, 0
 	switch e.Kind {
 	case Free, ReallocEnter, ReallocFail, Exec, Fork, Exit:
 		e.Addr = le.Uint64(raw[headerSize:])
-		e.Size = uint64(le.Uint32(raw[12:])) * ChunkUnit
+		e.Size = SizeOf(e.Kind, le.Uint32(raw[12:]))
 		e.Stack, e.Arg = 0, 0
 	case Alloc, Realloc, Mmap, Munmap, MunmapFail, MremapEnter, Mremap, MremapFail, Brk, Mprotect, Fault, Shmat, Shmdt:
 		if len(raw) < longSize {
@@ -65,6 +65,14 @@ func Decode(raw []byte, e *Event) error {
 		return fmt.Errorf("%w: kind %d", ErrMalformed, e.Kind)
 	}
 	return nil
+}
+
+// SizeOf returns the Size of an event that has no field for it, from what is extra in its header.
+func SizeOf(kind Kind, extra uint32) uint64 {
+	if kind == Fork {
+		return uint64(extra)
+	}
+	return uint64(extra) * chunkUnit
 }
 
 func decodeRest(raw []byte, e *Event) error {

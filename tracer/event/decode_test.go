@@ -26,7 +26,7 @@ func encode(t testing.TB, record any) []byte {
 // header returns a header that differs in every byte that a decoder could take from the wrong
 // place.
 func header(kind event.Kind, flags event.Flags) bpf.MemtraceEventHeader {
-	return bpf.MemtraceEventHeader{Kind: uint8(kind), Flags: uint8(flags), Tgid: 0x01020304, Tid: 0x05060708, Chunk: 0x090a0b0c, Time: 0x1112131415161718}
+	return bpf.MemtraceEventHeader{Kind: uint8(kind), Flags: uint8(flags), Tgid: 0x01020304, Tid: 0x05060708, Extra: 0x090a0b0c, Time: 0x1112131415161718}
 }
 
 // The expected layout is that of the object's BTF: bpf2go made the structs from it.
@@ -60,6 +60,9 @@ func TestDecodeMatchesObject(t *testing.T) {
 			r.H = header(kind, 0)
 			raw = encode(t, r)
 			want.Addr, want.Size = r.Addr, 0x90a0b0c0
+			if kind == event.Fork {
+				want.Size = 0x090a0b0c
+			}
 		case event.Stack:
 			raw = encode(t, stack)[:32+2*8]
 			want.Flags, want.Stack, want.Frames = event.Truncated, 0x61, []uint64{0x71, 0x72}
@@ -77,7 +80,10 @@ func TestDecodeMatchesObject(t *testing.T) {
 			want.Number = 0x090a0b0c
 		}
 		// Leftovers of an earlier event must not show.
-		got := event.Event{Addr: 1, Size: 2, Stack: 3, Arg: 4, Frames: []uint64{5}}
+		got := event.Event{
+			Addr: 1, Size: 2, Stack: 3, Arg: 4, Frames: []uint64{5}, File: event.File{Inode: 6, Path: "/7"},
+			Number: 8, SP: 9, BP: 10, Data: []byte{11},
+		}
 		if err := event.Decode(raw, &got); err != nil {
 			t.Fatalf("kind %d: %v", kind, err)
 		}
@@ -96,6 +102,7 @@ func TestDecodeMatchesObject(t *testing.T) {
 func TestDecodeRefusesMalformed(t *testing.T) {
 	long := encode(t, bpf.MemtraceEventLong{H: header(event.Alloc, 0)})
 	stack := encode(t, bpf.MemtraceEventStack{H: header(event.Stack, 0)})
+	rest := encode(t, bpf.MemtraceEventRest{H: header(event.Rest, 0), Size: 8})
 	for name, raw := range map[string][]byte{
 		"empty":                 nil,
 		"short header":          long[:31],
@@ -104,6 +111,8 @@ func TestDecodeRefusesMalformed(t *testing.T) {
 		"code cut short":        append([]byte{byte(event.Code)}, make([]byte, 70)...),
 		"unknown kind":          append([]byte{byte(event.Rest) + 1}, make([]byte, 55)...),
 		"stack of half a frame": stack[:36],
+		"rest cut short":        rest[:63],
+		"rest without its data": append(rest[:len(rest):len(rest)], make([]byte, 7)...),
 		"stack too long":        append(stack[:len(stack):len(stack)], make([]byte, 8)...),
 	} {
 		if err := event.Decode(raw, new(event.Event)); !errors.Is(err, event.ErrMalformed) {
@@ -129,6 +138,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(encode(f, bpf.MemtraceEventCode{H: header(event.Code, 0)}))
 	f.Add(encode(f, bpf.MemtraceEventShort{H: header(event.Free, 0)}))
 	f.Add(encode(f, bpf.MemtraceEventStack{H: header(event.Stack, 0)}))
+	f.Add(append(encode(f, bpf.MemtraceEventRest{H: header(event.Rest, 0), Size: 2}), 1, 2))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var e event.Event
 		if err := event.Decode(raw, &e); err != nil {

@@ -49,7 +49,7 @@ const (
 	// Exec: the process replaced its address space; everything it held is gone. Addr is 1 if a
 	// thread other than the leader called exec.
 	Exec
-	// Fork: the process forked. Addr is the child's pid. Size is not 0 if the child shares the
+	// Fork: the process forked. Addr is the child's pid. Size is 1 if the child shares the
 	// address space, as that of vfork does until it calls exec.
 	Fork
 	// Exit: the last thread of the process is exiting. What is live then was never given back.

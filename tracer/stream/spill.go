@@ -35,8 +35,8 @@ func (s *spillReader) drain(apply func(*event.Event)) error {
 		for i := range n {
 			key, value := &s.keys[i], &s.values[i]
 			apply(&event.Event{
-				// A range has a size, and a block a chunk.
-				Size: key.Size + uint64(value.Chunk)*event.ChunkUnit,
+				// A range has a size, all else that has one in what is extra.
+				Size: key.Size + event.SizeOf(event.Kind(key.Kind), value.Extra),
 				Kind: event.Kind(key.Kind), PID: key.Tgid, TID: value.Tid, Time: value.Time,
 				Addr: key.Addr, Arg: uint64(key.Flags),
 			})

@@ -4,7 +4,7 @@ import "strings"
 
 // mimallocs are mimalloc's own functions (mimalloc.h), which programs call that link it in, as
 // Rust's do. The first argument of those of a heap is the heap. mi_heap_destroy, which ends all
-// blocks of a heap, is none of these.
+// blocks of a heap, is none of these, nor is mi_wcsdup, which calls mi_malloc.
 var mimallocs = []known{
 	{"mi_malloc", "size"},
 	{"mi_malloc_small", "size"},
@@ -43,7 +43,6 @@ var mimallocs = []known{
 	{"mi_strdup", "_ string"},
 	{"mi_strndup", "_ _ string"},
 	{"mi_mbsdup", "_ string"},
-	{"mi_wcsdup", "_ wide"},
 	{"mi_realpath", "_ buffer string"},
 	{"mi_dupenv_s", "out _ _ string"},
 	{"mi_free", "block"},

@@ -32,7 +32,6 @@ const (
 	frees
 	inPlace
 	isString
-	isWide
 	wraps
 )
 
@@ -68,7 +67,6 @@ var flags = map[string]Shape{
 	"frees":   frees,
 	"inplace": inPlace | keeps,
 	"string":  isString,
-	"wide":    isString | isWide,
 	"wraps":   wraps,
 }
 
@@ -86,7 +84,7 @@ var flags = map[string]Shape{
 //	frees   the old block even if it cannot be resized
 //	keeps   the old block even if the new size is 0
 //	inplace: the result is the size, and the block stays where it is
-//	string, wide: the block is a copy of a string, of characters of one or two bytes
+//	string  the block is a copy of one
 //	wraps   other functions that are probed
 func parseFunction(name, signature string) (Function, error) {
 	f := Function{Name: name}
