@@ -35,39 +35,6 @@ static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 s
 	return true;
 }
 
-/* A register, read by an instruction of its own: the verifier refuses one whose place among the
- * registers was computed. */
-#define READ_ALONE(number, register)                                           \
-	case number:                                                           \
-		value = register;                                              \
-		asm volatile("/* " #number " */" : "+r"(value));               \
-		return value;
-
-/* An argument of a function, from 1 on, as a shape says it. */
-static __always_inline __u64 argument(struct pt_regs *ctx, __u32 number)
-{
-	__u64 value;
-
-	switch (number) {
-		READ_ALONE(1, ARG0(ctx))
-		READ_ALONE(2, ARG1(ctx))
-		READ_ALONE(3, ARG2(ctx))
-		READ_ALONE(4, ARG3(ctx))
-		READ_ALONE(5, ARG4(ctx))
-		READ_ALONE(6, ARG5(ctx))
-	}
-	return 0;
-}
-
-/* How many bytes a call asks for. If the product overflows, the call fails and reports
- * nothing. */
-static __always_inline __u64 size_asked(struct pt_regs *ctx, __u32 shape)
-{
-	__u64 size = argument(ctx, SHAPE_SIZE(shape));
-
-	return SHAPE_COUNT(shape) ? size * argument(ctx, SHAPE_COUNT(shape)) : size;
-}
-
 /* begin for a function that neither frees nor resizes. */
 static __always_inline bool begin_alloc(struct pt_regs *ctx, struct thread *t, __u32 shape)
 {
@@ -214,70 +181,6 @@ static __always_inline void realloc_failed(struct thread *t, __u64 id)
 		COUNT(lost_alloc, 1);
 }
 
-/* How many reads a string is measured by, at most. */
-#define STRING_READS 128
-
-/*
- * Adds the bytes of the next piece of a string to the size of the call. Returns whether there is
- * more. It is a function of its own because the verifiers of Linux 5.10 and 6.1 take the loop
- * around its code for one without end.
- */
-static __noinline int measure_piece(struct thread *t, __u64 addr)
-{
-	const __u32 piece = sizeof(t->copy);
-	long n;
-
-	n = bpf_probe_read_user_str(t->copy, piece, (void *)(addr + t->call.size));
-	if (n <= 0)
-		return false;
-	if (n < piece) {
-		t->call.size += n;
-		return false;
-	}
-	t->call.size += piece - 1; /* and the end that was put there */
-	return true;
-}
-
-/* Counts the bytes of a string, with its end, as the size of the call. What is longer than
- * STRING_READS pieces is counted only up to there. */
-static __always_inline void measure_string(struct thread *t, __u64 addr)
-{
-	int i;
-
-	for (i = 0; i < STRING_READS; i++)
-		if (!measure_piece(t, addr))
-			break;
-}
-
-/*
- * Finds the block of a call whose result is not simply that; *addr becomes 0 if the call has
- * failed. Returns false if there is none to be reported.
- */
-static __always_inline bool find_block(struct thread *t, __u64 *addr)
-{
-	__u32 shape = t->call.shape;
-
-	if (shape & SHAPE_FREE)
-		return false;
-	if (shape & SHAPE_IN_PLACE)
-		*addr = *addr >= t->call.size ? t->call.old : 0;
-	if (SHAPE_BUFFER(shape) && *addr == t->call.out)
-		return false;
-	if (SHAPE_OUT(shape)) {
-		/* On failure what is there has not been set. */
-		if ((int)*addr) {
-			*addr = 0;
-		} else if (bpf_probe_read_user(addr, sizeof(*addr), (void *)t->call.out)) {
-			COUNT(lost_alloc, 1);
-			COUNT(lost_alloc_bytes, t->call.size);
-			return false;
-		}
-	}
-	if (shape & SHAPE_STRING && *addr)
-		measure_string(t, *addr);
-	return true;
-}
-
 /* The return of a call. t is NULL if the thread has no state. */
 static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t, bool tables)
 {
@@ -335,72 +238,6 @@ int leave_alloc_fp(struct pt_regs *ctx)
 
 	own_stack(ctx);
 	return leave(ctx, id, bpf_map_lookup_elem(&threads, &id), false);
-}
-
-/*
- * Uprobe sessions (Linux 6.13): one program sees both entry and return of an allocation
- * function, and says at the entry whether it wants to see the return. Only this lets a call
- * go without a return probe: see ELSEWHERE. The entries of realloc and free have programs of
- * their own all the same, because they have to be seen longer than the returns. Of the two
- * programs at that place either may run first.
- */
-static __always_inline bool wants_return(struct pt_regs *ctx, const struct task_struct *task,
-					 __u64 id, struct thread *t, __u32 shape)
-{
-	if (!(live & LIVE_ALLOCS))
-		return false;
-	if (!t)
-		t = this_thread(id);
-	if (!t)
-		return false;
-	note_autodisarm(t, task);
-	if (shape & (SHAPE_REALLOC | SHAPE_FREE))
-		return standing(t, STACK_POINTER(ctx)) == OUTERMOST;
-	if (shape == SHAPE_MALLOC) {
-		t->alloc = INSTRUCTION(ctx);
-		t->alloc_version = slots_version;
-	}
-	return begin_alloc(ctx, t, shape);
-}
-
-/*
- * Most calls are to one function, and a program spends most of its time in helpers. So the
- * thread remembers that function's address, and no helper has to tell its shape and whether
- * this is a return. It cannot be one: no call returns to the place of an entry probe.
- */
-static __always_inline int call_or_return(struct pt_regs *ctx, bool tables)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 id = (__u64)task->tgid << 32 | (__u32)task->pid;
-	struct thread *t = bpf_map_lookup_elem(&threads, &id);
-	__u64 ip = INSTRUCTION(ctx);
-	__u32 shape;
-
-	if (t && t->alloc == ip && t->alloc_version == slots_version) {
-		note_autodisarm(t, task);
-		return !(live & LIVE_ALLOCS && begin_alloc(ctx, t, SHAPE_MALLOC));
-	}
-	if (bpf_get_func_ip(ctx) == ip) {
-		shape = bpf_get_attach_cookie(ctx);
-		if (!(shape & SHAPE_RETURN))
-			return !wants_return(ctx, task, id, t, shape);
-	}
-	leave(ctx, id, t, tables);
-	return 1; /* ignored at a return */
-}
-
-SEC("uprobe.session/alloc")
-int call_alloc(struct pt_regs *ctx)
-{
-	own_session_stack(ctx);
-	return call_or_return(ctx, true);
-}
-
-SEC("uprobe.session/alloc")
-int call_alloc_fp(struct pt_regs *ctx)
-{
-	own_session_stack(ctx);
-	return call_or_return(ctx, false);
 }
 
 /* For a probe that only has to be in place: tracer/probe/anchor.go. */

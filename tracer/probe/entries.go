@@ -13,7 +13,7 @@ import (
 )
 
 // entries are the programs that go on the entries of functions, one for each role and shape of
-// a function that was met: the shape is a constant in them (ENTRY_SHAPE of bpf/state.h).
+// a function that was met: the shape is a constant in them (ENTRY_SHAPE of bpf/shape.h).
 type entries struct {
 	mu sync.Mutex
 	// sessions see those begin that allocate: they need no programs here, unless they throw.

@@ -12,7 +12,7 @@ import (
 )
 
 // These are the sizes of maps that take no memory until they fill, where the kernel has such
-// maps. Elsewhere the sizes in bpf/state.h stand.
+// maps. Elsewhere the sizes in bpf/state.h and bpf/thread.h stand.
 const (
 	maxThreads = 1 << 17
 	maxSpills  = 1 << 20

@@ -17,7 +17,7 @@ import (
 // options are those of a usual trace.
 var options = Options{StackDepth: 127, MaxSize: math.MaxUint64, RingSize: 1 << 20, Logf: func(string, ...any) {}}
 
-// A program that another can preempt must not have a per-CPU stack (own_stack in bpf/state.h):
+// A program that another can preempt must not have a per-CPU stack (own_stack in bpf/ownstack.h):
 // the kernel would crash.
 func TestUprobesKeepTheKernelStack(t *testing.T) {
 	testprog.NeedRoot(t)

@@ -35,7 +35,7 @@ type separatePrograms struct {
 	LeaveAlloc *ebpf.Program `ebpf:"leave_alloc"`
 }
 
-// sessionProgram runs at both entry and return (call_alloc of bpf/malloc.h).
+// sessionProgram runs at both entry and return (call_alloc of bpf/session.h).
 type sessionProgram struct {
 	CallAlloc *ebpf.Program `ebpf:"call_alloc"`
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Shape says where a call of a function has its arguments and its result, and what is special
-// about it. It is what the BPF programs read: SHAPE_ of bpf/state.h. Three bits each are for the
+// about it. It is what the BPF programs read: SHAPE_ of bpf/shape.h. Three bits each are for the
 // number of an argument, from 1 on: the size, what it is multiplied by, the block that is given
 // up, where the result is put, and a buffer that is returned instead of a block.
 type Shape uint32
@@ -21,7 +21,7 @@ const (
 	bufferAt //
 )
 
-// These are the flags, which bpf/state.h explains.
+// These are the flags, which bpf/shape.h explains.
 const (
 	isRealloc Shape = 1 << (15 + iota)
 	isFree

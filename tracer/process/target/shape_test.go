@@ -9,7 +9,7 @@ import (
 
 // What the BPF programs read of a shape is what this package writes.
 func TestShapeIsThatOfTheHeader(t *testing.T) {
-	text, err := os.ReadFile("../../../bpf/state.h")
+	text, err := os.ReadFile("../../../bpf/shape.h")
 	if err != nil {
 		t.Fatal(err)
 	}
