@@ -11,10 +11,9 @@ import (
 type Config struct {
 	// PIDs are the processes to trace, as seen in the initial PID namespace.
 	PIDs []int
-	// Follow makes the children of the processes join the trace. Held says that somebody holds
-	// them at their birth, and when they execute programs, to call Tracer.Adopt and
-	// Tracer.Executed.
-	Follow, Held bool
+	// Follow makes the children of the processes join the trace. The caller holds them at their
+	// birth, and when they execute programs, to call Tracer.Adopt and Tracer.Executed.
+	Follow bool
 	// Joins says that processes may be added while the trace goes on (Tracer.Adopt).
 	Joins bool
 	// GrowthOnly watches only page faults and the system calls that change an address space:

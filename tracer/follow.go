@@ -26,8 +26,8 @@ type followed struct {
 	moving sync.RWMutex
 }
 
-// Adopt adds a process to those that are traced, while the trace goes on. Every call that it
-// makes after Adopt has returned is seen. held says that somebody holds the process meanwhile,
+// Adopt adds a process to those that are traced, while the trace goes on. When it returns, every
+// call of the process is seen, unless only windows are watched: then the next one has it. held says that somebody holds the process meanwhile,
 // and will tell of each new program that it runs.
 func (t *Tracer) Adopt(pid int, held bool) error {
 	if t.over() {
@@ -74,7 +74,7 @@ func (t *Tracer) Executed(pid int, byThread bool) {
 
 // follow begins to report on processes that end.
 func (t *Tracer) follow() {
-	if t.cfg.Held {
+	if t.cfg.Follow {
 		t.processes.Hold()
 	}
 	t.followed.queue.Start(t.bury)

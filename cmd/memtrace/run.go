@@ -160,7 +160,6 @@ func (s *session) open(ctx context.Context) error {
 		PIDs:        pids,
 		Named:       named,
 		Follow:      s.follow,
-		Held:        s.follow,
 		Joins:       len(s.groups) > 0,
 		GrowthOnly:  s.growth,
 		MaxOverhead: overhead,
