@@ -59,17 +59,18 @@ func (t *Tracer) over() bool {
 	return t.endMono != 0
 }
 
-// Executed tells that a process runs a new program, while it is held: see launch.Hooks.
-func (t *Tracer) Executed(pid int, byThread bool) {
+// Executed tells that a process runs a new program, while it is held: see launch.Hooks. The error
+// is that of Adopt, for one whose program before could not be traced.
+func (t *Tracer) Executed(pid int, byThread bool) error {
 	if t.over() {
-		return
+		return nil
 	}
 	t.book.Loaded(uint32(pid), event.Now())
 	if t.processes.Of(uint32(pid)) == nil {
-		_ = t.Adopt(pid, true) // an error would be about a program before this one
-		return
+		return t.Adopt(pid, true)
 	}
 	t.processes.Executed(uint32(pid), byThread)
+	return nil
 }
 
 // follow begins to report on processes that end.

@@ -1,12 +1,6 @@
 package main
 
-import (
-	"errors"
-	"sync"
-
-	"memtrace/tracer/launch"
-	"memtrace/tracer/process/target"
-)
+import "memtrace/tracer/launch"
 
 // prepareFollow arranges for children to be followed, if they are. They are held from now on
 // until release is called, when the tracer is there or has failed.
@@ -15,27 +9,17 @@ func (s *session) prepareFollow(pids []int) (release func(), err error) {
 		return func() {}, nil
 	}
 	ready := make(chan struct{})
-	refused := 0
-	var mu sync.Mutex
 	hooks := launch.Hooks{
 		Born: func(pid int) {
 			<-ready
-			if s.tracer == nil {
-				return
+			if s.tracer != nil {
+				s.refused(s.tracer.Adopt(pid, true), "it is not traced")
 			}
-			err := s.tracer.Adopt(pid, true)
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil || errors.Is(err, target.ErrNoProcess) || refused == mostRefused {
-				return
-			}
-			refused++
-			s.log.message("%v; it is not traced", err)
 		},
 		Executed: func(pid int, byThread bool) {
 			<-ready
 			if s.tracer != nil {
-				s.tracer.Executed(pid, byThread)
+				s.refused(s.tracer.Executed(pid, byThread), "it is not traced")
 			}
 		},
 	}

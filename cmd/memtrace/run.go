@@ -82,6 +82,8 @@ type session struct {
 	tree    *launch.Tree
 	tracer  *tracer.Tracer
 	stops   *stops
+	// unnamed limits the messages about processes that cannot be traced.
+	unnamed fewMessages
 	// packages are those of files that a hint was about.
 	packages packages
 }

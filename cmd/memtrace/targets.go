@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"memtrace/tracer/process/cgroup"
-	"memtrace/tracer/process/target"
 )
 
 // targets are the processes to trace: those of -p, and those of cgroups.
@@ -96,12 +95,9 @@ func (t *targets) members() (pids []int) {
 // joinInterval is how often memtrace looks for processes that have joined a cgroup.
 const joinInterval = 100 * time.Millisecond
 
-// mostRefused is how many processes are named in messages that came later and cannot be traced.
-const mostRefused = 5
-
 // adoptMembers traces the processes that join the cgroups, until ctx is done.
 func (s *session) adoptMembers(ctx context.Context) {
-	known, refused := s.pids, 0
+	known := s.pids
 	tick := time.NewTicker(joinInterval)
 	defer tick.Stop()
 	for {
@@ -115,14 +111,11 @@ func (s *session) adoptMembers(ctx context.Context) {
 			if slices.Contains(known, pid) || s.tracer.Traces(pid) || ctx.Err() != nil {
 				continue
 			}
-			err := s.tracer.Adopt(pid, false)
-			switch {
+			switch err := s.tracer.Adopt(pid, false); {
 			case err == nil:
 				s.log.message("process %d has joined: it is traced, too", pid)
-			case errors.Is(err, target.ErrNoProcess) || ctx.Err() != nil || refused == mostRefused:
-			default:
-				refused++
-				s.log.message("%v; it has joined, and is not traced", err)
+			case ctx.Err() == nil:
+				s.refused(err, "it has joined, and is not traced")
 			}
 		}
 		known = members
