@@ -27,8 +27,8 @@ type followed struct {
 }
 
 // Adopt adds a process to those that are traced, while the trace goes on. When it returns, every
-// call of the process is seen, unless only windows are watched: then the next one has it. held says that somebody holds the process meanwhile,
-// and will tell of each new program that it runs.
+// call of the process is seen, unless only windows are watched: then the next one has it. held
+// says that somebody holds the process meanwhile, and will tell of each new program that it runs.
 func (t *Tracer) Adopt(pid int, held bool) error {
 	if t.over() {
 		return nil // it runs on without probes
@@ -73,13 +73,8 @@ func (t *Tracer) Executed(pid int, byThread bool) error {
 	return nil
 }
 
-// follow begins to report on processes that end.
-func (t *Tracer) follow() {
-	if t.cfg.Follow {
-		t.processes.Hold()
-	}
-	t.followed.queue.Start(t.bury)
-}
+// Overdue tells that a process ran on before Adopt or Executed had returned.
+func (t *Tracer) Overdue(pid int) { t.processes.Overdue(uint32(pid)) }
 
 // ends notes the end of a process that was followed.
 func (s *sink) ends(ev *event.Event) {

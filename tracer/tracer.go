@@ -136,8 +136,11 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 		return err
 	}
 	t.processes.Follow()
+	if cfg.Follow {
+		t.processes.Hold()
+	}
 	if cfg.joined() {
-		t.follow()
+		t.followed.queue.Start(t.bury)
 	}
 	return nil
 }

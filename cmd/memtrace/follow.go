@@ -22,6 +22,13 @@ func (s *session) prepareFollow(pids []int) (release func(), err error) {
 				s.refused(s.tracer.Executed(pid, byThread), "it is not traced")
 			}
 		},
+		Overdue: func(pid int, returned <-chan struct{}) {
+			s.overdue.message(s.log, "process %d was held for %v, and runs on before its probes are in place", pid, launch.HoldLimit)
+			<-returned
+			if s.tracer != nil {
+				s.tracer.Overdue(pid)
+			}
+		},
 	}
 	if s.command != nil {
 		s.command.Follow(hooks)

@@ -82,8 +82,9 @@ type session struct {
 	tree    *launch.Tree
 	tracer  *tracer.Tracer
 	stops   *stops
-	// unnamed limits the messages about processes that cannot be traced.
-	unnamed fewMessages
+	// unnamed limits the messages about processes that cannot be traced, overdue those about
+	// processes that were held for too long.
+	unnamed, overdue fewMessages
 	// packages are those of files that a hint was about.
 	packages packages
 }

@@ -21,18 +21,21 @@ import (
 // of them run on. The price: a signal to these processes takes some 60 µs longer and a new thread
 // some 300 µs (two busy processors), and no other debugger can attach to them.
 
-// Hooks are told of the processes of a Tree while these are held. They are called beside each
-// other, but for one process one after the other.
+// Hooks are told of the processes of a Tree while these are held, for HoldLimit at most. They are
+// called beside each other, and for one process one after the other unless one took longer.
 type Hooks struct {
 	// Born is told of a new process, which has yet to run.
 	Born func(pid int)
 	// Executed is told of a process that has executed a program, once the program's libraries
 	// are mapped. byThread says that another thread than the leader called exec.
 	Executed func(pid int, byThread bool)
+	// Overdue, if not nil, is told of a process that runs on although its hook is still at work.
+	// returned is closed when that has returned.
+	Overdue func(pid int, returned <-chan struct{})
 }
 
-// holdLimit is how long a process is held at most.
-const holdLimit = 5 * time.Second
+// HoldLimit is how long a process is held at most: a hook may hang, and others wait for the process.
+const HoldLimit = 5 * time.Second
 
 // Values that package unix does not have: of include/uapi/linux/ptrace.h.
 const (
@@ -223,7 +226,7 @@ func (t *tree) loaded(tid int, tr *tracee) {
 	t.hold(tid, tr, func() { t.hooks.Executed(tid, byThread) })
 }
 
-// hold keeps a tracee stopped until a hook has returned, or for holdLimit.
+// hold keeps a tracee stopped until a hook has returned, or for HoldLimit.
 func (t *tree) hold(tid int, tr *tracee, hook func()) {
 	tr.held = true
 	returned := make(chan struct{})
@@ -234,7 +237,11 @@ func (t *tree) hold(tid int, tr *tracee, hook func()) {
 	go func() {
 		select {
 		case <-returned:
-		case <-time.After(holdLimit):
+		case <-t.quit:
+		case <-time.After(HoldLimit):
+			if t.hooks.Overdue != nil {
+				go t.hooks.Overdue(tid, returned)
+			}
 		}
 		select {
 		case t.done <- tid:

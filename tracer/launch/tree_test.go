@@ -224,3 +224,30 @@ func TestSeize(t *testing.T) {
 		t.Error("it is still there")
 	}
 }
+
+// A process whose hook takes too long runs on, and that is told with the end of the hook.
+func TestTreeOverdue(t *testing.T) {
+	testprog.Long(t)
+	output(t)
+	ended, overdue := make(chan struct{}), make(chan int, 2)
+	c := held(t, "sh", "-c", "(exit 3); exit $?")
+	c.Follow(Hooks{
+		Born:     func(int) { <-ended },
+		Executed: func(int, bool) {},
+		Overdue: func(pid int, returned <-chan struct{}) {
+			select {
+			case <-returned:
+				t.Error("the hook has returned already")
+			default:
+			}
+			<-returned
+			overdue <- pid
+		},
+	})
+	finish(t, c, 3)
+	close(ended)
+	if pid := <-overdue; pid == c.PID() || len(overdue) > 0 {
+		t.Errorf("process %d is overdue, and %d more", pid, len(overdue))
+	}
+	c.Unfollow()
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"memtrace/tracer/event"
 )
 
 // Processes join and leave the Group while the trace goes on. Whoever adopts a process holds it
@@ -90,6 +92,18 @@ func (g *Group) Executed(pid uint32, byThread bool) {
 	defer g.follower.working.Unlock()
 	g.follower.forget(pid)
 	g.follower.followExec(pid, kind)
+}
+
+// Overdue notes that a process, which was held, ran on before its probes were in place.
+func (g *Group) Overdue(pid uint32) {
+	g.attaching.Lock()
+	defer g.attaching.Unlock()
+	p := g.procs.of(pid)
+	if p == nil || g.cfg.GrowthOnly || g.windowed { // the next window has it
+		return
+	}
+	p.note("the process ran on before its probes were in place")
+	g.book.Unprobed(pid, event.Now())
 }
 
 // Hold says that somebody holds all processes that are there, as Adopt has it.

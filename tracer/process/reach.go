@@ -178,6 +178,11 @@ func (g *Group) lack(p *Process, why string) {
 	}
 	p.reach.said = why
 	g.cfg.Logf("%v: %s: the report is not complete", p, why)
+	p.note(why)
+}
+
+// note has the reports say what was not seen of a process.
+func (p *Process) note(why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !slices.Contains(p.unprobed, why) {
