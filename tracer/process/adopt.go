@@ -50,8 +50,8 @@ func (g *Group) adopt(pid int, held bool) error {
 	}
 	g.join(p) // from now on the follower looks at it, too
 	p.findHeap()
-	if p.malloc != nil {
-		go g.watchMallocOf(p)
+	if !g.cfg.GrowthOnly {
+		go g.watchMallocOf(p) // it may execute a program that uses glibc's
 	}
 	if g.probes.PageFaults {
 		p.openFolios()
