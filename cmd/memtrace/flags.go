@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"memtrace/tracer"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/report"
 )
 
@@ -32,8 +33,10 @@ type options struct {
 	blocks   bool
 	exact    bool
 	names    namedFlags
+	// named is what names say, nil if that is nothing.
+	named *target.Named
 	// follow: children are traced, too.
-	follow, followGiven bool
+	follow bool
 	// maxOverhead is in percent.
 	maxOverhead float64
 	maxStall    time.Duration
@@ -82,7 +85,6 @@ func parseFlags(args []string) (*options, *pflag.FlagSet, error) {
 		return o, fs, nil
 	}
 	o.topGiven = fs.Changed("top")
-	o.followGiven = fs.Changed("follow")
 	positional := fs.Args()
 	if dash := fs.ArgsLenAtDash(); dash >= 0 {
 		positional, o.command = fs.Args()[:dash], fs.Args()[dash:]
@@ -93,7 +95,7 @@ func parseFlags(args []string) (*options, *pflag.FlagSet, error) {
 	if err := o.parsePositional(positional); err != nil {
 		return nil, fs, err
 	}
-	if !o.followGiven {
+	if !fs.Changed("follow") {
 		o.follow = len(o.command) > 0 // it is what was asked for, whichever process does it
 	}
 	return o, fs, o.check(fs)
@@ -212,7 +214,8 @@ func (o *options) check(fs *pflag.FlagSet) error {
 	case o.exact && (fs.Changed("max-overhead") || fs.Changed("max-stall")):
 		return usagef("--exact traces every call whatever it costs: leave out --max-overhead and --max-stall")
 	}
-	if _, err := o.names.named(); err != nil {
+	var err error
+	if o.named, err = o.names.named(); err != nil {
 		return err
 	}
 	return o.checkCommon()

@@ -63,19 +63,9 @@ func (n *namedFlags) named() (*target.Named, error) {
 		return named, nil
 	}
 	if n.in != "" {
-		return nil, usagef("--in %s says where functions are: name them by --alloc, --realloc, --free or --alloc-prefix", n.in)
+		return nil, usagef("--in %s says where functions are: name them by --alloc, --realloc, --free, --alloc-prefix or --allocator", n.in)
 	}
 	return nil, nil
-}
-
-// named returns what the flags name. A command maps its files as it runs.
-func (s *session) named() (*target.Named, error) {
-	named, err := s.names.named()
-	if named != nil {
-		named.Later = s.command != nil
-		named.DebugDirs = s.debugDir
-	}
-	return named, err
 }
 
 func parseAlloc(name, arguments string) (f target.Function, err error) {

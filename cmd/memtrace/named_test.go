@@ -89,7 +89,7 @@ func TestNamedErrors(t *testing.T) {
 		{[]string{"--realloc", "grow:1"}, "as 1,2"},
 		{[]string{"--alloc", "get", "--free", "get"}, "given twice"},
 		{[]string{"--alloc-prefix", ""}, "--alloc-prefix"},
-		{[]string{"--in", "libc.so.6"}, "--alloc"},
+		{[]string{"--in", "libc.so.6"}, "--alloc-prefix or --allocator"},
 		{[]string{"--allocator", "apr"}, "glib-slice, python"},
 		{[]string{"--", static, "--alloc"}, "no mapped program or library defines malloc"},
 		{[]string{"--alloc", "own_gat", "--", static}, "did you mean own_get?"},

@@ -136,32 +136,39 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 
 // open attaches to the processes, or to a command once it is held. On errors nothing stays
 // behind.
-func (s *session) open(ctx context.Context) error {
+func (s *session) open(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			s.unfollow()
+			if s.command != nil {
+				s.command.Kill()
+			}
+		}
+	}()
 	pids := s.pids
 	if len(s.options.command) > 0 {
-		c, err := launch.Start(s.options.command)
-		if err != nil {
+		if s.command, err = launch.Start(s.options.command); err != nil {
+			s.command = nil // there is none
 			return err
 		}
-		s.command = c
-		pids = pidsValue{c.PID()}
+		pids = pidsValue{s.command.PID()}
 	}
 	overhead := s.maxOverhead / 100
 	if s.exact {
 		overhead = 0
 	}
-	named, err := s.named()
-	if err != nil {
-		return err
+	if s.named != nil {
+		s.named.Later = s.command != nil // a command maps its files as it runs
+		s.named.DebugDirs = s.debugDir
 	}
 	release, err := s.prepareFollow(pids)
 	if err != nil {
 		return err
 	}
 	defer release()
-	t, err := tracer.Open(ctx, tracer.Config{
+	s.tracer, err = tracer.Open(ctx, tracer.Config{
 		PIDs:        pids,
-		Named:       named,
+		Named:       s.named,
 		Follow:      s.follow,
 		Joins:       len(s.groups) > 0,
 		GrowthOnly:  s.growth,
@@ -178,16 +185,11 @@ func (s *session) open(ctx context.Context) error {
 		Verbose:     s.verbose,
 	})
 	if err != nil {
-		s.unfollow()
-		if s.command != nil {
-			s.command.Kill()
-		}
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return errors.New("stopped while attaching; no probe is left behind")
 		}
 		return explainNotFound(err)
 	}
-	s.tracer = t
 	return nil
 }
 
