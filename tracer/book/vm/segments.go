@@ -84,10 +84,8 @@ func (l *Ledger) detachLate(sp *space, ev *event.Event) {
 	}
 	sp.counters.Shmdt++
 	start, _ := pages(ev.Addr, 0)
-	if a, ok := sp.segments.attached[start]; ok && a.of.time <= ev.Time && a.of.regions > 0 {
+	if a, ok := sp.segments.attached[start]; !ok || a.of.time <= ev.Time {
 		l.detach(sp, ev)
-	} else if r := sp.regions.overlapping(pages(start, 1)); r != nil && r.start == start && r.of.segment && r.of.time <= ev.Time {
-		l.cut(sp, start, r.end, ev.Time) // mremap has moved it
 	}
 	if sp.segments.detached == nil {
 		sp.segments.detached = make(map[uint64]uint64)
