@@ -98,7 +98,7 @@ func (t *Tracer) bury(pid uint32) {
 		t.book.Remove(pid)
 		return
 	}
-	p.Settled(time.Now())
+	p.Settle(time.Now())
 	opt := SnapshotOptions{Sort: ByLeak, Older: t.cfg.Older}
 	f := t.facts(pid, opt)
 	f.Buried()

@@ -27,8 +27,8 @@ func TestCalibrationIsDiscarded(t *testing.T) {
 	}
 }
 
-// A fault in a window costs its evidence, not the truth. With a ring that takes next to
-// nothing windows are dropped. Where all are, no stack has an estimate.
+// Windows in which events were lost are dropped, and the report counts them. Where all windows
+// are, no stack has an estimate.
 func TestWindowsDropped(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)

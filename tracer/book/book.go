@@ -120,8 +120,9 @@ func New(cfg Config) *Book {
 	return b
 }
 
-// Add makes the book track a process, if it does not yet. Lifecycle events and page faults of other processes are
-// ignored. Their blocks and mappings are not, but the BPF programs do not report those.
+// Add makes the book track a process, if it does not yet. Lifecycle events and page faults of
+// other processes are ignored. Their blocks and mappings are not, but the BPF programs do not
+// report those.
 func (b *Book) Add(pid uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -123,8 +123,17 @@ func TestTreeSignals(t *testing.T) {
 // A command that is let go runs on without a tracer, and its status is still known.
 func TestTreeLetsGo(t *testing.T) {
 	read := output(t)
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer out.Close()
+	stdin := os.Stdin
+	os.Stdin = in
+	defer func() { os.Stdin = stdin }()
 	h := new(heard)
-	c := held(t, "sh", "-c", `sleep 1 & sleep 0.2; wait; grep TracerPid /proc/self/status; exit 5`)
+	c := held(t, "sh", "-c", `exec 3<&0; (/bin/true; read x <&3) & read x <&3; wait; grep TracerPid /proc/self/status; exit 5`)
 	c.Follow(h.hooks())
 	if err := c.Release(); err != nil {
 		t.Fatal(err)
@@ -139,6 +148,7 @@ func TestTreeLetsGo(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	c.Unfollow()
+	fmt.Fprint(out, "\n\n")
 	if got, err := c.Wait(); err != nil || got != 5 {
 		t.Errorf("status %d, %v", got, err)
 	}

@@ -158,8 +158,8 @@ func (g *Group) Free(p *Process) error {
 	return nil
 }
 
-// Settled looks at a process that has ended for the last time.
-func (p *Process) Settled(now time.Time) {
+// Settle looks at a process that has ended for the last time.
+func (p *Process) Settle(now time.Time) {
 	p.kin.Settle(now)
 	p.memory.settle(now)
 }

@@ -6,9 +6,9 @@ import (
 )
 
 func TestAllowance(t *testing.T) {
-	ranges, listings, programs, _ := followAllowances(0.003)
-	if ranges.share+listings.share+programs.share > 0.003 {
-		t.Errorf("shares %v, %v and %v of 0.003", ranges.share, listings.share, programs.share)
+	ranges, listings, programs, files := followAllowances(0.003)
+	if sum := ranges.share + listings.share + programs.share + files.share; sum > 0.003 {
+		t.Errorf("shares %v, %v, %v and %v of 0.003", ranges.share, listings.share, programs.share, files.share)
 	}
 	modules, _, _, _ := followAllowances(0)
 	if modules.share != rangeShare {

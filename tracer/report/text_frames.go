@@ -158,8 +158,8 @@ func library(s *Stack, i int) (n int, name string) {
 	return n, name
 }
 
-// frame writes the line of one frame; own marks the program's first. A name wider than its column may push the place to the
-// right, and is cut only where both do not fit.
+// frame writes the line of one frame; own marks the program's first. A name wider than its column
+// may push the place to the right, and is cut only where both do not fit.
 func (p *printer) frame(r row, nameColumns int, own bool) {
 	indent := span{text: pad("", frameIndent)}
 	if own {

@@ -18,7 +18,6 @@
 //
 // ledger.go says what each event means. regions.go holds a process's regions in order of
 // address, stack.go the sums by stack. undo.go holds what system calls that may still fail
-// have removed. late.go handles unmaps out of order,
-// segments.go System V segments. snapshot.go turns all that into a
-// snapshot, with tracer/book/live.
+// have removed. late.go handles unmaps out of order, segments.go System V segments. snapshot.go
+// turns all that into a snapshot, with tracer/book/live.
 package vm

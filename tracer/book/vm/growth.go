@@ -8,8 +8,9 @@ import (
 )
 
 // A growth ledger takes in every way in which usable memory joins an address space, the
-// allocator's included: a rising break, mappings, reserved addresses that mprotect makes usable, and what mremap adds behind what it moves. Begin says what was there before
-// the trace. That is not growth, but it may become reserved, move and grow.
+// allocator's included: a rising break, mappings, reserved addresses that mprotect makes usable,
+// and what mremap adds behind what it moves. Begin says what was there before the trace. That is
+// not growth, but it may become reserved, move and grow.
 
 const protNone = 0 // PROT_NONE of mprotect(2)
 
