@@ -2,7 +2,6 @@ package tracer
 
 import (
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +32,9 @@ func (t *Tracer) Adopt(pid int, held bool) error {
 	if t.over() {
 		return nil // it runs on without probes
 	}
+	if err := t.processes.Vacate(uint32(pid), t.followed.queue.Add); err != nil {
+		return err
+	}
 	t.book.Join(uint32(pid), event.Now())
 	if t.cfg.GrowthOnly || t.book.Totals().Windowed {
 		if mapped, err := process.ReadMapped(uint32(pid)); err == nil {
@@ -50,7 +52,7 @@ func (t *Tracer) Adopt(pid int, held bool) error {
 }
 
 // Traces reports whether a process is among those that are traced now.
-func (t *Tracer) Traces(pid int) bool { return t.processes.Of(uint32(pid)) != nil }
+func (t *Tracer) Traces(pid int) bool { return t.processes.Runs(uint32(pid)) }
 
 // over reports whether the trace has ended.
 func (t *Tracer) over() bool {
@@ -76,37 +78,31 @@ func (t *Tracer) Executed(pid int, byThread bool) error {
 // Overdue tells that a process ran on before Adopt or Executed had returned.
 func (t *Tracer) Overdue(pid int) { t.processes.Overdue(uint32(pid)) }
 
-// ends notes the end of a process that was followed.
-func (s *sink) ends(ev *event.Event) {
-	if s.cfg.joined() && !slices.Contains(s.cfg.PIDs, int(ev.PID)) {
-		s.ended = append(s.ended, ev.PID)
-	}
-}
-
-// buryEnded hands on the processes that have ended. What spilled of them has been applied.
-func (s *sink) buryEnded() {
-	for _, pid := range s.ended {
-		s.followed.queue.Add(pid)
-	}
-	s.ended = s.ended[:0]
-}
-
-// bury makes the report of a process that has ended, and frees all that it takes.
+// bury makes the report of a process that has ended, and frees all that it takes. If another one
+// has its pid and its place in the book by now, there is no report.
 func (t *Tracer) bury(pid uint32) {
 	p := t.processes.Of(pid)
 	if p == nil {
-		t.book.Remove(pid)
+		t.book.RemoveEnded(pid)
 		return
 	}
 	p.Settle(time.Now())
 	opt := SnapshotOptions{Sort: ByLeak, Older: t.cfg.Older}
 	f := t.facts(pid, opt)
 	f.Buried()
+	replaced := f.Known.Life.Began > p.Opened()
+	if !replaced && !f.Known.Life.Exited {
+		return // it is the other one, which runs
+	}
 	r := diagnose.Report(f, opt)
 	t.followed.moving.Lock()
-	t.followed.reports.Add(r)
+	if replaced {
+		t.cfg.Logf("%v: there is no report of it, another process had its pid too soon after its end", p)
+	} else {
+		t.followed.reports.Add(r)
+	}
 	t.processes.Leave(p)
-	t.book.Remove(pid)
+	t.book.RemoveEnded(pid)
 	t.followed.moving.Unlock()
 	t.followed.releasing.Go(func() {
 		if err := t.processes.Free(p); err != nil {

@@ -1,6 +1,7 @@
 package tracer
 
 import (
+	"slices"
 	"time"
 
 	"memtrace/tracer/book"
@@ -25,8 +26,8 @@ type sink struct {
 func (s *sink) Apply(ev *event.Event) {
 	s.processes.Apply(ev)
 	s.Book.Apply(ev)
-	if ev.Kind == event.Exit {
-		s.ends(ev)
+	if ev.Kind == event.Exit && s.cfg.joined() && !slices.Contains(s.cfg.PIDs, int(ev.PID)) {
+		s.ended = append(s.ended, ev.PID)
 	}
 	if s.cfg.slowReader > 0 {
 		time.Sleep(s.cfg.slowReader)
@@ -50,7 +51,10 @@ func (s *sink) Between(caughtUp bool) error {
 	if err := s.keepWithin(caughtUp); err != nil {
 		return err
 	}
-	s.buryEnded()
+	for _, pid := range s.ended { // what spilled of them has been applied
+		s.followed.queue.Add(pid)
+	}
+	s.ended = s.ended[:0]
 	return s.lookAtProcesses()
 }
 
@@ -66,8 +70,8 @@ func (s *sink) lookAtProcesses() error {
 		return err
 	}
 	s.CountMissed(missed)
-	for _, pid := range s.processes.Gone() {
-		s.End(pid, event.Now())
+	for _, p := range s.processes.Gone() {
+		s.End(p.PID(), p.Opened(), event.Now())
 	}
 	if s.probes.LateFaults && s.Unexplained(s.processes.ResidentGrowth()) {
 		s.SampleFaults()

@@ -293,11 +293,12 @@ func (b *Book) AllExited() bool {
 	return true
 }
 
-// End records that a process ended at a time (ns), for an end that no event reported.
-func (b *Book) End(pid uint32, time uint64) {
+// End records that a process, which was there at one time (ns), had ended at another, for an end
+// that no event reported.
+func (b *Book) End(pid uint32, seen, time uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r := b.procs[pid]; r != nil && !r.life.Exited {
+	if r := b.procs[pid]; r != nil && !r.life.Exited && r.life.Began <= seen {
 		r.life.Exited, r.life.Ended = true, time
 	}
 }

@@ -93,6 +93,15 @@ func (b *Book) Remove(pid uint32) {
 	b.remove(pid)
 }
 
+// RemoveEnded is Remove unless a process with the pid has not ended.
+func (b *Book) RemoveEnded(pid uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.procs[pid]; r != nil && r.life.Exited {
+		b.remove(pid)
+	}
+}
+
 func (b *Book) remove(pid uint32) {
 	delete(b.procs, pid)
 	b.heap.Remove(pid)

@@ -133,6 +133,7 @@ func (g *Group) Release(p *Process) error {
 
 // Free frees what a process has that has left the Group.
 func (g *Group) Free(p *Process) error {
+	defer g.procs.freed(p)
 	g.attaching.Lock()
 	p.probed.Store(false)
 	links := p.links
@@ -156,6 +157,31 @@ func (g *Group) Free(p *Process) error {
 		return fmt.Errorf("release process %d: %w", p.pid, err)
 	}
 	return nil
+}
+
+// Runs reports whether a process is one of the Group's and has not ended.
+func (g *Group) Runs(pid uint32) bool {
+	p := g.procs.of(pid)
+	return p != nil && !p.Gone()
+}
+
+// Vacate waits until nothing is left of a process that had a pid before. bury is told of it, and
+// has to see to that.
+func (g *Group) Vacate(pid uint32, bury func(pid uint32)) error {
+	p := g.procs.of(pid)
+	if p == nil || !p.Gone() {
+		p = g.procs.left(pid)
+	}
+	if p == nil {
+		return nil
+	}
+	bury(pid)
+	select {
+	case <-p.freed:
+		return nil
+	case <-time.After(LookPatience):
+		return fmt.Errorf("process %d: the process that had its pid before is still looked at", pid)
+	}
 }
 
 // Settle looks at a process that has ended for the last time.

@@ -316,13 +316,13 @@ func (g *Group) WaitMemory() {
 }
 
 // Gone returns the processes that have ended, by their pidfds.
-func (g *Group) Gone() (pids []uint32) {
+func (g *Group) Gone() (gone []*Process) {
 	for _, p := range g.procs.all() {
 		if p.Gone() {
-			pids = append(pids, uint32(p.pid))
+			gone = append(gone, p)
 		}
 	}
-	return pids
+	return gone
 }
 
 // Settle looks at descendants and address spaces for the last time.

@@ -10,6 +10,8 @@ import (
 type members struct {
 	mu    sync.RWMutex
 	byPID map[uint32]*Process
+	// leaving are those that were removed and not freed yet.
+	leaving map[uint32]*Process
 }
 
 // of returns the process with a pid, nil if there is none.
@@ -47,5 +49,26 @@ func (m *members) remove(p *Process) bool {
 		return false
 	}
 	delete(m.byPID, uint32(p.pid))
+	if m.leaving == nil {
+		m.leaving = make(map[uint32]*Process)
+	}
+	m.leaving[uint32(p.pid)] = p
 	return true
+}
+
+// left returns the process with a pid that was removed and not freed yet, nil if there is none.
+func (m *members) left(pid uint32) *Process {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.leaving[pid]
+}
+
+// freed notes that nothing is left of a process.
+func (m *members) freed(p *Process) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.leaving[uint32(p.pid)] == p {
+		delete(m.leaving, uint32(p.pid))
+	}
+	close(p.freed)
 }

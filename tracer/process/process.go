@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/symbolize"
+	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/process/kin"
 	"memtrace/tracer/process/target"
@@ -27,10 +28,13 @@ type Process struct {
 	// pidfd becomes readable when the process is gone. It is -1 once closed; watching guards it.
 	watching sync.Mutex
 	pidfd    int
+	// opened is when pidfd was (ns).
+	opened uint64
 	// late: it joined while the trace went on.
 	late bool
-	// released is closed when the process is no longer one of the Group's.
-	released chan struct{}
+	// released is closed when the process is no longer one of the Group's, freed when nothing of
+	// it is left.
+	released, freed chan struct{}
 	// probed means that every call of an allocation function should meet a probe now.
 	probed atomic.Bool
 	// code is its executable mappings. It belongs to the follower.
@@ -94,7 +98,7 @@ func open(pid int, cfg *Config, late bool) (_ *Process, err error) {
 	if errors.Is(err, unix.ESRCH) {
 		return nil, fmt.Errorf("process %d: %w", pid, target.ErrNoProcess)
 	}
-	p := &Process{pid: pid, pidfd: pidfd, released: make(chan struct{}), late: late}
+	p := &Process{pid: pid, pidfd: pidfd, opened: event.Now(), released: make(chan struct{}), freed: make(chan struct{}), late: late}
 	if err != nil {
 		p.pidfd = -1 // a thread's id: target.Find says so
 	}
@@ -192,6 +196,10 @@ func (p *Process) Gone() bool {
 	n, err := unix.Poll(fds, 0)
 	return err == nil && n == 1
 }
+
+// PID is the process's id. Opened is a time (ns) at which it had that.
+func (p *Process) PID() uint32    { return uint32(p.pid) }
+func (p *Process) Opened() uint64 { return p.opened }
 
 // String names the process in messages.
 func (p *Process) String() string { return fmt.Sprintf("process %d (%s)", p.pid, p.Target().Command) }
