@@ -78,6 +78,8 @@ type Group struct {
 	attaching sync.Mutex
 	// leftCPU is the processor time of processes that have left, ns.
 	leftCPU atomic.Int64
+	// waited is what Waited returned last. It belongs to the window loop.
+	waited time.Duration
 	// adopting has the pids of processes that are being adopted, each with a channel that is
 	// closed in the end.
 	adopting sync.Map

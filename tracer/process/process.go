@@ -51,13 +51,11 @@ type Process struct {
 	links probe.Links
 	reach reach
 	// unwatched means that it has no part in the open window. It belongs to the window loop, and
-	// so do threads, what the scheduler said of its threads, and waited and sleeps, what they add
-	// up to (see scheduled). cpu is its processor time when last read, ns.
-	unwatched bool
-	cpu       atomic.Int64
-	threads   map[string]threadUse
-	waited    time.Duration
-	sleeps    uint64
+	// so do waits, how long its threads had no processor (ns), and sleeps, how often they waited
+	// for something. cpu is its processor time when last read, ns.
+	unwatched     bool
+	cpu           atomic.Int64
+	waits, sleeps threadSum
 
 	// segmentsHang means that a look at a segment did not answer in time. None is tried again.
 	segmentsHang atomic.Bool
