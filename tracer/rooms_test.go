@@ -18,7 +18,7 @@ tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/d
 tracer/diagnose/answer:        tracer/report
 tracer/book:                   tracer/event tracer/book/code tracer/book/faults tracer/book/heap tracer/book/live tracer/book/sample tracer/book/stacks tracer/book/vm
 tracer/diagnose/ended:         tracer/report
-tracer/process:                symbolize symbolize/patience symbolize/procmaps symbolize/unwind tracer/event tracer/book/faults tracer/probe tracer/process/kin tracer/process/procmem tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm tracer/process/limits
+tracer/process:                symbolize symbolize/patience symbolize/procmaps symbolize/unwind tracer/event tracer/book/faults tracer/probe tracer/process/kin tracer/process/procmem tracer/process/procstatus tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm tracer/process/limits
 tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
 tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symbolize/unwind tracer/event tracer/process/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link tracer/process/refusal
@@ -26,13 +26,14 @@ tracer/process/target:         symbolize/elffile symbolize/patience symbolize/pr
 tracer/process/cgroup:         symbolize/procmaps
 tracer/process/limits:         tracer/process/cgroup
 tracer/process/ptmalloc:       symbolize/elffile symbolize/patience tracer/process/procmem tracer/process/target
-tracer/launch:                 symbolize/elffile
+tracer/launch:                 symbolize/elffile tracer/process/procstatus
 tracer/region:                 symbolize/procmaps tracer/report tracer/trend
-tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/process/refusal tracer/region
+tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/process/procstatus tracer/process/refusal tracer/region
 tracer/sysmem:                 symbolize/procmaps tracer/report procfs
 tracer/process/procmem:
-tracer/process/kin:            tracer/trend
-tracer/process/refusal:
+tracer/process/kin:            tracer/process/procstatus tracer/trend
+tracer/process/refusal:        tracer/process/procstatus
+tracer/process/procstatus:
 tracer/report:
 
 tracer/book/heap:              tracer/event tracer/book/live tracer/trend

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/process/procstatus"
 )
 
 // ErrDebugged is returned by Seize for a process that a debugger has under ptrace.
@@ -90,18 +91,9 @@ func (t *tree) seizeThreads(pid int) (fresh bool, err error) {
 // tracerOf returns the thread that traces another one, 0 if none does, and whether that one has
 // ended.
 func tracerOf(tid int) (tracer int, ended bool) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
+	status, err := procstatus.Of(tid)
 	if err != nil {
 		return 0, true
 	}
-	for line := range strings.Lines(string(status)) {
-		switch fields := strings.Fields(line); {
-		case len(fields) < 2:
-		case fields[0] == "State:":
-			ended = fields[1] == "Z" || fields[1] == "X"
-		case fields[0] == "TracerPid:":
-			tracer, _ = strconv.Atoi(fields[1]) // the kernel writes a number
-		}
-	}
-	return tracer, ended
+	return status.Number("TracerPid"), status.Ended()
 }

@@ -1,13 +1,15 @@
 package launch
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/process/procstatus"
 )
 
 // A Tree holds every process that a command starts, for a moment at its birth and for another
@@ -269,15 +271,11 @@ func (t *tree) resume(tid int, tr *tracee, sig unix.Signal) {
 
 // tgidOf returns the process of a thread, the thread itself if that cannot be told.
 func tgidOf(tid int) int {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
+	status, err := procstatus.Of(tid)
 	if err != nil {
 		return tid
 	}
-	tgid := tid
-	if _, rest, ok := strings.Cut(string(status), "\nTgid:"); ok {
-		_, _ = fmt.Sscan(rest, &tgid)
-	}
-	return tgid
+	return cmp.Or(status.Number("Tgid"), tid)
 }
 
 // Follow makes Release follow the command: hooks are told of all processes that the command

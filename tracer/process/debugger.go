@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -12,6 +13,8 @@ import (
 
 	"memtrace/tracer/probe"
 	"memtrace/tracer/process/target"
+
+	"memtrace/tracer/process/procstatus"
 )
 
 // A debugger saves the code it finds where it puts a breakpoint, and writes that back when it
@@ -45,29 +48,17 @@ func (d debugger) writesCode() bool { return d.pid != 0 && !slices.Contains(harm
 // debuggerOf returns who else has a process under ptrace and the letter of the process's state.
 // It returns no debugger if that cannot be told.
 func debuggerOf(pid int) (d debugger, state string) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	status, err := procstatus.Of(pid)
 	if err != nil {
 		return d, ""
 	}
-	for line := range strings.Lines(string(status)) {
-		name, value, _ := strings.Cut(line, ":")
-		switch value = strings.TrimSpace(value); name {
-		case "State":
-			state, _, _ = strings.Cut(value, " ")
-		case "TracerPid":
-			d.pid, _ = strconv.Atoi(value)
-		}
-	}
+	state, d.pid = status.Word("State"), status.Number("TracerPid")
 	if d.pid == 0 {
 		return d, state
 	}
 	// The kernel tells the thread that attached.
-	if status, err = os.ReadFile(fmt.Sprintf("/proc/%d/status", d.pid)); err == nil {
-		if _, rest, ok := strings.Cut(string(status), "\nTgid:"); ok {
-			if word := strings.Fields(rest); len(word) > 0 {
-				d.pid, _ = strconv.Atoi(word[0])
-			}
-		}
+	if status, err = procstatus.Of(d.pid); err == nil {
+		d.pid = cmp.Or(status.Number("Tgid"), d.pid)
 	}
 	if d.pid == os.Getpid() {
 		return debugger{}, "" // memtrace holds a command until its probes are in place

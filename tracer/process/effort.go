@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/book/sample"
+
+	"memtrace/tracer/process/procstatus"
 )
 
 // These bound how many threads are looked at for a moment: of one process, and of all. What they
@@ -102,11 +104,8 @@ func threadWaited(pid int, thread string) uint64 {
 // threadSleeps returns how often a thread gave up its processor to wait for something.
 func threadSleeps(pid int, thread string) uint64 {
 	var buf [4096]byte
-	status := readSmall(fmt.Sprintf("/proc/%d/task/%s/status", pid, thread), buf[:])
-	_, rest, _ := bytes.Cut(status, []byte("\nvoluntary_ctxt_switches:"))
-	line, _, _ := bytes.Cut(rest, []byte("\n"))
-	n, _ := strconv.ParseUint(string(bytes.TrimSpace(line)), 10, 64)
-	return n
+	status := procstatus.Status(readSmall(fmt.Sprintf("/proc/%d/task/%s/status", pid, thread), buf[:]))
+	return uint64(status.Number("voluntary_ctxt_switches"))
 }
 
 // readSmall reads a file of /proc that fits into a buffer.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/process/procstatus"
 )
 
 // maxFile is the most that is read of a file, in bytes: the pids of some 100,000 children.
@@ -163,19 +165,9 @@ func (f *procFiles) status(pid int) (state byte, threads int, ok bool) {
 	if err != nil {
 		return 0, 0, false
 	}
-	// The name comes first, and a line break in it is shown as \n.
-	if word := valueOf(text, "\nState:"); len(word) > 0 {
+	s := procstatus.Status(text)
+	if word := s.Word("State"); word != "" {
 		state = word[0]
 	}
-	threads, _ = strconv.Atoi(string(valueOf(text, "\nThreads:")))
-	return state, threads, state != 0
-}
-
-// valueOf returns the first word after a name.
-func valueOf(text []byte, name string) []byte {
-	_, rest, _ := bytes.Cut(text, []byte(name))
-	for word := range bytes.FieldsSeq(rest) {
-		return word
-	}
-	return nil
+	return state, s.Number("Threads"), state != 0
 }

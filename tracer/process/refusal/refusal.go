@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/process/procstatus"
 )
 
 // InUserNamespace reports whether memtrace is in a user namespace of its own. Its capabilities
@@ -58,7 +60,7 @@ func modules() string {
 
 // ownerOf returns the effective user of a process, -1 if that is not known.
 func ownerOf(pid int) int {
-	if fields := strings.Fields(field(pid, "Uid")); len(fields) > 1 {
+	if fields := status(pid).Words("Uid"); len(fields) > 1 {
 		if uid, err := strconv.Atoi(fields[1]); err == nil {
 			return uid
 		}
@@ -69,7 +71,7 @@ func ownerOf(pid int) int {
 // Hidden reports whether there is a process of which /proc shows nothing: file systems mounted
 // with hidepid do that.
 func Hidden(pid int) bool {
-	if pid <= 0 || field(pid, "Tgid") != "" {
+	if pid <= 0 || status(pid).Word("Tgid") != "" {
 		return false
 	}
 	err := unix.Kill(pid, 0)
@@ -85,7 +87,7 @@ func Ended(pid int) string {
 	if threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)); err == nil && len(threads) > 1 {
 		return "runs on in other threads, but its first thread has ended, and /proc shows its memory no more"
 	}
-	parent := field(pid, "PPid")
+	parent := status(pid).Word("PPid")
 	switch parent {
 	case "", "0":
 		return "is a zombie: it has ended, and its parent has not collected it"
@@ -95,18 +97,10 @@ func Ended(pid int) string {
 	return fmt.Sprintf("is a zombie: it has ended, and its parent (pid %s) has not collected it", parent)
 }
 
-// field returns a field of a process's status, "" if it cannot be read.
-func field(pid int, name string) string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, name+":"); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
+// status returns the status of a process, which has no fields if it cannot be read.
+func status(pid int) procstatus.Status {
+	s, _ := procstatus.Of(pid)
+	return s
 }
 
 // described is an error that is told in other words than those of the one that it wraps.

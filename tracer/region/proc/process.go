@@ -13,6 +13,8 @@ import (
 	"memtrace/tracer/process/procmem"
 	"memtrace/tracer/process/refusal"
 	"memtrace/tracer/region"
+
+	"memtrace/tracer/process/procstatus"
 )
 
 var (
@@ -74,11 +76,12 @@ func (p *Process) Close() error {
 // inspect returns an error for a process that cannot be looked at.
 func (p *Process) inspect() error {
 	gone := fmt.Errorf("process %d: %w", p.PID, ErrNoProcess)
-	status, err := p.file("status")
+	text, err := p.file("status")
 	if err != nil {
 		return gone
 	}
-	tgid, state, user := statusField(status, "Tgid:"), statusField(status, "State:"), statusField(status, "Uid:")
+	status := procstatus.Status(text)
+	tgid, ended, user := status.Word("Tgid"), status.Ended(), status.Word("Uid")
 	if tgid != p.pidText {
 		return fmt.Errorf("%d %w of process %s: give -p %s", p.PID, ErrThread, tgid, tgid)
 	}
@@ -92,7 +95,7 @@ func (p *Process) inspect() error {
 	if fields.number(flags)&kernelThread != 0 {
 		return fmt.Errorf("process %d (%s) %w", p.PID, p.Command, ErrKernelThread)
 	}
-	if strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X") {
+	if ended {
 		return fmt.Errorf("process %d (%s) %w", p.PID, p.Command, refusal.Described(refusal.Ended(p.PID), ErrExiting))
 	}
 	if p.Exe, err = p.exe(); err == nil {
@@ -118,19 +121,6 @@ func (p *Process) hasMaps() error {
 	var b [1]byte
 	_, err = reader(fd).Read(b[:])
 	return typed(err)
-}
-
-// statusField returns the first word after a name in status.
-func statusField(status []byte, name string) string {
-	_, rest, ok := bytes.Cut(status, []byte("\n"+name))
-	if !ok {
-		return ""
-	}
-	words := strings.Fields(string(rest[:min(len(rest), 100)]))
-	if len(words) == 0 {
-		return ""
-	}
-	return words[0]
 }
 
 // stat is the fields of a stat file from the third on. The second, the command, may contain

@@ -19,6 +19,8 @@ import (
 
 	"memtrace/tracer/region"
 	"memtrace/tracer/testsupport/testprog"
+
+	"memtrace/tracer/process/procstatus"
 )
 
 // program is what a Debian program must show.
@@ -125,14 +127,14 @@ func checkTotals(t *testing.T, p *Process) {
 			t.Fatal(err)
 		}
 		kilobytes := func(name string) uint64 {
-			n, err := strconv.ParseUint(statusField(status, name), 10, 64)
+			n, err := strconv.ParseUint(procstatus.Status(status).Word(name), 10, 64)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return n << 10
 		}
 		if snap.Resident == rollup && snap.Virtual == virtual && snap.StatmVirtual == virtual &&
-			data == kilobytes("VmData:")+kilobytes("VmStk:") {
+			data == kilobytes("VmData")+kilobytes("VmStk") {
 			return
 		}
 		if try == 3 {
