@@ -55,7 +55,7 @@ func (t *targets) find() error {
 			if err != nil {
 				return usageError{err}
 			}
-			pids, err := c.PIDs()
+			pids, err := c.PIDs(nil)
 			if err != nil {
 				return err
 			}
@@ -80,16 +80,18 @@ func findUnit(name string) (*cgroup.Cgroup, error) {
 	return c, err
 }
 
-// members returns the processes that are in the cgroups now. A cgroup that is gone has none, and
-// one that cannot be read at the moment may be at the next look.
-func (t *targets) members() (pids []int) {
+// members returns the processes that are in the cgroups now, in order, given those of the look
+// before. A cgroup that is gone has none, and one that cannot be read at the moment may be at the
+// next look.
+func (t *targets) members(known []int) (pids []int) {
 	for _, c := range t.groups {
-		more, err := c.PIDs()
+		more, err := c.PIDs(known)
 		if err == nil {
 			pids = append(pids, more...)
 		}
 	}
-	return pids
+	slices.Sort(pids)
+	return slices.Compact(pids)
 }
 
 // joinInterval is how often memtrace looks for processes that have joined a cgroup.
@@ -97,7 +99,7 @@ const joinInterval = 100 * time.Millisecond
 
 // adoptMembers traces the processes that join the cgroups, until ctx is done.
 func (s *session) adoptMembers(ctx context.Context) {
-	known := s.pids
+	known := slices.Sorted(slices.Values(s.pids))
 	tick := time.NewTicker(joinInterval)
 	defer tick.Stop()
 	for {
@@ -106,9 +108,9 @@ func (s *session) adoptMembers(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		members := s.members()
+		members := s.members(known)
 		for _, pid := range members {
-			if slices.Contains(known, pid) || s.tracer.Traces(pid) || ctx.Err() != nil {
+			if _, ok := slices.BinarySearch(known, pid); ok || s.tracer.Traces(pid) || ctx.Err() != nil {
 				continue
 			}
 			switch err := s.tracer.Adopt(pid, false); {

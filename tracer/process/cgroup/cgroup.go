@@ -62,9 +62,10 @@ func isCgroup(dir string) bool {
 }
 
 // PIDs returns the processes of the cgroup and of those below it, in order. Kernel threads,
-// processes that have ended and memtrace itself are left out. The error is fs.ErrNotExist if
-// the cgroup is gone.
-func (c *Cgroup) PIDs() (pids []int, err error) {
+// processes that have ended and memtrace itself are left out. Those that are in known, which is
+// sorted, are taken for processes without a look. The error is fs.ErrNotExist if the cgroup is
+// gone.
+func (c *Cgroup) PIDs(known []int) (pids []int, err error) {
 	if c.dir != "" {
 		pids, err = c.listed()
 	} else {
@@ -79,7 +80,10 @@ func (c *Cgroup) PIDs() (pids []int, err error) {
 	}
 	slices.Sort(pids)
 	pids = slices.Compact(pids)
-	return slices.DeleteFunc(pids, func(pid int) bool { return pid == os.Getpid() || !runsProgram(pid) }), nil
+	return slices.DeleteFunc(pids, func(pid int) bool {
+		_, seen := slices.BinarySearch(known, pid)
+		return pid == os.Getpid() || !seen && !runsProgram(pid)
+	}), nil
 }
 
 // holds reports whether a process with this membership is in the cgroup or below it.

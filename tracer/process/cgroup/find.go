@@ -68,7 +68,7 @@ func best(list []*Cgroup) *Cgroup {
 	}
 	slices.SortStableFunc(list, func(a, b *Cgroup) int { return cmp.Compare(a.Hierarchy.rank(), b.Hierarchy.rank()) })
 	for _, c := range list {
-		if pids, err := c.PIDs(); err == nil && len(pids) > 0 {
+		if pids, err := c.PIDs(nil); err == nil && len(pids) > 0 {
 			return c
 		}
 	}
