@@ -39,6 +39,14 @@ func (s *scene) randomArgs(pid int) []string {
 	return args
 }
 
+// perhapsFollowing has every third memtrace hold the target by ptrace, too.
+func (s *scene) perhapsFollowing(args []string) []string {
+	if s.chance(3) {
+		args = append(args, "--follow")
+	}
+	return args
+}
+
 // onBusy runs rounds on one busy target, and on a new one if that came to harm.
 func (s *scene) onBusy(round func(*target)) {
 	var p *target
@@ -68,7 +76,7 @@ func (s *scene) onBusy(round func(*target)) {
 
 func attachAndDetach(s *scene) {
 	s.onBusy(func(p *target) {
-		args := s.randomArgs(p.pid())
+		args := s.perhapsFollowing(s.randomArgs(p.pid()))
 		bySignal := s.chance(2)
 		if !bySignal {
 			args = append(args, "-d", fmt.Sprint(s.within(time.Second)+10*time.Millisecond))
@@ -95,7 +103,7 @@ func attachAndDetach(s *scene) {
 
 func killTool(s *scene) {
 	s.onBusy(func(p *target) {
-		m := s.startTool(s.randomArgs(p.pid())...)
+		m := s.startTool(s.perhapsFollowing(s.randomArgs(p.pid()))...)
 		if s.chance(2) { // otherwise while it attaches
 			m.waitReady()
 		}

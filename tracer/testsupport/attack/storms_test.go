@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -18,31 +19,35 @@ const (
 	nothingLost        // and nothing was lost
 )
 
-// storm returns the attack of a mode of storm.c.
-func storm(mode string, want int) func(*scene) {
+// storm returns the attack of a mode of storm.c on a memtrace with more options.
+func storm(mode string, want int, options ...string) func(*scene) {
 	return func(s *scene) {
 		for s.next() {
-			cmd := exec.Command(filepath.Join(s.camp.dir, "storm"), mode, s.stormTime(), filepath.Join(s.camp.dir, "plugin.so"))
+			cmd := s.stormCommand(mode)
 			if mode == "signals-above" {
 				// The other attacks' return probes in the same libc would end it: the kernel
 				// has them on the calls of every process that has one probe there.
 				cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+s.camp.libc)
 			}
-			s.storm(want, cmd)
+			s.storm(want, cmd, options...)
 		}
 	}
+}
+
+func (s *scene) stormCommand(mode string) *exec.Cmd {
+	return exec.Command(filepath.Join(s.camp.dir, "storm"), mode, s.stormTime(), filepath.Join(s.camp.dir, "plugin.so"))
 }
 
 // stormTime is how long a program works, in milliseconds.
 func (s *scene) stormTime() string { return strconv.Itoa(300 + s.rng.IntN(1700)) }
 
 // storm traces a program from its start to its end and compares.
-func (s *scene) storm(want int, cmd *exec.Cmd) {
+func (s *scene) storm(want int, cmd *exec.Cmd, options ...string) {
 	p := s.startCommand(cmd)
 	if p == nil {
 		return
 	}
-	m := s.startTool(exact(p.pid())...)
+	m := s.startTool(exact(p.pid(), options...)...)
 	if !m.waitReady() {
 		m.wait()
 		if m.code() != 1 || want == nothingLost {
@@ -57,7 +62,7 @@ func (s *scene) storm(want int, cmd *exec.Cmd) {
 		return
 	}
 	s.checkText(p.pid())
-	r := m.report()
+	r := m.reportOf(p.pid())
 	if r == nil || want == noLedger {
 		return
 	}
@@ -66,6 +71,41 @@ func (s *scene) storm(want int, cmd *exec.Cmd) {
 		s.checkComplete(r)
 	} else if !r.Complete {
 		s.count("reports incomplete", 1)
+	}
+}
+
+// killFollower ends a memtrace that holds processes by ptrace at their birth. The target waits for
+// each of its children, so it ends only if all of them are let go.
+func killFollower(s *scene) {
+	for s.next() {
+		p := s.startCommand(s.stormCommand("fork"))
+		if p == nil {
+			return
+		}
+		m := s.startTool(exact(p.pid(), "--follow")...)
+		if !m.waitReady() {
+			m.wait()
+			s.failf("memtrace refuses: %s", m.refusal())
+			return
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			p.work()
+		}()
+		time.Sleep(s.within(500 * time.Millisecond))
+		switch signal := pick(s.rng, syscall.SIGKILL, syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT); signal {
+		case syscall.SIGKILL:
+			m.killed = true
+			fallthrough
+		default:
+			m.note()
+			m.signal(signal)
+		}
+		m.wait()
+		<-done
+		s.count("kills", 1)
+		s.checkText(p.pid())
 	}
 }
 

@@ -200,7 +200,10 @@ func (m *tool) refusal() string {
 }
 
 // report decodes the last report of a trace in JSON, or notes that there is none.
-func (m *tool) report() *report.Report {
+func (m *tool) report() *report.Report { return m.reportOf(0) }
+
+// reportOf is report of one process among several; 0 stands for any.
+func (m *tool) reportOf(pid int) *report.Report {
 	if m.code() != 0 {
 		m.s.failf("no report: %s: %s", m.args(), m.refusal())
 		return nil
@@ -214,7 +217,9 @@ func (m *tool) report() *report.Report {
 			}
 			return last
 		}
-		last = one
+		if pid == 0 || one.Target.PID == pid {
+			last = one
+		}
 	}
 }
 
