@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,7 +36,16 @@ func followed(t *testing.T, args ...string) []*report.Report {
 	if code := run.wait(); code != exitOK {
 		t.Fatalf("memtrace ended with %d: %s", code, run.stderr.String())
 	}
-	return run.reports()
+	all := run.reports()
+	for _, r := range all {
+		for _, s := range r.Stacks {
+			if i := slices.IndexFunc(s.Frames, func(f report.Frame) bool { return strings.HasPrefix(f.Module, "[") }); i >= 0 {
+				t.Errorf("%s: frame %d lies in no file: %+v", r.Target.Command, i, s.Frames)
+				break
+			}
+		}
+	}
+	return all
 }
 
 // sumSites adds up what all processes hold by site, and fails the test if anything was lost.

@@ -90,7 +90,8 @@ func (g *Group) Executed(pid uint32, byThread bool) {
 	}
 	g.follower.working.Lock()
 	defer g.follower.working.Unlock()
-	g.follower.forget(pid)
+	// The new program's libraries are mapped: what was told of its code stays.
+	g.follower.forgetChanges(pid)
 	g.follower.followExec(pid, kind)
 }
 
@@ -190,11 +191,15 @@ func (p *Process) Settle(now time.Time) {
 	p.memory.settle(now)
 }
 
-// forget drops what has changed in a process.
+// forget drops what is still to be looked at in a process, forgetChanges all but its code.
 func (f *follower) forget(pid uint32) {
+	f.forgetChanges(pid)
+	f.forgetCodes(pid)
+}
+
+func (f *follower) forgetChanges(pid uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.changed, pid)
 	delete(f.execed, pid)
-	delete(f.codes, pid)
 }

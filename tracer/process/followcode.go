@@ -1,6 +1,8 @@
 package process
 
 import (
+	"slices"
+
 	"memtrace/symbolize"
 	"memtrace/tracer/event"
 )
@@ -12,10 +14,12 @@ const (
 	mostTold     = 1 << 12
 )
 
-// codeQueue is the files that a process has mapped as code and that were not opened yet.
+// codeQueue is the files that a process's program has mapped as code. Those from opened on wait to be
+// opened.
 type codeQueue struct {
-	waiting []symbolize.Code
-	told    map[event.CodeID]struct{}
+	codes  []symbolize.Code
+	opened int
+	told   map[event.CodeID]struct{}
 }
 
 // codeMapped says that a process has mapped a file. It may be gone again before its mapping can
@@ -29,15 +33,16 @@ func (f *follower) codeMapped(ev *event.Event) {
 		q = &codeQueue{told: make(map[event.CodeID]struct{})}
 		f.codes[ev.PID] = q
 	}
-	if _, ok := q.told[id]; ok || len(q.waiting) >= mostUnopened {
+	if _, ok := q.told[id]; ok || len(q.codes)-q.opened >= mostUnopened {
 		return
 	}
 	if len(q.told) >= mostTold {
 		clear(q.told)
+		q.codes, q.opened = slices.Clone(q.codes[q.opened:]), 0
 	}
 	q.told[id] = struct{}{}
 	const page = 4096
-	q.waiting = append(q.waiting, symbolize.Code{
+	q.codes = append(q.codes, symbolize.Code{
 		ID: uint64(id), Start: ev.Addr, End: (ev.Addr + ev.Size + page - 1) &^ (page - 1), Offset: ev.Arg,
 		Dev: ev.File.Dev, Inode: ev.File.Inode, Generation: ev.File.Generation, Path: ev.File.Path,
 	})
@@ -71,9 +76,30 @@ func (f *follower) takeCodes(pid uint32, most int) (taken []symbolize.Code, more
 	if _, execed := f.execed[pid]; execed || q == nil {
 		return nil, false
 	}
-	n := min(len(q.waiting), most)
-	taken, q.waiting = q.waiting[:n:n], q.waiting[n:]
-	return taken, len(q.waiting) > 0
+	from := q.opened
+	q.opened += min(len(q.codes)-from, most)
+	return q.codes[from:q.opened:q.opened], q.opened < len(q.codes)
+}
+
+// forgetCodes is for a process that has executed another program, before that maps files.
+func (f *follower) forgetCodes(pid uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.codes, pid)
+}
+
+// newSymbols forgets the names of a process's old program. What was opened of the new one's files,
+// while its names were not looked at yet, is opened again.
+func (f *follower) newSymbols(p *Process) error {
+	f.opening.Lock()
+	defer f.opening.Unlock()
+	err := p.symbols.Exec()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if q := f.codes[uint32(p.pid)]; q != nil {
+		q.opened = 0
+	}
+	return err
 }
 
 // OpenCode opens the files that a process has mapped as code so far, so that addresses in them

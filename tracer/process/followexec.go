@@ -17,7 +17,7 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	if p == nil {
 		return
 	}
-	if err := p.symbols.Exec(); err != nil && !target.Gone(int(pid)) {
+	if err := f.newSymbols(p); err != nil && !target.Gone(int(pid)) {
 		f.g.cfg.Logf("process %d runs another program: %v", pid, err)
 	}
 	f.logCode(pid, p.renewCode())

@@ -38,7 +38,9 @@ func (g *Group) Apply(ev *event.Event) {
 			kind = execByThread
 		}
 		g.late.execed(ev)
-		if !p.held.Load() {
+		if p.held.Load() {
+			g.follower.forgetCodes(ev.PID) // see Executed for the rest
+		} else {
 			g.follower.programChanged(ev.PID, kind)
 		}
 		if g.probes.PageFaults {
