@@ -36,12 +36,7 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 		view = openMalloc(fresh)
 		defer f.g.renewAnchor(p, f.g.dropAnchor(fresh))
 	}
-	f.g.attaching.Lock()
-	p.mu.Lock()
-	old, oldView := p.target, p.malloc
-	p.target, p.malloc = fresh, view
-	p.mu.Unlock()
-	f.g.attaching.Unlock()
+	old, oldView, probed := f.exchange(p, fresh, view)
 	defer old.Close()
 	defer func() { _ = oldView.close() }()
 	p.symbols.RefreshFrom(p.code.list)
@@ -55,6 +50,9 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	}
 	if kind == execByLeader {
 		f.attach(p, f.unprobed(p, newObjects(old, fresh)))
+		f.g.attaching.Lock()
+		p.probed.Store(probed && !f.g.windowed)
+		f.g.attaching.Unlock()
 		return
 	}
 	f.g.attaching.Lock()
@@ -67,6 +65,18 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 	// Frees may have gone unseen, so blocks born before now are no evidence.
 	f.g.book.Unprobed(pid, event.Now())
 	f.g.cfg.Logf("process %d is traced again", pid)
+}
+
+// exchange gives a process another program, of which nothing is probed yet: nobody has taken its
+// probes away. probed says whether the old one's were in place.
+func (f *follower) exchange(p *Process, fresh *target.Target, view *mallocView) (old *target.Target, oldView *mallocView, probed bool) {
+	f.g.attaching.Lock()
+	defer f.g.attaching.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old, oldView = p.target, p.malloc
+	p.target, p.malloc = fresh, view
+	return old, oldView, p.probed.Swap(false)
 }
 
 // Unfollowed reports whether a process runs a program that was not looked at yet.
