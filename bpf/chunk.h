@@ -63,7 +63,11 @@ static __always_inline void find_heap(struct thread *t, __u64 addr)
 	t->heap_end = start + h.size;
 }
 
-/* EV_CHUNK_* of the block at addr, which is handed out at this time. */
+/*
+ * EV_CHUNK_* of the block at addr, which is handed out at this time. A wrapper may keep a header of
+ * its own between the chunk's and the block. Its blocks go by where they are: what is in no heap is a
+ * mapping.
+ */
 static __always_inline __u8 chunk_flags(struct thread *t, __u64 addr, __u64 time)
 {
 	__u64 header;
@@ -73,6 +77,12 @@ static __always_inline __u8 chunk_flags(struct thread *t, __u64 addr, __u64 time
 		return 0;
 	if (addr >= t->heap_start && addr < t->heap_end)
 		return EV_CHUNK_ARENA;
+	if (t->call.shape & SHAPE_PASSES) {
+		if (!t->call.passed)
+			return 0; /* it is no wrapper */
+		find_heap(t, addr);
+		return addr >= t->heap_start && addr < t->heap_end ? EV_CHUNK_ARENA : EV_CHUNK_MMAPPED;
+	}
 	if (bpf_probe_read_user(&header, sizeof(header), (void *)(addr - sizeof(header))))
 		return 0;
 	/* A thread that gets blocks of several arenas must not look up a heap for each. The
@@ -98,15 +108,17 @@ static __always_inline __u64 *handed_at(struct thread *t, __u64 addr)
 }
 
 /*
- * The size of the chunk of the block at addr, which is about to be given up, in units of 16
- * bytes, at most 2^32 - 1. It is 0 if it cannot be read, or if the thread, which may be NULL,
- * remembers the block.
+ * The size of the chunk of the block at addr, which a function of this shape is about to give up, in
+ * units of 16 bytes, at most 2^32 - 1. It is 0 if it is not known, or if the thread, which may be
+ * NULL, remembers the block.
  */
-static __always_inline __u32 chunk_units(struct thread *t, __u64 addr)
+static __always_inline __u32 chunk_units(struct thread *t, __u32 shape, __u64 addr)
 {
 	__u64 header;
 
 	if (t && *handed_at(t, addr) == addr)
+		return 0;
+	if (shape & SHAPE_FOREIGN && !(shape & SHAPE_PASSES && t && t->plain))
 		return 0;
 	if (bpf_probe_read_user(&header, sizeof(header), (void *)(addr - sizeof(header))))
 		return 0;

@@ -28,14 +28,14 @@ static __always_inline void fill_header(struct event_header *h, __u8 kind, __u8 
 	h->time = time;
 }
 
-static __always_inline bool emit_short(__u8 kind, __u64 id, __u64 time, __u64 addr,
+static __always_inline bool emit_short(__u8 kind, __u8 flags, __u64 id, __u64 time, __u64 addr,
 				       __u32 extra, __u64 wake)
 {
 	struct event_short *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
 	if (!e)
 		return false;
-	fill_header(&e->h, kind, 0, id, time, extra);
+	fill_header(&e->h, kind, flags, id, time, extra);
 	e->addr = addr;
 	bpf_ringbuf_submit(e, wake);
 	return true;

@@ -34,7 +34,8 @@ enum event_kind {
 };
 
 enum event_flags {
-	EV_IN_ALLOCATOR = 1, /* the system call was made by an allocation call in flight */
+	/* The system call was made by an allocation call in flight, or the free by a wrapper. */
+	EV_IN_ALLOCATOR = 1,
 	EV_TRUNCATED = 2,    /* the stack or path is longer than what was sent */
 	/* From the header of glibc's chunk: IS_MMAPPED and NON_MAIN_ARENA. */
 	EV_CHUNK_MMAPPED = 4,
@@ -82,6 +83,7 @@ struct event_long {
 struct event_stack {
 	struct event_header h;
 	__u64 id;
+	__u64 server; /* the probed function that served the allocation, 0 for other stacks */
 	__u64 frames[MAX_FRAMES];
 };
 

@@ -108,7 +108,7 @@ static __always_inline void take_sample(void *ctx, struct thread *t, __u64 id, _
 		return;
 	time = bpf_ktime_get_ns();
 	stack = capture_stack(ctx, t, id, time, INSTRUCTION(regs), STACK_POINTER(regs),
-			      FRAME_POINTER(regs), exact, true);
+			      FRAME_POINTER(regs), exact, true, 0);
 	if (!emit_long(EV_FAULT, fault_flags(error), id, time, address, weight, stack, 0, 0, wake_flags(time)))
 		COUNT(lost_fault, weight);
 }

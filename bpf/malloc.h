@@ -8,6 +8,20 @@
 #ifndef MEMTRACE_MALLOC_H
 #define MEMTRACE_MALLOC_H
 
+/* Within a wrapper's call, more than this (bytes) above twice what was asked for is a slab. */
+#define MOST_SPARE 512
+
+/* Notes which function serves the call in flight, in which this one is called for size bytes. */
+static __always_inline void pass(struct call *c, __u64 server, __u32 shape, __u64 size)
+{
+	if (!(c->shape & SHAPE_PASSES) || c->passed)
+		return;
+	if (size < c->size || size - c->size > c->size + MOST_SPARE)
+		return;
+	c->server = server;
+	c->passed = !(shape & SHAPE_PASSES);
+}
+
 /* Notes the thread's call and returns true, if it counts. Else its return is to be ignored. */
 static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 shape, __u64 size)
 {
@@ -16,6 +30,7 @@ static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 s
 	switch (standing(t, sp)) {
 	case NESTED:
 		t->call.nested++;
+		pass(&t->call, INSTRUCTION(ctx), shape, size);
 		return false;
 	case ELSEWHERE:
 		t->call.nested++;
@@ -28,7 +43,9 @@ static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 s
 		put_aside(t, sp);
 	}
 	look_for_signal_stack(t, sp);
-	t->call = (struct call){.sp = sp, .size = size, .shape = shape, .generation = generation};
+	t->call = (struct call){
+		.sp = sp, .size = size, .shape = shape, .generation = generation, .server = INSTRUCTION(ctx),
+	};
 	if (shape & SHAPE_THROWS &&
 	    bpf_probe_read_user(&t->call.return_to, sizeof(t->call.return_to), (void *)sp))
 		t->call.return_to = 0;
@@ -53,14 +70,14 @@ static __always_inline struct thread *counted_thread(__u64 id)
 	return live & LIVE_ALLOCS ? this_thread(id) : NULL;
 }
 
-/* A block left the live set. t is NULL if the thread has no state, and never for
- * EV_REALLOC_ENTER, which may still fail. */
-static __always_inline void gone(struct thread *t, __u8 kind, __u64 id, __u64 addr)
+/* A block left the live set by a function of this shape. t is NULL if the thread has no state, and
+ * never for EV_REALLOC_ENTER, which may still fail. */
+static __always_inline void gone(struct thread *t, __u8 kind, __u8 flags, __u32 shape, __u64 id, __u64 addr)
 {
-	__u32 chunk = chunk_units(t, addr);
+	__u32 chunk = chunk_units(t, shape, addr);
 	__u64 time = bpf_ktime_get_ns();
 
-	if (emit_short(kind, id, time, addr, chunk, wake_flags(time)))
+	if (emit_short(kind, flags, id, time, addr, chunk, wake_flags(time)))
 		return;
 	if (kind == EV_REALLOC_ENTER && t) {
 		t->call.spilled = 1;
@@ -123,18 +140,39 @@ int enter_realloc(struct pt_regs *ctx)
 		 * for the thread's state, or because only frees are reported. In the last
 		 * two cases the old block leaves all the same. */
 		if (live & LIVE_FREES && !t && is_target(id >> 32))
-			gone(NULL, EV_FREE, id, old);
+			gone(NULL, EV_FREE, 0, shape, id, old);
 		return 0;
 	}
 	t->call.freed = old;
 	/* Size 0 frees. If the allocator returns a block, that is a new one. */
 	if (shape & SHAPE_FREES || (!size && !(shape & SHAPE_KEEPS))) {
-		gone(t, EV_FREE, id, old);
+		gone(t, EV_FREE, 0, shape, id, old);
 		return 0;
 	}
 	t->call.old = old;
-	gone(t, EV_REALLOC_ENTER, id, old);
+	gone(t, EV_REALLOC_ENTER, 0, shape, id, old);
 	return 0;
+}
+
+/*
+ * A free inside the thread's call in flight, if there is one. Returns EV_IN_ALLOCATOR if that is one
+ * of a wrapper, which may free what it was asked to under another address, or something of its own.
+ * Sets *again if the call has reported the block.
+ */
+static __always_inline __u8 free_within(struct pt_regs *ctx, struct thread *t, __u64 addr, __u32 shape, bool *again)
+{
+	bool wrapper = t->call.shape & SHAPE_PASSES;
+
+	if (!in_flight(t) || STACK_POINTER(ctx) > t->call.sp)
+		return 0;
+	*again = t->call.freed == addr;
+	if ((!*again && !wrapper) || !return_pending(t)) {
+		*again = false;
+		return 0;
+	}
+	if (wrapper && t->call.freed && !(shape & SHAPE_FOREIGN))
+		t->plain = *again;
+	return wrapper ? EV_IN_ALLOCATOR : 0;
 }
 
 /* The entry of free(block), operator delete(block) and the like. */
@@ -144,6 +182,8 @@ int enter_free(struct pt_regs *ctx)
 	__u32 shape = entry_shape();
 	__u64 id = bpf_get_current_pid_tgid(), addr = argument(ctx, SHAPE_BLOCK(shape));
 	struct thread *t;
+	bool again = false;
+	__u8 flags = 0;
 
 	own_stack(ctx);
 	if (!addr || !(live & LIVE_FREES))
@@ -153,15 +193,15 @@ int enter_free(struct pt_regs *ctx)
 	if (!t)
 		t = bpf_map_lookup_elem(&threads, &id);
 	if (t) {
-		/* A free inside a call that has reported it. */
-		if (in_flight(t) && t->call.freed == addr && STACK_POINTER(ctx) <= t->call.sp && return_pending(t))
+		flags = free_within(ctx, t, addr, shape, &again);
+		if (again)
 			return 0;
 		if (shape & SHAPE_WRAPS && live & LIVE_ALLOCS && begin(ctx, t, shape, 0))
 			t->call.freed = addr;
 	} else if (!is_target(id >> 32)) {
 		return 0;
 	}
-	gone(t, EV_FREE, id, addr);
+	gone(t, EV_FREE, flags, shape, id, addr);
 	return 0;
 }
 
@@ -177,7 +217,7 @@ static __always_inline void realloc_failed(struct thread *t, __u64 id)
 
 	if (t->call.spilled)
 		bpf_map_delete_elem(&spills, &key);
-	if (!emit_short(EV_REALLOC_FAIL, id, time, t->call.old, 0, wake_flags(time)))
+	if (!emit_short(EV_REALLOC_FAIL, 0, id, time, t->call.old, 0, wake_flags(time)))
 		COUNT(lost_alloc, 1);
 }
 
@@ -211,7 +251,7 @@ static __always_inline int leave(struct pt_regs *ctx, __u64 id, struct thread *t
 		return 0;
 	*handed_at(t, addr) = addr;
 	time = bpf_ktime_get_ns();
-	stack = capture_stack(ctx, t, id, time, ip, sp, FRAME_POINTER(ctx), false, tables);
+	stack = capture_stack(ctx, t, id, time, ip, sp, FRAME_POINTER(ctx), false, tables, t->call.server);
 	/* Without an old block it is an allocation: glibc's realloc jumps to malloc then. */
 	kind = t->call.old ? EV_REALLOC : EV_ALLOC;
 	if (emit_long(kind, chunk_flags(t, addr, time), id, time, addr, t->call.size, stack, t->call.old, 0,

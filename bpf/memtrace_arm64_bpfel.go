@@ -84,6 +84,7 @@ type MemtraceEventStack struct {
 	_      structs.HostLayout
 	H      MemtraceEventHeader
 	Id     uint64
+	Server uint64
 	Frames [127]uint64
 }
 
@@ -172,6 +173,9 @@ type MemtraceThread struct {
 		Spilled    uint32
 		Generation uint32
 		Nested     uint32
+		Server     uint64
+		Passed     uint32
+		Pad        uint32
 	}
 	Aside struct {
 		_          structs.HostLayout
@@ -185,6 +189,9 @@ type MemtraceThread struct {
 		Spilled    uint32
 		Generation uint32
 		Nested     uint32
+		Server     uint64
+		Passed     uint32
+		Pad        uint32
 	}
 	Slot         uint32
 	SlotVersion  uint32
@@ -192,6 +199,8 @@ type MemtraceThread struct {
 	HeapsVersion uint32
 	Autodisarm   uint32
 	AllocVersion uint32
+	Plain        uint32
+	Pad2         uint32
 	Alloc        uint64
 	BrkStart     uint64
 	BrkEnd       uint64

@@ -11,7 +11,7 @@ static __always_inline void lifecycle(__u8 kind, __u64 id, __u64 arg, __u32 extr
 	/* User space has to act at once on another program and on the end of the process. */
 	__u64 wake = kind == EV_FORK ? wake_flags(time) : BPF_RB_FORCE_WAKEUP;
 
-	if (!emit_short(kind, id, time, arg, extra, wake))
+	if (!emit_short(kind, 0, id, time, arg, extra, wake))
 		spill(kind, 0, id, time, arg, 0, extra);
 }
 

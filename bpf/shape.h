@@ -29,6 +29,10 @@
 #define SHAPE_STRING (1U << 23)
 /* Frees by way of other functions that are probed, perhaps, and has a return probe for that. */
 #define SHAPE_WRAPS (1U << 24)
+/* May be a wrapper, whose blocks another allocator serves: see struct call. */
+#define SHAPE_PASSES (1U << 25)
+/* The block is not in a chunk of glibc's. */
+#define SHAPE_FOREIGN (1U << 26)
 
 /* malloc(size). */
 #define SHAPE_MALLOC 1U

@@ -47,7 +47,7 @@ static __always_inline void refresh_slot(struct thread *t, __u64 id)
 }
 
 static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, __u64 time,
-					__u64 ip, __u64 sp, __u64 bp, bool exact, bool tables)
+					__u64 ip, __u64 sp, __u64 bp, bool exact, bool tables, __u64 server)
 {
 	__u32 depth = stack_depth, tgid = id >> 32, n, i;
 	__u64 size;
@@ -65,7 +65,7 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 		t->walk.sp = sp;
 		t->walk.bp = bp;
 		t->walk.exact = exact;
-		begin_walk(t);
+		begin_walk(t, server);
 		/* A remembered walk may have gone through what was mapped there before. */
 		t->fresh = any_fresh() && has_fresh(id >> 32);
 		hash = t->fresh ? 0 : recall(t);
@@ -83,7 +83,7 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	}
 	if (n > depth)
 		n = depth;
-	hash = mix(0, id >> 32);
+	hash = mix(mix(0, id >> 32), server);
 	for (i = 0; i < MAX_FRAMES; i++) {
 		if (i >= n)
 			break;
@@ -109,6 +109,7 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	 * harmless. To trust another thread's send, which can still fail, would not be.
 	 */
 	s->id = hash;
+	s->server = server;
 	/* What a loader maps before user space knows its process is no loss. */
 	if (end != WALK_LATER && (f || !follow || !tables || t->slot != SLOT_UNKNOWN))
 		count_cut(end);
@@ -139,19 +140,19 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
  * Reads the calling thread's user stack and returns its id, 0 if it cannot be read. ip, sp
  * and bp are the user's registers where the stack is wanted. exact says that ip is the
  * address of the instruction itself, not the one behind it. With tables the stack is walked
- * by unwind tables, else by the kernel with frame pointers. A stack is sent once; from then
- * on its id stands for it.
+ * by unwind tables, else by the kernel with frame pointers. server is the function that served
+ * an allocation, 0 for all else. A stack is sent once; from then on its id stands for it.
  */
 static __always_inline __u64 capture_stack(void *ctx, struct thread *t, __u64 id, __u64 time,
-					   __u64 ip, __u64 sp, __u64 bp, bool exact, bool tables)
+					   __u64 ip, __u64 sp, __u64 bp, bool exact, bool tables, __u64 server)
 {
 	__u64 stack;
 
 	if (!growth)
-		return read_stack(ctx, t, id, time, ip, sp, bp, exact, tables);
+		return read_stack(ctx, t, id, time, ip, sp, bp, exact, tables, server);
 	/* Page faults while the stack is read are not the program's: see kernel_fault. */
 	*(volatile __u32 *)&t->walking = 1;
-	stack = read_stack(ctx, t, id, time, ip, sp, bp, exact, tables);
+	stack = read_stack(ctx, t, id, time, ip, sp, bp, exact, tables, server);
 	*(volatile __u32 *)&t->walking = 0;
 	return stack;
 }

@@ -71,6 +71,13 @@ struct call {
 	__u32 spilled; /* EV_REALLOC_ENTER went to the spill map */
 	__u32 generation; /* the call is in flight only while this is the current one */
 	__u32 nested; /* calls that came while this one was in flight */
+	/*
+	 * The address of the function that serves the call: its own or, if that is a wrapper, the
+	 * one that it calls for as much memory. passed means that this one is no wrapper.
+	 */
+	__u64 server;
+	__u32 passed;
+	__u32 pad;
 };
 
 /*
@@ -87,6 +94,8 @@ struct thread {
 	__u32 heaps_version; /* heaps_version when brk_start to heap_end were set */
 	__u32 autodisarm; /* has, or had, a signal stack with SS_AUTODISARM */
 	__u32 alloc_version; /* slots_version when alloc was noted */
+	__u32 plain; /* the wrapper that it calls has no header of its own before blocks */
+	__u32 pad2;
 	__u64 alloc; /* address of a function of SHAPE_MALLOC, 0 while none is known */
 	__u64 brk_start, brk_end; /* the process's brk heap */
 	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */

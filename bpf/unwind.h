@@ -199,11 +199,11 @@ __noinline int step(struct thread *t, __u32 tgid)
 	return ip ? WALK_ON : WALK_COMPLETE;
 }
 
-/* Prepares a walk from the registers in t->walk. */
-static __always_inline void begin_walk(struct thread *t)
+/* Prepares a walk from the registers in t->walk. A stack also goes by its server. */
+static __always_inline void begin_walk(struct thread *t, __u64 server)
 {
 	struct walk *w = &t->walk;
-	__u64 hash = mix(0, w->ip);
+	__u64 hash = mix(server, w->ip);
 
 	hash = mix(hash, w->sp);
 	t->trail_start = mix(hash, (__u64)t->slot_version << 32 | w->exact << 16 | t->slot);

@@ -70,7 +70,7 @@ static __always_inline void vm_joined(void *ctx, __u8 kind, const struct pt_regs
 	time = bpf_ktime_get_ns();
 	if (wants_stack(kind, flags, addr, arg))
 		stack = capture_stack(ctx, t, id, time, INSTRUCTION(regs), STACK_POINTER(regs),
-				      FRAME_POINTER(regs), false, tables);
+				      FRAME_POINTER(regs), false, tables, 0);
 	if (code)
 		send_code(t, id, time, addr, size, regs);
 	/* Wakes the reader for code: a module may go again soon, and its tables and symbols are

@@ -286,3 +286,15 @@ func (p *Process) unread(m *module) {
 	}
 	p.problem(strings.TrimSuffix(m.entry.path, deletedSuffix), fmt.Errorf("open mapped file: %w", err))
 }
+
+// FileIn returns which file is mapped at an address in the code with an ID, and the offset in it. The
+// path is "" if there is none.
+func (p *Process) FileIn(id, addr uint64) (path string, offset uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.codeAt(id, addr)
+	if r == nil || r.module == nil {
+		return "", 0
+	}
+	return strings.TrimSuffix(r.path, deletedSuffix), addr - r.start + r.offset
+}

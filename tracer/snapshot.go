@@ -52,15 +52,15 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 		Start: t.start, StartMono: t.startMono,
 		MinSize: t.cfg.MinSize, MaxSize: t.cfg.MaxSize,
 		Growth: t.cfg.GrowthOnly, Followed: t.cfg.joined(), MaxMemory: t.cfg.MaxMemory, PartOfCalls: t.probes.Functions,
-		Symbols: p.Symbols(), Kept: p.Kept, KeptFirst: p.KeptFirst, ClassAt: p.ClassAt,
+		Symbols: p.Symbols(), Kept: p.Kept, KeptFirst: p.KeptFirst, ClassAt: p.ClassAt, Allocators: diagnose.NewAllocators(p.Symbols(), p.Target(), t.book.Servers(pid)),
 	}
 	t.forgetUnmapped(pid)
 	f.Now, f.NowMono = t.until()
-	f.Split = diagnose.NewSplit(t.processes.Malloc(pid, f.NowMono))
+	f.Split = f.Allocators.Split(t.processes.Malloc(pid, f.NowMono))
 	unfollowed := t.processes.Unfollowed(pid)
 	asked := book.Asked{Start: t.startMono, Now: f.NowMono, Older: opt.Older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks}
 	if f.Split != nil {
-		asked.Way = f.Split.Way
+		asked.Way, asked.Ours = f.Split.Way, f.Split.Ours
 	}
 	f.Known = t.book.Copy(pid, asked)
 	t.processes.OpenCode(pid)

@@ -78,6 +78,8 @@ type record struct {
 	code code.Map
 	// known is the time (ns) of the last mapping of code of which the file is known.
 	known uint64
+	// servers are the functions that have served it.
+	servers map[Server]struct{}
 	// kept is a copy of code for stacks that are unwound later, nil while there is none of now.
 	kept *code.Map
 	// sample is nil while every call is traced. faults and copies are nil unless page faults are
@@ -175,7 +177,10 @@ func (b *Book) Apply(ev *event.Event) {
 	case event.Code:
 		b.mapCode(ev)
 	case event.Stack:
-		b.stacks.Add(ev.Stack, ev.Frames, ev.Flags&event.Truncated != 0)
+		b.stacks.Add(ev.Stack, ev.Server, ev.Frames, ev.Flags&event.Truncated != 0)
+		if r := b.procs[b.owner(ev.PID)]; r != nil {
+			r.servedBy(ev.Server)
+		}
 		delete(b.forgetting, ev.Stack)
 		if ev.Flags&event.Later != 0 {
 			b.begin(ev)

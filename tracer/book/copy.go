@@ -24,6 +24,8 @@ type Asked struct {
 	// Way, if not nil, makes live.Options.Way of the program break that was seen last, 0 if
 	// none was.
 	Way func(brk uint64) live.Way
+	// Ours, if not nil, says of which servers Way knows the blocks.
+	Ours func(Server) bool
 }
 
 // Copy is what is known of a process at one moment.
@@ -52,6 +54,8 @@ type Copy struct {
 	// in (nil for event.FirstCode), and whether they are truncated. It stays valid for as long
 	// as it is needed.
 	Frames func(event.StackID) (addresses []uint64, codes []event.CodeID, truncated bool)
+	// Server returns which function served the allocations of a stack.
+	Server func(event.StackID) Server
 }
 
 // Copy returns what is known of a process.
@@ -65,7 +69,7 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	c := &Copy{
 		Now: asked.Now, Older: asked.Older, Life: r.life,
 		Counters: b.counters, Missed: b.missed, WindowsSince: b.windowsSince,
-		Frames: b.frames(),
+		Frames: b.frames(), Server: b.servers(),
 	}
 	if r.life.Exited {
 		c.Older = 0
@@ -81,6 +85,9 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	c.VM = b.vm.Snapshot(opt)
 	if asked.Way != nil {
 		opt.Way = asked.Way(r.brk)
+	}
+	if asked.Ours != nil {
+		opt.Ours = func(id event.StackID) bool { return asked.Ours(b.serverOf(id)) }
 	}
 	opt.LostAllocs = b.counters.LostAlloc + b.counters.LostThread + b.counters.Stale
 	c.Heap = b.heap.Snapshot(opt)
@@ -109,6 +116,17 @@ func (b *Book) frames() func(event.StackID) ([]uint64, []event.CodeID, bool) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return store.FramesIn(id)
+	}
+}
+
+// servers is frames for who served the stacks.
+func (b *Book) servers() func(event.StackID) Server {
+	store := b.stacks
+	return func(id event.StackID) Server {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		address, code := store.Server(id)
+		return Server{address, code}
 	}
 }
 

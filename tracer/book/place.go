@@ -1,6 +1,9 @@
 package book
 
 import (
+	"maps"
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/book/code"
@@ -48,14 +51,15 @@ func (b *Book) mapCode(ev *event.Event) {
 	clear(b.placed)
 }
 
-// inheritCode is for a child that was forked: it has its parent's code.
+// inheritCode is for a child that was forked: it has its parent's code, and blocks by its servers.
 func (r *record) inheritCode(parent *record) {
 	r.code, r.known = parent.code.Clone(), parent.known
+	r.servers = maps.Clone(parent.servers)
 }
 
 // forgetCode is for a new program.
 func (r *record) forgetCode(b *Book) {
-	r.code, r.known, r.kept = code.Map{}, 0, nil
+	r.code, r.known, r.kept, r.servers = code.Map{}, 0, nil, nil
 	clear(b.placed)
 }
 
@@ -85,11 +89,21 @@ func (b *Book) find(pid uint32, id event.StackID) (event.StackID, bool) {
 	if frames == nil || r == nil {
 		return 0, false
 	}
-	if codes := r.code.Of(frames); codes != nil {
+	server, _ := b.stacks.Server(id)
+	r.servedBy(server)
+	if codes := codesOf(&r.code, frames, server); codes != nil {
 		id = id.In(codes)
-		b.stacks.AddIn(id, frames, codes, truncated)
+		b.stacks.AddIn(id, server, frames, codes, truncated)
 	}
 	return id, true
+}
+
+// codesOf returns the code of the frames of a stack and of its server, if it has one.
+func codesOf(m *code.Map, frames []uint64, server uint64) []event.CodeID {
+	if server != 0 {
+		frames = append(slices.Clip(frames), server+1) // like a return address
+	}
+	return m.Of(frames)
 }
 
 // unfinished is a stack that is unwound later: how many frames it had, and the code of its time.
@@ -119,13 +133,14 @@ func (b *Book) Unwound(id event.StackID, frames []uint64, truncated bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stacks.Replace(id, frames, nil, truncated)
+	server, _ := b.stacks.Server(id)
 	u, ok := b.unfinished[id]
 	if !ok {
 		return
 	}
 	delete(b.unfinished, id)
 	// What was counted by then goes by the code of the frames that were known.
-	if codes := u.code.Of(frames[:min(u.frames, len(frames))]); codes != nil {
-		b.stacks.Replace(id.In(codes), frames, u.code.Of(frames), truncated)
+	if codes := codesOf(u.code, frames[:min(u.frames, len(frames))], server); codes != nil {
+		b.stacks.Replace(id.In(codes), frames, codesOf(u.code, frames, server), truncated)
 	}
 }

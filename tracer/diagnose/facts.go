@@ -59,9 +59,11 @@ type Facts struct {
 	// Split sorts the blocks of the process, nil if malloc is not glibc's. Kept returns how
 	// much malloc keeps free, KeptFirst how much it kept when the trace began, unless another
 	// program was executed since; ok is false if that is not known.
-	Split     *Split
-	Kept      func() (kept ptmalloc.Kept, ok bool)
-	KeptFirst func() (kept ptmalloc.Kept, ok bool)
+	Split *Split
+	// Allocators is who has served the process.
+	Allocators *Allocators
+	Kept       func() (kept ptmalloc.Kept, ok bool)
+	KeptFirst  func() (kept ptmalloc.Kept, ok bool)
 	// Space is the address space of the process, nil if it cannot be looked at. SpaceErr is
 	// why the last look failed. ClassAt is the class of an address at that look.
 	Space    *region.Snapshot
@@ -109,6 +111,8 @@ type Symbols interface {
 	// Called reports whether a call ends right before a return address, and whether that is known.
 	Called(code, returnAddress uint64) (called, known bool)
 	Mappings() []symbolize.Mapping
+	// FileIn returns the file that is mapped at an address in such code, and the offset in it.
+	FileIn(code, address uint64) (path string, offset uint64)
 	// Defines returns the first of some names that a function of a mapped file has, "" if there
 	// is none.
 	Defines(path string, names ...string) string

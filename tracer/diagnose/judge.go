@@ -87,14 +87,10 @@ func (d *diagnosis) noteUnwatched() bool {
 	return true
 }
 
-// noteAllocators notes which allocations are counted together or missing. unseen means that
-// some are missing.
+// noteAllocators notes which allocations are missing. unseen means that some are.
 func (d *diagnosis) noteAllocators() (unseen bool) {
 	if d.Growth {
 		return false
-	}
-	if n := len(d.Target.Objects); n > 1 {
-		d.note("Allocations of %d mapped allocators are counted together.", n)
 	}
 	if missing := d.Target.MissingNamed(); len(missing) > 0 {
 		d.note("Nothing of these functions was traced, since no mapped file has them: %s. Check the names (nm, nm -D) and --in.", strings.Join(missing, ", "))

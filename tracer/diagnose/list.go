@@ -20,16 +20,18 @@ func (d *diagnosis) list() {
 	for i := range d.Known.Heap.Stacks {
 		s := &d.Known.Heap.Stacks[i]
 		r := reportStack(report.Heap, s, d.Known.Heap.Counters.GivenUp)
-		if d.Split != nil {
+		r.Allocator = d.allocatorOf(s.ID)
+		if d.Split != nil && (d.Split.Ours == nil || d.Split.Ours(d.Known.Server(s.ID))) {
 			ways := served(s.Served)
 			r.Served = &ways
 		}
+		d.addUp(&r)
 		d.stacks = append(d.stacks, r)
 	}
 	for i := range d.estimates {
 		e := &d.estimates[i]
 		r := reportStack(report.Heap, &live.Stack{ID: e.ID}, d.sampleGivenUp)
-		r.Estimate = reportEstimate(e)
+		r.Estimate, r.Allocator = reportEstimate(e), d.allocatorOf(e.ID)
 		d.stacks = append(d.stacks, r)
 	}
 	d.Known.Heap.Stacks, d.estimates = nil, nil

@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"memtrace/tracer/book/live"
 	"memtrace/tracer/book/sample"
-	"memtrace/tracer/process/target"
 	"memtrace/tracer/report"
 )
 
@@ -25,6 +23,9 @@ type diagnosis struct {
 	notes     []string
 	lost      report.Lost
 	complete  bool
+	// several means that several allocators have served, of which byAllocator are the sums.
+	several     bool
+	byAllocator []report.AllocatorSum
 	// aside is the mappings of stacks that are not listed, since they only show files.
 	aside report.Sum
 	// ofAllocator is the mappings that the allocator made outside of calls of its own.
@@ -40,7 +41,11 @@ const namedAtOnce = 2048
 // report is written (report.Report.Name), from the Symbols of the facts. Report takes over
 // Known.
 func Report(facts *Facts, opt Options) *report.Report {
-	d := &diagnosis{Facts: facts, target: describe(facts)}
+	d := &diagnosis{Facts: facts}
+	for i := range d.Known.Heap.Stacks { // who served others that hold nothing is known by now
+		d.Allocators.of(d.Known.Server(d.Known.Heap.Stacks[i].ID))
+	}
+	d.target, d.several = describe(facts), d.Allocators.several()
 	d.target.Inherited = d.inherited()
 	d.namer = namer{symbols: facts.Symbols, target: &d.target}
 	if d.Split != nil {
@@ -73,23 +78,12 @@ func (d *diagnosis) note(format string, args ...any) {
 // describe says which process it is, as far as known now.
 func describe(f *Facts) report.Target {
 	r := report.Target{PID: f.Target.PID, Command: f.Target.Command, Exe: f.Target.Exe, Exited: f.Known.Life.Exited}
-	if o := f.Target.Allocator(); o != nil {
-		r.Allocator, r.Libc = allocators(f.Target), o.Path
-	}
+	r.Allocator, r.Libc = f.Allocators.describe()
 	r.Parent = int(f.Known.Life.Parent)
 	if r.Exited {
 		r.ExitSignal, r.ExitStatus = describeEnd(f.Known.Life.Status)
 	}
 	return r
-}
-
-// allocators names those that serve a process.
-func allocators(t *target.Target) string {
-	var names []string
-	for _, f := range t.Families() {
-		names = append(names, string(f))
-	}
-	return strings.Join(names, ", ")
 }
 
 // report builds the report, answers it, and cuts it to the top stacks.
@@ -113,6 +107,7 @@ func (d *diagnosis) report(opt Options) *report.Report {
 		MinSize:         d.MinSize,
 		MaxSize:         d.MaxSize % math.MaxUint64, // which is no bound
 		MallocSplit:     d.split,
+		Allocators:      d.sums(),
 		Notes:           d.notes,
 	}
 	switch {

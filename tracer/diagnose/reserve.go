@@ -176,7 +176,7 @@ func (d *diagnosis) setAside(r *report.Report) {
 			r.Reserved.Blocks += s.Blocks
 		}
 	}
-	if m := d.split; m != nil {
+	if m := d.split; m != nil && !d.several {
 		r.ChunkBytes = m.Brk.ChunkBytes + m.Arena.ChunkBytes + m.Mmap.ChunkBytes
 	}
 	for _, less := range []report.Sum{r.Reserved, d.ofAllocator} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"memtrace/tracer/book"
 	"memtrace/tracer/book/live"
 	"memtrace/tracer/event"
 	"memtrace/tracer/process/ptmalloc"
@@ -18,6 +19,8 @@ type Split struct {
 	// smallest is the smallest chunk that is a mapping, 0 if there is none.
 	smallest   uint64
 	exceptions report.Exceptions
+	// Ours says which servers are glibc's, nil if all are.
+	Ours func(book.Server) bool
 }
 
 // NewSplit returns the Split of a malloc, nil if it is not glibc's.

@@ -15,6 +15,7 @@ const (
 	headerSize = 24
 	shortSize  = headerSize + 8
 	longSize   = headerSize + 32
+	stackSize  = headerSize + 16 // without the frames
 	codeSize   = headerSize + 48
 	restSize   = headerSize + 40 // without the data
 	// chunkUnit is the unit of chunk sizes, in bytes: the alignment of glibc's malloc.
@@ -40,7 +41,7 @@ func Decode(raw []byte, e *Event) error {
 	e.TID = le.Uint32(raw[8:])
 	e.Time = le.Uint64(raw[16:])
 	e.Frames, e.Data = e.Frames[:0], nil
-	e.File, e.SP, e.BP, e.Number = File{}, 0, 0, 0
+	e.File, e.SP, e.BP, e.Number, e.Server = File{}, 0, 0, 0, 0
 	switch e.Kind {
 	case Free, ReallocEnter, ReallocFail, Exec, Fork, Exit:
 		e.Addr = le.Uint64(raw[headerSize:])
@@ -92,13 +93,13 @@ func decodeRest(raw []byte, e *Event) error {
 }
 
 func decodeStack(raw []byte, e *Event) error {
-	frames := raw[shortSize:]
 	// The ring rounds a record up to 8 bytes, the size of a frame.
-	if len(frames)%8 != 0 || len(frames)/8 > MaxFrames {
-		return fmt.Errorf("%w: stack of %d bytes", ErrMalformed, len(frames))
+	if len(raw) < stackSize || len(raw)%8 != 0 || (len(raw)-stackSize)/8 > MaxFrames {
+		return fmt.Errorf("%w: stack in %d bytes", ErrMalformed, len(raw))
 	}
+	frames := raw[stackSize:]
 	e.Addr, e.Size, e.Arg = 0, 0, 0
-	e.Stack = StackID(binary.LittleEndian.Uint64(raw[headerSize:]))
+	e.Stack, e.Server = StackID(binary.LittleEndian.Uint64(raw[headerSize:])), binary.LittleEndian.Uint64(raw[headerSize+8:])
 	for ; len(frames) > 0; frames = frames[8:] {
 		e.Frames = append(e.Frames, binary.LittleEndian.Uint64(frames))
 	}

@@ -37,7 +37,7 @@ func TestDecodeMatchesObject(t *testing.T) {
 		r.H = header(k, event.InAllocator)
 		return r
 	}
-	stack := bpf.MemtraceEventStack{Id: 0x61}
+	stack := bpf.MemtraceEventStack{Id: 0x61, Server: 0x62}
 	stack.H = header(event.Stack, event.Truncated)
 	stack.Frames[0], stack.Frames[1] = 0x71, 0x72
 	code := bpf.MemtraceEventCode{Addr: 0x81, Size: 0x82, Offset: 0x83, Dev: 0x103<<20 | 0x45, Inode: 0x84, Generation: 0x85}
@@ -64,8 +64,8 @@ func TestDecodeMatchesObject(t *testing.T) {
 				want.Size = 0x090a0b0c
 			}
 		case event.Stack:
-			raw = encode(t, stack)[:32+2*8]
-			want.Flags, want.Stack, want.Frames = event.Truncated, 0x61, []uint64{0x71, 0x72}
+			raw = encode(t, stack)[:40+2*8]
+			want.Flags, want.Stack, want.Server, want.Frames = event.Truncated, 0x61, 0x62, []uint64{0x71, 0x72}
 		case event.Code:
 			raw = encode(t, code)
 			raw = raw[:len(raw)-len(code.Path)+len(names)]
@@ -82,7 +82,7 @@ func TestDecodeMatchesObject(t *testing.T) {
 		// Leftovers of an earlier event must not show.
 		got := event.Event{
 			Addr: 1, Size: 2, Stack: 3, Arg: 4, Frames: []uint64{5}, File: event.File{Inode: 6, Path: "/7"},
-			Number: 8, SP: 9, BP: 10, Data: []byte{11},
+			Number: 8, SP: 9, BP: 10, Data: []byte{11}, Server: 12,
 		}
 		if err := event.Decode(raw, &got); err != nil {
 			t.Fatalf("kind %d: %v", kind, err)

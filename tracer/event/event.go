@@ -79,7 +79,8 @@ type Flags uint8
 
 const (
 	// InAllocator marks an mmap, munmap, mremap, brk or mprotect that an allocation function
-	// made: memory of the allocator, not of the program.
+	// made: memory of the allocator, not of the program. It also marks a Free that a wrapper
+	// made, of a block that nobody may have been told of.
 	InAllocator Flags = 1 << iota
 	// Truncated marks a Stack that is longer than the frames sent.
 	Truncated
@@ -119,6 +120,9 @@ type Event struct {
 	// faulted. In a frame that was interrupted it is one byte behind the start of the
 	// instruction. The next Decode into the same Event reuses the slice.
 	Frames []uint64
+	// Server is the address in the function that served the allocations of a Stack event: that
+	// which the allocation function called, if it is a wrapper. It is 0 for other stacks.
+	Server uint64
 	// File is that of a Code event.
 	File File
 	// Number counts the files that all processes have mapped as code, from 1 on, in an Mmap of one.

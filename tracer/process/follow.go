@@ -285,14 +285,9 @@ func (f *follower) followModules(p *Process, change *codeChange) {
 	f.g.attaching.Lock()
 	p.mu.Lock()
 	p.target.Add(found)
-	var view *mallocView
-	if o := p.target.Allocator(); p.malloc != nil && o != nil && o.Family != target.Glibc {
-		// Which blocks are glibc's is no longer known.
-		view, p.malloc = p.malloc, nil
-	}
+	p.malloc.setAlone(p.target)
 	p.mu.Unlock()
 	f.g.attaching.Unlock()
-	_ = view.close() // it was only read
 	f.g.cfg.logDenied(p.target)
 	if err != nil && !target.Gone(p.target.PID) {
 		f.g.cfg.Logf("process %d: look for new allocators: %v", p.target.PID, err)

@@ -2,6 +2,7 @@ package process
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"memtrace/tracer/book/sample"
@@ -24,6 +25,9 @@ type mallocView struct {
 	// mu guards state.
 	mu    sync.Mutex
 	state ptmalloc.Status
+	// alone means that no other allocator is mapped. Else an address does not tell whose block
+	// is there, and what lies inside a larger chunk may be one of a wrapper.
+	alone atomic.Bool
 	// first is what malloc kept free when the trace began. It is nil for the malloc of a
 	// program that the process executed later.
 	first *firstKept
@@ -50,10 +54,11 @@ const maxChanges = 64
 
 // openMalloc looks at a process's malloc. It returns nil if that is not glibc's.
 func openMalloc(t *target.Target) *mallocView {
-	if o := t.Allocator(); o == nil || o.Family != target.Glibc {
+	if !t.HasGlibc() {
 		return nil
 	}
 	v := new(mallocView)
+	v.setAlone(t)
 	v.state.Brk, v.state.Err = ptmalloc.ReadBrkRange(t.PID)
 	if v.state.Err != nil {
 		return v
@@ -62,6 +67,12 @@ func openMalloc(t *target.Target) *mallocView {
 		v.poll(0)
 	}
 	return v
+}
+
+func (v *mallocView) setAlone(t *target.Target) {
+	if v != nil {
+		v.alone.Store(t.Allocator().Family == target.Glibc)
+	}
 }
 
 func (v *mallocView) close() error {
@@ -106,7 +117,7 @@ func (v *mallocView) poll(now uint64) {
 // marked. It returns false if none can be, because the process has ended or its malloc is not
 // known.
 func (v *mallocView) findFree(list []sample.Candidate, free []bool) bool {
-	if v == nil {
+	if v == nil || !v.alone.Load() {
 		return false
 	}
 	v.using.Lock()
@@ -134,7 +145,7 @@ func (v *mallocView) findFree(list []sample.Candidate, free []bool) bool {
 // findInside marks the candidates born before a time (ns) that lie inside larger chunks. list
 // is the one that findFree was last called with. It returns the processor time that this took.
 func (v *mallocView) findInside(list []sample.Candidate, free []bool, before uint64) time.Duration {
-	if v == nil {
+	if v == nil || !v.alone.Load() {
 		return 0
 	}
 	v.using.Lock()

@@ -72,8 +72,11 @@ func (g *Group) Malloc(pid uint32, time uint64) *ptmalloc.Status {
 	return &s
 }
 
-// HasGlibcMalloc reports whether a process uses glibc's malloc.
-func (p *Process) HasGlibcMalloc() bool { return p.mallocView() != nil }
+// HasGlibcMalloc reports whether a process uses glibc's malloc and no other allocator.
+func (p *Process) HasGlibcMalloc() bool {
+	v := p.mallocView()
+	return v != nil && v.alone.Load()
+}
 
 // Kept returns how much memory malloc keeps free. ok is false if that is not known.
 func (p *Process) Kept() (kept ptmalloc.Kept, ok bool) {

@@ -295,10 +295,25 @@ func windows() *Report {
 	return r
 }
 
+// allocators are several that served one process.
+func allocators() *Report {
+	r := typical()
+	r.Target.Allocator = "jemalloc, libpool.so, glibc"
+	r.Stacks[0].Allocator, r.Stacks[1].Allocator, r.Stacks[2].Allocator = "jemalloc", "libpool.so", "glibc"
+	r.Stacks[2].Served = &Served{Brk: Share{Sum: Sum{Bytes: 412000, Blocks: 88}, ChunkBytes: 413600}}
+	r.Allocators = []AllocatorSum{
+		{"jemalloc", Sum{Bytes: 8493465, Blocks: 10240}},
+		{"libpool.so", Sum{Bytes: 4096000, Blocks: 4000}},
+		{"glibc", Sum{Bytes: 412000, Blocks: 88}},
+	}
+	return r
+}
+
 // fixtures returns the reports that golden files show in every form.
 func fixtures() map[string]*Report {
 	return map[string]*Report{
 		"typical":    typical(),
+		"allocators": allocators(),
 		"empty":      empty(),
 		"incomplete": incomplete(),
 		"exited":     exited(),

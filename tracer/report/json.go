@@ -30,7 +30,7 @@ func JSON(w io.Writer, r *Report) error {
 	}{
 		{"stacks", "  ", len(r.Stacks), func(i int) any {
 			s := r.named(&r.Stacks[i])
-			s.Frames, s.Like = representableFrames(s.Frames), representableLikes(s.Like)
+			s.Allocator, s.Frames, s.Like = bounded(s.Allocator), representableFrames(s.Frames), representableLikes(s.Like)
 			return s
 		}},
 		{"fault_stacks", "    ", r.Growth.faultStacks(), func(i int) any { return r.namedFaults(&r.Growth.FaultStacks[i]).representable() }},
@@ -102,6 +102,10 @@ func representable(r *Report) *Report {
 	c.Target = r.Target.representable()
 	c.Notes, c.Hints, c.Unprobed = boundedAll(r.Notes), boundedAll(r.Hints), boundedAll(r.Unprobed)
 	c.Stacks = []Stack{}
+	c.Allocators = slices.Clone(r.Allocators)
+	for i := range c.Allocators {
+		c.Allocators[i].Allocator = bounded(c.Allocators[i].Allocator)
+	}
 	c.Growth = r.Growth.representable()
 	c.Diagnosis = r.Diagnosis.representable()
 	if r.Memory != nil {

@@ -1,5 +1,7 @@
 package report
 
+import "slices"
+
 // Plus returns the sum of both.
 func (a Sum) Plus(b Sum) Sum { return Sum{a.Bytes + b.Bytes, a.Blocks + b.Blocks} }
 
@@ -30,6 +32,23 @@ func (a Events) Plus(b Events) Events {
 		GivenUpStacks: a.GivenUpStacks + b.GivenUpStacks,
 		Lost:          b.Lost,
 	}
+}
+
+// PlusAllocators returns the sums of both, nil where either is not known.
+func PlusAllocators(a, b []AllocatorSum) []AllocatorSum {
+	if a == nil || b == nil {
+		return nil
+	}
+	sum := slices.Clone(a)
+	for _, s := range b {
+		i := slices.IndexFunc(sum, func(o AllocatorSum) bool { return o.Allocator == s.Allocator })
+		if i < 0 {
+			sum = append(sum, s)
+		} else {
+			sum[i].Sum = sum[i].Sum.Plus(s.Sum)
+		}
+	}
+	return sum
 }
 
 // Add adds the figures of another stack. What s is taken for, its estimate and its list of blocks

@@ -172,6 +172,13 @@ func (b *profileBuilder) sample(s *Stack) {
 	if s.Kind != "" {
 		sample.Label = b.kind(s.Kind)
 	}
+	if s.Allocator != "" {
+		sample.Label = maps.Clone(sample.Label)
+		if sample.Label == nil {
+			sample.Label = make(map[string][]string)
+		}
+		sample.Label["allocator"] = []string{escape(s.Allocator)}
+	}
 	for frames := s.Frames; len(frames) > 0; {
 		n := inlineGroup(frames)
 		sample.Location = append(sample.Location, b.location(frames[:n]))

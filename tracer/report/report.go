@@ -56,6 +56,9 @@ type Report struct {
 	Name func(*Stack) `json:"-"`
 	// MallocSplit is set where the process uses glibc's malloc.
 	MallocSplit *MallocSplit `json:"malloc_split,omitempty"`
+	// Allocators is what is outstanding by whose function served it, where several allocators have
+	// served the process and every call was traced.
+	Allocators []AllocatorSum `json:"allocators,omitempty"`
 	// Growth is set in ModeGrowth, and in ModeExact where memory grew that no traced call accounts
 	// for: then page faults were sampled from that time on.
 	Growth *Growth `json:"growth,omitempty"`
@@ -76,8 +79,9 @@ type Target struct {
 	PID     int    `json:"pid"`
 	Command string `json:"command"`
 	Exe     string `json:"exe"`
-	// Allocator is the family of the probed allocator (glibc, musl, jemalloc, tcmalloc,
-	// mimalloc or unknown). Libc is the path of the object that holds it.
+	// Allocator is the family of the allocator that serves the process (glibc, musl, jemalloc,
+	// tcmalloc, mimalloc or unknown), or the names of several. Libc is the path of the object that
+	// holds it.
 	Allocator string `json:"allocator"`
 	Libc      string `json:"libc"`
 	Exited    bool   `json:"exited"`
@@ -118,6 +122,13 @@ type Module struct {
 type Sum struct {
 	Bytes  uint64 `json:"bytes"`
 	Blocks uint64 `json:"blocks"`
+}
+
+// AllocatorSum is what is outstanding of one allocator: of its Family or, where that is not known,
+// of the file that has its functions. What nobody is known to have served is that of "unknown".
+type AllocatorSum struct {
+	Allocator string `json:"allocator"`
+	Sum
 }
 
 // Events counts the events that were observed.
@@ -188,6 +199,9 @@ type Stack struct {
 	Survival        float64 `json:"survival"`
 	OldestSeconds   float64 `json:"oldest_seconds"`
 	YoungestSeconds float64 `json:"youngest_seconds"`
+	// Allocator is whose function served the stack's allocations, where the process is served by
+	// several allocators.
+	Allocator string `json:"allocator,omitempty"`
 	// Class says what the stack is taken for; empty where that was not judged.
 	Class StackClass `json:"class,omitempty"`
 	// LeakBytesPerSecond is the part of the growth that is held to be a leak, in bytes that the

@@ -81,6 +81,7 @@ var sections = []section{
 	{showEvents, (*printer).events},
 	{nil, (*printer).trouble},
 	{showEvents, (*printer).totals},
+	{nil, (*printer).allocators},
 	{func(s *Parts) bool { return s.Threshold }, (*printer).split},
 	{nil, (*printer).touchedFirst},
 	{nil, (*printer).stacks},

@@ -2,6 +2,20 @@ package report
 
 import "strings"
 
+// allocators writes how much each allocator has served, where several have.
+func (p *printer) allocators(r *Report, _ TextOptions) {
+	var items []span
+	for _, a := range r.Allocators {
+		items = append(items, span{text: allocatorName(a.Allocator) + " " + Size(a.Bytes) + " in " + counted(a.Blocks, "block")})
+	}
+	if len(items) > 0 {
+		p.flow(span{text: "Served by: "}, 2, " ", joined(",", items)...)
+	}
+}
+
+// allocatorName cuts the name of an allocator, which may be that of a file.
+func allocatorName(name string) string { return cutRight(escape(name), 24) }
+
 // split writes how malloc served the outstanding blocks, and why.
 func (p *printer) split(r *Report, _ TextOptions) {
 	m := r.MallocSplit

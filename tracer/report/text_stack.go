@@ -231,10 +231,15 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 		size += " in " + counted(s.Blocks, "block")
 	}
 	items = append(items, span{size, bold})
-	if way := ways(s.Served); way != "" {
-		items = append(items, span{text: way})
-	} else if s.Kind != "" {
-		items = append(items, span{text: cutRight(escape(string(s.Kind)), 10)})
+	from := ways(s.Served)
+	if from == "" {
+		from = cutRight(escape(string(s.Kind)), 10)
+	}
+	if s.Allocator != "" {
+		from = strings.TrimRight(allocatorName(s.Allocator)+" "+from, " ")
+	}
+	if from != "" {
+		items = append(items, span{text: from})
 	}
 	if opt.Height > 0 {
 		if differs(s.Taken(), s.Bytes) {

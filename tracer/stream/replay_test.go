@@ -34,7 +34,8 @@ func (s bookSink) Between(bool) error         { return nil }
 // addresses are the symbols of a program of which nothing is known.
 type addresses struct{}
 
-func (addresses) Defines(string, ...string) string { return "" }
+func (addresses) FileIn(_, _ uint64) (string, uint64) { return "", 0 }
+func (addresses) Defines(string, ...string) string    { return "" }
 
 func (addresses) Called(_, _ uint64) (called, known bool) { return false, false }
 
@@ -176,11 +177,12 @@ func countSpilled(late []lateFree, left int) (n int) {
 
 func reportOf(recorded *recording.Recording, known *book.Book, growth bool) *report.Report {
 	split := diagnose.NewSplit(&ptmalloc.Status{Brk: ptmalloc.BrkRange{Start: 1, End: recorded.Brk}, Err: ptmalloc.ErrNotFound})
+	of := &target.Target{PID: int(recorded.PID), Command: "ledger"}
 	facts := &diagnose.Facts{
 		Start: time.Unix(0, 0).UTC(), StartMono: recorded.Start,
 		Now: time.Unix(0, 0).UTC().Add(time.Duration(recorded.End - recorded.Start)), NowMono: recorded.End,
 		Known:  known.Copy(recorded.PID, book.Asked{Start: recorded.Start, Now: recorded.End, Way: split.Way}),
-		Growth: growth, Target: &target.Target{PID: int(recorded.PID), Command: "ledger"}, Symbols: addresses{}, Split: split,
+		Growth: growth, Target: of, Symbols: addresses{}, Split: split, Allocators: diagnose.NewAllocators(addresses{}, of, nil),
 		ClassAt:  func(uint64) region.Class { return region.Other },
 		SpaceErr: errors.New("it was not recorded"), SystemErr: errors.New("it was not recorded"),
 	}

@@ -203,6 +203,11 @@ func (h *Heap) free(p *process, ev *event.Event) {
 		if _, ok = h.inherit(p, ev.Addr); ok {
 			return
 		}
+		if ev.Flags&event.InAllocator != 0 {
+			// It is the wrapper's own, or what it was asked to free, which was reported.
+			p.counters.Free--
+			return
+		}
 		if !h.late.explains(ev) {
 			p.ends.add(p, ev, h.freeUnknown(p, ev.Size))
 		}

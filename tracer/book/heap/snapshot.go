@@ -33,12 +33,15 @@ func (h *Heap) Snapshot(opt live.Options) Snapshot {
 	old, unsized := h.old(&opt)
 	census.Replace(old)
 	tallies := make([]live.Tally, len(h.stacks.all))
+	others := h.servedByOthers(&opt)
 	h.blocks.each(func(b *block) {
 		if census.Wants(b.pid) && !h.leftBehind(b) {
 			t := &tallies[b.origin.stack()]
 			census.Settle(t, b.time)
 			census.Count(t, b.addr, b.size, b.time)
-			census.Serve(t, b.addr, b.size, b.time, b.origin.chunk())
+			if others == nil || !others[b.origin.stack()] {
+				census.Serve(t, b.addr, b.size, b.time, b.origin.chunk())
+			}
 		}
 	})
 	for i, s := range h.stacks.all {
@@ -54,6 +57,19 @@ func (h *Heap) Snapshot(opt live.Options) Snapshot {
 		h.markInherited(snap.Stacks)
 	}
 	return Snapshot{snap, counters, old, unsized, inherited}
+}
+
+// servedByOthers says which stacks are not Options.Ours. It is nil if all are.
+func (h *Heap) servedByOthers(opt *live.Options) (others []bool) {
+	if opt.Way == nil || opt.Ours == nil {
+		return nil
+	}
+	others = make([]bool, len(h.stacks.all))
+	for i, s := range h.stacks.all {
+		key := h.stacks.keys[i]
+		others[i] = s != nil && key.PID == opt.PID && !opt.Ours(key.ID)
+	}
+	return others
 }
 
 // markInherited marks the stacks whose blocks are copies of a parent's.

@@ -23,6 +23,9 @@ type Options struct {
 	// Way, if not nil, says which way a counted block was served, and how many bytes the
 	// allocator takes for it.
 	Way Way
+	// Ours, if not nil, says of which stacks Way knows the blocks: another allocator serves those
+	// of the others.
+	Ours func(event.StackID) bool
 	// LostAllocs is how many allocations may have been lost. As many frees of unknown blocks
 	// may be of those, and not of blocks from before the trace.
 	LostAllocs uint64

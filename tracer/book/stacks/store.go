@@ -11,7 +11,7 @@ import (
 
 const (
 	// chunkBytes is how much memory for text is allocated at a time. A stack's text must fit
-	// into it: a head and twice event.MaxFrames numbers of at most 5 bytes.
+	// into it: a head and twice event.MaxFrames numbers, and 2 more, of at most 5 bytes.
 	chunkBytes = 64 << 10
 	// mapOverhead is what a map entry takes on average beside its key and value. stackBytes
 	// and addressBytes are what a stack and an address take in all in a Store, text aside.
@@ -20,12 +20,13 @@ const (
 	addressBytes = 8 + 4 + mapOverhead + 8
 )
 
-// A stack's text is its head, its frames, and the code of each if headCodes is set: frames and
-// code as numbers of Store.addresses. The head is the number of frames, shifted by headBits, and
-// these bits.
+// A stack's text is its head, its frames, its server if headServed is set, and the code of each if
+// headCodes is set: all as numbers of Store.addresses. The head is the number of frames, shifted by
+// headBits, and these bits.
 const (
 	headTruncated = 1 << iota
 	headCodes
+	headServed
 	headBits = iota
 )
 
@@ -45,14 +46,15 @@ func New() *Store {
 	return &Store{places: make(map[event.StackID]uint64), numbers: make(map[uint64]uint32)}
 }
 
-// Add keeps a stack, innermost frame first. A stack that is already in the Store stays as it
-// is.
-func (s *Store) Add(id event.StackID, frames []uint64, truncated bool) {
-	s.AddIn(id, frames, nil, truncated)
+// Add keeps a stack, innermost frame first, and the function that served its allocations (0: none).
+// A stack that is already in the Store stays as it is.
+func (s *Store) Add(id event.StackID, server uint64, frames []uint64, truncated bool) {
+	s.AddIn(id, server, frames, nil, truncated)
 }
 
-// AddIn is Add for a stack whose frames lie in the given code. nil stands for event.FirstCode.
-func (s *Store) AddIn(id event.StackID, frames []uint64, codes []event.CodeID, truncated bool) {
+// AddIn is Add for a stack whose frames lie in the given code, and its server, which comes last. nil
+// stands for event.FirstCode.
+func (s *Store) AddIn(id event.StackID, server uint64, frames []uint64, codes []event.CodeID, truncated bool) {
 	if _, ok := s.places[id]; ok {
 		return
 	}
@@ -63,9 +65,15 @@ func (s *Store) AddIn(id event.StackID, frames []uint64, codes []event.CodeID, t
 	if codes != nil {
 		head |= headCodes
 	}
+	if server != 0 {
+		head |= headServed
+	}
 	text := binary.AppendUvarint(s.scratch[:0], head)
 	for _, address := range frames {
 		text = binary.AppendUvarint(text, uint64(s.number(address)))
+	}
+	if server != 0 {
+		text = binary.AppendUvarint(text, uint64(s.number(server)))
 	}
 	for _, code := range codes {
 		text = binary.AppendUvarint(text, uint64(s.number(uint64(code))))
@@ -74,11 +82,12 @@ func (s *Store) AddIn(id event.StackID, frames []uint64, codes []event.CodeID, t
 	s.places[id] = s.write(text)
 }
 
-// Replace gives a stack that is in the Store other frames.
+// Replace gives a stack that is in the Store other frames. Its server stays the same.
 func (s *Store) Replace(id event.StackID, frames []uint64, codes []event.CodeID, truncated bool) {
 	if _, ok := s.places[id]; ok {
+		server, _ := s.Server(id)
 		delete(s.places, id)
-		s.AddIn(id, frames, codes, truncated)
+		s.AddIn(id, server, frames, codes, truncated)
 	}
 }
 
@@ -118,25 +127,72 @@ func (s *Store) FramesIn(id event.StackID) (frames []uint64, codes []event.CodeI
 	if !ok {
 		return nil, nil, false
 	}
-	text := s.chunks[place>>16][place&math.MaxUint16:]
-	head, n := binary.Uvarint(text)
-	next := func() uint64 {
-		text = text[n:]
-		var number uint64
-		number, n = binary.Uvarint(text)
-		return s.addresses[number]
-	}
-	frames = make([]uint64, head>>headBits)
+	r := s.reader(place)
+	frames = make([]uint64, r.head>>headBits)
 	for i := range frames {
-		frames[i] = next()
+		frames[i] = r.next()
 	}
-	if head&headCodes != 0 {
+	if r.head&headServed != 0 {
+		r.skip(1)
+	}
+	if r.head&headCodes != 0 {
 		codes = make([]event.CodeID, len(frames))
 		for i := range codes {
-			codes[i] = event.CodeID(next())
+			codes[i] = event.CodeID(r.next())
 		}
 	}
-	return frames, codes, head&headTruncated != 0
+	return frames, codes, r.head&headTruncated != 0
+}
+
+// Server returns the function that served a stack's allocations, 0 if there is none, and the code
+// that it lies in.
+func (s *Store) Server(id event.StackID) (server uint64, code event.CodeID) {
+	place, ok := s.places[id]
+	if !ok {
+		return 0, event.FirstCode
+	}
+	r := s.reader(place)
+	if r.head&headServed == 0 {
+		return 0, event.FirstCode
+	}
+	frames := int(r.head >> headBits)
+	r.skip(frames)
+	server = r.next()
+	if r.head&headCodes != 0 {
+		r.skip(frames)
+		code = event.CodeID(r.next())
+	}
+	return server, code
+}
+
+// reader reads the text of a stack.
+type reader struct {
+	store *Store
+	head  uint64
+	text  []byte
+}
+
+func (s *Store) reader(place uint64) reader {
+	text := s.chunks[place>>16][place&math.MaxUint16:]
+	head, n := binary.Uvarint(text)
+	return reader{s, head, text[n:]}
+}
+
+// next reads a number and returns the address.
+func (r *reader) next() uint64 {
+	number, n := binary.Uvarint(r.text)
+	r.text = r.text[n:]
+	return r.store.addresses[number]
+}
+
+// skip passes over so many numbers.
+func (r *reader) skip(numbers int) {
+	for range numbers {
+		for r.text[0] >= 0x80 {
+			r.text = r.text[1:]
+		}
+		r.text = r.text[1:]
+	}
 }
 
 // Has reports whether the Store has a stack.
@@ -176,7 +232,11 @@ func (s *Store) Without(gone map[event.StackID]struct{}) *Store {
 		}
 		if renumber {
 			frames, codes, truncated := s.FramesIn(id)
-			kept.AddIn(id, frames, codes, truncated)
+			server, code := s.Server(id)
+			if server != 0 && codes != nil {
+				codes = append(codes, code)
+			}
+			kept.AddIn(id, server, frames, codes, truncated)
 		} else {
 			kept.places[id] = kept.write(s.text(place))
 		}
@@ -186,17 +246,15 @@ func (s *Store) Without(gone map[event.StackID]struct{}) *Store {
 
 // text returns the text of the stack that begins at place.
 func (s *Store) text(place uint64) []byte {
-	text := s.chunks[place>>16][place&math.MaxUint16:]
-	head, n := binary.Uvarint(text)
-	numbers := head >> headBits
-	if head&headCodes != 0 {
+	r := s.reader(place)
+	numbers := int(r.head >> headBits)
+	if r.head&headServed != 0 {
+		numbers++
+	}
+	if r.head&headCodes != 0 {
 		numbers *= 2
 	}
-	for range numbers {
-		for text[n] >= 0x80 {
-			n++
-		}
-		n++
-	}
-	return text[:n]
+	r.skip(numbers)
+	text := s.chunks[place>>16][place&math.MaxUint16:]
+	return text[:len(text)-len(r.text)]
 }

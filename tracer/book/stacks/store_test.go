@@ -71,7 +71,7 @@ func play(t *testing.T, data []byte) {
 				codes = append(codes, event.CodeID(c)<<(uint(i)%57))
 			}
 		}
-		s.AddIn(id, frames, codes, op&1 != 0)
+		s.AddIn(id, 0, frames, codes, op&1 != 0)
 		if _, ok := m[id]; !ok {
 			m[id] = stack{frames, codes, op&1 != 0}
 		}
@@ -108,7 +108,7 @@ func TestStoreOfLongStacks(t *testing.T) {
 		for j := range frames {
 			frames[j] = 0x7f00_0000_0000 + i*event.MaxFrames + uint64(j)
 		}
-		s.Add(event.StackID(i), frames, true)
+		s.Add(event.StackID(i), 0, frames, true)
 		m[event.StackID(i)] = stack{frames, nil, true}
 	}
 	check(t, m, s)
@@ -138,7 +138,7 @@ func fill(s *Store, from, to int) {
 		for j := range frames {
 			frames[j] = 0x5555_0000_0000 + uint64(j)<<20 + r.Uint64N(200)*37
 		}
-		s.Add(event.StackID(id), frames[:], false)
+		s.Add(event.StackID(id), 0, frames[:], false)
 	}
 }
 

@@ -215,6 +215,13 @@ func (e *Evidence) heapTerms() (terms []report.AccountTerm) {
 		old.Bytes = -int64(e.OldFreed.Bytes - replaced)
 	}
 	free := report.AccountTerm{Kind: report.TermKeptFree, Label: "free memory that " + e.allocator() + " keeps"}
+	if e.Several {
+		terms = append(terms, report.AccountTerm{Kind: report.TermKeptFree, Label: "free memory that other allocators keep"})
+		free.Label = "free memory that glibc keeps"
+		if e.Report.MallocSplit == nil {
+			return append(terms, old)
+		}
+	}
 	if k, first := e.Kept, e.KeptFirst; k != nil && first != nil && k.Complete && first.Complete {
 		free.Known, free.Bytes = true, int64(k.Free)-int64(first.Free)
 	}

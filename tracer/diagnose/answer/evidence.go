@@ -32,6 +32,8 @@ type Evidence struct {
 	// called whose family is known, "" if there is none or if there are several.
 	Allocators int
 	Allocator  string
+	// Several means that more than one allocator has served the process.
+	Several bool
 	// Defines returns the first of some names that a function of an object has, "" if there is
 	// none. It is nil where that is not known.
 	Defines func(object string, names ...string) string
@@ -73,8 +75,8 @@ func (e *Evidence) filtered() bool { return e.Report.MinSize > 0 || e.Report.Max
 // growth reports whether only system calls were traced.
 func (e *Evidence) growth() bool { return e.Report.Mode == report.ModeGrowth }
 
-// glibc reports whether the heap is that of glibc, so that it is known which memory is malloc's.
-func (e *Evidence) glibc() bool { return e.Report.MallocSplit != nil }
+// glibc reports whether the heap is that of glibc alone, so that it is known which memory is malloc's.
+func (e *Evidence) glibc() bool { return e.Report.MallocSplit != nil && !e.Several }
 
 // seconds is how long growth was observed.
 func (e *Evidence) seconds() float64 { return max(e.Seconds, 1e-3) }

@@ -77,7 +77,7 @@ func (rs *Reports) Add(r *report.Report) {
 // are in the files, wherever these are mapped.
 func keyOf(s *report.Stack) string {
 	var b strings.Builder
-	b.WriteString(string(s.Kind))
+	b.WriteString(string(s.Kind) + " " + s.Allocator)
 	for i := range s.Frames {
 		f := &s.Frames[i]
 		fmt.Fprintf(&b, "\n%s %x %s", f.Module, f.Offset, f.Function)
@@ -108,6 +108,7 @@ func (a *sum) add(r *report.Report) {
 	a.Sampling = addSampling(a.Sampling, r.Sampling, n)
 	a.TracedFraction = average(a.TracedFraction, r.TracedFraction, n)
 	a.MallocSplit, a.Growth = nil, nil
+	a.Allocators = report.PlusAllocators(a.Allocators, r.Allocators)
 	a.addNotes(r.Notes)
 	a.addUnprobed(r.Unprobed)
 	a.Diagnosis = nil

@@ -54,7 +54,7 @@ func (h *Heap) find(t *target.Target, modules []target.Module) error {
 	var errs []error
 	var others []target.Family
 	for _, o := range t.Objects {
-		if o.Family != target.Glibc {
+		if !slices.Contains(o.Families, target.Glibc) {
 			others = append(others, o.Family)
 			continue
 		}

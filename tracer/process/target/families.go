@@ -18,8 +18,8 @@ const (
 	NamedByUser Family = "named functions"
 )
 
-// libc reports whether a family is that of a C library, which is mapped whoever serves.
-func (f Family) libc() bool { return f == Glibc || f == Musl }
+// Libc reports whether a family is that of a C library, which is mapped whoever serves.
+func (f Family) Libc() bool { return f == Glibc || f == Musl }
 
 // markers name symbols that only one family defines. The more telling ones come first, since a
 // program that links in an allocator may define libc's symbols as well.
@@ -46,30 +46,55 @@ const dynamicLoaderMarker = "_rtld_global"
 // families, one that is not a libc's first.
 func (c *chooser) allocators() (functions []Function, families []Family) {
 	for _, prefix := range c.prefixes() {
-		functions = append(functions, withPrefix(prefix)...)
+		functions = append(functions, of(c.familyUnder(prefix), withPrefix(prefix))...)
 		families = append(families, c.familyUnder(prefix))
 	}
 	if !slices.ContainsFunc(gateways, c.defined.has) {
 		return functions, slices.Compact(families)
 	}
 	main := c.family()
+	libc := c.libcBeside(main)
 	unprefixed := namedFunctions
 	if c.defined.has("malloc") {
-		unprefixed = slices.Concat(standardFunctions, namedFunctions)
-		if !main.libc() {
-			unprefixed = append(unprefixed, wrapperFunctions...)
+		standard := main
+		if !main.Libc() && main != Unknown && libc != "" {
+			standard = libc
+		}
+		unprefixed = slices.Concat(of(standard, standardFunctions), namedFunctions)
+		if !main.Libc() {
+			unprefixed = append(unprefixed, of(main, wrapperFunctions)...)
 		}
 	}
 	switch {
-	case main.libc() || main == Unknown:
+	case main.Libc() || main == Unknown:
 		families = append(families, main)
 	default:
 		families = append([]Family{main}, families...)
-		if libc := c.libcBeside(main); libc != "" {
+		if libc != "" {
 			families = append(families, libc)
 		}
 	}
 	return slices.Concat(unprefixed, functions), slices.Compact(families)
+}
+
+// of returns the functions as those of a family. Who defines malloc and is not known may be a
+// wrapper of another allocator: all that it does may lead to that one's functions.
+func of(family Family, functions []Function) []Function {
+	functions = slices.Clone(functions)
+	for i := range functions {
+		f := &functions[i]
+		f.Family = family
+		if family == Unknown || family == NamedByUser && f.Role == Alloc {
+			f.Shape |= passes
+		}
+		if family == Unknown && f.Role == Free {
+			f.Shape |= wraps
+		}
+		if !family.Libc() && family != NamedByUser && f.Role != Alloc {
+			f.Shape |= foreign
+		}
+	}
+	return functions
 }
 
 // family returns that of the functions without a prefix.
@@ -92,7 +117,7 @@ func (c *chooser) libcBeside(main Family) Family {
 			return ""
 		case m.family == main && (main == Jemalloc || c.defined[m.symbol].Value == malloc.Value):
 			return "" // it is the allocator's own
-		case m.family.libc() && c.defined.has(m.symbol):
+		case m.family.Libc() && c.defined.has(m.symbol):
 			return m.family
 		}
 	}

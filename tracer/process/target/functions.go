@@ -30,6 +30,8 @@ type Function struct {
 	Role Role
 	// Shape says what its arguments and its result are.
 	Shape Shape
+	// Family is whose it is.
+	Family Family
 }
 
 // known is a function that is probed wherever a file of its allocator defines it. The signature
@@ -173,7 +175,7 @@ var (
 	standardFunctions = parse(standard)
 	wrapperFunctions  = parse(wrappers)
 	familyFunctions   = slices.Concat(parse(family), parse(jemallocs))
-	namedFunctions    = slices.Concat(parse(jemallocs), parse(tcmallocs), parse(mimallocs), threadHeaps(parse(mimallocs)))
+	namedFunctions    = slices.Concat(of(Jemalloc, parse(jemallocs)), of(Tcmalloc, parse(tcmallocs)), of(Mimalloc, parse(mimallocs)), of(Mimalloc, threadHeaps(parse(mimallocs))))
 	functions         = slices.Concat(standardFunctions, wrapperFunctions, familyFunctions, namedFunctions)
 )
 

@@ -33,7 +33,7 @@ func readNamed(file *patience.File, n *Named) (*Object, error) {
 	var names []string
 	if n != nil {
 		defined.find(f, n)
-		for _, fn := range c.named(n) {
+		for _, fn := range of(NamedByUser, c.named(n)) {
 			names = append(names, fn.Name)
 			functions = append(functions, fn)
 		}

@@ -33,6 +33,8 @@ const (
 	inPlace
 	isString
 	wraps
+	passes
+	foreign
 )
 
 // ReturnShape is that of a return instruction.
