@@ -12,14 +12,17 @@
 #define MOST_SPARE 512
 
 /* Notes which function serves the call in flight, in which this one is called for size bytes. */
-static __always_inline void pass(struct call *c, __u64 server, __u32 shape, __u64 size)
+static __always_inline void pass(struct thread *t, __u64 server, __u32 shape, __u64 size)
 {
+	struct call *c = &t->call;
+
 	if (!(c->shape & SHAPE_PASSES) || c->passed)
 		return;
 	if (size < c->size || size - c->size > c->size + MOST_SPARE)
 		return;
 	c->server = server;
 	c->passed = !(shape & SHAPE_PASSES);
+	t->plain = size == c->size; /* no room for a header */
 }
 
 /* Notes the thread's call and returns true, if it counts. Else its return is to be ignored. */
@@ -30,7 +33,7 @@ static __always_inline bool begin(struct pt_regs *ctx, struct thread *t, __u32 s
 	switch (standing(t, sp)) {
 	case NESTED:
 		t->call.nested++;
-		pass(&t->call, INSTRUCTION(ctx), shape, size);
+		pass(t, INSTRUCTION(ctx), shape, size);
 		return false;
 	case ELSEWHERE:
 		t->call.nested++;
@@ -170,8 +173,8 @@ static __always_inline __u8 free_within(struct pt_regs *ctx, struct thread *t, _
 		*again = false;
 		return 0;
 	}
-	if (wrapper && t->call.freed && !(shape & SHAPE_FOREIGN))
-		t->plain = *again;
+	if (*again && wrapper && !(shape & SHAPE_FOREIGN))
+		t->plain = 1;
 	return wrapper ? EV_IN_ALLOCATOR : 0;
 }
 

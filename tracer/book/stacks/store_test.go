@@ -161,3 +161,37 @@ func BenchmarkStore(b *testing.B) {
 		runtime.KeepAlive(s)
 	}
 }
+
+// The server of a stack stays its own, whatever becomes of the frames.
+func TestServer(t *testing.T) {
+	s := New()
+	s.Add(1, 0, []uint64{10, 20}, false)
+	s.Add(2, 500, []uint64{10, 20}, true)
+	s.AddIn(3, 600, []uint64{10, 20}, []event.CodeID{7, 8, 9}, false)
+	s.Add(4, 700, nil, false)
+	s.Replace(2, []uint64{10, 20, 30}, nil, false)
+	check := func(s *Store) {
+		t.Helper()
+		for id, want := range map[event.StackID]struct {
+			server uint64
+			code   event.CodeID
+			frames int
+		}{1: {frames: 2}, 2: {server: 500, frames: 3}, 3: {600, 9, 2}, 4: {server: 700}, 5: {}} {
+			server, code := s.Server(id)
+			frames, codes, _ := s.FramesIn(id)
+			if server != want.server || code != want.code || len(frames) != want.frames || codes != nil && len(codes) != len(frames) {
+				t.Errorf("stack %d: served by %d in %d, frames %d in %d", id, server, code, frames, codes)
+			}
+		}
+	}
+	check(s)
+	for i := range uint64(5000) { // addresses that go with their stacks
+		s.Add(event.StackID(100+i), 0, []uint64{1<<40 + i}, false)
+	}
+	check(s.Without(map[event.StackID]struct{}{99: {}}))
+	gone := make(map[event.StackID]struct{})
+	for i := range 5000 {
+		gone[event.StackID(100+i)] = struct{}{}
+	}
+	check(s.Without(gone))
+}

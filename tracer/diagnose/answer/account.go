@@ -251,6 +251,8 @@ func (e *Evidence) restLabel(p *pot, known bool, rest int64) string {
 		return "all else: blocks that stay without leaking, and free memory"
 	case known:
 		return "not accounted for"
+	case e.Several:
+		return "unknown: what other allocators keep free, and blocks from before the trace"
 	}
 	return "unknown: what " + e.allocator() + " keeps free, and blocks from before the trace"
 }

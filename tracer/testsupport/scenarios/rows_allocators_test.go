@@ -37,6 +37,14 @@ var rowsOfAllocators = []row{
 	{name: "decode tcmalloc", run: "BIN/decode", preload: "libtcmalloc_minimal.so.4", expected: decodes},
 	{name: "decode jemalloc", run: "BIN/decode", preload: "libjemalloc.so.2", expected: decodes},
 	{name: "decode mimalloc", run: "BIN/decode", preload: "libmimalloc.so.2", expected: decodes},
+	{name: "decode wrapped", run: "BIN/decode", preload: "BIN/passing.so", expected: expected{
+		truth: decodes.truth + ", and a preloaded library passes all calls on to malloc", kinds: decodes.kinds, culprit: decodes.culprit,
+		also: func(r *report.Report) string { return wrapped(r) },
+	}},
+	{name: "two allocators", run: "BIN/twofold", flags: []string{"--exact"}, expected: expected{
+		truth: "keep_message leaks 250 kB/s by malloc and twice as much by an allocator in the program", kinds: kinds(report.Leak), culprit: "keep_message", never: "pass_message",
+		also: func(r *report.Report) string { return twofold(r) },
+	}},
 	{name: "decode musl", run: "BIN/decode-musl", expected: decodes},
 	{name: "decode musl static", run: "BIN/decode-musl-static", expected: decodes},
 	{name: "decode without names", run: "BIN/decode-nosymbols", expected: blames("a function of the program leaks, and has no name", "decode-nosymbols")},
@@ -74,6 +82,35 @@ var (
 func sparing(e expected, innocent string) expected {
 	e.never = innocent
 	return e
+}
+
+// wrapped says what is wrong if a wrapper of glibc's malloc is not seen through.
+func wrapped(r *report.Report) string {
+	if r.Target.Allocator != "glibc" || r.MallocSplit == nil || r.Events.UnknownFree > 1 {
+		return fmt.Sprintf("served by %s, split %v, %d frees of unknown blocks", r.Target.Allocator, r.MallocSplit, r.Events.UnknownFree)
+	}
+	for _, a := range r.Diagnosis.Accounts {
+		for _, term := range a.Terms {
+			if a.Kind == "heap" && !term.Known {
+				return fmt.Sprintf("%s: not known", term.Label)
+			}
+		}
+	}
+	return ""
+}
+
+// twofold says what is wrong if the two stacks that leak are not told apart by their allocators.
+func twofold(r *report.Report) string {
+	rates := make(map[string]float64)
+	for i := range r.Stacks {
+		if s := &r.Stacks[i]; len(s.Frames) > 0 && s.Frames[0].Function == "keep_message" {
+			rates[s.Allocator] += s.LeakBytesPerSecond
+		}
+	}
+	if ratio := rates["jemalloc"] / max(rates["glibc"], 1); len(rates) != 2 || ratio < 1.8 || ratio > 2.2 {
+		return fmt.Sprintf("leaks by allocator: %v", rates)
+	}
+	return ""
 }
 
 // remain says what is wrong if so many blocks were not seen to remain.

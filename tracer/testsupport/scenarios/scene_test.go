@@ -125,7 +125,7 @@ func (sc *scene) environ() []string {
 	env := append(os.Environ(), "TRUTH="+sc.truthFile(), "TRACED="+sc.tracedFile())
 	env = append(env, sc.expand(sc.dir, sc.env...)...)
 	if sc.preload != "" {
-		env = append(env, "LD_PRELOAD="+testprog.Library(sc.t, sc.preload))
+		env = append(env, "LD_PRELOAD="+testprog.Library(sc.t, sc.expand(sc.dir, sc.preload)[0]))
 	}
 	return env
 }
