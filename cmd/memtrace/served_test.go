@@ -9,55 +9,46 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// served builds a program of testdata/served.
-func served(t *testing.T, compile string, names ...string) string {
-	t.Helper()
-	text := ""
-	for _, name := range names {
-		source, err := os.ReadFile(filepath.Join("testdata", "served", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text += string(source)
-	}
-	return testprog.BuildProgram(t, compile, text)
-}
-
-// wrappers are the ways in which something stands between a program and glibc's malloc.
-var wrappers = []struct {
-	name, library string
-	// within: it is a part of the program.
-	within bool
-}{
-	{name: "none"},
-	{name: "next", library: "next.c"},
-	{name: "header", library: "header.c"},
-	{name: "late", library: "late.c"},
-	{name: "next in the program", library: "next.c", within: true},
-	{name: "header in the program", library: "header.c", within: true},
-	{name: "late in the program", library: "late.c", within: true},
-}
-
 // Where a wrapper stands before glibc's malloc, each block and each free counts once, and all is
-// judged as glibc's.
-func TestWrappers(t *testing.T) {
+// judged as glibc's. One passes all on, one has a header of its own before each block, and one frees
+// blocks later than it is told to.
+func TestCoreWrappers(t *testing.T) {
 	testprog.NeedRoot(t)
-	for _, w := range wrappers {
-		t.Run(w.name, func(t *testing.T) {
-			program := served(t, "gcc -O2 -g -fno-builtin -fno-inline -pthread", "program.c")
-			switch {
-			case w.within:
-				program = served(t, "gcc -O2 -g -fno-builtin -fno-inline -pthread", w.library, "program.c")
-			case w.library != "":
-				library := served(t, "gcc -O2 -g -fno-builtin -shared -fPIC", w.library)
-				t.Setenv("LD_PRELOAD", library)
+	for _, wrapper := range []string{"", "wrap_next.so", "wrap_header.so", "wrap_late.so"} {
+		t.Run(wrapper, func(t *testing.T) {
+			program := testprog.Path(t, "served")
+			if wrapper != "" {
+				t.Setenv("LD_PRELOAD", testprog.Path(t, wrapper))
 			}
-			m := startMemtrace(t, "--", program)
-			m.wait()
-			r := m.reports()[0]
-			checkWrapped(t, r)
+			checkWrapped(t, traced(t, program))
 		})
 	}
+}
+
+// A wrapper may be a part of the program.
+func TestWrappersWithin(t *testing.T) {
+	testprog.NeedRoot(t)
+	for _, wrapper := range []string{"wrap_next.c", "wrap_header.c", "wrap_late.c"} {
+		t.Run(wrapper, func(t *testing.T) {
+			text := ""
+			for _, name := range []string{wrapper, "served.c"} {
+				source, err := os.ReadFile(filepath.Join(testprog.Sources(), name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				text += string(source)
+			}
+			checkWrapped(t, traced(t, testprog.BuildProgram(t, "gcc -O2 -g -fno-builtin -fno-inline -pthread", text)))
+		})
+	}
+}
+
+// traced returns the report on a program that was traced from its start to its end.
+func traced(t *testing.T, program string) *report.Report {
+	t.Helper()
+	m := startMemtrace(t, "--", program)
+	m.wait()
+	return m.reports()[0]
 }
 
 func checkWrapped(t *testing.T, r *report.Report) {
@@ -95,11 +86,9 @@ func checkWrapped(t *testing.T, r *report.Report) {
 }
 
 // The stacks of two allocators at one call are told apart.
-func TestTwoAllocators(t *testing.T) {
+func TestCoreTwoAllocators(t *testing.T) {
 	testprog.NeedRoot(t)
-	m := startMemtrace(t, "--", served(t, "gcc -O2 -g", "two.c"))
-	m.wait()
-	r := m.reports()[0]
+	r := traced(t, testprog.Path(t, "twofold"))
 	got := make(map[string]report.Sum)
 	for i := range r.Stacks {
 		if s := &r.Stacks[i]; len(s.Frames) > 0 && s.Frames[0].Function == "site_call" {

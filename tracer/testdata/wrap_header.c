@@ -1,3 +1,4 @@
+// build: gcc -O2 -g -fno-builtin -shared -fPIC
 /* A wrapper that keeps the size of each block before it. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// build: gcc -O2 -g -fno-builtin -shared -fPIC
 /* A wrapper that asks the next object for everything. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

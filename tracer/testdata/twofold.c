@@ -1,3 +1,4 @@
+// build: gcc -O2 -g -fno-builtin
 /* Two allocators at one call: glibc's, and one that is linked in under a prefix. */
 #include <stddef.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// build: gcc -O2 -g -fno-builtin -pthread
 /* Sites that allocate, free and resize, through whatever serves malloc. */
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// build: gcc -O2 -g -fno-builtin -shared -fPIC
 /* A wrapper that frees each block a few calls later, and keeps a record of each, too. */
 #include <pthread.h>
 #include <stdlib.h>
