@@ -16,7 +16,7 @@ func (t *Target) Allocator() *Object {
 	return t.Objects[0]
 }
 
-// Families are the allocators that serve the process, libc's last. That is none of them if
+// Families are the allocators that may serve the process by what is mapped, libc's last. That is none of them if
 // another object defines malloc in its place.
 func (t *Target) Families() (families []Family) {
 	replaced := slices.ContainsFunc(t.Objects, func(o *Object) bool {
