@@ -90,6 +90,6 @@ int main(int argc, char **argv) {
 	truth_await_trace();
 	for (;;) {
 		decode_frame(argv[1], argv[argc - 1]);
-		usleep(huge ? 500000 : 50000);
+		usleep(huge ? 200000 : 50000);
 	}
 }
