@@ -78,6 +78,10 @@ func (s *Set) Calibrate(discard func() error) (Prices, error) {
 	if err := s.Trace(self); err != nil {
 		return UsualPrices, err
 	}
+	// There are no tables of memtrace, and none will come: nobody is to send its stacks for later.
+	if err := s.expectNoTables(self); err != nil {
+		return UsualPrices, err
+	}
 	probes, err := s.attachSelf()
 	if err != nil {
 		// Not knowing what probes cost is no reason not to trace.

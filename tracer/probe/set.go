@@ -77,6 +77,14 @@ func (s *Set) Trace(pid uint32) (err error) {
 	return nil
 }
 
+// expectNoTables has the programs end the walks of a process that is traced where they find no rules.
+func (s *Set) expectNoTables(pid uint32) error {
+	if err := s.objs.FreshCode.Delete(pid); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("expect no tables of process %d: %w", pid, err)
+	}
+	return nil
+}
+
 // CodeMapped counts the files that processes have mapped as code so far.
 func (s *Set) CodeMapped() (n uint32, err error) {
 	if err := s.objs.CodeMapped.Get(&n); err != nil {
