@@ -3,7 +3,6 @@ package process
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -168,9 +167,7 @@ func find(pid int, cfg *Config, late bool) (t *target.Target, err error) {
 func (p *Process) Target() *target.Target {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := *p.target
-	t.Objects = slices.Clone(t.Objects)
-	return &t
+	return p.target.Clone()
 }
 
 // Symbols names addresses of the process.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/procfs"
@@ -49,6 +50,15 @@ type Target struct {
 	looked  map[FileID]bool
 	denied  []string
 	program *Object // with its entry point as the only probe
+}
+
+// Clone returns a copy for who reads it while others find more objects. What may not be read stays
+// with t: see Denied.
+func (t *Target) Clone() *Target {
+	return &Target{
+		PID: t.PID, Command: t.Command, Exe: t.Exe, Seccomp: t.Seccomp, Objects: slices.Clone(t.Objects), Unread: t.Unread,
+		named: t.named, looked: t.looked, program: t.program,
+	}
 }
 
 // Object is a mapped file that defines allocation functions.
