@@ -39,6 +39,8 @@ func TestWholeStacksThroughReloadedLibraries(t *testing.T) {
 			}
 			// A library that is gone before anybody saw it stays unknown.
 			waitForModule(t, tr, p.PID(), libraries[i])
+			// So does one that was mapped during the only look at it: there will be another.
+			time.Sleep(50 * time.Millisecond)
 			p.Say("unload")
 			// Keeps below what may be sent of stacks within a second.
 			time.Sleep(100 * time.Millisecond)
