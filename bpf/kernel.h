@@ -19,6 +19,7 @@ struct mm_struct {
 
 /* A return probe whose call has not returned. stack is the stack pointer at its entry. */
 struct return_instance {
+	unsigned long orig_ret_vaddr;
 	unsigned long stack;
 	struct return_instance *next;
 } __attribute__((preserve_access_index));

@@ -53,7 +53,7 @@ static __always_inline __u64 hash_rest(struct thread *t, __u64 hash)
 	__u64 start_stack = BPF_CORE_READ(task, mm, start_stack), address = t->walk.sp, i;
 
 	for (i = 0; i < LATE_PIECES; i++) {
-		if (!goes_on(t, address, start_stack) || !copy_stack(t, address))
+		if (!goes_on(t, address, start_stack) || !copy_stack(t, address, COPY_SIZE))
 			break;
 		hash = hash_code(t, hash, start, end);
 		address += t->walk.size;
@@ -94,7 +94,7 @@ __noinline int send_rest(struct thread *t, __u64 id, __u64 time)
 	e->bp = t->walk.bp;
 	address = e->sp;
 	for (i = 0; i < LATE_PIECES; i++) {
-		if (!goes_on(t, address, start_stack) || !copy_stack(t, address))
+		if (!goes_on(t, address, start_stack) || !copy_stack(t, address, COPY_SIZE))
 			break;
 		size = t->walk.size;
 		e->addr = address;

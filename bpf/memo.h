@@ -24,7 +24,7 @@
 struct memo {
 	__u64 node;  /* hash of the trail that leads to this memo */
 	__u64 stack; /* the stack's id */
-	__u64 seal;  /* hash of the whole trail and the stack */
+	__u64 seal;  /* hash of the whole trail and the stack, see seal_of */
 	struct trail trail;
 };
 
@@ -77,6 +77,59 @@ __noinline int follow_trail(struct thread *t, const struct trail *trail)
 	return 0;
 }
 
+/* Words of a trail that are checked together. */
+#define GROUP 8
+
+/*
+ * Follows a trail as far as whole groups of its words are as they were. The trail must not leave
+ * the copy, which must begin where the walk did. Most walks are such, and most time of a recalled
+ * walk goes here. t and trail are never NULL.
+ */
+__noinline int follow_groups(struct thread *t, const struct trail *trail)
+{
+	__u64 hash, next, place, n, k;
+	const __u16 *at;
+	int group, i;
+
+	if (!t || !trail)
+		return 0;
+	hash = t->trail_hash;
+	n = trail->words;
+	k = t->followed;
+	for (group = 0; group < TRAIL_WORDS / GROUP; group++) {
+		if (k + GROUP > n)
+			break;
+		/* The compiler must not replace k by what the verifier has not seen compared, nor
+		 * read all words at once, for which there are too few registers. */
+		asm volatile("" : "+r"(k));
+		if (k > TRAIL_WORDS - GROUP)
+			break;
+		at = trail->at + k;
+		next = hash;
+#pragma unroll
+		for (i = 0; i < GROUP; i++) {
+			place = at[i];
+			/* The place of rbp is that of the copy's last word, where it is. */
+			next = hash_word(next, place, t->words[place & (COPY_WORDS - 1)]);
+			asm volatile("" : "+r"(next));
+		}
+		if (CHECK_OF(next) != trail->check[k + GROUP - 1])
+			break;
+		hash = next;
+		k += GROUP;
+	}
+	t->followed = k;
+	t->trail_hash = hash;
+	return 0;
+}
+
+/* The seal of a trail with this hash that leads to a stack. Its reach goes in as well: what lies
+ * beyond the reach is not copied anew. */
+static __always_inline __u64 seal_of(__u64 hash, __u64 stack, __u32 reach)
+{
+	return mix(hash, stack ^ reach);
+}
+
 /*
  * The id of the stack that the walk will find, 0 if it is not known. In that case t->memo
  * says where to remember the walk.
@@ -97,9 +150,13 @@ static __always_inline __u64 recall(struct thread *t)
 		stack = *(volatile __u64 *)&m->stack;
 		if (!stack || m->node != t->memo)
 			return 0;
+		if (t->walk.base == t->trail_base && m->trail.reach <= t->walk.size)
+			follow_groups(t, &m->trail);
 		follow_trail(t, &m->trail);
-		if (mix(t->trail_hash, stack) == m->seal)
+		if (seal_of(t->trail_hash, stack, m->trail.reach) == m->seal) {
+			t->reach = m->trail.reach;
 			return stack;
+		}
 		if (t->trail_hash == t->memo)
 			return 0;
 	}
@@ -120,7 +177,7 @@ static __always_inline void remember(const struct thread *t, __u64 stack, int en
 	m->node = t->memo;
 	m->trail = t->trail;
 	m->stack = stack;
-	m->seal = mix(t->trail_hash, stack);
+	m->seal = seal_of(t->trail_hash, stack, t->trail.reach);
 }
 
 #endif

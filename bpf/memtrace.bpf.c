@@ -33,6 +33,7 @@
 #include "tables.h"
 #include "fresh.h"
 #include "trail.h"
+#include "trampoline.h"
 #include "unwind.h"
 #include "memo.h"
 #include "late.h"

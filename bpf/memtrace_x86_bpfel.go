@@ -128,7 +128,8 @@ type MemtraceMemo struct {
 	Seal  uint64
 	Trail struct {
 		_     structs.HostLayout
-		Words uint64
+		Words uint32
+		Reach uint32
 		At    [128]uint16
 		Check [128]uint16
 	}
@@ -207,6 +208,7 @@ type MemtraceThread struct {
 	HeapStart    uint64
 	HeapEnd      uint64
 	StackEnd     uint64
+	Reach        uint64
 	Handed       [64]uint64
 	Stack        MemtraceEventStack
 	Walk         struct {
@@ -231,9 +233,11 @@ type MemtraceThread struct {
 	TrailHash  uint64
 	Followed   uint64
 	Memo       uint64
+	Trampoline uint64
 	Trail      struct {
 		_     structs.HostLayout
-		Words uint64
+		Words uint32
+		Reach uint32
 		At    [128]uint16
 		Check [128]uint16
 	}

@@ -27,14 +27,6 @@ enum standing {
 
 #define SS_AUTODISARM (1U << 31)
 
-/* The address that the kernel makes functions with a return probe return to. */
-static __always_inline __u64 trampoline(void)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
-	return BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
-}
-
 static __always_inline bool throws(const struct call *c)
 {
 	return c->shape & SHAPE_THROWS;

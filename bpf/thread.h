@@ -30,13 +30,17 @@ struct walk {
 
 /* The words of the stack that a walk depends on. */
 struct trail {
-	__u64 words; /* how many; more than TRAIL_WORDS if not all are noted */
+	__u32 words; /* how many; more than TRAIL_WORDS if not all are noted */
+	__u32 reach; /* bytes from where the walk began to the end of the farthest of them */
 	/* The place of each: words above where the walk began, or PLACE_BP for rbp itself. */
 	__u16 at[TRAIL_WORDS];
 	/* A part of the hash up to each word, see CHECK_OF. */
 	__u16 check[TRAIL_WORDS];
 };
 #define PLACE_BP 0xffff
+
+#define COPY_WORDS 256 /* a power of two */
+#define COPY_SIZE ((COPY_WORDS - 1) * 8) /* bytes of it that are the stack's */
 
 /* The bounds of a binary search: what it looks for is in [low, high). */
 struct bounds {
@@ -100,6 +104,7 @@ struct thread {
 	__u64 brk_start, brk_end; /* the process's brk heap */
 	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
+	__u64 reach; /* of the last walk's trail */
 	__u64 handed[HANDED]; /* blocks that it was handed: see chunk.h */
 	/* A record before it is sent. */
 	union {
@@ -114,6 +119,7 @@ struct thread {
 	 */
 	__u64 trail_base, trail_start, trail_hash;
 	__u64 followed, memo; /* see memo.h */
+	__u64 trampoline; /* of return probes, see trampoline.h */
 	struct trail trail;
 	struct climb climb;
 	/* How many frames the stack has, and why the walk ended (enum walk_end). */
@@ -122,7 +128,11 @@ struct thread {
 	__u32 fresh; /* whether the process had fresh code when the walk began: see fresh.h */
 	__u32 pad;
 	struct event_rest rest; /* is sent together with copy, see late.h */
-	__u8 copy[2048]; /* a part of the stack, see unwind.h */
+	/* A part of the stack, see unwind.h, and in its last word rbp, see memo.h. */
+	union {
+		__u8 copy[COPY_WORDS * 8];
+		__u64 words[COPY_WORDS];
+	};
 };
 
 struct {

@@ -24,6 +24,8 @@ static __always_inline void note_word(struct thread *t, __u64 place, __u64 value
 	}
 	t->trail.at[n] = place;
 	t->trail.words = n + 1;
+	if (place != PLACE_BP && t->trail.reach < place * 8 + 8)
+		t->trail.reach = place * 8 + 8;
 	t->trail_hash = hash_word(t->trail_hash, place, value);
 	t->trail.check[n] = CHECK_OF(t->trail_hash);
 }

@@ -10,22 +10,23 @@
 #define MEMTRACE_UNWIND_H
 
 /*
- * Copies the stack from address on. A copy that goes beyond the stack's last page fails as
- * a whole. So the end of the stack is remembered, and a thread near it does not pay for a
- * failed copy at each call.
+ * Copies the stack from address on, size bytes of it. A copy that goes beyond the stack's last
+ * page fails as a whole. So the end of the stack is remembered, and a thread near it does not
+ * pay for a failed copy at each call.
  */
-static __always_inline bool copy_stack(struct thread *t, __u64 address)
+static __always_inline bool copy_stack(struct thread *t, __u64 address, __u64 size)
 {
 	struct walk *w = &t->walk;
-	__u64 size = sizeof(t->copy);
 
 	/* A copy that fails leaves zeros, which must not be taken for the stack. */
 	w->size = 0;
 	if (address < t->stack_end && t->stack_end - address < size)
 		size = t->stack_end - address;
+	if (size > COPY_SIZE)
+		size = COPY_SIZE;
 	if (bpf_probe_read_user(t->copy, size, (void *)address)) {
 		size = 4096 - (address & 4095);
-		if (size > sizeof(t->copy))
+		if (size > COPY_SIZE)
 			return false;
 		if (bpf_probe_read_user(t->copy, size, (void *)address))
 			return false;
@@ -43,11 +44,11 @@ static __always_inline bool read_word(struct thread *t, __u64 address, __u64 *va
 	__u64 offset = address - w->base;
 
 	if (offset + 8 > w->size || offset > w->size) {
-		if (!copy_stack(t, address))
+		if (!copy_stack(t, address, COPY_SIZE))
 			return false;
 		offset = 0;
 	}
-	if (offset > sizeof(t->copy) - 8)
+	if (offset > COPY_SIZE - 8)
 		return false;
 	*value = *(__u64 *)(t->copy + offset);
 	return true;
@@ -91,6 +92,21 @@ enum walk_end {
 	WALK_BAD_STACK, /* unreadable, misaligned, or the CFA is not above the stack pointer */
 };
 
+/* Moves to the caller, whose stack pointer is cfa when the call returns, to ip. */
+static __always_inline int to_caller(struct thread *t, __u64 cfa, __u64 ip)
+{
+	if (ip && ip == t->trampoline) {
+		/* The word on the stack is the same for all callers: do not remember the walk. */
+		t->trail.words = TRAIL_WORDS + 1;
+		ip = return_behind_trampoline(cfa - CALL_PUSHES);
+		if (!ip)
+			return WALK_NO_RULE;
+	}
+	t->walk.sp = cfa;
+	t->walk.ip = ip;
+	return ip ? WALK_ON : WALK_COMPLETE;
+}
+
 /* For code without tables: JIT code mostly keeps frame pointers. */
 static __always_inline int step_by_frame_pointer(struct thread *t)
 {
@@ -101,9 +117,7 @@ static __always_inline int step_by_frame_pointer(struct thread *t)
 		return WALK_NO_RULE;
 	if (!restore_bp(t, bp) || !stack_word(t, bp + 8, &ip))
 		return WALK_BAD_STACK;
-	w->sp = bp + 16;
-	w->ip = ip;
-	return ip ? WALK_ON : WALK_COMPLETE;
+	return to_caller(t, bp + 16, ip);
 }
 
 /* Moves to the frame that a signal interrupted, by the ucontext on the stack. */
@@ -194,9 +208,7 @@ __noinline int step(struct thread *t, __u32 tgid)
 		w->bp = 0;
 		w->bp_at = BP_NOTED;
 	}
-	w->sp = cfa;
-	w->ip = ip;
-	return ip ? WALK_ON : WALK_COMPLETE;
+	return to_caller(t, cfa, ip);
 }
 
 /* Prepares a walk from the registers in t->walk. A stack also goes by its server. */
@@ -210,9 +222,12 @@ static __always_inline void begin_walk(struct thread *t, __u64 server)
 	t->trail_hash = t->trail_start;
 	t->trail_base = w->sp;
 	w->bp_at = BP_REGISTER;
+	t->words[COPY_WORDS - 1] = w->bp;
 	w->goroutine = 0;
 	w->go_called = 0;
-	copy_stack(t, w->sp); /* if it fails, read_word tries again */
+	/* Most walks need as much as the last one did. If more is needed, or if the copy fails,
+	 * read_word copies what comes then. */
+	copy_stack(t, w->sp, t->reach ?: COPY_SIZE);
 }
 
 /*
@@ -228,7 +243,9 @@ static __always_inline void walk_stack(struct thread *t, __u32 tgid, __u32 depth
 	int end = WALK_ON;
 
 	t->trail_hash = t->trail_start;
+	t->trampoline = trampoline();
 	t->trail.words = 0;
+	t->trail.reach = 0;
 	for (n = 0; n < MAX_FRAMES && n < depth && end == WALK_ON; n++) {
 		/* An exact address is made to look like a return address, which is behind
 		 * an instruction. */
@@ -237,6 +254,7 @@ static __always_inline void walk_stack(struct thread *t, __u32 tgid, __u32 depth
 	}
 	t->frames = n;
 	t->end = end;
+	t->reach = t->trail.reach;
 }
 
 #endif
