@@ -131,8 +131,9 @@ struct spill_key {
 	__u32 tgid;
 	__u16 kind; /* enum event_kind */
 	/*
-	 * The flags of mremap(2), else 0. They are part of the key because a call that
-	 * leaves the old range mapped must not replace one that ended it.
+	 * The flags of mremap(2), those of the event where a block is freed, else 0. They are part
+	 * of the key because a call that leaves the old range mapped must not replace one that
+	 * ended it, nor a free of the allocator's own one of the program.
 	 */
 	__u16 flags;
 };

@@ -86,7 +86,7 @@ static __always_inline void gone(struct thread *t, __u8 kind, __u8 flags, __u32 
 		t->call.spilled = 1;
 		spilled_realloc_freed(id, addr);
 	}
-	spill(kind, 0, id, time, addr, 0, chunk);
+	spill(kind, flags, id, time, addr, 0, chunk);
 }
 
 /*

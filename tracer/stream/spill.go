@@ -33,13 +33,8 @@ func (s *spillReader) drain(apply func(*event.Event)) error {
 			continue
 		}
 		for i := range n {
-			key, value := &s.keys[i], &s.values[i]
-			apply(&event.Event{
-				// A range has a size, all else that has one in what is extra.
-				Size: key.Size + event.SizeOf(event.Kind(key.Kind), value.Extra),
-				Kind: event.Kind(key.Kind), PID: key.Tgid, TID: value.Tid, Time: value.Time,
-				Addr: key.Addr, Arg: uint64(key.Flags),
-			})
+			e := spilledEvent(&s.keys[i], &s.values[i])
+			apply(&e)
 		}
 		if errors.Is(err, ebpf.ErrKeyNotExist) {
 			return nil
@@ -48,6 +43,21 @@ func (s *spillReader) drain(apply func(*event.Event)) error {
 			return fmt.Errorf("drain spilled events: %w", err)
 		}
 	}
+}
+
+func spilledEvent(key *bpf.MemtraceSpillKey, value *bpf.MemtraceSpill) event.Event {
+	e := event.Event{
+		// A range has a size, all else that has one in what is extra.
+		Size: key.Size + event.SizeOf(event.Kind(key.Kind), value.Extra),
+		Kind: event.Kind(key.Kind), PID: key.Tgid, TID: value.Tid, Time: value.Time,
+		Addr: key.Addr,
+	}
+	if e.Kind == event.Free {
+		e.Flags = event.Flags(key.Flags)
+	} else {
+		e.Arg = uint64(key.Flags) // of mremap(2)
+	}
+	return e
 }
 
 func (s *spillReader) grow(n int) {

@@ -24,6 +24,8 @@ type tombstone struct {
 	// evicted says that it ended an evicted block. chunk is the size of the block's chunk.
 	evicted bool
 	chunk   uint64
+	// own says that it came from inside an allocator. If it ends no block, it is none of the program's.
+	own bool
 }
 
 type address struct {
@@ -81,7 +83,7 @@ func (h *Heap) ApplyLateFree(ev *event.Event) {
 	if realloc && h.hasFailed(thread{pid, tid}, addr, t) {
 		return
 	}
-	tomb := tombstone{time: t, realloc: realloc, tid: tid, chunk: ev.Size}
+	tomb := tombstone{time: t, realloc: realloc, tid: tid, chunk: ev.Size, own: ev.Flags&event.InAllocator != 0}
 	tomb.evicted = h.explain(p, address{addr, pid}, t)
 	b, ok := h.blocks.get(pid, addr)
 	if !ok {
@@ -119,6 +121,7 @@ func (h *Heap) bury(a address, tomb tombstone) {
 		}
 		// What the older free has claimed stays explained.
 		tomb.claimed = tomb.claimed || old.claimed
+		tomb.own = tomb.own && old.own
 	}
 	h.late.byAddr[a] = tomb
 	h.late.oldest = min(h.late.oldest, tomb.time)
@@ -166,6 +169,8 @@ func (h *Heap) resolve(p *process, a address, tomb tombstone) {
 	case tomb.claimed:
 	case tomb.evicted:
 		p.counters.UnknownFree++
+	case tomb.own:
+		p.counters.Free--
 	default:
 		h.freeUnknown(p, tomb.chunk)
 	}

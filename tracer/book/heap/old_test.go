@@ -162,19 +162,27 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// What a wrapper frees within its own free is none of the program's, unless it is a block.
+// What a wrapper frees within its own free is none of the program's, unless it is a block. That does
+// not depend on how its event comes.
 func TestFreeWithinWrapper(t *testing.T) {
-	h := New(Config{})
 	within := func(time, addr uint64) event.Event {
 		e := freeOf(time, addr, 64)
 		e.Flags = event.InAllocator
 		return e
 	}
-	for _, e := range []event.Event{alloc(1, 0x100, 50, 1), freeOf(2, 0x100, 0), within(3, 0xf0), alloc(4, 0x200, 60, 1), freeOf(5, 0x900, 0), within(6, 0x200)} {
-		h.Apply(&e)
-	}
-	c := h.Counters(0)
-	if c.Free != 3 || c.UnknownFree != 1 || h.Live() != (live.Sum{}) {
-		t.Errorf("%d frees, %d of unknown blocks, %+v left", c.Free, c.UnknownFree, h.Live())
+	for _, late := range []bool{false, true} {
+		h := New(Config{})
+		for _, e := range []event.Event{alloc(1, 0x100, 50, 1), freeOf(2, 0x100, 0), within(3, 0xf0), alloc(4, 0x200, 60, 1), freeOf(5, 0x900, 0), within(6, 0x200)} {
+			if late && e.Kind == event.Free {
+				h.ApplyLateFree(&e)
+			} else {
+				h.Apply(&e)
+			}
+		}
+		h.CaughtUp(7)
+		c := h.Counters(0)
+		if c.Free != 3 || c.UnknownFree != 1 || h.Live() != (live.Sum{}) {
+			t.Errorf("late %v: %d frees, %d of unknown blocks, %+v left", late, c.Free, c.UnknownFree, h.Live())
+		}
 	}
 }
