@@ -3,6 +3,7 @@ package tracer
 import (
 	"time"
 
+	"memtrace/tracer/diagnose/suppress"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/process/target"
 )
@@ -20,7 +21,8 @@ type Config struct {
 	// no probe is put into the processes. Reports then show the stacks behind the growth.
 	// MinSize, MaxSize, Older, MaxOverhead and MaxStall have no meaning.
 	GrowthOnly bool
-	Named      *target.Named // allocation functions beside those that are known
+	Named      *target.Named  // allocation functions beside those that are known
+	Suppress   *suppress.List // which stacks reports hide
 	// StackDepth is how many frames of a stack are kept, 1 to 127 (default 127).
 	StackDepth int
 	// MinSize and MaxSize bound the blocks that are traced, in requested bytes. MaxSize 0

@@ -51,7 +51,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f := &diagnose.Facts{
 		Start: t.start, StartMono: t.startMono,
 		MinSize: t.cfg.MinSize, MaxSize: t.cfg.MaxSize,
-		Growth: t.cfg.GrowthOnly, Followed: t.cfg.joined(), MaxMemory: t.cfg.MaxMemory, PartOfCalls: t.probes.Functions,
+		Growth: t.cfg.GrowthOnly, Suppress: t.cfg.Suppress, Followed: t.cfg.joined(), MaxMemory: t.cfg.MaxMemory, PartOfCalls: t.probes.Functions,
 		Symbols: p.Symbols(), Kept: p.Kept, KeptFirst: p.KeptFirst, ClassAt: p.ClassAt, Allocators: diagnose.NewAllocators(p.Symbols(), p.Target(), t.book.Servers(pid)),
 	}
 	t.forgetUnmapped(pid)

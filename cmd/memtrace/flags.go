@@ -47,6 +47,8 @@ type options struct {
 	maxMemory   uint64
 	debugDir    []string
 	color       string
+	gate        gate
+	suppressed  suppressions
 	ready       string
 	quiet       bool
 	verbose     bool
@@ -139,6 +141,8 @@ func (o *options) addReportFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.show, "show", nil, "report these `PARTS` beside the answer: "+strings.Join(partNames(), ", "))
 	fs.IntVar(&o.width, "width", 0, "make the report `N` columns wide (otherwise as the terminal, and 100 elsewhere)")
 	fs.StringVar(&o.color, "color", "auto", "color the report (`WHEN`: auto|always|never)")
+	o.gate.add(fs)
+	fs.Var(&o.suppressed, "suppressions", "hide stacks by a `FILE` in LeakSanitizer's format (repeatable); \"default\" hides what well-known libraries keep for good")
 	fs.StringVar(&o.ready, "ready-file", "", "created when every probe is live")
 	_ = fs.MarkHidden("ready-file") // it was defined on the line above
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print only the report, no messages")
@@ -244,6 +248,9 @@ func (o *options) checkCommon() error {
 		return usagef("--quiet and --verbose exclude each other: give one")
 	case o.interval != 0 && form.Single:
 		return usagef("--format %s holds only one report: leave out the interval", o.format)
+	}
+	if err := o.suppressed.read(); err != nil {
+		return err
 	}
 	return o.find()
 }

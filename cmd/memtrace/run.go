@@ -87,6 +87,8 @@ type session struct {
 	unnamed, overdue fewMessages
 	// packages are those of files that a hint was about.
 	packages packages
+	// last are the reports that were written last.
+	last []*report.Report
 }
 
 func newSession(o *options, stderr io.Writer) *session {
@@ -131,7 +133,24 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 	if err != nil {
 		return exitError, err
 	}
-	return code, nil
+	return s.pass(code, stderr), nil
+}
+
+// pass returns the exit status of a trace that went well, and says why if it does not pass its
+// gate. A command that failed by itself keeps its status.
+func (s *session) pass(code exitCode, stderr io.Writer) exitCode {
+	why := s.gate.why(s.last)
+	if why == "" {
+		if text := s.gate.untold(s.last); text != "" {
+			s.log.message("%s", text)
+		}
+		return code
+	}
+	say(stderr, why)
+	if code == exitOK {
+		code = exitGate
+	}
+	return code
 }
 
 // open attaches to the processes, or to a command once it is held. On errors nothing stays
@@ -169,6 +188,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	s.tracer, err = tracer.Open(ctx, tracer.Config{
 		PIDs:        pids,
 		Named:       s.named,
+		Suppress:    s.suppressed.list,
 		Follow:      s.follow,
 		Joins:       len(s.groups) > 0,
 		GrowthOnly:  s.growth,
@@ -298,6 +318,7 @@ func (s *session) report() error {
 		}
 		r.Hints = report.Hints(r, s.packages.debugOf(r.Target.PID))
 	}
+	s.last = reports
 	return s.out.write(reports)
 }
 

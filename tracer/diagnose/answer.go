@@ -11,6 +11,7 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 	d.Known.VM.Stacks = nil // names take memory, too
 	d.nameMost()
 	d.reserve()
+	d.suppress()
 	r.Stacks = answer.Group(d.stacks)
 	d.stacks = nil
 	e := d.evidence(r)
@@ -20,6 +21,7 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 	r.Diagnosis = answer.Of(e)
 	d.forecast(r.Diagnosis, e)
 	d.setAside(r)
+	d.hide(r)
 }
 
 // nameMost names the stacks that may matter: those that hold most, and those that grow fastest.

@@ -6,6 +6,7 @@ import (
 	"memtrace/symbolize"
 	"memtrace/tracer/book"
 	"memtrace/tracer/book/faults"
+	"memtrace/tracer/diagnose/suppress"
 	"memtrace/tracer/process/kin"
 	"memtrace/tracer/process/limits"
 	"memtrace/tracer/process/ptmalloc"
@@ -86,6 +87,8 @@ type Facts struct {
 	Debugger string
 	// Unanswered is what did not answer in time, files aside.
 	Unanswered []string
+	// Suppress says which stacks are hidden, nil for none.
+	Suppress *suppress.List
 }
 
 // Windows is what watching windows of time costs.

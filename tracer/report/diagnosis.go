@@ -57,6 +57,12 @@ const (
 	TooShort FindingKind = "too_short"
 )
 
+// FindingKinds are all.
+var FindingKinds = []FindingKind{
+	Leak, ActiveLeak, CacheFills, CacheReplaces, NeverFreed, KeepsFree, UnjoinedThreads, Reserved, Pool,
+	UnknownAllocator, Unexplained, FilePages, Children, Held, Nothing, TooShort,
+}
+
 // Finding is one thing that a report shows.
 type Finding struct {
 	Kind FindingKind `json:"kind"`
@@ -130,6 +136,8 @@ const (
 	TermFilled   TermKind = "filled"
 	// TermPool is what stacks added that fill a pool of a library or an interpreter.
 	TermPool TermKind = "pool"
+	// TermSuppressed is what stacks added that suppressions hide.
+	TermSuppressed TermKind = "suppressed"
 	// TermYoung is blocks younger than Report.OlderSeconds.
 	TermYoung TermKind = "young"
 	// TermOldFreed is blocks from before the trace that were freed. It is below 0.

@@ -102,6 +102,10 @@ func representable(r *Report) *Report {
 	c.Target = r.Target.representable()
 	c.Notes, c.Hints, c.Unprobed = boundedAll(r.Notes), boundedAll(r.Hints), boundedAll(r.Unprobed)
 	c.Stacks = []Stack{}
+	c.Suppressed = slices.Clone(r.Suppressed)
+	for i := range c.Suppressed {
+		c.Suppressed[i].Pattern = bounded(c.Suppressed[i].Pattern)
+	}
 	c.Allocators = slices.Clone(r.Allocators)
 	for i := range c.Allocators {
 		c.Allocators[i].Allocator = bounded(c.Allocators[i].Allocator)

@@ -40,6 +40,9 @@ type Report struct {
 	Outstanding Sum `json:"outstanding"`
 	Young       Sum `json:"young"`
 	Reserved    Sum `json:"reserved"`
+	// Suppressed is what suppressions hid: stacks that are not in Stacks, although what they hold is
+	// in Outstanding. The first hides most.
+	Suppressed []Suppressed `json:"suppressed,omitempty"`
 	// ChunkBytes is what glibc's malloc takes for the blocks in Outstanding: a block of 1 byte is a
 	// chunk of 32. It is 0 where that is not known.
 	ChunkBytes uint64 `json:"chunk_bytes,omitempty"`
@@ -239,6 +242,8 @@ type Stack struct {
 	// InAllocator: the system call came from inside an allocation function. It is known in
 	// ModeGrowth only.
 	InAllocator bool `json:"in_allocator,omitempty"`
+	// Suppressed is the pattern that hides the stack. No stack of a finished report has one.
+	Suppressed string `json:"-"`
 	// GivenUpStacks is how many stacks this one is the sum of. They were given up to save
 	// memory, the smallest first, so the sum has no frames.
 	GivenUpStacks uint64 `json:"given_up_stacks,omitempty"`

@@ -82,6 +82,7 @@ var sections = []section{
 	{nil, (*printer).trouble},
 	{showEvents, (*printer).totals},
 	{nil, (*printer).allocators},
+	{nil, (*printer).suppressed},
 	{func(s *Parts) bool { return s.Threshold }, (*printer).split},
 	{nil, (*printer).touchedFirst},
 	{nil, (*printer).stacks},

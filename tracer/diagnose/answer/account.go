@@ -124,9 +124,10 @@ func (e *Evidence) account(p *pot) report.Account {
 // stackTerms returns what stacks added to a pot.
 func (e *Evidence) stackTerms(p *pot) []report.AccountTerm {
 	leaks := report.AccountTerm{Kind: report.TermLeaks, Known: true, Estimated: e.windows(), AtLeast: p.kind == "heap" && !e.glibc() && !e.growth()}
-	may, filled, pooled := leaks, leaks, leaks
+	may, filled, pooled, hidden := leaks, leaks, leaks, leaks
 	may.Kind, filled.Kind, pooled.Kind, filled.Estimated = report.TermPossible, report.TermFilled, report.TermPool, false
-	var numbers [3]uint64
+	hidden.Kind = report.TermSuppressed
+	var numbers [4]uint64
 	for i := range e.Report.Stacks {
 		s := &e.Report.Stacks[i]
 		part := share(s, p)
@@ -140,6 +141,12 @@ func (e *Evidence) stackTerms(p *pot) []report.AccountTerm {
 			continue // counted as the growth that estimates explain
 		}
 		switch {
+		case s.Suppressed != "":
+			if s.Estimate == nil || leaking(s) || possible(s) {
+				hidden.Bytes += int64(part * (d.leaks + d.filled))
+				numbers[3]++
+			}
+			continue
 		case leaking(s):
 			if pool := e.poolOf(s); pool != nil {
 				pooled.Bytes += int64(part * d.leaks)
@@ -167,7 +174,8 @@ func (e *Evidence) stackTerms(p *pot) []report.AccountTerm {
 	if e.tooShort() {
 		filled.Label = "blocks of " + report.Counted(numbers[2], "stack", "stacks")
 	}
-	return []report.AccountTerm{leaks, may, pooled, filled}
+	hidden.Label = report.Counted(numbers[3], "stack that is suppressed", "stacks that are suppressed")
+	return []report.AccountTerm{leaks, may, pooled, filled, hidden}
 }
 
 // share returns the part, 0 to 1, of a stack's bytes that lies in a pot.

@@ -95,10 +95,10 @@ func (e *Evidence) weigh(f *found) float64 {
 	return n
 }
 
-// of returns the stacks that are such.
+// of returns the stacks that are such, without those that are suppressed.
 func (e *Evidence) of(such func(*report.Stack) bool) (list []*report.Stack) {
 	for i := range e.Report.Stacks {
-		if s := &e.Report.Stacks[i]; such(s) {
+		if s := &e.Report.Stacks[i]; s.Suppressed == "" && such(s) {
 			list = append(list, s)
 		}
 	}

@@ -41,8 +41,8 @@ func printed(f *report.Frame) string {
 // Group merges the stacks whose printed frames are alike, of those that have their frames.
 func Group(stacks []report.Stack) []report.Stack {
 	type key struct {
-		kind, class, allocator string
-		frames                 uint64
+		kind, class, allocator, suppressed string
+		frames                             uint64
 	}
 	seed := maphash.MakeSeed()
 	first := make(map[key]int)
@@ -53,7 +53,7 @@ func Group(stacks []report.Stack) []report.Stack {
 			kept = append(kept, s)
 			continue
 		}
-		k := key{kind: string(s.Kind), class: grownClass(&s), allocator: s.Allocator, frames: framesHash(seed, &s)}
+		k := key{kind: string(s.Kind), class: grownClass(&s), allocator: s.Allocator, suppressed: s.Suppressed, frames: framesHash(seed, &s)}
 		at, ok := first[k]
 		if !ok {
 			first[k] = len(kept)

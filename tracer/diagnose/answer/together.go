@@ -22,7 +22,7 @@ func (e *Evidence) judgeTogether() {
 	pools, sites := make(map[*pool][]*report.Stack), make(map[string][]*report.Stack)
 	for i := range e.Report.Stacks {
 		s := &e.Report.Stacks[i]
-		if s.Class != report.ClassFilled || len(s.Frames) == 0 {
+		if s.Class != report.ClassFilled || len(s.Frames) == 0 || s.Suppressed != "" {
 			continue
 		}
 		if p := e.poolOf(s); p != nil {

@@ -21,6 +21,21 @@ type words struct {
 func (w *words) first(f *found) bool { return f == w.all[0] }
 
 func (w *words) text(f *found) string {
+	text := w.predicate(f)
+	if w.first(f) && f.BytesPerSecond.Value == 0 && f.Kind != report.Held && f.Kind != report.TooShort && w.hides() {
+		text += ", but for what is suppressed"
+	}
+	return text
+}
+
+// hides reports whether there would be more to say if nothing was suppressed.
+func (w *words) hides() bool {
+	return slices.ContainsFunc(w.Report.Stacks, func(s report.Stack) bool {
+		return s.Suppressed != "" && (leaking(&s) || possible(&s) || w.Report.Target.Exited && s.Bytes > 0)
+	})
+}
+
+func (w *words) predicate(f *found) string {
 	switch f.Kind {
 	case report.Leak, report.ActiveLeak, report.Pool, report.UnjoinedThreads:
 		return w.leak(f)

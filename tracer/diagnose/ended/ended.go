@@ -36,6 +36,7 @@ type program struct{ command, exe, mode string }
 type sum struct {
 	*report.Report
 	stacks map[string]int
+	leaks  []leak
 }
 
 // Add takes the report of a process that has ended, with all its stacks.
@@ -65,6 +66,7 @@ func (rs *Reports) Add(r *report.Report) {
 	} else {
 		all.add(r)
 	}
+	all.noteLeaks(r)
 	before := len(all.Stacks)
 	for i := range r.Stacks {
 		all.addStack(&r.Stacks[i], rs.n+len(all.Stacks)-before < mostOfAll)
@@ -103,6 +105,7 @@ func (a *sum) add(r *report.Report) {
 	a.Outstanding = a.Outstanding.Plus(r.Outstanding)
 	a.Young = a.Young.Plus(r.Young)
 	a.Reserved = a.Reserved.Plus(r.Reserved)
+	a.AddSuppressed(r.Suppressed)
 	a.ChunkBytes += r.ChunkBytes
 	a.Events = a.Events.Plus(r.Events)
 	a.Sampling = addSampling(a.Sampling, r.Sampling, n)
@@ -192,12 +195,13 @@ func (rs *Reports) List(most int) []*report.Report {
 	var list []*report.Report
 	for _, s := range rs.programs {
 		r := *s.Report
-		r.Stacks, r.Notes = slices.Clone(r.Stacks), slices.Clone(r.Notes)
+		r.Stacks, r.Notes, r.Suppressed = slices.Clone(r.Stacks), slices.Clone(r.Notes), slices.Clone(r.Suppressed)
 		slices.SortStableFunc(r.Stacks, func(a, b report.Stack) int {
 			return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.ID, b.ID))
 		})
 		if r.Target.Processes > 1 {
 			r.Diagnosis = diagnosis(&r)
+			r.Diagnosis.Findings = append(r.Diagnosis.Findings, s.leaked()...)
 		}
 		if most > 0 && len(r.Stacks) > most {
 			r.Stacks = r.Stacks[:most]

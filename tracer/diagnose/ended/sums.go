@@ -56,7 +56,10 @@ func average(a, b float64, n int) float64 { return (a*float64(n) + b) / float64(
 // stacks are sorted.
 func diagnosis(r *report.Report) *report.Diagnosis {
 	who := fmt.Sprintf("%s (%s processes that ended)", r.Target.Command, report.Count(uint64(r.Target.Processes)))
+	hidden := r.AllSuppressed().Sum
 	sum := r.Outstanding.Plus(r.Young)
+	sum.Bytes -= min(hidden.Bytes, sum.Bytes)
+	sum.Blocks -= min(hidden.Blocks, sum.Blocks)
 	f := report.Finding{
 		Kind: report.NeverFreed, Confidence: "certain", Bytes: sum.Bytes, Blocks: sum.Blocks, StacksTotal: len(r.Stacks),
 	}
@@ -76,6 +79,9 @@ func diagnosis(r *report.Report) *report.Diagnosis {
 	default:
 		f.Text = fmt.Sprintf("had not freed %s in %s when they ended", report.Size(sum.Bytes), report.Counted(sum.Blocks, "block", "blocks"))
 		blame(&f, r.Stacks)
+	}
+	if hidden.Blocks > 0 && f.Kind != report.TooShort {
+		f.Text += ", but for what is suppressed"
 	}
 	return &report.Diagnosis{Answer: who + " " + f.Text, Findings: []report.Finding{f}, Accounts: []report.Account{}}
 }
