@@ -28,8 +28,15 @@ help: ## list the targets
 
 setup: setup-run setup-build setup-test ## install all that the targets need
 
-setup-run setup-build setup-test:
-	@$(SUDO) ./.ci/packages $($(if $(filter setup-run,$@),RUN,$(if $(filter setup-build,$@),BUILD,TEST))_PACKAGES)
+setup-run setup-build:
+	@$(SUDO) ./.ci/packages $($(if $(filter setup-run,$@),RUN,BUILD)_PACKAGES)
+
+# Folders with a package-lock.json of what tests run in node.
+TEST_NPM := tracer/report/testdata/speedscope
+
+setup-test:
+	@$(SUDO) ./.ci/packages $(TEST_PACKAGES)
+	@for folder in $(TEST_NPM); do SUDO="$(SUDO)" ./.ci/npm $$folder; done
 
 GENERATE = CLANG=$(CLANG) LLVM_STRIP=$(LLVM_STRIP) BPF2GO_CFLAGS="-I/usr/include/$(MULTIARCH)" go generate ./bpf
 

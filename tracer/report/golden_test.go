@@ -52,6 +52,7 @@ func TestGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			golden(t, name+".txt", render(t, asText(TextOptions{}), r))
 			golden(t, name+".folded", render(t, Folded, r))
+			golden(t, name+".speedscope.json", render(t, Speedscope, r))
 			golden(t, name+".json", render(t, JSON, r))
 			prof, err := profile.ParseData(render(t, Pprof, r))
 			if err != nil {

@@ -74,7 +74,7 @@ func TestJSONIsPrintable(t *testing.T) {
 
 // Every name, in fields added later too, is protected against bytes that are not UTF-8.
 func TestJSONKeepsInvalidUTF8(t *testing.T) {
-	r := &Report{Notes: []string{""}, Memory: &Memory{Regions: []Region{{}}, Segments: []Segment{{}}, Notes: []string{""}}, Stacks: []Stack{{Frames: []Frame{{}}}}, Diagnosis: &Diagnosis{
+	r := &Report{Notes: []string{""}, Suppressed: []Suppressed{{}}, Memory: &Memory{Regions: []Region{{}}, Segments: []Segment{{}}, Notes: []string{""}}, Stacks: []Stack{{Frames: []Frame{{}}}}, Diagnosis: &Diagnosis{
 		Findings: []Finding{{Stacks: []string{""}, Evidence: []string{""}, Culprit: &Frame{}, Caller: &Frame{}, Children: []Child{{}}}},
 		Accounts: []Account{{Classes: []string{""}, Terms: []AccountTerm{{}}}}, Through: &Frame{}, Deadline: &Deadline{},
 	}}
@@ -96,7 +96,7 @@ func TestJSONKeepsInvalidUTF8(t *testing.T) {
 			}
 		case reflect.Struct:
 			for i := range v.NumField() {
-				if f := v.Type().Field(i); f.IsExported() && !ours[f.Name] {
+				if f := v.Type().Field(i); f.IsExported() && !ours[f.Name] && f.Tag.Get("json") != "-" {
 					fill(v.Field(i))
 				}
 			}
