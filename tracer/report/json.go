@@ -30,6 +30,7 @@ func JSON(w io.Writer, r *Report) error {
 	}{
 		{"stacks", "  ", len(r.Stacks), func(i int) any {
 			s := r.named(&r.Stacks[i])
+			s.Threads = representableThreads(s.Threads)
 			s.Allocator, s.Frames, s.Like = bounded(s.Allocator), representableFrames(s.Frames), representableLikes(s.Like)
 			return s
 		}},

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -14,7 +13,7 @@ import (
 
 // Pprof writes the report as a gzipped profile.proto. Its samples have the values of Go's heap
 // profiles (alloc_objects, alloc_space, inuse_objects and, as the default, inuse_space) and
-// the label kind, which is heap or mmap. A report in ModeWindows also has estimated_leak, in
+// the labels that Stack.labels and byThread say. A report in ModeWindows also has estimated_leak, in
 // bytes a minute, which is then the default. Values beyond the format's int64 are cut to its
 // maximum.
 //
@@ -34,12 +33,11 @@ func PprofSeveral(w io.Writer, list []*Report) error {
 	for _, r := range list {
 		p := buildProfile(r, estimates)
 		for _, s := range p.Sample {
-			s.Label = maps.Clone(s.Label)
-			if s.Label == nil {
-				s.Label = make(map[string][]string)
-			}
 			s.Label["process"] = []string{escape(r.Target.Command)}
-			s.NumLabel = map[string][]int64{"pid": {int64(r.Target.PID)}}
+			if s.NumLabel == nil {
+				s.NumLabel = make(map[string][]int64)
+			}
+			s.NumLabel["pid"] = []int64{int64(r.Target.PID)}
 		}
 		all = append(all, p)
 	}
@@ -82,7 +80,6 @@ type profileBuilder struct {
 	estimates bool // samples have a value for them
 	functions map[[2]string]*profile.Function
 	locations map[string]*profile.Location
-	kinds     map[StackKind]map[string][]string
 }
 
 func newProfileBuilder(r *Report, estimates bool) *profileBuilder {
@@ -127,7 +124,6 @@ func newProfileBuilder(r *Report, estimates bool) *profileBuilder {
 		estimates: estimates,
 		functions: make(map[[2]string]*profile.Function),
 		locations: make(map[string]*profile.Location),
-		kinds:     make(map[StackKind]map[string][]string),
 	}
 }
 
@@ -148,6 +144,9 @@ func profileComments(r *Report) []string {
 	if r.StacksTotal > len(r.Stacks) {
 		comments = append(comments, fmt.Sprintf("the worst %d of %d stacks", len(r.Stacks), r.StacksTotal))
 	}
+	for i := range r.Suppressed {
+		comments = append(comments, "suppressed by leak:"+escape(r.Suppressed[i].Pattern)+": "+r.Suppressed[i].String())
+	}
 	for _, n := range r.Notes {
 		comments = append(comments, escape(n))
 	}
@@ -157,6 +156,7 @@ func profileComments(r *Report) []string {
 // sample adds a stack.
 func (b *profileBuilder) sample(s *Stack) {
 	sample := &profile.Sample{
+		Label: s.labels(),
 		Value: []int64{
 			clampInt64(s.AllocatedBlocks), clampInt64(s.AllocatedBytes),
 			clampInt64(s.Blocks), clampInt64(s.Bytes),
@@ -169,16 +169,6 @@ func (b *profileBuilder) sample(s *Stack) {
 		}
 		sample.Value = append(sample.Value, clampInt64(rate))
 	}
-	if s.Kind != "" {
-		sample.Label = b.kind(s.Kind)
-	}
-	if s.Allocator != "" {
-		sample.Label = maps.Clone(sample.Label)
-		if sample.Label == nil {
-			sample.Label = make(map[string][]string)
-		}
-		sample.Label["allocator"] = []string{escape(s.Allocator)}
-	}
 	for frames := s.Frames; len(frames) > 0; {
 		n := inlineGroup(frames)
 		sample.Location = append(sample.Location, b.location(frames[:n]))
@@ -190,17 +180,7 @@ func (b *profileBuilder) sample(s *Stack) {
 	if s.Truncated {
 		sample.Location = append(sample.Location, b.location([]Frame{{Function: truncatedFrame}}))
 	}
-	b.prof.Sample = append(b.prof.Sample, sample)
-}
-
-// kind returns the labels for samples of kind k. The samples share them.
-func (b *profileBuilder) kind(k StackKind) map[string][]string {
-	labels := b.kinds[k]
-	if labels == nil {
-		labels = map[string][]string{"kind": {escape(string(k))}}
-		b.kinds[k] = labels
-	}
-	return labels
+	b.prof.Sample = append(b.prof.Sample, byThread(sample, s)...)
 }
 
 // inlineGroup returns how many frames at the start of frames form one location: inlined calls,

@@ -98,8 +98,8 @@ func TestPprofInlinedFramesShareALocation(t *testing.T) {
 	if l := s.Location[1]; l.Address != 0x55d0c1f2ab44-1 || l.Mapping.File != "/usr/sbin/sessiond" || l.Line[0].Line != 88 {
 		t.Errorf("location %+v", l)
 	}
-	if kind := s.Label["kind"]; len(kind) != 1 || kind[0] != "heap" {
-		t.Errorf("kind %q", kind)
+	if memory := s.Label["memory"]; len(memory) != 1 || memory[0] != "heap" {
+		t.Errorf("memory %q", memory)
 	}
 }
 

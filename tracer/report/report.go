@@ -244,6 +244,9 @@ type Stack struct {
 	InAllocator bool `json:"in_allocator,omitempty"`
 	// Suppressed is the pattern that hides the stack. No stack of a finished report has one.
 	Suppressed string `json:"-"`
+	// Threads split Bytes and Blocks by the threads that allocated them, the largest first, where
+	// that was counted.
+	Threads []ThreadSum `json:"threads,omitempty"`
 	// GivenUpStacks is how many stacks this one is the sum of. They were given up to save
 	// memory, the smallest first, so the sum has no frames.
 	GivenUpStacks uint64 `json:"given_up_stacks,omitempty"`
