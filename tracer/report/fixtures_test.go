@@ -253,6 +253,7 @@ func whole() *Report {
 		{Pattern: "libplugin.so", Stacks: 1, Sum: Sum{Bytes: 1048576, Blocks: 4}, LeakBytesPerSecond: 4096, Estimated: true},
 		{Pattern: "^tzset$", Stacks: 1, Sum: Sum{Bytes: 80, Blocks: 1}},
 	})
+	r.Outstanding = r.Outstanding.Plus(r.AllSuppressed().Sum)
 	r.StacksTotal = 3
 	r.Outstanding.Bytes += 1 << 20
 	r.Outstanding.Blocks += 7

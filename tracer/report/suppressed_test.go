@@ -5,6 +5,19 @@ import (
 	"testing"
 )
 
+// What is suppressed has stacks.
+func TestSuppressedIsNoRemainder(t *testing.T) {
+	r := mappings()
+	r.Outstanding = r.Outstanding.Plus(Sum{Bytes: 1 << 20, Blocks: 7})
+	if text := string(render(t, asText(TextOptions{}), r)); !strings.Contains(text, "No stack is known for 1,048,576 B (1.0 MiB) in 7 blocks") {
+		t.Fatal(text)
+	}
+	r.AddSuppressed([]Suppressed{{Pattern: "x", Stacks: 1, Sum: Sum{Bytes: 1 << 20, Blocks: 7}}})
+	if text := string(render(t, asText(TextOptions{}), r)); strings.Contains(text, "No stack") {
+		t.Error(text)
+	}
+}
+
 // Nothing that is hidden goes unsaid: the text has every pattern, or how many more there are.
 func TestSuppressedText(t *testing.T) {
 	r := whole()

@@ -107,9 +107,10 @@ func addClamped(a, b uint64) uint64 {
 	return a + b
 }
 
-// remainder accounts for what is outstanding beyond the stacks shown, so that the figures of a
-// report always add up.
+// remainder accounts for what is outstanding beyond the stacks shown and what is suppressed, so
+// that the figures of a report always add up.
 func (p *printer) remainder(r *Report, shown []Stack, sum Sum, opt TextOptions) {
+	sum = sum.Plus(r.AllSuppressed().Sum)
 	rest := Sum{
 		Bytes:  r.Outstanding.Bytes - min(sum.Bytes, r.Outstanding.Bytes),
 		Blocks: r.Outstanding.Blocks - min(sum.Blocks, r.Outstanding.Blocks),

@@ -26,7 +26,8 @@ func (a *sum) noteLeaks(r *report.Report) {
 		default:
 			continue
 		}
-		i := slices.IndexFunc(a.leaks, func(l leak) bool { return l.Kind == f.Kind && l.Confidence == f.Confidence })
+		unsure := f.Confidence == "possible"
+		i := slices.IndexFunc(a.leaks, func(l leak) bool { return l.Kind == f.Kind && (l.Confidence == "possible") == unsure })
 		if i < 0 {
 			i = len(a.leaks)
 			a.leaks = append(a.leaks, leak{})
