@@ -218,7 +218,7 @@ func TestSubcommandErrors(t *testing.T) {
 		{"grow", exitUsage, "nothing to watch: give -p PID"},
 		{"grow -p 0", exitUsage, "a process id is 1 or more"},
 		{"grow -p 1 x", exitUsage, `"x" is not an interval`},
-		{"grow -p 1 -f x", exitUsage, "give text, json, folded or pprof"},
+		{"grow -p 1 -f x", exitUsage, "give text, json, folded, pprof or speedscope"},
 		{"grow -p 1 -f folded 1", exitUsage, "leave out the interval"},
 		{"grow -p 1 --stack-depth 128", exitUsage, "give 1 to 127"},
 		{"grow -p 1 --color x", exitUsage, "--color x"},

@@ -25,8 +25,8 @@ var forms = []Form{
 	{Name: "text", Separated: true, Write: Text, WriteSeveral: TextSeveral},
 	{Name: "json", Write: fixed(JSON)},
 	{Name: "folded", Single: true, Write: fixed(Folded)},
-	{Name: "speedscope", Single: true, Write: fixed(Speedscope), WriteSeveral: severalFixed(SpeedscopeSeveral)},
 	{Name: "pprof", Single: true, Binary: true, Write: fixed(Pprof), WriteSeveral: severalFixed(PprofSeveral)},
+	{Name: "speedscope", Single: true, Write: fixed(Speedscope), WriteSeveral: severalFixed(SpeedscopeSeveral)},
 }
 
 // fixed makes a Form.Write of a form without options.

@@ -50,11 +50,16 @@ func (s *Stack) labels() map[string][]string {
 func byThread(sample *profile.Sample, s *Stack) (all []*profile.Sample) {
 	const blocks, bytes = 2, 3 // as newProfileBuilder orders the values
 	for _, t := range s.Threads {
+		if t.TID == 0 {
+			continue
+		}
 		one := &profile.Sample{
 			Location: sample.Location, Value: make([]int64, len(sample.Value)),
 			Label: maps.Clone(sample.Label), NumLabel: map[string][]int64{"tid": {int64(t.TID)}},
 		}
-		one.Label["thread"] = []string{escape(t.Name)}
+		if t.Name != "" {
+			one.Label["thread"] = []string{escape(t.Name)}
+		}
 		one.Value[blocks] = min(clampInt64(t.Blocks), sample.Value[blocks])
 		one.Value[bytes] = min(clampInt64(t.Bytes), sample.Value[bytes])
 		sample.Value[blocks] -= one.Value[blocks]

@@ -40,7 +40,7 @@ func TestPprofThreads(t *testing.T) {
 	r := fixture()
 	r.Stacks = []Stack{{
 		Kind: Heap, Class: ClassLeak, Bytes: 1000, Blocks: 10, AllocatedBytes: 5000, AllocatedBlocks: 50, Frames: []Frame{mainFrame()},
-		Threads: []ThreadSum{{TID: 11, Name: "worker", Sum: Sum{Bytes: 600, Blocks: 6}}, {TID: 12, Name: "logger\x1b", Sum: Sum{Bytes: 300, Blocks: 3}}},
+		Threads: []ThreadSum{{TID: 11, Name: "worker", Sum: Sum{Bytes: 600, Blocks: 6}}, {TID: 12, Name: "logger\x1b", Sum: Sum{Bytes: 300, Blocks: 3}}, {Sum: Sum{Bytes: 50, Blocks: 1}}},
 	}}
 	got := make(map[string][]int64)
 	for _, s := range reparse(t, r).Sample {

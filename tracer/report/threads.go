@@ -1,6 +1,7 @@
 package report
 
-// ThreadSum is what a thread has allocated that is outstanding.
+// ThreadSum is the outstanding blocks that a thread allocated. TID 0 stands for all threads that
+// are not told apart. Name is empty where it is not known.
 type ThreadSum struct {
 	TID  int    `json:"tid"`
 	Name string `json:"name"`
