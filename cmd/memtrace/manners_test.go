@@ -52,7 +52,7 @@ func TestManners(t *testing.T) {
 		{[]string{"--fail-on", "", "-p", own}, `invalid argument "" for "--fail-on"`},
 		{[]string{"--fail-over", "much", "-p", own}, "give a number of bytes"},
 		{[]string{"--suppressions", "/no/such/file", "-p", own}, "--suppressions: open /no/such/file: no such file"},
-		{[]string{"grow", "--suppressions", "manners_test.go", "-p", own}, `manners_test.go:1: "package main" does not begin with leak:`},
+		{[]string{"grow", "--suppressions", "manners_test.go", "-p", own}, `manners_test.go:1: "package main" is not leak:PATTERN`},
 		{[]string{"--xyzzy"}, "unknown flag: --xyzzy"},
 		{[]string{"/bin/true"}, "put a command after --: memtrace -- /bin/true"},
 		{[]string{"help", "grov"}, `"grov" is not a command: did you mean memtrace help grow?`},

@@ -94,8 +94,12 @@ func TestSpeedscopeImports(t *testing.T) {
 			"bytes": func(s *Stack) float64 { return float64(s.Bytes) }, "none": func(s *Stack) float64 { return float64(s.Blocks) },
 		}
 		estimates := map[string]func(*Stack) float64{
-			"bytes": func(s *Stack) float64 { return suspected(s, func(e *Estimate) float64 { return 60 * e.LeakBytesPerSecond.Value }) },
-			"none":  func(s *Stack) float64 { return suspected(s, func(e *Estimate) float64 { return 60 * e.LeakBlocksPerSecond.Value }) },
+			"bytes": func(s *Stack) float64 {
+				return suspected(s, func(e *Estimate) float64 { return 60 * e.LeakBytesPerSecond.Value })
+			},
+			"none": func(s *Stack) float64 {
+				return suspected(s, func(e *Estimate) float64 { return 60 * e.LeakBlocksPerSecond.Value })
+			},
 		}
 		if estimated := strings.Contains(seen.Profiles[0].Name, "estimated"); estimated != (r.Mode == ModeWindows) {
 			t.Errorf("%s: the first profile is %s", name, seen.Profiles[0].Name)

@@ -80,7 +80,7 @@ func (l *List) parse(name string, text []byte) error {
 		of, ok := strings.CutPrefix(strings.TrimRight(line, " \t\r"), kind)
 		switch {
 		case !ok:
-			return fmt.Errorf("%s:%d: %.60q does not begin with leak:", name, n, line)
+			return fmt.Errorf("%s:%d: %.60q is not leak:PATTERN", name, n, line)
 		case of == "":
 			return fmt.Errorf("%s:%d: leak: without a pattern would hide everything", name, n)
 		}

@@ -81,7 +81,7 @@ func TestMatch(t *testing.T) {
 
 func TestBadLines(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
-		{"leak:a\n# b\nrace:c\n", "some.supp:3: \"race:c\" does not begin with leak:"},
+		{"leak:a\n# b\nrace:c\n", "some.supp:3: \"race:c\" is not leak:PATTERN"},
 		{"leak:a\n\n leak: \n", "some.supp:3: leak: without a pattern"},
 		{"make_session", "some.supp:1: "},
 		{"leak:a\n\x00\xff" + strings.Repeat("x", 1000), "some.supp:2: "},
