@@ -36,7 +36,7 @@ TEST_NPM := tracer/report/testdata/speedscope
 
 setup-test:
 	@$(SUDO) ./.ci/packages $(TEST_PACKAGES)
-	@for folder in $(TEST_NPM); do SUDO="$(SUDO)" ./.ci/npm $$folder; done
+	@for folder in $(TEST_NPM); do SUDO="$(SUDO)" ./.ci/npm $$folder || exit 1; done
 
 GENERATE = CLANG=$(CLANG) LLVM_STRIP=$(LLVM_STRIP) BPF2GO_CFLAGS="-I/usr/include/$(MULTIARCH)" go generate ./bpf
 
