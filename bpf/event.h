@@ -44,6 +44,7 @@ enum event_flags {
 	EV_WRITE = 16,
 	EV_PRESENT = 32,
 	EV_LATER = 64, /* the stack goes on: EV_REST events follow */
+	EV_SAMPLED = 128, /* a free with its stack: see freer.h */
 };
 
 /* Every record starts with this. */
@@ -68,7 +69,8 @@ struct event_short {
 	__u64 addr;
 };
 
-/* All other kinds except EV_STACK, EV_CODE and EV_REST. */
+/* All other kinds except EV_STACK, EV_CODE and EV_REST, and EV_FREE with EV_SAMPLED, where arg is
+ * how many frees this one stands for. */
 struct event_long {
 	struct event_header h;
 	__u64 addr;

@@ -74,12 +74,15 @@ static __always_inline struct thread *counted_thread(__u64 id)
 }
 
 /* A block left the live set by a function of this shape. t is NULL if the thread has no state, and
- * never for EV_REALLOC_ENTER, which may still fail. */
-static __always_inline void gone(struct thread *t, __u8 kind, __u8 flags, __u32 shape, __u64 id, __u64 addr)
+ * never for EV_REALLOC_ENTER, which may still fail. sampled says that its stack may be read. */
+static __always_inline void gone(struct pt_regs *ctx, struct thread *t, __u8 kind, __u8 flags, __u32 shape,
+				 __u64 id, __u64 addr, bool sampled)
 {
 	__u32 chunk = chunk_units(t, shape, addr);
 	__u64 time = bpf_ktime_get_ns();
 
+	if (sampled && t && emit_sampled(ctx, t, flags, id, time, addr, chunk))
+		return;
 	if (emit_short(kind, flags, id, time, addr, chunk, wake_flags(time)))
 		return;
 	if (kind == EV_REALLOC_ENTER && t) {
@@ -143,17 +146,17 @@ int enter_realloc(struct pt_regs *ctx)
 		 * for the thread's state, or because only frees are reported. In the last
 		 * two cases the old block leaves all the same. */
 		if (live & LIVE_FREES && !t && is_target(id >> 32))
-			gone(NULL, EV_FREE, 0, shape, id, old);
+			gone(ctx, NULL, EV_FREE, 0, shape, id, old, false);
 		return 0;
 	}
 	t->call.freed = old;
 	/* Size 0 frees. If the allocator returns a block, that is a new one. */
 	if (shape & SHAPE_FREES || (!size && !(shape & SHAPE_KEEPS))) {
-		gone(t, EV_FREE, 0, shape, id, old);
+		gone(ctx, t, EV_FREE, 0, shape, id, old, false);
 		return 0;
 	}
 	t->call.old = old;
-	gone(t, EV_REALLOC_ENTER, 0, shape, id, old);
+	gone(ctx, t, EV_REALLOC_ENTER, 0, shape, id, old, false);
 	return 0;
 }
 
@@ -204,7 +207,7 @@ int enter_free(struct pt_regs *ctx)
 	} else if (!is_target(id >> 32)) {
 		return 0;
 	}
-	gone(t, EV_FREE, flags, shape, id, addr);
+	gone(ctx, t, EV_FREE, flags, shape, id, addr, true);
 	return 0;
 }
 

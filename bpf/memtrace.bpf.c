@@ -41,6 +41,7 @@
 #include "chunk.h"
 #include "standing.h"
 #include "result.h"
+#include "freer.h"
 #include "malloc.h"
 #include "session.h"
 #include "mapped.h"

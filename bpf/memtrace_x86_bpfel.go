@@ -209,6 +209,9 @@ type MemtraceThread struct {
 	HeapEnd      uint64
 	StackEnd     uint64
 	Reach        uint64
+	FreeSampled  uint64
+	FreeShift    uint32
+	Pad3         uint32
 	Handed       [64]uint64
 	Stack        MemtraceEventStack
 	Walk         struct {
@@ -330,6 +333,7 @@ const (
 	MemtraceVarMaxSize              = "max_size"
 	MemtraceVarMinSize              = "min_size"
 	MemtraceVarNever                = "never"
+	MemtraceVarSampleFrees          = "sample_frees"
 	MemtraceVarSessions             = "sessions"
 	MemtraceVarSlotsVersion         = "slots_version"
 	MemtraceVarStackDepth           = "stack_depth"
@@ -455,6 +459,7 @@ type MemtraceVariableSpecs struct {
 	MaxSize           *ebpf.VariableSpec `ebpf:"max_size"`
 	MinSize           *ebpf.VariableSpec `ebpf:"min_size"`
 	Never             *ebpf.VariableSpec `ebpf:"never"`
+	SampleFrees       *ebpf.VariableSpec `ebpf:"sample_frees"`
 	Sessions          *ebpf.VariableSpec `ebpf:"sessions"`
 	SlotsVersion      *ebpf.VariableSpec `ebpf:"slots_version"`
 	StackDepth        *ebpf.VariableSpec `ebpf:"stack_depth"`
@@ -546,6 +551,7 @@ type MemtraceVariables struct {
 	MaxSize           *ebpf.Variable `ebpf:"max_size"`
 	MinSize           *ebpf.Variable `ebpf:"min_size"`
 	Never             *ebpf.Variable `ebpf:"never"`
+	SampleFrees       *ebpf.Variable `ebpf:"sample_frees"`
 	Sessions          *ebpf.Variable `ebpf:"sessions"`
 	SlotsVersion      *ebpf.Variable `ebpf:"slots_version"`
 	StackDepth        *ebpf.Variable `ebpf:"stack_depth"`

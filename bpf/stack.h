@@ -46,8 +46,10 @@ static __always_inline void refresh_slot(struct thread *t, __u64 id)
 	t->slot_version = version;
 }
 
+/* later says that a walk that meets fresh code may be gone on with by user space, and that stacks that
+ * are cut short count. */
 static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, __u64 time,
-					__u64 ip, __u64 sp, __u64 bp, bool exact, bool tables, __u64 server)
+					__u64 ip, __u64 sp, __u64 bp, bool exact, bool tables, bool later, __u64 server)
 {
 	__u32 depth = stack_depth, tgid = id >> 32, n, i;
 	__u64 size;
@@ -89,6 +91,8 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 			break;
 		hash = mix(hash, s->frames[i]);
 	}
+	if (!later && end == WALK_LATER)
+		end = WALK_NO_RULE;
 	if (tables && end == WALK_LATER) {
 		f = bpf_map_lookup_elem(&fresh_code, &tgid);
 		if (f && may_send_rest(f, time))
@@ -111,7 +115,7 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	s->id = hash;
 	s->server = server;
 	/* What a loader maps before user space knows its process is no loss. */
-	if (end != WALK_LATER && (f || !follow || !tables || t->slot != SLOT_UNKNOWN))
+	if (later && end != WALK_LATER && (f || !follow || !tables || t->slot != SLOT_UNKNOWN))
 		count_cut(end);
 	fill_header(&s->h, EV_STACK, end == WALK_COMPLETE ? 0 : end == WALK_LATER ? EV_TRUNCATED | EV_LATER : EV_TRUNCATED,
 		    id, time, 0);
@@ -127,7 +131,7 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 		return hash;
 	}
 	bpf_map_update_elem(&sent_stacks, &hash, &one, BPF_ANY);
-	if (tables && end == WALK_LATER && send_rest(t, id, time)) {
+	if (tables && later && end == WALK_LATER && send_rest(t, id, time)) {
 		COUNT(lost_stack, 1);
 		bpf_map_delete_elem(&sent_stacks, &hash); /* to be sent again */
 	}
@@ -149,10 +153,10 @@ static __always_inline __u64 capture_stack(void *ctx, struct thread *t, __u64 id
 	__u64 stack;
 
 	if (!growth)
-		return read_stack(ctx, t, id, time, ip, sp, bp, exact, tables, server);
+		return read_stack(ctx, t, id, time, ip, sp, bp, exact, tables, true, server);
 	/* Page faults while the stack is read are not the program's: see kernel_fault. */
 	*(volatile __u32 *)&t->walking = 1;
-	stack = read_stack(ctx, t, id, time, ip, sp, bp, exact, tables, server);
+	stack = read_stack(ctx, t, id, time, ip, sp, bp, exact, tables, true, server);
 	*(volatile __u32 *)&t->walking = 0;
 	return stack;
 }

@@ -105,6 +105,9 @@ struct thread {
 	__u64 heap_start, heap_end; /* an arena's heap, 0 while none is known */
 	__u64 stack_end; /* end of the stack's mapping, 0 while not known */
 	__u64 reach; /* of the last walk's trail */
+	__u64 free_sampled; /* when the stack of a free was last read, see freer.h */
+	__u32 free_shift; /* one free in 2^free_shift is sampled */
+	__u32 pad3;
 	__u64 handed[HANDED]; /* blocks that it was handed: see chunk.h */
 	/* A record before it is sent. */
 	union {

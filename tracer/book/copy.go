@@ -47,6 +47,9 @@ type Copy struct {
 	Pages         []faults.Page
 	Faults        uint64
 
+	// FreedAt is by which stacks the blocks of each stack were freed, as far as that was sampled.
+	FreedAt map[event.StackID][]live.FreedAt
+
 	// Counters and Missed cover all processes. See CountMissed for the latter.
 	Counters event.Counters
 	Missed   uint64
@@ -91,9 +94,10 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	}
 	opt.LostAllocs = b.counters.LostAlloc + b.counters.LostThread + b.counters.Stale
 	c.Heap = b.heap.Snapshot(opt)
+	c.FreedAt = b.heap.FreedAt(pid)
 	if b.windowed && r.sample != nil {
 		s := r.sample.Snapshot(c.Now)
-		c.Sample = &s
+		c.Sample, c.FreedAt = &s, r.sample.FreedAt()
 	}
 	if r.faults != nil {
 		c.FaultsSampled = true

@@ -18,6 +18,7 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 	e.Judge()
 	d.nameAtOnce(r.Stacks, namedAtOnce, func(s *report.Stack) bool { return s.LeakBytesPerSecond > 0 })
 	order(r.Stacks, opt.Sort)
+	d.freeSides(r.Stacks)
 	r.Diagnosis = answer.Of(e)
 	d.forecast(r.Diagnosis, e)
 	d.setAside(r)

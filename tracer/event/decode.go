@@ -47,6 +47,13 @@ func Decode(raw []byte, e *Event) error {
 		e.Addr = le.Uint64(raw[headerSize:])
 		e.Size = SizeOf(e.Kind, le.Uint32(raw[12:]))
 		e.Stack, e.Arg = 0, 0
+		if e.Flags&Sampled == 0 {
+			return nil
+		}
+		if e.Kind != Free || len(raw) < longSize {
+			return fmt.Errorf("%w: kind %d in %d bytes, sampled", ErrMalformed, e.Kind, len(raw))
+		}
+		e.Stack, e.Arg = StackID(le.Uint64(raw[headerSize+16:])), le.Uint64(raw[headerSize+24:])
 	case Alloc, Realloc, Mmap, Munmap, MunmapFail, MremapEnter, Mremap, MremapFail, Brk, Mprotect, Fault, Shmat, Shmdt:
 		if len(raw) < longSize {
 			return fmt.Errorf("%w: kind %d in %d bytes", ErrMalformed, e.Kind, len(raw))

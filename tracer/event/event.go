@@ -96,6 +96,8 @@ const (
 	// Later marks a Stack whose last frame is in code without unwind tables, which are about to
 	// come. What is needed to go on with it follows in events of the kind Rest.
 	Later
+	// Sampled marks a Free whose Stack was read. It stands for Arg frees, chosen by chance.
+	Sampled
 )
 
 // StackID names a call stack of one process: a hash of its frames and the pid. It is 0 if the

@@ -42,14 +42,15 @@ func Load(k Features, o Options, attached *Attached) (*Set, error) {
 	}
 	sizeMaps(spec, k, &o)
 	for name, value := range map[string]any{
-		"stack_depth": uint32(o.StackDepth),
-		"min_size":    o.MinSize,
-		"max_size":    o.MaxSize,
-		"wake_bytes":  uint64(o.RingSize / 4),
-		"wake_mask":   wakeMask(o.RingSize),
-		"growth":      o.GrowthOnly,
-		"follow":      o.Follow,
-		"sessions":    k.sessions,
+		"stack_depth":  uint32(o.StackDepth),
+		"min_size":     o.MinSize,
+		"max_size":     o.MaxSize,
+		"wake_bytes":   uint64(o.RingSize / 4),
+		"wake_mask":    wakeMask(o.RingSize),
+		"growth":       o.GrowthOnly,
+		"follow":       o.Follow,
+		"sessions":     k.sessions,
+		"sample_frees": k.UnwindTables && !o.GrowthOnly,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return nil, fmt.Errorf("set %s: %w", name, err)

@@ -32,6 +32,7 @@ func JSON(w io.Writer, r *Report) error {
 			s := r.named(&r.Stacks[i])
 			s.Threads = representableThreads(s.Threads)
 			s.Allocator, s.Frames, s.Like = bounded(s.Allocator), representableFrames(s.Frames), representableLikes(s.Like)
+			s.Freed = s.Freed.representable()
 			return s
 		}},
 		{"fault_stacks", "    ", r.Growth.faultStacks(), func(i int) any { return r.namedFaults(&r.Growth.FaultStacks[i]).representable() }},

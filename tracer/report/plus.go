@@ -78,6 +78,7 @@ func (s *Stack) Add(o *Stack) {
 	s.ReservedBytes += o.ReservedBytes
 	s.Truncated = s.Truncated || o.Truncated
 	s.addGrown(o)
+	s.Freed = nil // samples of frees are not added up
 }
 
 // servedWith returns how the blocks of both were served, nil where that is not known of all.

@@ -228,6 +228,9 @@ type Stack struct {
 	MergedStacks int `json:"merged_stacks,omitempty"`
 	// Like are those stacks, the largest first, at most MostLike of them.
 	Like []Like `json:"like,omitempty"`
+	// Freed says where the stack's blocks are freed, and where they are not. It is set for stacks
+	// that leak, where frees were sampled.
+	Freed *FreeSide `json:"freed,omitempty"`
 	// Estimate is set where the stack was observed in windows of time.
 	Estimate *Estimate `json:"estimate,omitempty"`
 	// ChunkBytes is what malloc takes for the blocks in Bytes, for glibc only.

@@ -41,6 +41,7 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 		default:
 			p.stackHead(r, i, opt)
 		}
+		p.freed(&shown[i])
 		at, ok := tell[i]
 		if !ok {
 			at = noFrame
@@ -77,7 +78,7 @@ func (p *printer) fit(r *Report, shown []Stack, opt TextOptions) (fits []Stack, 
 		for fit = 0; fit < len(shown); fit++ {
 			const head, cut = 1, 1
 			s := r.named(&shown[fit])
-			if lines += head + min(len(s.Frames), frames+cut); s.Truncated {
+			if lines += head + min(len(s.Frames), frames+cut) + p.freedLines(&s); s.Truncated {
 				lines++
 			}
 			if lines > left {

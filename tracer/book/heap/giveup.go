@@ -6,10 +6,22 @@ import (
 )
 
 // StackBytes returns the memory that the sums of stacks take.
-func (h *Heap) StackBytes() uint64 { return uint64(len(h.stacks.byKey)) * stackBytes }
+func (h *Heap) StackBytes() uint64 {
+	return uint64(len(h.stacks.byKey))*stackBytes + h.freers.Bytes()
+}
+
+// FreedAt returns by which stacks the blocks of each stack of a process were freed, as far as that was
+// sampled.
+func (h *Heap) FreedAt(pid uint32) map[event.StackID][]live.FreedAt {
+	return h.freers.Of(func(id event.StackID) bool {
+		_, ok := h.stacks.byKey[live.Key{ID: id, PID: pid}]
+		return ok
+	})
+}
 
 // EachStack calls f with the ID of every known stack, in no order.
 func (h *Heap) EachStack(f func(event.StackID)) {
+	h.freers.EachStack(f)
 	for key := range h.stacks.byKey {
 		f(key.ID)
 	}
@@ -38,6 +50,7 @@ func (h *Heap) GiveUp() {
 		h.process(key.PID).counters.GivenUp.Count(&s.Account)
 		sum.Absorb(h.now, &s.Account)
 		sum.freedBlocks += s.freedBlocks
+		h.freers.Drop(key.ID)
 		into[c.Index] = index
 		gone = append(gone, c.Index)
 	}

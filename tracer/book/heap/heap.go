@@ -48,6 +48,9 @@ type Heap struct {
 	removed int
 	past    Counters
 
+	// freers is where blocks were freed.
+	freers live.Freers
+
 	late    tombstones
 	evicted map[address]evictions
 
@@ -214,6 +217,9 @@ func (h *Heap) free(p *process, ev *event.Event) {
 		return
 	}
 	h.leave(&b).freedBlocks++
+	if ev.Stack != 0 {
+		h.freers.Add(h.stacks.keys[b.origin.stack()].ID, ev.Stack, ev.Arg)
+	}
 	if p.copied > 0 && h.isHeirloom(&b) {
 		p.inherited.Freed.Add(b.size)
 	}

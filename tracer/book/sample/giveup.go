@@ -17,7 +17,12 @@ func (s *Set) StackBytes() uint64 {
 	if s == nil {
 		return 0
 	}
-	return uint64(len(s.stacks)) * stackBytes
+	return uint64(len(s.stacks))*stackBytes + s.freers.Bytes()
+}
+
+// FreedAt returns by which stacks the blocks of each stack were freed, as far as windows have seen it.
+func (s *Set) FreedAt() map[event.StackID][]live.FreedAt {
+	return s.freers.Of(func(event.StackID) bool { return true })
 }
 
 // EachStack calls f with the ID of every known stack, in no order.
@@ -28,6 +33,7 @@ func (s *Set) EachStack(f func(event.StackID)) {
 	for id := range s.stacks {
 		f(id)
 	}
+	s.freers.EachStack(f)
 }
 
 // GiveUp forgets a quarter to a half of the stacks, those that live.ChooseGivenUp selects if a
@@ -51,6 +57,7 @@ func (s *Set) GiveUp() {
 		gone[a] = true
 		s.counters.GivenUp.Count(&live.Account{Blocks: a.candidates - a.deaths})
 		s.account(live.GivenUp).absorb(a)
+		s.freers.Drop(a.id)
 		delete(s.stacks, a.id)
 	}
 	move := func(b *block) {

@@ -35,6 +35,8 @@ type Set struct {
 	ages, idleAges ages
 	counters       Counters
 	pace           pace
+	// freers is where blocks of windows were freed, as far as windows saw it.
+	freers live.Freers
 }
 
 // Counters says what became of candidates.
@@ -113,7 +115,7 @@ func (s *Set) forget() {
 	s.stacks = make(map[event.StackID]*account)
 	s.reallocs = make(map[uint32]*block)
 	s.young, s.touched, s.windows = nil, nil, nil
-	s.open, s.candidates, s.ages, s.idleAges, s.pace = false, 0, ages{}, ages{}, pace{}
+	s.open, s.candidates, s.ages, s.idleAges, s.pace, s.freers = false, 0, ages{}, ages{}, pace{}, live.Freers{}
 }
 
 // Begin opens a window: every allocation and free is seen from time start on.
@@ -180,6 +182,9 @@ func (s *Set) Apply(ev *event.Event) {
 		delete(s.reallocs, ev.TID)
 		s.add(ev)
 	case event.Free:
+		if b := s.blocks[ev.Addr]; b != nil && ev.Stack != 0 && b.born <= ev.Time {
+			s.freers.Add(b.stack.id, ev.Stack, ev.Arg)
+		}
 		s.Free(ev.Addr, ev.Time)
 	case event.ReallocEnter:
 		if b := s.blocks[ev.Addr]; b != nil {

@@ -215,17 +215,7 @@ func (e *Evidence) culprit(stacks []*report.Stack, amount func(*report.Stack) fl
 	if most == nil {
 		return nil, nil, 0
 	}
-	frames := most.stack.Frames[most.stack.OwnFrame:]
-	own = &frames[0]
-	for i := range frames[1:] {
-		if f := &frames[1+i]; f.Function != own.Function && f.Function != "" {
-			caller = f
-			break
-		}
-	}
-	if caller != nil && caller.Library {
-		caller = nil
-	}
+	own, caller = ownAndCaller(most.stack.Frames, most.stack.OwnFrame)
 	if all > 0 {
 		part = most.amount / all
 	}

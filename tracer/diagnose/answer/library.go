@@ -27,12 +27,14 @@ var allocating = regexp.MustCompile(`^(` + strings.Join([]string{
 	`palloc(0|_extended|_aligned)?`, `pn?strdup`, `p(v)?s(n)?printf`, `repalloc\w*`, `MemoryContext(Alloc|Realloc|Strdup)\w*`, `AllocSet\w+`,
 	`_?Py(Mem|Object)_(Raw)?(Malloc|Calloc|Realloc)`, `_PyMem_\w+`, `_PyObject_(Malloc|Calloc|Realloc|Arena\w*)`, `new_arena`, `pymalloc_\w+`, `allocate_from_new_pool`,
 	`_?[es]?(malloc|calloc|realloc|strn?dup)`, `_e?(malloc|calloc|realloc)\w*`, `_?_?zend_(mm_\w+|malloc|calloc|realloc)`,
+	// What gives back.
+	`x?free`, `g_(free|clear_pointer|slice_free1?)`, `(CRYPTO|OPENSSL)_(free|clear_free)`, `pfree`, `_?Py(Mem|Object)_(Raw)?Free`, `_?_?efree\w*`, `ngx_free`, `sqlite3_?(free|DbFree\w*)`,
 	`ngx_(alloc|calloc|palloc|pnalloc|pcalloc|pmemalign|memalign|palloc_\w+)`, `_?talloc\w*`, `sqlite3_?(Malloc|malloc|DbMalloc|Realloc|MemMalloc)\w*`,
 }, "|") + `)(\.\w+)*$`)
 
 // runtimeFunctions are those of languages' runtimes by the beginning of their names.
 var runtimeFunctions = regexp.MustCompile(`^(` + strings.Join([]string{
-	`operator new`, `__rustc(\[[0-9a-f]+\])?::`, `__rust_`, `__rdl_`, `__rg_`, `rust_(begin_unwind|panic|eh_)`,
+	`operator (new|delete)`, `__rustc(\[[0-9a-f]+\])?::`, `__rust_`, `__rdl_`, `__rg_`, `rust_(begin_unwind|panic|eh_)`,
 	// Go, and what cgo puts around a call.
 	`runtime[./]`, `_cgo_`, `x_cgo_`, `crosscall`, `[^\s(]+\._(Cfunc|cgo)_`, `_cgoexp_`,
 	// Packages of Go's library that hold only what they are told to hold.
