@@ -44,11 +44,8 @@ __noinline __u64 free_stack(struct thread *t, __u64 id, __u64 time)
 static __always_inline bool emit_sampled(struct pt_regs *ctx, struct thread *t, __u8 flags, __u64 id,
 					 __u64 time, __u64 addr, __u32 chunk)
 {
-	__u64 weight, stack;
+	__u64 weight = stands_for(t, time), stack;
 
-	if (!sample_frees)
-		return false;
-	weight = stands_for(t, time);
 	if (!weight)
 		return false;
 	t->walk.ip = INSTRUCTION(ctx);

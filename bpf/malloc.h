@@ -181,9 +181,9 @@ static __always_inline __u8 free_within(struct pt_regs *ctx, struct thread *t, _
 	return wrapper ? EV_IN_ALLOCATOR : 0;
 }
 
-/* The entry of free(block), operator delete(block) and the like. */
-SEC("uprobe/free")
-int enter_free(struct pt_regs *ctx)
+/* The entry of free(block), operator delete(block) and the like. sampled says that its stack may be
+ * read. */
+static __always_inline int freed(struct pt_regs *ctx, bool sampled)
 {
 	__u32 shape = entry_shape();
 	__u64 id = bpf_get_current_pid_tgid(), addr = argument(ctx, SHAPE_BLOCK(shape));
@@ -191,7 +191,6 @@ int enter_free(struct pt_regs *ctx)
 	bool again = false;
 	__u8 flags = 0;
 
-	own_stack(ctx);
 	if (!addr || !(live & LIVE_FREES))
 		return 0;
 	/* This makes its state. */
@@ -207,8 +206,22 @@ int enter_free(struct pt_regs *ctx)
 	} else if (!is_target(id >> 32)) {
 		return 0;
 	}
-	gone(ctx, t, EV_FREE, flags, shape, id, addr, true);
+	gone(ctx, t, EV_FREE, flags, shape, id, addr, sampled);
 	return 0;
+}
+
+SEC("uprobe/free")
+int enter_free(struct pt_regs *ctx)
+{
+	own_stack(ctx);
+	return freed(ctx, true);
+}
+
+SEC("uprobe/free")
+int enter_free_fp(struct pt_regs *ctx)
+{
+	own_stack(ctx);
+	return freed(ctx, false);
 }
 
 /* realloc returned NULL: the old block is still there. */

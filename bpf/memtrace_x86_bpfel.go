@@ -300,6 +300,7 @@ const (
 	MemtraceProgCallAllocFp         = "call_alloc_fp"
 	MemtraceProgEnterAlloc          = "enter_alloc"
 	MemtraceProgEnterFree           = "enter_free"
+	MemtraceProgEnterFreeFp         = "enter_free_fp"
 	MemtraceProgEnterMremap         = "enter_mremap"
 	MemtraceProgEnterMunmap         = "enter_munmap"
 	MemtraceProgEnterRealloc        = "enter_realloc"
@@ -333,7 +334,6 @@ const (
 	MemtraceVarMaxSize              = "max_size"
 	MemtraceVarMinSize              = "min_size"
 	MemtraceVarNever                = "never"
-	MemtraceVarSampleFrees          = "sample_frees"
 	MemtraceVarSessions             = "sessions"
 	MemtraceVarSlotsVersion         = "slots_version"
 	MemtraceVarStackDepth           = "stack_depth"
@@ -397,6 +397,7 @@ type MemtraceProgramSpecs struct {
 	CallAllocFp         *ebpf.ProgramSpec `ebpf:"call_alloc_fp"`
 	EnterAlloc          *ebpf.ProgramSpec `ebpf:"enter_alloc"`
 	EnterFree           *ebpf.ProgramSpec `ebpf:"enter_free"`
+	EnterFreeFp         *ebpf.ProgramSpec `ebpf:"enter_free_fp"`
 	EnterMremap         *ebpf.ProgramSpec `ebpf:"enter_mremap"`
 	EnterMunmap         *ebpf.ProgramSpec `ebpf:"enter_munmap"`
 	EnterRealloc        *ebpf.ProgramSpec `ebpf:"enter_realloc"`
@@ -459,7 +460,6 @@ type MemtraceVariableSpecs struct {
 	MaxSize           *ebpf.VariableSpec `ebpf:"max_size"`
 	MinSize           *ebpf.VariableSpec `ebpf:"min_size"`
 	Never             *ebpf.VariableSpec `ebpf:"never"`
-	SampleFrees       *ebpf.VariableSpec `ebpf:"sample_frees"`
 	Sessions          *ebpf.VariableSpec `ebpf:"sessions"`
 	SlotsVersion      *ebpf.VariableSpec `ebpf:"slots_version"`
 	StackDepth        *ebpf.VariableSpec `ebpf:"stack_depth"`
@@ -551,7 +551,6 @@ type MemtraceVariables struct {
 	MaxSize           *ebpf.Variable `ebpf:"max_size"`
 	MinSize           *ebpf.Variable `ebpf:"min_size"`
 	Never             *ebpf.Variable `ebpf:"never"`
-	SampleFrees       *ebpf.Variable `ebpf:"sample_frees"`
 	Sessions          *ebpf.Variable `ebpf:"sessions"`
 	SlotsVersion      *ebpf.Variable `ebpf:"slots_version"`
 	StackDepth        *ebpf.Variable `ebpf:"stack_depth"`
@@ -577,6 +576,7 @@ type MemtracePrograms struct {
 	CallAllocFp         *ebpf.Program `ebpf:"call_alloc_fp"`
 	EnterAlloc          *ebpf.Program `ebpf:"enter_alloc"`
 	EnterFree           *ebpf.Program `ebpf:"enter_free"`
+	EnterFreeFp         *ebpf.Program `ebpf:"enter_free_fp"`
 	EnterMremap         *ebpf.Program `ebpf:"enter_mremap"`
 	EnterMunmap         *ebpf.Program `ebpf:"enter_munmap"`
 	EnterRealloc        *ebpf.Program `ebpf:"enter_realloc"`
@@ -609,6 +609,7 @@ func (p *MemtracePrograms) Close() error {
 		p.CallAllocFp,
 		p.EnterAlloc,
 		p.EnterFree,
+		p.EnterFreeFp,
 		p.EnterMremap,
 		p.EnterMunmap,
 		p.EnterRealloc,

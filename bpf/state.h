@@ -15,8 +15,6 @@ const volatile __u64 max_size = ~0ULL;
 const volatile bool growth = false;
 /* The children of targets become targets. */
 const volatile bool follow = false;
-/* The stacks of some frees are read, see freer.h. */
-const volatile bool sample_frees = false;
 /* One program sees both entry and return of allocation functions, see call_alloc. */
 const volatile bool sessions = false;
 /* The reader is woken when this many bytes wait for it. Below that, it polls. */

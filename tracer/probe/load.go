@@ -42,15 +42,14 @@ func Load(k Features, o Options, attached *Attached) (*Set, error) {
 	}
 	sizeMaps(spec, k, &o)
 	for name, value := range map[string]any{
-		"stack_depth":  uint32(o.StackDepth),
-		"min_size":     o.MinSize,
-		"max_size":     o.MaxSize,
-		"wake_bytes":   uint64(o.RingSize / 4),
-		"wake_mask":    wakeMask(o.RingSize),
-		"growth":       o.GrowthOnly,
-		"follow":       o.Follow,
-		"sessions":     k.sessions,
-		"sample_frees": k.UnwindTables && !o.GrowthOnly,
+		"stack_depth": uint32(o.StackDepth),
+		"min_size":    o.MinSize,
+		"max_size":    o.MaxSize,
+		"wake_bytes":  uint64(o.RingSize / 4),
+		"wake_mask":   wakeMask(o.RingSize),
+		"growth":      o.GrowthOnly,
+		"follow":      o.Follow,
+		"sessions":    k.sessions,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return nil, fmt.Errorf("set %s: %w", name, err)
@@ -106,7 +105,7 @@ func sizeMaps(spec *ebpf.CollectionSpec, k Features, o *Options) {
 
 // chooseStacks keeps only those programs that walk stacks the way this kernel can.
 func chooseStacks(spec *ebpf.CollectionSpec, k Features) {
-	for _, name := range []string{"leave_alloc", "call_alloc", "exit_syscall"} {
+	for _, name := range []string{"leave_alloc", "call_alloc", "enter_free", "exit_syscall"} {
 		if !k.UnwindTables {
 			spec.Programs[name] = spec.Programs[name+"_fp"]
 		}
