@@ -52,13 +52,13 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 		Start: t.start, StartMono: t.startMono,
 		MinSize: t.cfg.MinSize, MaxSize: t.cfg.MaxSize,
 		Growth: t.cfg.GrowthOnly, Suppress: t.cfg.Suppress, Followed: t.cfg.joined(), MaxMemory: t.cfg.MaxMemory, PartOfCalls: t.probes.Functions,
-		Symbols: p.Symbols(), Kept: p.Kept, KeptFirst: p.KeptFirst, ClassAt: p.ClassAt, Allocators: diagnose.NewAllocators(p.Symbols(), p.Target(), t.book.Servers(pid)),
+		Symbols: p.Symbols(), Kept: p.KeptAt(opt.Paced), KeptFirst: p.KeptFirst, ClassAt: p.ClassAt, Allocators: diagnose.NewAllocators(p.Symbols(), p.Target(), t.book.Servers(pid)),
 	}
 	t.forgetUnmapped(pid)
 	f.Now, f.NowMono = t.until()
 	f.Split = f.Allocators.Split(t.processes.Malloc(pid, f.NowMono))
 	unfollowed := t.processes.Unfollowed(pid)
-	asked := book.Asked{Start: t.startMono, Now: f.NowMono, Older: opt.Older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks}
+	asked := book.Asked{Start: t.startMono, Now: f.NowMono, Older: opt.Older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks, Since: opt.Since()}
 	if f.Split != nil {
 		asked.Way, asked.Ours = f.Split.Way, f.Split.Ours
 	}
@@ -76,7 +76,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f.Debuggers = p.DebuggerNote(f.Known.Sample != nil)
 	f.System, f.SystemErr = sysmem.Read()
 	f.Kin = p.Kin(time.Now())
-	f.Space, f.SpaceErr = p.Space(time.Now())
+	f.Space, f.SpaceErr = p.SpaceAt(time.Now(), opt.Paced)
 	f.Limits = p.Limits(f.Space)
 	f.Unanswered = t.unanswered.All()
 	return f

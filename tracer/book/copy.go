@@ -21,6 +21,8 @@ type Asked struct {
 	// Blocks asks for the blocks of each stack, at most MaxBlocks (0: all).
 	Blocks    bool
 	MaxBlocks int
+	// Since, if not 0, is the time from which live.Stack.Since counts, as Now.
+	Since uint64
 	// Way, if not nil, makes live.Options.Way of the program break that was seen last, 0 if
 	// none was.
 	Way func(brk uint64) live.Way
@@ -81,7 +83,7 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	if b.cfg.Growth {
 		c.Older = 0
 	}
-	opt := live.Options{PID: pid, Now: c.Now, Older: c.Older, Blocks: asked.Blocks, MaxBlocks: asked.MaxBlocks}
+	opt := live.Options{PID: pid, Now: c.Now, Older: c.Older, Blocks: asked.Blocks, MaxBlocks: asked.MaxBlocks, Since: asked.Since}
 	if b.cfg.Growth || b.windowed {
 		opt.Blocks, opt.MaxBlocks = true, 0 // to be classified
 	}

@@ -27,6 +27,11 @@ type Options struct {
 	// Blocks lists the blocks of each stack, at most MaxBlocks (0: all).
 	Blocks    bool
 	MaxBlocks int
+	// Paced: snapshots come often, so looks at the process that take long are made seldom. What they
+	// tell, as the free memory of malloc and the address space, may be some moments old.
+	Paced bool
+	// Marks are the marks so far, the first first.
+	Marks []Mark
 }
 
 // Facts is what a report is made of.

@@ -48,6 +48,8 @@ func reportStack(kind report.StackKind, s *live.Stack, given live.GiveUps) repor
 		Inherited:            s.Inherited,
 		Bytes:                s.Bytes,
 		Blocks:               s.Blocks,
+		SinceMarkBytes:       s.Since.Bytes,
+		SinceMarkBlocks:      s.Since.Blocks,
 		YoungBytes:           s.Young,
 		ReplacedBytes:        s.ReplacedBytes,
 		AllocatedBytes:       s.AllocatedBytes,

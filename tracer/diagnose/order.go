@@ -19,7 +19,20 @@ const (
 	ByCount    Order = "count"
 	ByGrowth   Order = "growth"
 	BySurvival Order = "survival"
+	// BySinceMark is by what was allocated since the last mark and is still there.
+	BySinceMark Order = "since-mark"
 )
+
+// Sort sorts the stacks of a finished report, as those of a new one are.
+func Sort(stacks []report.Stack, by Order) {
+	for i := range stacks {
+		stacks[i].Bytes += stacks[i].ReservedBytes // it was a part while they were sorted
+	}
+	order(stacks, by)
+	for i := range stacks {
+		stacks[i].Bytes -= stacks[i].ReservedBytes
+	}
+}
 
 // order puts the worst first: certain leaks, then possible ones, then all else. Counted stacks
 // come before estimated ones that are no leak.
@@ -73,6 +86,9 @@ func sortKey(by Order) func(*report.Stack) float64 {
 	case ByGrowth:
 		estimated = func(*report.Estimate) float64 { return 0 }
 		counted = func(s *report.Stack) float64 { return s.GrowthBytesPerSecond }
+	case BySinceMark:
+		estimated = func(*report.Estimate) float64 { return 0 } // that is not known
+		counted = func(s *report.Stack) float64 { return float64(s.SinceMarkBytes) }
 	case BySurvival:
 		estimated = func(e *report.Estimate) float64 { return e.Survival }
 		counted = func(s *report.Stack) float64 { return s.Survival }

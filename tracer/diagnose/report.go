@@ -126,6 +126,7 @@ func (d *diagnosis) report(opt Options) *report.Report {
 	}
 	d.remember(r)
 	d.answer(r, opt)
+	d.sinceMark(r, opt)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = slices.Clone(r.Stacks[:opt.Top])
 	}

@@ -74,6 +74,10 @@ type Process struct {
 	// unprobed says what no probe reached, and why.
 	unprobed []string
 
+	// keptPace and spacePace pace looks for those who often ask.
+	keptPace  pacer[keptFree]
+	spacePace pacer[spaceLook]
+
 	// sizing guards folios, which tell the sizes of pages; nil if these are not asked for.
 	sizing sync.Mutex
 	folios *proc.Folios

@@ -108,6 +108,10 @@ func representable(r *Report) *Report {
 	for i := range c.Suppressed {
 		c.Suppressed[i].Pattern = bounded(c.Suppressed[i].Pattern)
 	}
+	c.Marks = slices.Clone(r.Marks)
+	for i := range c.Marks {
+		c.Marks[i].Name = bounded(c.Marks[i].Name)
+	}
 	c.Allocators = slices.Clone(r.Allocators)
 	for i := range c.Allocators {
 		c.Allocators[i].Allocator = bounded(c.Allocators[i].Allocator)
@@ -191,3 +195,7 @@ func escapeInvisible(doc []byte) []byte {
 	}
 	return out
 }
+
+// Bare returns a copy of r without its stacks and those of page faults, in which every string fits
+// into JSON.
+func (r *Report) Bare() *Report { return representable(r) }

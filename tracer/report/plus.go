@@ -67,6 +67,8 @@ func (s *Stack) Add(o *Stack) {
 	s.Bytes += o.Bytes
 	s.Blocks += o.Blocks
 	s.YoungBytes += o.YoungBytes
+	s.SinceMarkBytes += o.SinceMarkBytes
+	s.SinceMarkBlocks += o.SinceMarkBlocks
 	s.ChunkBytes += o.ChunkBytes
 	s.AllocatedBytes += o.AllocatedBytes
 	s.AllocatedBlocks += o.AllocatedBlocks

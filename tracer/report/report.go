@@ -49,6 +49,10 @@ type Report struct {
 	// MinSize and MaxSize are the sizes of the blocks that were traced, in bytes; 0 is no bound.
 	MinSize uint64 `json:"min_size,omitempty"`
 	MaxSize uint64 `json:"max_size,omitempty"`
+	// Marks are the moments that were marked, the first first. SinceMark is the part of Outstanding
+	// that was allocated since the last one, nil where that is not known.
+	Marks     []Mark `json:"marks,omitempty"`
+	SinceMark *Sum   `json:"since_mark,omitempty"`
 	// Stacks are sorted, worst first. StacksTotal is how many there were before the list was
 	// cut to the number asked for.
 	Stacks      []Stack `json:"stacks"`
@@ -189,6 +193,10 @@ type Stack struct {
 	Blocks uint64 `json:"blocks"`
 	// YoungBytes is what is outstanding and younger.
 	YoungBytes uint64 `json:"young_bytes,omitempty"`
+	// SinceMarkBytes and SinceMarkBlocks are the part of Bytes and Blocks that was allocated since
+	// the last of Report.Marks. They are 0 where Report.SinceMark is nil.
+	SinceMarkBytes  uint64 `json:"since_mark_bytes,omitempty"`
+	SinceMarkBlocks uint64 `json:"since_mark_blocks,omitempty"`
 	// These are totals since tracing began, of blocks of any age.
 	AllocatedBytes  uint64 `json:"allocated_bytes"`
 	AllocatedBlocks uint64 `json:"allocated_blocks"`

@@ -78,6 +78,7 @@ var sections = []section{
 	{nil, (*printer).accounts},
 	{showEvents, (*printer).target},
 	{nil, (*printer).how},
+	{nil, (*printer).sinceMark},
 	{showEvents, (*printer).events},
 	{nil, (*printer).trouble},
 	{showEvents, (*printer).totals},

@@ -75,7 +75,7 @@ func (p *printer) grownStack(r *Report, i int, s *Stack, opt TextOptions) {
 	if s.FreedBlocks > 0 {
 		text += ", " + Count(s.FreedBlocks) + " of them given back"
 	}
-	items = texts(text)
+	items = append(texts(text), sinceMarkItem(r, s)...)
 	if f := s.FaultedIn; f != nil && f.Samples == 0 {
 		items = append(items, texts("next to nothing of it in memory (estimate, no sample)")...)
 	} else if f != nil {

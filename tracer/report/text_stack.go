@@ -247,7 +247,7 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 		if differs(s.Taken(), s.Bytes) {
 			items = append(items, span{text: "takes " + Size(s.Taken())})
 		}
-		p.flow(lead, stackIndent, "  ", items...)
+		p.flow(lead, stackIndent, "  ", append(items, sinceMarkItem(r, s)...)...)
 		return
 	}
 	if r.Outstanding.Bytes > 0 {
@@ -256,6 +256,7 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 	p.flow(lead, stackIndent, "  ", items...)
 	indent := span{text: pad("", stackIndent)}
 	items = texts(Count(s.FreedBlocks)+" of "+counted(s.AllocatedBlocks, "allocation")+" freed", ages(s), "survival "+percent(s.Survival))
+	items = append(items, sinceMarkItem(r, s)...)
 	if taken := s.Taken(); taken > s.Bytes {
 		items = append(items, span{text: Size(taken) + " with malloc's headers"})
 	}

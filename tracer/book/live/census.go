@@ -25,6 +25,8 @@ type Census struct {
 // Tally is what a Census counts of one stack. The zero Tally is empty.
 type Tally struct {
 	sum Sum
+	// since is those of sum that Options.Since asks for.
+	since Sum
 	// oldest and youngest are times of allocation, ns.
 	oldest, youngest uint64
 	// settled counts the allocations, of any age, before the boundary.
@@ -70,6 +72,9 @@ func (c *Census) Count(t *Tally, addr, size, time uint64) {
 		t.oldest, t.youngest = time, time
 	}
 	t.sum.Add(size)
+	if c.opt.Since != 0 && time >= c.opt.Since {
+		t.since.Add(size)
+	}
 	t.oldest = min(t.oldest, time)
 	t.youngest = max(t.youngest, time)
 	if c.opt.Blocks {
@@ -116,6 +121,7 @@ func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
 		ID:                   key.ID,
 		PID:                  key.PID,
 		Sum:                  t.sum,
+		Since:                t.since,
 		Young:                a.Bytes - min(t.sum.Bytes, a.Bytes),
 		AllocatedBytes:       a.AllocatedBytes,
 		AllocatedBlocks:      a.AllocatedBlocks,

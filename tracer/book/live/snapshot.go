@@ -29,6 +29,9 @@ type Options struct {
 	// LostAllocs is how many allocations may have been lost. As many frees of unknown blocks
 	// may be of those, and not of blocks from before the trace.
 	LostAllocs uint64
+	// Since, if not 0, is a time (ns): blocks that count and were allocated from then on are also
+	// added up in Stack.Since.
+	Since uint64
 	// All includes stacks without a block that counts.
 	All bool
 }
@@ -105,6 +108,8 @@ type Stack struct {
 	Inherited bool
 	// Sum is the blocks that are outstanding and at least Older old.
 	Sum
+	// Since is the part of Sum that Options.Since asks for.
+	Since Sum
 	// Young is the bytes of the others that are outstanding.
 	Young uint64
 	// These are totals since tracing began, of blocks of any age. Blocks neither outstanding
