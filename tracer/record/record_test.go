@@ -1,0 +1,217 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"memtrace/tracer/report"
+)
+
+var began = time.Date(2026, 11, 29, 22, 0, 0, 0, time.UTC)
+
+// synthetic is what a trace says after so many seconds: of n stacks every third grows, some come,
+// and some go.
+func synthetic(n, second int) *report.Report {
+	r := &report.Report{
+		Schema: report.Schema, Mode: report.ModeWindows, Sampling: &report.Sampling{Windows: second}, TracedFraction: 1, Complete: true,
+		Start: began, End: began.Add(time.Duration(second) * time.Second), DurationSeconds: float64(second),
+		Target: report.Target{
+			PID: 4711, Command: "server", Exe: "/opt/server", Allocator: "glibc",
+			Modules: []report.Module{{Path: "/opt/server", BuildID: "abcdef", Start: 0x400000, End: 0x500000}},
+		},
+		Notes:     []string{fmt.Sprintf("second %d", second)},
+		Diagnosis: &report.Diagnosis{Answer: "server (pid 4711) leaks", Findings: []report.Finding{}, Accounts: []report.Account{}},
+	}
+	for i := range n {
+		if i%10 == 7 && (second/20+i)%3 == 0 {
+			continue
+		}
+		s := report.Stack{
+			ID: fmt.Sprintf("%016x", i*7919), Kind: report.Heap, Bytes: uint64(1000 + i), Blocks: 3,
+			AllocatedBytes: uint64(5000 + i), AllocatedBlocks: 9, FreedBlocks: 6, Survival: 0.3333,
+			OldestSeconds: float64(second), YoungestSeconds: float64(second) / 2, FollowedSeconds: float64(second),
+			Served: &report.Served{Brk: report.Share{Sum: report.Sum{Bytes: 10, Blocks: 3}}},
+			Class:  report.ClassFilled, OwnFrame: 1,
+		}
+		if i%3 == 0 {
+			s.Bytes += uint64(second * 100)
+			s.Blocks += uint64(second)
+			s.GrowthBytesPerSecond, s.Class = 100, report.ClassLeak
+			s.Like = []report.Like{{ID: "x", Bytes: s.Bytes}}
+		}
+		if i%5 == 0 {
+			s.Estimate = &report.Estimate{Class: "leak", Survival: 0.25}
+		}
+		for f := range 8 {
+			s.Frames = append(s.Frames, report.Frame{
+				Address: uint64(0x400000 + f*i), Function: fmt.Sprintf("f%d_%d", f, i%(10*f+1)),
+				Module: "/opt/server", Offset: uint64(f * i), File: "server.c", Line: f + 1, Library: f == 0,
+			})
+		}
+		r.Stacks = append(r.Stacks, s)
+	}
+	r.StacksTotal = len(r.Stacks)
+	return r
+}
+
+// create starts a record in a directory of its own.
+func create(t testing.TB, bound uint64) (*Writer, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "record")
+	w, err := Create(path, bound, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, path
+}
+
+func open(t testing.TB, path string) *Reader {
+	t.Helper()
+	r, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	return r
+}
+
+// same compares a report that was read with the one that was recorded.
+func same(t *testing.T, got, want *report.Report, exact bool) {
+	t.Helper()
+	for _, r := range []*report.Report{got, want} {
+		slices.SortFunc(r.Stacks, func(a, b report.Stack) int { return strings.Compare(a.ID, b.ID) })
+	}
+	off := 0.0
+	if !exact {
+		off = drift
+	}
+	options := cmp.Options{cmpopts.EquateEmpty(), cmpopts.IgnoreFields(report.Report{}, "Name"), cmpopts.EquateApprox(off, 1e-8)}
+	if diff := cmp.Diff(want, got, options); diff != "" {
+		t.Fatalf("read (-want +got):\n%s", diff)
+	}
+}
+
+// Every snapshot is read as it was recorded, in any order.
+func TestReadsWhatWasRecorded(t *testing.T) {
+	w, path := create(t, 64<<20)
+	const snapshots, stacks = 150, 60
+	for i := range snapshots {
+		if err := w.Snapshot(began.Add(time.Duration(i)*time.Second), []*report.Report{synthetic(stacks, i)}, i == snapshots-1); err != nil {
+			t.Fatal(err)
+		}
+		if i == 40 {
+			if err := w.Mark(began.Add(40*time.Second), "noon"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, path)
+	if r.Len() != snapshots || !r.Ended() || len(r.Marks()) != 1 || r.Marks()[0].Name != "noon" {
+		t.Fatalf("%d snapshots, ended %v, marks %v", r.Len(), r.Ended(), r.Marks())
+	}
+	for _, i := range []int{149, 0, 63, 64, 65, 66, 128, 131, 7} {
+		got, err := r.At(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got[0], synthetic(stacks, i), i == snapshots-1)
+	}
+	seen := 0
+	if err := r.Each(10, 90, func(i int, got []*report.Report) error {
+		same(t, got[0], synthetic(stacks, i), false)
+		seen++
+		return nil
+	}); err != nil || seen != 81 {
+		t.Fatalf("%d snapshots, %v", seen, err)
+	}
+	if i := r.Before(began.Add(30*time.Second + time.Millisecond)); i != 30 {
+		t.Errorf("snapshot %d is the one at 30 s", i)
+	}
+}
+
+// A record that is cut off at any byte is read up to its last whole snapshot.
+func TestCutAnywhere(t *testing.T) {
+	w, path := create(t, 64<<20)
+	var ends []int64
+	for i := range 8 {
+		if err := w.Snapshot(began.Add(time.Duration(i)*time.Second), []*report.Report{synthetic(5, i)}, false); err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, w.Size())
+	}
+	if err := w.Close(false); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range len(whole) + 1 {
+		want := 0
+		for _, end := range ends {
+			if int64(n) >= end {
+				want++
+			}
+		}
+		for _, tail := range []string{"", "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"} {
+			cut := append(slices.Clone(whole[:n]), tail...)
+			r, err := NewReader(bytes.NewReader(cut), int64(len(cut)))
+			if want == 0 {
+				if err == nil {
+					t.Fatalf("a record cut at %d of %d is read", n, ends[0])
+				}
+				continue
+			}
+			if err != nil || r.Len() != want || r.Ended() {
+				t.Fatalf("cut at %d: %v, want %d snapshots", n, err, want)
+			}
+			if n == int(ends[want-1]) {
+				got, err := r.At(want - 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				same(t, got[0], synthetic(5, want-1), false)
+			}
+		}
+	}
+}
+
+// What is no record, or of a later version, is said to be that.
+func TestForeign(t *testing.T) {
+	for _, text := range []string{"", "x", "{}", "memtrace recore\n", strings.Repeat("\x00", 100)} {
+		if _, err := NewReader(strings.NewReader(text), int64(len(text))); !errors.Is(err, ErrForeign) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	newer := head()
+	newer[16]++
+	if _, err := NewReader(bytes.NewReader(newer), headSize); !errors.Is(err, errDamaged) {
+		t.Errorf("a head with a wrong checksum: %v", err)
+	}
+	newer = resum(newer)
+	var newerErr *NewerError
+	if _, err := NewReader(bytes.NewReader(newer), headSize); !errors.As(err, &newerErr) || newerErr.Version != Version+1 {
+		t.Errorf("a newer head: %v", err)
+	}
+}
+
+// resum puts the checksum of a head right.
+func resum(h []byte) []byte {
+	binary.LittleEndian.PutUint32(h[20:], crc32.Checksum(h[:20], castagnoli))
+	return h
+}

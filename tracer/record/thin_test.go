@@ -1,0 +1,180 @@
+package record
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"memtrace/tracer/report"
+)
+
+// recordDay records a day, a snapshot every so many seconds, of n stacks. It returns the largest
+// that its directory ever was.
+func recordDay(t testing.TB, w *Writer, path string, n, every int) (most int64) {
+	t.Helper()
+	const day = 24 * 3600
+	for second := 0; second <= day; second += every {
+		r := []*report.Report{synthetic(n, second)}
+		if err := w.Snapshot(began.Add(time.Duration(second)*time.Second), r, second == day); err != nil {
+			t.Fatal(err)
+		}
+		if second%7200 == 0 && second > 0 {
+			if err := w.Mark(began.Add(time.Duration(second)*time.Second), "hour"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if second/every%50 == 0 {
+			most = max(most, sizeOf(t, filepath.Dir(path)))
+		}
+	}
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	return max(most, sizeOf(t, filepath.Dir(path)))
+}
+
+// sizeOf is the size of all files in a directory.
+func sizeOf(t testing.TB, dir string) (bytes int64) {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err == nil { // one may be renamed meanwhile
+			bytes += info.Size()
+		}
+	}
+	return bytes
+}
+
+// A day's record stays below its bound, with what is written beside it, and holds the whole day:
+// its end second by second, and what is older at distances that grow with the age.
+func TestDayStaysBelowItsBound(t *testing.T) {
+	const bound, stacks, every = LeastSize, 60, 30
+	w, path := create(t, bound)
+	if most := recordDay(t, w, path, stacks, every); most > bound {
+		t.Errorf("%d bytes at most, the bound is %d", most, bound)
+	}
+	r := open(t, path)
+	last := r.Len() - 1
+	if first, end := r.Time(0), r.Time(last); !first.Equal(began) || !end.Equal(began.Add(24*time.Hour)) || len(r.Marks()) != 12 {
+		t.Errorf("from %v to %v, %d marks", first, end, len(r.Marks()))
+	}
+	for i := range last {
+		age := r.Time(last).Sub(r.Time(i))
+		if apart := r.Time(i + 1).Sub(r.Time(i)); apart > age/leastResolution+every*time.Second {
+			t.Errorf("after the snapshot %v before the end none for %v", age, apart)
+		}
+	}
+	if apart := r.Time(last).Sub(r.Time(last - 5)); apart != 5*every*time.Second {
+		t.Errorf("the last 5 snapshots are of %v", apart)
+	}
+	for _, i := range []int{0, last / 3, last / 2, last} {
+		got, err := r.At(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got[0], synthetic(stacks, int(r.Time(i).Sub(began).Seconds())), i == last)
+	}
+	if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
+		t.Errorf("there are %v, %v", files, err)
+	}
+	t.Logf("%d snapshots in %d bytes", r.Len(), sizeOf(t, filepath.Dir(path)))
+}
+
+// While a record is thinned, each kill leaves a file that opens.
+func TestOpensWhileThinned(t *testing.T) {
+	w, path := create(t, LeastSize)
+	for second := range 2600 {
+		at := began.Add(time.Duration(second) * time.Second)
+		if err := w.Snapshot(at, []*report.Report{synthetic(20, second)}, false); err != nil {
+			t.Fatal(err)
+		}
+		if second%97 != 0 && w.thinning == nil {
+			continue
+		}
+		r, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last := r.Time(r.Len() - 1); !last.Equal(at) {
+			t.Fatalf("the last snapshot is of %v, not %v", last, at)
+		}
+		if second%10 == 0 {
+			got, err := r.At(r.Len() - 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, got[0], synthetic(20, second), false)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Where a snapshot is larger than the bound, that is an error, and smaller ones still go in.
+func TestTooLargeForTheBound(t *testing.T) {
+	w, path := create(t, LeastSize)
+	if err := w.Snapshot(began, []*report.Report{synthetic(30_000, 1)}, false); err == nil || w.Size() > LeastSize {
+		t.Errorf("%v, %d bytes", err, w.Size())
+	}
+	if err := w.Snapshot(began, []*report.Report{synthetic(30, 2)}, false); err != nil {
+		t.Error(err)
+	}
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	got, err := open(t, path).At(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got[0], synthetic(30, 2), false)
+}
+
+// Definitions that begin anew do not mix with those from before.
+func TestRestart(t *testing.T) {
+	w, path := create(t, 64<<20)
+	for second := range 20 {
+		if second%6 == 5 {
+			w.encoder.restart()
+		}
+		if err := w.Snapshot(began.Add(time.Duration(second)*time.Second), []*report.Report{synthetic(20+second, second)}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.beginThinning()
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, path)
+	if err := r.Each(0, r.Len()-1, func(_ int, got []*report.Report) error {
+		second := int(got[0].DurationSeconds)
+		same(t, got[0], synthetic(20+second, second), false)
+		return nil
+	}); err != nil || r.Len() != 20 {
+		t.Errorf("%d snapshots, %v", r.Len(), err)
+	}
+}
+
+// BenchmarkSnapshot is what one more snapshot of 20,000 stacks costs, of which a third changes.
+func BenchmarkSnapshot(b *testing.B) {
+	w, _ := create(b, 1<<40)
+	reports := make([]*report.Report, 10)
+	for i := range reports {
+		reports[i] = synthetic(20_000, i+1)
+	}
+	_ = w.Snapshot(began, reports[:1], false) // names are written once
+	size := w.Size()
+	for i := 0; b.Loop(); i++ {
+		if err := w.Snapshot(began, reports[i%len(reports):][:1], false); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(w.Size()-size)/float64(b.N), "bytes/op")
+}
