@@ -121,12 +121,15 @@ func where(f *found) string {
 }
 
 // site is the culprit and its caller.
-func site(f *found) string {
-	text := name(f.Culprit)
-	if f.Caller != nil {
-		text += " < " + name(f.Caller)
+func site(f *found) string { return Site(f.Culprit, f.Caller) }
+
+// Site puts a culprit and its caller into words. caller may be nil.
+func Site(culprit, caller *report.Frame) string {
+	text := name(culprit)
+	if caller != nil {
+		text += " < " + name(caller)
 	}
-	return text + source(f.Culprit)
+	return text + source(culprit)
 }
 
 // touchedIn says who touches memory first that has no stack, "" if that is not known.

@@ -1,0 +1,150 @@
+package changes
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"memtrace/tracer/report"
+)
+
+// Options says how two sides are made comparable.
+type Options struct {
+	// Per are the units that each side has worked through, 0 for none: amounts are then given for
+	// one Unit.
+	Per  [2]float64
+	Unit string
+	// Absolute compares amounts as they are, even if one side was traced for longer.
+	Absolute bool
+	// Top is how many stacks are kept, 0 for all.
+	Top int
+}
+
+// second is what amounts are divided by if the sides were traced for different times.
+const second = "second"
+
+// Of returns what changed from one side to the other.
+func Of(from, to *Side, opt Options) *report.Diff {
+	d := &report.Diff{Schema: report.DiffSchema, From: from.DiffSide, To: to.DiffSide, Counts: make(map[report.DiffState]int)}
+	if from.Path != "" && from.Path == to.Path {
+		d.Seconds = to.At.Sub(from.At).Seconds()
+	}
+	normalise(d, from, to, opt)
+	all := join(from, to, func(s *Side, one *stack) (report.Bounds, report.Bounds) {
+		units := d.From.Units
+		if s == to {
+			units = d.To.Units
+		}
+		if d.Estimated {
+			return one.leak, one.leakBlocks
+		}
+		return bounds(one.bytes / units), bounds(one.blocks / units)
+	})
+	for _, j := range all {
+		d.Bytes, d.Blocks = addChange(d.Bytes, change(j.from.bytes, j.to.bytes)), addChange(d.Blocks, change(j.from.blocks, j.to.blocks))
+		if s, changed := diffStack(j); changed {
+			d.Stacks = append(d.Stacks, s)
+			d.Counts[s.State]++
+		} else {
+			d.Unchanged++
+		}
+	}
+	for i := range d.Stacks {
+		if c := d.Stacks[i].Bytes.Change; c > 0 {
+			d.Grew += c
+		} else {
+			d.Shrank -= c
+		}
+	}
+	slices.SortStableFunc(d.Stacks, func(a, b report.DiffStack) int { return cmp.Compare(b.Bytes.Change, a.Bytes.Change) })
+	d.Answer = answerOf(d)
+	note(d, from, to)
+	d.StacksTotal = len(d.Stacks)
+	if opt.Top > 0 && len(d.Stacks) > opt.Top {
+		d.Stacks = most(d.Stacks, opt.Top)
+	}
+	return d
+}
+
+// most returns the n stacks that changed most, in the order that they have.
+func most(stacks []report.DiffStack, n int) []report.DiffStack {
+	by := slices.Clone(stacks)
+	slices.SortStableFunc(by, func(a, b report.DiffStack) int {
+		return cmp.Compare(math.Abs(b.Bytes.Change), math.Abs(a.Bytes.Change))
+	})
+	by = by[:n]
+	slices.SortStableFunc(by, func(a, b report.DiffStack) int { return cmp.Compare(b.Bytes.Change, a.Bytes.Change) })
+	return by
+}
+
+// normalise decides what amounts are divided by.
+func normalise(d *report.Diff, from, to *Side, opt Options) {
+	const alike = 0.02 // of the times that both were traced
+	d.From.Units, d.To.Units = 1, 1
+	switch apart := math.Abs(from.Seconds - to.Seconds); {
+	case from.estimated || to.estimated:
+		d.Per, d.Estimated = second, true
+	case opt.Per[0] > 0:
+		d.Per, d.From.Units, d.To.Units = opt.Unit, opt.Per[0], opt.Per[1]
+	case opt.Absolute, d.Seconds != 0, from.Seconds == 0, to.Seconds == 0, apart <= alike*max(from.Seconds, to.Seconds):
+	default:
+		d.Per, d.From.Units, d.To.Units = second, from.Seconds, to.Seconds
+	}
+}
+
+// change is the change of an amount. Bounds of both sides add up.
+func change(from, to report.Bounds) report.Change {
+	c := report.Change{From: from.Value, To: to.Value, Change: to.Value - from.Value}
+	c.Low, c.High = c.Change, c.Change
+	if from.Low != from.High || to.Low != to.High {
+		c.Low, c.High = to.Low-from.High, to.High-from.Low
+	}
+	return c
+}
+
+func addChange(a, b report.Change) report.Change {
+	return report.Change{From: a.From + b.From, To: a.To + b.To, Change: a.Change + b.Change, Low: a.Low + b.Low, High: a.High + b.High}
+}
+
+// diffStack says what became of a stack; changed is false if nothing did.
+func diffStack(j *joined) (s report.DiffStack, changed bool) {
+	s = report.DiffStack{
+		Bytes: change(j.from.bytes, j.to.bytes), Blocks: change(j.from.blocks, j.to.blocks),
+		FromStacks: j.from.stacks, ToStacks: j.to.stacks,
+		Truncated: j.stack.truncated, OwnFrame: j.stack.own, Frames: j.stack.frames,
+	}
+	c := &s.Bytes
+	switch {
+	case c.Change == 0 && s.Blocks.Change == 0 && c.Low == c.High:
+		return s, false
+	case c.Low != c.High && !c.Certain():
+		s.State = report.DiffUncertain
+	case j.from.stacks == 0 || c.From == 0 && c.To > 0:
+		s.State = report.DiffAppeared
+	case j.to.stacks == 0 || c.To == 0 && c.From > 0:
+		s.State = report.DiffVanished
+	case c.Change < 0 || c.Change == 0 && s.Blocks.Change < 0:
+		s.State = report.DiffShrank
+	default:
+		s.State = report.DiffGrew
+	}
+	return s, true
+}
+
+// note says what bears on the difference.
+func note(d *report.Diff, from, to *Side) {
+	add := func(format string, args ...any) { d.Notes = append(d.Notes, fmt.Sprintf(format, args...)) }
+	switch {
+	case d.Estimated && from.estimated != to.estimated:
+		add("One side was watched in windows of time, so rates of leaks are compared: estimated ones with those that were counted.")
+	case d.Per == second && !d.Estimated:
+		add("The sides were traced for %s and %s, so what is held is divided by the time (--per none compares it as it is).", report.Seconds(from.Seconds), report.Seconds(to.Seconds))
+	}
+	if from.Mode != "" && to.Mode != "" && from.Mode != to.Mode && !d.Estimated {
+		add("The sides were traced in different modes, %s and %s: part of the change may come from that.", from.Mode, to.Mode)
+	}
+	if !from.Complete || !to.Complete {
+		add("Not everything was recorded of a side: changes may be too high or too low.")
+	}
+}
