@@ -56,8 +56,11 @@ type options struct {
 	show        []string
 	width       int
 	growth      bool // memtrace grow
-	version     bool
-	help        bool
+	record      recordFlags
+	// markEvery is how often a mark is made, 0 for never.
+	markEvery time.Duration
+	version   bool
+	help      bool
 }
 
 // The formats of commands that print no stacks.
@@ -111,7 +114,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR` (otherwise at Ctrl-C, or when the target exits)")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
 	fs.IntVarP(&o.top, "top", "T", 10, "show `N` stacks and growing segments (0 = all)")
-	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: leak|size|count|growth|survival")
+	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: leak|size|count|growth|survival|since-mark")
 	fs.Var((*durationValue)(&o.older), "older", "show only blocks that are at least `DUR` old")
 	fs.VarP((*sizeValue)(&o.minSize), "min-size", "z", "trace only blocks of at least `BYTES` (such as 4096, 64k, 2M)")
 	fs.VarP((*sizeValue)(&o.maxSize), "max-size", "Z", "trace only blocks of at most `BYTES`")
@@ -143,6 +146,8 @@ func (o *options) addReportFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.color, "color", "auto", "color the report (`WHEN`: auto|always|never)")
 	o.gate.add(fs)
 	fs.Var(&o.suppressed, "suppressions", "hide stacks by a `FILE` in LeakSanitizer's format (repeatable); \"default\" hides what well-known libraries keep for good")
+	o.record.add(fs)
+	fs.Var((*durationValue)(&o.markEvery), "mark-every", "make a mark every `DUR`, as SIGUSR2 does: reports then show what was allocated since the last one and is still there")
 	fs.StringVar(&o.ready, "ready-file", "", "created when every probe is live")
 	_ = fs.MarkHidden("ready-file") // it was defined on the line above
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print only the report, no messages")
@@ -205,8 +210,8 @@ func (o *options) check(fs *pflag.FlagSet) error {
 		return usagef("nothing to trace: give -p PID|NAME, or -- COMMAND ARGS")
 	case o.given() && len(o.command) > 0:
 		return usagef("%s and a command exclude each other: give one", o.source())
-	case !slices.Contains([]tracer.Order{tracer.ByLeak, tracer.BySize, tracer.ByCount, tracer.ByGrowth, tracer.BySurvival}, o.sort):
-		return usagef("--sort %s: give leak, size, count, growth or survival", o.sort)
+	case !slices.Contains(orders, o.sort):
+		return usagef("--sort %s: give %s", o.sort, orderNames)
 	case o.maxSize != 0 && o.minSize > o.maxSize:
 		return usagef("--min-size %d is above --max-size %d: no block has such a size", o.minSize, o.maxSize)
 	case bits.OnesCount64(o.ringSize) != 1 || o.ringSize < 4096 || o.ringSize > 1<<30:
@@ -225,12 +230,12 @@ func (o *options) check(fs *pflag.FlagSet) error {
 	return o.checkCommon()
 }
 
-// checkCommon checks the flags shared by the trace and memtrace grow, and finds the processes.
-func (o *options) checkCommon() error {
+// checkForm checks the flags that say how a report looks.
+func (o *options) checkForm() error {
 	if _, err := o.parts(); err != nil {
 		return err
 	}
-	form, known := report.FindForm(o.format)
+	_, known := report.FindForm(o.format)
 	switch {
 	case !known:
 		return usagef("--format %s: give %s", o.format, report.FormNames(", ", " or "))
@@ -238,10 +243,21 @@ func (o *options) checkCommon() error {
 		return usagef("--width %d: give 40 to 1000", o.width)
 	case !slices.Contains([]string{"auto", "always", "never"}, o.color):
 		return usagef("--color %s: give auto, always or never", o.color)
-	case o.maxMemory < leastMemory || o.maxMemory > 1<<50:
-		return usagef("--max-memory %d: give 256M or more", o.maxMemory)
 	case o.top < 0:
 		return usagef("--top %d: give 0 for all stacks, or how many", o.top)
+	}
+	return nil
+}
+
+// checkCommon checks the flags shared by the trace and memtrace grow, and finds the processes.
+func (o *options) checkCommon() error {
+	if err := o.checkForm(); err != nil {
+		return err
+	}
+	form, _ := report.FindForm(o.format)
+	switch {
+	case o.maxMemory < leastMemory || o.maxMemory > 1<<50:
+		return usagef("--max-memory %d: give 256M or more", o.maxMemory)
 	case o.depth < 1 || o.depth > 127:
 		return usagef("--stack-depth %d: give 1 to 127", o.depth)
 	case o.quiet && o.verbose:
@@ -250,6 +266,9 @@ func (o *options) checkCommon() error {
 		return usagef("--format %s holds only one report: leave out the interval", o.format)
 	}
 	if err := o.suppressed.read(); err != nil {
+		return err
+	}
+	if err := o.record.check(); err != nil {
 		return err
 	}
 	return o.find()

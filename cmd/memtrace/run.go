@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"sync"
-	"time"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -22,7 +20,7 @@ import (
 // with a final report.
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) exitCode {
 	// Check before anything takes a descriptor or a thread.
-	if err := checkSurroundings(fewFiles); err != nil {
+	if err := checkSurroundings(fewFiles, !onlyReads(args)); err != nil {
 		sayError(stderr, err)
 		return exitError
 	}
@@ -65,6 +63,8 @@ Usage:
   memtrace grow -p PID|NAME [flags] [INTERVAL [COUNT]]
   memtrace regions -p PID|NAME [flags] [INTERVAL [COUNT]]
   memtrace system [flags]
+  memtrace report FILE [flags]
+  memtrace diff A B [flags]
 
 `, flagUsages(fs), `
 memtrace reports at Ctrl-C, after --duration, or when the process exits. SIGUSR1
@@ -88,7 +88,11 @@ type session struct {
 	// packages are those of files that a hint was about.
 	packages packages
 	// last are the reports that were written last.
-	last []*report.Report
+	last     []*report.Report
+	marks    marks
+	recorder *recorder // nil without --record
+	// recorded is what reports say of the record, "" for nothing.
+	recorded string
 }
 
 func newSession(o *options, stderr io.Writer) *session {
@@ -96,7 +100,7 @@ func newSession(o *options, stderr io.Writer) *session {
 }
 
 func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitCode, err error) {
-	if err := checkSurroundings(traceFiles); err != nil {
+	if err := checkSurroundings(traceFiles, true); err != nil {
 		return exitError, err
 	}
 	out, err := openOutput(s.options, stdout)
@@ -109,6 +113,10 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 		}
 	}()
 	s.out = out
+	if err := s.openRecord(); err != nil {
+		return exitError, err
+	}
+	defer s.abandonRecord()
 	if err := s.open(ctx); err != nil {
 		return exitError, explainLimit(err)
 	}
@@ -123,6 +131,7 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 	err = s.collect(ctx, stderr)
 	s.unfollow()
 	if err == nil {
+		s.finishRecord()
 		err = s.report()
 	}
 	if s.command != nil {
@@ -258,17 +267,11 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 
 	progress := newProgress(s.options, stderr)
 	defer progress.clear()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	var interval <-chan time.Time
-	if s.interval > 0 {
-		t := time.NewTicker(s.interval)
-		defer t.Stop()
-		interval = t.C
+	on, end := s.occasions()
+	defer end()
+	if s.recorder != nil {
+		s.recorder.start(s.snapshot)
 	}
-	demand := make(chan os.Signal, 1)
-	signal.Notify(demand, unix.SIGUSR1)
-	defer signal.Stop(demand)
 	var reportErr error
 	now := func() {
 		progress.clear()
@@ -281,17 +284,21 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 		select {
 		case err := <-done:
 			return errors.Join(reportErr, err)
-		case <-tick.C:
+		case <-on.tick:
 			status := s.tracer.Status()
 			limitMemory(status)
 			progress.show(status)
-		case <-interval:
+		case <-on.interval:
 			// The last of COUNT reports is the final one.
 			if ctx.Err() != nil || reportErr != nil || s.count > 0 && s.out.reports+1 >= s.count {
 				continue
 			}
 			now()
-		case <-demand:
+		case <-on.mark:
+			s.mark("")
+		case <-on.markTick:
+			s.mark("")
+		case <-on.demand:
 			if s.out.form.Single {
 				s.log.message("--format %s holds only one report: it comes at the end", s.format)
 			} else if ctx.Err() == nil && reportErr == nil {
@@ -310,12 +317,9 @@ func (s *session) report() error {
 		Sort:      s.sort,
 		Blocks:    s.listBlocks(),
 		MaxBlocks: allBlocks,
+		Marks:     s.marks.list(),
 	})
-	s.stops.settle()
-	for _, r := range reports {
-		if note := s.stops.note(r); note != "" {
-			r.Notes = append(r.Notes, note)
-		}
+	for _, r := range s.noted(reports) {
 		r.Hints = report.Hints(r, s.packages.debugOf(r.Target.PID))
 	}
 	s.last = reports

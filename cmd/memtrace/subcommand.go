@@ -21,6 +21,8 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"grow", "the stacks behind the growth of an address space, at next to no cost", runGrow},
 		{"regions", "the address space of a process by class, and what of it grows", runRegions},
+		{"report", "a report of what --record has recorded, at any of its moments", runReport},
+		{"diff", "what grew between two traces, or two moments of one", runDiff},
 		{"system", "the memory of the machine, and how much of it is available", runSystem},
 		{"help", "how to use memtrace, or one of its commands", runHelp},
 		{"version", "the version", runVersion},
@@ -38,6 +40,11 @@ func findSubcommand(args []string) *subcommand {
 		return nil
 	}
 	return &all[i]
+}
+
+// onlyReads reports whether a command looks at nothing but files, or at nothing at all.
+func onlyReads(args []string) bool {
+	return len(args) > 0 && slices.Contains([]string{"report", "diff", "help", "version"}, args[0])
 }
 
 // runHelp runs memtrace help, which is memtrace --help, or that of a command.

@@ -16,8 +16,9 @@ const (
 )
 
 // checkSurroundings refuses to start where the limits on memtrace or the mounted file systems
-// would make it fail half-way. files is how many files it will have open.
-func checkSurroundings(files uint64) error {
+// would make it fail half-way. files is how many files it will have open. Commands that only read
+// files need no /proc.
+func checkSurroundings(files uint64, needsProc bool) error {
 	open, err := limit(unix.RLIMIT_NOFILE)
 	if err != nil {
 		return err
@@ -33,7 +34,7 @@ func checkSurroundings(files uint64) error {
 		return fmt.Errorf("needs %d MiB of address space: the limit is %d MiB, raise it (ulimit -v)", leastSpace>>20, space>>20)
 	}
 	var st unix.Statfs_t
-	if err := unix.Statfs("/proc", &st); err != nil || st.Type != unix.PROC_SUPER_MAGIC {
+	if err := unix.Statfs("/proc", &st); needsProc && (err != nil || st.Type != unix.PROC_SUPER_MAGIC) {
 		return errors.New("needs /proc: mount it (mount -t proc proc /proc)")
 	}
 	return nil

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"memtrace/tracer/record"
+	"memtrace/tracer/testsupport/testprog"
+)
+
+// However memtrace is killed, the record opens, and it lacks no more than the last second.
+func TestRecordSurvivesKill(t *testing.T) {
+	p, _ := allocate(t)
+	p.Say("go 1000000000")
+	binary, worst := testprog.Memtrace(t), time.Duration(0)
+	for n := range setting(t, "KILLS", 12) {
+		dir := t.TempDir()
+		path, ready := filepath.Join(dir, "r.rec"), filepath.Join(dir, "ready")
+		cmd := exec.Command(binary, "-p", strconv.Itoa(p.PID()), "--exact", "--record", path, "--ready-file", ready, "-q")
+		var out lockedBuffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitForFile(t, ready, &out)
+		for {
+			if _, err := record.Open(path); err == nil {
+				break // the first snapshot names all stacks
+			}
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(rand.Int64N(int64(700 * time.Millisecond))))
+		killed := time.Now()
+		_ = cmd.Process.Kill() // Wait tells
+		_ = cmd.Wait()
+		r, err := record.Open(path)
+		if err != nil {
+			t.Fatalf("kill %d: %v", n, err)
+		}
+		last := r.Len() - 1
+		if lacks := killed.Sub(r.Time(last)); lacks > worst {
+			worst = lacks
+		}
+		reports, err := r.At(last)
+		if err != nil || len(reports) != 1 || r.Ended() {
+			t.Errorf("kill %d: %d reports, %v, ended %v", n, len(reports), err, r.Ended())
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("%v of a record are lost at most", worst)
+	if worst > time.Second {
+		t.Errorf("a record lacks %v", worst)
+	}
+}
+
+// A disk that is full does not end a trace. It is said once, the record opens, and the report says
+// that it lacks its end.
+func TestRecordOnFullDisk(t *testing.T) {
+	p, _ := allocate(t)
+	p.Say("go 1000000000")
+	// The record is listed in the same mount namespace.
+	const run = `"$MEMTRACE" -p "$PID" --exact -d 1 --record-every 0.05 --record "$FILE"; status=$?
+"$MEMTRACE" report --list "$FILE"; exit $status`
+	for name, limit := range map[string]string{
+		"file size": "ulimit -f 8\n",
+		"tmpfs":     `mount -t tmpfs -o size=4k none "$DIR"` + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			shell := exec.Command("unshare", "-m", "sh", "-c", limit+run)
+			shell.Env = append(os.Environ(), "MEMTRACE="+testprog.Memtrace(t), "PID="+strconv.Itoa(p.PID()), "DIR="+dir, "FILE="+dir+"/r.rec")
+			var stdout, stderr bytes.Buffer
+			shell.Stdout, shell.Stderr = &stdout, &stderr
+			err := shell.Run()
+			if err != nil || strings.Count(stderr.String(), "tracing goes on") != 1 {
+				t.Fatalf("%v, %s", err, stderr.String())
+			}
+			text := strings.Join(strings.Fields(stdout.String()), " ")
+			for _, want := range []string{"lacks its end: ", "take_a", "without an end"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("%q is missing in\n%s", want, stdout.String())
+				}
+			}
+		})
+	}
+}

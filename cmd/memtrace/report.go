@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"memtrace/tracer"
+	"memtrace/tracer/diagnose"
+	"memtrace/tracer/record"
+	"memtrace/tracer/report"
+)
+
+// reportOptions are the command line of memtrace report, checked.
+type reportOptions struct {
+	options
+	at, from, to string
+	list         bool
+}
+
+func parseReport(args []string) (*reportOptions, *pflag.FlagSet, error) {
+	o := new(reportOptions)
+	fs := newFlagSet("report")
+	fs.StringVar(&o.at, "at", "", "report what was there at `TIME` (otherwise at the end): "+momentSyntax)
+	fs.StringVar(&o.from, "from", "", "report every snapshot from `TIME` on")
+	fs.StringVar(&o.to, "to", "", "report every snapshot up to `TIME`")
+	fs.BoolVar(&o.list, "list", false, "list the snapshots and marks instead")
+	o.addRenderFlags(fs)
+	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: leak|size|count|growth|survival|since-mark")
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			o.help = true
+			return o, fs, nil
+		}
+		return o, fs, explainFlag(fs, err)
+	}
+	if o.help {
+		return o, fs, nil
+	}
+	o.topGiven = fs.Changed("top")
+	form, _ := report.FindForm(o.format)
+	several := o.from != "" || o.to != ""
+	switch {
+	case fs.NArg() != 1:
+		return o, fs, usagef("give one record: memtrace report FILE")
+	case !slices.Contains(orders, o.sort):
+		return o, fs, usagef("--sort %s: give %s", o.sort, orderNames)
+	case several && o.at != "":
+		return o, fs, usagef("--at excludes --from and --to: give one or the others")
+	case several && form.Single:
+		return o, fs, usagef("--format %s holds only one report: give --at instead of --from and --to", o.format)
+	}
+	return o, fs, o.checkRender()
+}
+
+// addRenderFlags adds the flags of commands that show what was recorded.
+func (o *options) addRenderFlags(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.format, "format", "f", formatText, "report as `FORM`: "+report.FormNames("|", "|"))
+	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
+	fs.IntVarP(&o.top, "top", "T", 10, "show `N` stacks (0 = all)")
+	fs.BoolVar(&o.full, "full", false, "report everything")
+	fs.StringSliceVar(&o.show, "show", nil, "report these `PARTS` beside the answer: events, regions, threshold, system, notes")
+	fs.IntVar(&o.width, "width", 0, "make the report `N` columns wide (otherwise as the terminal, and 100 elsewhere)")
+	fs.StringVar(&o.color, "color", "auto", "color the report (`WHEN`: auto|always|never)")
+	fs.BoolVarP(&o.verbose, "verbose", "v", false, "report more: stack ids, rarer counts, addresses")
+	fs.BoolVarP(&o.help, "help", "h", false, "print this help")
+}
+
+// checkRender checks those flags.
+func (o *options) checkRender() error {
+	if slices.Contains(o.show, showBlocks) {
+		return usagef("--show blocks: a record has no single blocks")
+	}
+	return o.checkForm()
+}
+
+// runReport runs memtrace report.
+func runReport(_ context.Context, args []string, stdout, _ io.Writer) (exitCode, error) {
+	o, fs, err := parseReport(args)
+	if err != nil {
+		return exitUsage, err
+	}
+	if o.help {
+		return exitOK, printText(stdout, `memtrace report renders a record that memtrace --record has made, on any machine:
+names are inside.
+
+Usage:
+  memtrace report FILE [flags]
+
+`, flagUsages(fs))
+	}
+	r, err := record.Open(fs.Arg(0))
+	if err != nil {
+		return exitError, err
+	}
+	defer func() { _ = r.Close() }()
+	if o.list {
+		return exitOK, printText(stdout, listing(r))
+	}
+	out, err := openOutput(&o.options, stdout)
+	if err != nil {
+		return exitError, err
+	}
+	return exitOK, errors.Join(o.render(r, out), out.Close())
+}
+
+// render writes the snapshots that are asked for.
+func (o *reportOptions) render(r *record.Reader, out *output) error {
+	first, last := r.Len()-1, r.Len()-1
+	var err error
+	switch {
+	case o.at != "":
+		first, err = findMoment(r, o.at, false)
+		last = first
+	case o.from != "" || o.to != "":
+		if first = 0; o.from != "" {
+			first, err = findMoment(r, o.from, true)
+		}
+		if o.to != "" && err == nil {
+			last, err = findMoment(r, o.to, false)
+		}
+		if err == nil && first > last {
+			err = usagef("--from %s is after --to %s", o.from, o.to)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return r.Each(first, last, func(i int, reports []*report.Report) error {
+		for _, one := range reports {
+			o.arrange(one)
+			if i == r.Len()-1 && !r.Ended() {
+				one.Notes = append(one.Notes, fmt.Sprintf("The record has no end: memtrace still writes it, was killed, or could not write on. This is what it knew at %s.", r.Time(i).Format(time.DateTime)))
+			}
+		}
+		return out.write(reports)
+	})
+}
+
+// arrange puts the stacks of a report in order and cuts them to the worst.
+func (o *options) arrange(r *report.Report) {
+	diagnose.Sort(r.Stacks, o.sort)
+	if r.Hints == nil {
+		r.Hints = report.Hints(r, nil)
+	}
+	if o.top > 0 {
+		r.Stacks = r.Stacks[:min(len(r.Stacks), o.top)]
+	}
+	if g := r.Growth; g != nil {
+		slices.SortStableFunc(g.FaultStacks, func(a, b report.FaultStack) int { return int(min(max(int64(b.Bytes)-int64(a.Bytes), -1), 1)) })
+		if o.top > 0 {
+			g.FaultStacks = g.FaultStacks[:min(len(g.FaultStacks), o.top)]
+		}
+	}
+}
+
+// listing tells what is in a record.
+func listing(r *record.Reader) string {
+	start := r.Time(0)
+	text := fmt.Sprintf("%s from %s, %s", plural(r.Len(), "snapshot", "snapshots"), start.Format(time.DateTime+" MST"), plural(len(r.Marks()), "mark", "marks"))
+	if !r.Ended() {
+		text += ", without an end"
+	}
+	text += "\n"
+	marks := r.Marks()
+	for i := range r.Len() {
+		at := r.Time(i)
+		for len(marks) > 0 && !marks[0].Time.After(at) {
+			text += fmt.Sprintf("%s  %10s  mark %s\n", marks[0].Time.Format(time.DateTime), after(start, marks[0].Time), report.Escape(marks[0].Name))
+			marks = marks[1:]
+		}
+		text += fmt.Sprintf("%s  %10s\n", at.Format(time.DateTime), after(start, at))
+	}
+	return text
+}
+
+// after is how long a moment is after the start.
+func after(start, at time.Time) string { return "+" + report.Seconds(at.Sub(start).Seconds()) }

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"memtrace/tracer/record"
+	"memtrace/tracer/report"
+)
+
+// madeUp is a record of some snapshots, a second apart, with a mark.
+func madeUp(t *testing.T, snapshots int, change func(i int, r *report.Report)) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "made.rec")
+	w, err := record.Create(path, record.LeastSize, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Date(2026, 11, 29, 22, 0, 0, 0, time.Local)
+	for i := range snapshots {
+		at := start.Add(time.Duration(i) * time.Second)
+		r := &report.Report{
+			Schema: report.Schema, Mode: report.ModeExact, Complete: true, Start: start, End: at, DurationSeconds: float64(i),
+			Target: report.Target{PID: 7, Command: "server", Exe: "/srv/server", Modules: []report.Module{{Path: "/srv/server", BuildID: "abc"}}},
+			Stacks: []report.Stack{{ID: "1", Kind: report.Heap, Bytes: uint64(1000 * i), Blocks: uint64(i), Frames: []report.Frame{
+				{Address: 1, Function: "make", Module: "/srv/server", File: "s.c", Line: 3}, {Address: 2, Function: "main", Module: "/srv/server"},
+			}}},
+		}
+		if change != nil {
+			change(i, r)
+		}
+		if i == 3 {
+			if err := w.Mark(at, "deploy"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Snapshot(at, []*report.Report{r}, i == snapshots-1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Records that cannot be read, moments that they do not have, and flags that make no sense are
+// refused in one line.
+func TestReportRefusals(t *testing.T) {
+	path := madeUp(t, 6, nil)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	newer := bytes.Clone(whole)
+	copy(newer[16:], []byte{9, 0, 0, 0, 0xb9, 0x10, 0x11, 0x0f})
+	damaged := bytes.Clone(whole)
+	damaged[len(damaged)/2] ^= 1
+	write := func(name string, text []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("cut", whole[:40])
+	write("foreign", []byte("ELF and more\n"))
+	write("newer", newer)
+	write("damaged", damaged)
+	for _, tc := range []struct {
+		args string
+		code exitCode
+		want string
+	}{
+		{"report", exitUsage, "give one record"},
+		{"report " + path + " -f xml", exitUsage, "--format xml: give text"},
+		{"report " + path + " --at yesterday", exitUsage, `"yesterday" is no time: give start`},
+		{"report " + path + " --at 1h", exitError, "the record has nothing of 1h: it is from "},
+		{"report " + path + " --at mark:x", exitError, "the record has no mark x: it has deploy"},
+		{"report " + path + " --at 2s --to 3s", exitUsage, "--at excludes"},
+		{"report " + path + " --from 4s --to 2s", exitUsage, "--from 4s is after --to 2s"},
+		{"report " + path + " --from 1s -f pprof", exitUsage, "--format pprof holds only one report"},
+		{"report " + path + " --show blocks", exitUsage, "a record has no single blocks"},
+		{"report " + path + " --sort age", exitUsage, "--sort age: give leak"},
+		{"report " + dir + "/none", exitError, "no such file"},
+		{"report " + dir, exitError, "not a record of memtrace"},
+		{"report " + dir + "/cut", exitError, "cut off before it had a snapshot"},
+		{"report " + dir + "/foreign", exitError, "not a record of memtrace"},
+		{"report " + dir + "/newer", exitError, "damaged"},
+		{"report " + dir + "/damaged", exitError, "the record is damaged at byte "},
+	} {
+		m := launchMemtrace(t, strings.Fields(tc.args)...)
+		code := m.wait()
+		lines := strings.Count(m.stderr.String(), "\n")
+		if tc.code == exitUsage && strings.Contains(m.stderr.String(), "Try memtrace") {
+			lines--
+		}
+		if code != tc.code || !strings.Contains(m.stderr.String(), tc.want) || lines != 1 || m.stdout.String() != "" {
+			t.Errorf("memtrace %s: %d, %q, want %q", tc.args, code, m.stderr.String(), tc.want)
+		}
+	}
+}
+
+// Each way to say when gives the snapshot of that time.
+func TestReportAt(t *testing.T) {
+	path := madeUp(t, 6, nil)
+	for at, want := range map[string]int{
+		"start": 0, "end": 5, "2s": 2, "+2.5s": 2, "-1s": 4, "22:00:03": 3, "22:00": 0, "2026-11-29 22:00:04": 4, "mark:deploy": 3, "2": 2,
+	} {
+		if text := render(t, "report", path, "-f", "folded", "--at="+at); want > 0 && !strings.HasSuffix(text, fmt.Sprintf(" %d\n", 1000*want)) {
+			t.Errorf("--at %s: %s", at, text)
+		}
+	}
+}
