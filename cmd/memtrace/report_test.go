@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,7 +61,8 @@ func TestReportRefusals(t *testing.T) {
 	}
 	dir := t.TempDir()
 	newer := bytes.Clone(whole)
-	copy(newer[16:], []byte{9, 0, 0, 0, 0xb9, 0x10, 0x11, 0x0f})
+	newer[16] = 9
+	binary.LittleEndian.PutUint32(newer[20:], crc32.Checksum(newer[:20], crc32.MakeTable(crc32.Castagnoli)))
 	damaged := bytes.Clone(whole)
 	damaged[len(damaged)/2] ^= 1
 	write := func(name string, text []byte) {
@@ -90,7 +93,7 @@ func TestReportRefusals(t *testing.T) {
 		{"report " + dir, exitError, "not a record of memtrace"},
 		{"report " + dir + "/cut", exitError, "cut off before it had a snapshot"},
 		{"report " + dir + "/foreign", exitError, "not a record of memtrace"},
-		{"report " + dir + "/newer", exitError, "damaged"},
+		{"report " + dir + "/newer", exitError, "the record is of a newer memtrace (its format is 9, and this one reads up to 1)"},
 		{"report " + dir + "/damaged", exitError, "the record is damaged at byte "},
 	} {
 		m := launchMemtrace(t, strings.Fields(tc.args)...)

@@ -48,6 +48,8 @@ func TestCensus(t *testing.T) {
 	older.Sum, older.Young, older.Youngest = Sum{22, 2}, 14, age(300)
 	older.Survival = 2.0 / 3
 	older.BlockList = []Block{{0x2000, 12, age(300)}}
+	since := older
+	since.Since = Sum{12, 1}
 	tests := map[string]struct {
 		opt  Options
 		want Snapshot
@@ -61,6 +63,10 @@ func TestCensus(t *testing.T) {
 			want: Snapshot{
 				Now: 1500 * ms, Stacks: []Stack{older}, Outstanding: Sum{22, 2}, Young: Sum{14, 1}, Exited: true,
 			},
+		},
+		"what is old enough, and new since a time": {
+			opt:  Options{Older: age(250), Blocks: true, MaxBlocks: 1, Since: 1200 * ms},
+			want: Snapshot{Now: 1500 * ms, Stacks: []Stack{since}, Outstanding: Sum{22, 2}, Young: Sum{14, 1}, Exited: true},
 		},
 		"stacks of one process that hold nothing": {
 			opt: Options{PID: 1, All: true},
