@@ -124,16 +124,15 @@ func (e *encoder) report(r *report.Report, turns map[string]int, exact bool) err
 		return fmt.Errorf("encode a report: %w", err)
 	}
 	e.state.processes = append(e.state.processes, process{number, meta})
-	same := make(map[stackKey]int)
 	for i := range r.Stacks[:min(len(r.Stacks), mostStacks)] {
 		s := &r.Stacks[i]
-		e.stack(stackKey{process: number, table: tableStacks, kind: s.Kind, id: s.ID}, same, s, reflect.ValueOf(s).Elem(), r, exact)
+		e.stack(stackKey{process: number, table: tableStacks, kind: s.Kind, id: s.ID}, s, reflect.ValueOf(s).Elem(), r, exact)
 	}
 	if g := r.Growth; g != nil {
 		for i := range g.FaultStacks[:min(len(g.FaultStacks), mostStacks)] {
 			s := &g.FaultStacks[i]
 			names := report.Stack{ID: s.ID, Frames: s.Frames, OwnFrame: s.OwnFrame, Truncated: s.Truncated}
-			e.stack(stackKey{process: number, table: tableFaults, id: s.ID}, same, &names, reflect.ValueOf(s).Elem(), r, exact)
+			e.stack(stackKey{process: number, table: tableFaults, id: s.ID}, &names, reflect.ValueOf(s).Elem(), r, exact)
 		}
 	}
 	return nil
@@ -153,14 +152,15 @@ func (e *encoder) process(r *report.Report, turns map[string]int) uint32 {
 }
 
 // stack takes one stack into the state, whose figures are in the struct v.
-func (e *encoder) stack(key stackKey, same map[stackKey]int, names *report.Stack, v reflect.Value, r *report.Report, exact bool) {
+func (e *encoder) stack(key stackKey, names *report.Stack, v reflect.Value, r *report.Report, exact bool) {
 	if len(e.state.rows) >= mostRows {
 		return
 	}
-	first := key
-	key.turn = same[first]
-	same[first]++
 	k := e.definer.stack(key, names, exact, r.Name)
+	for k.seen == e.count { // another one of this report
+		key.turn++
+		k = e.definer.stack(key, names, exact, r.Name)
+	}
 	k.seen = e.count
 	now := &e.scratch
 	now.table = key.table

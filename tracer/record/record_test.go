@@ -245,3 +245,22 @@ func TestOtherColumns(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
+
+// Two stacks of one report that have the same id stay two.
+func TestSameID(t *testing.T) {
+	w, path := create(t, LeastSize)
+	for i := range 3 {
+		r := synthetic(2, i)
+		r.Stacks[1].ID, r.Stacks[1].Bytes = r.Stacks[0].ID, uint64(7+i)
+		if err := w.Snapshot(began.Add(time.Duration(i)*time.Second), []*report.Report{r}, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	got, err := open(t, path).At(2)
+	if err != nil || len(got[0].Stacks) != 2 || got[0].Stacks[0].Bytes != 1200 || got[0].Stacks[1].Bytes != 9 {
+		t.Errorf("%v, %+v", err, got[0].Stacks)
+	}
+}
