@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 
 	"memtrace/tracer/report"
@@ -87,17 +89,8 @@ func TestRecordRendersTheReport(t *testing.T) {
 	if r.Outstanding != want.Outstanding || len(r.Stacks) != len(want.Stacks) || r.Events != want.Events {
 		t.Errorf("%+v in %d stacks, want %+v in %d", r.Outstanding, len(r.Stacks), want.Outstanding, len(want.Stacks))
 	}
-	for i := range r.Stacks {
-		a, b := r.Stacks[i], want.Stacks[i]
-		if a.ID != b.ID || a.Bytes != b.Bytes || a.Blocks != b.Blocks || a.OwnFrame != b.OwnFrame || len(a.Frames) != len(b.Frames) {
-			t.Errorf("stack %d: %+v, want %+v", i, a, b)
-			continue
-		}
-		for k := range a.Frames {
-			if a.Frames[k] != b.Frames[k] {
-				t.Errorf("frame %+v, want %+v", a.Frames[k], b.Frames[k])
-			}
-		}
+	if diff := cmp.Diff(want.Stacks, r.Stacks, cmpopts.EquateApprox(0, 1e-6)); diff != "" {
+		t.Errorf("stacks (-trace +record):\n%s", diff)
 	}
 	for form, has := range map[string]string{"text": "take_b", "folded": ";main;take_b 10000\n", "pprof": ""} {
 		if text := render(t, "report", path, "-f", form); !strings.Contains(text, has) {

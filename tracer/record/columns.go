@@ -36,7 +36,9 @@ type field struct {
 	kind  kind // "" for a struct
 	at    int  // its first column
 	of    []field
-	end   int // behind the last column of a struct
+	end   int // behind the last column
+	// detail: it is a list, or a struct that has one. These are kept anew only now and then.
+	detail bool
 }
 
 // plan is the columns of a struct.
@@ -84,8 +86,10 @@ func (p *plan) add(t reflect.Type, prefix string) (fields []field) {
 				path = prefix
 			}
 			one.of = p.add(of, path)
+			one.detail = one.kind == kindPresent && slices.ContainsFunc(one.of, func(f field) bool { return f.detail })
 		} else {
 			one.kind = kindOf(of, name)
+			one.detail = one.kind == kindJSON
 			p.columns = append(p.columns, column{path, one.kind})
 		}
 		one.end = len(p.columns)
@@ -128,25 +132,29 @@ type textTable interface {
 }
 
 // pack fills the cells of a row from a struct, in place of what it had. The duration is that of its
-// report, in seconds.
-func (p *plan) pack(v reflect.Value, r *row, duration float64, names textTable) {
+// report, in seconds. Details are taken from an old row, unless that is nil.
+func (p *plan) pack(v reflect.Value, r *row, duration float64, names textTable, old *row) {
 	r.cells = slices.Grow(r.cells[:0], len(p.columns))[:len(p.columns)]
 	clear(r.cells)
 	r.texts = nil
-	packFields(v, p.fields, r, duration, names)
+	packFields(v, p.fields, r, duration, names, old)
 }
 
-func packFields(v reflect.Value, fields []field, r *row, duration float64, names textTable) {
+func packFields(v reflect.Value, fields []field, r *row, duration float64, names textTable, old *row) {
 	for i := range fields {
 		f := &fields[i]
+		if f.detail && old != nil {
+			r.keepDetail(f, old)
+			continue
+		}
 		one := v.Field(f.index)
 		switch f.kind {
 		case "":
-			packFields(one, f.of, r, duration, names)
+			packFields(one, f.of, r, duration, names, old)
 		case kindPresent:
 			if !one.IsNil() {
 				r.cells[f.at] = 1
-				packFields(one.Elem(), f.of, r, duration, names)
+				packFields(one.Elem(), f.of, r, duration, names, old)
 			}
 		case kindUint:
 			r.cells[f.at] = one.Uint()
@@ -177,10 +185,24 @@ func packJSON(v reflect.Value, at int, r *row) {
 	if err != nil {
 		return // only a number that is none has no JSON; no form could show it
 	}
+	r.setText(at, string(text))
+}
+
+func (r *row) setText(at int, text string) {
 	if r.texts == nil {
 		r.texts = make(map[int]string)
 	}
-	r.texts[at] = string(text)
+	r.texts[at] = text
+}
+
+// keepDetail takes a detail from an old row.
+func (r *row) keepDetail(f *field, old *row) {
+	copy(r.cells[f.at:f.end], old.cells[f.at:f.end])
+	for at := f.at; at < f.end; at++ {
+		if text := old.texts[at]; text != "" {
+			r.setText(at, text)
+		}
+	}
 }
 
 // packAge turns an age into the time since the trace began, in ns, which stays as it is. 0 is no

@@ -18,8 +18,8 @@
 // new version. Everything else of a report is one JSON document, compressed by the one before.
 //
 // Ages are kept as times, so that a stack in which nothing happens does not change. Figures that
-// only drift as time passes are kept anew once they are off by half a percent; at marks and at the
-// end all of them are exact.
+// only drift as time passes are kept anew once they are off by half a percent, and details, such as
+// lists, in keys alone; at marks and at the end all of them are exact.
 //
 // Files have a bound. When it nears, older snapshots are thinned (thin.go): how far apart they are
 // grows with their age. The thinned file is written beside the old one, and takes its name.

@@ -164,8 +164,13 @@ func (e *encoder) stack(key stackKey, names *report.Stack, v reflect.Value, r *r
 	k.seen = e.count
 	now := &e.scratch
 	now.table = key.table
-	tables[key.table].pack(v, now, r.DurationSeconds, e.definer)
-	if old := e.state.rows[k.number]; old == nil || e.state.differs(now, old, exact) {
+	old := e.state.rows[k.number]
+	detailed := old
+	if exact || e.toKey == 0 {
+		detailed = nil // all details are kept anew
+	}
+	tables[key.table].pack(v, now, r.DurationSeconds, e.definer, detailed)
+	if old == nil || e.state.differs(now, old, exact) {
 		e.state.set(k.number, &row{now.table, slices.Clone(now.cells), now.texts})
 	}
 }
