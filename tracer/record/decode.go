@@ -15,6 +15,7 @@ type decoder struct {
 	definitions *definitions
 	state       *state
 	metas       []byte
+	key         []processMeta // of the last key
 	places      [len(tables)][]int
 }
 
@@ -31,6 +32,7 @@ func (d *decoder) apply(h *header, payload []byte) error {
 	switch h.kind {
 	case frameRestart:
 		d.definitions, d.state, d.metas = newDefinitions(), newState(d.state.columns), nil
+		d.key = nil
 	case frameDefinitions:
 		raw, err := expand(payload, nil)
 		if err != nil {
@@ -56,10 +58,11 @@ func (d *decoder) snapshot(raw []byte, key bool) error {
 	const mostProcesses = 1 << 16
 	d.state.processes = nil
 	for range c.within(min(mostProcesses, len(c.left)), "processes") {
-		d.state.processes = append(d.state.processes, process{uint32(c.number()), []byte(c.text())})
+		d.state.processes = append(d.state.processes, processMeta{uint32(c.number()), []byte(c.text())})
 	}
 	d.metas = raw[:len(raw)-len(c.left)]
 	if key {
+		d.key = d.state.processes
 		for _, n := range slices.Collect(maps.Keys(d.state.rows)) {
 			d.state.set(n, nil)
 		}
@@ -140,6 +143,7 @@ func (d *decoder) reports() ([]*report.Report, error) {
 		if r.Growth != nil {
 			r.Growth.FaultStacks = nil
 		}
+		d.complete(r, p.number)
 		byProcess[p.number] = r
 		reports = append(reports, r)
 	}

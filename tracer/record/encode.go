@@ -119,11 +119,14 @@ func (e *encoder) report(r *report.Report, turns map[string]int, exact bool) err
 	number := e.process(r, turns)
 	e.definer.mapped(number, r.Target.Modules)
 	bare := r.Bare()
+	if !exact && e.toKey != 0 {
+		lighten(bare)
+	}
 	meta, err := json.Marshal(bare)
 	if err != nil {
 		return fmt.Errorf("encode a report: %w", err)
 	}
-	e.state.processes = append(e.state.processes, process{number, meta})
+	e.state.processes = append(e.state.processes, processMeta{number, meta})
 	for i := range r.Stacks[:min(len(r.Stacks), mostStacks)] {
 		s := &r.Stacks[i]
 		e.stack(stackKey{process: number, table: tableStacks, kind: s.Kind, id: s.ID}, s, reflect.ValueOf(s).Elem(), r, exact)

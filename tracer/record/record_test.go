@@ -278,3 +278,27 @@ func TestSameID(t *testing.T) {
 		t.Errorf("%v, %+v", err, got[0].Stacks)
 	}
 }
+
+// What is heavy is in keys and exact snapshots, and else that of the key before.
+func TestHeavy(t *testing.T) {
+	defer func(before []int) { heavy = before }(heavy)
+	heavy = fieldsNamed("notes")
+	w, path := create(t, LeastSize)
+	for i := range 5 {
+		if err := w.Snapshot(began.Add(time.Duration(i)*time.Second), []*report.Report{synthetic(1, i)}, i == 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	for i, second := range []int{0, 0, 0, 3, 0} {
+		got, err := open(t, path).At(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("second %d", second); len(got[0].Notes) != 1 || got[0].Notes[0] != want {
+			t.Errorf("snapshot %d has %q, want %q", i, got[0].Notes, want)
+		}
+	}
+}

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// process is what a snapshot has of one process beside its stacks.
-type process struct {
+// processMeta is what a snapshot has of one process beside its stacks.
+type processMeta struct {
 	number uint32
 	meta   []byte // the report without its stacks, in JSON
 }
@@ -17,7 +17,7 @@ type process struct {
 // state is what one snapshot says, and what changed since the one before.
 type state struct {
 	columns   [len(tables)][]column
-	processes []process
+	processes []processMeta
 	rows      map[uint32]*row
 	// before has the rows that changed, as they were at the last snapshot: nil for those that were
 	// not there.
