@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 
+	"memtrace/tracer/record"
 	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/testprog"
 )
@@ -181,6 +182,25 @@ func TestRecordRefusals(t *testing.T) {
 	}
 }
 
+// waitRecorded waits until a snapshot has so many blocks: events are read with some delay.
+func waitRecorded(t *testing.T, path string, blocks uint64) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		r, err := record.Open(path)
+		if err != nil {
+			continue // there is none yet
+		}
+		reports, err := r.At(r.Len() - 1)
+		if closeErr := r.Close(); err != nil || closeErr != nil {
+			t.Fatal(err, closeErr)
+		}
+		if reports[0].Outstanding.Blocks >= blocks {
+			return
+		}
+	}
+	t.Fatalf("no snapshot has %d blocks", blocks)
+}
+
 // Marks begin generations: what was allocated since the last one and is still there is told, by
 // stack, whoever makes them.
 func TestMarks(t *testing.T) {
@@ -189,7 +209,7 @@ func TestMarks(t *testing.T) {
 	m := startMemtrace(t, "-p", strconv.Itoa(p.PID()), "--record", path, "--sort", "since-mark")
 	take("a 11")
 	for n := 1; n <= 2; n++ {
-		time.Sleep(300 * time.Millisecond) // until all events were read
+		waitRecorded(t, path, uint64(11+3*(n-1)))
 		if err := unix.Kill(os.Getpid(), unix.SIGUSR2); err != nil {
 			t.Fatal(err)
 		}
