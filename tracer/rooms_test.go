@@ -10,13 +10,13 @@ import (
 // rooms are the packages and what each may import: packages of this module, and of other
 // modules those that reach into the kernel. Lower ones know nothing of higher ones.
 const rooms = `
-cmd/memtrace:                  tracer tracer/diagnose tracer/diagnose/suppress tracer/launch tracer/process/cgroup tracer/process/kin tracer/changes tracer/process/target tracer/record tracer/region tracer/region/proc tracer/report tracer/sysmem
+cmd/memtrace:                  tracer tracer/diagnose tracer/diagnose/suppress tracer/launch tracer/process/cgroup tracer/process/kin tracer/changes tracer/process/target tracer/record tracer/region tracer/region/proc tracer/report tracer/report/html tracer/sysmem
 
 tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/diagnose/ended tracer/diagnose/suppress tracer/event tracer/probe tracer/process tracer/process/target tracer/report tracer/book/sample tracer/stream tracer/sysmem tracer/window
 
 tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/diagnose/answer tracer/diagnose/suppress tracer/event tracer/book/faults tracer/book/live tracer/process/kin tracer/process/ptmalloc tracer/region tracer/report tracer/book/sample tracer/process/target tracer/process/limits tracer/trend
 tracer/diagnose/answer:        tracer/report
-tracer/book:                   tracer/event tracer/book/code tracer/book/faults tracer/book/heap tracer/book/live tracer/book/sample tracer/book/stacks tracer/book/vm
+tracer/book:                   tracer/event tracer/book/code tracer/book/faults tracer/book/heap tracer/book/live tracer/book/sample tracer/book/stacks tracer/book/vm tracer/trend
 tracer/diagnose/ended:         tracer/report
 tracer/diagnose/suppress:      tracer/report
 tracer/process:                symbolize symbolize/patience symbolize/procmaps symbolize/unwind tracer/event tracer/book/faults tracer/probe tracer/process/kin tracer/process/procmem tracer/process/procstatus tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm tracer/process/limits
@@ -38,6 +38,7 @@ tracer/process/procstatus:
 tracer/changes:                tracer/diagnose/answer tracer/report
 tracer/record:                 tracer/report
 tracer/report:
+tracer/report/html:            tracer/report
 
 tracer/book/heap:              tracer/event tracer/book/live tracer/trend
 tracer/book/vm:                tracer/event tracer/book/live tracer/trend

@@ -72,7 +72,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 		s := t.loop.Spent()
 		f.Windows = diagnose.Windows{MaxOverhead: t.cfg.MaxOverhead, Spent: s.Total(), Stalled: s.Stalled(), Watched: s.Watched, Slowed: s.Slowed, AllocCost: s.Costs.Alloc, FreeCost: s.Costs.Free, CostDoubt: s.Doubt}
 	}
-	f.Debugger = p.Debugger()
+	f.Debugger, f.History = p.Debugger(), t.book.History(pid)
 	f.Debuggers = p.DebuggerNote(f.Known.Sample != nil)
 	f.System, f.SystemErr = sysmem.Read()
 	f.Kin = p.Kin(time.Now())

@@ -90,6 +90,7 @@ func parseFlags(args []string) (*options, *pflag.FlagSet, error) {
 		return o, fs, nil
 	}
 	o.topGiven = fs.Changed("top")
+	o.fillForm(fs)
 	positional := fs.Args()
 	if dash := fs.ArgsLenAtDash(); dash >= 0 {
 		positional, o.command = fs.Args()[:dash], fs.Args()[dash:]

@@ -31,6 +31,7 @@ func parseGrow(args []string) (*options, *pflag.FlagSet, error) {
 	if o.help {
 		return o, fs, nil
 	}
+	o.fillForm(fs)
 	if err := o.parsePositional(fs.Args()); err != nil {
 		return o, fs, err
 	}

@@ -9,6 +9,7 @@ import (
 	"memtrace/tracer/book/sample"
 	"memtrace/tracer/book/vm"
 	"memtrace/tracer/event"
+	"memtrace/tracer/trend"
 )
 
 // Asked says what a Copy holds.
@@ -133,6 +134,20 @@ func (b *Book) servers() func(event.StackID) Server {
 		defer b.mu.Unlock()
 		address, code := store.Server(id)
 		return Server{address, code}
+	}
+}
+
+// History returns a lookup of what a stack of a process held until a time (ns): blocks, or mappings
+// if mapped. It is nil for stacks that are not known. The lookup takes the lock.
+func (b *Book) History(pid uint32) func(id event.StackID, mapped bool, until uint64) []trend.Sample {
+	return func(id event.StackID, mapped bool, until uint64) []trend.Sample {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		key := live.Key{ID: id, PID: pid}
+		if mapped {
+			return b.vm.History(key, until)
+		}
+		return b.heap.History(key, until)
 	}
 }
 

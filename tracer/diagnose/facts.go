@@ -7,12 +7,14 @@ import (
 	"memtrace/tracer/book"
 	"memtrace/tracer/book/faults"
 	"memtrace/tracer/diagnose/suppress"
+	"memtrace/tracer/event"
 	"memtrace/tracer/process/kin"
 	"memtrace/tracer/process/limits"
 	"memtrace/tracer/process/ptmalloc"
 	"memtrace/tracer/process/target"
 	"memtrace/tracer/region"
 	"memtrace/tracer/report"
+	"memtrace/tracer/trend"
 )
 
 // Options says what a report shows.
@@ -75,6 +77,8 @@ type Facts struct {
 	Space    *region.Snapshot
 	SpaceErr error
 	ClassAt  func(addr uint64) region.Class
+	// History returns what a stack held until a time (ns): blocks, or mappings if mapped.
+	History func(id event.StackID, mapped bool, until uint64) []trend.Sample
 	// Kin is the process's descendants, its threads and its state.
 	Kin kin.Snapshot
 	// System is the machine's memory, SystemErr why it is incomplete.

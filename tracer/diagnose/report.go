@@ -130,6 +130,7 @@ func (d *diagnosis) report(opt Options) *report.Report {
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = slices.Clone(r.Stacks[:opt.Top])
 	}
+	r.Timeline = d.timeline(r.Stacks)
 	if g := r.Growth; g != nil && opt.Top > 0 && len(g.FaultStacks) > opt.Top {
 		g.FaultStacks = slices.Clone(g.FaultStacks[:opt.Top])
 	}

@@ -40,6 +40,8 @@ type Snapshot struct {
 	OwnLooks int
 	// Mapped is the memory that has an origin.
 	Mapped map[Mapped]Extent
+	// Moments are what was there at the looks at the mappings, in order of time.
+	Moments []Moment
 	// Gone: the process has ended; everything here is from the last poll before that.
 	Gone bool
 	// Restarted: the process has executed another program; everything here is since then.
@@ -132,7 +134,7 @@ func (s *Sampler) Last() *Snapshot {
 		snap.Resident += total.Resident
 	}
 	snap.OwnLooks = s.own[Text].Fit().N
-	snap.Mapped = s.extents()
+	snap.Mapped, snap.Moments = s.extents(), s.history.Values()
 	snap.Growing = s.growing(snap)
 	snap.GrowingTotal = len(snap.Growing)
 	snap.Growing = snap.Growing[:min(len(snap.Growing), maxGrowing)]

@@ -54,6 +54,7 @@ type Sampler struct {
 	mappings                    trend.Line
 	statmVirtual, statmResident uint64
 	grown                       [NumClasses]steps
+	history                     trend.History[Moment]
 	ownership
 }
 
@@ -121,6 +122,7 @@ func (s *Sampler) poll(now time.Time, full, fresh bool) error {
 	if err := s.statm(now); err != nil {
 		return err
 	}
+	s.history.Add(s.moment(now))
 	cost := s.src.Used() - used
 	switch pause := time.Duration(float64(cost) / s.cfg.Share); {
 	case full:

@@ -13,6 +13,8 @@ type Form struct {
 	// Single forms hold one report, of a trace that is over. Binary ones are not for a terminal,
 	// Separated ones have a blank line between reports.
 	Single, Binary, Separated bool
+	// Top is how many stacks the form has unless that is asked for; 0 leaves it to the asker.
+	Top int
 	// Write writes a report. Errors come only from w.
 	Write func(w io.Writer, r *Report, opt TextOptions) error
 	// WriteSeveral writes the reports of several processes as one, where the form has something
@@ -28,6 +30,9 @@ var forms = []Form{
 	{Name: "pprof", Single: true, Binary: true, Write: fixed(Pprof), WriteSeveral: severalFixed(PprofSeveral)},
 	{Name: "speedscope", Single: true, Write: fixed(Speedscope), WriteSeveral: severalFixed(SpeedscopeSeveral)},
 }
+
+// AddForm adds a form that is made elsewhere, behind all others. It is for the start of a program.
+func AddForm(f Form) { forms = append(forms, f) }
 
 // fixed makes a Form.Write of a form without options.
 func fixed(write func(io.Writer, *Report) error) func(io.Writer, *Report, TextOptions) error {

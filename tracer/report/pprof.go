@@ -138,7 +138,7 @@ func isMain(m Module, exe string) int {
 // profileComments returns what pprof has no field for. "pprof -comments" shows it.
 func profileComments(r *Report) []string {
 	comments := []string{fmt.Sprintf("memtrace: %s (pid %d)", escape(r.Target.Command), r.Target.PID)}
-	if text := losses(r); text != "" {
+	if text := r.Losses(); text != "" {
 		comments = append(comments, "INCOMPLETE: "+text)
 	}
 	if r.StacksTotal > len(r.Stacks) {

@@ -75,6 +75,8 @@ type Report struct {
 	// it could not be read.
 	Memory *Memory `json:"memory,omitempty"`
 	System *System `json:"system,omitempty"`
+	// Timeline is how memory developed, nil where the process was not looked at from outside.
+	Timeline *Timeline `json:"timeline,omitempty"`
 	// Notes are remarks in words that the readers of every form should see.
 	Notes []string `json:"notes,omitempty"`
 	// Hints say what would give frames their names and lines, see the function Hints.

@@ -217,15 +217,15 @@ func (p *printer) trouble(r *Report, opt TextOptions) {
 		p.paragraph(span{}, counted(n, "block")+" dropped whose address was handed out again"+
 			" although no free was seen", plain)
 	}
-	if text := losses(r); text != "" {
+	if text := r.Losses(); text != "" {
 		p.newline()
 		p.paragraph(span{"INCOMPLETE: ", alarm}, text, alarm)
 	}
 }
 
-// losses says in words what was lost and how that affects the figures. It is empty for a
+// Losses says in words what was lost and how that affects the figures. It is empty for a
 // complete report.
-func losses(r *Report) string {
+func (r *Report) Losses() string {
 	l := r.Events.Lost
 	if r.Complete && !l.Any() {
 		return ""

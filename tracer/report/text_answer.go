@@ -105,8 +105,12 @@ func (p *printer) term(t *AccountTerm) {
 // words splits a text, so that it wraps between any two of its words.
 func words(text string) []span { return texts(strings.Fields(escape(text))...) }
 
-// how says what the figures rest on.
-func (p *printer) how(r *Report, _ TextOptions) {
+// how writes what the figures rest on.
+func (p *printer) how(r *Report, _ TextOptions) { p.paragraph(span{}, r.How(), dim) }
+
+// How says in words what the figures rest on: how calls were watched, for how long, and what that
+// cost.
+func (r *Report) How() string {
 	long := Seconds(r.DurationSeconds)
 	text := ""
 	switch s := r.Sampling; {
@@ -136,5 +140,5 @@ func (p *printer) how(r *Report, _ TextOptions) {
 	case r.MaxSize > 0:
 		text += " Only blocks of at most " + Count(r.MaxSize) + " B were traced."
 	}
-	p.paragraph(span{}, text, dim)
+	return text
 }

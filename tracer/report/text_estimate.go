@@ -15,7 +15,7 @@ func (e *Estimate) listed() bool { return e.Suspect() || e.Class == "possible le
 func (p *printer) estimateHead(r *Report, i int, opt TextOptions) {
 	s := &r.Stacks[i]
 	e := s.Estimate
-	bytes, blocks := s.estimatedRate(), e.LeakBlocksPerSecond
+	bytes, blocks := s.EstimatedRate(), e.LeakBlocksPerSecond
 	p.flow(numbered("#", i), stackIndent, "  ",
 		span{e.Class, bold},
 		span{RateWithin(bytes.Value, bytes.Low, bytes.High), bold},
@@ -42,9 +42,9 @@ func (p *printer) estimateHead(r *Report, i int, opt TextOptions) {
 	}
 }
 
-// estimatedRate returns how fast a stack with an estimate leaks, in bytes that the allocator
+// EstimatedRate returns how fast a stack with an estimate leaks, in bytes that the allocator
 // takes.
-func (s *Stack) estimatedRate() Bounds {
+func (s *Stack) EstimatedRate() Bounds {
 	bytes := s.Estimate.LeakBytesPerSecond
 	if bytes.Value > 0 && s.LeakBytesPerSecond > 0 {
 		n := s.LeakBytesPerSecond / bytes.Value

@@ -12,7 +12,7 @@ import (
 // process, the worst first, then the stacks that leak in more than one of them, and then the
 // reports in that order. Where lines are few only the worst process's report is written.
 func TextSeveral(w io.Writer, list []*Report, opt TextOptions) error {
-	list = worstFirst(list)
+	list = WorstFirst(list)
 	p := newPrinter(opt)
 	p.processes(list, opt)
 	p.allProcesses(list, opt)
@@ -62,9 +62,9 @@ func writeWorst(w io.Writer, list []*Report, opt TextOptions, lines int) error {
 	return writeAll(w, []byte("\n"), bytes.TrimRight(bytes.Join(shown[:min(len(shown), opt.Height)], nil), "\n"), []byte("\n"+more+"\n"))
 }
 
-// worstFirst sorts reports: first those of processes that grow, by how fast they do, then
+// WorstFirst sorts reports: first those of processes that grow, by how fast they do, then
 // those of processes whose children grow, and then all others.
-func worstFirst(list []*Report) []*Report {
+func WorstFirst(list []*Report) []*Report {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b *Report) int {
 		x, y := a.badness(), b.badness()

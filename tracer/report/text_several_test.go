@@ -86,7 +86,7 @@ func TestGoldenSeveral(t *testing.T) {
 func TestWorstFirst(t *testing.T) {
 	var got []int
 	list := several()
-	for _, r := range worstFirst(list) {
+	for _, r := range WorstFirst(list) {
 		got = append(got, r.Target.PID)
 	}
 	if want := []int{104, 102, 105, 106, 107, 103, 101}; !slices.Equal(got, want) {

@@ -66,7 +66,7 @@ func sharedStacks(list []*Report) (shared []*sharedStack) {
 // leaks or may leak.
 func (s *Stack) leak() (rate Bounds, certain, ok bool) {
 	if e := s.Estimate; e != nil {
-		return s.estimatedRate(), e.Suspect(), e.listed()
+		return s.EstimatedRate(), e.Suspect(), e.listed()
 	}
 	exact := s.LeakBytesPerSecond
 	return Bounds{exact, exact, exact}, s.Class == ClassLeak, s.Class == ClassLeak || s.Class == ClassPossible

@@ -196,8 +196,9 @@ func headOf(r *Report, i int, opt TextOptions) (lead span, items []span) {
 	return numbered("#", i), items
 }
 
-// verdict says what a stack that was counted is taken for.
-func (s *Stack) verdict() string {
+// Verdict says in words what a stack that was counted is taken for. It is empty where that was
+// not judged.
+func (s *Stack) Verdict() string {
 	switch s.Class {
 	case ClassLeak:
 		return "leaks " + Rate(s.LeakBytesPerSecond)
@@ -220,7 +221,7 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 	s := &r.Stacks[i]
 	lead := numbered("#", i)
 	var items []span
-	if v := s.verdict(); v != "" {
+	if v := s.Verdict(); v != "" {
 		items = append(items, span{v, bold})
 	}
 	size := exactBytes(s.Bytes)

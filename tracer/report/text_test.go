@@ -90,7 +90,7 @@ func TestTextSaysWhatIsLost(t *testing.T) {
 	} {
 		r := fixture()
 		r.Complete, r.Events.Lost = tc.complete, tc.lost
-		if got := losses(r); got != tc.want {
+		if got := r.Losses(); got != tc.want {
 			t.Errorf("complete %v, lost %+v: %q, want %q", tc.complete, tc.lost, got, tc.want)
 		}
 		text := string(render(t, asText(TextOptions{Width: 200}), r))

@@ -92,6 +92,10 @@ func share(part, whole uint64) string {
 	return percent(min(f, math.Nextafter(1, 0)))
 }
 
+// Percent writes f, where 1 is 100 %, with one decimal. Only the whole is 100 % and only nothing is
+// 0 %.
+func Percent(f float64) string { return percent(f) }
+
 // percent writes f, where 1 is 100 %, with one decimal; see share.
 func percent(f float64) string {
 	switch {

@@ -80,6 +80,28 @@ func (s *Series) Span(now uint64) uint64 {
 	return now - min(first, now)
 }
 
+// Sample is the quantity at a moment, in ns.
+type Sample struct{ At, Value uint64 }
+
+// Samples returns those that are kept of a quantity that is value at now (ns), oldest first, and now
+// as the last. It does not change s.
+func (s *Series) Samples(now, value uint64) []Sample {
+	recent := *s
+	recent.Advance(now, value)
+	if recent.step == 0 {
+		return nil
+	}
+	first := recent.next - uint64(recent.n)*recent.step
+	samples := make([]Sample, 0, recent.n+1)
+	for i := range recent.n {
+		samples = append(samples, Sample{first + uint64(i)*recent.step, recent.values[i]})
+	}
+	if newest := recent.next - recent.step; now > newest || recent.n == 0 {
+		samples = append(samples, Sample{now, value})
+	}
+	return samples
+}
+
 // point is the quantity at one moment.
 type point struct{ seconds, value float64 }
 

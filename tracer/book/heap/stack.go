@@ -3,6 +3,7 @@ package heap
 import (
 	"memtrace/tracer/book/live"
 	"memtrace/tracer/event"
+	"memtrace/tracer/trend"
 )
 
 // stack is the sums of one call stack of one process. Always AllocatedBlocks = Blocks +
@@ -89,4 +90,12 @@ func (ss *stacks) remove(index uint32) {
 	delete(ss.byKey, ss.keys[index])
 	ss.all[index] = nil
 	ss.free = append(ss.free, index)
+}
+
+// History returns what a stack held until now (ns), nil if it is not known.
+func (h *Heap) History(key live.Key, now uint64) []trend.Sample {
+	if index, ok := h.stacks.byKey[key]; ok {
+		return h.stacks.at(index).History(now)
+	}
+	return nil
 }

@@ -56,6 +56,9 @@ func (a *Account) Shrink(now, bytes uint64) {
 	a.Bytes -= bytes
 }
 
+// History returns what was outstanding until now (ns), as far as it is kept.
+func (a *Account) History(now uint64) []trend.Sample { return a.growth.Samples(now, a.Bytes) }
+
 // survival returns what part of the allocations before bucket is outstanding, given how many
 // of them are.
 func (a *Account) survival(bucket, outstanding uint64) float64 {

@@ -1,6 +1,9 @@
 package vm
 
-import "memtrace/tracer/book/live"
+import (
+	"memtrace/tracer/book/live"
+	"memtrace/tracer/trend"
+)
 
 // stack is the sums of one call stack of one process. Its Blocks are the mappings of which
 // something is outstanding. Mappings neither outstanding nor dropped are unmapped.
@@ -58,4 +61,12 @@ func (l *Ledger) shrink(piece region, change int) {
 		l.total.Bytes -= piece.bytes()
 		l.total.Blocks += uint64(change)
 	}
+}
+
+// History returns what a stack held until now (ns), nil if it is not known.
+func (l *Ledger) History(key live.Key, now uint64) []trend.Sample {
+	if s := l.byKey[key]; s != nil {
+		return s.History(now)
+	}
+	return nil
 }

@@ -110,7 +110,7 @@ func (a *sum) add(r *report.Report) {
 	a.Events = a.Events.Plus(r.Events)
 	a.Sampling = addSampling(a.Sampling, r.Sampling, n)
 	a.TracedFraction = average(a.TracedFraction, r.TracedFraction, n)
-	a.MallocSplit, a.Growth = nil, nil
+	a.MallocSplit, a.Growth, a.Timeline = nil, nil, nil
 	a.Allocators = report.PlusAllocators(a.Allocators, r.Allocators)
 	a.addNotes(r.Notes)
 	a.addUnprobed(r.Unprobed)

@@ -1,0 +1,167 @@
+package html
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html/template"
+
+	"memtrace/tracer/report"
+)
+
+// data is what the scripts are given of a report. The stacks take the most room, so their frames are
+// a tree, in which callers that stacks have in common are there once, and their figures are columns.
+type data struct {
+	// Report is the JSON form, without stacks.
+	Report json.RawMessage `json:"report"`
+	// Strings are the names. Frames has for each frame its function, module and file, as indices in
+	// Strings, the line, and flags: 1 for an inlined call, 2 for a library.
+	Strings []string `json:"strings"`
+	Frames  [][5]int `json:"frames"`
+	// Parents and Nodes are the tree: of each node the node of its caller, which comes before it, or
+	// -1, and the frame.
+	Parents []int `json:"parents"`
+	Nodes   []int `json:"nodes"`
+	// Leaves are the nodes of the stacks.
+	Leaves []int `json:"leaves"`
+	// Columns are the plain figures of the stacks, by their names in the JSON form. Details are the
+	// others, by the indices of the stacks.
+	Columns map[string][]json.RawMessage       `json:"columns"`
+	Details map[int]map[string]json.RawMessage `json:"details"`
+}
+
+// encode makes the data of a report, safe to stand in a script element.
+func encode(r *report.Report) (template.JS, error) {
+	b := &builder{
+		data:    data{Columns: make(map[string][]json.RawMessage), Details: make(map[int]map[string]json.RawMessage)},
+		strings: make(map[string]int), frames: make(map[[5]int]int), nodes: make(map[[2]int]int),
+	}
+	bare := *r
+	bare.Stacks, bare.Name = nil, nil
+	if r.Growth != nil {
+		g := *r.Growth
+		g.FaultStacks = nil
+		bare.Growth = &g
+	}
+	var text bytes.Buffer
+	if err := report.JSON(&text, &bare); err != nil {
+		return "", err
+	}
+	b.data.Report = text.Bytes()
+	for i := range r.Stacks {
+		s := r.Stacks[i]
+		if r.Name != nil && s.Frames == nil {
+			r.Name(&s)
+		}
+		if err := b.add(i, &s); err != nil {
+			return "", fmt.Errorf("encode stack %s: %w", s.ID, err)
+		}
+	}
+	doc, err := json.Marshal(&b.data) // which escapes <, >, & and the line separators
+	return template.JS(doc), err
+}
+
+// builder collects the data.
+type builder struct {
+	data
+	strings map[string]int
+	frames  map[[5]int]int
+	nodes   map[[2]int]int
+}
+
+// mostBlocks is how many single blocks of a stack a page lists.
+const mostBlocks = 100
+
+// add adds the i-th stack.
+func (b *builder) add(i int, s *report.Stack) error {
+	leaf := -1
+	if s.Truncated {
+		leaf = b.node(leaf, b.frame("[truncated]", "", "", 0, 0))
+	}
+	for k := len(s.Frames) - 1; k >= 0; k-- {
+		leaf = b.node(leaf, b.frameOf(&s.Frames[k]))
+	}
+	switch {
+	case s.GivenUpStacks > 0:
+		leaf = b.node(leaf, b.frame("[given up]", "", "", 0, 0))
+	case len(s.Frames) == 0:
+		leaf = b.node(leaf, b.frame("[unknown]", "", "", 0, 0))
+	}
+	b.Leaves = append(b.Leaves, leaf)
+	s.Frames, s.BlockList = nil, s.BlockList[:min(len(s.BlockList), mostBlocks)]
+	s.Allocator = report.Escape(s.Allocator)
+	doc, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(doc, &fields); err != nil {
+		return err
+	}
+	delete(fields, "frames")
+	for name, value := range fields {
+		switch {
+		case value[0] != '{' && value[0] != '[':
+			b.put(i, name, value)
+		case b.Details[i] == nil:
+			b.Details[i] = map[string]json.RawMessage{name: value}
+		default:
+			b.Details[i][name] = value
+		}
+	}
+	return nil
+}
+
+// put puts a value into a column. Stacks that do not have it have a 0 there.
+func (b *builder) put(i int, name string, value json.RawMessage) {
+	column := b.Columns[name]
+	for len(column) < i {
+		column = append(column, json.RawMessage("0"))
+	}
+	b.Columns[name] = append(column, value)
+}
+
+func (b *builder) frameOf(f *report.Frame) int {
+	flags := 0
+	if f.Inline {
+		flags |= 1
+	}
+	if f.Library {
+		flags |= 2
+	}
+	name := f.Function
+	switch {
+	case name != "":
+	case f.Module == "" && f.Address == 0:
+		name = "[unknown]"
+	default:
+		name = f.Place()
+	}
+	return b.frame(name, f.Module, f.File, f.Line, flags)
+}
+
+func (b *builder) frame(function, module, file string, line, flags int) int {
+	return index(&b.data.Frames, b.frames, [5]int{b.name(function), b.name(module), b.name(file), line, flags})
+}
+
+func (b *builder) name(s string) int { return index(&b.Strings, b.strings, report.Escape(s)) }
+
+func (b *builder) node(parent, frame int) int {
+	key := [2]int{parent, frame}
+	if i, ok := b.nodes[key]; ok {
+		return i
+	}
+	b.nodes[key] = len(b.Nodes)
+	b.Parents, b.Nodes = append(b.Parents, parent), append(b.Nodes, frame)
+	return len(b.Nodes) - 1
+}
+
+// index returns where v is in a list, to which it is added if it is not there yet.
+func index[T comparable](list *[]T, known map[T]int, v T) int {
+	i, ok := known[v]
+	if !ok {
+		i = len(*list)
+		*list, known[v] = append(*list, v), i
+	}
+	return i
+}

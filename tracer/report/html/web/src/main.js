@@ -1,0 +1,42 @@
+// Adds to each report of the page what needs scripts.
+
+import { Charts } from './charts.js';
+import { Model } from './data.js';
+import { Flame } from './flame.js';
+import { Table } from './table.js';
+
+const reports = [...document.querySelectorAll('.report')];
+const made = new Map();
+
+// make adds the charts, the flame graph and the table of a report, once it is looked at.
+function make(report) {
+  if (made.has(report)) return;
+  const model = new Model(report.querySelector('script.data').textContent);
+  model.index = made.size;
+  const table = new Table(report.querySelector('.stacks'), model);
+  const flame = new Flame(report.querySelector('.flame'), model, (name) => table.show(name));
+  made.set(report, { charts: new Charts(report.querySelector('.charts'), model), flame, table });
+}
+
+// select shows one report of several.
+function select(chosen) {
+  for (const r of reports) r.hidden = r !== chosen;
+  for (const a of document.querySelectorAll('.processes a')) {
+    if (a.hash === `#${chosen.id}`) a.setAttribute('aria-current', 'true');
+    else a.removeAttribute('aria-current');
+  }
+  make(chosen);
+}
+
+const asked = () => reports.find((r) => `#${r.id}` === location.hash) ?? reports[0];
+
+addEventListener('hashchange', () => select(asked()));
+addEventListener('keydown', (event) => {
+  if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || /^(input|select|textarea)$/i.test(event.target.tagName)) return;
+  const search = reports.find((r) => !r.hidden)?.querySelector('.flame:not([hidden]) input[type=search], .stacks input[type=search]');
+  if (!search) return;
+  event.preventDefault();
+  search.focus();
+});
+document.documentElement.classList.add('scripted');
+select(asked());
