@@ -86,11 +86,11 @@ type Sample struct{ At, Value uint64 }
 // Samples returns those that are kept of a quantity that is value at now (ns), oldest first, and now
 // as the last. It does not change s.
 func (s *Series) Samples(now, value uint64) []Sample {
-	recent := *s
-	recent.Advance(now, value)
-	if recent.step == 0 {
+	if s.step == 0 {
 		return nil
 	}
+	recent := *s
+	recent.Advance(now, value)
 	first := recent.next - uint64(recent.n)*recent.step
 	samples := make([]Sample, 0, recent.n+1)
 	for i := range recent.n {

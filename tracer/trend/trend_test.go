@@ -209,3 +209,34 @@ func TestNothingIsAllocated(t *testing.T) {
 		t.Errorf("%v allocations per round, want 0", allocs)
 	}
 }
+
+// What a Series has kept must be what the quantity was at those moments.
+func TestSamples(t *testing.T) {
+	var s Series
+	if got := s.Samples(second, 7); got != nil {
+		t.Errorf("nothing was followed: %v", got)
+	}
+	const step = second / 1000
+	last := uint64(0)
+	for at := second; at <= 300*second; at += step {
+		s.Advance(at, last)
+		last = at - second
+	}
+	got := s.Samples(300*second+5, last)
+	if len(got) < maxSamples/2 || got[len(got)-1] != (Sample{300*second + 5, last}) {
+		t.Fatalf("%d samples, the last %v", len(got), got[len(got)-1])
+	}
+	for i, p := range got {
+		if want := p.At - second; p.Value > want || p.Value+2*step < want {
+			t.Errorf("sample %d: %d at %d", i, p.Value, p.At)
+		}
+		if i > 0 && p.At <= got[i-1].At {
+			t.Errorf("sample %d: %d comes after %d", i, p.At, got[i-1].At)
+		}
+	}
+	var young Series
+	young.Advance(second, 0)
+	if got := young.Samples(second+5, 64); len(got) != 1 || got[0] != (Sample{second + 5, 64}) {
+		t.Errorf("a young series has %v", got)
+	}
+}

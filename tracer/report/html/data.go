@@ -2,9 +2,12 @@ package html
 
 import (
 	"bytes"
+	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"strings"
 
 	"memtrace/tracer/report"
 )
@@ -30,7 +33,11 @@ type data struct {
 	Details map[int]map[string]json.RawMessage `json:"details"`
 }
 
-// encode makes the data of a report, safe to stand in a script element.
+// packedFrom is the size in bytes from which data are packed. Smaller ones can be read by people.
+const packedFrom = 256 << 10
+
+// encode makes the data of a report, safe to stand in a script element: JSON or, where that is long,
+// a string of JSON that has it as gzip in base64.
 func encode(r *report.Report) (template.JS, error) {
 	b := &builder{
 		data:    data{Columns: make(map[string][]json.RawMessage), Details: make(map[int]map[string]json.RawMessage)},
@@ -58,7 +65,22 @@ func encode(r *report.Report) (template.JS, error) {
 		}
 	}
 	doc, err := json.Marshal(&b.data) // which escapes <, >, & and the line separators
-	return template.JS(doc), err
+	if err != nil || len(doc) < packedFrom {
+		return template.JS(doc), err
+	}
+	return pack(doc), nil
+}
+
+func pack(doc []byte) template.JS {
+	var text strings.Builder
+	text.WriteByte('"')
+	encoder := base64.NewEncoder(base64.StdEncoding, &text)
+	packer := gzip.NewWriter(encoder)
+	_, _ = packer.Write(doc) // a Builder has no errors
+	_ = packer.Close()
+	_ = encoder.Close()
+	text.WriteByte('"')
+	return template.JS(text.String())
 }
 
 // builder collects the data.

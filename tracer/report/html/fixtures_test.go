@@ -1,7 +1,12 @@
 package html
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
+	"testing"
 	"time"
 
 	"memtrace/tracer/report"
@@ -108,4 +113,120 @@ func leaking() *report.Report {
 		r.Timeline.Stacks = append(r.Timeline.Stacks, line)
 	}
 	return r
+}
+
+// windows is the report of a process that was watched in windows of time.
+func windows() *report.Report {
+	r := leaking()
+	r.Mode, r.TracedFraction = report.ModeWindows, 0.0184
+	r.Sampling = &report.Sampling{Windows: 61, TracedSeconds: 1.83, MaxOverhead: 0.03, Overhead: 0.0287, MaturitySeconds: 10}
+	r.Outstanding, r.Timeline.Stacks, r.Stacks = report.Sum{}, nil, r.Stacks[:3]
+	for i := range r.Stacks {
+		s := &r.Stacks[i]
+		class, rate := "leak", s.LeakBytesPerSecond
+		if rate == 0 {
+			class = "undecided"
+		}
+		r.Stacks[i] = report.Stack{ID: s.ID, Kind: s.Kind, Frames: s.Frames, OwnFrame: s.OwnFrame, Estimate: &report.Estimate{
+			Class: class, Confidence: 0.9997, LeakBytesPerSecond: report.Bounds{Value: rate, Low: 0.9 * rate, High: 1.2 * rate},
+			LeakBlocksPerSecond: report.Bounds{Value: 300, Low: 270, High: 350}, MaturitySeconds: 10,
+			Survivors: report.Sum{Bytes: 100000, Blocks: 500}, SurvivorWindows: 51, AllocationsPerSecond: 336, Survival: 0.991, OldestSeconds: 119,
+		}}
+	}
+	f := &r.Diagnosis.Findings[0]
+	f.BytesPerSecond.Low, f.BytesPerSecond.High = 400<<10, 500<<10
+	return r
+}
+
+// nasty are names that try to break out of the page.
+var nasty = []string{
+	"</script><script>window.pwned=1</script>", "<!--<script>window.pwned=1", "]]>--><img src=x onerror=window.pwned=1>",
+	`"onmouseover="window.pwned=1" x="`, `'"><svg onload=window.pwned=1>`, "sep\u2028\u2029\u0085", "rtl\u202e\u2066\u200f evil", "\x1b[31m\x00\x07",
+	"\xff\xfe not UTF-8", "{{.}}${window.pwned=1}`", "</style><style>*{display:none}", "</textarea></title><base href=//x>", "__proto__", "constructor",
+	"very long " + strings.Repeat("name", 3000), "std::map<std::string, std::vector<int>>::operator[](std::string&&)",
+}
+
+// hostile is the report of a program that chose its names.
+func hostile() *report.Report {
+	r := leaking()
+	r.Target.Command, r.Target.Exe, r.Target.Libc, r.Target.Allocator = nasty[0], nasty[1], nasty[2], nasty[3]
+	r.Stacks = r.Stacks[:3]
+	for i, name := range nasty {
+		s := r.Stacks[i%3]
+		s.ID, s.Allocator = fmt.Sprint("c", i), name
+		s.Frames = []report.Frame{frame(name, name, name, i), frame("by "+name, nasty[(i+1)%len(nasty)], name, i)}
+		s.OwnFrame = 0
+		r.Stacks = append(r.Stacks, s)
+	}
+	d := r.Diagnosis
+	d.Answer = nasty[0] + " leaks in " + nasty[0] + nasty[6]
+	d.Findings[0].Culprit = &r.Stacks[3].Frames[0]
+	d.Findings[0].Text, d.Findings[0].Next, d.Findings[0].Evidence = nasty[0], nasty[4], nasty
+	d.Findings[0].Children = []report.Child{{PID: 1, Command: nasty[0]}}
+	d.Through = &r.Stacks[3].Frames[1]
+	d.Accounts[0].Label, d.Accounts[0].Terms[0].Label = nasty[0], nasty[4]
+	d.Deadline.Text = nasty[4]
+	r.Notes, r.Hints, r.Unprobed, r.Complete = nasty, nasty, nasty, false
+	r.Memory.Verdict, r.Memory.Regions[0].Label = nasty[0], nasty[4]
+	r.Allocators = []report.AllocatorSum{{Allocator: nasty[0]}}
+	r.MallocSplit.ThresholdSource = nasty[0]
+	r.StacksTotal = len(r.Stacks)
+	return r
+}
+
+// many has n distinct stacks, some 20 frames deep, of a program of some thousand functions.
+func many(n int) *report.Report {
+	r := leaking()
+	r.Stacks = nil
+	for i := range n {
+		frames := []report.Frame{frame(fmt.Sprintf("ns::Class<%d>::leaf_%d(int, char const*)", i%100, i), program, "/src/leaf.cc", i)}
+		for depth := range 16 {
+			k := (i >> (depth / 2)) % 1000
+			frames = append(frames, frame(fmt.Sprintf("ns::Layer%d<std::vector<int>>::step_%d(Context const&)", depth, k), fmt.Sprintf("/usr/lib/liblayer%d.so", depth), "/src/layer.cc", 100+k))
+		}
+		s := report.Stack{
+			ID: fmt.Sprintf("%016x", i*0x9e3779b9), Kind: report.Heap, Bytes: uint64(1000 + i*37%100000), Blocks: uint64(1 + i%500), AllocatedBytes: uint64(5000 + i*101%900000),
+			AllocatedBlocks: uint64(10 + i%5000), FreedBlocks: uint64(9 + i%4500), GrowthBytesPerSecond: float64(i%977) * 1.37, FollowedSeconds: 119.123456,
+			Survival: float64(i%100) / 101, OldestSeconds: 119.5 - float64(i%1000)/10, YoungestSeconds: 0.51, Class: report.ClassFilled, Frames: append(frames, outer()...),
+			Served: &report.Served{Brk: report.Share{Sum: report.Sum{Bytes: uint64(1000 + i*37%100000), Blocks: uint64(1 + i%500)}, ChunkBytes: uint64(1016 + i*37%100000)}},
+		}
+		if i%50 == 0 {
+			s.Class, s.LeakBytesPerSecond = report.ClassLeak, s.GrowthBytesPerSecond
+		}
+		r.Stacks = append(r.Stacks, s)
+	}
+	r.StacksTotal = n
+	return r
+}
+
+// withFields adds to the data of a page what a report has only where it was measured.
+func withFields(t testing.TB, page []byte) []byte {
+	t.Helper()
+	const from, to = `class="data">`, `</script>`
+	head, rest, _ := bytes.Cut(page, []byte(from))
+	doc, tail, ok := bytes.Cut(rest, []byte(to))
+	var d map[string]map[string]any
+	var all map[string]any
+	if err := json.Unmarshal(doc, &all); !ok || err != nil {
+		t.Fatal(err)
+	}
+	d = map[string]map[string]any{}
+	for _, part := range []string{"columns", "details", "report"} {
+		d[part] = all[part].(map[string]any)
+	}
+	d["columns"]["peak_bytes"], d["columns"]["peak_blocks"] = []int{2 << 20}, []int{7}
+	d["columns"]["temporary_blocks"], d["columns"]["since_mark_bytes"] = []int{0, 5}, []int{1 << 20}
+	first := d["details"]["0"].(map[string]any)
+	first["sizes"] = []map[string]any{{"up_to_bytes": 64, "blocks": 5}, {"up_to_bytes": 128, "blocks": 9}}
+	first["lifetimes"] = []map[string]any{{"up_to_seconds": 0.01, "blocks": 50}}
+	first["threads"] = []map[string]any{{"tid": 77, "name": "worker", "bytes": 3000, "blocks": 3}}
+	d["details"]["1"].(map[string]any)["threads"] = []map[string]any{{"tid": 78, "name": "main", "bytes": 3000, "blocks": 3}}
+	d["report"]["peak"] = map[string]any{"bytes": 90 << 20, "blocks": 100, "at_seconds": 50}
+	d["report"]["marks"] = []map[string]any{{"at_seconds": 20, "name": "deployed"}}
+	d["report"]["suppressed"] = []map[string]any{{"pattern": "strdup*", "stacks": 3, "bytes": 2048, "blocks": 9}}
+	doc, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Concat(head, []byte(from), doc, []byte(to), tail)
 }

@@ -2,7 +2,14 @@ package html
 
 import (
 	"bytes"
-	"os"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"memtrace/tracer/report"
@@ -17,8 +24,151 @@ func render(t testing.TB, list ...*report.Report) []byte {
 	return buf.Bytes()
 }
 
-func TestTry(t *testing.T) {
-	if err := os.WriteFile("/tmp/html-try/leak.html", render(t, leaking()), 0o644); err != nil {
+// cut returns what is between two texts.
+func cut(t testing.TB, page []byte, from, to string) []byte {
+	t.Helper()
+	_, rest, ok := bytes.Cut(page, []byte(from))
+	inside, _, ended := bytes.Cut(rest, []byte(to))
+	if !ok || !ended {
+		t.Fatalf("there is no %q with %q behind it", from, to)
+	}
+	return inside
+}
+
+// dataOf reads the data in a page as the scripts do.
+func dataOf(t testing.TB, page []byte) (d data) {
+	t.Helper()
+	doc := cut(t, page, `class="data">`, "</script>")
+	var packed string
+	if json.Unmarshal(doc, &packed) == nil {
+		zipped, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(packed)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if doc, err = io.ReadAll(zipped); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := json.Unmarshal(doc, &d); err != nil {
 		t.Fatal(err)
+	}
+	return d
+}
+
+// The frames of a stack must come out as they went in, and its figures, too.
+func TestData(t *testing.T) {
+	for name, r := range map[string]*report.Report{"small": leaking(), "packed": many(3000)} {
+		t.Run(name, func(t *testing.T) {
+			d := dataOf(t, render(t, r))
+			for i := range r.Stacks {
+				s := &r.Stacks[i]
+				var got, want []string
+				for at := d.Leaves[i]; at >= 0; at = d.Parents[at] {
+					f := d.Frames[d.Nodes[at]]
+					got = append(got, d.Strings[f[0]]+" "+d.Strings[f[1]]+" "+d.Strings[f[2]])
+				}
+				for _, f := range s.Frames {
+					want = append(want, f.Function+" "+f.Module+" "+f.File)
+				}
+				if !slices.Equal(got, want) {
+					t.Fatalf("stack %d: %q, want %q", i, got, want)
+				}
+				var bytes uint64
+				if err := json.Unmarshal(d.Columns["bytes"][i], &bytes); err != nil || bytes != s.Bytes {
+					t.Fatalf("stack %d: %d bytes, want %d (%v)", i, bytes, s.Bytes, err)
+				}
+			}
+			var bare report.Report
+			if err := json.Unmarshal(d.Report, &bare); err != nil || bare.Target.PID != r.Target.PID || len(bare.Stacks) != 0 {
+				t.Errorf("the report: %v, pid %d, %d stacks", err, bare.Target.PID, len(bare.Stacks))
+			}
+		})
+	}
+}
+
+// Stacks that get their names only as the report is written have them in the page.
+func TestLazyNames(t *testing.T) {
+	r := leaking()
+	frames := make(map[string][]report.Frame)
+	for i := range r.Stacks {
+		frames[r.Stacks[i].ID], r.Stacks[i].Frames = r.Stacks[i].Frames, nil
+	}
+	r.Name = func(s *report.Stack) { s.Frames = frames[s.ID] }
+	page := render(t, r)
+	if d := dataOf(t, page); !slices.Contains(d.Strings, "init_table_36") || bytes.Count(page, []byte("<code>init_table_3</code>")) < 1 {
+		t.Errorf("names are missing: %q", d.Strings)
+	}
+	if r.Stacks[0].Frames != nil {
+		t.Error("the report was changed")
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	page := render(t, leaking())
+	_, script, _ := bytes.Cut(page, []byte("</article>"))
+	for kind, text := range map[string][]byte{"script": cut(t, script, "<script>", "</script>"), "style": cut(t, page, "<style>", "</style>")} {
+		sum := sha256.Sum256(text)
+		want := kind + "-src &#39;sha256-" + strings.ReplaceAll(base64.StdEncoding.EncodeToString(sum[:]), "+", "&#43;") + "&#39;"
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("the policy lacks %s", want)
+		}
+	}
+	if !bytes.Contains(page, []byte("default-src &#39;none&#39;")) {
+		t.Error("the policy lets in what it does not name")
+	}
+	if !strings.Contains(string(page), "Permission is hereby granted") {
+		t.Error("the page lacks the licence of what is in it")
+	}
+	if found := regexp.MustCompile(`(?i)\b(src|href)="?https?:`).Find(page); found != nil {
+		t.Errorf("the page refers to %s", found)
+	}
+}
+
+// A hostile program's names stay text, also for readers that are no browser.
+func TestHostile(t *testing.T) {
+	page := render(t, hostile(), hostile())
+	if n := bytes.Count(bytes.ToLower(page), []byte("<script")); n != 3 {
+		t.Errorf("%d scripts, want one and the data of two reports", n)
+	}
+	for _, evil := range []string{"<img", "<base", "<!--", "\u2028", "\u202e", "\x1b", "\x00", "\u0085"} {
+		if bytes.Contains(page, []byte(evil)) {
+			t.Errorf("the page has %q", evil)
+		}
+	}
+	names := dataOf(t, page).Strings
+	if !slices.Contains(names, nasty[0]) || !slices.Contains(names, `rtl\u{202e}\u{2066}\u{200f} evil`) {
+		t.Errorf("names are missing: %q", names)
+	}
+}
+
+func TestTouched(t *testing.T) {
+	r := leaking()
+	r.Mode = report.ModeGrowth
+	r.Growth = &report.Growth{Faults: report.Faults{Sampled: true}, FaultStacks: []report.FaultStack{{
+		ID: "f1", FaultEstimate: report.FaultEstimate{Bytes: 3 << 20, Samples: 12, Estimated: true},
+		Classes: []report.ClassBytes{{Class: "brk", Label: "brk heap", Bytes: 3 << 20}}, Frames: []report.Frame{frame("touch_pages", program, "/src/t.c", 5)},
+	}}}
+	table := string(cut(t, render(t, r), "Where memory was touched first", "</section>"))
+	for _, part := range []string{"touch_pages", "t.c:5", "brk heap", "3.0 MiB", "12", "estimates"} {
+		if !strings.Contains(table, part) {
+			t.Errorf("the table lacks %q: %s", part, table)
+		}
+	}
+}
+
+// Every part of the page may be missing.
+func TestBare(t *testing.T) {
+	page := string(render(t, &report.Report{Schema: report.Schema, Target: report.Target{PID: 1, Command: "x"}, Mode: report.ModeExact}))
+	for _, part := range []string{"x (pid 1) was looked at, without an answer.", "No stack holds anything.", "incomplete"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page lacks %q", part)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	const most = 10e6
+	if n := len(render(t, many(20_000))); n > most {
+		t.Errorf("20,000 stacks take %d bytes, more than %.0f", n, most)
 	}
 }

@@ -2,6 +2,7 @@ package html
 
 import (
 	"html/template"
+	"slices"
 
 	"memtrace/tracer/report"
 )
@@ -63,6 +64,27 @@ func rowOf(i int, s report.Stack, r *report.Report) row {
 		row.Share = report.Percent(float64(s.Bytes) / float64(r.Outstanding.Bytes))
 	}
 	return row
+}
+
+// touched returns the stacks that touched most memory first, with their names.
+func touched(r *report.Report) []report.FaultStack {
+	list := slices.Clone(r.Growth.FaultStacks[:min(len(r.Growth.FaultStacks), mostRows)])
+	for i := range list {
+		if s := &list[i]; r.Name != nil && s.Frames == nil {
+			named := report.Stack{ID: s.ID}
+			r.Name(&named)
+			s.Frames, s.OwnFrame, s.Truncated = named.Frames, named.OwnFrame, named.Truncated
+		}
+	}
+	return list
+}
+
+// own is the function of the program in a stack.
+func own(s report.FaultStack) string {
+	if s.OwnFrame < len(s.Frames) {
+		return frameName(&s.Frames[s.OwnFrame])
+	}
+	return "[unknown]"
 }
 
 // account is a report.Account laid out as a bar, in hundredths of its width.
@@ -134,6 +156,7 @@ var functions = template.FuncMap{
 	"escape":  report.Escape,
 	"name":    func(f report.Frame) string { return frameName(&f) },
 	"place":   func(f report.Frame) string { return framePlace(&f) },
+	"own":     own,
 	"words":   func(k report.FindingKind) string { return kindWords[k] },
 }
 

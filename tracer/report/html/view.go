@@ -28,8 +28,10 @@ type view struct {
 	// Hidden is how many stacks are not in Rows, Unlisted how many are not in the page at all.
 	Hidden, Unlisted int
 	Regions          []report.Region
-	How, Losses      string
-	Facts            []fact
+	// Touched are the stacks that touched memory first.
+	Touched     []report.FaultStack
+	How, Losses string
+	Facts       []fact
 	// Text is the report in text.
 	Text string
 	Data template.JS
@@ -59,6 +61,9 @@ func newView(i int, r *report.Report) (*view, error) {
 		}
 	}
 	v.Facts = facts(r)
+	if r.Growth != nil {
+		v.Touched = touched(r)
+	}
 	var text bytes.Buffer
 	if err := report.Text(&text, r, report.TextOptions{Width: 100, Top: 10, Show: report.Full}); err != nil {
 		return nil, err

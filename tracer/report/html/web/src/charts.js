@@ -7,6 +7,11 @@ import { h, later } from './dom.js';
 import { rate, seconds, size } from './units.js';
 
 const mostStacks = 6;
+const powers = Array.from({ length: 62 }, (_, i) => 2 ** i);
+const steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200]
+  .concat(Array.from({ length: 20 }, (_, i) => 86400 * 2 ** i));
+const axisTime = (s) => seconds(s).replace('.0 s', ' s').replace(/ 0 (s|min|h)$/, '');
+const axisSize = (n) => size(n).replace('.0 ', ' ');
 const sync = (model) => `charts-${model.index}`;
 
 export class Charts {
@@ -32,7 +37,7 @@ export class Charts {
     this.add('What the first stacks hold', this.distinct(known).slice(0, mostStacks).map((s, i) => (
       { label: this.nameOf(s.id), color: `--c${i + 1}`, x: s.seconds, y: s.bytes })));
     section.append(this.summary);
-    this.say();
+    this.zoom(0, this.end);
     new ResizeObserver(later(() => this.resize(), 60)).observe(section);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.repaint());
   }
@@ -63,6 +68,7 @@ export class Charts {
     const font = `${css('--chart-font')} system-ui, sans-serif`;
     const axis = { stroke: () => css('--dim'), grid: { stroke: () => css('--line'), width: 1 }, ticks: { show: false }, font };
     const [width, height] = this.sizeOf(box);
+    const em = parseFloat(getComputedStyle(this.section).fontSize);
     const paint = (s) => ({
       label: s.label, scale: 'y', stroke: () => css(s.color), width: 2, spanGaps: true, points: { show: s.x.length < 40, size: 4 },
       fill: s.fill ? () => css('--fill') : undefined, value: (_, v) => (v == null ? '' : size(v)),
@@ -72,7 +78,10 @@ export class Charts {
       legend: { live: true }, focus: { alpha: 0.35 },
       scales: { x: { time: false, range: (_, min, max) => [min, max] }, y: { range: (_, min, max) => [0, Math.max(max * 1.06, 1)] } },
       series: [{ label: 'at', value: (_, v) => (v == null ? '' : seconds(v)) }, ...series.map(paint)],
-      axes: [{ ...axis, values: (_, v) => v.map(seconds) }, { ...axis, values: (_, v) => v.map(size), size: this.axisWidth() }],
+      axes: [
+        { ...axis, values: (_, v) => v.map(axisTime), space: 5.5 * em, size: 1.9 * em, gap: 0.3 * em, incrs: steps },
+        { ...axis, values: (_, v) => v.map(axisSize), size: this.axisWidth(), incrs: powers, space: 2.4 * em },
+      ],
       hooks: { setScale: [(u, key) => key === 'x' && this.scaled(u)], draw: [(u) => this.marks(u)] },
     };
   }

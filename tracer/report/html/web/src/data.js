@@ -5,8 +5,7 @@ import { count, rate, size } from './units.js';
 const none = {};
 
 export class Model {
-  constructor(text) {
-    const d = JSON.parse(text);
+  constructor(d) {
     this.report = d.report;
     this.length = d.leaves?.length ?? 0;
     this.parents = d.parents ?? [];

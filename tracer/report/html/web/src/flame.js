@@ -39,7 +39,7 @@ export class Flame {
     this.back = h('button', { type: 'button', class: 'reset', onclick: () => this.zoomTo(0), hidden: true }, 'whole graph');
     this.graph = h('div', {
       class: 'graph', role: 'tree', 'aria-label': 'Call tree', onkeydown: (e) => this.key(e), onclick: (e) => this.click(e),
-      onmousemove: (e) => this.hover(e), onmouseleave: () => this.say(this.focus ?? this.zoom), onfocusin: (e) => this.hover(e),
+      onmousemove: (e) => this.hover(e), onmouseleave: () => { this.said = null; this.say(this.focus ?? this.zoom); }, onfocusin: (e) => this.hover(e),
     });
     this.status = h('p', { class: 'status', 'aria-live': 'polite' });
     this.keyBox = h('p', { class: 'legend' });
@@ -174,10 +174,11 @@ export class Flame {
     return parts.filter(Boolean).join(', ');
   }
 
+  // say tells of a node. What can be done with it is there for the one that was chosen.
   say(node) {
     const children = [h('b', {}, this.name(node)), this.describe(node).slice(this.name(node).length)];
-    if (node > 0) {
-      children.push(' ', h('button', { type: 'button', class: 'link', onclick: () => this.choose(this.tree.frame[node].name) }, 'show stacks'));
+    if (node > 0 && node === this.focus) {
+      children.push(' ', h('button', { type: 'button', class: 'link', title: 'S', onclick: () => this.choose(this.tree.frame[node].name) }, 'show stacks'));
     }
     this.status.replaceChildren(...children);
   }
@@ -204,9 +205,9 @@ export class Flame {
 
   hover(event) {
     const node = this.nodeOf(event);
-    if (node !== null && node !== this.said) this.say(node);
-    this.said = node;
     if (event.type === 'focusin' && node !== null) this.focus = node;
+    if (node !== null && (node !== this.said || event.type === 'focusin')) this.say(node);
+    this.said = node;
   }
 
   click(event) {
@@ -230,6 +231,9 @@ export class Flame {
     } else if (event.key === 'Enter' || event.key === ' ') {
       event.preventDefault();
       this.zoomTo(at);
+    } else if (event.key === 's' && at > 0) {
+      event.preventDefault();
+      this.choose(t.frame[at].name);
     } else if (event.key === 'Escape' || event.key === 'Backspace') {
       event.preventDefault();
       this.zoomTo(this.zoom > 0 ? t.parent[this.zoom] : 0);

@@ -9,13 +9,24 @@ const reports = [...document.querySelectorAll('.report')];
 const made = new Map();
 
 // make adds the charts, the flame graph and the table of a report, once it is looked at.
-function make(report) {
+async function make(report) {
   if (made.has(report)) return;
-  const model = new Model(report.querySelector('script.data').textContent);
-  model.index = made.size;
+  made.set(report, null);
+  const model = new Model(await dataOf(report.querySelector('script.data')));
+  model.index = reports.indexOf(report);
   const table = new Table(report.querySelector('.stacks'), model);
   const flame = new Flame(report.querySelector('.flame'), model, (name) => table.show(name));
   made.set(report, { charts: new Charts(report.querySelector('.charts'), model), flame, table });
+  performance.mark('memtrace');
+}
+
+// dataOf returns the data, which are packed in a string where they are long.
+async function dataOf(element) {
+  const data = JSON.parse(element.textContent);
+  if (typeof data !== 'string') return data;
+  element.textContent = '';
+  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).json();
 }
 
 // select shows one report of several.

@@ -4,7 +4,7 @@ import { choice, h, later, svg } from './dom.js';
 import { detailOf } from './detail.js';
 import { count, counted, percent, rate, seconds, size, within } from './units.js';
 
-const atOnce = 50;
+const atOnce = 25;
 
 export class Table {
   constructor(section, model) {
@@ -158,7 +158,7 @@ export class Table {
     const left = list.length - this.shown;
     this.more.replaceChildren();
     if (left > 0) {
-      this.more.append(h('button', { type: 'button', onclick: () => { this.shown += 4 * atOnce; this.update(); } }, `show ${count(Math.min(left, 4 * atOnce))} more of ${count(left)}`));
+      this.more.append(h('button', { type: 'button', onclick: () => { this.shown += 8 * atOnce; this.update(); } }, `show ${count(Math.min(left, 8 * atOnce))} more of ${count(left)}`));
     } else if (list.length === 0) {
       this.more.append('No stack passes the filters.');
     }
@@ -173,7 +173,7 @@ export class Table {
     const focused = document.activeElement?.dataset?.sort;
     this.header.replaceChildren(
       h('th', { scope: 'col', class: 'rank' }, h('button', { type: 'button', 'data-sort': '', onclick: () => this.sortBy(null) }, '#')),
-      head('name', 'Function', false), h('th', { scope: 'col', class: 'minor' }, 'Trend'),
+      head('name', 'Function', false), h('th', { scope: 'col', class: 'wide' }, 'Where'), h('th', { scope: 'col', class: 'minor' }, 'Trend'),
       ...this.columns.map((c) => {
         const th = head(c.key, c.label, true);
         if (c.minor) th.classList.add('minor');
@@ -206,10 +206,11 @@ export class Table {
         h('button', { type: 'button', class: 'open', 'aria-expanded': String(open), onclick: toggle },
           h('code', {}, own?.name ?? '[unknown]'), caller && h('span', { class: 'caller' }, ' < ', caller.name)),
         h('span', { class: 'verdict' }, m.verdict(i))),
+      h('td', { class: 'wide where', title: own?.file || own?.module || '' }, where(m, own)),
       h('td', { class: 'minor' }, this.spark(i)),
       ...this.columns.map((c) => h('td', { class: `n${c.minor ? ' minor' : ''}` }, c.text(i))));
     if (!open) return [row];
-    return [row, h('tr', { class: 'detail' }, h('td', { colSpan: 3 + this.columns.length }, detailOf(m, i)))];
+    return [row, h('tr', { class: 'detail' }, h('td', { colSpan: 4 + this.columns.length }, detailOf(m, i)))];
   }
 
   // spark draws what a stack held over time.
@@ -222,4 +223,10 @@ export class Table {
     return svg('svg', { class: 'spark', viewBox: '0 0 60 16', role: 'img', 'aria-label': `from ${size(t.bytes[0])} to ${size(t.bytes.at(-1))}` },
       svg('polygon', { points: `0,16 ${points.join(' ')} 60,16` }), svg('polyline', { points: points.join(' ') }));
   }
+}
+
+// where is the place of a frame: a line of a file, or else a module.
+function where(model, frame) {
+  if (!frame) return '';
+  return frame.file ? `${model.short(frame.file)}:${frame.line}` : model.short(frame.module);
 }
