@@ -15,36 +15,42 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 PART := ./.ci/part
 
 RUN_PACKAGES   := gcc libc6-dev
-BUILD_PACKAGES := $(CLANG) $(subst clang,llvm,$(CLANG)) libbpf-dev linux-libc-dev
+BUILD_PACKAGES := $(CLANG) $(subst clang,llvm,$(CLANG)) libbpf-dev linux-libc-dev nodejs
 TEST_PACKAGES  := gcc g++ libc6-dev xz-utils binutils python3 rustc qemu-system-x86 nodejs \
                   libssl3 libllvm16 musl-tools libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 gdb \
-                  nginx-light postgresql default-jre-headless strace php-cli
+                  nginx-light postgresql default-jre-headless strace php-cli chromium
 
 .PHONY: help setup setup-run setup-build setup-test generate check-generate build \
-        demo test test-fast test-unit test-harm test-attack test-scenarios test-kernels attack fuzz bench lint fmt install
+        demo test test-fast test-unit test-harm test-attack test-scenarios test-kernels attack fuzz bench lint fmt install pictures
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: setup-run setup-build setup-test ## install all that the targets need
 
-setup-run setup-build:
-	@$(SUDO) ./.ci/packages $($(if $(filter setup-run,$@),RUN,BUILD)_PACKAGES)
+setup-run:
+	@$(SUDO) ./.ci/packages $(RUN_PACKAGES)
 
-# Folders with a package-lock.json of what tests run in node.
-TEST_NPM := tracer/report/testdata/speedscope
+# Folders with a package-lock.json of what builds and tests run in node: the first one bundles the
+# scripts of the HTML form.
+WEB      := tracer/report/html/web
+TEST_NPM := $(WEB) tracer/report/testdata/speedscope
+
+setup-build:
+	@$(SUDO) ./.ci/packages $(BUILD_PACKAGES)
+	@SUDO="$(SUDO)" ./.ci/npm $(WEB)
 
 setup-test:
 	@$(SUDO) ./.ci/packages $(TEST_PACKAGES)
 	@for folder in $(TEST_NPM); do SUDO="$(SUDO)" ./.ci/npm $$folder || exit 1; done
 
-GENERATE = CLANG=$(CLANG) LLVM_STRIP=$(LLVM_STRIP) BPF2GO_CFLAGS="-I/usr/include/$(MULTIARCH)" go generate ./bpf
+GENERATE = CLANG=$(CLANG) LLVM_STRIP=$(LLVM_STRIP) BPF2GO_CFLAGS="-I/usr/include/$(MULTIARCH)" go generate ./bpf ./tracer/report/html
 
-generate: setup-build ## compile the BPF programs (clang) and generate their Go
+generate: setup-build ## compile the BPF programs (clang), generate their Go, and bundle the scripts of the HTML form
 	$(GENERATE)
 
 check-generate: setup-build ## fail if what is committed differs from what is generated
-	$(PART) check-generate sh -c '$(GENERATE) && git diff --exit-code -- bpf'
+	$(PART) check-generate sh -c '$(GENERATE) && git diff --exit-code -- bpf tracer/report/html/dist'
 
 build: ## build ./memtrace, which is linked statically
 	CGO_ENABLED=0 go build -o memtrace ./cmd/memtrace
@@ -59,6 +65,12 @@ demo: setup-run ## run memtrace on a small leaking program
 	gcc -g -O2 -fdebug-prefix-map=$(CURDIR)=. -o build/demo cmd/memtrace/testdata/demo.c
 	@./build/demo & pid=$$!; trap "kill $$pid" EXIT; \
 	echo "$(SUDO) ./memtrace -p $$pid -d 7"; $(SUDO) ./memtrace -p $$pid -d 7
+
+pictures: setup-run setup-test build ## make the picture of the HTML form in docs from a run of memtrace
+	@mkdir -p build
+	gcc -g -O2 -fdebug-prefix-map=$(CURDIR)=. -o build/demo cmd/memtrace/testdata/demo.c
+	@./build/demo & pid=$$!; trap "kill $$pid" EXIT; $(SUDO) ./memtrace -p $$pid -d 20 -f html -o build/leak.html
+	node $(WEB)/test/picture.mjs build/leak.html docs/leak.png
 
 test: export PARTS := $(or $(PARTS),build/parts-$(shell echo $$PPID))
 test: setup-test test-unit test-kernels ## run all tests, on this kernel and on Debian's

@@ -7,5 +7,4 @@
 // be loaded.
 package html
 
-//go:generate npm ci --prefix web --no-audit --no-fund --silent
 //go:generate node web/build.mjs
