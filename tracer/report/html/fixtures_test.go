@@ -223,6 +223,7 @@ func withFields(t testing.TB, page []byte) []byte {
 	d["details"]["1"].(map[string]any)["threads"] = []map[string]any{{"tid": 78, "name": "main", "bytes": 3000, "blocks": 3}}
 	d["report"]["peak"] = map[string]any{"bytes": 90 << 20, "blocks": 100, "at_seconds": 50}
 	d["report"]["marks"] = []map[string]any{{"at_seconds": 20, "name": "deployed"}}
+	d["report"]["modules"] = []map[string]any{{"name": program, "bytes": 1 << 20, "blocks": 7}, {"name": "/usr/lib/other.so", "bytes": 2 << 20, "blocks": 9}}
 	d["report"]["suppressed"] = []map[string]any{{"pattern": "strdup*", "stacks": 3, "bytes": 2048, "blocks": 9}}
 	doc, err := json.Marshal(all)
 	if err != nil {

@@ -10,6 +10,7 @@ const mostStacks = 6;
 const powers = Array.from({ length: 62 }, (_, i) => 2 ** i);
 const steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200]
   .concat(Array.from({ length: 20 }, (_, i) => 86400 * 2 ** i));
+const cut = (name) => (name.length > 40 ? `${name.slice(0, 39)}\u2026` : name);
 const axisTime = (s) => seconds(s).replace('.0 s', ' s').replace(/ 0 (s|min|h)$/, '');
 const axisSize = (n) => size(n).replace('.0 ', ' ');
 const sync = (model) => `charts-${model.index}`;
@@ -47,7 +48,8 @@ export class Charts {
   nameOf(id) {
     const i = this.model.columns.id?.indexOf(id) ?? -1;
     const own = i >= 0 ? this.model.own[i][0] : null;
-    return `#${i + 1} ${own?.name ?? 'unknown'}`;
+    const at = own?.file ? ` ${this.model.short(own.file)}:${own.line}` : '';
+    return `#${i + 1} ${cut(own?.name ?? 'unknown')}${at}`;
   }
 
   add(title, series) {

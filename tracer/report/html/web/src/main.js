@@ -3,6 +3,7 @@
 import { Charts } from './charts.js';
 import { Model } from './data.js';
 import { Flame } from './flame.js';
+import { addSubtotals } from './subtotals.js';
 import { Table } from './table.js';
 
 const reports = [...document.querySelectorAll('.report')];
@@ -17,6 +18,7 @@ async function make(report) {
   const table = new Table(report.querySelector('.stacks'), model);
   const flame = new Flame(report.querySelector('.flame'), model, (name) => table.show(name));
   made.set(report, { charts: new Charts(report.querySelector('.charts'), model), flame, table });
+  addSubtotals(report.querySelector('.cards'), model);
   performance.mark('memtrace');
 }
 

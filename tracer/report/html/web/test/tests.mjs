@@ -168,6 +168,7 @@ export const tests = {
     await page.locator('.row .open').first().click();
     const detail = await text(page, '.detail');
     for (const part of ['up to 64 B', 'up to 10 ms', 'worker (77)']) assert.ok(detail.includes(part), part);
+    assert.match(await text(page, '.cards'), /Held by moduleother\.so2\.0 MiB66\.7 %9sessiond1\.0 MiB33\.3 %7/);
     assert.match(await text(page, '.stacks'), /3 stacks hidden by strdup\*: 2\.0 KiB in 9 blocks/);
   },
 
