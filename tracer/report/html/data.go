@@ -86,6 +86,7 @@ func pack(doc []byte) template.JS {
 // builder collects the data.
 type builder struct {
 	data
+	// strings are by the names as they are, before they are escaped.
 	strings map[string]int
 	frames  map[[5]int]int
 	nodes   map[[2]int]int
@@ -166,7 +167,15 @@ func (b *builder) frame(function, module, file string, line, flags int) int {
 	return index(&b.data.Frames, b.frames, [5]int{b.name(function), b.name(module), b.name(file), line, flags})
 }
 
-func (b *builder) name(s string) int { return index(&b.Strings, b.strings, report.Escape(s)) }
+// name returns the index of a name, which most often is there already.
+func (b *builder) name(s string) int {
+	i, ok := b.strings[s]
+	if !ok {
+		i = len(b.Strings)
+		b.Strings, b.strings[s] = append(b.Strings, report.Escape(s)), i
+	}
+	return i
+}
 
 func (b *builder) node(parent, frame int) int {
 	key := [2]int{parent, frame}
