@@ -141,6 +141,22 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// What was estimated says so, and nothing is said of what was not looked at.
+func TestEstimates(t *testing.T) {
+	r := windows()
+	r.MallocSplit.Brk = report.Share{}
+	page := string(render(t, r))
+	for _, part := range []string{"<b>~472.0 KiB/s</b> <small>estimated, 95 %: 400.0 KiB/s to 500.0 KiB/s</small>", "leak ~420.0 KiB/s [378.0 - 504.0]", "not known", "windows: estimates"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page lacks %q", part)
+		}
+	}
+	said, _, _ := strings.Cut(page, `class="data">`)
+	if strings.Contains(said, "thread arenas") || strings.Contains(said, "<dt>outstanding") {
+		t.Error("the page tells what is held, which is not known")
+	}
+}
+
 func TestTouched(t *testing.T) {
 	r := leaking()
 	r.Mode = report.ModeGrowth

@@ -40,6 +40,9 @@ func (v *view) rows() {
 func rowOf(i int, s report.Stack, r *report.Report) row {
 	row := row{Stack: s, Number: i + 1, Verdict: s.Verdict(), Function: "[unknown]"}
 	row.Bad = s.Class == report.ClassLeak
+	if s.Kind == report.Grown {
+		row.Verdict = growthWords[s.Class]
+	}
 	switch {
 	case s.GivenUpStacks > 0:
 		row.Function = "[given up]"
@@ -151,6 +154,7 @@ var functions = template.FuncMap{
 	"change":  change,
 	"count":   report.Count,
 	"counted": func(n int, one, many string) string { return report.Counted(uint64(max(n, 0)), one, many) },
+	"about":   about,
 	"rate":    report.Rate,
 	"seconds": report.Seconds,
 	"escape":  report.Escape,
@@ -158,6 +162,12 @@ var functions = template.FuncMap{
 	"place":   func(f report.Frame) string { return framePlace(&f) },
 	"own":     own,
 	"words":   func(k report.FindingKind) string { return kindWords[k] },
+}
+
+// growthWords are what stacks of system calls are taken for, which need not be a leak of whoever made
+// the call.
+var growthWords = map[report.StackClass]string{
+	report.ClassLeak: "keeps growing", report.ClassPossible: "seems to grow", report.ClassFilled: "does not grow", "": "growth",
 }
 
 // kindWords are the kinds of findings in words.

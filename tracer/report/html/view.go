@@ -128,7 +128,11 @@ func figures(r *report.Report) (list []figure) {
 			} else if f.Confidence != "" {
 				note = f.Confidence
 			}
-			list = append(list, figure{"grows by", report.Rate(b.Value), note, toneOf(f)})
+			label := "grows by"
+			if r.Target.Exited {
+				label = "grew by"
+			}
+			list = append(list, figure{label, about(b), note, toneOf(f)})
 		}
 		if f.Bytes > 0 {
 			note := ""
@@ -148,6 +152,14 @@ func figures(r *report.Report) (list []figure) {
 		list = append(list, figure{"outstanding", report.Size(r.Outstanding.Bytes), "in " + report.Counted(r.Outstanding.Blocks, "block", "blocks"), ""})
 	}
 	return append(list, figure{"watched for", report.Seconds(r.DurationSeconds), r.Mode + modeNote(r), ""})
+}
+
+// about writes a rate, and shows whether it is an estimate.
+func about(b report.Bounds) string {
+	if b.Low != b.High {
+		return "~" + report.Rate(b.Value)
+	}
+	return report.Rate(b.Value)
 }
 
 func modeNote(r *report.Report) string {

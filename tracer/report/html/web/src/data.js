@@ -69,7 +69,10 @@ export class Model {
   verdict(i) {
     const e = this.detail(i, 'estimate');
     if (e) return e.class;
-    return words[this.get('class', i) || ''] ?? this.get('class', i);
+    const known = this.get('class', i) || '';
+    const kind = this.get('kind', i);
+    if (kind === 'growth') return growthWords[known] ?? 'growth';
+    return (words[known] ?? known) || (kind === 'heap' ? '' : kind);
   }
 
   // severity is 2 for a leak, 1 for what may be one, 0 for all else.
@@ -89,6 +92,9 @@ const words = {
   inherited: 'from before the fork', reserved: 'reserved', '': '',
 };
 
+// growthWords are for what system calls added, which need not be a leak of whoever made the call.
+const growthWords = { leak: 'keeps growing', 'possible leak': 'seems to grow', filled: 'does not grow' };
+
 // metrics are what stacks can be measured by, those first that say most. Only those are there that
 // the report has figures for.
 export function metrics(model) {
@@ -97,16 +103,18 @@ export function metrics(model) {
     return { value: n, low: n, high: n };
   };
   const estimated = model.report.mode === 'windows';
+  const grow = model.report.mode === 'growth';
   return [
-    { key: 'rate', label: estimated ? 'Estimated leak' : 'Leak rate', write: rate, of: (i) => model.leak(i), estimated },
-    { key: 'bytes', label: 'Bytes', write: size, of: plain('bytes') },
-    { key: 'blocks', label: 'Blocks', write: count, of: plain('blocks') },
+    { key: 'rate', label: estimated ? 'Estimated leak' : grow ? 'Growth rate' : 'Leak rate', write: rate, of: (i) => model.leak(i), estimated },
+    { key: 'bytes', label: estimated ? 'Bytes of system calls' : 'Bytes', write: size, of: plain('bytes') },
+    { key: 'blocks', label: estimated ? 'Mappings' : 'Blocks', write: count, of: plain('blocks') },
     { key: 'growth', label: 'Growth', write: rate, of: plain('growth_bytes_per_second') },
     { key: 'mark', label: 'Since the mark', write: size, of: plain('since_mark_bytes') },
     { key: 'peak', label: 'At the peak', write: size, of: plain('peak_bytes') },
     { key: 'temporary', label: 'Temporary', write: count, of: plain('temporary_blocks') },
     { key: 'allocated', label: 'Allocated', write: size, of: plain('allocated_bytes') },
   ].filter((m) => {
+    if (estimated && ['growth', 'allocated'].includes(m.key) || grow && m.key === 'growth') return false;
     for (let i = 0; i < model.length; i++) if (m.of(i).value > 0) return true;
     return false;
   });

@@ -167,7 +167,7 @@ export class Flame {
       const f = t.frame[node];
       const at = f.file ? `${this.model.short(f.file)}:${f.line}` : '';
       parts.push([this.model.short(f.module), at].filter(Boolean).join(' '));
-      if (m.key !== 'rate' && t.growth[node] > 0) parts.push(`leaks ${rate(t.growth[node])}`);
+      if (m.key !== 'rate' && t.growth[node] > 0) parts.push(`${this.model.report.mode === 'growth' ? 'grows' : 'leaks'} ${rate(t.growth[node])}`);
     } else {
       parts.push(`${m.label.toLowerCase()} in ${seconds(this.model.report.duration_seconds)}`);
     }

@@ -11,6 +11,7 @@ export class Table {
     this.model = model;
     if (model.length === 0) return;
     this.columns = this.chooseColumns();
+    this.trends = model.timelines.size > 0;
     this.sort = null; // the order of the report
     this.descending = true;
     this.filters = { text: '', module: '', thread: '', kind: '', least: 0 };
@@ -27,7 +28,7 @@ export class Table {
     const estimated = (i) => m.detail(i, 'estimate');
     const any = (column) => m.columns[column]?.some((v) => v > 0);
     const all = [
-      { key: 'rate', label: 'Leak', value: (i) => m.leak(i).value, text: (i) => this.leakText(i) },
+      { key: 'rate', label: m.report.mode === 'growth' ? 'Grows' : 'Leak', value: (i) => m.leak(i).value, text: (i) => this.leakText(i) },
       { key: 'bytes', label: 'Held', value: (i) => m.get('bytes', i), text: (i) => (estimated(i) ? '' : size(m.get('bytes', i))) },
       { key: 'blocks', label: 'Blocks', value: (i) => m.get('blocks', i), text: (i) => (estimated(i) ? '' : count(m.get('blocks', i))), minor: true },
       { key: 'share', label: 'Share', value: (i) => m.get('bytes', i), text: (i) => (estimated(i) || !held ? '' : percent(m.get('bytes', i) / held)), minor: true },
@@ -42,7 +43,7 @@ export class Table {
     if (m.columns.estimate || Object.values(m.details).some((d) => d.estimate)) {
       all.push({ key: 'confidence', label: 'Confidence', value: (i) => estimated(i)?.confidence ?? -1, text: (i) => (estimated(i) ? percent(estimated(i).confidence) : ''), minor: true });
     }
-    const useful = all.filter((c) => ['rate', 'survival'].includes(c.key) || Array.from({ length: m.length }, (_, i) => c.value(i)).some((v) => v > 0));
+    const useful = all.filter((c) => c.key === 'survival' || Array.from({ length: m.length }, (_, i) => c.value(i)).some((v) => v > 0));
     return useful;
   }
 
@@ -171,14 +172,14 @@ export class Table {
         h('button', { type: 'button', 'data-sort': key, onclick: () => this.sortBy(key) }, label, h('i', { 'aria-hidden': 'true' }, by ? (this.descending ? ' \u2193' : ' \u2191') : '')));
     };
     const focused = document.activeElement?.dataset?.sort;
-    this.header.replaceChildren(
+    this.header.replaceChildren(...[
       h('th', { scope: 'col', class: 'rank' }, h('button', { type: 'button', 'data-sort': '', onclick: () => this.sortBy(null) }, '#')),
-      head('name', 'Function', false), h('th', { scope: 'col', class: 'wide' }, 'Where'), h('th', { scope: 'col', class: 'minor' }, 'Trend'),
+      head('name', 'Function', false), h('th', { scope: 'col', class: 'wide' }, 'Where'), this.trends && h('th', { scope: 'col', class: 'minor' }, 'Trend'),
       ...this.columns.map((c) => {
         const th = head(c.key, c.label, true);
         if (c.minor) th.classList.add('minor');
         return th;
-      }));
+      })].filter(Boolean));
     if (focused !== undefined) this.header.querySelector(`[data-sort="${focused}"]`)?.focus();
   }
 
@@ -207,10 +208,10 @@ export class Table {
           h('code', {}, own?.name ?? '[unknown]'), caller && h('span', { class: 'caller' }, ' < ', caller.name)),
         h('span', { class: 'verdict' }, m.verdict(i))),
       h('td', { class: 'wide where', title: own?.file || own?.module || '' }, where(m, own)),
-      h('td', { class: 'minor' }, this.spark(i)),
+      this.trends && h('td', { class: 'minor' }, this.spark(i)),
       ...this.columns.map((c) => h('td', { class: `n${c.minor ? ' minor' : ''}` }, c.text(i))));
     if (!open) return [row];
-    return [row, h('tr', { class: 'detail' }, h('td', { colSpan: 4 + this.columns.length }, detailOf(m, i)))];
+    return [row, h('tr', { class: 'detail' }, h('td', { colSpan: (this.trends ? 4 : 3) + this.columns.length }, detailOf(m, i)))];
   }
 
   // spark draws what a stack held over time.
