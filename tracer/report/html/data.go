@@ -51,10 +51,13 @@ func encode(r *report.Report) (template.JS, error) {
 		bare.Growth = &g
 	}
 	var text bytes.Buffer
-	if err := report.JSON(&text, &bare); err != nil {
+	err := report.JSON(&text, &bare)
+	if err != nil {
 		return "", err
 	}
-	b.data.Report = text.Bytes()
+	if b.data.Report, err = escapeStrings(text.Bytes()); err != nil {
+		return "", err
+	}
 	for i := range r.Stacks {
 		s := r.Stacks[i]
 		if r.Name != nil && s.Frames == nil {
@@ -123,16 +126,48 @@ func (b *builder) add(i int, s *report.Stack) error {
 	}
 	delete(fields, "frames")
 	for name, value := range fields {
-		switch {
-		case value[0] != '{' && value[0] != '[':
+		if value[0] != '{' && value[0] != '[' {
 			b.put(i, name, value)
-		case b.Details[i] == nil:
-			b.Details[i] = map[string]json.RawMessage{name: value}
-		default:
-			b.Details[i][name] = value
+			continue
 		}
+		if bytes.Contains(value, []byte(`:"`)) {
+			if value, err = escapeStrings(value); err != nil {
+				return err
+			}
+		}
+		if b.Details[i] == nil {
+			b.Details[i] = make(map[string]json.RawMessage)
+		}
+		b.Details[i][name] = value
 	}
 	return nil
+}
+
+// escapeStrings escapes the strings in a document as all names in the page are.
+func escapeStrings(doc []byte) (json.RawMessage, error) {
+	decoder := json.NewDecoder(bytes.NewReader(doc))
+	decoder.UseNumber()
+	var all any
+	if err := decoder.Decode(&all); err != nil {
+		return nil, err
+	}
+	return json.Marshal(escaped(all))
+}
+
+func escaped(value any) any {
+	switch v := value.(type) {
+	case string:
+		return report.Escape(v)
+	case []any:
+		for i := range v {
+			v[i] = escaped(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = escaped(v[key])
+		}
+	}
+	return value
 }
 
 // put puts a value into a column. Stacks that do not have it have a 0 there.

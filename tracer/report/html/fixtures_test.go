@@ -63,6 +63,13 @@ func leaking() *report.Report {
 		add(fmt.Sprintf("b%d", i), uint64(40<<10*(37-i)), uint64(400-i), report.ClassFilled, 0, program,
 			frame(fmt.Sprintf("init_table_%d", i), module, "/src/tables.c", 10+i), frame("init_tables", program, "/src/tables.c", 400))
 	}
+	r.Stacks[0].Freed = &report.FreeSide{
+		By:   []report.Freer{{Share: 0.97, Samples: 512, OwnFrame: 0, Frames: append([]report.Frame{frame("session_close", program, "/src/session.c", 160)}, outer()...)}},
+		Text: "Its blocks are freed by session_close < handle_request (session.c:160) (97 %).",
+	}
+	r.Stacks[0].Threads = []report.ThreadSum{{TID: 77, Name: "worker", Sum: report.Sum{Bytes: 3000, Blocks: 3}}}
+	r.Stacks[1].Threads = []report.ThreadSum{{TID: 78, Name: "main", Sum: report.Sum{Bytes: 3000, Blocks: 3}}}
+	r.Suppressed = []report.Suppressed{{Pattern: "strdup*", Stacks: 3, Sum: report.Sum{Bytes: 2048, Blocks: 9}}}
 	r.MallocSplit = &report.MallocSplit{MmapThreshold: 131072, ThresholdSource: "mp_ symbol", Dynamic: true, MmapMax: 65536}
 	r.MallocSplit.Brk = report.Share{Sum: report.Sum{Bytes: 72 << 20, Blocks: 92000}, ChunkBytes: 74 << 20}
 	r.Diagnosis = &report.Diagnosis{
@@ -158,6 +165,10 @@ func hostile() *report.Report {
 		s.OwnFrame = 0
 		r.Stacks = append(r.Stacks, s)
 	}
+	for i := range r.Stacks {
+		freer := report.Freer{Share: 1, Samples: 1, Frames: r.Stacks[i].Frames}
+		r.Stacks[i].Freed = &report.FreeSide{By: []report.Freer{freer}, Text: nasty[i%len(nasty)]}
+	}
 	d := r.Diagnosis
 	d.Answer = nasty[0] + " leaks in " + nasty[0] + nasty[6]
 	d.Findings[0].Culprit = &r.Stacks[3].Frames[0]
@@ -169,6 +180,10 @@ func hostile() *report.Report {
 	r.Notes, r.Hints, r.Unprobed, r.Complete = nasty, nasty, nasty, false
 	r.Memory.Verdict, r.Memory.Regions[0].Label = nasty[0], nasty[4]
 	r.Allocators = []report.AllocatorSum{{Allocator: nasty[0]}}
+	r.Suppressed[0].Pattern = nasty[0]
+	for i := range r.Stacks {
+		r.Stacks[i].Threads = []report.ThreadSum{{TID: i, Name: nasty[i%len(nasty)]}}
+	}
 	r.MallocSplit.ThresholdSource = nasty[0]
 	r.StacksTotal = len(r.Stacks)
 	return r
@@ -219,12 +234,9 @@ func withFields(t testing.TB, page []byte) []byte {
 	first := d["details"]["0"].(map[string]any)
 	first["sizes"] = []map[string]any{{"up_to_bytes": 64, "blocks": 5}, {"up_to_bytes": 128, "blocks": 9}}
 	first["lifetimes"] = []map[string]any{{"up_to_seconds": 0.01, "blocks": 50}}
-	first["threads"] = []map[string]any{{"tid": 77, "name": "worker", "bytes": 3000, "blocks": 3}}
-	d["details"]["1"].(map[string]any)["threads"] = []map[string]any{{"tid": 78, "name": "main", "bytes": 3000, "blocks": 3}}
 	d["report"]["peak"] = map[string]any{"bytes": 90 << 20, "blocks": 100, "at_seconds": 50}
 	d["report"]["marks"] = []map[string]any{{"at_seconds": 20, "name": "deployed"}}
 	d["report"]["modules"] = []map[string]any{{"name": program, "bytes": 1 << 20, "blocks": 7}, {"name": "/usr/lib/other.so", "bytes": 2 << 20, "blocks": 9}}
-	d["report"]["suppressed"] = []map[string]any{{"pattern": "strdup*", "stacks": 3, "bytes": 2048, "blocks": 9}}
 	doc, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +22,9 @@ type view struct {
 	// Answer is the answer before, in and behind the name of the function to blame.
 	Answer  [3]string
 	Figures []figure
-	// Through is what all leaking stacks have in common.
-	Through  string
+	// Through is what all leaking stacks have in common, Freed where those blocks are freed and are
+	// not that the answer is about.
+	Through, Freed string
 	Accounts []account
 	Rows     []row
 	// Hidden is how many stacks are not in Rows, Unlisted how many are not in the page at all.
@@ -92,6 +94,12 @@ func (v *view) answer() {
 			if before, after, ok := strings.Cut(v.Answer[0], name); ok {
 				v.Answer = [3]string{before, name, after}
 			}
+		}
+	}
+	for i := range v.Stacks {
+		if s := &v.Stacks[i]; s.Freed != nil && slices.Contains(first.Stacks, s.ID) {
+			v.Freed = report.Escape(s.Freed.Text)
+			break
 		}
 	}
 	if d.Through != nil {

@@ -8,7 +8,21 @@ export function detailOf(model, i) {
     facts(model, i),
     histogram('Sizes of its blocks', model.detail(i, 'sizes'), (b) => `up to ${size(b.up_to_bytes)}`),
     histogram('How long freed blocks lived', model.detail(i, 'lifetimes'), (b) => `up to ${seconds(b.up_to_seconds)}`),
-    served(model, i), threads(model, i), blocks(model, i)));
+    freed(model, i), served(model, i), threads(model, i), blocks(model, i)));
+}
+
+// freed lists where the blocks are freed or, if no such free was seen, those that the same function
+// allocates for others.
+function freed(model, i) {
+  const side = model.detail(i, 'freed');
+  if (!side?.text) return null;
+  const own = side.by.length > 0;
+  const list = own ? side.by : side.siblings ?? [];
+  return h('div', {}, h('p', {}, side.text), list.length > 0 && h('table', { class: 'histogram' },
+    h('caption', {}, own ? 'Freed by (of sampled frees)' : 'Blocks like these are freed by (of sampled frees)'),
+    h('tbody', {}, list.map((f) => h('tr', {},
+      h('th', { scope: 'row' }, h('code', {}, f.frames.slice(f.own_frame, f.own_frame + 3).map((one) => one.function || model.short(one.module) || 'unknown').join(' < '))),
+      h('td', { class: 'n' }, `~${percent(f.share)}`), h('td', { class: 'n' }, counted(f.samples, 'sample')))))));
 }
 
 function frames(model, i) {

@@ -97,14 +97,13 @@ export class Table {
     this.body = h('tbody');
     this.more = h('p', { class: 'more' });
     const unlisted = section.querySelector('p.more');
+    const kept = [...section.querySelectorAll('.keep')];
     const missing = (this.model.report.stacks_total ?? 0) - this.model.length;
     section.replaceChildren(head,
       h('div', { class: 'scroll', tabIndex: 0, role: 'region', 'aria-label': 'Table of stacks' },
         h('table', {}, h('thead', {}, this.header), this.body)), this.more);
     if (missing > 0 && unlisted) section.append(h('p', { class: 'more' }, `${counted(missing, 'more stack')} ${missing === 1 ? 'is' : 'are'} not in this file (-T 0 has all).`));
-    for (const s of this.model.report.suppressed ?? []) {
-      section.append(h('p', { class: 'more' }, `${counted(s.stacks, 'stack')} hidden by ${s.pattern}: ${size(s.bytes)} in ${counted(s.blocks, 'block')}.`));
-    }
+    section.append(...kept);
   }
 
   // show filters by a text from elsewhere.
