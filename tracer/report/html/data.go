@@ -93,6 +93,8 @@ type builder struct {
 	strings map[string]int
 	frames  map[[5]int]int
 	nodes   map[[2]int]int
+	// taken is how many bytes Strings has.
+	taken int
 }
 
 // mostBlocks is how many single blocks of a stack a page lists.
@@ -202,13 +204,28 @@ func (b *builder) frame(function, module, file string, line, flags int) int {
 	return index(&b.data.Frames, b.frames, [5]int{b.name(function), b.name(module), b.name(file), line, flags})
 }
 
+// Names of all stacks together may take mostNames bytes. Those that come later are cut to shortName
+// bytes: the traced process chooses them, and what a page takes must not grow with them.
+const (
+	mostNames = 16 << 20
+	shortName = 80
+)
+
 // name returns the index of a name, which most often is there already.
 func (b *builder) name(s string) int {
 	i, ok := b.strings[s]
-	if !ok {
-		i = len(b.Strings)
-		b.Strings, b.strings[s] = append(b.Strings, report.Escape(s)), i
+	if ok {
+		return i
 	}
+	if b.taken > mostNames && len(s) > shortName {
+		s = s[:shortName] + "…"
+		if i, ok = b.strings[s]; ok {
+			return i
+		}
+	}
+	i = len(b.Strings)
+	b.Strings, b.strings[s] = append(b.Strings, report.Escape(s)), i
+	b.taken += len(b.Strings[i])
 	return i
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -179,6 +180,26 @@ func TestBare(t *testing.T) {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page lacks %q", part)
 		}
+	}
+}
+
+// A program with very long names must not make memtrace take very much memory.
+func TestLongNames(t *testing.T) {
+	r := leaking()
+	r.Stacks = nil
+	for i := range 1000 {
+		s := report.Stack{ID: "1", Kind: report.Heap, Bytes: 1, Blocks: 1}
+		for k := range 8 {
+			s.Frames = append(s.Frames, report.Frame{Function: fmt.Sprint(i, " ", k, strings.Repeat("x", 5000)), Module: program})
+		}
+		r.Stacks = append(r.Stacks, s)
+	}
+	taken := 0
+	for _, name := range dataOf(t, render(t, r)).Strings {
+		taken += len(name)
+	}
+	if taken > mostNames+1<<20 {
+		t.Errorf("names take %d bytes", taken)
 	}
 }
 
