@@ -25,8 +25,8 @@ type view struct {
 	// Through is what all leaking stacks have in common, Freed where those blocks are freed and are
 	// not that the answer is about.
 	Through, Freed string
-	Accounts []account
-	Rows     []row
+	Accounts       []account
+	Rows           []row
 	// Hidden is how many stacks are not in Rows, Unlisted how many are not in the page at all.
 	Hidden, Unlisted int
 	Regions          []report.Region
