@@ -55,3 +55,28 @@ func TestHTML(t *testing.T) {
 		t.Errorf("the stack held %v at %v", s.Bytes, s.Seconds)
 	}
 }
+
+// A record makes the same page, with all its stacks.
+func TestHTMLOfRecord(t *testing.T) {
+	testprog.NeedRoot(t)
+	testprog.Long(t)
+	program := testprog.BuildProgram(t, "gcc -O1 -g -fno-builtin -fno-optimize-sibling-calls", forgetful)
+	p := testprog.Command(t, exec.Command(program, "50000"))
+	dir := t.TempDir()
+	recorded, page := filepath.Join(dir, "leak.mt"), filepath.Join(dir, "leak.html")
+	if code, _, stderr := runFor(t, "--exact", "-d", "2s", "-p", strconv.Itoa(p.PID()), "--record", recorded, "-o", filepath.Join(dir, "leak.txt")); code != exitOK {
+		t.Fatalf("ended with %d: %s", code, stderr)
+	}
+	if code, _, stderr := runFor(t, "report", recorded, "-f", "html", "-o", page); code != exitOK {
+		t.Fatalf("ended with %d: %s", code, stderr)
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"<code>forget</code>", `"timeline":{`, `"resident_bytes":[`} {
+		if !strings.Contains(string(text), part) {
+			t.Errorf("the page lacks %s", part)
+		}
+	}
+}

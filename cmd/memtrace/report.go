@@ -43,6 +43,7 @@ func parseReport(args []string) (*reportOptions, *pflag.FlagSet, error) {
 		return o, fs, nil
 	}
 	o.topGiven = fs.Changed("top")
+	o.fillForm(fs)
 	form, _ := report.FindForm(o.format)
 	several := o.from != "" || o.to != ""
 	switch {

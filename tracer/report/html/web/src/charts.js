@@ -97,13 +97,16 @@ export class Charts {
 
   // marks draws lines at the marks that were set, and at the peak.
   marks(u) {
-    const at = (this.model.report.marks ?? []).map((m) => [m.at_seconds, m.name]);
+    const at = (this.model.report.marks ?? []).map((m) => [m.at_seconds, `mark ${m.name}`]);
     const peak = this.model.report.peak;
     if (peak?.at_seconds > 0) at.push([peak.at_seconds, `peak ${size(peak.bytes)}`]);
     const css = getComputedStyle(this.section);
     const ctx = u.ctx;
     ctx.save();
     ctx.strokeStyle = ctx.fillStyle = css.getPropertyValue('--dim');
+    ctx.textAlign = 'left';
+    ctx.textBaseline = 'top';
+    ctx.font = `${Math.round(parseFloat(css.getPropertyValue('--chart-font')) * devicePixelRatio)}px system-ui, sans-serif`;
     ctx.setLineDash([4, 4]);
     for (const [time, name] of at) {
       if (time < u.scales.x.min || time > u.scales.x.max) continue;
@@ -112,7 +115,7 @@ export class Charts {
       ctx.moveTo(x, u.bbox.top);
       ctx.lineTo(x, u.bbox.top + u.bbox.height);
       ctx.stroke();
-      ctx.fillText(name, x + 4, u.bbox.top + 12);
+      ctx.fillText(cut(name), x + 4, u.bbox.top);
     }
     ctx.restore();
   }
