@@ -26,11 +26,11 @@ const (
 	BySurvival = diagnose.BySurvival
 )
 
-// Snapshot returns what every process holds now or, after Run, held when the trace ended: one
-// report for each process, in the order of their pids. It may be called from any goroutine. If
-// there are very many stacks, most get their names only when the report is written
-// (Report.Name), which must happen before Close.
+// Snapshot returns what every process holds now or, after Run, held when the trace ended: a report
+// for each, in the order of their pids. It may be called from any goroutine. Of very many stacks
+// most get names only when the report is written (Report.Name), which must be before Close.
 func (t *Tracer) Snapshot(opt SnapshotOptions) []*report.Report {
+	defer process.Aside()()
 	t.followed.moving.RLock()
 	defer t.followed.moving.RUnlock()
 	var reports []*report.Report
@@ -68,7 +68,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f.Target, f.Unprobed = p.Target(), p.Unprobed()
 	f.Unfollowed = t.processes.Unfollowed(pid) || unfollowed
 	f.Pages, f.Known.Pages = p.Present(f.Known.Pages, f.Known.Life.Exited), nil
-	if f.Known.Sample != nil {
+	if t.loop != nil {
 		s := t.loop.Spent()
 		f.Windows = diagnose.Windows{MaxOverhead: t.cfg.MaxOverhead, Spent: s.Total(), Stalled: s.Stalled(), Watched: s.Watched, Slowed: s.Slowed, AllocCost: s.Costs.Alloc, FreeCost: s.Costs.Free, CostDoubt: s.Doubt}
 	}

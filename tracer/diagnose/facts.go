@@ -58,7 +58,7 @@ type Facts struct {
 	// PartOfCalls means that programs run only on system calls that change an address space,
 	// so that each one left out is a missing change.
 	PartOfCalls bool
-	// Windows is the cost of windows, if there are any.
+	// Windows is the cost of tracing, where that is bounded.
 	Windows Windows
 
 	// Target is what the process is, Symbols names its addresses.
@@ -100,7 +100,7 @@ type Facts struct {
 	Suppress *suppress.List
 }
 
-// Windows is what watching windows of time costs.
+// Windows is what tracing costs, every call first and then windows of time.
 type Windows struct {
 	// MaxOverhead is the allowed cost, as a part of the process's time. Spent is the cost
 	// since the trace began.

@@ -98,6 +98,7 @@ func (d *diagnosis) report(opt Options) *report.Report {
 		DurationSeconds: took.Seconds(),
 		Mode:            report.ModeExact,
 		TracedFraction:  1,
+		Overhead:        float64(d.Windows.Spent) / max(float64(took), 1),
 		Complete:        d.complete,
 		Unprobed:        d.Unprobed,
 		Events:          d.events(),

@@ -18,8 +18,11 @@ func processorTime(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// OwnTime returns memtrace's processor time.
-func OwnTime() time.Duration {
+// OwnTime returns memtrace's processor time, without what was set aside.
+func OwnTime() time.Duration { return allTime() - setAside() }
+
+// allTime is all of memtrace's processor time.
+func allTime() time.Duration {
 	var r unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
 		return 0

@@ -24,6 +24,9 @@ type Report struct {
 	TracedFraction float64 `json:"traced_fraction"`
 	// Sampling is set in ModeWindows.
 	Sampling *Sampling `json:"sampling,omitempty"`
+	// Overhead estimates what tracing has cost, as a fraction of the target's time. It is 0 where
+	// that was not measured.
+	Overhead float64 `json:"overhead,omitempty"`
 	// Complete is false where anything was lost. Figures are then lower bounds.
 	Complete bool `json:"complete"`
 	// Unprobed says, in words, which allocation functions went without a probe for a time and
