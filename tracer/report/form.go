@@ -53,12 +53,18 @@ func FindForm(name string) (form Form, ok bool) {
 	return forms[i], true
 }
 
-// FormNames lists the names of all forms, the default first, with last before the last one.
-func FormNames(separator, last string) string {
+// Names are the names of all forms, the default first.
+func Names() []string {
 	var names []string
 	for _, f := range forms {
 		names = append(names, f.Name)
 	}
+	return names
+}
+
+// FormNames lists the names of all forms, the default first, with last before the last one.
+func FormNames(separator, last string) string {
+	names := Names()
 	n := len(names) - 1
 	return strings.Join(names[:n], separator) + last + names[n]
 }
