@@ -51,6 +51,7 @@ type options struct {
 	suppressed  suppressions
 	ready       string
 	quiet       bool
+	noLive      bool
 	verbose     bool
 	full        bool
 	show        []string
@@ -126,6 +127,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	o.names.add(fs)
 	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "size of the ring buffer in `BYTES`, a power of two")
 	fs.BoolVar(&o.follow, "follow", false, "trace children, too, from their start; it is the default for a COMMAND (--follow=false traces only the command itself)")
+	fs.BoolVar(&o.noLive, "no-live", false, "show no live view on a terminal, only the report at the end")
 	o.addReportFlags(fs)
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "report more: stack ids, rarer counts, addresses")
 	fs.BoolVar(&o.version, "version", false, "print the version")

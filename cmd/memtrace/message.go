@@ -16,12 +16,14 @@ import (
 type logger struct {
 	w     io.Writer
 	quiet bool
+	// held keeps messages while a view has the screen.
+	held *held
 }
 
 // message writes a message for everyone, unless --quiet is given.
 func (l logger) message(format string, args ...any) {
-	if !l.quiet {
-		say(l.w, fmt.Sprintf(format, args...))
+	if text := fmt.Sprintf(format, args...); !l.quiet && !l.held.keep(text) {
+		say(l.w, text)
 	}
 }
 

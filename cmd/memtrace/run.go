@@ -18,7 +18,7 @@ import (
 
 // run is memtrace. Reports go to stdout, everything else to stderr. When ctx is done, run ends
 // with a final report.
-func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) exitCode {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) exitCode {
 	// Check before anything takes a descriptor or a thread.
 	if err := checkSurroundings(fewFiles, !onlyReads(args)); err != nil {
 		sayError(stderr, err)
@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		err = printText(stdout, "memtrace ", version(), "\n")
 	default:
 		s := newSession(o, stderr)
+		s.screen = o.liveScreen(stdin, stdout)
 		code, err = s.run(ctx, stdout, stderr)
 	}
 	if err != nil {
@@ -85,18 +86,21 @@ type session struct {
 	// unnamed limits the messages about processes that cannot be traced, overdue those about
 	// processes that were held for too long.
 	unnamed, overdue fewMessages
-	// packages are those of files that a hint was about.
-	packages packages
 	// last are the reports that were written last.
 	last     []*report.Report
 	marks    marks
 	recorder *recorder // nil without --record
 	// recorded is what reports say of the record, "" for nothing.
 	recorded string
+	// screen is what a live view is shown on, nil without one.
+	screen *liveScreen
+	// reporting guards packages, which are those of files that a hint was about.
+	reporting sync.Mutex
+	packages  packages
 }
 
 func newSession(o *options, stderr io.Writer) *session {
-	return &session{options: o, log: logger{w: stderr, quiet: o.quiet}, packages: make(packages)}
+	return &session{options: o, log: logger{w: stderr, quiet: o.quiet, held: new(held)}, packages: make(packages)}
 }
 
 func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitCode, err error) {
@@ -128,7 +132,11 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 	if err := s.announce(); err != nil {
 		return exitError, err
 	}
-	err = s.collect(ctx, stderr)
+	if s.screen != nil {
+		err = s.watch(ctx)
+	} else {
+		err = s.collect(ctx, stderr)
+	}
 	s.unfollow()
 	if err == nil {
 		s.finishRecord()
@@ -236,6 +244,7 @@ func (s *session) announce() error {
 		}
 	}
 	switch {
+	case s.screen != nil: // which says so itself
 	case s.duration > 0:
 		s.log.message("tracing for %v", s.duration)
 	case s.command != nil && s.follow:
@@ -256,14 +265,9 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 		ctx, cancel = context.WithTimeout(ctx, s.duration)
 		defer cancel()
 	}
-	done := make(chan error, 1)
-	go func() { done <- s.tracer.Run(ctx) }()
-	if len(s.groups) > 0 {
-		var adopting sync.WaitGroup
-		adopting.Go(func() { s.adoptMembers(ctx) })
-		defer adopting.Wait()
-		defer cancel()
-	}
+	done, wait := s.trace(ctx)
+	defer wait()
+	defer cancel()
 
 	progress := newProgress(s.options, stderr)
 	defer progress.clear()
@@ -308,22 +312,15 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 	}
 }
 
-func (s *session) report() error {
-	const allBlocks = 0
-	limitMemory(s.tracer.Status())
-	reports := s.tracer.Snapshot(tracer.SnapshotOptions{
-		Older:     s.older,
-		Top:       s.top,
-		Sort:      s.sort,
-		Blocks:    s.listBlocks(),
-		MaxBlocks: allBlocks,
-		Marks:     s.marks.list(),
-	})
-	for _, r := range s.noted(reports) {
-		r.Hints = report.Hints(r, s.packages.debugOf(r.Target.PID))
+// trace runs the trace. done gets how it ended. wait is for after that, or for when ctx is done.
+func (s *session) trace(ctx context.Context) (done <-chan error, wait func()) {
+	ended := make(chan error, 1)
+	go func() { ended <- s.tracer.Run(ctx) }()
+	var adopting sync.WaitGroup
+	if len(s.groups) > 0 {
+		adopting.Go(func() { s.adoptMembers(ctx) })
 	}
-	s.last = reports
-	return s.out.write(reports)
+	return ended, adopting.Wait
 }
 
 // waitForCommand passes on the command's status. A command that outlives the trace keeps

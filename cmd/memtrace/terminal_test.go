@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -11,60 +10,16 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/sys/unix"
-
 	"memtrace/tracer"
 	"memtrace/tracer/book"
 	"memtrace/tracer/book/live"
+	"memtrace/tracer/testsupport/terminal"
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// terminal is a pseudo-terminal.
-type terminal struct {
-	// device is for the program, what it writes comes to screen.
-	device *os.File
-	screen lockedBuffer
-}
-
-func openTerminal(t *testing.T, width int) *terminal {
-	t.Helper()
-	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		testprog.Missing(t, "there are no pseudo-terminals: "+err.Error())
-	}
-	// ioctl_tty(2): the device is locked at first.
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 25, Col: uint16(width)})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	device, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	master, tty := os.NewFile(uintptr(fd), "/dev/ptmx"), &terminal{device: device}
-	t.Cleanup(func() { _ = device.Close(); _ = master.Close() })
-	go func() {
-		buf := make([]byte, 4096)
-		for {
-			n, err := master.Read(buf)
-			if err != nil {
-				return
-			}
-			_, _ = tty.screen.Write(buf[:n])
-		}
-	}()
-	return tty
-}
-
-// lines returns what stood in a line of the screen at any time.
-func (tty *terminal) lines() []string {
-	text := strings.ReplaceAll(tty.screen.String(), clearLine, "\n")
+// lines returns what stood in a line of a terminal at any time.
+func lines(tty *terminal.Terminal) []string {
+	text := strings.ReplaceAll(tty.Written(), clearLine, "\n")
 	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
 }
 
@@ -83,7 +38,6 @@ func TestProgress(t *testing.T) {
 		{"churn", 36, []string{" windows  "}},
 	} {
 		t.Run(fmt.Sprint(tc.program, tc.width), func(t *testing.T) {
-			tty := openTerminal(t, tc.width)
 			p := testprog.Start(t, tc.program)
 			p.Say("go")
 			args := []string{"-p", strconv.Itoa(p.PID()), "-o", filepath.Join(t.TempDir(), "report")}
@@ -91,13 +45,9 @@ func TestProgress(t *testing.T) {
 				args = append(args, "--exact")
 			}
 			m := exec.Command(testprog.Memtrace(t), args...)
-			m.Stderr = tty.device
-			if err := m.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = m.Process.Kill(); _ = m.Wait() }()
+			tty := liveIn(t, m, tc.width, 25)
 			shown := func() bool {
-				for _, line := range tty.lines() {
+				for _, line := range lines(tty.Terminal) {
 					all := true
 					for _, part := range tc.want {
 						all = all && strings.Contains(line, part)
@@ -110,10 +60,10 @@ func TestProgress(t *testing.T) {
 			}
 			for deadline := time.Now().Add(time.Minute); !shown(); time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(deadline) {
-					t.Fatalf("no line has %q: %q", tc.want, tty.screen.String())
+					t.Fatalf("no line has %q: %q", tc.want, tty.Written())
 				}
 			}
-			for _, line := range tty.lines() {
+			for _, line := range lines(tty.Terminal) {
 				if n := utf8.RuneCountInString(line); n > tc.width {
 					t.Errorf("%d of %d columns: %q", n, tc.width, line)
 				}

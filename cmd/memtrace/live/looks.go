@@ -1,0 +1,75 @@
+package live
+
+import (
+	"runtime"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// leastInterval and mostInterval bound the time between looks.
+	leastInterval = time.Second
+	mostInterval  = time.Minute
+	// lookShare is the most of a processor that looks may take, garbage collection aside, which
+	// takes about as much again.
+	lookShare = 0.01
+)
+
+// interval returns how long to wait after a look that took so much processor time.
+func interval(cost time.Duration) time.Duration {
+	return min(max(time.Duration(float64(cost)/lookShare), leastInterval), mostInterval)
+}
+
+// look starts a look, unless one is under way: then another one follows.
+func (m *model) look() tea.Cmd {
+	m.due++ // what was due before no longer is
+	if m.looking {
+		m.again = true
+		return nil
+	}
+	m.looking = true
+	sort, look := m.sort(), m.cfg.Look
+	return m.work(func() tea.Msg {
+		// A thread of its own has a clock of its own.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		before := threadTime()
+		reports := look(sort)
+		return lookMsg{reports: reports, sort: sort, cost: threadTime() - before}
+	})
+}
+
+// threadTime is the processor time that the thread has used.
+func threadTime() time.Duration { return processorTime(unix.RUSAGE_THREAD) }
+
+// ownTime is the processor time that memtrace has used.
+func ownTime() time.Duration { return processorTime(unix.RUSAGE_SELF) }
+
+func processorTime(who int) time.Duration {
+	var use unix.Rusage
+	if err := unix.Getrusage(who, &use); err != nil {
+		return 0
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+}
+
+// looked takes up what a look has shown, and has the next one come.
+func (m *model) looked(msg lookMsg) tea.Cmd {
+	m.looking = false
+	m.take(msg)
+	if m.again {
+		m.again = false
+		return m.look()
+	}
+	if m.paused {
+		return nil
+	}
+	m.due++
+	// The first look reads the files that name frames, and so does a later one now and then.
+	m.every = interval(min(msg.cost, m.lastCost))
+	m.lastCost = msg.cost
+	due := dueMsg(m.due)
+	return tea.Tick(m.every, func(time.Time) tea.Msg { return due })
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"memtrace/tracer"
+	"memtrace/tracer/report"
+)
+
+// report writes the reports of all processes.
+func (s *session) report() error {
+	limitMemory(s.tracer.Status())
+	s.last = s.reports(s.top)
+	return s.out.write(s.last)
+}
+
+// reports makes the reports of all processes as they are written, with so many stacks, 0 for all.
+func (s *session) reports(top int) []*report.Report {
+	const allBlocks = 0
+	s.reporting.Lock()
+	defer s.reporting.Unlock()
+	reports := s.tracer.Snapshot(tracer.SnapshotOptions{
+		Older:     s.older,
+		Top:       top,
+		Sort:      s.sort,
+		Blocks:    s.listBlocks(),
+		MaxBlocks: allBlocks,
+		Marks:     s.marks.list(),
+	})
+	for _, r := range s.noted(reports) {
+		r.Hints = report.Hints(r, s.packages.debugOf(r.Target.PID))
+	}
+	return reports
+}
