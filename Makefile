@@ -66,11 +66,12 @@ demo: setup-run ## run memtrace on a small leaking program
 	@./build/demo & pid=$$!; trap "kill $$pid" EXIT; \
 	echo "$(SUDO) ./memtrace -p $$pid -d 7"; $(SUDO) ./memtrace -p $$pid -d 7
 
-pictures: setup-run setup-test build ## make the picture of the HTML form in docs from a run of memtrace
+pictures: setup-run setup-test build ## make the pictures of the documents anew, from real runs
 	@mkdir -p build
 	gcc -g -O2 -fdebug-prefix-map=$(CURDIR)=. -o build/demo cmd/memtrace/testdata/demo.c
 	@./build/demo & pid=$$!; trap "kill $$pid" EXIT; $(SUDO) ./memtrace -p $$pid -d 20 -f html -o build/leak.html
 	node $(WEB)/test/picture.mjs build/leak.html docs/leak.png
+	$(SUDO) env "PATH=$$PATH" ./.ci/pictures
 
 test: export PARTS := $(or $(PARTS),build/parts-$(shell echo $$PPID))
 test: setup-test test-unit test-kernels ## run all tests, on this kernel and on Debian's
