@@ -172,7 +172,9 @@ func (b *Book) Apply(ev *event.Event) {
 	if len(b.sharing) > 0 {
 		b.attribute(ev)
 	}
-	b.place(ev)
+	if b.placed != nil {
+		b.place(ev)
+	}
 	switch ev.Kind {
 	case event.Code:
 		b.mapCode(ev)

@@ -24,6 +24,8 @@ type Asked struct {
 	MaxBlocks int
 	// Since, if not 0, is the time from which live.Stack.Since counts, as Now.
 	Since uint64
+	// Past asks for the stacks that hold nothing any more.
+	Past bool
 	// Way, if not nil, makes live.Options.Way of the program break that was seen last, 0 if
 	// none was.
 	Way func(brk uint64) live.Way
@@ -84,7 +86,7 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	if b.cfg.Growth {
 		c.Older = 0
 	}
-	opt := live.Options{PID: pid, Now: c.Now, Older: c.Older, Blocks: asked.Blocks, MaxBlocks: asked.MaxBlocks, Since: asked.Since}
+	opt := live.Options{PID: pid, Now: c.Now, Older: c.Older, Blocks: asked.Blocks, MaxBlocks: asked.MaxBlocks, Since: asked.Since, Past: asked.Past}
 	if b.cfg.Growth || b.windowed {
 		opt.Blocks, opt.MaxBlocks = true, 0 // to be classified
 	}
@@ -175,6 +177,14 @@ func (b *Book) Mapped(pid uint32, f func(start, end uint64, stack event.StackID)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.vm.Each(pid, f)
+}
+
+// FreshThreads returns the threads that were seen to allocate for the first time since the last
+// call.
+func (b *Book) FreshThreads() []heap.Thread {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.heap.FreshThreads()
 }
 
 // Totals are figures over all processes.

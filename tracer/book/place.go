@@ -65,7 +65,7 @@ func (r *record) forgetCode(b *Book) {
 
 // place replaces the stack of an event by the one that it stands for.
 func (b *Book) place(ev *event.Event) {
-	if b.placed == nil || ev.Stack == 0 || ev.Kind == event.Stack {
+	if ev.Stack == 0 || ev.Kind == event.Stack {
 		return
 	}
 	at := placement{ev.PID, ev.Stack}

@@ -20,9 +20,10 @@ const (
 type Series struct {
 	// next is when the next sample is due, in ns; 0 before the first Advance.
 	next uint64
-	// step is the distance between samples in ns; it doubles when values is full.
-	step   uint64
-	n      int
+	// steps is the distance between samples in units of firstStep, 0 before the first Advance; it
+	// doubles when values is full.
+	steps  uint32
+	n      uint32
 	values [maxSamples]uint64
 }
 
@@ -34,10 +35,16 @@ func (s *Series) Advance(now, value uint64) {
 	}
 }
 
+// step is the distance between samples, ns.
+func (s *Series) step() uint64 { return uint64(s.steps) * firstStep }
+
+// Next returns when the next sample is due (ns): until then, Advance does nothing.
+func (s *Series) Next() uint64 { return s.next }
+
 // Begin starts an empty Series for a quantity that is value at now (ns) and has not grown before.
 func (s *Series) Begin(now, value uint64) {
 	const known = (minSamples + 1) * firstStep
-	if s.step == 0 {
+	if s.steps == 0 {
 		s.fill(now-min(now, known), value)
 	}
 	s.Advance(now, value)
@@ -45,15 +52,15 @@ func (s *Series) Begin(now, value uint64) {
 
 // fill takes the samples that are due.
 func (s *Series) fill(now, value uint64) {
-	if s.step == 0 {
-		s.step = firstStep
+	if s.steps == 0 {
+		s.steps = 1
 		s.next = now + firstStep
 		return
 	}
 	for now >= s.next {
 		s.values[s.n] = value
 		s.n++
-		s.next += s.step
+		s.next += s.step()
 		if s.n == maxSamples {
 			s.thin()
 		}
@@ -62,21 +69,21 @@ func (s *Series) fill(now, value uint64) {
 
 // thin drops every second sample. The newest stays, so the samples remain at equal distances.
 func (s *Series) thin() {
-	newest := s.next - s.step
+	newest := s.next - s.step()
 	for i := range maxSamples / 2 {
 		s.values[i] = s.values[2*i+1]
 	}
 	s.n = maxSamples / 2
-	s.step *= 2
-	s.next = newest + s.step
+	s.steps *= 2
+	s.next = newest + s.step()
 }
 
 // Span is how long the quantity has been followed until now (ns), in ns.
 func (s *Series) Span(now uint64) uint64 {
-	if s.step == 0 {
+	if s.steps == 0 {
 		return 0
 	}
-	first := s.next - uint64(s.n+1)*s.step
+	first := s.next - uint64(s.n+1)*s.step()
 	return now - min(first, now)
 }
 
@@ -86,17 +93,17 @@ type Sample struct{ At, Value uint64 }
 // Samples returns those that are kept of a quantity that is value at now (ns), oldest first, and now
 // as the last. It does not change s.
 func (s *Series) Samples(now, value uint64) []Sample {
-	if s.step == 0 {
+	if s.steps == 0 {
 		return nil
 	}
 	recent := *s
 	recent.Advance(now, value)
-	first := recent.next - uint64(recent.n)*recent.step
+	first := recent.next - uint64(recent.n)*recent.step()
 	samples := make([]Sample, 0, recent.n+1)
 	for i := range recent.n {
-		samples = append(samples, Sample{first + uint64(i)*recent.step, recent.values[i]})
+		samples = append(samples, Sample{first + uint64(i)*recent.step(), recent.values[i]})
 	}
-	if newest := recent.next - recent.step; now > newest || recent.n == 0 {
+	if newest := recent.next - recent.step(); now > newest || recent.n == 0 {
 		samples = append(samples, Sample{now, value})
 	}
 	return samples
@@ -153,11 +160,11 @@ func lasts(pts []point, slope float64) bool {
 func (s *Series) points(dst []point, now, value uint64) []point {
 	seconds := func(ns uint64) float64 { return float64(ns) / float64(time.Second) }
 	for i := range s.n {
-		dst = append(dst, point{seconds(uint64(i) * s.step), float64(s.values[i])})
+		dst = append(dst, point{seconds(uint64(i) * s.step()), float64(s.values[i])})
 	}
-	first := s.next - uint64(s.n)*s.step
+	first := s.next - uint64(s.n)*s.step()
 	// A sample taken just now would make a pair without a distance.
-	if newest := s.next - s.step; now > newest {
+	if newest := s.next - s.step(); now > newest {
 		dst = append(dst, point{seconds(now - first), float64(value)})
 	}
 	return dst

@@ -62,7 +62,27 @@ func (h *Heap) Fork(parent, child uint32, time uint64) {
 	if from.held.Blocks > 0 {
 		p.heritage = &heritage{from: from, time: time, gone: make(map[uint64]struct{})}
 		from.heirs++
+		from.forks = true
 		h.heirs++
+	}
+}
+
+// joinFork is for a block that has come to a process with heirs or copies, leaveFork for one that
+// leaves it.
+func (h *Heap) joinFork(p *process, b *block) {
+	if p.copied > 0 && h.isHeirloom(b) {
+		p.peak.aside.Add(b.size())
+		p.peak.bound()
+	}
+}
+
+func (h *Heap) leaveFork(p *process, b *block) {
+	if p.heirs > 0 {
+		h.depart(p, b)
+	}
+	if p.copied > 0 && h.isHeirloom(b) {
+		p.peak.aside.Sub(b.size())
+		p.peak.bound()
 	}
 }
 
@@ -96,7 +116,7 @@ func (h *Heap) inherit(p *process, addr uint64) (b block, ok bool) {
 	}
 	if ok {
 		in.gone[addr] = struct{}{}
-		p.inherited.Freed.Add(b.size)
+		p.inherited.Freed.Add(b.size())
 	}
 	return b, ok
 }
@@ -145,20 +165,27 @@ func (h *Heap) copyHeritage(p *process) {
 		}
 		id := h.stacks.keys[b.origin.stack()].ID
 		index, s := h.stacks.get(p.pid, id)
-		s.Allocate(&h.clock, b.time, b.size)
+		s.Allocate(&h.clock, b.time, b.size())
+		h.countSize(s, b.size())
 		sum := sums[id]
-		sum.Add(b.size)
+		sum.Add(b.size())
 		sums[id] = sum
-		b.pid, b.origin = p.pid, originOf(index, b.origin.chunk())
+		b.pid, b.origin, b.extent = p.pid, originOf(index, b.origin.chunk()), extentOf(b.size(), 0)
 		h.blocks.put(&b)
-		h.total.Add(b.size)
-		p.held.Add(b.size)
+		p.held.Add(b.size())
+		p.peak.aside.Add(b.size())
+		p.peak.bound()
 		p.copied++
+		p.forks = true
 		h.copied++
 	}
 	for id, sum := range sums {
 		index, s := h.stacks.get(p.pid, id)
-		h.heirlooms[index] = struct{}{}
+		if s.AllocatedBlocks == sum.Blocks {
+			h.heirlooms[index] = struct{}{}
+		} else { // both have given up stacks
+			p.peak.count(s, sum)
+		}
 		s.Inherit(in.time, sum)
 	}
 }

@@ -103,14 +103,16 @@ func (p *pair) compare(t *testing.T) {
 		for _, older := range []time.Duration{0, 40} {
 			got := p.heap.Snapshot(live.Options{PID: pid, Older: older, Blocks: true, All: true, Way: modelWay, LostAllocs: 1})
 			want := p.model.snapshot(pid, older)
-			ignore := []string{"GrowthBytesPerSecond", "Followed", "Served"}
+			ignore := []string{"GrowthBytesPerSecond", "Followed", "Served", "Peak", "Temporary", "Detail"}
 			if older != 0 {
 				ignore = append(ignore, "Survival")
 			}
 			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(live.Stack{}, ignore...),
-				cmpopts.IgnoreFields(live.Snapshot{}, "Served"), cmpopts.IgnoreFields(live.OldFree{}, "BytesPerSecond")); diff != "" {
+				cmpopts.IgnoreFields(live.Snapshot{}, "Served"), cmpopts.IgnoreFields(live.OldFree{}, "BytesPerSecond"),
+				cmpopts.IgnoreFields(Snapshot{}, "Peak", "Threads")); diff != "" {
 				t.Fatalf("pid %d older %v (-want +got):\n%s", pid, older, diff)
 			}
+			checkMeasures(t, &got, pid)
 			if sum := got.Outstanding.Plus(got.Young); pid == 0 && p.heap.Live() != sum {
 				t.Fatalf("live %v, want %v", p.heap.Live(), sum)
 			}
@@ -131,7 +133,7 @@ func (p *pair) compare(t *testing.T) {
 		if s == nil {
 			continue
 		}
-		if s.AllocatedBlocks != s.Blocks+s.freedBlocks+s.DroppedBlocks+inside[uint32(i)] {
+		if s.AllocatedBlocks != s.Blocks+s.measures().freed+s.DroppedBlocks+inside[uint32(i)] {
 			t.Fatalf("stack %d does not add up: %+v, %d inside", i, *s, inside[uint32(i)])
 		}
 	}

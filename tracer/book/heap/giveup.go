@@ -7,7 +7,7 @@ import (
 
 // StackBytes returns the memory that the sums of stacks take.
 func (h *Heap) StackBytes() uint64 {
-	return uint64(len(h.stacks.byKey))*stackBytes + h.freers.Bytes()
+	return uint64(len(h.stacks.byKey))*stackBytes + h.stacks.counted*countsBytes + h.freers.Bytes()
 }
 
 // FreedAt returns by which stacks the blocks of each stack of a process were freed, as far as that was
@@ -47,9 +47,11 @@ func (h *Heap) GiveUp() {
 		key := h.stacks.keys[c.Index]
 		index, sum := h.stacks.get(key.PID, live.GivenUp)
 		s := h.stacks.at(c.Index)
-		h.process(key.PID).counters.GivenUp.Count(&s.Account)
+		p := h.process(key.PID)
+		p.counters.GivenUp.Count(&s.Account)
+		h.absorbPeak(p, c.Index, index)
+		h.stacks.absorb(sum, s)
 		sum.Absorb(h.now, &s.Account)
-		sum.freedBlocks += s.freedBlocks
 		h.freers.Drop(key.ID)
 		into[c.Index] = index
 		gone = append(gone, c.Index)

@@ -29,8 +29,9 @@ type Heap struct {
 	blocks table
 	stacks stacks
 	procs  processes
-	// total is the sum of the live blocks.
-	total live.Sum
+	// callers are the threads that allocate. all: blocks of all sizes are reported.
+	callers callers
+	all     bool
 
 	// pending is the block that each thread has inside realloc.
 	pending map[thread]pending
@@ -78,6 +79,8 @@ func New(cfg Config) *Heap {
 		blocks:  newTable(),
 		stacks:  newStacks(),
 		procs:   newProcesses(),
+		callers: callers{byThread: make(map[thread]*caller)},
+		all:     cfg.MinSize == 0 && cfg.MaxSize == math.MaxUint64,
 		pending: make(map[thread]pending),
 		failed:  make(map[thread]failure),
 		late:    newTombstones(),
@@ -95,21 +98,23 @@ func (h *Heap) MemoryBytes() uint64 { return h.blocks.memoryBytes() }
 // Apply takes the next event from the ring buffer. It ignores kinds that do not concern the
 // heap, and blocks at address 0, which do not exist.
 func (h *Heap) Apply(ev *event.Event) {
-	switch ev.Kind {
-	case event.Alloc, event.Free, event.ReallocEnter, event.Realloc,
-		event.ReallocFail, event.Exec, event.Exit:
-	default:
+	if ev.Kind > event.ReallocFail && ev.Kind != event.Exec && ev.Kind != event.Exit {
 		return
 	}
 	h.now = max(h.now, ev.Time)
-	p := h.process(ev.PID)
+	p := h.procs.last
+	if p.pid != ev.PID || p.pid == 0 {
+		p = h.process(ev.PID)
+	}
 	if len(p.ends.ended) > 0 {
 		p.ends.runs(p, ev.TID, ev.Time)
 	}
 	switch ev.Kind {
 	case event.Alloc:
 		p.counters.Alloc++
-		h.finishStale(ev)
+		if len(h.pending) > 0 {
+			h.finishStale(ev)
+		}
 		h.add(p, ev)
 	case event.Free:
 		p.counters.Free++
@@ -118,7 +123,9 @@ func (h *Heap) Apply(ev *event.Event) {
 		h.reallocEnter(p, ev)
 	case event.Realloc:
 		p.counters.Realloc++
-		h.finishStale(ev)
+		if len(h.pending) > 0 {
+			h.finishStale(ev)
+		}
 		h.add(p, ev)
 	case event.ReallocFail:
 		h.reallocFail(p, ev)
@@ -146,13 +153,21 @@ func (h *Heap) add(p *process, ev *event.Event) {
 		return
 	}
 	index, s := h.stacks.get(ev.PID, ev.Stack)
-	s.Allocate(&h.clock, ev.Time, ev.Size)
-	h.place(p, &block{addr: ev.Addr, size: ev.Size, time: ev.Time, origin: originOf(index, ev.Flags), pid: ev.PID})
+	size := min(ev.Size, maxSize)
+	s.Allocate(&h.clock, ev.Time, size)
+	h.countSize(s, size)
+	s.replaced = false
+	c := h.callers.cached(p, ev.TID)
+	if c == nil {
+		c = h.caller(p, ev.TID)
+	}
+	c.last = ev.Addr
+	h.place(p, s, &block{addr: ev.Addr, extent: extentOf(size, c.slot), time: ev.Time, origin: originOf(index, ev.Flags), pid: ev.PID})
 }
 
-// place puts b, which was allocated at b.time, into the live set, unless something known from
-// a later time says that it is gone.
-func (h *Heap) place(p *process, b *block) {
+// place puts b, which was allocated at b.time by s, into the live set, unless something known
+// from a later time says that it is gone.
+func (h *Heap) place(p *process, s *stack, b *block) {
 	if b.time <= p.cutoff {
 		h.drop(p, b)
 		return
@@ -167,23 +182,28 @@ func (h *Heap) place(p *process, b *block) {
 	}
 	if old, evicted := h.blocks.put(b); evicted {
 		h.evict(p, &old)
-		h.leave(&old).freedBlocks++
+		h.leave(p, &old).freedUnseen++
 	}
-	h.total.Add(b.size)
-	p.held.Add(b.size)
-	h.stacks.at(b.origin.stack()).join(h.now, b.size)
+	p.peak.keep(s)
+	p.held.Add(b.size())
+	s.join(h.now, b.size())
+	if p.forks {
+		h.joinFork(p, b)
+	}
+	if p.rises() {
+		h.rise(p)
+	}
 }
 
-// leave takes b, which was in the live set, off the sums. It returns its stack.
-func (h *Heap) leave(b *block) *stack {
-	h.total.Sub(b.size)
-	p := h.process(b.pid)
-	p.held.Sub(b.size)
-	if p.heirs > 0 {
-		h.depart(p, b)
-	}
+// leave takes b, which was in the live set of p, off the sums. It returns its stack.
+func (h *Heap) leave(p *process, b *block) *stack {
+	p.held.Sub(b.size())
 	s := h.stacks.at(b.origin.stack())
-	s.leave(h.now, b.size)
+	if p.forks {
+		h.leaveFork(p, b)
+	}
+	p.peak.keep(s)
+	s.leave(h.now, b.size())
 	return s
 }
 
@@ -192,7 +212,7 @@ func (h *Heap) leave(b *block) *stack {
 func (h *Heap) drop(p *process, b *block) {
 	h.stacks.at(b.origin.stack()).Drop(&h.clock, b.time)
 	if b.time > p.execed {
-		p.counters.Dropped.Add(b.size)
+		p.counters.Dropped.Add(b.size())
 	}
 }
 
@@ -201,8 +221,15 @@ func (h *Heap) free(p *process, ev *event.Event) {
 	if ev.Addr == 0 {
 		return
 	}
+	c := h.callers.cached(p, ev.TID)
+	if c == nil {
+		c = h.caller(p, ev.TID)
+	}
 	b, ok := h.blocks.take(ev.PID, ev.Addr)
 	if !ok {
+		if ev.Flags&event.InAllocator == 0 {
+			c.last = 0
+		}
 		if _, ok = h.inherit(p, ev.Addr); ok {
 			return
 		}
@@ -216,12 +243,13 @@ func (h *Heap) free(p *process, ev *event.Event) {
 		}
 		return
 	}
-	h.leave(&b).freedBlocks++
+	h.end(h.leave(p, &b), &b, ev.Time, h.next(c, &b))
+	c.last = 0
 	if ev.Stack != 0 {
 		h.freers.Add(h.stacks.keys[b.origin.stack()].ID, ev.Stack, ev.Arg)
 	}
 	if p.copied > 0 && h.isHeirloom(&b) {
-		p.inherited.Freed.Add(b.size)
+		p.inherited.Freed.Add(b.size())
 	}
 }
 
@@ -248,6 +276,17 @@ func (h *Heap) exec(p *process, ev *event.Event) {
 	h.forgetFailures(ev.PID)
 	h.late.execed(ev.PID, ev.Time)
 	h.sweep(ev.PID)
+	h.replace(p)
+}
+
+// replace is for a process whose blocks were swept away since it runs another program.
+func (h *Heap) replace(p *process) {
+	h.forgetPeak(p)
+	for i, s := range h.stacks.all {
+		if s != nil && h.stacks.keys[i].PID == p.pid && s.Blocks == 0 {
+			s.replaced = true
+		}
+	}
 }
 
 // exit marks the process as gone. Its blocks stay, because they were never given back. If a
@@ -275,7 +314,7 @@ func (h *Heap) sweep(pid uint32) {
 		if b.time > p.cutoff {
 			return true
 		}
-		h.leave(b)
+		h.leave(p, b)
 		h.drop(p, b)
 		return false
 	})

@@ -77,6 +77,8 @@ func (h *Heap) ApplyLateFree(ev *event.Event) {
 	if !realloc {
 		p.counters.Free++
 	}
+	p.peak.late = true
+	h.caller(p, tid).last = 0
 	if addr == 0 || t <= p.execed {
 		return
 	}
@@ -93,7 +95,7 @@ func (h *Heap) ApplyLateFree(ev *event.Event) {
 	}
 	if b.time <= t {
 		h.blocks.take(pid, addr)
-		h.leave(&b)
+		p.peak.takeBack(h.leave(p, &b), &b, t)
 		h.endLate(&b, tomb)
 		// This may not be the block that was freed: that one's allocation may still be in the
 		// ring, behind the free of this one.

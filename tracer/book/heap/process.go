@@ -42,11 +42,19 @@ type process struct {
 	gap, execed, cutoff uint64
 	// held is the sum of its live blocks, without those of its heritage.
 	held live.Sum
+	peak peak
+	// threads are the ids of its threads by their slots, freeSlots those of threads that hold
+	// nothing. refused is how many threads go without before such are looked for again.
+	threads   []uint32
+	freeSlots []slot
+	refused   int
 	// heritage is what it has of its parent's blocks, nil if it has none or a copy of its own.
 	// inherited says what that was.
 	heritage  *heritage
 	inherited Inherited
 	copied    uint64
+	// forks: there were heirs, or copies.
+	forks bool
 	// heirs is how many processes have a heritage of this one's blocks.
 	heirs int
 	// removed: only its memory waits to be freed.

@@ -11,6 +11,8 @@ type pending struct {
 	// block is what left the live set. If it was not known there, only its address is set.
 	block block
 	known bool
+	// next: the realloc was the next call of the thread that had allocated the block.
+	next bool
 	// entered is when realloc was entered, ns.
 	entered uint64
 	// old is where the block was counted as one from before the trace, nil if it was not, and
@@ -31,9 +33,11 @@ func (h *Heap) reallocEnter(p *process, ev *event.Event) {
 		return
 	}
 	b, ok := h.blocks.take(ev.PID, ev.Addr)
-	next := pending{block: b, known: ok, entered: ev.Time}
+	c := h.caller(p, ev.TID)
+	next := pending{block: b, known: ok, next: ok && h.next(c, &b), entered: ev.Time}
+	c.last = 0
 	if ok {
-		h.leave(&b)
+		h.leave(p, &b)
 	} else {
 		next.block.addr = ev.Addr
 		if _, inherited := h.inherit(p, ev.Addr); !inherited && !h.late.explains(ev) {
@@ -60,9 +64,6 @@ func (h *Heap) suspend(t thread, next pending) {
 // finishStale ends what ev's thread has inside realloc: that call must have returned before
 // ev. Either ev is its success, or the success was lost.
 func (h *Heap) finishStale(ev *event.Event) {
-	if len(h.pending) == 0 {
-		return
-	}
 	t := thread{ev.PID, ev.TID}
 	if old, ok := h.pending[t]; ok && old.entered <= ev.Time {
 		h.finish(t, old)
@@ -78,7 +79,7 @@ func (h *Heap) finish(t thread, old pending) {
 // settle counts the block of a finished realloc as freed.
 func (h *Heap) settle(old pending) {
 	if old.known {
-		h.stacks.at(old.block.origin.stack()).freedBlocks++
+		h.end(h.stacks.at(old.block.origin.stack()), &old.block, old.entered, old.next)
 	}
 }
 
@@ -101,10 +102,10 @@ func (h *Heap) reallocFail(p *process, ev *event.Event) {
 		}
 		if h.blocks.has(ev.PID, ev.Addr) {
 			h.evict(p, &old.block)
-			h.settle(old)
+			h.stacks.at(old.block.origin.stack()).freedUnseen++ // when is not known
 			return
 		}
-		h.place(p, &old.block)
+		h.place(p, h.stacks.at(old.block.origin.stack()), &old.block)
 	case ok && old.entered <= ev.Time:
 		h.finish(t, old)
 		fallthrough

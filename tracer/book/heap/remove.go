@@ -12,8 +12,6 @@ func (h *Heap) Remove(pid uint32) {
 	}
 	h.copyHeritagesOf(p)
 	h.dropHeritage(p)
-	h.total.Bytes -= p.held.Bytes
-	h.total.Blocks -= p.held.Blocks
 	for t := range h.pending {
 		if t.pid == pid {
 			delete(h.pending, t)
@@ -47,6 +45,7 @@ func (h *Heap) sweepRemoved() {
 			delete(h.late.byAddr, a)
 		}
 	}
+	h.forgetThreads()
 	for pid, p := range h.procs.byPID {
 		if p.removed {
 			h.past.add(&p.counters)

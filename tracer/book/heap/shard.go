@@ -42,6 +42,14 @@ func (s *shard) at(i int) *block {
 	return (*block)(unsafe.Add(unsafe.Pointer(seg), uint(i)%segmentLen*uint(unsafe.Sizeof(block{}))))
 }
 
+// after returns entry i, given the one before it.
+func (s *shard) after(before *block, i int) *block {
+	if uint(i)%segmentLen == 0 {
+		return s.at(i)
+	}
+	return (*block)(unsafe.Add(unsafe.Pointer(before), unsafe.Sizeof(block{})))
+}
+
 // home returns where a block with hash h belongs. It leaves out the bits that chose the shard,
 // which are the same for all of its blocks.
 func (s *shard) home(h uint64) int {
@@ -53,14 +61,29 @@ func (s *shard) homeOf(b *block) int { return s.home(hash(b.pid, b.addr)) }
 
 // find returns where the block with hash h is, or else where to insert it.
 func (s *shard) find(h uint64, pid uint32, addr uint64) (i int, ok bool) {
-	for i = s.home(h); ; i++ {
-		b := s.at(i)
+	i = s.home(h)
+	for b := s.at(i); ; b = s.after(b, i) {
 		if b.addr == addr && b.pid == pid {
 			return i, true
 		}
 		if b.addr == 0 || hash(b.pid, b.addr) > h {
 			return i, false
 		}
+		i++
+	}
+}
+
+// look finds a block by its hash without those of others, which is cheaper if it is there.
+func (s *shard) look(h uint64, pid uint32, addr uint64) (i int, ok bool) {
+	i = s.home(h)
+	for b := s.at(i); ; b = s.after(b, i) {
+		if b.addr == addr && b.pid == pid {
+			return i, true
+		}
+		if b.addr == 0 {
+			return i, false
+		}
+		i++
 	}
 }
 
@@ -78,14 +101,16 @@ func (s *shard) insert(i int, b *block) {
 // would take the last entry, it moves nothing and returns false.
 func (s *shard) open(i int) bool {
 	free := i
-	for s.at(free).addr != 0 {
+	for b := s.at(i); b.addr != 0; b = s.after(b, free) {
 		free++
 	}
 	if free == len(s.segments)*segmentLen-1 {
 		return false
 	}
-	for ; free > i; free-- {
-		*s.at(free) = *s.at(free - 1)
+	for to := s.at(free); free > i; free-- {
+		from := s.at(free - 1)
+		*to = *from
+		to = from
 	}
 	return true
 }
@@ -95,7 +120,7 @@ func (s *shard) remove(i int) {
 	hole := s.at(i)
 	for {
 		i++
-		b := s.at(i)
+		b := s.after(hole, i)
 		if b.addr == 0 || s.homeOf(b) >= i {
 			break
 		}

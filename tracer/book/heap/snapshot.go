@@ -1,6 +1,11 @@
 package heap
 
-import "memtrace/tracer/book/live"
+import (
+	"cmp"
+	"slices"
+
+	"memtrace/tracer/book/live"
+)
 
 // Snapshot is what is known of the live blocks at one moment. Bytes are as the program
 // requested them.
@@ -16,12 +21,20 @@ type Snapshot struct {
 	OldUnsized uint64
 	// Inherited is what the process had of its parent when that forked it.
 	Inherited Inherited
+	// Peak is what the process asked for held at most.
+	Peak Peak
+	// Threads divides Outstanding by the threads that have allocated it, the largest first.
+	Threads []live.ThreadSum
+	// Past are stacks that hold nothing, by Options.Past. They are sorted by what they held at
+	// the peak, then by how many of their blocks were temporary.
+	Past []live.Stack
 }
 
 // Snapshot returns what is live. It reads every live block once.
 func (h *Heap) Snapshot(opt live.Options) Snapshot {
 	var inherited Inherited
-	if p := h.procs.byPID[opt.PID]; p != nil {
+	p := h.procs.byPID[opt.PID]
+	if p != nil {
 		if !p.exited {
 			h.copyHeritage(p)
 		}
@@ -34,29 +47,62 @@ func (h *Heap) Snapshot(opt live.Options) Snapshot {
 	census.Replace(old)
 	tallies := make([]live.Tally, len(h.stacks.all))
 	others := h.servedByOthers(&opt)
+	threads := h.tallyThreads(p)
 	h.blocks.each(func(b *block) {
 		if census.Wants(b.pid) && !h.leftBehind(b) {
 			t := &tallies[b.origin.stack()]
 			census.Settle(t, b.time)
-			census.Count(t, b.addr, b.size, b.time)
+			census.Count(t, b.addr, b.size(), b.time)
+			if threads != nil && census.Old(b.time) {
+				threads.count(b)
+			}
 			if others == nil || !others[b.origin.stack()] {
-				census.Serve(t, b.addr, b.size, b.time, b.origin.chunk())
+				census.Serve(t, b.addr, b.size(), b.time, b.origin.chunk())
 			}
 		}
 	})
+	past := h.reportAll(census, &opt, tallies)
+	counters, exited := h.counters(opt.PID)
+	snap := Snapshot{Snapshot: census.Snapshot(exited), Counters: counters, Old: old, OldUnsized: unsized, Inherited: inherited, Past: past}
+	if inherited.Listed {
+		h.markInherited(snap.Stacks)
+	}
+	if p != nil {
+		snap.Peak = Peak{p.peak.sum, p.peak.time, p.peak.late}
+		h.detail(snap.Stacks, threads)
+		h.detail(snap.Past, nil)
+		snap.Threads = threads.all(snap.Outstanding)
+	}
+	return snap
+}
+
+// reportAll reports all stacks to a census, and returns those of the past if they are asked for.
+func (h *Heap) reportAll(census *live.Census, opt *live.Options, tallies []live.Tally) (past []live.Stack) {
 	for i, s := range h.stacks.all {
 		if s == nil {
 			continue
 		}
 		key := h.stacks.keys[i]
-		census.Report(key, &s.Account, s.freedBlocks, h.process(key.PID).start, &tallies[i])
+		p := h.process(key.PID)
+		_, copies := h.heirlooms[uint32(i)]
+		m := s.measures()
+		st := census.Report(key, &s.Account, m.freed, p.start, &tallies[i])
+		if st == nil {
+			if !opt.Past || copies || s.replaced || !census.Wants(key.PID) {
+				continue
+			}
+			past = append(past, census.Past(key, &s.Account, m.freed))
+			st = &past[len(past)-1]
+		}
+		st.Temporary = m.temporary
+		if !copies {
+			st.Peak = p.peak.of(s)
+		}
 	}
-	counters, exited := h.counters(opt.PID)
-	snap := census.Snapshot(exited)
-	if inherited.Listed {
-		h.markInherited(snap.Stacks)
-	}
-	return Snapshot{snap, counters, old, unsized, inherited}
+	slices.SortFunc(past, func(a, b live.Stack) int {
+		return cmp.Or(cmp.Compare(b.Peak.Bytes, a.Peak.Bytes), cmp.Compare(b.Temporary, a.Temporary), cmp.Compare(a.ID, b.ID), cmp.Compare(a.PID, b.PID))
+	})
+	return past
 }
 
 // servedByOthers says which stacks are not Options.Ours. It is nil if all are.
@@ -82,8 +128,15 @@ func (h *Heap) markInherited(stacks []live.Stack) {
 	}
 }
 
-// Live returns the sum of the live blocks of all processes, of any age. It costs nothing.
-func (h *Heap) Live() live.Sum { return h.total }
+// Live returns the sum of the live blocks of all processes, of any age. It looks at every process.
+func (h *Heap) Live() (sum live.Sum) {
+	for _, p := range h.procs.byPID {
+		if !p.removed {
+			sum = sum.Plus(p.held)
+		}
+	}
+	return sum
+}
 
 // Counters returns what was seen of process pid, or of all together if pid is 0.
 func (h *Heap) Counters(pid uint32) Counters {

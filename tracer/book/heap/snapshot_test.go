@@ -32,6 +32,8 @@ func TestSnapshot(t *testing.T) {
 				// The block at 600 ms is too near in age for its bucket to count.
 				Survival: 0.0,
 				Oldest:   at(600), Youngest: at(600),
+				// The thread that allocated the block of 100 bytes called free next.
+				Temporary: 1, Peak: live.Sum{Bytes: 1000, Blocks: 1},
 				BlockList: []live.Block{{Address: 0x50, Bytes: 1000, Age: at(600)}},
 			},
 			{
@@ -39,6 +41,7 @@ func TestSnapshot(t *testing.T) {
 				AllocatedBytes: 5046, AllocatedBlocks: 4, FreedBlocks: 1,
 				Survival: 2.0 / 3,
 				Oldest:   at(200), Youngest: at(300),
+				Peak:      live.Sum{Bytes: 5046, Blocks: 4}, // at 910 ms
 				BlockList: []live.Block{{Address: 0x20, Bytes: 30, Age: at(200)}},
 			},
 		},

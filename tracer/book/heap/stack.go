@@ -7,13 +7,23 @@ import (
 )
 
 // stack is the sums of one call stack of one process. Always AllocatedBlocks = Blocks +
-// freedBlocks + DroppedBlocks + those inside realloc.
+// those freed + DroppedBlocks + those inside realloc.
 //
-// It fills 256 bytes. A free touches the first cache line and an allocation one more: with
-// some thousand stacks, that is what Apply waits for.
+// It fills 320 bytes. A free touches the first cache line, and an allocation one more: with some
+// thousand stacks, that is what Apply waits for.
 type stack struct {
-	freedBlocks uint64
+	// lifetimes are those of freed blocks, sizes those of allocated ones.
+	lifetimes, sizes histogram
+	// epoch says of which peak saved is what the stack held.
+	epoch uint32
+	// replaced: it has allocated nothing since its process executed another program.
+	replaced bool
 	live.Account
+	saved  live.Sum
+	counts *counts
+	// freedNext counts the blocks that the next call of the thread that had allocated them freed,
+	// without those that lived shortly, freedUnseen those that were freed at an unknown time.
+	freedNext, freedUnseen uint64
 }
 
 // join adds a live block of size bytes at time now (ns).
@@ -32,8 +42,8 @@ func (s *stack) leave(now, size uint64) {
 // KiB save most lookups in the map.
 const cachedStacks = 1024
 
-// stackBytes is what one stack takes in all fields of stacks together.
-const stackBytes = 256 + 8 + 16 + 36
+// stackBytes is what one stack takes in all fields of stacks together, without counts.
+const stackBytes = 320 + 8 + 16 + 36
 
 // stacks finds stacks by key and by index, and their keys by index.
 type stacks struct {
@@ -43,6 +53,8 @@ type stacks struct {
 	free  []uint32
 	byKey map[live.Key]uint32
 	cache [cachedStacks]cachedStack
+	// counted is how many have counts.
+	counted uint64
 }
 
 type cachedStack struct {
@@ -88,6 +100,9 @@ func (ss *stacks) add(key live.Key) uint32 {
 // remove forgets a stack. The caller clears the cache of it.
 func (ss *stacks) remove(index uint32) {
 	delete(ss.byKey, ss.keys[index])
+	if ss.all[index].counts != nil {
+		ss.counted--
+	}
 	ss.all[index] = nil
 	ss.free = append(ss.free, index)
 }

@@ -20,12 +20,28 @@ const (
 // and times in nanoseconds need no escape hatch. The 32 bytes are affordable because the table
 // grows in place, by an eighth at a time; one that doubles could not afford more than 24.
 type block struct {
-	addr, size uint64
+	addr   uint64
+	extent extent
 	// time is when the allocation returned, ns.
 	time   uint64
 	origin origin
 	pid    uint32
 }
+
+func (b *block) size() uint64 { return uint64(b.extent >> slotBits) }
+
+// extent packs the size of a block and, in the low bits, the slot of the thread that allocated
+// it. No address space has room for a block of 2^48 bytes.
+type extent uint64
+
+const (
+	slotBits = 16
+	maxSize  = 1<<(64-slotBits) - 1
+)
+
+func extentOf(size uint64, by slot) extent { return extent(size)<<slotBits | extent(by) }
+
+func (e extent) slot() slot { return slot(e) }
 
 // origin packs the index of a block's stack and, in the low bits, the flags of glibc's chunk.
 type origin uint32
@@ -80,9 +96,17 @@ func (t *table) has(pid uint32, addr uint64) bool {
 	return ok
 }
 
+// look is find for a block that is likely to be there. If it is not, i means nothing.
+func (t *table) look(pid uint32, addr uint64) (s *shard, i int, ok bool) {
+	h := hash(pid, addr)
+	s = &t.shards[h>>(64-shardBits)]
+	i, ok = s.look(h, pid, addr)
+	return s, i, ok
+}
+
 // get returns the block at addr.
 func (t *table) get(pid uint32, addr uint64) (b block, ok bool) {
-	s, i, ok := t.find(pid, addr)
+	s, i, ok := t.look(pid, addr)
 	if ok {
 		b = *s.at(i)
 	}
@@ -91,7 +115,7 @@ func (t *table) get(pid uint32, addr uint64) (b block, ok bool) {
 
 // take removes the block at addr and returns it.
 func (t *table) take(pid uint32, addr uint64) (b block, ok bool) {
-	s, i, ok := t.find(pid, addr)
+	s, i, ok := t.look(pid, addr)
 	if ok {
 		b = *s.at(i)
 		s.remove(i)

@@ -43,9 +43,9 @@ func TestTable(t *testing.T) {
 	want := map[address]block{}
 	for step := range 200_003 {
 		b := block{
-			addr: 0x7f00_0000_0000 + 16*r.Uint64N(60_000),
-			pid:  1 + r.Uint32N(2),
-			size: r.Uint64(), time: r.Uint64(), origin: origin(r.Uint32()),
+			addr:   0x7f00_0000_0000 + 16*r.Uint64N(60_000),
+			pid:    1 + r.Uint32N(2),
+			extent: extent(r.Uint64()), time: r.Uint64(), origin: origin(r.Uint32()),
 		}
 		a := address{b.addr, b.pid}
 		old, had := want[a]
@@ -62,7 +62,7 @@ func TestTable(t *testing.T) {
 			t.Fatalf("step %d: got %v %v, want %v %v", step, got, ok, old, had)
 		}
 	}
-	keep := func(b *block) bool { return b.size%3 != 0 }
+	keep := func(b *block) bool { return b.size()%3 != 0 }
 	tab.filter(keep)
 	for a, b := range want {
 		if !keep(&b) {
@@ -151,7 +151,7 @@ func TestMemoryBound(t *testing.T) {
 	tab := newTable()
 	worst := 0.0
 	for i := range uint64(blocks) {
-		tab.put(&block{addr: 0x5555_5555_0010 + i*48, pid: 7, size: 40})
+		tab.put(&block{addr: 0x5555_5555_0010 + i*48, pid: 7, extent: extentOf(40, 1)})
 		// Nothing is ever freed and no second copy is made, so this is also what the table
 		// takes while it grows.
 		if n := i + 1; n >= floor && (n%1009 == 0 || n == blocks) {

@@ -5,20 +5,24 @@ import "memtrace/tracer/trend"
 // Account is what is kept of one call stack of one process, 240 bytes. The zero Account is
 // empty.
 //
-// The fields that change with every allocation and free come first: with some thousand stacks,
-// their cache lines are what a ledger waits for.
+// The fields that change with every free come first, then those that change with every
+// allocation: with some thousand stacks, their cache lines are what a ledger waits for.
 type Account struct {
 	// Bytes is what is outstanding, of any age. Blocks is the number of allocations that it
 	// belongs to, each counted once.
 	Bytes, Blocks uint64
+	// due is when the next sample of growth is.
+	due uint64
+
 	// AllocatedBytes and AllocatedBlocks are totals since tracing began.
 	AllocatedBytes, AllocatedBlocks uint64
+	recent                          trend.Recent
+
 	// DroppedBlocks left without a free: by exec or a gap. Survival treats them as never
 	// allocated, because what became of them is unknown.
 	DroppedBlocks uint64
 
 	growth trend.Series
-	recent trend.Recent
 }
 
 // Allocate counts an allocation of size bytes at time (ns). It does not make it outstanding.
@@ -38,8 +42,16 @@ func (a *Account) Drop(c *trend.Clock, time uint64) {
 
 // Grow adds outstanding bytes at time now (ns).
 func (a *Account) Grow(now, bytes uint64) {
-	a.growth.Advance(now, a.Bytes)
+	if now >= a.due {
+		a.sample(now)
+	}
 	a.Bytes += bytes
+}
+
+// sample notes what is outstanding, which is about to change.
+func (a *Account) sample(now uint64) {
+	a.growth.Advance(now, a.Bytes)
+	a.due = a.growth.Next()
 }
 
 // Inherit adds what is outstanding at a time (ns) without having grown before: it is from a
@@ -48,11 +60,14 @@ func (a *Account) Inherit(time uint64, sum Sum) {
 	a.Blocks += sum.Blocks
 	a.Bytes += sum.Bytes
 	a.growth.Begin(time, a.Bytes)
+	a.due = a.growth.Next()
 }
 
 // Shrink removes outstanding bytes at time now (ns).
 func (a *Account) Shrink(now, bytes uint64) {
-	a.growth.Advance(now, a.Bytes)
+	if now >= a.due {
+		a.sample(now)
+	}
 	a.Bytes -= bytes
 }
 

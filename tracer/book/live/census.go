@@ -52,6 +52,9 @@ func NewCensus(opt Options, latest uint64, clock *trend.Clock) *Census {
 // Wants reports whether process pid is asked for.
 func (c *Census) Wants(pid uint32) bool { return c.opt.PID == 0 || c.opt.PID == pid }
 
+// Old reports whether a block allocated at time (ns) is old enough to count.
+func (c *Census) Old(time uint64) bool { return c.opt.Now-time >= c.older }
+
 // Settle counts an allocation, made at time (ns), that is at least partly outstanding. Call it
 // once per allocation, but Count once per block.
 func (c *Census) Settle(t *Tally, time uint64) {
@@ -63,7 +66,7 @@ func (c *Census) Settle(t *Tally, time uint64) {
 // Count counts an outstanding block, allocated at time (ns), of a process that the census
 // wants.
 func (c *Census) Count(t *Tally, addr, size, time uint64) {
-	if c.opt.Now-time < c.older {
+	if !c.Old(time) {
 		c.snap.Young.Add(size)
 		return
 	}
@@ -88,7 +91,7 @@ func (c *Census) Count(t *Tally, addr, size, time uint64) {
 // Serve counts, by the way in which it was served, a block that was passed to Count. chunk is
 // what is known of its chunk. Without Options.Way, Serve does nothing.
 func (c *Census) Serve(t *Tally, addr, size, time uint64, chunk event.Flags) {
-	if c.opt.Way == nil || c.opt.Now-time < c.older {
+	if c.opt.Way == nil || !c.Old(time) {
 		return
 	}
 	way, taken := c.opt.Way(addr, size, chunk)
@@ -103,20 +106,31 @@ func (c *Census) Serve(t *Tally, addr, size, time uint64, chunk event.Flags) {
 }
 
 // Report puts a stack into the snapshot, if it is wanted there: its account, how many of its
-// allocations were freed, and its tally. start (ns) is when its process was first seen.
-func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
+// allocations were freed, and its tally. start (ns) is when its process was first seen. It returns
+// the stack until the next Report, nil if it is not in the snapshot.
+func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) *Stack {
 	if !c.Wants(key.PID) {
-		return
+		return nil
 	}
 	listed := t.sum.Blocks > 0 || c.opt.All
 	if !listed && a.Bytes == 0 {
-		return
+		return nil
 	}
 	growth := a.growth.Slope(start, c.opt.Now, a.Bytes)
 	// A buffer that grows by realloc is ever a young block.
 	if !listed && growth <= 0 {
-		return
+		return nil
 	}
+	c.snap.Stacks = append(c.snap.Stacks, c.stack(key, a, freed, growth, t))
+	return &c.snap.Stacks[len(c.snap.Stacks)-1]
+}
+
+// Past returns a stack that is not in the snapshot.
+func (c *Census) Past(key Key, a *Account, freed uint64) Stack {
+	return c.stack(key, a, freed, 0, new(Tally))
+}
+
+func (c *Census) stack(key Key, a *Account, freed uint64, growth float64, t *Tally) Stack {
 	st := Stack{
 		ID:                   key.ID,
 		PID:                  key.PID,
@@ -136,7 +150,7 @@ func (c *Census) Report(key Key, a *Account, freed, start uint64, t *Tally) {
 	if t.sum.Blocks > 0 {
 		st.Oldest, st.Youngest = c.age(t.oldest), c.age(t.youngest)
 	}
-	c.snap.Stacks = append(c.snap.Stacks, st)
+	return st
 }
 
 // Snapshot ends the census. exited says whether all processes that it wants have exited.

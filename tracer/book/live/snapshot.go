@@ -34,6 +34,8 @@ type Options struct {
 	Since uint64
 	// All includes stacks without a block that counts.
 	All bool
+	// Past asks for the stacks that hold nothing but have allocated, apart from the others.
+	Past bool
 }
 
 // Sum is a number of blocks and of their bytes.
@@ -131,8 +133,30 @@ type Stack struct {
 	// ReplacedBytes is the part of Served.Taken that takes the place of blocks from before the
 	// trace, by Census.Replace, and ReplacedBlocks the blocks that it belongs to.
 	ReplacedBytes, ReplacedBlocks uint64
+	// Peak is what it held, of any age, when its process held most. Temporary counts the freed
+	// blocks that were freed by the next call of the thread that had allocated them, or within a
+	// millisecond.
+	Peak      Sum
+	Temporary uint64
+	// Detail is nil where that is not known, or of too many stacks.
+	Detail *Detail
 	// BlockList is sorted by size, largest first, then by address.
 	BlockList []Block
+}
+
+// Detail is more that is known of a stack.
+type Detail struct {
+	// Sizes are those of allocated blocks, Lifetimes those of freed ones, in ns.
+	Sizes, Lifetimes Histogram
+	// Threads divides Stack.Sum by the threads that have allocated it, the largest first.
+	Threads []ThreadSum
+}
+
+// ThreadSum is what a thread has allocated that is outstanding. TID 0 stands for all that are not
+// told apart.
+type ThreadSum struct {
+	TID uint32
+	Sum
 }
 
 // Block is one outstanding block.
