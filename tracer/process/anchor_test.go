@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"memtrace/tracer/book/heap"
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/testsupport/testprog"
@@ -20,6 +21,7 @@ func (running) Exited(uint32) bool {
 }
 func (running) Unprobed(uint32, uint64)                           {}
 func (running) Unwound(event.StackID, []uint64, bool)             {}
+func (running) FreshThreads() []heap.Thread                       { return nil }
 func (running) Mapped(uint32, func(_, _ uint64, _ event.StackID)) {}
 
 // attached opens a process and attaches probes to it.

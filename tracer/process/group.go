@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"memtrace/symbolize"
+	"memtrace/tracer/book/heap"
 	"memtrace/tracer/event"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/process/target"
@@ -59,6 +60,8 @@ type Book interface {
 	Unwound(id event.StackID, frames []uint64, truncated bool)
 	// Mapped calls f with the mappings that the process made, in order of address.
 	Mapped(pid uint32, f func(start, end uint64, stack event.StackID))
+	// FreshThreads returns the threads that have begun to allocate since the last call.
+	FreshThreads() []heap.Thread
 }
 
 // Group is the processes of a trace.

@@ -15,11 +15,12 @@ const kinInterval = 500 * time.Millisecond
 // ended, and returns what is known of them.
 func (p *Process) Kin(now time.Time) kin.Snapshot { return p.kin.Snapshot(now) }
 
-// watchKin polls the descendants of all processes. It does not wait for address spaces, which
+// watchKin polls the descendants of all processes, and the names of their threads. It does not wait for address spaces, which
 // may not answer.
 func (g *Group) watchKin() watch {
 	quit := make(chan struct{})
 	var done sync.WaitGroup
+	done.Go(func() { g.watchThreads(quit) })
 	done.Go(func() {
 		tick := time.NewTicker(kinInterval)
 		defer tick.Stop()

@@ -14,6 +14,7 @@ import (
 	"memtrace/tracer/probe"
 	"memtrace/tracer/process/kin"
 	"memtrace/tracer/process/target"
+	"memtrace/tracer/process/threads"
 	"memtrace/tracer/region/proc"
 )
 
@@ -23,6 +24,7 @@ type Process struct {
 	symbols *symbolize.Process
 	memory  *memoryWatch
 	kin     *kin.Watch
+	threads threads.Names
 	anchor  *probe.Anchor
 	// pidfd becomes readable when the process is gone. It is -1 once closed; watching guards it.
 	watching sync.Mutex
