@@ -20,7 +20,7 @@ tracer/diagnose/answer:        tracer/report
 tracer/book:                   tracer/event tracer/book/code tracer/book/faults tracer/book/heap tracer/book/live tracer/book/sample tracer/book/stacks tracer/book/vm tracer/trend
 tracer/diagnose/ended:         tracer/report
 tracer/diagnose/suppress:      tracer/report
-tracer/process:                symbolize symbolize/patience symbolize/procmaps symbolize/unwind tracer/event tracer/book/faults tracer/probe tracer/process/kin tracer/process/procmem tracer/process/procstatus tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm tracer/process/limits
+tracer/process:                symbolize symbolize/patience symbolize/procmaps symbolize/unwind tracer/event tracer/book/faults tracer/book/heap tracer/process/threads tracer/probe tracer/process/kin tracer/process/procmem tracer/process/procstatus tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm tracer/process/limits
 tracer/window:                 symbolize/patience tracer/probe
 tracer/stream:                 bpf tracer/event tracer/probe ebpf ebpf/ringbuf
 tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symbolize/unwind tracer/event tracer/process/target ebpf ebpf/asm ebpf/btf ebpf/features ebpf/link tracer/process/refusal
@@ -33,6 +33,7 @@ tracer/region:                 symbolize/procmaps tracer/report tracer/trend
 tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/process/procstatus tracer/process/refusal tracer/region
 tracer/sysmem:                 symbolize/procmaps tracer/report procfs
 tracer/process/procmem:
+tracer/process/threads:
 tracer/process/kin:            tracer/process/procstatus tracer/trend
 tracer/process/refusal:        tracer/process/procstatus
 tracer/process/procstatus:

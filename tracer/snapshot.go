@@ -17,13 +17,10 @@ type SnapshotOptions = diagnose.Options
 // Order is what the stacks of a report are sorted by, the largest first.
 type Order = diagnose.Order
 
-// The orders.
+// The default orders, of memtrace and of memtrace grow.
 const (
-	ByLeak     = diagnose.ByLeak
-	BySize     = diagnose.BySize
-	ByCount    = diagnose.ByCount
-	ByGrowth   = diagnose.ByGrowth
-	BySurvival = diagnose.BySurvival
+	ByLeak = diagnose.ByLeak
+	BySize = diagnose.BySize
 )
 
 // Snapshot returns what every process holds now or, after Run, held when the trace ended: a report
@@ -58,7 +55,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f.Now, f.NowMono = t.until()
 	f.Split = f.Allocators.Split(t.processes.Malloc(pid, f.NowMono))
 	unfollowed := t.processes.Unfollowed(pid)
-	asked := book.Asked{Start: t.startMono, Now: f.NowMono, Older: opt.Older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks, Since: opt.Since()}
+	asked := book.Asked{Start: t.startMono, Now: f.NowMono, Older: opt.Older, Blocks: opt.Blocks, MaxBlocks: opt.MaxBlocks, Since: opt.Since(), Past: opt.Past}
 	if f.Split != nil {
 		asked.Way, asked.Ours = f.Split.Way, f.Split.Ours
 	}
@@ -75,7 +72,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f.Debugger, f.History = p.Debugger(), t.book.History(pid)
 	f.Debuggers = p.DebuggerNote(f.Known.Sample != nil)
 	f.System, f.SystemErr = sysmem.Read()
-	f.Kin = p.Kin(time.Now())
+	f.Kin, f.ThreadName = p.Kin(time.Now()), p.ThreadName
 	f.Space, f.SpaceErr = p.SpaceAt(time.Now(), opt.Paced)
 	f.Limits = p.Limits(f.Space)
 	f.Unanswered = t.unanswered.All()

@@ -11,6 +11,7 @@ import (
 
 	"memtrace/cmd/memtrace/live"
 	"memtrace/tracer"
+	"memtrace/tracer/diagnose"
 	"memtrace/tracer/report"
 )
 
@@ -103,7 +104,7 @@ func (s *session) shownNoMore(err error) {
 // sorts are the orders of stacks, the one that was asked for first.
 func (s *session) sorts() []string {
 	names := []string{string(s.sort)}
-	for _, by := range orders {
+	for _, by := range diagnose.Orders {
 		if by != s.sort {
 			names = append(names, string(by))
 		}
@@ -132,5 +133,5 @@ func (s *session) save(name, path string) (err error) {
 	if form.Top > 0 && !s.topGiven {
 		top = form.Top
 	}
-	return out.write(s.reports(top))
+	return out.write(s.reports(form, top))
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memtrace/tracer/diagnose"
 	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/terminal"
 	"memtrace/tracer/testsupport/testprog"
@@ -132,7 +133,7 @@ func TestLive(t *testing.T) {
 
 	r.press("s")
 	r.shows("by size")
-	r.press(strings.Repeat("s", len(orders)-1))
+	r.press(strings.Repeat("s", len(diagnose.Orders)-1))
 	r.until("the first order", func(screen string) bool { return !strings.Contains(screen, "by s") })
 
 	r.press("/NO_SUCH")

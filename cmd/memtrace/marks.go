@@ -7,14 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"memtrace/tracer"
 	"memtrace/tracer/diagnose"
 )
-
-// orders are what --sort takes.
-var orders = []tracer.Order{tracer.ByLeak, tracer.BySize, tracer.ByCount, tracer.ByGrowth, tracer.BySurvival, diagnose.BySinceMark}
-
-const orderNames = "leak, size, count, growth, survival or since-mark"
 
 // marks are the moments that were marked. Each begins a generation: reports say what was allocated
 // since the last one and is still there.

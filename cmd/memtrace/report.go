@@ -31,7 +31,7 @@ func parseReport(args []string) (*reportOptions, *pflag.FlagSet, error) {
 	fs.StringVar(&o.to, "to", "", "report every snapshot up to `TIME`")
 	fs.BoolVar(&o.list, "list", false, "list the snapshots and marks instead")
 	o.addRenderFlags(fs)
-	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: leak|size|count|growth|survival|since-mark")
+	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: "+orderNames(", ", " or "))
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			o.help = true
@@ -49,8 +49,8 @@ func parseReport(args []string) (*reportOptions, *pflag.FlagSet, error) {
 	switch {
 	case fs.NArg() != 1:
 		return o, fs, usagef("give one record: memtrace report FILE")
-	case !slices.Contains(orders, o.sort):
-		return o, fs, usagef("--sort %s: give %s", o.sort, orderNames)
+	case !slices.Contains(diagnose.Orders, o.sort):
+		return o, fs, usagef("--sort %s: give %s", o.sort, orderNames(", ", " or "))
 	case several && o.at != "":
 		return o, fs, usagef("--at excludes --from and --to: give one or the others")
 	case several && form.Single:

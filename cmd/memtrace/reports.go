@@ -8,12 +8,12 @@ import (
 // report writes the reports of all processes.
 func (s *session) report() error {
 	limitMemory(s.tracer.Status())
-	s.last = s.reports(s.top)
+	s.last = s.reports(s.out.form, s.top)
 	return s.out.write(s.last)
 }
 
-// reports makes the reports of all processes as they are written, with so many stacks, 0 for all.
-func (s *session) reports(top int) []*report.Report {
+// reports makes the reports of all processes as a form writes them, with so many stacks, 0 for all.
+func (s *session) reports(form report.Form, top int) []*report.Report {
 	const allBlocks = 0
 	s.reporting.Lock()
 	defer s.reporting.Unlock()
@@ -21,6 +21,7 @@ func (s *session) reports(top int) []*report.Report {
 		Older:     s.older,
 		Top:       top,
 		Sort:      s.sort,
+		Past:      s.sort.OfPast() || form.Totals,
 		Blocks:    s.listBlocks(),
 		MaxBlocks: allBlocks,
 		Marks:     s.marks.list(),

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/term"
 
+	"memtrace/tracer/diagnose"
 	"memtrace/tracer/report"
 )
 
@@ -28,6 +29,10 @@ var parts = []part{
 	{"regions", func(p *report.Parts) { p.Regions = true }},
 	{"threshold", func(p *report.Parts) { p.Threshold = true }},
 	{"system", func(p *report.Parts) { p.System = true }},
+	{"peak", func(p *report.Parts) { p.Peak = true }},
+	{"threads", func(p *report.Parts) { p.Threads = true }},
+	{"modules", func(p *report.Parts) { p.Modules = true }},
+	{"lifetimes", func(p *report.Parts) { p.Lifetimes = true }},
 	{"notes", func(p *report.Parts) { p.Notes = true }},
 }
 
@@ -76,8 +81,24 @@ func (o *options) layOut(w io.Writer, terminal bool) report.TextOptions {
 	if o.full || o.verbose || o.listBlocks() || o.topGiven || shown != (report.Parts{}) {
 		t.Height = 0
 	}
+	// What the stacks are sorted by is said of each.
+	t.Show.Peak = t.Show.Peak || o.sort.OfPast()
+	t.Show.Threads = t.Show.Threads || o.sort.OfThreads()
 	if o.width > 0 {
 		t.Width = o.width
 	}
 	return t
+}
+
+// orderNames lists the orders of stacks, the default first, with last before the last one.
+func orderNames(separator, last string) string {
+	n := len(diagnose.Orders) - 1
+	var b strings.Builder
+	for i, o := range diagnose.Orders[:n] {
+		if i > 0 {
+			b.WriteString(separator)
+		}
+		b.WriteString(string(o))
+	}
+	return b.String() + last + string(diagnose.Orders[n])
 }

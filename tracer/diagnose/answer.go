@@ -11,7 +11,7 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 	d.Known.VM.Stacks = nil // names take memory, too
 	d.nameMost()
 	d.reserve()
-	d.suppress()
+	d.suppress(d.stacks)
 	r.Stacks = answer.Group(d.stacks)
 	d.stacks = nil
 	e := d.evidence(r)
@@ -22,6 +22,9 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 	r.Diagnosis = answer.Of(e)
 	d.forecast(r.Diagnosis, e)
 	d.setAside(r)
+	if d.exact() {
+		r.Modules = report.Modules(r.Stacks)
+	}
 	d.hide(r)
 }
 

@@ -26,6 +26,8 @@ type Options struct {
 	Top int
 	// Sort is the order (default BySize).
 	Sort Order
+	// Past adds the stacks that hold nothing any more.
+	Past bool
 	// Blocks lists the blocks of each stack, at most MaxBlocks (0: all).
 	Blocks    bool
 	MaxBlocks int
@@ -79,6 +81,8 @@ type Facts struct {
 	ClassAt  func(addr uint64) region.Class
 	// History returns what a stack held until a time (ns): blocks, or mappings if mapped.
 	History func(id event.StackID, mapped bool, until uint64) []trend.Sample
+	// ThreadName returns the name of a thread, "" if it is not known.
+	ThreadName func(tid uint32) string
 	// Kin is the process's descendants, its threads and its state.
 	Kin kin.Snapshot
 	// System is the machine's memory, SystemErr why it is incomplete.

@@ -26,6 +26,7 @@ func (d *diagnosis) list() {
 			r.Served = &ways
 		}
 		d.addUp(&r)
+		d.detail(&r, s)
 		d.stacks = append(d.stacks, r)
 	}
 	for i := range d.estimates {

@@ -19,9 +19,25 @@ const (
 	ByCount    Order = "count"
 	ByGrowth   Order = "growth"
 	BySurvival Order = "survival"
+	// ByPeak is by what stacks held when the process held most, ByTemporary by how many of their
+	// blocks were temporary, ByRate by how much they allocate. ByThread puts together what threads
+	// have allocated, and the thread first that has allocated most of what is held.
+	ByPeak      Order = "peak"
+	ByTemporary Order = "temporary"
+	ByRate      Order = "rate"
+	ByThread    Order = "thread"
 	// BySinceMark is by what was allocated since the last mark and is still there.
 	BySinceMark Order = "since-mark"
 )
+
+// Orders are all, the default first.
+var Orders = []Order{ByLeak, BySize, ByCount, ByGrowth, BySurvival, BySinceMark, ByPeak, ByTemporary, ByRate, ByThread}
+
+// OfPast reports whether stacks that hold nothing any more matter as well.
+func (o Order) OfPast() bool { return o == ByPeak || o == ByTemporary || o == ByRate }
+
+// OfThreads reports whether threads decide.
+func (o Order) OfThreads() bool { return o == ByThread }
 
 // Sort sorts the stacks of a finished report, as those of a new one are.
 func Sort(stacks []report.Stack, by Order) {
@@ -38,6 +54,9 @@ func Sort(stacks []report.Stack, by Order) {
 // come before estimated ones that are no leak.
 func order(stacks []report.Stack, by Order) {
 	key := sortKey(by)
+	if by == ByThread {
+		key = threadKey(stacks)
+	}
 	ranked := by == ByLeak || slices.ContainsFunc(stacks, func(s report.Stack) bool { return s.Estimate != nil })
 	places := make([]int, len(stacks)) // stacks are large to move
 	for i := range places {
@@ -92,6 +111,13 @@ func sortKey(by Order) func(*report.Stack) float64 {
 	case BySurvival:
 		estimated = func(e *report.Estimate) float64 { return e.Survival }
 		counted = func(s *report.Stack) float64 { return s.Survival }
+	case ByPeak:
+		counted = func(s *report.Stack) float64 { return float64(s.PeakBytes) }
+	case ByTemporary:
+		counted = func(s *report.Stack) float64 { return float64(s.TemporaryBlocks) }
+	case ByRate:
+		estimated = func(e *report.Estimate) float64 { return e.AllocationsPerSecond }
+		counted = func(s *report.Stack) float64 { return float64(s.AllocatedBytes) } // in the same time
 	}
 	return func(s *report.Stack) float64 {
 		if e := s.Estimate; e != nil {
@@ -103,6 +129,23 @@ func sortKey(by Order) func(*report.Stack) float64 {
 		}
 		return counted(s)
 	}
+}
+
+// threadKey is the key of ByThread: what the thread that has most of a stack has of all.
+func threadKey(stacks []report.Stack) func(*report.Stack) float64 {
+	all := make(map[int]uint64)
+	most := func(s *report.Stack) int {
+		if len(s.Threads) == 0 {
+			return 0
+		}
+		return s.Threads[0].TID
+	}
+	for i := range stacks {
+		for _, t := range stacks[i].Threads {
+			all[t.TID] += t.Bytes
+		}
+	}
+	return func(s *report.Stack) float64 { return float64(all[most(s)]) }
 }
 
 // rank orders stacks by their verdict.

@@ -30,6 +30,8 @@ type diagnosis struct {
 	aside report.Sum
 	// ofAllocator is the mappings that the allocator made outside of calls of its own.
 	ofAllocator report.Sum
+	// threadNames are the names of threads that were asked for.
+	threadNames map[uint32]string
 	// sampleGivenUp is what was given up of the evidence of windows.
 	sampleGivenUp live.GiveUps
 }
@@ -128,6 +130,7 @@ func (d *diagnosis) report(opt Options) *report.Report {
 	d.remember(r)
 	d.answer(r, opt)
 	d.sinceMark(r, opt)
+	d.measure(r, opt.Sort)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = slices.Clone(r.Stacks[:opt.Top])
 	}

@@ -9,12 +9,12 @@ import (
 // suppress marks the stacks that suppressions hide. For that each needs names; those that were not
 // named before give them back, since there may be very many. While windows are watched, the growth
 // of malloc's heaps stays: it is not what the stacks at its place hold.
-func (d *diagnosis) suppress() {
+func (d *diagnosis) suppress(stacks []report.Stack) {
 	if d.Suppress == nil {
 		return
 	}
-	for i := range d.stacks {
-		s := &d.stacks[i]
+	for i := range stacks {
+		s := &stacks[i]
 		if s.GivenUpStacks > 0 || s.Kind == report.Grown && !d.Growth {
 			continue
 		}

@@ -57,7 +57,7 @@ func (s *DiffStack) stack() *Stack {
 
 // diffPprof writes a profile of the changes: what shrank is below 0.
 func diffPprof(w io.Writer, d *Diff) error {
-	b := newProfileBuilder(&Report{}, false)
+	b := newProfileBuilder(&Report{}, values{})
 	times, unit := d.whole()
 	space := "inuse_space"
 	if d.Estimated {

@@ -332,5 +332,6 @@ func fixtures() map[string]*Report {
 		"windows":    windows(),
 		"growth":     growthFixture(),
 		"growth-old": growthOfOldKernel(),
+		"measured":   measured(),
 	}
 }

@@ -12,7 +12,8 @@ type Form struct {
 	Name string
 	// Single forms hold one report, of a trace that is over. Binary ones are not for a terminal,
 	// Separated ones have a blank line between reports.
-	Single, Binary, Separated bool
+	// Totals ones show what was allocated in all, also by stacks that hold nothing any more.
+	Single, Binary, Separated, Totals bool
 	// Top is how many stacks the form has unless that is asked for; 0 leaves it to the asker.
 	Top int
 	// Write writes a report. Errors come only from w.
@@ -27,7 +28,7 @@ var forms = []Form{
 	{Name: "text", Separated: true, Write: Text, WriteSeveral: TextSeveral},
 	{Name: "json", Write: fixed(JSON)},
 	{Name: "folded", Single: true, Write: fixed(Folded)},
-	{Name: "pprof", Single: true, Binary: true, Write: fixed(Pprof), WriteSeveral: severalFixed(PprofSeveral)},
+	{Name: "pprof", Single: true, Binary: true, Totals: true, Write: fixed(Pprof), WriteSeveral: severalFixed(PprofSeveral)},
 	{Name: "speedscope", Single: true, Write: fixed(Speedscope), WriteSeveral: severalFixed(SpeedscopeSeveral)},
 }
 

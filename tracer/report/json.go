@@ -30,9 +30,9 @@ func JSON(w io.Writer, r *Report) error {
 	}{
 		{"stacks", "  ", len(r.Stacks), func(i int) any {
 			s := r.named(&r.Stacks[i])
-			s.Threads = representableThreads(s.Threads)
 			s.Allocator, s.Frames, s.Like = bounded(s.Allocator), representableFrames(s.Frames), representableLikes(s.Like)
 			s.Freed = s.Freed.representable()
+			s.Threads = representableThreads(s.Threads)
 			return s
 		}},
 		{"fault_stacks", "    ", r.Growth.faultStacks(), func(i int) any { return r.namedFaults(&r.Growth.FaultStacks[i]).representable() }},
@@ -115,6 +115,10 @@ func representable(r *Report) *Report {
 	c.Allocators = slices.Clone(r.Allocators)
 	for i := range c.Allocators {
 		c.Allocators[i].Allocator = bounded(c.Allocators[i].Allocator)
+	}
+	c.Threads, c.Modules = representableThreads(r.Threads), slices.Clone(r.Modules)
+	for i := range c.Modules {
+		c.Modules[i].Name = bounded(c.Modules[i].Name)
 	}
 	c.Growth = r.Growth.representable()
 	c.Diagnosis = r.Diagnosis.representable()

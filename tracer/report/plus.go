@@ -79,6 +79,7 @@ func (s *Stack) Add(o *Stack) {
 	s.ReplacedBytes += o.ReplacedBytes
 	s.ReservedBytes += o.ReservedBytes
 	s.Truncated = s.Truncated || o.Truncated
+	s.addMeasures(o)
 	s.addGrown(o)
 	s.Freed = nil // samples of frees are not added up
 }

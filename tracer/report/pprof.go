@@ -14,24 +14,24 @@ import (
 // Pprof writes the report as a gzipped profile.proto. Its samples have the values of Go's heap
 // profiles (alloc_objects, alloc_space, inuse_objects and, as the default, inuse_space) and
 // the labels that Stack.labels and byThread say. A report in ModeWindows also has estimated_leak, in
-// bytes a minute, which is then the default. Values beyond the format's int64 are cut to its
+// bytes a minute, which is then the default. Where every call was traced there are peak_objects,
+// peak_space and temporary_objects, too. Values beyond the format's int64 are cut to its
 // maximum.
 //
 // Locations have the address of the call instruction's last byte, one less than the return
 // address, as pprof expects. Frames without a name are left for pprof to symbolize where
 // Target.Modules has their mapping.
 func Pprof(w io.Writer, r *Report) error {
-	return writeProfile(w, buildProfile(r, r.Mode == ModeWindows))
+	return writeProfile(w, buildProfile(r, valuesOf([]*Report{r})))
 }
 
 // PprofSeveral writes the reports of several processes as one profile. The labels process and
 // pid of its samples tell them apart (in pprof: -tagroot=process, -tagfocus).
 func PprofSeveral(w io.Writer, list []*Report) error {
-	// Profiles that are merged must have the same values.
-	estimates := slices.ContainsFunc(list, func(r *Report) bool { return r.Mode == ModeWindows })
+	values := valuesOf(list)
 	var all []*profile.Profile
 	for _, r := range list {
-		p := buildProfile(r, estimates)
+		p := buildProfile(r, values)
 		for _, s := range p.Sample {
 			s.Label["process"] = []string{escape(r.Target.Command)}
 			if s.NumLabel == nil {
@@ -53,9 +53,21 @@ func PprofSeveral(w io.Writer, list []*Report) error {
 	return writeProfile(w, merged)
 }
 
-// buildProfile makes a profile of a report, with a value for estimates or without.
-func buildProfile(r *Report, estimates bool) *profile.Profile {
-	b := newProfileBuilder(r, estimates)
+// values says which values samples have beside the first four. Profiles that are merged must have
+// the same.
+type values struct{ estimates, measures bool }
+
+func valuesOf(list []*Report) (v values) {
+	for _, r := range list {
+		v.estimates = v.estimates || r.Mode == ModeWindows
+		v.measures = v.measures || r.Peak != nil
+	}
+	return v
+}
+
+// buildProfile makes a profile of a report.
+func buildProfile(r *Report, v values) *profile.Profile {
+	b := newProfileBuilder(r, v)
 	for i := range r.Stacks {
 		s := r.named(&r.Stacks[i])
 		b.sample(&s)
@@ -77,12 +89,12 @@ func writeProfile(w io.Writer, p *profile.Profile) error {
 // mappings.
 type profileBuilder struct {
 	prof      *profile.Profile
-	estimates bool // samples have a value for them
+	values    values
 	functions map[[2]string]*profile.Function
 	locations map[string]*profile.Location
 }
 
-func newProfileBuilder(r *Report, estimates bool) *profileBuilder {
+func newProfileBuilder(r *Report, v values) *profileBuilder {
 	p := &profile.Profile{
 		SampleType: []*profile.ValueType{
 			{Type: "alloc_objects", Unit: "count"},
@@ -97,9 +109,13 @@ func newProfileBuilder(r *Report, estimates bool) *profileBuilder {
 		DurationNanos: toInt64(r.DurationSeconds * 1e9),
 		Comments:      profileComments(r),
 	}
-	if estimates {
+	if v.estimates {
 		p.SampleType = append(p.SampleType, &profile.ValueType{Type: "estimated_leak", Unit: "bytes/minute"})
 		p.DefaultSampleType = "estimated_leak"
+	}
+	if v.measures {
+		p.SampleType = append(p.SampleType, &profile.ValueType{Type: "peak_objects", Unit: "count"},
+			&profile.ValueType{Type: "peak_space", Unit: "bytes"}, &profile.ValueType{Type: "temporary_objects", Unit: "count"})
 	}
 	if !r.Start.IsZero() {
 		p.TimeNanos = r.Start.UnixNano()
@@ -121,7 +137,7 @@ func newProfileBuilder(r *Report, estimates bool) *profileBuilder {
 	}
 	return &profileBuilder{
 		prof:      p,
-		estimates: estimates,
+		values:    v,
 		functions: make(map[[2]string]*profile.Function),
 		locations: make(map[string]*profile.Location),
 	}
@@ -162,12 +178,15 @@ func (b *profileBuilder) sample(s *Stack) {
 			clampInt64(s.Blocks), clampInt64(s.Bytes),
 		},
 	}
-	if b.estimates {
+	if b.values.estimates {
 		var rate uint64
 		if s.Estimate != nil {
 			rate = s.Estimate.leakRate()
 		}
 		sample.Value = append(sample.Value, clampInt64(rate))
+	}
+	if b.values.measures {
+		sample.Value = append(sample.Value, clampInt64(s.PeakBlocks), clampInt64(s.PeakBytes), clampInt64(s.TemporaryBlocks))
 	}
 	for frames := s.Frames; len(frames) > 0; {
 		n := inlineGroup(frames)

@@ -69,6 +69,13 @@ type Report struct {
 	// Allocators is what is outstanding by whose function served it, where several allocators have
 	// served the process and every call was traced.
 	Allocators []AllocatorSum `json:"allocators,omitempty"`
+	// Peak is when most was outstanding, Threads who has allocated what is outstanding of the
+	// blocks of allocation functions, Modules in which modules all that is outstanding was
+	// allocated. They are known where every call was traced. Threads beyond the 256 that hold
+	// most are added up.
+	Peak    *Peak       `json:"peak,omitempty"`
+	Threads []ThreadSum `json:"threads,omitempty"`
+	Modules []ModuleSum `json:"modules,omitempty"`
 	// Growth is set in ModeGrowth, and in ModeExact where memory grew that no traced call accounts
 	// for: then page faults were sampled from that time on.
 	Growth *Growth `json:"growth,omitempty"`
@@ -215,6 +222,20 @@ type Stack struct {
 	Survival        float64 `json:"survival"`
 	OldestSeconds   float64 `json:"oldest_seconds"`
 	YoungestSeconds float64 `json:"youngest_seconds"`
+	// PeakBytes and PeakBlocks are what it held, of any age, at the Peak of the report.
+	PeakBytes  uint64 `json:"peak_bytes,omitempty"`
+	PeakBlocks uint64 `json:"peak_blocks,omitempty"`
+	// TemporaryBlocks counts the blocks that were freed, or given to realloc, by the next call of
+	// the thread that had allocated them, or within a millisecond. Where only some sizes are
+	// traced only the latter counts.
+	TemporaryBlocks uint64 `json:"temporary_blocks,omitempty"`
+	// Lifetimes are those of freed blocks, Sizes those of allocated ones. Both have only classes
+	// with blocks. The last class is without bound: it reaches to the largest number there is.
+	// Threads are who has allocated what is outstanding: the eight that hold most, and the sum of
+	// the others. All three are left out beyond the 16,384 stacks that hold most.
+	Lifetimes []LifetimeClass `json:"lifetimes,omitempty"`
+	Sizes     []SizeClass     `json:"sizes,omitempty"`
+	Threads   []ThreadSum     `json:"threads,omitempty"`
 	// Allocator is whose function served the stack's allocations, where the process is served by
 	// several allocators.
 	Allocator string `json:"allocator,omitempty"`
@@ -260,9 +281,6 @@ type Stack struct {
 	InAllocator bool `json:"in_allocator,omitempty"`
 	// Suppressed is the pattern that hides the stack. No stack of a finished report has one.
 	Suppressed string `json:"-"`
-	// Threads split Bytes and Blocks by the threads that allocated them, the largest first, where
-	// that was counted.
-	Threads []ThreadSum `json:"threads,omitempty"`
 	// GivenUpStacks is how many stacks this one is the sum of. They were given up to save
 	// memory, the smallest first, so the sum has no frames.
 	GivenUpStacks uint64 `json:"given_up_stacks,omitempty"`

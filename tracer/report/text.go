@@ -42,10 +42,16 @@ type Parts struct {
 	// Regions is the address space, Threshold how malloc serves blocks, System the machine's
 	// memory, Notes all remarks.
 	Events, Regions, Threshold, System, Notes bool
+	// Peak is what was held when that was most, with temporary blocks, Threads and Modules are who
+	// has allocated what is held, Lifetimes how long blocks of a stack live and how large they are.
+	Peak, Threads, Modules, Lifetimes bool
 }
 
 // Full is all parts.
-var Full = Parts{Events: true, Regions: true, Threshold: true, System: true, Notes: true}
+var Full = Parts{
+	Events: true, Regions: true, Threshold: true, System: true, Notes: true,
+	Peak: true, Threads: true, Modules: true, Lifetimes: true,
+}
 
 // Text writes the report for people to read. Names that do not fit the width are cut; the
 // other forms have them whole. Errors come only from w.
@@ -82,8 +88,11 @@ var sections = []section{
 	{showEvents, (*printer).events},
 	{nil, (*printer).trouble},
 	{showEvents, (*printer).totals},
+	{func(s *Parts) bool { return s.Peak }, (*printer).peak},
 	{nil, (*printer).allocators},
 	{nil, (*printer).suppressed},
+	{func(s *Parts) bool { return s.Threads }, (*printer).threads},
+	{func(s *Parts) bool { return s.Modules }, (*printer).modules},
 	{func(s *Parts) bool { return s.Threshold }, (*printer).split},
 	{nil, (*printer).touchedFirst},
 	{nil, (*printer).stacks},

@@ -78,7 +78,7 @@ func (p *printer) fit(r *Report, shown []Stack, opt TextOptions) (fits []Stack, 
 		for fit = 0; fit < len(shown); fit++ {
 			const head, cut = 1, 1
 			s := r.named(&shown[fit])
-			if lines += head + min(len(s.Frames), frames+cut) + p.freedLines(&s); s.Truncated {
+			if lines += head + measureLines(opt) + min(len(s.Frames), frames+cut) + p.freedLines(&s); s.Truncated {
 				lines++
 			}
 			if lines > left {
@@ -216,6 +216,19 @@ func (s *Stack) Verdict() string {
 	return ""
 }
 
+// holds says how much a stack that was counted holds.
+func (s *Stack) holds(opt TextOptions) string {
+	switch {
+	case s.Blocks == 0 && s.YoungBytes > 0:
+		return Size(s.YoungBytes) + " that moved or came just now"
+	case s.Blocks == 0 && s.PeakBytes+s.FreedBlocks > 0:
+		return "holds nothing now"
+	case opt.Height > 0:
+		return Size(s.Bytes) + " in " + counted(s.Blocks, "block")
+	}
+	return exactBytes(s.Bytes) + " in " + counted(s.Blocks, "block")
+}
+
 // stackHead writes the figures of the i-th stack.
 func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 	s := &r.Stacks[i]
@@ -224,16 +237,7 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 	if v := s.Verdict(); v != "" {
 		items = append(items, span{v, bold})
 	}
-	size := exactBytes(s.Bytes)
-	if opt.Height > 0 {
-		size = Size(s.Bytes)
-	}
-	if s.Blocks == 0 && s.YoungBytes > 0 {
-		size = Size(s.YoungBytes) + " that moved or came just now"
-	} else {
-		size += " in " + counted(s.Blocks, "block")
-	}
-	items = append(items, span{size, bold})
+	items = append(items, span{s.holds(opt), bold})
 	from := ways(s.Served)
 	if from == "" {
 		from = cutRight(escape(string(s.Kind)), 10)
@@ -249,6 +253,7 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 			items = append(items, span{text: "takes " + Size(s.Taken())})
 		}
 		p.flow(lead, stackIndent, "  ", append(items, sinceMarkItem(r, s)...)...)
+		p.measures(r, s, opt)
 		return
 	}
 	if r.Outstanding.Bytes > 0 {
@@ -256,7 +261,10 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 	}
 	p.flow(lead, stackIndent, "  ", items...)
 	indent := span{text: pad("", stackIndent)}
-	items = texts(Count(s.FreedBlocks)+" of "+counted(s.AllocatedBlocks, "allocation")+" freed", ages(s), "survival "+percent(s.Survival))
+	items = texts(Count(s.FreedBlocks) + " of " + counted(s.AllocatedBlocks, "allocation") + " freed")
+	if s.Blocks > 0 || s.FreedBlocks == 0 {
+		items = append(items, texts(ages(s), "survival "+percent(s.Survival))...)
+	}
 	items = append(items, sinceMarkItem(r, s)...)
 	if taken := s.Taken(); taken > s.Bytes {
 		items = append(items, span{text: Size(taken) + " with malloc's headers"})
@@ -271,6 +279,7 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 		items = append(items, span{text: counted(uint64(s.MergedStacks), "like stack") + " in one"})
 	}
 	p.flow(indent, 0, " ", joined(",", items)...)
+	p.measures(r, s, opt)
 	if opt.Verbose {
 		items = texts("stack "+cutRight(escape(s.ID), 24), exactBytes(s.AllocatedBytes)+" allocated while traced")
 		p.flow(indent, 0, " ", joined(",", items)...)

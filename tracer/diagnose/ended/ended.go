@@ -111,6 +111,8 @@ func (a *sum) add(r *report.Report) {
 	a.Sampling = addSampling(a.Sampling, r.Sampling, n)
 	a.TracedFraction = average(a.TracedFraction, r.TracedFraction, n)
 	a.MallocSplit, a.Growth, a.Timeline = nil, nil, nil
+	a.Peak, a.Threads = nil, nil
+	a.Modules = report.PlusModules(a.Modules, r.Modules)
 	a.Allocators = report.PlusAllocators(a.Allocators, r.Allocators)
 	a.addNotes(r.Notes)
 	a.addUnprobed(r.Unprobed)
@@ -202,6 +204,10 @@ func (rs *Reports) List(most int) []*report.Report {
 		if r.Target.Processes > 1 {
 			r.Diagnosis = diagnosis(&r)
 			r.Diagnosis.Findings = append(r.Diagnosis.Findings, s.leaked()...)
+			for i := range r.Stacks { // the processes did not run together
+				s := &r.Stacks[i]
+				s.Threads, s.PeakBytes, s.PeakBlocks = nil, 0, 0
+			}
 		}
 		if most > 0 && len(r.Stacks) > most {
 			r.Stacks = r.Stacks[:most]

@@ -1,0 +1,105 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Peak is what was outstanding of the blocks of allocation functions, of any age, when that was
+// most. Of a forked child it is of what it allocated itself.
+type Peak struct {
+	Sum
+	// AtSeconds is when that was, counted from the start of the trace.
+	AtSeconds float64 `json:"at_seconds"`
+	// Approximate: some frees were known late. So much was outstanding then, but at another time
+	// it may have been more.
+	Approximate bool `json:"approximate,omitempty"`
+}
+
+// LifetimeClass is how many freed blocks lived up to a time, and longer than the class before
+// reaches.
+type LifetimeClass struct {
+	UpToSeconds float64 `json:"up_to_seconds"`
+	Blocks      uint64  `json:"blocks"`
+}
+
+// SizeClass is how many allocated blocks had up to a size, in bytes, and more than the class
+// before reaches.
+type SizeClass struct {
+	UpToBytes uint64 `json:"up_to_bytes"`
+	Blocks    uint64 `json:"blocks"`
+}
+
+// ModuleSum is what is outstanding of the stacks whose first function of the program itself is in
+// a module. Name is empty for stacks of which that is not known.
+type ModuleSum struct {
+	Name string `json:"name"`
+	Sum
+}
+
+// Modules adds up stacks by the module of the first function of the program itself, the most
+// bytes first.
+func Modules(stacks []Stack) []ModuleSum {
+	sums := make(map[string]Sum)
+	for i := range stacks {
+		s := &stacks[i]
+		name := ""
+		if len(s.Frames) > 0 {
+			name = s.Frames[min(s.OwnFrame, len(s.Frames)-1)].Module
+		}
+		if s.Bytes > 0 || s.Blocks > 0 {
+			sums[name] = sums[name].Plus(Sum{s.Bytes, s.Blocks})
+		}
+	}
+	var list []ModuleSum
+	for name, sum := range sums {
+		list = append(list, ModuleSum{name, sum})
+	}
+	slices.SortFunc(list, func(a, b ModuleSum) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+// PlusModules returns the sums of both.
+func PlusModules(a, b []ModuleSum) []ModuleSum {
+	return plus(a, b, func(m ModuleSum) string { return m.Name }, func(m *ModuleSum, o ModuleSum) { m.Sum = m.Sum.Plus(o.Sum) })
+}
+
+// addMeasures adds what was measured of another stack.
+func (s *Stack) addMeasures(o *Stack) {
+	s.PeakBytes += o.PeakBytes
+	s.PeakBlocks += o.PeakBlocks
+	s.TemporaryBlocks += o.TemporaryBlocks
+	s.Lifetimes = plus(s.Lifetimes, o.Lifetimes, func(c LifetimeClass) float64 { return c.UpToSeconds },
+		func(c *LifetimeClass, o LifetimeClass) { c.Blocks += o.Blocks })
+	slices.SortFunc(s.Lifetimes, func(a, b LifetimeClass) int { return cmp.Compare(a.UpToSeconds, b.UpToSeconds) })
+	s.Sizes = plus(s.Sizes, o.Sizes, func(c SizeClass) uint64 { return c.UpToBytes },
+		func(c *SizeClass, o SizeClass) { c.Blocks += o.Blocks })
+	slices.SortFunc(s.Sizes, func(a, b SizeClass) int { return cmp.Compare(a.UpToBytes, b.UpToBytes) })
+	s.Threads = plus(s.Threads, o.Threads, func(t ThreadSum) int { return t.TID },
+		func(t *ThreadSum, o ThreadSum) { t.Sum = t.Sum.Plus(o.Sum) })
+	slices.SortStableFunc(s.Threads, func(a, b ThreadSum) int {
+		if (a.TID == 0) != (b.TID == 0) { // the others come last
+			return cmp.Compare(b.TID, a.TID)
+		}
+		return cmp.Compare(b.Bytes, a.Bytes)
+	})
+}
+
+// plus returns a with b added, by key.
+func plus[T any, K comparable](a, b []T, key func(T) K, add func(*T, T)) []T {
+	if len(b) == 0 {
+		return a
+	}
+	sum := slices.Clone(a)
+	for _, one := range b {
+		i := slices.IndexFunc(sum, func(t T) bool { return key(t) == key(one) })
+		if i < 0 {
+			sum = append(sum, one)
+		} else {
+			add(&sum[i], one)
+		}
+	}
+	return sum
+}
