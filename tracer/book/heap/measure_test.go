@@ -67,7 +67,6 @@ type past struct {
 	stack      event.StackID
 	born, died uint64
 	freed      bool // else by an exec
-	copied     bool // seen by a process that did not allocate it
 	late       bool
 }
 
