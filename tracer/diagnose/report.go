@@ -144,10 +144,8 @@ func (d *diagnosis) report(opt Options) *report.Report {
 	if r.Growth != nil && len(r.Growth.FaultStacks) > namedAtOnce {
 		r.Name = d.name
 	}
-	r.Notes = append(r.Notes, unread(d.Symbols.Unanswered(), d.Unanswered)...)
-	r.Notes = append(r.Notes, unwatched(d.Facts)...)
-	r.Notes = append(r.Notes, damaged(d.Target)...)
-	r.Notes = append(r.Notes, unnamed(d.Symbols.Problems())...)
+	r.Notes = slices.Concat(r.Notes, unread(d.Symbols.Unanswered(), d.Unanswered), unwatched(d.Facts),
+		damaged(d.Target), unnamed(d.Symbols.Problems()))
 	return r
 }
 
