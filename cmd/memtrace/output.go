@@ -52,20 +52,7 @@ func isTerminal(w io.Writer) bool {
 
 // write appends one report for each process.
 func (out *output) write(reports []*report.Report) error {
-	if out.form.WriteSeveral != nil && len(reports) > 1 {
-		return out.emit(func(w io.Writer) error { return out.form.WriteSeveral(w, reports, out.text) })
-	}
-	w := bufio.NewWriter(out.w)
-	for i, r := range reports {
-		if out.form.Separated && (out.reports > 0 || i > 0) {
-			fmt.Fprintln(w)
-		}
-		if err := out.form.Write(w, r, out.text); err != nil {
-			return fmt.Errorf("write the report: %w", err)
-		}
-	}
-	out.reports++
-	return out.finish(w)
+	return out.emit(func(w io.Writer) error { return out.form.WriteAll(w, reports, out.text) })
 }
 
 // finish has a report that was written whole take its place.
@@ -80,7 +67,7 @@ func (out *output) finish(w *bufio.Writer) error {
 	return nil
 }
 
-// emit writes one report of another kind, by calling f. Reports in text are separated by a
+// emit writes one report, by calling f. Reports in text are separated by a
 // blank line.
 func (out *output) emit(f func(io.Writer) error) error {
 	w := bufio.NewWriter(out.w)

@@ -17,7 +17,7 @@ const mostStacks = 20_000
 
 // Form is the form of reports that this package adds.
 var Form = report.Form{
-	Name: "html", Single: true, Top: mostStacks,
+	Name: "html", Media: "text/html; charset=utf-8", Single: true, Top: mostStacks,
 	Write: func(w io.Writer, r *report.Report, _ report.TextOptions) error {
 		return Write(w, []*report.Report{r})
 	},
