@@ -71,6 +71,9 @@ const (
 	formatJSON = "json"
 )
 
+// defaultTop is how many stacks a report has unless it is in a form for many.
+const defaultTop = 10
+
 // usageError is a command line that makes no sense. Its text says why.
 type usageError struct{ error }
 
@@ -78,9 +81,13 @@ func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-func parseFlags(args []string) (*options, *pflag.FlagSet, error) {
+// parseFlags reads the command line of a trace. more adds flags of a command that traces as well.
+func parseFlags(args []string, more ...func(*pflag.FlagSet)) (*options, *pflag.FlagSet, error) {
 	o := &options{older: 500 * time.Millisecond, ringSize: 32 << 20, maxStall: 50 * time.Millisecond}
 	fs := o.flagSet()
+	for _, add := range more {
+		add(fs)
+	}
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			o.help = true
@@ -116,7 +123,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	o.targets.add(fs, "trace")
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR` (otherwise at Ctrl-C, or when the target exits)")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
-	fs.IntVarP(&o.top, "top", "T", 10, "show `N` stacks and growing segments (0 = all)")
+	fs.IntVarP(&o.top, "top", "T", defaultTop, "show `N` stacks and growing segments (0 = all)")
 	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: "+orderNames(", ", " or "))
 	fs.Var((*durationValue)(&o.older), "older", "show only blocks that are at least `DUR` old")
 	fs.VarP((*sizeValue)(&o.minSize), "min-size", "z", "trace only blocks of at least `BYTES` (such as 4096, 64k, 2M)")

@@ -56,7 +56,7 @@ func TestManners(t *testing.T) {
 		{[]string{"--xyzzy"}, "unknown flag: --xyzzy"},
 		{[]string{"/bin/true"}, "put a command after --: memtrace -- /bin/true"},
 		{[]string{"help", "grov"}, `"grov" is not a command: did you mean memtrace help grow?`},
-		{[]string{"help", "qqqqqq"}, "the commands are grow, regions, report, diff, system, help, version"},
+		{[]string{"help", "qqqqqq"}, "the commands are grow, regions, report, diff, serve, system, help, version"},
 		{[]string{"version", "1"}, "version takes no arguments"},
 		{[]string{"regions", "-p", own + " 1"}, "one process is watched at a time"},
 	} {
@@ -78,6 +78,8 @@ func TestHelpAndVersion(t *testing.T) {
 		{"help", help},
 		{"help grow", "memtrace grow shows"},
 		{"help regions", "memtrace regions shows"},
+		{"help serve", "memtrace serve traces"},
+		{"serve record --help", "memtrace serve traces"},
 		{"help system", "memtrace system shows"},
 		{"help help", "memtrace help: "},
 		{"version", "memtrace " + version()},

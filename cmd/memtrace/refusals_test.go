@@ -61,6 +61,7 @@ func TestRefusals(t *testing.T) {
 		{without("-bpf,-sys_admin"), "-p " + root, "", "needs CAP_BPF (to load BPF programs): root lacks that here"},
 		{without("-perfmon,-sys_admin"), "-p " + root, "", "needs CAP_PERFMON (to attach them): root lacks that here"},
 		{asNobody, "-p " + root, "", "needs CAP_BPF (to load BPF programs) and CAP_PERFMON (to attach them) and CAP_SYS_PTRACE (to read what processes map and hold): run memtrace as root"},
+		{asNobody, "serve --listen 0 -p " + root, "", "needs CAP_BPF (to load BPF programs) and CAP_PERFMON (to attach them) and CAP_SYS_PTRACE (to read what processes map and hold): run memtrace as root"},
 		{asNobody, "regions -p " + root, "", "of user 0: not permitted: it is another user's process: run memtrace as root, or with CAP_SYS_PTRACE"},
 		{asNobody, fmt.Sprintf("regions -p %d", of.PID()), "", "PR_SET_DUMPABLE"},
 		{"unshare -Ur ", "-p " + root, "", "needs the host's user namespace"},

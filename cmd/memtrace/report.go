@@ -135,12 +135,17 @@ func (o *reportOptions) render(r *record.Reader, out *output) error {
 	return r.Each(first, last, func(i int, reports []*report.Report) error {
 		for _, one := range reports {
 			o.arrange(one)
-			if i == r.Len()-1 && !r.Ended() {
-				one.Notes = append(one.Notes, fmt.Sprintf("The record has no end: memtrace still writes it, was killed, or could not write on. This is what it knew at %s.", r.Time(i).Format(time.DateTime)))
-			}
+			noteEnd(r, i, one)
 		}
 		return out.write(reports)
 	})
+}
+
+// noteEnd has the report of a last snapshot say if the record has no end.
+func noteEnd(r *record.Reader, i int, one *report.Report) {
+	if i == r.Len()-1 && !r.Ended() {
+		one.Notes = append(one.Notes, fmt.Sprintf("The record has no end: memtrace still writes it, was killed, or could not write on. This is what it knew at %s.", r.Time(i).Format(time.DateTime)))
+	}
 }
 
 // arrange puts the stacks of a report in order and cuts them to the worst.

@@ -63,6 +63,7 @@ Usage:
   memtrace [flags] -- COMMAND ARGS…
   memtrace grow -p PID|NAME [flags] [INTERVAL [COUNT]]
   memtrace regions -p PID|NAME [flags] [INTERVAL [COUNT]]
+  memtrace serve -p PID|NAME [flags]
   memtrace system [flags]
   memtrace report FILE [flags]
   memtrace diff A B [flags]
@@ -70,7 +71,7 @@ Usage:
 `, flagUsages(fs), `
 memtrace reports at Ctrl-C, after --duration, or when the process exits. SIGUSR1
 makes it report at once. grow puts no probe into the process. regions and system
-only look. Each command has its own --help.
+only look. serve shows reports in a browser. Each command has its own --help.
 `)
 }
 
@@ -97,6 +98,8 @@ type session struct {
 	// reporting guards packages, which are those of files that a hint was about.
 	reporting sync.Mutex
 	packages  packages
+	// beside, unless nil, begins what goes on beside the trace, and returns what ends that.
+	beside func() (end func())
 }
 
 func newSession(o *options, stderr io.Writer) *session {
@@ -132,11 +135,7 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 	if err := s.announce(); err != nil {
 		return exitError, err
 	}
-	if s.screen != nil {
-		err = s.watch(ctx)
-	} else {
-		err = s.collect(ctx, stderr)
-	}
+	err = s.observe(ctx, stderr)
 	s.unfollow()
 	if err == nil {
 		s.finishRecord()

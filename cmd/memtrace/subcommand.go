@@ -23,6 +23,7 @@ func subcommands() []subcommand {
 		{"regions", "the address space of a process by class, and what of it grows", runRegions},
 		{"report", "a report of what --record has recorded, at any of its moments", runReport},
 		{"diff", "what grew between two traces, or two moments of one", runDiff},
+		{"serve", "trace, and show reports in a browser, to Prometheus and to go tool pprof", runServe},
 		{"system", "the memory of the machine, and how much of it is available", runSystem},
 		{"help", "how to use memtrace, or one of its commands", runHelp},
 		{"version", "the version", runVersion},
