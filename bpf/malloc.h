@@ -205,6 +205,8 @@ static __always_inline int freed(struct pt_regs *ctx, bool sampled)
 			t->call.freed = addr;
 	} else if (!is_target(id >> 32)) {
 		return 0;
+	} else if (sampled) {
+		t = make_thread(id); /* it only frees; without state its frees are no samples */
 	}
 	gone(ctx, t, EV_FREE, flags, shape, id, addr, sampled);
 	return 0;

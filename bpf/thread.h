@@ -153,6 +153,18 @@ struct {
 	__type(value, struct thread);
 } new_thread SEC(".maps");
 
+/* A new state for the calling thread, NULL if there is no room. */
+static __always_inline struct thread *make_thread(__u64 id)
+{
+	__u32 zero = 0;
+	struct thread *t = bpf_map_lookup_elem(&new_thread, &zero);
+
+	if (!t)
+		return NULL;
+	bpf_map_update_elem(&threads, &id, t, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&threads, &id);
+}
+
 /*
  * The state of the calling thread if its process is traced, else NULL. The common case is
  * one hash lookup: only the first call of a thread looks up its process.
@@ -160,15 +172,10 @@ struct {
 static __always_inline struct thread *this_thread(__u64 id)
 {
 	struct thread *t = bpf_map_lookup_elem(&threads, &id);
-	__u32 zero = 0;
 
 	if (t || !is_target(id >> 32))
 		return t;
-	t = bpf_map_lookup_elem(&new_thread, &zero);
-	if (!t)
-		return NULL;
-	bpf_map_update_elem(&threads, &id, t, BPF_NOEXIST);
-	t = bpf_map_lookup_elem(&threads, &id);
+	t = make_thread(id);
 	if (!t)
 		COUNT(lost_thread, 1);
 	return t;

@@ -25,6 +25,7 @@ var halfFreed = []struct {
 	{name: "caller", leaks: "make_reply", through: "reply_error", freed: map[string]float64{"send_reply < reply_well": 100}, siblings: true},
 	{name: "error", leaks: "parse", freed: map[string]float64{"free_node < parse": 100}},
 	{name: "class", leaks: "new_key", through: "serve_secure", freed: map[string]float64{"Plain::~Plain < serve_plain": 100}, siblings: true},
+	{name: "consumer", leaks: "make_message", freed: map[string]float64{"done_with < consume": 100}},
 	{name: "cache", leaks: "put_entry", freed: map[string]float64{"drop_entry < sweep": 90, "drop_entry < reload": 10}},
 }
 

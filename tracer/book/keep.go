@@ -54,8 +54,17 @@ func (b *Book) countedBytes() uint64 {
 	return bytes
 }
 
-// giveUp makes everything that counts by stack give up some stacks.
+// giveUp makes everything that counts by stack give up some stacks. Where blocks were freed is forgotten
+// first, and what that frees may be enough.
 func (b *Book) giveUp() {
+	before := b.countedBytes()
+	b.heap.ForgetFreers()
+	for _, r := range b.procs {
+		r.sample.ForgetFreers()
+	}
+	if b.countedBytes() < before/8*7 {
+		return
+	}
 	b.heap.GiveUp()
 	b.vm.GiveUp()
 	for _, r := range b.procs {

@@ -24,14 +24,21 @@ func (d *diagnosis) freeSides(stacks []report.Stack) {
 	told := 0
 	for i := range stacks {
 		s := &stacks[i]
-		if s.Kind != report.Heap || s.LeakBytesPerSecond <= 0 || s.Frames == nil {
+		if s.Kind != report.Heap || s.LeakBytesPerSecond <= 0 || s.Frames == nil || s.Suppressed != "" {
 			continue
+		}
+		if s.MergedStacks > max(len(s.Like), 1) {
+			continue // it is not known which stacks are part of it
 		}
 		if told++; told > mostLeaking {
 			return
 		}
 		own, others := f.split(s)
-		s.Freed = answer.FreeSide(s, own, f.siblings(s, others), f.all(others), d.sampling == nil)
+		evidence := answer.FreeEvidence{
+			Own: own, Siblings: func() []answer.Frees { return f.siblings(s, others) }, Others: func() []answer.Frees { return f.all(others) },
+			All: d.sampling == nil,
+		}
+		s.Freed = answer.FreeSide(s, &evidence)
 	}
 }
 
@@ -118,6 +125,7 @@ func (f *freeSides) frees(id event.StackID) answer.Frees {
 		freed, ok := f.named[at.Stack]
 		if !ok {
 			freed.Frames, freed.Truncated = f.d.frames(at.Stack)
+			freed.Frames = behindFree(freed.Frames)
 			freed.OwnFrame = answer.OwnFrame(freed.Frames, &f.d.target)
 			f.named[at.Stack] = freed
 		}
@@ -126,4 +134,15 @@ func (f *freeSides) frees(id event.StackID) answer.Frees {
 	}
 	f.of[id] = frees
 	return frees
+}
+
+// behindFree drops the function that was called to free from the frames of a stack. With what is inlined
+// into it, it has one address.
+func behindFree(frames []report.Frame) []report.Frame {
+	for i := range frames {
+		if frames[i].Address != frames[0].Address {
+			return frames[i:]
+		}
+	}
+	return nil
 }

@@ -81,7 +81,9 @@ func (s *Stack) Add(o *Stack) {
 	s.Truncated = s.Truncated || o.Truncated
 	s.addMeasures(o)
 	s.addGrown(o)
-	s.Freed = nil // samples of frees are not added up
+	if o.Blocks > 0 {
+		s.Freed = nil // samples of frees are not added up
+	}
 }
 
 // servedWith returns how the blocks of both were served, nil where that is not known of all.

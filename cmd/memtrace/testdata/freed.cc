@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Programs that forget to free in one of several places. The argument says which.
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,29 @@ static void cache(void)
     }
 }
 
+// "consumer": messages go to a thread that only frees, and forgets some.
+static int pipes[2];
+static char *make_message(void) { return (char *)malloc(350); }
+static void done_with(char *p) { free(p); }
+
+static void *consume(void *)
+{
+    char *p;
+
+    while (read(pipes[0], &p, sizeof p) == sizeof p)
+        if (rand() % 4)
+            done_with(p);
+    return NULL;
+}
+
+static void consumer(void)
+{
+    char *p = make_message();
+
+    if (write(pipes[1], &p, sizeof p) != sizeof p)
+        exit(1);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -124,9 +148,14 @@ int main(int argc, char **argv)
         void (*run)(void);
     } programs[] = {
         { "timeout", timeout }, { "caller", caller }, { "error", error }, { "class", classes }, { "cache", cache },
+        { "consumer", consumer },
     };
     int pause = argc > 2 ? atoi(argv[2]) : 1000;
 
+    pthread_t thread;
+
+    if (pipe(pipes) != 0 || pthread_create(&thread, NULL, consume, NULL) != 0)
+        return 1;
     printf("ready %d\n", getpid());
     fflush(stdout);
     for (auto &p : programs)

@@ -19,6 +19,17 @@ func (h *Heap) FreedAt(pid uint32) map[event.StackID][]live.FreedAt {
 	})
 }
 
+// dropFreers forgets where the blocks of a stack were freed. Those of copies of a parent's blocks are the
+// parent's, by the same ID.
+func (h *Heap) dropFreers(index uint32) {
+	if _, copies := h.heirlooms[index]; !copies {
+		h.freers.Drop(h.stacks.keys[index].ID)
+	}
+}
+
+// ForgetFreers forgets where blocks were freed, to save memory.
+func (h *Heap) ForgetFreers() { h.freers = live.Freers{} }
+
 // EachStack calls f with the ID of every known stack, in no order.
 func (h *Heap) EachStack(f func(event.StackID)) {
 	h.freers.EachStack(f)
@@ -52,7 +63,7 @@ func (h *Heap) GiveUp() {
 		h.absorbPeak(p, c.Index, index)
 		h.stacks.absorb(sum, s)
 		sum.Absorb(h.now, &s.Account)
-		h.freers.Drop(key.ID)
+		h.dropFreers(c.Index)
 		into[c.Index] = index
 		gone = append(gone, c.Index)
 	}

@@ -245,7 +245,7 @@ func (h *Heap) free(p *process, ev *event.Event) {
 	}
 	h.end(h.leave(p, &b), &b, ev.Time, h.next(c, &b))
 	c.last = 0
-	if ev.Stack != 0 {
+	if ev.Stack != 0 && (p.copied == 0 || !h.isHeirloom(&b)) {
 		h.freers.Add(h.stacks.keys[b.origin.stack()].ID, ev.Stack, ev.Arg)
 	}
 	if p.copied > 0 && h.isHeirloom(&b) {

@@ -34,7 +34,7 @@ func (h *Heap) sweepRemoved() {
 	h.blocks.filter(func(b *block) bool { return !h.process(b.pid).removed })
 	for i, s := range h.stacks.all {
 		if s != nil && h.process(h.stacks.keys[i].PID).removed {
-			h.freers.Drop(h.stacks.keys[i].ID)
+			h.dropFreers(uint32(i))
 			h.stacks.remove(uint32(i))
 			delete(h.heirlooms, uint32(i))
 		}

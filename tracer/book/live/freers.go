@@ -31,6 +31,9 @@ const (
 
 // Add counts a sampled free that stands for so many, of a block of a stack.
 func (f *Freers) Add(stack, at event.StackID, blocks uint64) {
+	if stack == 0 || stack == GivenUp {
+		return // such stacks are no one's
+	}
 	if f.byStack == nil {
 		f.byStack = make(map[event.StackID][]FreedAt)
 	}

@@ -25,6 +25,13 @@ func (s *Set) FreedAt() map[event.StackID][]live.FreedAt {
 	return s.freers.Of(func(event.StackID) bool { return true })
 }
 
+// ForgetFreers forgets where blocks were freed, to save memory.
+func (s *Set) ForgetFreers() {
+	if s != nil {
+		s.freers = live.Freers{}
+	}
+}
+
 // EachStack calls f with the ID of every known stack, in no order.
 func (s *Set) EachStack(f func(event.StackID)) {
 	if s == nil {

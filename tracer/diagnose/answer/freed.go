@@ -3,6 +3,7 @@ package answer
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -24,35 +25,65 @@ type Freed struct {
 	Frames          []report.Frame
 }
 
+// FreeEvidence is what was seen of frees.
+type FreeEvidence struct {
+	// Own is the frees of the stack's blocks, Siblings those of other stacks of the same function, Others
+	// those of all other stacks.
+	Own              Frees
+	Siblings, Others func() []Frees
+	// All says that every call was traced. Frees are samples of these.
+	All bool
+}
+
 // Bounds of what is said.
 const (
 	// mostFreers is how many places are listed.
 	mostFreers = 8
 	// leastMissing is how many frees of other blocks must be seen where those of a stack are missed.
 	leastMissing = 3
+	// leastShared is how many frees must be seen before parts of them are told.
+	leastShared = 20
+	// mostChance is how likely it may be that frees were only missed by chance.
+	mostChance = 0.05
+	// leastCovered is the part of the freed blocks that those places must account for which were seen.
+	// The others were resized, or freed in ways that are not sampled.
+	leastCovered = 0.5
 )
 
-// FreeSide says where the blocks of a stack that leaks are freed, and where they are not. own is its
-// frees, siblings those of other stacks of the same function, others those of all other stacks. all
-// says that every free was seen, of which own is a sample. It returns nil if nothing is known.
-func FreeSide(s *report.Stack, own Frees, siblings []Frees, others []Frees, all bool) *report.FreeSide {
-	side := &report.FreeSide{By: freers(own.By)}
-	seen := own.By
-	if len(seen) == 0 {
-		if all && s.FreedBlocks > 0 || len(s.Frames) == 0 {
+// FreeSide says where the blocks of a stack that leaks are freed, and where they are not. It returns nil
+// if nothing is known.
+func FreeSide(s *report.Stack, e *FreeEvidence) *report.FreeSide {
+	side := &report.FreeSide{By: freers(e.Own.By)}
+	seen := e.Own.By
+	switch samples, blocks := sampled(seen); {
+	case samples == 0:
+		if e.All && s.FreedBlocks > 0 || len(s.Frames) == 0 {
 			return nil // some were freed, and it is not known where
 		}
-		for i := range siblings {
-			seen = append(seen, siblings[i].By...)
+		for _, o := range e.Siblings() {
+			seen = append(seen, o.By...)
 		}
 		side.Siblings = freers(seen)
+	case e.All && float64(blocks) < leastCovered*float64(s.FreedBlocks):
+		return nil
 	}
 	if len(seen) == 0 {
 		return nil
 	}
-	side.Missing = missing(seen, others)
-	side.Text = freeText(s, side, all)
+	if e.All { // windows see those frees alone that come soon
+		side.Missing = missing(seen, e.Others())
+	}
+	side.Text = freeText(s, side, e.All)
 	return side
+}
+
+// sampled returns how many frees were seen, and how many these stand for.
+func sampled(frees []Freed) (samples, blocks uint64) {
+	for i := range frees {
+		samples += frees[i].Samples
+		blocks += frees[i].Blocks
+	}
+	return samples, blocks
 }
 
 // freers lists the places of frees, most first. Those in the same function and caller are one.
@@ -135,11 +166,15 @@ func (f *Freed) path() (path []*report.Frame) {
 type pair struct{ function, caller [2]string }
 
 // missing looks for a function that frees the blocks of another stack beside one that frees those
-// seen, and none of these. Both have one caller, as the handlers of events have.
+// seen, and none of these. Both have one caller, as the handlers of events have. It returns nil if it
+// is not known of all frees where they were, or if that may be chance.
 func missing(seen []Freed, others []Frees) *report.MissingFree {
 	within := make(map[[2]string]bool)
 	most := &seen[0]
 	for i := range seen {
+		if len(seen[i].Frames) == 0 || seen[i].Truncated {
+			return nil
+		}
 		for _, f := range seen[i].path() {
 			within[identity(f)] = true
 		}
@@ -147,12 +182,13 @@ func missing(seen []Freed, others []Frees) *report.MissingFree {
 			most = &seen[i]
 		}
 	}
+	samples, _ := sampled(seen)
 	path := most.path()
 	var best *report.MissingFree
 	for j := 0; j+1 < len(path) && best == nil; j++ {
 		like := pair{identity(path[j]), identity(path[j+1])}
 		for i := range others {
-			if m := others[i].missing(like, within); m != nil && (best == nil || m.Samples > best.Samples) {
+			if m := others[i].missing(like, within, samples); m != nil && (best == nil || m.Samples > best.Samples) {
 				best = m
 				best.Like = *path[j]
 			}
@@ -162,19 +198,22 @@ func missing(seen []Freed, others []Frees) *report.MissingFree {
 }
 
 // missing returns the function that frees these blocks most of those with the caller of like, if
-// like frees them as well and the function is none of within.
-func (o *Frees) missing(like pair, within map[[2]string]bool) *report.MissingFree {
+// like frees them as well and the function is none of within. Of so many frees that were seen of the
+// stack's blocks it would have made one, most likely, if it made as many of them as it makes of these.
+func (o *Frees) missing(like pair, within map[[2]string]bool, samples uint64) *report.MissingFree {
 	if o.Own == nil {
 		return nil
 	}
-	alike := false
+	var alike uint64
 	found := make(map[[2]string]*report.MissingFree)
 	var best *report.MissingFree
 	for i := range o.By {
 		path := o.By[i].path()
 		for k := 0; k+1 < len(path); k++ {
 			at := pair{identity(path[k]), identity(path[k+1])}
-			alike = alike || at == like
+			if at == like {
+				alike += o.By[i].Samples
+			}
 			if at.caller != like.caller || within[at.function] {
 				continue
 			}
@@ -188,7 +227,11 @@ func (o *Frees) missing(like pair, within map[[2]string]bool) *report.MissingFre
 			}
 		}
 	}
-	if !alike || best == nil || best.Samples < leastMissing {
+	if alike == 0 || best == nil || best.Samples < leastMissing {
+		return nil
+	}
+	part := float64(best.Samples) / float64(best.Samples+alike)
+	if math.Pow(1-part, float64(samples)) > mostChance {
 		return nil
 	}
 	return best
@@ -218,19 +261,21 @@ func freeText(s *report.Stack, side *report.FreeSide, all bool) string {
 func places(list []report.Freer) string {
 	const most = 2
 	var texts []string
+	var samples uint64
+	for i := range list {
+		samples += list[i].Samples
+	}
 	for i := range list[:min(len(list), most)] {
 		f := &list[i]
-		own, caller := ownAndCaller(f.Frames, f.OwnFrame)
-		if own == nil {
-			texts = append(texts, "code that is not known")
-			continue
+		text := "code that is not known"
+		if own, caller := ownAndCaller(f.Frames, f.OwnFrame); own != nil {
+			text = name(own)
+			if caller != nil {
+				text += " < " + name(caller)
+			}
+			text += source(own)
 		}
-		text := name(own)
-		if caller != nil {
-			text += " < " + name(caller)
-		}
-		text += source(own)
-		if f.Share < 0.995 {
+		if f.Share < 0.995 && samples >= leastShared {
 			text += fmt.Sprintf(" (%.0f %%)", 100*f.Share)
 		}
 		texts = append(texts, text)

@@ -42,6 +42,20 @@ func TestFreeSide(t *testing.T) {
 			own: Frees{By: []Freed{freedBy(2, "a", "x"), freedBy(97, "b", "y"), freedBy(1, "c", "z")}}, all: true,
 			want: "Its blocks are freed by b < y (served.c:10) (97 %), a < x (served.c:10) (2 %) and 1 more.",
 		},
+		"shares of few": {
+			own: Frees{By: []Freed{freedBy(9, "b", "y"), freedBy(3, "a", "x")}}, all: true,
+			want: "Its blocks are freed by b < y (served.c:10) and a < x (served.c:10).",
+		},
+		"mostly resized": {own: closed, all: true, freed: 1000},
+		"too few seen": {
+			own: Frees{By: []Freed{freedBy(5, "session_close", "on_eof", "dispatch")}}, others: []Frees{buffers}, all: true,
+			want: "Its blocks are freed by session_close < on_eof (served.c:10).",
+		},
+		"missing in windows": {own: closed, others: []Frees{buffers}, want: "Its blocks are freed by session_close < on_eof (served.c:10)."},
+		"missing where places are not known": {
+			own: Frees{By: append([]Freed{{Samples: 1, Blocks: 1}}, closed.By...)}, others: []Frees{buffers}, all: true,
+			want: "Its blocks are freed by session_close < on_eof (served.c:10) (99 %) and code that is not known (1 %).",
+		},
 		"missing": {
 			own: closed, others: []Frees{elsewhere, buffers}, all: true,
 			want: "Its blocks are freed by session_close < on_eof (served.c:10). on_timeout frees what make_buffer allocates, as on_eof does, but none of these.",
@@ -64,7 +78,9 @@ func TestFreeSide(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := leakOf("1", calls("make_session", "on_error"))
 			s.FreedBlocks = test.freed
-			side := FreeSide(&s, test.own, test.siblings, test.others, test.all)
+			side := FreeSide(&s, &FreeEvidence{
+				Own: test.own, Siblings: func() []Frees { return test.siblings }, Others: func() []Frees { return test.others }, All: test.all,
+			})
 			if test.want == "" {
 				if side != nil {
 					t.Errorf("got %+v, want nothing", side)
