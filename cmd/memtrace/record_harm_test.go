@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"memtrace/tracer/record"
 	"memtrace/tracer/testsupport/testprog"
 )
@@ -91,5 +93,33 @@ func TestRecordOnFullDisk(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A trace that ends with an error leaves the record as it was then, also while its command runs on.
+func TestRecordEndsWithTrace(t *testing.T) {
+	testprog.NeedRoot(t)
+	path := filepath.Join(t.TempDir(), "r.rec")
+	m := launchMemtrace(t, "--exact", "--record", path, "--record-every", "0.05", "-o", "/dev/full", "--", "sleep", "1000")
+	waitRecorded(t, path, 0)
+	if err := unix.Kill(os.Getpid(), unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, m, "waiting for sleep to end")
+	size := func() int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	before := size()
+	time.Sleep(time.Second)
+	if now := size(); now != before {
+		t.Errorf("the record grows from %d to %d bytes after the trace", before, now)
+	}
+	m.cancel()
+	if code := m.wait(); code != exitError {
+		t.Errorf("ended with %d: %s", code, m.stderr.String())
 	}
 }

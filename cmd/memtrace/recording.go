@@ -221,6 +221,7 @@ func (s *session) finishRecord() {
 func (s *session) abandonRecord() {
 	if s.recorder != nil {
 		s.recorder.abandon()
+		s.recorder = nil
 	}
 }
 

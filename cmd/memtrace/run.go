@@ -137,7 +137,9 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 	}
 	err = s.observe(ctx, stderr)
 	s.unfollow()
-	if err == nil {
+	if err != nil {
+		s.abandonRecord() // it takes no snapshot once the tracer is closed, or while the command runs on
+	} else {
 		s.finishRecord()
 		err = s.report()
 	}
