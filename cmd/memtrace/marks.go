@@ -13,8 +13,10 @@ import (
 // marks are the moments that were marked. Each begins a generation: reports say what was allocated
 // since the last one and is still there.
 type marks struct {
-	mu  sync.Mutex
-	all []diagnose.Mark
+	// making is held while a mark is made, so that they come one after the other.
+	making sync.Mutex
+	mu     sync.Mutex
+	all    []diagnose.Mark
 }
 
 // list returns the marks so far.
@@ -39,6 +41,8 @@ func (m *marks) add(name string) (named string) {
 
 // mark makes a mark of this moment, in the record too if there is one.
 func (s *session) mark(name string) {
+	s.marks.making.Lock()
+	defer s.marks.making.Unlock()
 	at := time.Now()
 	name = s.marks.add(name)
 	if s.recorder != nil {

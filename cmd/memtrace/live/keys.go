@@ -77,21 +77,27 @@ func (m *model) pause() tea.Cmd {
 	m.paused = !m.paused
 	if m.paused {
 		m.due++
+		if m.looking {
+			m.missed = m.begun
+		}
 		return nil
 	}
 	return m.look()
 }
 
+// setMark sets a mark. A look that is under way began before it.
 func (m *model) setMark() tea.Cmd {
-	m.marking = true
-	if m.cfg.Mark != nil {
-		m.cfg.Mark()
+	m.markFrom = m.begun + 1
+	look := m.look()
+	if m.cfg.Mark == nil {
+		return look
 	}
-	return m.look()
+	mark := m.work(func() tea.Msg { m.cfg.Mark(); return nil })
+	return tea.Batch(mark, look)
 }
 
 func (m *model) dropMark() tea.Cmd {
-	m.marking = false
+	m.markFrom = 0
 	for _, h := range m.histories {
 		h.unmark()
 	}

@@ -31,7 +31,7 @@ type Config struct {
 	Forms []string
 	// Save writes a report of all processes to a file that must not exist.
 	Save func(form, path string) error
-	// Mark, unless nil, is told that the user has set a mark.
+	// Mark, unless nil, is told that the user has set a mark. It may take its time.
 	Mark func()
 	// Note, unless nil, returns a remark that the view should show, or "".
 	Note func() string
@@ -139,10 +139,10 @@ func (v *View) ask(msg tea.Msg) {
 }
 
 type (
-	// lookMsg is what a look has shown. cost is the processor time that it took.
+	// lookMsg is what the look of a number has shown. cost is the processor time that it took.
 	lookMsg struct {
+		number  int
 		reports []*report.Report
-		sort    string
 		cost    time.Duration
 	}
 	// dueMsg says that the look of a number is due.

@@ -30,14 +30,15 @@ func (m *model) look() tea.Cmd {
 		return nil
 	}
 	m.looking = true
-	sort, look := m.sort(), m.cfg.Look
+	m.begun++
+	number, sort, look := m.begun, m.sort(), m.cfg.Look
 	return m.work(func() tea.Msg {
 		// A thread of its own has a clock of its own.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		before := threadTime()
 		reports := look(sort)
-		return lookMsg{reports: reports, sort: sort, cost: threadTime() - before}
+		return lookMsg{number: number, reports: reports, cost: threadTime() - before}
 	})
 }
 
@@ -58,7 +59,9 @@ func processorTime(who int) time.Duration {
 // looked takes up what a look has shown, and has the next one come.
 func (m *model) looked(msg lookMsg) tea.Cmd {
 	m.looking = false
-	m.take(msg)
+	if msg.number > m.missed {
+		m.take(msg)
+	}
 	if m.again {
 		m.again = false
 		return m.look()

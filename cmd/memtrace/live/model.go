@@ -23,7 +23,10 @@ type model struct {
 	// the next one that a timer has come, every how long that takes.
 	looking, again bool
 	due            int
-	every          time.Duration
+	// begun is the number of the last look that has begun. What looks up to the number missed show
+	// is not taken up, and the first one from markFrom on sets the mark, unless that is 0.
+	begun, missed, markFrom int
+	every                   time.Duration
 	// lastCost is what the look before took.
 	lastCost time.Duration
 	// load is the part of a processor that memtrace has used since the look before, at the times
@@ -37,7 +40,6 @@ type model struct {
 	inside, chosen string
 	sorted         int // the index in cfg.Sorts
 	paused         bool
-	marking        bool // the next look sets the mark
 	filter         string
 	// selected is the series of the selected stack, place its row; top is the first line of the
 	// list that is on the screen. open are the stacks whose frames are shown.
@@ -117,6 +119,7 @@ func (m *model) take(msg lookMsg) {
 		m.load, m.used, m.usedAt = float64(used-m.used)/float64(passed), used, now
 	}
 	m.reports = report.WorstFirst(msg.reports)
+	marks := m.markFrom > 0 && msg.number >= m.markFrom
 	known := make(map[string]*history)
 	for _, r := range m.reports {
 		key := keyOf(r)
@@ -126,12 +129,12 @@ func (m *model) take(msg lookMsg) {
 		}
 		known[key] = h
 		h.add(r)
-		if m.marking {
+		if marks {
 			h.mark(r)
 		}
 	}
-	if len(m.reports) > 0 {
-		m.marking = false
+	if marks && len(m.reports) > 0 {
+		m.markFrom = 0
 	}
 	m.histories = known
 	if known[m.inside] == nil {

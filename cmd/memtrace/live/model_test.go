@@ -25,17 +25,23 @@ func wants(t *testing.T, m *model, parts ...string) {
 	}
 }
 
+// looked has the view take up what a look has shown that began just now.
+func looked(m *model, list ...*report.Report) {
+	m.begun++
+	m.take(lookMsg{number: m.begun, reports: list})
+}
+
 // Since a mark the view shows what was added, also by stacks that have come since. Of estimates that
 // is unknown.
 func TestMark(t *testing.T) {
 	m := shownAt(t, 100, 24, 5, one(exact))
 	press(m, "m")
-	m.take(lookMsg{reports: []*report.Report{exact(6)}})
+	looked(m, exact(6))
 	later := exact(16)
 	late := later.Stacks[0]
 	late.ID, late.Bytes, late.Frames = "09", 5<<20, through("late")
 	later.Stacks = append(later.Stacks, late)
-	m.take(lookMsg{reports: []*report.Report{later}})
+	looked(m, later)
 	wants(t, m, "since mark", "mark 10.0 s ago", "+2.8 MiB  ", "+310.0 KiB  ", "+0 B  ", "+5.0 MiB  ", "brk heap 6.0 MiB +3.1 MiB")
 	press(m, "M")
 	if strings.Contains(text(m), "since mark") {
@@ -44,7 +50,7 @@ func TestMark(t *testing.T) {
 
 	m = shownAt(t, 100, 24, 5, one(sampled))
 	press(m, "m")
-	m.take(lookMsg{reports: []*report.Report{sampled(6)}})
+	looked(m, sampled(6))
 	wants(t, m, "since mark", "  unknown  ")
 
 	// Where a report leaves stacks out, one that comes later may have been there.
@@ -55,10 +61,10 @@ func TestMark(t *testing.T) {
 	}
 	m = shownAt(t, 100, 24, 5, cut)
 	press(m, "m")
-	m.take(lookMsg{reports: cut(6)})
+	looked(m, cut(6)...)
 	last := cut(7)
 	last[0].Stacks = append(last[0].Stacks, late)
-	m.take(lookMsg{reports: last})
+	looked(m, last...)
 	wants(t, m, "unknown")
 }
 
@@ -189,6 +195,44 @@ func TestPause(t *testing.T) {
 	if _, cmd := m.Update(due); cmd != nil {
 		t.Error("there is a look while the view is paused")
 	}
+	// Nor does one that began before, but what is asked for is shown.
+	m = shownAt(t, 80, 24, 3, one(exact))
+	m.cfg.Look = func(string) []*report.Report { return []*report.Report{exact(9)} }
+	early := m.look()
+	press(m, "p")
+	before := text(m)
+	if m.Update(early()); text(m) != before {
+		t.Errorf("the view goes on while it is paused:\n%s", text(m))
+	}
+	press(m, "s")
+	wants(t, m, "PAUSED", "exact for 9.0 s", "by size")
+	press(m, "p")
+	if m.paused || !m.looking && m.due == 0 {
+		t.Error("the view does not go on")
+	}
+}
+
+// A look that was under way when a mark was set began too early to set it. What is told of the mark
+// may take its time.
+func TestMarkWhileLooking(t *testing.T) {
+	m := shownAt(t, 100, 24, 5, one(exact))
+	told := false
+	m.cfg.Mark = func() { told = true }
+	m.cfg.Look = func(string) []*report.Report { return []*report.Report{exact(6)} }
+	early := m.look()
+	tell := m.setMark()
+	if told {
+		t.Error("the view waits for what is told of the mark")
+	}
+	if tell(); !told {
+		t.Error("nothing is told of the mark")
+	}
+	m.Update(early())
+	if strings.Contains(text(m), "since mark") {
+		t.Errorf("the look before the mark has set it:\n%s", text(m))
+	}
+	looked(m, exact(7))
+	wants(t, m, "since mark", "mark 0 s ago")
 }
 
 // What becomes of a report is said, and a file that is there is left alone.
