@@ -75,6 +75,9 @@ func (s *session) watch(ctx context.Context) error {
 			quit()
 		case viewErr := <-gone:
 			shown = false
+			if viewErr == nil && viewing.Err() == nil {
+				countAsSignal()
+			}
 			s.shownNoMore(viewErr)
 			cancel()
 		case <-on.tick:
@@ -88,6 +91,12 @@ func (s *session) watch(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// countAsSignal has the key that ended the view count as the first signal, as Ctrl-C is without a
+// view: the next one then quits.
+func countAsSignal() {
+	_ = unix.Kill(unix.Getpid(), unix.SIGINT) // it may always signal itself
 }
 
 // shownNoMore writes what was said while the view had the screen, and why it ended if that was
@@ -114,7 +123,8 @@ func (s *session) sorts() []string {
 
 // look makes the reports that the live view shows.
 func (s *session) look(sort string) []*report.Report {
-	return s.tracer.Snapshot(tracer.SnapshotOptions{Older: s.older, Top: liveStacks, Sort: tracer.Order(sort), Marks: s.marks.list()})
+	by := tracer.Order(sort)
+	return s.tracer.Snapshot(tracer.SnapshotOptions{Older: s.older, Top: liveStacks, Sort: by, Past: by.OfPast(), Marks: s.marks.list()})
 }
 
 // save writes a report as it is now to a file that is not there yet.
