@@ -71,13 +71,14 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			defer func() { <-g.places }()
 			g.next.ServeHTTP(w, r)
 		default:
-			busy(w, "too many requests at once")
+			busy(w, "too many requests at once", 1)
 		}
 	}
 }
 
-func busy(w http.ResponseWriter, text string) {
-	w.Header().Set("Retry-After", "1")
+// busy says that whoever asks may ask again in so many seconds.
+func busy(w http.ResponseWriter, text string, seconds int) {
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
 	http.Error(w, text, http.StatusServiceUnavailable)
 }
 

@@ -14,8 +14,6 @@ const (
 	// leastAge and mostAge bound the time between two looks.
 	leastAge = time.Second
 	mostAge  = time.Minute
-	// lookShare is the most of the time that looks, and the forms made of them, may take.
-	lookShare = 0.02
 	// mostKept is how many bytes of forms are kept until the next look.
 	mostKept = 64 << 20
 )
@@ -27,6 +25,8 @@ var errClosed = errors.New("the trace is over")
 // written. Whoever asks while the last look is new enough gets that one.
 type looks struct {
 	look func() ([]*report.Report, error)
+	// budget is that of everything that is served.
+	budget *budget
 	// turn holds a value while nobody is at work.
 	turn chan struct{}
 
@@ -39,14 +39,15 @@ type looks struct {
 	keptBytes    int
 }
 
-func newLooks(look func() ([]*report.Report, error)) *looks {
-	l := &looks{look: look, turn: make(chan struct{}, 1)}
+func newLooks(look func() ([]*report.Report, error), budget *budget) *looks {
+	l := &looks{look: look, budget: budget, turn: make(chan struct{}, 1)}
 	l.turn <- struct{}{}
 	return l
 }
 
-// form returns what write makes of the reports. Equal keys stand for equal forms.
-func (l *looks) form(ctx context.Context, key string, write func(io.Writer, []*report.Report) error) ([]byte, error) {
+// form returns what write makes of the reports. Equal keys stand for equal forms. Where the budget is
+// spent, forms are not made anew. Those that nobody has by default leave half of it to the others.
+func (l *looks) form(ctx context.Context, key string, usual bool, write func(io.Writer, []*report.Report) error) ([]byte, error) {
 	select {
 	case <-l.turn:
 	case <-ctx.Done():
@@ -56,8 +57,21 @@ func (l *looks) form(ctx context.Context, key string, write func(io.Writer, []*r
 	if l.closed {
 		return nil, errClosed
 	}
+	least := time.Duration(1)
+	if !usual {
+		least = mostSaved / 2
+	}
 	start := time.Now()
-	if l.reports == nil || start.Sub(l.at) >= l.lasts() {
+	old := l.old(start)
+	text, ok := l.kept[key]
+	if ok && !old {
+		return text, nil
+	}
+	if wait := l.budget.wait(start, least); !ok && wait > 0 {
+		return nil, spentError(wait)
+	}
+	defer l.worked(start, l.reports == nil)
+	if old {
 		reports, err := l.look()
 		if err != nil {
 			return nil, err
@@ -66,24 +80,36 @@ func (l *looks) form(ctx context.Context, key string, write func(io.Writer, []*r
 		l.reports, l.at = reports, start
 		l.forget()
 	}
-	text, ok := l.kept[key]
-	if !ok {
-		var b bytes.Buffer
-		if err := write(&b, l.reports); err != nil {
-			return nil, err
-		}
-		text = b.Bytes()
-		l.keep(key, text)
+	var b bytes.Buffer
+	if err := write(&b, l.reports); err != nil {
+		return nil, err
 	}
-	l.cost += time.Since(start)
-	return text, nil
+	l.keep(key, b.Bytes())
+	return b.Bytes(), nil
 }
 
-// lasts is the age from which the last look is too old. One look that took long, as the first does
-// that reads the names of functions, says nothing of the next.
-func (l *looks) lasts() time.Duration {
+// worked notes what took from start until now.
+func (l *looks) worked(start time.Time, first bool) {
+	const mostOfFirst = mostSaved / 4 // the names of functions are read once
+	now := time.Now()
+	took := now.Sub(start)
+	l.cost += took
+	if first {
+		took = min(took, mostOfFirst)
+	}
+	l.budget.use(now, took)
+}
+
+// old reports whether a new look is due: the last one is old enough, and there is the time for as much
+// work as it made. One look that took long, as the first does that reads the names of functions, says
+// nothing of the next.
+func (l *looks) old(now time.Time) bool {
+	if l.reports == nil {
+		return true
+	}
 	cost := min(l.cost, l.before)
-	return min(max(time.Duration(float64(cost)/lookShare), leastAge), mostAge)
+	age := min(max(time.Duration(float64(cost)/workShare), leastAge), mostAge)
+	return now.Sub(l.at) >= age && l.budget.wait(now, min(cost, mostSaved)) == 0
 }
 
 func (l *looks) keep(key string, text []byte) {

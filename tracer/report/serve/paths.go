@@ -83,7 +83,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, looks *looks, na
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	key := fmt.Sprintf("%s %d %d", name, a.pid, a.top)
-	text, err := looks.form(ctx, key, func(w io.Writer, list []*report.Report) error {
+	text, err := looks.form(ctx, key, a.top < 0, func(w io.Writer, list []*report.Report) error {
 		list, err := ofProcess(list, a.pid)
 		if err != nil {
 			return err
@@ -110,11 +110,14 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, looks *looks, na
 func refuse(w http.ResponseWriter, err error) {
 	w.Header().Del("Content-Disposition") // of a form
 	var bad badRequest
+	var spent spentError
 	switch {
 	case errors.As(err, &bad):
 		http.Error(w, bad.text, bad.status)
 	case errors.Is(err, errClosed), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		busy(w, err.Error())
+		busy(w, err.Error(), 1)
+	case errors.As(err, &spent):
+		busy(w, err.Error(), spent.seconds())
 	default:
 		http.Error(w, report.Escape(err.Error()), http.StatusInternalServerError)
 	}

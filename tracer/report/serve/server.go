@@ -54,8 +54,9 @@ func Start(listener *net.TCPListener, cfg Config) *Server {
 		mostHeader    = 16 << 10
 	)
 	s := &Server{cfg: cfg, addr: listener.Addr().(*net.TCPAddr)}
-	s.looks = newLooks(func() ([]*report.Report, error) { return cfg.Look(false) })
-	s.totals = newLooks(func() ([]*report.Report, error) { return cfg.Look(true) })
+	b := newBudget(time.Now())
+	s.looks = newLooks(func() ([]*report.Report, error) { return cfg.Look(false) }, b)
+	s.totals = newLooks(func() ([]*report.Report, error) { return cfg.Look(true) }, b)
 	s.http = &http.Server{
 		Handler:           newGuard(s.addr, cfg.Token, s.paths()),
 		ReadHeaderTimeout: headerTimeout,
