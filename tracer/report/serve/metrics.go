@@ -166,26 +166,49 @@ func leakOf(s *report.Stack) (rate report.Bounds, kind string) {
 	return report.Bounds{Value: v, Low: v, High: v}, string(s.Class)
 }
 
+// leakingStack is a stack that leaks, or several that have the same labels, as those of two allocators
+// at one call: of two samples with the same labels Prometheus takes one.
+type leakingStack struct {
+	*report.Stack
+	rate report.Bounds
+	kind string
+}
+
+// leakingStacks returns the stacks that leak, the fastest first.
+func leakingStacks(r *report.Report) []*leakingStack {
+	type labels struct{ id, kind, memory string }
+	known := make(map[labels]*leakingStack)
+	var list []*leakingStack
+	for i := range r.Stacks {
+		s := &r.Stacks[i]
+		rate, kind := leakOf(s)
+		if rate.Value <= 0 {
+			continue
+		}
+		key := labels{s.ID, kind, string(s.Kind)}
+		l := known[key]
+		if l == nil {
+			l = &leakingStack{Stack: s, kind: kind}
+			known[key] = l
+			list = append(list, l)
+		}
+		l.rate.Value += rate.Value
+		l.rate.Low += rate.Low
+		l.rate.High += rate.High
+	}
+	slices.SortStableFunc(list, func(a, b *leakingStack) int { return cmp.Compare(b.rate.Value, a.rate.Value) })
+	return list
+}
+
 // stackLeakBy adds the stacks that leak fastest.
 func stackLeakBy(of func(report.Bounds) float64) func(*report.Report, int, addFunc) {
 	return func(r *report.Report, top int, add addFunc) {
-		var leaking []*report.Stack
-		for i := range r.Stacks {
-			if rate, _ := leakOf(&r.Stacks[i]); rate.Value > 0 {
-				leaking = append(leaking, &r.Stacks[i])
-			}
-		}
-		slices.SortStableFunc(leaking, func(a, b *report.Stack) int {
-			x, _ := leakOf(a)
-			y, _ := leakOf(b)
-			return cmp.Compare(y.Value, x.Value)
-		})
+		leaking := leakingStacks(r)
 		if top > 0 && len(leaking) > top {
 			leaking = leaking[:top]
 		}
 		for _, s := range leaking {
-			rate, kind := leakOf(s)
-			add(of(rate), "stack", s.ID, "function", functionOf(r, s), "kind", kind, "memory", string(s.Kind))
+			add(of(s.rate), "stack", s.ID, "function", functionOf(r, s.Stack), "kind", s.kind, "memory", string(s.Kind))
 		}
 	}
 }
