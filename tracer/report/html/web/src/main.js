@@ -2,6 +2,7 @@
 
 import { Charts } from './charts.js';
 import { Model } from './data.js';
+import { h } from './dom.js';
 import { Flame } from './flame.js';
 import { addSubtotals } from './subtotals.js';
 import { Table } from './table.js';
@@ -13,7 +14,14 @@ const made = new Map();
 async function make(report) {
   if (made.has(report)) return;
   made.set(report, null);
-  const model = new Model(await dataOf(report.querySelector('script.data')));
+  const data = await dataOf(report.querySelector('script.data'));
+  if (!data) {
+    const charts = report.querySelector('.charts');
+    charts.append(h('p', {}, 'This browser is too old for the charts, the flame graph, and a table of stacks that can be sorted: these need Chrome 100, Firefox 113, Safari 16.4, or newer. The rest of the page is whole.'));
+    charts.hidden = false;
+    return;
+  }
+  const model = new Model(data);
   model.index = reports.indexOf(report);
   const table = new Table(report.querySelector('.stacks'), model);
   const flame = new Flame(report.querySelector('.flame'), model, (name) => table.show(name));
@@ -22,10 +30,12 @@ async function make(report) {
   performance.mark('memtrace');
 }
 
-// dataOf returns the data, which are packed in a string where they are long.
+// dataOf returns the data, which are packed in a string where they are long, or null in a browser that
+// cannot unpack them.
 async function dataOf(element) {
   const data = JSON.parse(element.textContent);
   if (typeof data !== 'string') return data;
+  if (!window.DecompressionStream) return null;
   element.textContent = '';
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).json();

@@ -12,7 +12,7 @@ if (!executablePath) throw new Error('chromium is not installed: make setup-test
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
 
 // open opens a page and notes everything that it must not do.
-async function open(name, { width = 1280, height = 900, colorScheme = 'light', javaScriptEnabled = true, hash = '' } = {}) {
+async function open(name, { width = 1280, height = 900, colorScheme = 'light', javaScriptEnabled = true, hash = '', before } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, javaScriptEnabled, reducedMotion: 'reduce' });
   const page = await context.newPage();
   const url = `file://${join(directory, name)}.html`;
@@ -23,6 +23,7 @@ async function open(name, { width = 1280, height = 900, colorScheme = 'light', j
   page.on('pageerror', (e) => fault(`error: ${e.stack}`));
   page.on('dialog', (d) => { fault(`dialog: ${d.message()}`); d.dismiss(); });
   page.on('request', (r) => { if (r.url().split('#')[0] !== url) fault(`request: ${r.url()}`); });
+  if (before) await page.addInitScript(before);
   await page.goto(url + hash);
   return page;
 }
