@@ -51,6 +51,7 @@ func TestHarmOddPlaces(t *testing.T) {
 		{"ulimit -n 7", trace, "open files"},
 		{"ulimit -n 32", trace, "open files"},
 		{"ulimit -n 32", launch, "open files"},
+		{"ulimit -n 256", "exec $MEMTRACE serve --listen 0 -d 0.1 -p $PID", "open files"},
 		{"ulimit -n 8", "exec $MEMTRACE system", "open files"},
 		{"ulimit -n 32", "exec $MEMTRACE system", ""},
 		{"ulimit -v 2000000", trace, "address space"},

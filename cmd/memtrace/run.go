@@ -98,8 +98,10 @@ type session struct {
 	// reporting guards packages, which are those of files that a hint was about.
 	reporting sync.Mutex
 	packages  packages
-	// beside, unless nil, begins what goes on beside the trace, and returns what ends that.
-	beside func() (end func())
+	// beside, unless nil, begins what goes on beside the trace, and returns what ends that. It has
+	// so many files open.
+	beside      func() (end func())
+	besideFiles uint64
 }
 
 func newSession(o *options, stderr io.Writer) *session {
@@ -107,7 +109,7 @@ func newSession(o *options, stderr io.Writer) *session {
 }
 
 func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitCode, err error) {
-	if err := checkSurroundings(traceFiles, true); err != nil {
+	if err := checkSurroundings(traceFiles+s.besideFiles, true); err != nil {
 		return exitError, err
 	}
 	out, err := openOutput(s.options, stdout)

@@ -40,6 +40,7 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) (exi
 		top = defaultTop // whatever the form of the report at the end has
 	}
 	s := newSession(o, stderr)
+	s.besideFiles = serve.MostConnections
 	s.beside = func() func() {
 		server := serve.Start(listener, serve.Config{
 			Look: s.looks(), Top: top, Text: o.layOut(nil, false), Token: token, Logf: s.log.message,

@@ -52,6 +52,9 @@ func serveRecord(ctx context.Context, args []string, stdout, stderr io.Writer) (
 	case !slices.Contains(diagnose.Orders, r.sort):
 		return exitUsage, usagef("--sort %s: give %s", r.sort, orderNames(", ", " or "))
 	}
+	if err := checkSurroundings(fewFiles+serve.MostConnections, false); err != nil {
+		return exitError, err
+	}
 	if _, err := r.look(false); err != nil {
 		return exitError, err
 	}

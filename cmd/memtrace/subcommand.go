@@ -45,7 +45,10 @@ func findSubcommand(args []string) *subcommand {
 
 // onlyReads reports whether a command looks at nothing but files, or at nothing at all.
 func onlyReads(args []string) bool {
-	return len(args) > 0 && slices.Contains([]string{"report", "diff", "help", "version"}, args[0])
+	if len(args) == 0 {
+		return false
+	}
+	return slices.Contains([]string{"report", "diff", "help", "version"}, args[0]) || args[0] == "serve" && meansRecord(args[1:])
 }
 
 // runHelp runs memtrace help, which is memtrace --help, or that of a command.

@@ -42,8 +42,8 @@ type Server struct {
 	http          *http.Server
 }
 
-// mostConnections bounds the open connections, so that they leave files for tracing.
-const mostConnections = 32
+// MostConnections is how many connections a Server has open at most. Each is an open file.
+const MostConnections = 32
 
 // Start serves on a listener, which is the Server's from now on. Close ends that.
 func Start(listener *net.TCPListener, cfg Config) *Server {
@@ -67,7 +67,7 @@ func Start(listener *net.TCPListener, cfg Config) *Server {
 		ErrorLog:          log.New(logWriter(cfg.Logf), "", 0),
 	}
 	go func() {
-		if err := s.http.Serve(netutil.LimitListener(listener, mostConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(netutil.LimitListener(listener, MostConnections)); !errors.Is(err, http.ErrServerClosed) {
 			cfg.Logf("nothing is served any more: %v", err)
 		}
 	}()
