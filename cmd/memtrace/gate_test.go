@@ -206,7 +206,7 @@ func TestGateOfProcesses(t *testing.T) {
 	if code := m.wait(); code != exitError {
 		t.Errorf("a report that could not be written: %d: %s", code, m.stderr.String())
 	}
-	m = launchMemtrace(t, "--exact", "-d", "1s", "--fail-on", "leak", "-p", leaking)
+	m = launchMemtrace(t, "--exact", "-d", "0.2s", "--fail-on", "leak", "-p", leaking)
 	if code, said := m.wait(), lastLine(m.stderr.String()); code != exitOK || !strings.Contains(said, "passed without a verdict on program (pid ") {
 		t.Errorf("ended with %d: %s", code, said)
 	}
@@ -257,7 +257,7 @@ func TestSuppressions(t *testing.T) {
 	for _, s := range r.Suppressed {
 		hidden[s.Pattern] = s
 	}
-	if s := hidden["^forget$"]; s.Stacks != 1 || s.Blocks < 300 || s.Bytes != 1000*s.Blocks || s.LeakBytesPerSecond == 0 {
+	if s := hidden["^forget$"]; s.Stacks != 1 || s.Blocks < 50 || s.Bytes != 1000*s.Blocks || s.LeakBytesPerSecond == 0 {
 		t.Errorf("of the leak is hidden %+v", s)
 	}
 	if _, ok := hidden["nobody"]; ok {

@@ -162,7 +162,8 @@ func TestLive(t *testing.T) {
 	r.until("the view going on", func(screen string) bool { return !strings.Contains(screen, "PAUSED") })
 
 	r.press("m")
-	r.shows("since mark", "mark 1")
+	r.shows("mark 1") // for some seconds
+	r.shows("since mark")
 	r.press("\x0c") // takes the message away
 	r.shows("mark ", " ago")
 	r.until("growth since the mark", func(screen string) bool { return strings.Contains(screen, "KiB  ▁") || strings.Contains(screen, "+") })

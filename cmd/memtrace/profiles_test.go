@@ -29,7 +29,7 @@ func TestProfilesOfATrace(t *testing.T) {
 		}
 		return path
 	}
-	short, long := trace("short.pb.gz", "-f", "pprof", "-d", "2"), trace("long.pb.gz", "-f", "pprof", "-d", "4")
+	short, long := trace("short.pb.gz", "-f", "pprof", "-d", "1"), trace("long.pb.gz", "-f", "pprof", "-d", "4")
 	pprof := func(args ...string) string {
 		t.Helper()
 		out, err := exec.Command("go", append([]string{"tool", "pprof", "-symbolize=none", "-unit=B"}, args...)...).CombinedOutput()
