@@ -64,6 +64,10 @@ func (rs *Reports) Add(r *report.Report) {
 		all = &sum{Report: &first, stacks: make(map[string]int)}
 		rs.programs[key] = all
 	} else {
+		if all.Target.Processes == 0 {
+			forgetMoments(all.Stacks)
+		}
+		forgetMoments(r.Stacks)
 		all.add(r)
 	}
 	all.noteLeaks(r)
@@ -73,6 +77,15 @@ func (rs *Reports) Add(r *report.Report) {
 	}
 	rs.n += len(all.Stacks) - before
 	all.StacksTotal = len(all.Stacks)
+}
+
+// forgetMoments takes from stacks what does not add up: the processes did not run together, so they
+// have no peak in common, and none of their threads.
+func forgetMoments(stacks []report.Stack) {
+	for i := range stacks {
+		s := &stacks[i]
+		s.Threads, s.PeakBytes, s.PeakBlocks = nil, 0, 0
+	}
 }
 
 // keyOf is what stacks of different processes of one program have in common: where their frames
@@ -154,17 +167,20 @@ func words(note string) string {
 	}, note)
 }
 
+// othersKey is the key of the sum of stacks that are not told apart.
+const othersKey = "others"
+
 // addStack adds a stack. Where there are too many, or no room for more, a new one goes to a sum
 // without frames.
 func (a *sum) addStack(s *report.Stack, room bool) {
 	key := keyOf(s)
 	i, ok := a.stacks[key]
 	if !ok && (!room || len(a.Stacks) >= mostStacks) {
-		key = "others"
+		key = othersKey
 		i, ok = a.stacks[key]
 		if !ok {
 			others := *s
-			others.Frames, others.Served, others.GivenUpStacks = nil, nil, 1
+			others.Frames, others.Served, others.Threads, others.GivenUpStacks = nil, nil, nil, 1
 			s = &others
 		} else {
 			a.Stacks[i].GivenUpStacks++
@@ -176,6 +192,9 @@ func (a *sum) addStack(s *report.Stack, room bool) {
 		return
 	}
 	merge(&a.Stacks[i], s)
+	if key == othersKey {
+		a.Stacks[i].Threads = nil // there may be any number of them
+	}
 }
 
 // merge adds a stack to another one with the same frames, of another process or of the same one.
@@ -204,10 +223,6 @@ func (rs *Reports) List(most int) []*report.Report {
 		if r.Target.Processes > 1 {
 			r.Diagnosis = diagnosis(&r)
 			r.Diagnosis.Findings = append(r.Diagnosis.Findings, s.leaked()...)
-			for i := range r.Stacks { // the processes did not run together
-				s := &r.Stacks[i]
-				s.Threads, s.PeakBytes, s.PeakBlocks = nil, 0, 0
-			}
 		}
 		if most > 0 && len(r.Stacks) > most {
 			r.Stacks = r.Stacks[:most]

@@ -95,6 +95,35 @@ func TestReportsAreBounded(t *testing.T) {
 	}
 }
 
+// What only one process had, as threads and a peak, is in its report and in no sum, where it would
+// grow with each process.
+func TestThreadsAreNotSummed(t *testing.T) {
+	var all Reports
+	for pid := 1; pid <= 5000; pid++ {
+		r := one(pid, "a", 1, uint64(2+pid)) // one stack that all have, and one of its own
+		for i := range r.Stacks {
+			s := &r.Stacks[i]
+			s.PeakBytes, s.PeakBlocks = 10, 1
+			for n := range 8 {
+				s.Threads = append(s.Threads, report.ThreadSum{TID: 10*pid + n, Sum: report.Sum{Bytes: 1, Blocks: 1}})
+			}
+		}
+		all.Add(r)
+		if pid == 1 {
+			if s := all.List(0)[0].Stacks[0]; len(s.Threads) != 8 || s.PeakBytes != 10 {
+				t.Errorf("of one process: %+v", s)
+			}
+		}
+	}
+	for _, sum := range all.programs {
+		for i := range sum.Stacks {
+			if s := &sum.Stacks[i]; s.Threads != nil || s.PeakBytes != 0 || s.PeakBlocks != 0 {
+				t.Fatalf("%d threads, peak %d, are kept with stack %d", len(s.Threads), s.PeakBytes, i)
+			}
+		}
+	}
+}
+
 // What is reserved, what malloc takes, and what had no probe are in sums, and so are windows.
 func TestReportsAreSummedWhole(t *testing.T) {
 	var all Reports
