@@ -1,6 +1,8 @@
 package ended
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"memtrace/tracer/report"
@@ -48,5 +50,43 @@ func TestSuppressedAddsUp(t *testing.T) {
 	}
 	if f := r.Diagnosis.Findings[0]; f.Kind != report.Nothing || f.Text != "had freed all that they allocated while traced, but for what is suppressed" {
 		t.Errorf("%s: %s", f.Kind, f.Text)
+	}
+}
+
+// Leaks in different functions are told apart, up to a bound, and those of one function are one.
+func TestLeaksAreToldApart(t *testing.T) {
+	var all Reports
+	add := func(pid int, in string, rate float64) {
+		r := one(pid, "a", 1)
+		r.Diagnosis.Findings = []report.Finding{{
+			Kind: report.Leak, Confidence: "certain", Text: "leaked " + report.Rate(rate) + ": all in " + in,
+			BytesPerSecond: report.Bounds{Value: rate}, Culprit: &report.Frame{Module: "/bin/a", Function: in},
+		}}
+		all.Add(r)
+	}
+	add(1, "g", 1024)
+	add(2, "f", 2048)
+	add(3, "g", 512)
+	texts := func() (list []string) {
+		for _, f := range all.List(0)[0].Diagnosis.Findings {
+			if f.Kind == report.Leak {
+				list = append(list, f.Text)
+			}
+		}
+		return list
+	}
+	got := strings.Join(texts(), "\n")
+	if want := "had one (pid 2) that leaked 2.0 KiB/s: all in f\nhad 2 like this: pid 1 leaked 1.0 KiB/s: all in g"; got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	for pid := 4; pid < 100; pid++ {
+		add(pid, fmt.Sprint("h", pid), 1)
+	}
+	list := texts()
+	if len(list) != mostLeaks+1 {
+		t.Fatalf("%d leaks", len(list))
+	}
+	if last := list[mostLeaks]; last != "had 82 more, of which the places are not told apart: pid 18 leaked 60 B/min: all in h18" {
+		t.Errorf("the last is %q", last)
 	}
 }
