@@ -11,8 +11,8 @@ type Peak struct {
 	Sum
 	// AtSeconds is when that was, counted from the start of the trace.
 	AtSeconds float64 `json:"at_seconds"`
-	// Approximate: some frees were known late. So much was outstanding then, but at another time
-	// it may have been more.
+	// Approximate: some frees were known late, or lost. It may have been less then, and at another
+	// time more.
 	Approximate bool `json:"approximate,omitempty"`
 }
 

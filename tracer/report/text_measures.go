@@ -15,12 +15,12 @@ func (p *printer) peak(r *Report, _ TextOptions) {
 	if k == nil || k.Sum == (Sum{}) {
 		return
 	}
-	about := "when "
+	doubt := ""
 	if k.Approximate {
-		about = "or more at another time, when "
+		doubt = "; frees were known late or lost, so that it may have been less then, or more at another time"
 	}
 	p.flow(span{"Peak: ", bold}, 0, " ", span{exactBytes(k.Bytes), bold}, span{text: "in " + counted(k.Blocks, "block") + ","},
-		span{text: about + Seconds(k.AtSeconds) + " had been traced"})
+		span{text: "when " + Seconds(k.AtSeconds) + " had been traced" + doubt})
 }
 
 // threads writes which threads have allocated what is outstanding.

@@ -235,6 +235,28 @@ func (h *Heap) isHeirloom(b *block) bool {
 	return ok
 }
 
+// freedCopy is for a block that a process has freed, which may be a copy of a parent's.
+func (h *Heap) freedCopy(p *process, b *block) {
+	if p.copied > 0 && h.isHeirloom(b) {
+		p.inherited.Freed.Add(b.size())
+	}
+}
+
+// forgetHeirlooms is for a process whose copies are all gone. New blocks may come by the same
+// stacks, if these have no frames.
+func (h *Heap) forgetHeirlooms(p *process) {
+	if p.copied == 0 {
+		return
+	}
+	for index := range h.heirlooms {
+		if h.stacks.keys[index].PID == p.pid {
+			delete(h.heirlooms, index)
+		}
+	}
+	h.copied -= p.copied
+	p.copied = 0
+}
+
 // leftBehind reports whether a block is a copy of a parent's in a process that has ended, where
 // it does not count: nobody could have been expected to free it.
 func (h *Heap) leftBehind(b *block) bool {

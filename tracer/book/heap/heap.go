@@ -213,6 +213,7 @@ func (h *Heap) drop(p *process, b *block) {
 	h.stacks.at(b.origin.stack()).Drop(&h.clock, b.time)
 	if b.time > p.execed {
 		p.counters.Dropped.Add(b.size())
+		p.peak.doubtful = true
 	}
 }
 
@@ -248,9 +249,7 @@ func (h *Heap) free(p *process, ev *event.Event) {
 	if ev.Stack != 0 && (p.copied == 0 || !h.isHeirloom(&b)) {
 		h.freers.Add(h.stacks.keys[b.origin.stack()].ID, ev.Stack, ev.Arg)
 	}
-	if p.copied > 0 && h.isHeirloom(&b) {
-		p.inherited.Freed.Add(b.size())
-	}
+	h.freedCopy(p, &b)
 }
 
 // exec ends everything that the process held. The kernel took it back, so none of it is a
@@ -262,8 +261,7 @@ func (h *Heap) exec(p *process, ev *event.Event) {
 	h.copyHeritagesOf(p)
 	h.dropHeritage(p)
 	p.inherited = Inherited{}
-	h.copied -= p.copied
-	p.copied = 0
+	h.forgetHeirlooms(p)
 	p.old, p.ends = oldFrees{}, threadEnds{}
 	for t, old := range h.pending {
 		if t.pid == ev.PID && old.entered <= ev.Time {

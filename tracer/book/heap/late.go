@@ -77,7 +77,7 @@ func (h *Heap) ApplyLateFree(ev *event.Event) {
 	if !realloc {
 		p.counters.Free++
 	}
-	p.peak.late = true
+	p.peak.doubtful = true
 	h.caller(p, tid).last = 0
 	if addr == 0 || t <= p.execed {
 		return
@@ -95,7 +95,10 @@ func (h *Heap) ApplyLateFree(ev *event.Event) {
 	}
 	if b.time <= t {
 		h.blocks.take(pid, addr)
-		p.peak.takeBack(h.leave(p, &b), &b, t)
+		s := h.leave(p, &b)
+		if p.copied == 0 || !h.isHeirloom(&b) { // copies were not in the peak
+			p.peak.takeBack(s, &b, t)
+		}
 		h.endLate(&b, tomb)
 		// This may not be the block that was freed: that one's allocation may still be in the
 		// ring, behind the free of this one.
@@ -233,6 +236,9 @@ func (h *Heap) Gap(pid uint32, t uint64) {
 
 // lost makes the process's blocks that were allocated up to t (ns) untrustworthy.
 func (p *process) lost(t uint64) {
+	if t > p.execed {
+		p.peak.doubtful = true
+	}
 	p.gap = max(p.gap, t)
 	p.cutoff = max(p.cutoff, t)
 }

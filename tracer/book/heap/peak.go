@@ -15,8 +15,9 @@ type peak struct {
 	// without that this is a new peak.
 	aside live.Sum
 	above uint64
-	// late: a free came late. The process may have held less than was known, or more.
-	late bool
+	// doubtful: a free came late, or may have been lost. The process may have held less than was
+	// known, or more.
+	doubtful bool
 }
 
 // keep saves what a stack holds, which is about to change, if it has not changed since the peak.
@@ -107,7 +108,6 @@ func (k *peak) count(s *stack, copies live.Sum) {
 // takeBack corrects the peak: a block of a stack, which has left the live set, had been freed by
 // a time (ns), before the peak.
 func (k *peak) takeBack(s *stack, b *block, time uint64) {
-	k.late = true
 	if time > k.time || b.time > k.time {
 		return
 	}
@@ -123,6 +123,7 @@ type Peak struct {
 	live.Sum
 	// Time is when that was (ns), 0 if it never held anything.
 	Time uint64
-	// Approximate: frees came late, so that the process may have held more at another time.
+	// Approximate: frees came late or may have been lost, so that the process may have held less
+	// then, or more at another time.
 	Approximate bool
 }

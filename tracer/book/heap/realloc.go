@@ -80,6 +80,7 @@ func (h *Heap) finish(t thread, old pending) {
 func (h *Heap) settle(old pending) {
 	if old.known {
 		h.end(h.stacks.at(old.block.origin.stack()), &old.block, old.entered, old.next)
+		h.freedCopy(h.process(old.block.pid), &old.block)
 	}
 }
 

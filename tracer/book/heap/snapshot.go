@@ -68,7 +68,7 @@ func (h *Heap) Snapshot(opt live.Options) Snapshot {
 		h.markInherited(snap.Stacks)
 	}
 	if p != nil {
-		snap.Peak = Peak{p.peak.sum, p.peak.time, p.peak.late}
+		snap.Peak = Peak{p.peak.sum, p.peak.time, p.peak.doubtful}
 		h.detail(snap.Stacks, threads)
 		h.detail(snap.Past, nil)
 		snap.Threads = threads.all(snap.Outstanding)
