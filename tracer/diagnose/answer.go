@@ -23,9 +23,15 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 	d.forecast(r.Diagnosis, e)
 	d.setAside(r)
 	if d.exact() {
-		r.Modules = report.Modules(r.Stacks)
+		r.Modules = report.Modules(r.Stacks, d.hasNoFrames)
 	}
 	d.hide(r)
+}
+
+// hasNoFrames reports whether there is nothing to name of a stack.
+func (d *diagnosis) hasNoFrames(s *report.Stack) bool {
+	addresses, _, _ := d.Known.Frames(stackOf(s.ID))
+	return s.GivenUpStacks > 0 || len(addresses) == 0
 }
 
 // nameMost names the stacks that may matter: those that hold most, and those that grow fastest.

@@ -34,36 +34,44 @@ type SizeClass struct {
 // a module. Name is empty for stacks of which that is not known.
 type ModuleSum struct {
 	Name string `json:"name"`
+	// NotLookedUp: Name is empty since nobody has looked. There are many stacks, and others hold
+	// more.
+	NotLookedUp bool `json:"not_looked_up,omitempty"`
 	Sum
 }
 
+// key tells modules apart.
+func (m ModuleSum) key() ModuleSum { return ModuleSum{Name: m.Name, NotLookedUp: m.NotLookedUp} }
+
 // Modules adds up stacks by the module of the first function of the program itself, the most
-// bytes first.
-func Modules(stacks []Stack) []ModuleSum {
-	sums := make(map[string]Sum)
+// bytes first. known says of a stack without frames whether that is all that is known of it: else it
+// was not looked up.
+func Modules(stacks []Stack, known func(*Stack) bool) []ModuleSum {
+	sums := make(map[ModuleSum]Sum)
 	for i := range stacks {
 		s := &stacks[i]
-		name := ""
+		key := ModuleSum{NotLookedUp: len(s.Frames) == 0 && !known(s)}
 		if len(s.Frames) > 0 {
-			name = s.Frames[min(s.OwnFrame, len(s.Frames)-1)].Module
+			key.Name = s.Frames[min(s.OwnFrame, len(s.Frames)-1)].Module
 		}
 		if s.Bytes > 0 || s.Blocks > 0 {
-			sums[name] = sums[name].Plus(Sum{s.Bytes, s.Blocks})
+			sums[key] = sums[key].Plus(Sum{s.Bytes, s.Blocks})
 		}
 	}
 	var list []ModuleSum
-	for name, sum := range sums {
-		list = append(list, ModuleSum{name, sum})
+	for m, sum := range sums {
+		m.Sum = sum
+		list = append(list, m)
 	}
 	slices.SortFunc(list, func(a, b ModuleSum) int {
-		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.label(), b.label()))
 	})
 	return list
 }
 
 // PlusModules returns the sums of both.
 func PlusModules(a, b []ModuleSum) []ModuleSum {
-	return plus(a, b, func(m ModuleSum) string { return m.Name }, func(m *ModuleSum, o ModuleSum) { m.Sum = m.Sum.Plus(o.Sum) })
+	return plus(a, b, ModuleSum.key, func(m *ModuleSum, o ModuleSum) { m.Sum = m.Sum.Plus(o.Sum) })
 }
 
 // addMeasures adds what was measured of another stack.

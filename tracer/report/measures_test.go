@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func measured() *Report {
 	}
 	r.Stacks = append(r.Stacks, past)
 	r.Threads = []ThreadSum{{4250, "worker-1", Sum{9 << 20, 8_000}}, {4242, "\x1b[31msessiond", Sum{4 << 20, 6_000}}, {0, "", Sum{826_000, 411}}}
-	r.Modules = Modules(r.Stacks)
+	r.Modules = Modules(r.Stacks, func(*Stack) bool { return true })
 	return r
 }
 
@@ -107,5 +108,30 @@ func TestAddMeasures(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, a); diff != "" {
 		t.Errorf("an addend has changed (-want +got):\n%s", diff)
+	}
+}
+
+// What was not looked up is told from what nobody knows.
+func TestModulesNotLookedUp(t *testing.T) {
+	stacks := []Stack{
+		{Bytes: 5, Blocks: 1, Frames: []Frame{{Module: "/bin/a"}}},
+		{Bytes: 4, Blocks: 2},
+		{Bytes: 3, Blocks: 1, Frames: []Frame{}},
+		{Bytes: 2, Blocks: 1, GivenUpStacks: 7},
+		{Bytes: 1, Blocks: 1},
+	}
+	want := []ModuleSum{{"", true, Sum{5, 3}}, {"", false, Sum{5, 2}}, {"/bin/a", false, Sum{5, 1}}}
+	got := Modules(stacks, func(s *Stack) bool { return s.Frames != nil || s.GivenUpStacks > 0 })
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if both := PlusModules(got, got); len(both) != 3 || both[0] != (ModuleSum{"", true, Sum{10, 6}}) {
+		t.Errorf("%+v", both)
+	}
+	text := string(render(t, asText(TextOptions{Show: Parts{Modules: true}}), &Report{Diagnosis: &Diagnosis{}, Modules: got}))
+	for _, line := range []string{"5 B in 3 blocks stacks that were not looked up", "5 B in 2 blocks module not known"} {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), line) {
+			t.Errorf("no %q in\n%s", line, text)
+		}
 	}
 }

@@ -36,10 +36,7 @@ func (p *printer) threads(r *Report, _ TextOptions) {
 func (p *printer) modules(r *Report, _ TextOptions) {
 	lines := make([]sumLine, len(r.Modules))
 	for i, m := range r.Modules {
-		lines[i] = sumLine{escape(m.Name), m.Sum}
-		if m.Name == "" {
-			lines[i].name = "stacks without names"
-		}
+		lines[i] = sumLine{m.label(), m.Sum}
 	}
 	p.sums("Outstanding by module:", lines)
 }
@@ -68,6 +65,17 @@ func (p *printer) sums(title string, lines []sumLine) {
 	if more := len(lines) - mostListed; more > 0 {
 		p.paragraph(span{text: "  "}, fmt.Sprintf("%s more: %s in %s", Count(uint64(more)), Size(rest.Bytes), counted(rest.Blocks, "block")), plain)
 	}
+}
+
+// label names a module.
+func (m *ModuleSum) label() string {
+	switch {
+	case m.NotLookedUp:
+		return "stacks that were not looked up"
+	case m.Name == "":
+		return "module not known"
+	}
+	return escape(m.Name)
 }
 
 // label names a thread.
