@@ -37,6 +37,17 @@ func Aside() (end func()) {
 	}
 }
 
+// asideToo returns what a goroutine that works for the calling one calls in place of Aside: what it
+// uses is set aside if what the calling one uses is.
+func asideToo() (begin func() (end func())) {
+	aside.mu.Lock()
+	defer aside.mu.Unlock()
+	if _, is := aside.running[unix.Gettid()]; is { // it keeps its thread then
+		return Aside
+	}
+	return func() func() { return func() {} }
+}
+
 // setAside is the time that was set aside so far.
 func setAside() time.Duration {
 	aside.mu.Lock()

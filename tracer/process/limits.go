@@ -20,8 +20,11 @@ func (p *Process) Limits(space *region.Snapshot) *limits.Limits {
 	if space != nil && !space.Gone {
 		mappings = space.Mappings
 	}
-	l, err := patience.Do(LookPatience, fmt.Sprintf("the limits of process %d", p.pid),
-		func() (*limits.Limits, error) { return limits.Read(p.pid, mappings) }, nil)
+	begin := asideToo()
+	l, err := patience.Do(LookPatience, fmt.Sprintf("the limits of process %d", p.pid), func() (*limits.Limits, error) {
+		defer begin()()
+		return limits.Read(p.pid, mappings)
+	}, nil)
 	if errors.As(err, new(*patience.NoAnswerError)) {
 		p.limitsHang.Store(true)
 	}

@@ -88,7 +88,9 @@ func (p *Process) Kept() (kept ptmalloc.Kept, ok bool) {
 		kept ptmalloc.Kept
 		ok   bool
 	}
+	begin := asideToo()
 	a, _ := patience.Do(patience.Limit, "malloc", func() (a answer, err error) {
+		defer begin()()
 		a.kept, a.ok = v.kept()
 		return a, nil
 	}, nil)

@@ -101,7 +101,11 @@ func (w *memoryWatch) snapshot(now time.Time) (*region.Snapshot, error) {
 	if w.hangs.Load() {
 		return nil, &patience.NoAnswerError{What: what, After: limit}
 	}
-	s, err := patience.Do(limit, what, func() (*region.Snapshot, error) { return w.lookNow(now) }, nil)
+	begin := asideToo()
+	s, err := patience.Do(limit, what, func() (*region.Snapshot, error) {
+		defer begin()()
+		return w.lookNow(now)
+	}, nil)
 	if errors.As(err, new(*patience.NoAnswerError)) {
 		w.hangs.Store(true)
 	}
