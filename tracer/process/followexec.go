@@ -37,6 +37,8 @@ func (f *follower) followExec(pid uint32, kind execKind) {
 		defer f.g.renewAnchor(p, f.g.dropAnchor(fresh))
 	}
 	old, oldView, probed := f.exchange(p, fresh, view)
+	p.keptPace.forget()
+	p.spacePace.forget()
 	defer old.Close()
 	defer func() { _ = oldView.close() }()
 	p.symbols.RefreshFrom(p.code.list)

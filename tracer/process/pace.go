@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"memtrace/symbolize/patience"
@@ -17,6 +18,7 @@ type pacer[T any] struct {
 	mu    sync.Mutex
 	found T
 	next  time.Time // when to look again
+	stale atomic.Bool
 }
 
 // get returns what look finds, or found the last time.
@@ -24,13 +26,18 @@ func (p *pacer[T]) get(look func() T) T {
 	const share = 100
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now := time.Now(); !now.Before(p.next) {
+	stale := p.stale.Swap(false)
+	if now := time.Now(); stale || !now.Before(p.next) {
 		p.found = look()
 		end := time.Now()
 		p.next = end.Add(share * end.Sub(now))
 	}
 	return p.found
 }
+
+// forget makes the next get look again: what was found is of another program. It does not wait for
+// a look that goes on.
+func (p *pacer[T]) forget() { p.stale.Store(true) }
 
 // keptFree is what Process.Kept returns, spaceLook what Process.Space does.
 type (
