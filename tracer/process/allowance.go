@@ -7,11 +7,13 @@ import "time"
 const (
 	// rangeShare is for looking at mappings range by range, listShare for listing all
 	// mappings, execShare for looking at new programs: until that is done, nothing of them is
-	// traced. fileShare is for opening files that are mapped as code, which may be gone soon.
-	rangeShare = 0.01
-	listShare  = 0.005
-	execShare  = 0.01
-	fileShare  = 0.01
+	// traced. fileShare is for opening files that are mapped as code, which may be gone soon,
+	// threadShare for reading the names of threads.
+	rangeShare  = 0.01
+	listShare   = 0.005
+	execShare   = 0.01
+	fileShare   = 0.01
+	threadShare = 0.005
 	// followPart is the largest part of --max-overhead that each share may take.
 	followPart = 0.25
 	// followBurst and execBurst limit how much may be saved up. What changes after a quiet
@@ -36,14 +38,17 @@ func newAllowance(share float64, most time.Duration) *allowance {
 	return &allowance{share: share, most: most, left: most, at: time.Now()}
 }
 
+// allowedShare is a share in a trace that may cost so much; 0 is no limit.
+func allowedShare(share, maxOverhead float64) float64 {
+	if maxOverhead > 0 {
+		share = min(share, followPart*maxOverhead)
+	}
+	return share
+}
+
 // followAllowances returns the allowances of a trace that may cost so much; 0 is no limit.
 func followAllowances(maxOverhead float64) (ranges, listings, programs, files *allowance) {
-	part := func(share float64) float64 {
-		if maxOverhead > 0 {
-			share = min(share, followPart*maxOverhead)
-		}
-		return share
-	}
+	part := func(share float64) float64 { return allowedShare(share, maxOverhead) }
 	return newAllowance(part(rangeShare), followBurst), newAllowance(part(listShare), followBurst),
 		newAllowance(part(execShare), execBurst), newAllowance(part(fileShare), execBurst)
 }

@@ -13,6 +13,9 @@ const (
 	// namedBy is how long a thread may take to give itself a name: it begins with that of the
 	// thread that made it.
 	namedBy = time.Second
+	// threadBatch is how many threads are looked at before it is asked whether there is time for
+	// more.
+	threadBatch = 32
 )
 
 // ThreadName returns the name of a thread, as it is now or was when it was last seen.
@@ -33,13 +36,31 @@ type young struct {
 	until time.Time
 }
 
+// threadWatch reads the names of threads that begin to allocate. Programs may start any number of
+// threads, so it takes no more time than it is allowed: of some threads the name is then only
+// known if they run when a report is made.
+type threadWatch struct {
+	allowed *allowance
+	fresh   func() []heap.Thread
+	look    func(heap.Thread)
+	waiting []young
+}
+
 // watchThreads reads the names of threads that begin to allocate, until quit is closed.
 func (g *Group) watchThreads(quit <-chan struct{}) {
+	w := &threadWatch{
+		allowed: newAllowance(allowedShare(threadShare, g.cfg.MaxOverhead), followBurst),
+		fresh:   g.book.FreshThreads,
+		look: func(t heap.Thread) {
+			if p := g.procs.of(t.PID); p != nil {
+				p.lookAtThread(t.TID)
+			}
+		},
+	}
 	tick := time.NewTicker(threadInterval)
 	defer tick.Stop()
-	var waiting []young
 	for {
-		waiting = g.lookAtThreads(waiting, time.Now())
+		w.poll(time.Now())
 		select {
 		case <-quit:
 			return
@@ -48,20 +69,32 @@ func (g *Group) watchThreads(quit <-chan struct{}) {
 	}
 }
 
-// lookAtThreads looks at threads that were not seen before, and once more at those that wait.
-func (g *Group) lookAtThreads(waiting []young, now time.Time) []young {
-	look := func(t heap.Thread) {
-		if p := g.procs.of(t.PID); p != nil {
-			p.lookAtThread(t.TID)
-		}
+// poll looks at threads that were not seen before, the newest first, which are most likely to be
+// there still, and once more at those that wait.
+func (w *threadWatch) poll(now time.Time) {
+	due := 0
+	for due < len(w.waiting) && now.After(w.waiting[due].until) {
+		due++
 	}
-	for len(waiting) > 0 && now.After(waiting[0].until) {
-		look(waiting[0].Thread)
-		waiting = waiting[1:]
+	again := w.waiting[:due]
+	w.waiting = w.waiting[due:]
+	for fresh := w.fresh(); len(fresh) > 0 && w.allowed.wait(time.Now()) == 0; {
+		rest := len(fresh) - min(len(fresh), threadBatch)
+		w.allowed.spend(func() {
+			for _, t := range fresh[rest:] {
+				w.look(t)
+				w.waiting = append(w.waiting, young{t, now.Add(namedBy)})
+			}
+		})
+		fresh = fresh[:rest]
 	}
-	for _, t := range g.book.FreshThreads() {
-		look(t)
-		waiting = append(waiting, young{t, now.Add(namedBy)})
+	for len(again) > 0 && w.allowed.wait(time.Now()) == 0 {
+		n := min(len(again), threadBatch)
+		w.allowed.spend(func() {
+			for _, t := range again[:n] {
+				w.look(t.Thread)
+			}
+		})
+		again = again[n:]
 	}
-	return waiting
 }
