@@ -11,10 +11,18 @@ import (
 func answerOf(d *report.Diff) string {
 	text := d.Signed(&d.Bytes)
 	switch {
-	case d.Seconds != 0 && d.Per != second:
+	case d.Seconds != 0 && !d.Estimated:
 		text += " in " + report.Seconds(d.Seconds)
 	case d.Seconds != 0:
 		text += " after " + report.Seconds(d.Seconds)
+	case d.AsAfterSeconds != 0:
+		text += " as after " + report.Seconds(d.AsAfterSeconds)
+	}
+	if d.Unlisted > 0 {
+		text += " in the stacks that are known of both"
+		if d.Unlisted == len(d.Stacks) && d.Unchanged == 0 {
+			return "no change is known: no stack is in both lists"
+		}
 	}
 	if d.Bytes.Low != d.Bytes.High && !d.Bytes.Certain() {
 		return text + ": no certain change"
@@ -56,7 +64,7 @@ func worstOf(stacks []report.DiffStack, sign float64) (worst *report.DiffStack, 
 	sums := make(map[[2]string]of)
 	for i := range stacks {
 		s := &stacks[i]
-		if s.Bytes.Change*sign <= 0 || len(s.Frames) == 0 {
+		if s.Bytes.Change*sign <= 0 || len(s.Frames) == 0 || s.Unlisted {
 			continue
 		}
 		f := sums[culprit(s)]

@@ -21,8 +21,11 @@ type Options struct {
 	Top int
 }
 
-// second is what amounts are divided by if the sides were traced for different times.
+// second is what rates of leaks are for.
 const second = "second"
+
+// alike is the part by which the times that both were traced may differ.
+const alike = 0.02
 
 // Of returns what changed from one side to the other.
 func Of(from, to *Side, opt Options) *report.Diff {
@@ -32,29 +35,37 @@ func Of(from, to *Side, opt Options) *report.Diff {
 	}
 	normalise(d, from, to, opt)
 	all := join(from, to, func(s *Side, one *stack) (report.Bounds, report.Bounds) {
+		if d.Estimated {
+			return one.leak, one.leakBlocks
+		}
 		units := d.From.Units
 		if s == to {
 			units = d.To.Units
 		}
-		if d.Estimated {
-			return one.leak, one.leakBlocks
+		if d.AsAfterSeconds > 0 && s.Seconds > d.AsAfterSeconds && one.leak.Value > 0 {
+			units = s.Seconds / d.AsAfterSeconds
 		}
 		return bounds(one.bytes / units), bounds(one.blocks / units)
 	})
 	for _, j := range all {
-		d.Bytes, d.Blocks = addChange(d.Bytes, change(j.from.bytes, j.to.bytes)), addChange(d.Blocks, change(j.from.blocks, j.to.blocks))
-		if s, changed := diffStack(j); changed {
+		s, changed := diffStack(j)
+		switch {
+		case !changed:
+			d.Unchanged++
+		case unlisted(j, from, to):
+			s.State, s.Unlisted = report.DiffUncertain, true
+			d.Unlisted++
+		case s.Bytes.Change > 0:
+			d.Grew += s.Bytes.Change
+		default:
+			d.Shrank -= s.Bytes.Change
+		}
+		if changed {
 			d.Stacks = append(d.Stacks, s)
 			d.Counts[s.State]++
-		} else {
-			d.Unchanged++
 		}
-	}
-	for i := range d.Stacks {
-		if c := d.Stacks[i].Bytes.Change; c > 0 {
-			d.Grew += c
-		} else {
-			d.Shrank -= c
+		if !unlisted(j, from, to) {
+			d.Bytes, d.Blocks = addChange(d.Bytes, s.Bytes), addChange(d.Blocks, s.Blocks)
 		}
 	}
 	slices.SortStableFunc(d.Stacks, func(a, b report.DiffStack) int { return cmp.Compare(b.Bytes.Change, a.Bytes.Change) })
@@ -78,9 +89,15 @@ func most(stacks []report.DiffStack, n int) []report.DiffStack {
 	return by
 }
 
-// normalise decides what amounts are divided by.
+// unlisted reports whether what a side has of a stack is not known, because its list was cut.
+func unlisted(j *joined, from, to *Side) bool {
+	return j.from.stacks == 0 && from.StacksTotal > 0 || j.to.stacks == 0 && to.StacksTotal > 0
+}
+
+// normalise decides what amounts are divided by. Of traces of different times what leaks on the side
+// that was traced for longer is scaled down to the time of the other one. What does not leak was
+// not more for that, and stays as it is.
 func normalise(d *report.Diff, from, to *Side, opt Options) {
-	const alike = 0.02 // of the times that both were traced
 	d.From.Units, d.To.Units = 1, 1
 	switch apart := math.Abs(from.Seconds - to.Seconds); {
 	case from.estimated || to.estimated:
@@ -88,8 +105,8 @@ func normalise(d *report.Diff, from, to *Side, opt Options) {
 	case opt.Per[0] > 0:
 		d.Per, d.From.Units, d.To.Units = opt.Unit, opt.Per[0], opt.Per[1]
 	case opt.Absolute, d.Seconds != 0, from.Seconds == 0, to.Seconds == 0, apart <= alike*max(from.Seconds, to.Seconds):
-	default:
-		d.Per, d.From.Units, d.To.Units = second, from.Seconds, to.Seconds
+	case from.Seconds > to.Seconds && from.rates, to.Seconds > from.Seconds && to.rates:
+		d.AsAfterSeconds = min(from.Seconds, to.Seconds)
 	}
 }
 
@@ -138,8 +155,19 @@ func note(d *report.Diff, from, to *Side) {
 	switch {
 	case d.Estimated && from.estimated != to.estimated:
 		add("One side was watched in windows of time, so rates of leaks are compared: estimated ones with those that were counted.")
-	case d.Per == second && !d.Estimated:
-		add("The sides were traced for %s and %s, so what is held is divided by the time (--per none compares it as it is).", report.Seconds(from.Seconds), report.Seconds(to.Seconds))
+	case d.AsAfterSeconds > 0:
+		add("The sides were traced for %s and %s: what leaks on the longer one is scaled to %s, and all else is as it is (--per none scales nothing).", report.Seconds(from.Seconds), report.Seconds(to.Seconds), report.Seconds(d.AsAfterSeconds))
+	case d.Per == "" && d.Seconds == 0 && from.Seconds > 0 && to.Seconds > 0 && math.Abs(from.Seconds-to.Seconds) > alike*max(from.Seconds, to.Seconds):
+		add("The sides were traced for %s and %s. What is held is compared as it is: what leaks has had more time on the longer one.", report.Seconds(from.Seconds), report.Seconds(to.Seconds))
+	}
+	for _, s := range []*Side{from, to} {
+		if s.StacksTotal > 0 {
+			text := fmt.Sprintf("Of %s only %s of %s stacks are known. One that only the other side has is not certain, and is in no sum", s.name(), report.Count(uint64(s.Listed)), report.Count(uint64(s.StacksTotal)))
+			if s.Kind != "record" {
+				text += " (with -T 0 memtrace writes all)"
+			}
+			add("%s.", text)
+		}
 	}
 	if from.Mode != "" && to.Mode != "" && from.Mode != to.Mode && !d.Estimated {
 		add("The sides were traced in different modes, %s and %s: part of the change may come from that.", from.Mode, to.Mode)

@@ -97,12 +97,26 @@ func TestJoinsReleases(t *testing.T) {
 	}
 }
 
-// Traces of other lengths are compared by the second, with units of the user's by these, and moments
-// of one record as they are.
+// Of traces of other lengths what leaks is scaled to the shorter one, and what does not leak stays as
+// it is. With units of the user's amounts are divided by these, and moments of one record are not.
 func TestNormalises(t *testing.T) {
 	from, to := trace("aa11", 10, of(1000, 10, "make", "main")), trace("aa11", 100, of(20000, 200, "make", "main"))
 	one := func(opt Options) *report.Diff { return Of(record(from), record(to), opt) }
-	if d := one(Options{}); d.Per != "second" || d.Bytes.From != 100 || d.Bytes.To != 200 || !strings.HasPrefix(d.Answer, "+100 B/s: ") && !strings.HasPrefix(d.Answer, "+5.9 KiB/min: ") || len(d.Notes) != 1 {
+	if d := one(Options{}); d.Per != "" || d.AsAfterSeconds != 10 || d.Bytes.Change != 19000 || !strings.HasPrefix(d.Answer, "+18.6 KiB as after 10.0 s: ") || len(d.Notes) != 1 {
+		t.Errorf("%+v", d)
+	}
+	to.Stacks[0].LeakBytesPerSecond = 200
+	if d := one(Options{}); d.Bytes.From != 1000 || d.Bytes.To != 2000 {
+		t.Errorf("of a leak: %+v", d)
+	}
+	cached := func(r *report.Report) *report.Report {
+		r.Stacks = append(r.Stacks, of(100<<20, 100, "fill_cache", "main"))
+		return r
+	}
+	if d := Of(record(cached(trace("aa11", 60))), record(cached(trace("aa11", 600))), Options{}); len(d.Stacks) != 0 || d.Unchanged != 1 {
+		t.Errorf("of a cache: %+v", d)
+	}
+	if d := one(Options{Per: [2]float64{10, 100}, Unit: "second"}); d.Per != "second" || !strings.HasPrefix(d.Answer, "+100 B per second: ") {
 		t.Errorf("%+v", d)
 	}
 	if d := one(Options{Absolute: true}); d.Per != "" || d.Bytes.Change != 19000 {
@@ -114,6 +128,41 @@ func TestNormalises(t *testing.T) {
 	a, b := record(from), record(to)
 	a.Path, b.Path, a.At, b.At = "x.rec", "x.rec", time.Unix(0, 0), time.Unix(60, 0)
 	if d := Of(a, b, Options{}); d.Per != "" || !strings.HasPrefix(d.Answer, "+18.6 KiB in 1 min 0 s: all in make") {
+		t.Errorf("%+v", d)
+	}
+}
+
+// Of lists that were cut, a stack that only one of them has is not certain, and counts for nothing.
+func TestCutLists(t *testing.T) {
+	from := trace("aa11", 60, of(5000, 5, "old", "main"), of(1000, 1, "make", "main"))
+	to := trace("aa11", 60, of(7000, 7, "new", "main"), of(4000, 4, "make", "main"))
+	from.StacksTotal, to.StacksTotal = 12, 9
+	for _, form := range []string{"json", "pprof"} {
+		sides := [2]*Side{}
+		for i, r := range []*report.Report{from, to} {
+			var err error
+			if sides[i], err = Load(written(t, form, r)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d := Of(sides[0], sides[1], Options{})
+		if states(d)["old"] != report.DiffUncertain || states(d)["new"] != report.DiffUncertain || d.Unlisted != 2 || d.Bytes.Change != 3000 || d.Grew != 3000 || d.Shrank != 0 {
+			t.Errorf("%s: %+v", form, d)
+		}
+		if want := "+2.9 KiB in the stacks that are known of both: all in make < main"; !strings.HasPrefix(d.Answer, want) || len(d.Notes) != 2 || !strings.Contains(d.Notes[0], "only 2 of 12 stacks are known") {
+			t.Errorf("%s: %q, %q", form, d.Answer, d.Notes)
+		}
+		var text bytes.Buffer
+		if err := report.DiffText(&text, d, report.TextOptions{}); err != nil || strings.Contains(text.String(), "  new  +") || strings.Contains(text.String(), "gone") || !strings.Contains(text.String(), "6.8 KiB  in one list alone: not certain") {
+			t.Errorf("%v: %s", err, text.String())
+		}
+	}
+	// What a whole list does not have was not there.
+	whole := trace("aa11", 60, of(1000, 1, "make", "main"))
+	if d := Of(record(whole), record(to), Options{}); states(d)["new"] != report.DiffAppeared || d.Unlisted != 0 || d.Bytes.Change != 10000 {
+		t.Errorf("%+v", d)
+	}
+	if d := Of(record(trace("aa11", 60, of(8, 1, "other"))), record(to), Options{}); d.Unlisted != 1 {
 		t.Errorf("%+v", d)
 	}
 }

@@ -64,12 +64,18 @@ func fromProfile(in io.Reader) (*Side, error) {
 // describe takes from a profile what it is of.
 func (s *Side) describe(p *profile.Profile) {
 	s.Processes = "a profile"
+	listed, total := 0, 0
 	for _, c := range p.Comments {
+		var n, of int
+		if _, err := fmt.Sscanf(c, "the worst %d of %d stacks", &n, &of); err == nil && n >= 0 && of > n {
+			listed, total = listed+n, total+of
+		}
 		if of, ok := strings.CutPrefix(c, "memtrace: "); ok {
 			s.Processes = of
 		}
 		s.Complete = s.Complete && !strings.HasPrefix(c, "INCOMPLETE")
 	}
+	s.list(listed, total)
 	if s.Processes == "a profile" && len(p.Mapping) > 0 && p.Mapping[0].File != "" {
 		s.Processes = path.Base(p.Mapping[0].File)
 	}

@@ -15,7 +15,9 @@ type Side struct {
 	Path string
 	// estimated: what stacks leak was estimated, and what they hold is not known.
 	estimated bool
-	stacks    []stack
+	// rates: it is known of each stack how fast it leaks.
+	rates  bool
+	stacks []stack
 	// builds are the build IDs by path. A path of several has none.
 	builds map[string]string
 }
@@ -33,8 +35,9 @@ type stack struct {
 // FromReports makes a side of the reports of one moment, one for each process. Their stacks are
 // added up where they are alike.
 func FromReports(kind, source string, reports []*report.Report) *Side {
-	s := &Side{builds: make(map[string]string)}
+	s := &Side{rates: true, builds: make(map[string]string)}
 	s.Kind, s.Source, s.Units, s.Complete = kind, source, 1, true
+	listed, total := 0, 0
 	for i, r := range reports {
 		if s.Processes == "" {
 			s.Processes = fmt.Sprintf("%s (pid %d)", r.Target.Command, r.Target.PID)
@@ -58,12 +61,33 @@ func FromReports(kind, source string, reports []*report.Report) *Side {
 		for k := range r.Stacks {
 			s.add(r, &r.Stacks[k])
 		}
+		listed += len(r.Stacks)
+		total += max(r.StacksTotal, len(r.Stacks))
 	}
+	s.list(listed, total)
 	if n := len(reports); n > 1 {
 		s.Processes += fmt.Sprintf(" and %d more", n-1)
 	}
 	return s
 }
+
+// list notes how many stacks a list has, of how many. What is not in it is not known.
+func (s *Side) list(listed, total int) {
+	if s.Listed = listed; total > listed {
+		s.StacksTotal = total
+	}
+}
+
+// name is what notes call a side.
+func (s *Side) name() string {
+	if s.Source == "" {
+		return s.Processes
+	}
+	return s.Source
+}
+
+// Estimated reports whether rates of leaks are all that is known of a side.
+func (s *Side) Estimated() bool { return s.estimated }
 
 // add takes up a stack of a report.
 func (s *Side) add(r *report.Report, from *report.Stack) {

@@ -23,13 +23,19 @@ type Diff struct {
 	Per string `json:"per,omitempty"`
 	// Estimated means that the amounts are rates of leaks, estimated from windows of time.
 	Estimated bool `json:"estimated,omitempty"`
-	// Bytes and Blocks are the sums of all stacks, Grew and Shrank those of the stacks that did.
+	// AsAfterSeconds is the time that what leaks was scaled to on the side that was traced for longer,
+	// 0 if it was not.
+	AsAfterSeconds float64 `json:"as_after_seconds,omitempty"`
+	// Bytes and Blocks are the sums of all stacks but those of Unlisted, Grew and Shrank those of the
+	// stacks that did.
 	Bytes  Change  `json:"bytes"`
 	Blocks Change  `json:"blocks"`
 	Grew   float64 `json:"grew_bytes"`
 	Shrank float64 `json:"shrank_bytes"`
-	// Counts are how many stacks became what, Unchanged how many did not change.
+	// Counts are how many stacks became what, Unchanged how many did not change. Unlisted are those
+	// of the uncertain ones that have that set.
 	Counts    map[DiffState]int `json:"counts"`
+	Unlisted  int               `json:"unlisted,omitempty"`
 	Unchanged int               `json:"unchanged"`
 	// Stacks are those that changed, what grew most first, and last what shrank most. StacksTotal is
 	// how many there were before the list was cut.
@@ -52,6 +58,10 @@ type DiffSide struct {
 	// Units is what amounts of this side were divided by, 1 for nothing.
 	Units    float64 `json:"units"`
 	Complete bool    `json:"complete"`
+	// Listed is how many stacks there are in a list that was cut, StacksTotal how many there were. Of
+	// a list that is whole StacksTotal is 0.
+	Listed      int `json:"stacks_listed,omitempty"`
+	StacksTotal int `json:"stacks_total,omitempty"`
 }
 
 // Change is an amount on both sides. Its bounds are those of To less From: equal to it where
@@ -76,7 +86,7 @@ const (
 	DiffGrew     DiffState = "grew"
 	DiffShrank   DiffState = "shrank"
 	DiffVanished DiffState = "vanished"
-	// DiffUncertain: the bounds of an estimate leave it open.
+	// DiffUncertain: the bounds of an estimate leave it open, or the stack is Unlisted.
 	DiffUncertain DiffState = "uncertain"
 )
 
@@ -85,9 +95,11 @@ type DiffStack struct {
 	State  DiffState `json:"state"`
 	Bytes  Change    `json:"bytes"`
 	Blocks Change    `json:"blocks"`
-	// FromStacks and ToStacks are how many stacks of each side it stands for.
-	FromStacks int `json:"from_stacks"`
-	ToStacks   int `json:"to_stacks"`
+	// FromStacks and ToStacks are how many stacks of each side it stands for. Unlisted: one of them is
+	// 0, and the list of that side was cut. What it has is not known, and 0 stands for that.
+	FromStacks int  `json:"from_stacks"`
+	ToStacks   int  `json:"to_stacks"`
+	Unlisted   bool `json:"unlisted,omitempty"`
 	// These are as in Stack, and of the later side if that has the stack.
 	Truncated bool    `json:"truncated"`
 	OwnFrame  int     `json:"own_frame"`
@@ -127,7 +139,7 @@ func (d *Diff) representable() *Diff {
 func (d *Diff) Amount(bytes float64) string {
 	bytes = math.Abs(bytes)
 	switch {
-	case d.Per == "second":
+	case d.Estimated:
 		return Rate(bytes)
 	case d.Per != "":
 		text := humanBytes(bytes)

@@ -13,7 +13,7 @@ import (
 // then.
 func (d *Diff) whole() (times float64, unit string) {
 	switch {
-	case d.Per == "second":
+	case d.Estimated:
 		return 60, "bytes/minute"
 	case d.Per != "":
 		return 1000, "bytes/1000 " + escape(d.Per)

@@ -65,8 +65,11 @@ func (p *printer) diffSide(lead string, s *DiffSide, d *Diff) {
 	if s.Seconds > 0 {
 		items = append(items, span{text: "after " + Seconds(s.Seconds)})
 	}
-	if s.Units != 1 && d.Per != "second" {
+	if s.Units != 1 {
 		items = append(items, span{text: fmt.Sprintf("%g × %s", s.Units, escape(d.Per))})
+	}
+	if s.StacksTotal > 0 {
+		items = append(items, span{text: fmt.Sprintf("only %s of %s stacks", Count(uint64(s.Listed)), Count(uint64(s.StacksTotal)))})
 	}
 	if !s.Complete {
 		items = append(items, span{"INCOMPLETE", alarm})
@@ -95,6 +98,10 @@ func (p *printer) diffSums(d *Diff) {
 
 // diffHead writes the figures of a stack.
 func (p *printer) diffHead(d *Diff, i int, s *DiffStack) {
+	if s.Unlisted {
+		p.flow(numbered("#", i), stackIndent, "  ", span{d.Amount(s.Bytes.From + s.Bytes.To), bold}, span{text: "in one list alone: not certain"})
+		return
+	}
 	items := []span{{d.Signed(&s.Bytes), bold}}
 	switch s.State {
 	case DiffAppeared:
