@@ -119,9 +119,12 @@ Usage:
   memtrace diff RECORD --from TIME --to TIME [flags]
 
 `, flagUsages(fs), `
-Where one side was traced for longer than the other, what is held is divided by
-the time.
+Where one side was traced for longer than the other, what leaks there is scaled
+to the shorter time. Write reports and profiles to compare with -T 0.
 `)
+	}
+	if err := checkOutput(o.output, fs.Args()...); err != nil {
+		return exitUsage, err
 	}
 	d, err := o.diff(fs.Args())
 	if err != nil {
@@ -148,7 +151,8 @@ func (o *diffOptions) write(d *report.Diff, out *output) error {
 // diff loads both sides and compares them.
 func (o *diffOptions) diff(files []string) (*report.Diff, error) {
 	fromTime, toTime := o.from, o.to
-	if len(files) == 1 {
+	alone := len(files) == 1
+	if alone {
 		files = []string{files[0], files[0]}
 		if fromTime == "" {
 			fromTime = "start"
@@ -157,21 +161,30 @@ func (o *diffOptions) diff(files []string) (*report.Diff, error) {
 	var sides [2]*changes.Side
 	for i, at := range []string{fromTime, toTime} {
 		var err error
-		if sides[i], err = loadSide(files[i], at); err != nil {
+		if sides[i], err = loadSide(files[i], at, alone); err != nil {
 			return nil, err
 		}
 	}
 	if sides[0].Path != "" && sides[0].Path == sides[1].Path && sides[0].At.After(sides[1].At) {
 		return nil, usagef("--from %s is after --to %s", o.from, o.to)
 	}
+	for i, s := range sides {
+		if s.Estimated() && o.per != "" {
+			return nil, usagef("--per %s is about what is held, but %s was watched in windows of time: rates of leaks are compared; leave it out", o.per, files[i])
+		}
+	}
 	return changes.Of(sides[0], sides[1], o.compare), nil
 }
 
-// loadSide loads a record at a moment, the end if that is "", or another file.
-func loadSide(path, at string) (*changes.Side, error) {
+// loadSide loads a record at a moment, the end if that is "", or another file. alone: both sides are
+// this one.
+func loadSide(path, at string, alone bool) (*changes.Side, error) {
 	r, err := record.Open(path)
 	if errors.Is(err, record.ErrForeign) {
-		if at != "" {
+		switch {
+		case alone:
+			return nil, fmt.Errorf("%s is no record, so it has only one moment: give another file to compare it with", path)
+		case at != "":
 			return nil, fmt.Errorf("%s is no record, so it has no moments: leave out --from and --to", path)
 		}
 		return changes.Load(path)

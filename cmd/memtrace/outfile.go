@@ -59,6 +59,51 @@ func newOutFile(path string) (*outFile, error) {
 	return &outFile{path: path}, nil
 }
 
+// sameFile reports whether two paths are of one file, which need not be there yet.
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	if errA == nil && errB == nil {
+		return os.SameFile(infoA, infoB)
+	}
+	return resolved(a) == resolved(b)
+}
+
+// resolved is the path that a file has, or would have, once links are followed.
+func resolved(path string) string {
+	if to, err := os.Readlink(path); err == nil { // to what is not there, or else it goes on below
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		path = to
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, filepath.Base(path))
+}
+
+// checkOutput refuses an output that would take the place of what a command reads, or also writes.
+// Devices and the like keep what they are.
+func checkOutput(output string, others ...string) error {
+	if output == "" {
+		return nil
+	}
+	if info, err := os.Stat(output); err == nil && !info.Mode().IsRegular() {
+		return nil
+	}
+	for _, other := range others {
+		if other != "" && sameFile(output, other) {
+			return usagef("--output %s would replace %s: give another name", output, other)
+		}
+	}
+	return nil
+}
+
 // Write writes to the file, or to the one beside it that will take its name.
 func (f *outFile) Write(text []byte) (int, error) {
 	if f.file == nil {

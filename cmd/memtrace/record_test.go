@@ -156,6 +156,10 @@ func TestRecordRefusals(t *testing.T) {
 	if err := os.WriteFile(there, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("r", link); err != nil {
+		t.Fatal(err)
+	}
 	self := []string{"-p", strconv.Itoa(os.Getpid())} // which is refused later
 	for _, tc := range []struct {
 		args string
@@ -170,6 +174,8 @@ func TestRecordRefusals(t *testing.T) {
 		{"--record-size 64M", exitUsage, "--record-every and --record-size go with --record FILE"},
 		{"--record " + dir + "/r --record-size 4k", exitUsage, "--record-size 4096: give 1M or more"},
 		{"--record " + dir + "/r --record-every 1ms", exitUsage, "--record-every 1ms: give 10ms or more"},
+		{"--record " + dir + "/r -o " + dir + "/../" + filepath.Base(dir) + "/r", exitUsage, "would replace " + dir + "/r: give another name"},
+		{"--record " + dir + "/r -o " + link, exitUsage, "would replace " + dir + "/r: give another name"},
 		{"--record " + dir + "/r", exitError, "is memtrace itself"},
 	} {
 		m := launchMemtrace(t, append(strings.Fields(tc.args), self...)...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -47,6 +48,8 @@ func parseReport(args []string) (*reportOptions, *pflag.FlagSet, error) {
 	form, _ := report.FindForm(o.format)
 	several := o.from != "" || o.to != ""
 	switch {
+	case o.list && (several || o.at != "" || o.output != "" || fs.Changed("format")):
+		return o, fs, usagef("--list lists all, as text: leave out --at, --from, --to, --format and --output")
 	case fs.NArg() != 1:
 		return o, fs, usagef("give one record: memtrace report FILE")
 	case !slices.Contains(diagnose.Orders, o.sort):
@@ -65,11 +68,16 @@ func (o *options) addRenderFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.output, "output", "o", "", "write the report to `FILE` instead of stdout")
 	fs.IntVarP(&o.top, "top", "T", 10, "show `N` stacks (0 = all)")
 	fs.BoolVar(&o.full, "full", false, "report everything")
-	fs.StringSliceVar(&o.show, "show", nil, "report these `PARTS` beside the answer: events, regions, threshold, system, notes")
+	fs.StringSliceVar(&o.show, "show", nil, "report these `PARTS` beside the answer: "+strings.Join(partNamesOfRecords(), ", "))
 	fs.IntVar(&o.width, "width", 0, "make the report `N` columns wide (otherwise as the terminal, and 100 elsewhere)")
 	fs.StringVar(&o.color, "color", "auto", "color the report (`WHEN`: auto|always|never)")
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "report more: stack ids, rarer counts, addresses")
 	fs.BoolVarP(&o.help, "help", "h", false, "print this help")
+}
+
+// partNamesOfRecords are the names of what a record has.
+func partNamesOfRecords() []string {
+	return slices.DeleteFunc(partNames(), func(name string) bool { return name == showBlocks })
 }
 
 // checkRender checks those flags.
@@ -102,6 +110,9 @@ Usage:
 	defer func() { _ = r.Close() }()
 	if o.list {
 		return exitOK, printText(stdout, listing(r))
+	}
+	if err := checkOutput(o.output, fs.Arg(0)); err != nil {
+		return exitUsage, err
 	}
 	out, err := openOutput(&o.options, stdout)
 	if err != nil {

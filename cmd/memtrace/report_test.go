@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
+	"encoding/json"
 	"hash/crc32"
 	"os"
 	"path/filepath"
@@ -74,6 +74,11 @@ func TestReportRefusals(t *testing.T) {
 	write("foreign", []byte("ELF and more\n"))
 	write("newer", newer)
 	write("damaged", damaged)
+	write("windows", []byte(`{"schema": "memtrace/1", "mode": "windows", "sampling": {}}`))
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		args string
 		code exitCode
@@ -89,6 +94,14 @@ func TestReportRefusals(t *testing.T) {
 		{"report " + path + " --from 1s -f pprof", exitUsage, "--format pprof holds only one report"},
 		{"report " + path + " --show blocks", exitUsage, "a record has no single blocks"},
 		{"report " + path + " --sort age", exitUsage, "--sort age: give leak"},
+		{"report " + path + " --list --at 2s", exitUsage, "--list lists all, as text"},
+		{"report " + path + " --list -f json", exitUsage, "--list lists all, as text"},
+		{"report " + path + " -o " + path, exitUsage, "would replace " + path},
+		{"report " + path + " -o " + link, exitUsage, "would replace " + path},
+		{"diff " + path + " " + dir + "/newer -o " + dir + "/newer", exitUsage, "would replace " + dir + "/newer"},
+		{"diff " + dir + "/foreign", exitError, "is no record, so it has only one moment"},
+		{"diff " + dir + "/foreign " + path + " --from 1s", exitError, "is no record, so it has no moments: leave out --from and --to"},
+		{"diff " + dir + "/windows " + path + " --per 7", exitUsage, "/windows was watched in windows of time: rates of leaks are compared; leave it out"},
 		{"report " + dir + "/none", exitError, "no such file"},
 		{"report " + dir, exitError, "not a record of memtrace"},
 		{"report " + dir + "/cut", exitError, "cut off before it had a snapshot"},
@@ -114,8 +127,12 @@ func TestReportAt(t *testing.T) {
 	for at, want := range map[string]int{
 		"start": 0, "end": 5, "2s": 2, "+2.5s": 2, "-1s": 4, "22:00:03": 3, "22:00": 0, "2026-11-29 22:00:04": 4, "mark:deploy": 3, "2": 2,
 	} {
-		if text := render(t, "report", path, "-f", "folded", "--at="+at); want > 0 && !strings.HasSuffix(text, fmt.Sprintf(" %d\n", 1000*want)) {
-			t.Errorf("--at %s: %s", at, text)
+		var r report.Report
+		if err := json.Unmarshal([]byte(render(t, "report", path, "-f", "json", "--at="+at)), &r); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Stacks) != 1 || r.Stacks[0].Bytes != uint64(1000*want) || r.DurationSeconds != float64(want) {
+			t.Errorf("--at %s: after %v s %+v, want %d s", at, r.DurationSeconds, r.Stacks, want)
 		}
 	}
 }

@@ -112,6 +112,9 @@ func (s *session) run(ctx context.Context, stdout, stderr io.Writer) (code exitC
 	if err := checkSurroundings(traceFiles+s.besideFiles, true); err != nil {
 		return exitError, err
 	}
+	if err := checkOutput(s.output, s.record.file); err != nil {
+		return exitUsage, err
+	}
 	out, err := openOutput(s.options, stdout)
 	if err != nil {
 		return exitError, err
