@@ -2,6 +2,7 @@ package changes
 
 import (
 	"bytes"
+	"compress/gzip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -222,6 +223,34 @@ func TestLoads(t *testing.T) {
 		}
 		if a.Processes != "server (pid 7)" {
 			t.Errorf("%v: of %q", forms, a.Processes)
+		}
+	}
+}
+
+// A profile that is small only while it is packed does not take the memory.
+func TestLoadRefusesBombs(t *testing.T) {
+	packed := func(text []byte) []byte {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	zeros := packed(make([]byte, 1<<20))
+	for want, b := range map[string][]byte{
+		"it has more than":   bytes.Repeat(zeros, mostProfile>>20+1), // what was packed in parts is one
+		"it is packed twice": packed(zeros),
+	} {
+		path := filepath.Join(t.TempDir(), "x")
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package changes
 
 import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +21,7 @@ import (
 // fromProfile makes a side of a profile of what is in use: memtrace's own, or one of Go, tcmalloc,
 // jemalloc and the like.
 func fromProfile(in io.Reader) (*Side, error) {
-	p, err := profile.Parse(in)
+	p, err := parseProfile(in)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +62,34 @@ func fromProfile(in io.Reader) (*Side, error) {
 		s.stacks = append(s.stacks, one)
 	}
 	return s, nil
+}
+
+// mostProfile is how large a profile may be once it is unpacked.
+const mostProfile = 256 << 20
+
+// parseProfile reads a profile, packed or not, in any of the formats that pprof knows.
+func parseProfile(in io.Reader) (*profile.Profile, error) {
+	packed := func(b []byte) bool { return bytes.HasPrefix(b, []byte{0x1f, 0x8b}) }
+	from := bufio.NewReader(in)
+	if head, _ := from.Peek(2); packed(head) { // what cannot be read is said below
+		unpacked, err := gzip.NewReader(from)
+		if err != nil {
+			return nil, err
+		}
+		in = unpacked
+	} else {
+		in = from
+	}
+	text, err := io.ReadAll(io.LimitReader(in, mostProfile+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > mostProfile:
+		return nil, fmt.Errorf("it has more than %s", report.Size(mostProfile))
+	case packed(text):
+		return nil, errors.New("it is packed twice")
+	}
+	return profile.ParseData(text)
 }
 
 // describe takes from a profile what it is of.

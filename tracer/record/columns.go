@@ -125,7 +125,17 @@ type row struct {
 	texts map[int]string
 }
 
-// strings numbers strings, and finds them again.
+// size is that of the texts of a row, in bytes. The nil row has none.
+func (r *row) size() (bytes int) {
+	if r != nil {
+		for _, text := range r.texts {
+			bytes += len(text)
+		}
+	}
+	return bytes
+}
+
+// textTable numbers strings, and finds them again.
 type textTable interface {
 	number(text string) uint64
 	text(number uint64) string

@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -126,7 +127,9 @@ func (d *decoder) row(c *cursor, number uint32, key bool) {
 			now.cells[i] = unpack(col.Kind, c.number(), now.cells[i])
 		}
 	}
-	d.state.set(number, now)
+	if d.state.set(number, now); d.state.texts > d.state.mostTexts {
+		c.fail("too much text in its stacks")
+	}
 }
 
 // reports makes reports of the state. Stacks have no order.
@@ -135,11 +138,11 @@ func (d *decoder) reports() ([]*report.Report, error) {
 	var reports []*report.Report
 	for i := range d.state.processes {
 		p := &d.state.processes[i]
-		r := new(report.Report)
-		if err := json.Unmarshal(p.meta, r); err != nil {
+		r, err := p.report()
+		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errDamaged, err)
 		}
-		r.Stacks, r.Target.Modules = nil, d.definitions.modules[p.number]
+		r.Target.Modules = d.definitions.modules[p.number]
 		if r.Growth != nil {
 			r.Growth.FaultStacks = nil
 		}
@@ -160,6 +163,19 @@ func (d *decoder) reports() ([]*report.Report, error) {
 		}
 	}
 	return reports, nil
+}
+
+// report is what the meta has of a report. Stacks are not in it, and are not taken from it.
+func (p *processMeta) report() (*report.Report, error) {
+	if len(p.meta) > mostMeta {
+		return nil, errors.New("too much of one process")
+	}
+	bare := struct {
+		*report.Report
+		Stacks json.RawMessage `json:"stacks"`
+	}{Report: new(report.Report)}
+	err := json.Unmarshal(p.meta, &bare)
+	return bare.Report, err
 }
 
 // stack adds a stack to its report.

@@ -173,6 +173,9 @@ func (e *encoder) stack(key stackKey, names *report.Stack, v reflect.Value, r *r
 		detailed = nil // all details are kept anew
 	}
 	tables[key.table].pack(v, now, r.DurationSeconds, e.definer, detailed)
+	if e.state.texts+now.size()-old.size() > e.state.mostTexts {
+		now.texts = nil
+	}
 	if old == nil || e.state.differs(now, old, exact) {
 		e.state.set(k.number, &row{now.table, slices.Clone(now.cells), now.texts})
 	}

@@ -150,13 +150,16 @@ func compress(raw, known []byte) []byte {
 }
 
 // expand is the opposite of compress.
-func expand(packed, known []byte) ([]byte, error) {
+func expand(packed, known []byte) ([]byte, error) { return expandUpTo(mostPayload, packed, known) }
+
+// expandUpTo expands to so many bytes at most.
+func expandUpTo(most int64, packed, known []byte) ([]byte, error) {
 	var out bytes.Buffer
-	n, err := out.ReadFrom(io.LimitReader(flate.NewReaderDict(bytes.NewReader(packed), known), mostPayload+1))
+	n, err := out.ReadFrom(io.LimitReader(flate.NewReaderDict(bytes.NewReader(packed), known), most+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
-	case n > mostPayload:
+	case n > most:
 		return nil, fmt.Errorf("%w: a frame is too large", errDamaged)
 	}
 	return out.Bytes(), nil

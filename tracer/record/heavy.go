@@ -1,7 +1,6 @@
 package record
 
 import (
-	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -37,8 +36,8 @@ func (d *decoder) complete(r *report.Report, process uint32) {
 	if at < 0 || !slices.ContainsFunc(heavy, func(i int) bool { return reflect.ValueOf(r).Elem().Field(i).IsZero() }) {
 		return
 	}
-	key := new(report.Report)
-	if err := json.Unmarshal(d.key[at].meta, key); err != nil {
+	key, err := d.key[at].report()
+	if err != nil {
 		return // the key itself would say so
 	}
 	for _, i := range heavy {

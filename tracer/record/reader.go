@@ -27,6 +27,7 @@ type Reader struct {
 	// snapshots are the places of snapshots in entries.
 	snapshots []int
 	marks     []Mark
+	markNames int // bytes of their names
 	ended     bool
 }
 
@@ -92,14 +93,31 @@ func (r *Reader) note(i int) {
 	case e.kind == frameEnd:
 		r.ended = true
 	case e.kind == frameMark:
-		m := Mark{Time: e.at()}
-		if packed, err := e.payload(r.r); err == nil {
-			if raw, err := expand(packed, nil); err == nil {
-				_ = json.Unmarshal(raw, &m.Name) // a mark without a name is one
-			}
-		}
-		r.marks = append(r.marks, m)
+		r.marks = append(r.marks, Mark{e.at(), r.nameOf(e)})
 	}
+}
+
+const (
+	// mostMark bounds the name of a mark, in JSON, and mostMarkNames those of all.
+	mostMark      = 4 << 10
+	mostMarkNames = 16 << 20
+)
+
+// nameOf reads the name of a mark, "" if it makes no sense: a mark without a name is one.
+func (r *Reader) nameOf(e *entry) (name string) {
+	if e.length > mostMark || r.markNames > mostMarkNames {
+		return ""
+	}
+	packed, err := e.payload(r.r)
+	if err != nil {
+		return ""
+	}
+	raw, err := expandUpTo(mostMark, packed, nil)
+	if err != nil || json.Unmarshal(raw, &name) != nil {
+		return ""
+	}
+	r.markNames += len(name)
+	return name
 }
 
 // Close closes the file that Open opened.

@@ -22,10 +22,20 @@ type state struct {
 	// before has the rows that changed, as they were at the last snapshot: nil for those that were
 	// not there.
 	before map[uint32]*row
+	// texts are the bytes of all texts in rows, of which there may be mostTexts.
+	texts, mostTexts int
 }
 
+const (
+	// mostTexts bounds the texts of all rows of a snapshot, in bytes. What does not fit is left out
+	// when it is written, and refused when it is read.
+	mostTexts = 128 << 20
+	// mostMeta bounds what a snapshot has of one process beside its stacks.
+	mostMeta = 64 << 20
+)
+
 func newState(columns [len(tables)][]column) *state {
-	return &state{columns: columns, rows: make(map[uint32]*row), before: make(map[uint32]*row)}
+	return &state{columns: columns, rows: make(map[uint32]*row), before: make(map[uint32]*row), mostTexts: mostTexts}
 }
 
 // set puts a row in the place of the one with its number, or removes that if r is nil.
@@ -33,6 +43,7 @@ func (s *state) set(number uint32, r *row) {
 	if _, known := s.before[number]; !known {
 		s.before[number] = s.rows[number]
 	}
+	s.texts += r.size() - s.rows[number].size()
 	if r == nil {
 		delete(s.rows, number)
 		return

@@ -1,0 +1,86 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"memtrace/tracer/report"
+)
+
+// A file that is small only while it is packed does not take the memory of its reader.
+func TestBoundsOfReader(t *testing.T) {
+	w, path := create(t, LeastSize)
+	if err := w.Snapshot(began, []*report.Report{synthetic(1, 1)}, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{strings.Repeat("x", mostMark), "short"} {
+		if err := w.Mark(began, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	if marks := open(t, path).Marks(); len(marks) != 2 || marks[0].Name != "" || marks[1].Name != "short" {
+		t.Errorf("marks %.60v", marks)
+	}
+
+	d := newDecoder(ownColumns())
+	list := slices.IndexFunc(d.state.columns[tableStacks], func(c column) bool { return c.Kind == kindJSON })
+	text := strings.Repeat(" ", 1<<10)
+	const most = 64 << 10
+	d.state.mostTexts = most
+	write := newState(ownColumns())
+	for n := range uint32(most>>10 + 1) {
+		d.definitions.stacks[n] = new(stackNames)
+		write.set(n, &row{cells: make([]uint64, len(write.columns[tableStacks])), texts: map[int]string{list: text}})
+	}
+	if err := d.snapshot(append(write.metas(), write.key()...), true); !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), "too much text in its stacks") {
+		t.Errorf("%d bytes of texts: %v", write.texts, err)
+	}
+	write.set(0, nil)
+	if err := d.snapshot(append(write.metas(), write.key()...), true); err != nil || d.state.texts != most {
+		t.Errorf("%d bytes of texts: %v", d.state.texts, err)
+	}
+	meta := processMeta{meta: bytes.Repeat([]byte{' '}, mostMeta+1)}
+	if _, err := meta.report(); err == nil {
+		t.Error("a report of any size is taken")
+	}
+	meta.meta = []byte(`{"schema": "x", "stacks": [` + strings.Repeat("{},", 1000) + `{}]}`)
+	if r, err := meta.report(); err != nil || r.Schema != "x" || r.Stacks != nil {
+		t.Errorf("%v, %+v", err, r)
+	}
+}
+
+// Where the details of stacks are too much, some are left out.
+func TestBoundsOfWriter(t *testing.T) {
+	w, path := create(t, LeastSize)
+	w.encoder.state.mostTexts = 64 << 10
+	for i := range 2 {
+		r := synthetic(200, i)
+		for k := range r.Stacks {
+			r.Stacks[k].Like = []report.Like{{ID: strings.Repeat("x", 1<<10)}}
+		}
+		if err := w.Snapshot(began.Add(time.Duration(i)*time.Second), []*report.Report{r}, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	reports, err := open(t, path).At(1)
+	if err != nil || len(reports[0].Stacks) < 180 {
+		t.Fatalf("%v, %d reports", err, len(reports))
+	}
+	detailed := 0
+	for i := range reports[0].Stacks {
+		detailed += len(reports[0].Stacks[i].Like)
+	}
+	if detailed < 50 || detailed > 64 {
+		t.Errorf("%d stacks have details", detailed)
+	}
+}
