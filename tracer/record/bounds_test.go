@@ -84,3 +84,21 @@ func TestBoundsOfWriter(t *testing.T) {
 		t.Errorf("%d stacks have details", detailed)
 	}
 }
+
+// The writer begins anew before a reader would refuse the names.
+func TestBoundsOfNames(t *testing.T) {
+	for name, fill := range map[string]func(*definer){
+		"bytes":  func(d *definer) { d.written = mostText/2 + 1 },
+		"stacks": func(d *definer) { d.next = mostDefined/2 + 1 },
+	} {
+		e := newEncoder()
+		if _, err := e.snapshot(began, []*report.Report{synthetic(3, 1)}, false); err != nil {
+			t.Fatal(err)
+		}
+		fill(e.definer)
+		frames, err := e.snapshot(began, []*report.Report{synthetic(3, 2)}, false)
+		if h, ok := parseHeader(frames); err != nil || !ok || h.kind != frameRestart {
+			t.Errorf("%s: %v, a frame of type %c", name, err, h.kind)
+		}
+	}
+}

@@ -41,6 +41,12 @@ type definer struct {
 	modules map[uint32][]report.Module
 	next    uint32 // number of a stack
 	pending []byte
+	written int // bytes of definitions that are not pending
+}
+
+// full reports whether a reader might soon refuse what is defined.
+func (d *definer) full() bool {
+	return len(d.stacks) > mostKnown || d.next > mostDefined/2 || len(d.strings) > mostDefined/2 || len(d.frames) > mostDefined/2 || d.written > mostText/2
 }
 
 func newDefiner() *definer {
@@ -140,5 +146,6 @@ func (d *definer) mapped(process uint32, modules []report.Module) {
 func (d *definer) take() []byte {
 	taken := d.pending
 	d.pending = nil
+	d.written += len(taken)
 	return taken
 }

@@ -16,7 +16,8 @@ const (
 	mostStacks = 50_000
 	// mostRows bounds the stacks of a snapshot, over all processes.
 	mostRows = 1 << 18
-	// mostKnown is how many stacks a definer remembers before it begins anew.
+	// mostKnown is how many stacks a definer remembers before it begins anew. So it does at a half of
+	// what a reader takes of names and frames.
 	mostKnown = 250_000
 	// keyEvery is how many snapshots come after a key before the next.
 	keyEvery = 64
@@ -60,7 +61,7 @@ func (e *encoder) restart() {
 
 // snapshot returns the frames of a snapshot. In an exact one every figure is kept as it is.
 func (e *encoder) snapshot(at time.Time, reports []*report.Report, exact bool) ([]byte, error) {
-	if len(e.definer.stacks) > mostKnown {
+	if e.definer.full() {
 		e.restart()
 	}
 	e.count++
@@ -76,16 +77,20 @@ func (e *encoder) snapshot(at time.Time, reports []*report.Report, exact bool) (
 			e.state.set(k.number, nil)
 		}
 	}
-	return e.frames(at, exact), nil
+	return e.frames(at, exact)
 }
 
 // frames encodes what the state has become.
-func (e *encoder) frames(at time.Time, exact bool) (frames []byte) {
+func (e *encoder) frames(at time.Time, exact bool) (frames []byte, err error) {
 	if e.restarted {
 		frames = appendFrame(frames, frameRestart, 0, at, nil)
 		e.restarted = false
 	}
-	if raw := e.definer.take(); len(raw) > 0 {
+	raw := e.definer.take()
+	if len(raw) > mostPayload {
+		return nil, fmt.Errorf("a snapshot defines %s of names, which is more than any reader takes", report.Size(uint64(len(raw))))
+	}
+	if len(raw) > 0 {
 		frames = appendFrame(frames, frameDefinitions, 0, at, compress(raw, nil))
 	}
 	frame, metas := e.state.frame(at, exact, e.toKey == 0, e.metas)
@@ -93,7 +98,7 @@ func (e *encoder) frames(at time.Time, exact bool) (frames []byte) {
 		e.toKey = keyEvery
 	}
 	e.metas = metas
-	return append(frames, frame...)
+	return append(frames, frame...), nil
 }
 
 // frame encodes the state as a key or by what changed since it was settled, and settles it.

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -30,19 +32,39 @@ func lighten(r *report.Report) {
 	}
 }
 
-// complete fills in what was left out from the key before.
-func (d *decoder) complete(r *report.Report, process uint32) {
+// complete fills in what was left out from the key before. It reports whether it did.
+func (d *decoder) complete(r *report.Report, process uint32) (filled bool) {
 	at := slices.IndexFunc(d.key, func(p processMeta) bool { return p.number == process })
 	if at < 0 || !slices.ContainsFunc(heavy, func(i int) bool { return reflect.ValueOf(r).Elem().Field(i).IsZero() }) {
-		return
+		return false
 	}
 	key, err := d.key[at].report()
 	if err != nil {
-		return // the key itself would say so
+		return false // the key itself would say so
 	}
 	for _, i := range heavy {
 		if to := reflect.ValueOf(r).Elem().Field(i); to.IsZero() {
 			to.Set(reflect.ValueOf(key).Elem().Field(i))
+			filled = true
 		}
 	}
+	return filled
+}
+
+// completeAll does so with what the snapshot has of each process, for it to become a key.
+func (d *decoder) completeAll() error {
+	for i := range d.state.processes {
+		p := &d.state.processes[i]
+		r, err := p.report()
+		if err != nil {
+			return fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		if !d.complete(r, p.number) {
+			continue
+		}
+		if p.meta, err = json.Marshal(r.Bare()); err != nil {
+			return fmt.Errorf("encode a report: %w", err)
+		}
+	}
+	return nil
 }

@@ -279,6 +279,39 @@ func TestSameID(t *testing.T) {
 	}
 }
 
+// After thinning, too, every snapshot has what is heavy, wherever the keys were and are.
+func TestHeavyAfterThinning(t *testing.T) {
+	for _, thinned := range []int{keyEvery + 2, keyEvery + 20} { // up to a snapshot that becomes a key, and beyond
+		w, path := create(t, LeastSize)
+		for i := range thinned + 80 {
+			r := synthetic(1, i)
+			r.Timeline = &report.Timeline{Seconds: []float64{float64(i)}}
+			if err := w.Snapshot(began.Add(time.Duration(i)*time.Second), []*report.Report{r}, false); err != nil {
+				t.Fatal(err)
+			}
+			switch i {
+			case 0:
+				w.encoder.toKey = 3
+			case thinned - 1:
+				w.beginThinning()
+				w.finishThinning(true)
+			}
+		}
+		if err := w.Close(true); err != nil || w.notThinned != nil {
+			t.Fatal(err, w.notThinned)
+		}
+		r := open(t, path)
+		if err := r.Each(0, r.Len()-1, func(i int, got []*report.Report) error {
+			if one := got[0]; one.Timeline == nil || len(one.Timeline.Seconds) != 1 || one.Timeline.Seconds[0] > one.DurationSeconds {
+				t.Errorf("snapshot %d of %d, after %v s, has the timeline %+v", i, r.Len(), one.DurationSeconds, one.Timeline)
+			}
+			return nil
+		}); err != nil || r.Len() != thinned+80 {
+			t.Errorf("%d snapshots, %v", r.Len(), err)
+		}
+	}
+}
+
 // What is heavy is in keys and exact snapshots, and else that of the key before.
 func TestHeavy(t *testing.T) {
 	defer func(before []int) { heavy = before }(heavy)

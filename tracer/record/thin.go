@@ -72,6 +72,9 @@ type thinner struct {
 	toKey int
 	// waiting are frames to be written before the next snapshot, if there is one.
 	waiting []entry
+	// last is the offset of the last snapshot. What comes behind it is compressed by what it has of
+	// processes, so that stays as it is.
+	last int64
 }
 
 // errTooLarge is returned by thin where not all that is kept fits below the limit.
@@ -89,6 +92,11 @@ func thin(r io.ReaderAt, w io.WriterAt, entries []entry, kept []bool, limit int6
 		return nil, 0, fmt.Errorf("write a thinned record: %w", err)
 	}
 	t.size = headSize
+	for i := range entries {
+		if entries[i].snapshot() {
+			t.last = entries[i].offset
+		}
+	}
 	needed := neededUntil(entries, kept)
 	for i := range entries {
 		if err := t.next(&entries[i], needed[i], kept[i]); err != nil {
@@ -150,9 +158,14 @@ func (t *thinner) take(e *entry, kept bool) error {
 		}
 	}
 	t.waiting = t.waiting[:0]
-	key := t.fresh || t.toKey == 0
+	key := t.fresh || t.toKey <= 0 && e.offset != t.last
 	if t.toKey--; key {
 		t.toKey = keyEvery
+		if e.offset != t.last { // those that follow take from it what is heavy
+			if err := t.decoder.completeAll(); err != nil {
+				return err
+			}
+		}
 	}
 	frame, metas := t.decoder.state.frame(time.Unix(0, e.time), e.flags&frameExact != 0, key, t.metas)
 	t.metas, t.fresh = metas, false

@@ -198,7 +198,7 @@ func (w *Writer) beginThinning() {
 	if w.thinning != nil {
 		return
 	}
-	file, err := os.CreateTemp(filepath.Dir(w.path), "."+filepath.Base(w.path)+".*")
+	file, err := createBeside(w.path)
 	t := &thinning{from: len(w.entries), at: w.size, file: file, done: make(chan error, 1)}
 	w.thinning = t
 	if err != nil {
@@ -210,6 +210,16 @@ func (w *Writer) beginThinning() {
 	}
 	entries, from, target := w.entries[:len(w.entries):len(w.entries)], w.file, int64(thinTo*float64(w.bound))
 	go func() { t.done <- t.run(from, entries, target) }()
+}
+
+// createBeside creates the file that a thinned record is written to. It has one name, so that what a
+// kill has left is replaced.
+func createBeside(path string) (*os.File, error) {
+	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".thinned")
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
 // run thins, ever more, until the file is small enough.
