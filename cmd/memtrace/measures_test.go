@@ -1,9 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"testing"
 
 	"memtrace/tracer/report"
@@ -83,9 +84,20 @@ func functionOf(t *testing.T, r *report.Report, function string) (found *report.
 func TestMeasures(t *testing.T) {
 	testprog.NeedRoot(t)
 	program := testprog.BuildProgram(t, "gcc -O1 -g -fno-inline -fno-optimize-sibling-calls -pthread", phases)
-	m := startMemtrace(t, "--sort", "temporary", "--", program)
+	path := filepath.Join(t.TempDir(), "phases.rec")
+	m := startMemtrace(t, "--sort", "temporary", "--record", path, "--", program)
 	m.wait()
 	r := m.reports()[0]
+	// So does the record of it.
+	var recorded report.Report
+	if err := json.Unmarshal([]byte(render(t, "report", path, "--sort", "temporary", "-f", "json")), &recorded); err != nil {
+		t.Fatal(err)
+	}
+	for _, function := range []string{"peak_block", "temporary_string", "leak_block"} {
+		if was, is := functionOf(t, &recorded, function), functionOf(t, r, function); was.PeakBytes != is.PeakBytes || was.TemporaryBlocks != is.TemporaryBlocks || was.Blocks != is.Blocks {
+			t.Errorf("the record has %+v, the report %+v", was, is)
+		}
+	}
 	if r.Peak == nil || r.Peak.Sum != (report.Sum{Bytes: phasesPeak + phasesSome, Blocks: 701 + 97}) || r.Peak.Approximate {
 		t.Errorf("the peak is %+v", r.Peak)
 	}
@@ -142,16 +154,18 @@ func TestMeasuresPprof(t *testing.T) {
 	if code := m.wait(); code != exitOK {
 		t.Fatalf("memtrace ended with %d: %s", code, m.stderr.String())
 	}
-	for index, want := range map[string][]string{
-		"peak_space":        {"3010100B", "97000B"},
-		"peak_objects":      {"701", "97"},
-		"temporary_objects": {"4001"},
-		"inuse_objects":     {"421"},
+	for index, want := range map[string]map[string]string{
+		"peak_space":        {"peak_block": "3010100B", "some_block": "97000B"},
+		"peak_objects":      {"peak_block": "701", "some_block": "97"},
+		"temporary_objects": {"temporary_string": "4001"},
+		"inuse_objects":     {"leak_block": "421"},
 	} {
 		out, err := exec.Command("go", "tool", "pprof", "-symbolize=none", "-top", "-unit=B", "-sample_index="+index, path).CombinedOutput()
-		for _, figure := range want {
-			if err != nil || !strings.Contains(string(out), figure) {
-				t.Errorf("-sample_index=%s, %v: no %s in\n%s", index, err, figure, out)
+		for function, figure := range want {
+			// FLAT FLAT% SUM% CUM CUM% NAME
+			row := regexp.MustCompile(`(?m)^ *` + figure + ` .* ` + function + `( \(inline\))?$`)
+			if err != nil || !row.Match(out) {
+				t.Errorf("-sample_index=%s, %v: %s does not have %s in\n%s", index, err, function, figure, out)
 			}
 		}
 	}

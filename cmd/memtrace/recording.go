@@ -196,9 +196,10 @@ func (r *recorder) abandon() {
 	_ = r.writer.Close(false) // why the trace ended is returned
 }
 
-// snapshot is one for the record: all stacks, in the order of a report.
+// snapshot is one for the record: all stacks, in the order of a report. Unless paced it has those that
+// hold nothing any more, too.
 func (s *session) snapshot(paced bool) []*report.Report {
-	return s.noted(s.tracer.Snapshot(tracer.SnapshotOptions{Older: s.older, Sort: tracer.ByLeak, Marks: s.marks.list(), Paced: paced}))
+	return s.noted(s.tracer.Snapshot(tracer.SnapshotOptions{Older: s.older, Sort: tracer.ByLeak, Past: !paced, Marks: s.marks.list(), Paced: paced}))
 }
 
 // openRecord creates the record, if one is asked for.

@@ -145,7 +145,7 @@ func (o *reportOptions) render(r *record.Reader, out *output) error {
 	}
 	return r.Each(first, last, func(i int, reports []*report.Report) error {
 		for _, one := range reports {
-			o.arrange(one)
+			o.arrange(one, out.form.Totals)
 			noteEnd(r, i, one)
 		}
 		return out.write(reports)
@@ -159,8 +159,14 @@ func noteEnd(r *record.Reader, i int, one *report.Report) {
 	}
 }
 
-// arrange puts the stacks of a report in order and cuts them to the worst.
-func (o *options) arrange(r *report.Report) {
+// arrange puts the stacks of a report in order and cuts them to the worst. Those that hold nothing any
+// more are left out as in the report of a trace, unless totals are shown or the order is about them.
+func (o *options) arrange(r *report.Report, totals bool) {
+	if !totals && !o.sort.OfPast() {
+		all := len(r.Stacks)
+		r.Stacks = slices.DeleteFunc(r.Stacks, func(s report.Stack) bool { return s.Past() })
+		r.StacksTotal -= min(all-len(r.Stacks), r.StacksTotal)
+	}
 	diagnose.Sort(r.Stacks, o.sort)
 	if r.Hints == nil {
 		r.Hints = report.Hints(r, nil)

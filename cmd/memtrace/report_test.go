@@ -121,6 +121,28 @@ func TestReportRefusals(t *testing.T) {
 	}
 }
 
+// Stacks that hold nothing any more are shown where the order or the form is about them.
+func TestReportPast(t *testing.T) {
+	path := madeUp(t, 3, func(i int, r *report.Report) {
+		past := r.Stacks[0]
+		past.ID, past.Bytes, past.Blocks, past.AllocatedBlocks, past.PeakBytes = "2", 0, 0, 7, 7000
+		r.Stacks = append(r.Stacks, past)
+		r.StacksTotal = 2
+	})
+	for sort, want := range map[string]int{"leak": 1, "size": 1, "peak": 2, "temporary": 2} {
+		var r report.Report
+		if err := json.Unmarshal([]byte(render(t, "report", path, "-f", "json", "--sort", sort)), &r); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Stacks) != want || r.StacksTotal != want {
+			t.Errorf("--sort %s: %d of %d stacks, want %d", sort, len(r.Stacks), r.StacksTotal, want)
+		}
+	}
+	if text := render(t, "diff", path, "--from", "1s"); !strings.Contains(text, "1 stack grew") || !strings.Contains(text, "0 did not change") {
+		t.Error(text)
+	}
+}
+
 // Each way to say when gives the snapshot of that time.
 func TestReportAt(t *testing.T) {
 	path := madeUp(t, 6, nil)

@@ -73,7 +73,7 @@ func serveRecord(ctx context.Context, args []string, stdout, stderr io.Writer) (
 }
 
 // look reads the record anew: memtrace may still write it.
-func (r *servedRecord) look(bool) (reports []*report.Report, err error) {
+func (r *servedRecord) look(totals bool) (reports []*report.Report, err error) {
 	in, err := record.Open(r.path)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (r *servedRecord) look(bool) (reports []*report.Report, err error) {
 		return nil, err
 	}
 	for _, one := range reports {
-		r.arrange(one)
+		r.arrange(one, totals)
 		noteEnd(in, i, one)
 	}
 	return reports, nil

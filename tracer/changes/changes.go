@@ -50,6 +50,7 @@ func Of(from, to *Side, opt Options) *report.Diff {
 	for _, j := range all {
 		s, changed := diffStack(j)
 		switch {
+		case !changed && s.Bytes.To == 0 && s.Blocks.To == 0: // it holds nothing any more
 		case !changed:
 			d.Unchanged++
 		case unlisted(j, from, to):

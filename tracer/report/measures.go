@@ -30,6 +30,11 @@ type SizeClass struct {
 	Blocks    uint64 `json:"blocks"`
 }
 
+// Past reports whether a stack has allocated blocks, and holds none any more.
+func (s *Stack) Past() bool {
+	return s.Kind == Heap && s.AllocatedBlocks > 0 && s.Blocks == 0 && s.Bytes == 0 && s.YoungBytes == 0 && s.ReplacedBytes == 0 && s.Estimate == nil
+}
+
 // ModuleSum is what is outstanding of the stacks whose first function of the program itself is in
 // a module. Name is empty for stacks of which that is not known.
 type ModuleSum struct {
