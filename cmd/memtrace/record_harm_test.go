@@ -17,12 +17,18 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
-// However memtrace is killed, the record opens, and it lacks no more than the last second.
+// However memtrace is killed, the record opens, and it lacks no more than what came since the last
+// snapshot, of which there is one twice a second. On a busy machine one may be late.
 func TestRecordSurvivesKill(t *testing.T) {
+	const (
+		every = time.Second / 2
+		late  = 3 * time.Second
+	)
 	p, _ := allocate(t)
 	p.Say("go 1000000000")
 	binary, worst := testprog.Memtrace(t), time.Duration(0)
-	for n := range setting(t, "KILLS", 12) {
+	kills := setting(t, "KILLS", 8)
+	for n := range kills {
 		dir := t.TempDir()
 		path, ready := filepath.Join(dir, "r.rec"), filepath.Join(dir, "ready")
 		cmd := exec.Command(binary, "-p", strconv.Itoa(p.PID()), "--exact", "--record", path, "--ready-file", ready, "-q")
@@ -33,12 +39,14 @@ func TestRecordSurvivesKill(t *testing.T) {
 		}
 		waitForFile(t, ready, &out)
 		for {
-			if _, err := record.Open(path); err == nil {
-				break // the first snapshot names all stacks
+			if r, err := record.Open(path); err == nil {
+				_ = r.Close() // it was only read
+				break         // the first snapshot names all stacks
 			}
 			time.Sleep(time.Millisecond)
 		}
-		time.Sleep(time.Duration(rand.Int64N(int64(700 * time.Millisecond))))
+		wait := time.Duration((float64(n) + rand.Float64()) / float64(kills) * float64(4*time.Second))
+		time.Sleep(wait)
 		killed := time.Now()
 		_ = cmd.Process.Kill() // Wait tells
 		_ = cmd.Wait()
@@ -47,6 +55,9 @@ func TestRecordSurvivesKill(t *testing.T) {
 			t.Fatalf("kill %d: %v", n, err)
 		}
 		last := r.Len() - 1
+		if wait > 2*time.Second && last == 0 {
+			t.Errorf("kill %d: one snapshot in %v", n, wait)
+		}
 		if lacks := killed.Sub(r.Time(last)); lacks > worst {
 			worst = lacks
 		}
@@ -59,7 +70,7 @@ func TestRecordSurvivesKill(t *testing.T) {
 		}
 	}
 	t.Logf("%v of a record are lost at most", worst)
-	if worst > time.Second {
+	if worst > every+late {
 		t.Errorf("a record lacks %v", worst)
 	}
 }
