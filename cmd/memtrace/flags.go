@@ -158,7 +158,7 @@ func (o *options) addReportFlags(fs *pflag.FlagSet) {
 	o.gate.add(fs)
 	fs.Var(&o.suppressed, "suppressions", "hide stacks by a `FILE` in LeakSanitizer's format (repeatable); \"default\" hides what well-known libraries keep for good")
 	o.record.add(fs)
-	fs.Var((*durationValue)(&o.markEvery), "mark-every", "make a mark every `DUR`, as SIGUSR2 does: reports then show what was allocated since the last one and is still there")
+	fs.Var((*markInterval)(&o.markEvery), "mark-every", "make a mark every `DUR`, as SIGUSR2 does: reports then show what was allocated since the last one and is still there")
 	fs.StringVar(&o.ready, "ready-file", "", "created when every probe is live")
 	_ = fs.MarkHidden("ready-file") // it was defined on the line above
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print only the report, no messages")

@@ -173,6 +173,7 @@ func TestRecordRefusals(t *testing.T) {
 		{"--record /dev/null", exitError, "exists already"},
 		{"--record-size 64M", exitUsage, "--record-every and --record-size go with --record FILE"},
 		{"--record " + dir + "/r --record-size 4k", exitUsage, "--record-size 4096: give 1M or more"},
+		{"--mark-every 10ms", exitUsage, "give 1s or more"},
 		{"--record " + dir + "/r --record-every 1ms", exitUsage, "--record-every 1ms: give 10ms or more"},
 		{"--record " + dir + "/r -o " + dir + "/../" + filepath.Base(dir) + "/r", exitUsage, "would replace " + dir + "/r: give another name"},
 		{"--record " + dir + "/r -o " + link, exitUsage, "would replace " + dir + "/r: give another name"},

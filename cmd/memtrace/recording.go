@@ -230,7 +230,7 @@ func (s *session) abandonRecord() {
 func (s *session) noted(reports []*report.Report) []*report.Report {
 	s.stops.settle()
 	for _, r := range reports {
-		for _, note := range []string{s.stops.note(r), s.recorded} {
+		for _, note := range []string{s.stops.note(r), s.recorded, s.marks.note()} {
 			if note != "" {
 				r.Notes = append(r.Notes, note)
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,26 @@ func TestBoundsOfWriter(t *testing.T) {
 	}
 	if detailed < 50 || detailed > 64 {
 		t.Errorf("%d stacks have details", detailed)
+	}
+}
+
+// Of very many marks the last ones are kept.
+func TestBoundsOfMarks(t *testing.T) {
+	w, path := create(t, LeastSize)
+	for i := range MostMarks + 7 {
+		if err := w.Mark(began, strconv.Itoa(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Snapshot(began, []*report.Report{synthetic(1, 1)}, false); err != nil {
+		t.Fatal(err)
+	}
+	w.beginThinning()
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	if marks := open(t, path).Marks(); len(marks) != MostMarks || marks[0].Name != "7" {
+		t.Errorf("%d marks, the first %v", len(marks), marks[0])
 	}
 }
 

@@ -75,6 +75,8 @@ type thinner struct {
 	// last is the offset of the last snapshot. What comes behind it is compressed by what it has of
 	// processes, so that stays as it is.
 	last int64
+	// oldMarks is how many marks are left out.
+	oldMarks int
 }
 
 // errTooLarge is returned by thin where not all that is kept fits below the limit.
@@ -92,9 +94,13 @@ func thin(r io.ReaderAt, w io.WriterAt, entries []entry, kept []bool, limit int6
 		return nil, 0, fmt.Errorf("write a thinned record: %w", err)
 	}
 	t.size = headSize
+	t.oldMarks = -MostMarks
 	for i := range entries {
-		if entries[i].snapshot() {
+		switch {
+		case entries[i].snapshot():
 			t.last = entries[i].offset
+		case entries[i].kind == frameMark:
+			t.oldMarks++
 		}
 	}
 	needed := neededUntil(entries, kept)
@@ -115,6 +121,8 @@ func (t *thinner) next(e *entry, needed, kept bool) error {
 		return t.decoder.apply(&e.header, nil)
 	case needed && (e.kind == frameDefinitions || e.snapshot()):
 		return t.take(e, kept)
+	case e.kind == frameMark && t.oldMarks > 0:
+		t.oldMarks--
 	case e.kind == frameInfo || e.kind == frameMark:
 		return t.copy(e)
 	}

@@ -14,6 +14,10 @@ import (
 	"memtrace/tracer/report"
 )
 
+// MostMarks is how many marks are kept when a record is thinned, the last ones. Reports had better
+// have no more: each snapshot has theirs.
+const MostMarks = 500
+
 // LeastSize is the smallest bound of a record, in bytes.
 const LeastSize = 1 << 20
 
