@@ -191,7 +191,7 @@ func TestEstimates(t *testing.T) {
 }
 
 // written is a report in a form of its own, in a file.
-func written(t *testing.T, form string, r *report.Report) string {
+func written(t testing.TB, form string, r *report.Report) string {
 	t.Helper()
 	f, _ := report.FindForm(form)
 	var buf bytes.Buffer
@@ -229,7 +229,7 @@ func TestLoads(t *testing.T) {
 
 // A profile that is small only while it is packed does not take the memory.
 func TestLoadRefusesBombs(t *testing.T) {
-	packed := func(text []byte) []byte {
+	pack := func(text []byte) []byte {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
 		if _, err := w.Write(text); err != nil {
@@ -240,10 +240,10 @@ func TestLoadRefusesBombs(t *testing.T) {
 		}
 		return b.Bytes()
 	}
-	zeros := packed(make([]byte, 1<<20))
+	zeros := pack(make([]byte, 1<<20))
 	for want, b := range map[string][]byte{
 		"it has more than":   bytes.Repeat(zeros, mostProfile>>20+1), // what was packed in parts is one
-		"it is packed twice": packed(zeros),
+		"it is packed twice": pack(zeros),
 	} {
 		path := filepath.Join(t.TempDir(), "x")
 		if err := os.WriteFile(path, b, 0o644); err != nil {

@@ -69,16 +69,9 @@ const mostProfile = 256 << 20
 
 // parseProfile reads a profile, packed or not, in any of the formats that pprof knows.
 func parseProfile(in io.Reader) (*profile.Profile, error) {
-	packed := func(b []byte) bool { return bytes.HasPrefix(b, []byte{0x1f, 0x8b}) }
-	from := bufio.NewReader(in)
-	if head, _ := from.Peek(2); packed(head) { // what cannot be read is said below
-		unpacked, err := gzip.NewReader(from)
-		if err != nil {
-			return nil, err
-		}
-		in = unpacked
-	} else {
-		in = from
+	in, err := unpack(bufio.NewReader(in))
+	if err != nil {
+		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(in, mostProfile+1))
 	switch {
@@ -91,6 +84,17 @@ func parseProfile(in io.Reader) (*profile.Profile, error) {
 	}
 	return profile.ParseData(text)
 }
+
+// unpack reads what is packed, and all else as it is.
+func unpack(in *bufio.Reader) (io.Reader, error) {
+	if head, _ := in.Peek(2); packed(head) { // what cannot be read is said later
+		return gzip.NewReader(in)
+	}
+	return in, nil
+}
+
+// packed reports whether a text begins as one of gzip does.
+func packed(text []byte) bool { return bytes.HasPrefix(text, []byte{0x1f, 0x8b}) }
 
 // describe takes from a profile what it is of.
 func (s *Side) describe(p *profile.Profile) {
