@@ -87,7 +87,7 @@ func infoOf(r io.ReaderAt, entries []entry) (*info, error) {
 	if err := json.Unmarshal(raw, i); err != nil {
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
 	}
-	const mostColumns = 512
+	const mostColumns = 256
 	if len(i.Stacks) > mostColumns || len(i.Faults) > mostColumns {
 		return nil, fmt.Errorf("%w: too many columns", errDamaged)
 	}
