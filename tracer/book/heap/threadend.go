@@ -19,8 +19,9 @@ const (
 	recentFrees = 512
 	// largestCached is the largest chunk that a cache takes unless told otherwise.
 	largestCached = 1040
-	// together is the most time, in ns, between two frees of one end.
-	together = uint64(50 * time.Millisecond)
+	// together is the most time, in ns, between two frees of one end. A thread may wait for a
+	// processor meanwhile, on an emulated machine for long.
+	together = uint64(500 * time.Millisecond)
 	// silence is how long, in ns, a thread has to be silent to count as ended. Its id may be
 	// another thread's later.
 	silence = uint64(time.Second)

@@ -25,7 +25,7 @@ func TestThreadEnds(t *testing.T) {
 		"another goes on":            {with(of(8, 9, 0x70, 64)), 1, 1, 1},
 		"its id is used again later": {with(of(7, 2000*ms, 0x70, 64)), 1, 1, 1},
 		"blocks of the cache's size": {[]event.Event{of(7, 1, 0x10, 0x290), of(7, 2, 0x20, 0x290), of(7, 3, 0x30, 64)}, 3, 3, 3},
-		"frees long before":          {[]event.Event{of(7, 1, 0x10, 64), of(7, 100*ms, 0x60, 0x290)}, 1, 1, 1},
+		"frees long before":          {[]event.Event{of(7, 1, 0x10, 64), of(7, 600*ms, 0x60, 0x290)}, 1, 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := New(Config{})
