@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"memtrace/tracer/report"
@@ -163,7 +164,7 @@ func TestMeasuresPprof(t *testing.T) {
 		out, err := exec.Command("go", "tool", "pprof", "-symbolize=none", "-top", "-unit=B", "-sample_index="+index, path).CombinedOutput()
 		for function, figure := range want {
 			// FLAT FLAT% SUM% CUM CUM% NAME
-			row := regexp.MustCompile(`(?m)^ *` + figure + ` .* ` + function + `( \(inline\))?$`)
+			row := regexp.MustCompile(`(?m)^ *` + strings.TrimSuffix(figure, "B") + `B? .* ` + function + `( \(inline\))?$`)
 			if err != nil || !row.Match(out) {
 				t.Errorf("-sample_index=%s, %v: %s does not have %s in\n%s", index, err, function, figure, out)
 			}
