@@ -7,8 +7,7 @@ import (
 )
 
 const (
-	// maxPoints is how many points a Line holds. When it is full, every second point is
-	// dropped, and from then on only every second value is taken.
+	// maxPoints is how many points a Line holds.
 	maxPoints = 96
 	// deviations is the number of standard deviations within which a normal variable stays
 	// with Confidence.
@@ -21,9 +20,7 @@ const Confidence = 0.95
 // Line is the history of a quantity that is looked at from time to time, with what it takes to
 // tell whether the quantity grows. The zero Line is empty.
 type Line struct {
-	points []point
-	// Of stride values one is kept. skipped counts those left out since the last.
-	stride, skipped int
+	points thinned[point]
 
 	n              int
 	first, last    point
@@ -37,7 +34,7 @@ func (l *Line) Add(at time.Duration, value float64) {
 	p := point{at.Seconds(), value}
 	switch {
 	case l.n == 0:
-		l.first, l.peak, l.stride = p, value, 1
+		l.first, l.peak = p, value
 	case value > l.peak:
 		l.peak = value
 		l.rises++
@@ -46,21 +43,7 @@ func (l *Line) Add(at time.Duration, value float64) {
 	}
 	l.n++
 	l.last = p
-	if l.skipped++; l.skipped < l.stride && len(l.points) > 0 {
-		return
-	}
-	l.skipped = 0
-	l.points = append(l.points, p)
-	if len(l.points) < maxPoints {
-		return
-	}
-	for i := range maxPoints / 2 {
-		l.points[i] = l.points[2*i]
-	}
-	l.points = l.points[:maxPoints/2]
-	// The newest was dropped, so one value is left out already.
-	l.skipped = l.stride
-	l.stride *= 2
+	l.points.add(p, maxPoints)
 }
 
 // Fit is what a Line says of a quantity.
@@ -99,7 +82,7 @@ func (l *Line) Fit() Fit {
 		N: l.n, Low: math.Inf(-1), High: math.Inf(1),
 		Change: l.last.value - l.first.value, Noise: l.drawdown, Rises: l.rises,
 	}
-	points := l.points
+	points := l.points.kept
 	if l.n > 0 && points[len(points)-1] != l.last {
 		points = append(slices.Clip(points), l.last)
 	}

@@ -92,12 +92,12 @@ func TestLineIsBounded(t *testing.T) {
 	var l Line
 	for i := range 100003 {
 		l.Add(time.Duration(i)*time.Millisecond, float64(i))
-		if len(l.points) >= maxPoints {
-			t.Fatalf("%d points are kept", len(l.points))
+		if len(l.points.kept) >= maxPoints {
+			t.Fatalf("%d points are kept", len(l.points.kept))
 		}
 	}
-	for i := 2; i < len(l.points); i++ {
-		a, b := l.points[i-1].seconds-l.points[i-2].seconds, l.points[i].seconds-l.points[i-1].seconds
+	for i := 2; i < len(l.points.kept); i++ {
+		a, b := l.points.kept[i-1].seconds-l.points.kept[i-2].seconds, l.points.kept[i].seconds-l.points.kept[i-1].seconds
 		if math.Abs(a-b) > 1e-6 {
 			t.Fatalf("points %d are at distances %v and %v", i, a, b)
 		}
