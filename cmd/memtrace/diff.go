@@ -46,15 +46,8 @@ func parseDiff(args []string) (*diffOptions, *pflag.FlagSet, error) {
 	fs.IntVar(&o.width, "width", 0, "make the text `N` columns wide (otherwise as the terminal, and 100 elsewhere)")
 	fs.StringVar(&o.color, "color", "auto", "color the text (`WHEN`: auto|always|never)")
 	fs.BoolVarP(&o.help, "help", "h", false, "print this help")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			o.help = true
-			return o, fs, nil
-		}
-		return o, fs, explainFlag(fs, err)
-	}
-	if o.help {
-		return o, fs, nil
+	if err := parse(fs, args, &o.help); err != nil || o.help {
+		return o, fs, err
 	}
 	o.topGiven = fs.Changed("top")
 	i := slices.IndexFunc(report.DiffForms, func(f report.DiffForm) bool { return f.Name == o.format })

@@ -88,15 +88,8 @@ func parseFlags(args []string, more ...func(*pflag.FlagSet)) (*options, *pflag.F
 	for _, add := range more {
 		add(fs)
 	}
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			o.help = true
-			return o, fs, nil
-		}
-		return nil, fs, explainFlag(fs, err)
-	}
-	if o.help || o.version {
-		return o, fs, nil
+	if err := parse(fs, args, &o.help); err != nil || o.help || o.version {
+		return o, fs, err
 	}
 	o.topGiven = fs.Changed("top")
 	o.fillForm(fs)

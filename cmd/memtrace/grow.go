@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/spf13/pflag"
@@ -21,15 +20,8 @@ func parseGrow(args []string) (*options, *pflag.FlagSet, error) {
 	o.addReportFlags(fs)
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "report more: stack ids and addresses")
 	fs.BoolVarP(&o.help, "help", "h", false, "print this help")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			o.help = true
-			return o, fs, nil
-		}
-		return o, fs, explainFlag(fs, err)
-	}
-	if o.help {
-		return o, fs, nil
+	if err := parse(fs, args, &o.help); err != nil || o.help {
+		return o, fs, err
 	}
 	o.fillForm(fs)
 	if err := o.parsePositional(fs.Args()); err != nil {

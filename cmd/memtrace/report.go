@@ -33,15 +33,8 @@ func parseReport(args []string) (*reportOptions, *pflag.FlagSet, error) {
 	fs.BoolVar(&o.list, "list", false, "list the snapshots and marks instead")
 	o.addRenderFlags(fs)
 	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: "+orderNames(", ", " or "))
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			o.help = true
-			return o, fs, nil
-		}
-		return o, fs, explainFlag(fs, err)
-	}
-	if o.help {
-		return o, fs, nil
+	if err := parse(fs, args, &o.help); err != nil || o.help {
+		return o, fs, err
 	}
 	o.topGiven = fs.Changed("top")
 	o.fillForm(fs)

@@ -117,15 +117,10 @@ func (c *common) add(fs *pflag.FlagSet) {
 
 // parse parses args. It sets c.help if help is asked for.
 func (c *common) parse(fs *pflag.FlagSet, args []string) error {
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			c.help = true
-			return nil
-		}
-		return explainFlag(fs, err)
-	}
+	err := parse(fs, args, &c.help)
 	switch {
-	case c.help:
+	case err != nil || c.help:
+		return err
 	case c.format != formatText && c.format != formatJSON:
 		return usagef("--format %s: give text or json", c.format)
 	case !slices.Contains([]string{"auto", "always", "never"}, c.color):

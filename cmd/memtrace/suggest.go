@@ -46,6 +46,19 @@ func distance(a, b string) int {
 	return rows[len(a)][len(b)]
 }
 
+// parse parses args. help becomes true if help is asked for in a way that pflag knows by itself.
+func parse(fs *pflag.FlagSet, args []string, help *bool) error {
+	err := fs.Parse(args)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		*help = true
+		return nil
+	case err != nil:
+		return explainFlag(fs, err)
+	}
+	return nil
+}
+
 // explainFlag makes a usage error of what Parse returned, with the flag that may be meant.
 func explainFlag(fs *pflag.FlagSet, err error) error {
 	var unknown *pflag.NotExistError
