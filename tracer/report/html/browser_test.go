@@ -11,13 +11,12 @@ import (
 	"time"
 
 	"memtrace/tracer/report"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // TestBrowser opens pages in Chromium. web/test/tests.mjs says what they must do there.
 func TestBrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some 15 s")
-	}
+	testprog.Long(t)
 	if _, err := os.Stat("web/node_modules/playwright-core"); err != nil {
 		t.Fatal("what drives the browser is not installed: make setup-test")
 	}
