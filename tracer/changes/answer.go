@@ -64,7 +64,7 @@ func worstOf(stacks []report.DiffStack, sign float64) (worst *report.DiffStack, 
 	sums := make(map[[2]string]of)
 	for i := range stacks {
 		s := &stacks[i]
-		if s.Bytes.Change*sign <= 0 || len(s.Frames) == 0 || s.Unlisted {
+		if s.Bytes.Change*sign <= 0 || len(s.Frames) == 0 || s.State == report.DiffUncertain {
 			continue
 		}
 		f := sums[culprit(s)]

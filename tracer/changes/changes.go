@@ -56,6 +56,7 @@ func Of(from, to *Side, opt Options) *report.Diff {
 		case unlisted(j, from, to):
 			s.State, s.Unlisted = report.DiffUncertain, true
 			d.Unlisted++
+		case s.State == report.DiffUncertain: // of which nobody knows whether it did
 		case s.Bytes.Change > 0:
 			d.Grew += s.Bytes.Change
 		default:

@@ -185,7 +185,7 @@ func TestEstimates(t *testing.T) {
 		t.Errorf("%q", d.Answer)
 	}
 	d = Of(record(windows(2000, 1000, 3000)), record(windows(3000, 2500, 4000)), Options{})
-	if d.Stacks[0].State != report.DiffUncertain || !strings.HasSuffix(d.Answer, ": no certain change") {
+	if d.Stacks[0].State != report.DiffUncertain || d.Grew != 0 || !strings.HasSuffix(d.Answer, ": no certain change") {
 		t.Errorf("%+v", d)
 	}
 }

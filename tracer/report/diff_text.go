@@ -121,7 +121,7 @@ func (p *printer) diffHead(d *Diff, i int, s *DiffStack) {
 		}
 		items = append(items, span{text: sign + counted(uint64(math.Abs(s.Blocks.Change)), "block")})
 	}
-	if s.Bytes.Change > 0 && d.Grew > 0 {
+	if s.Bytes.Change > 0 && d.Grew > 0 && s.State != DiffUncertain {
 		items = append(items, span{text: percent(s.Bytes.Change/d.Grew) + " of what grew"})
 	}
 	p.flow(numbered("#", i), stackIndent, "  ", items...)
