@@ -67,7 +67,7 @@ func (t *Tracer) facts(pid uint32, opt SnapshotOptions) *diagnose.Facts {
 	f.Pages, f.Known.Pages = p.Present(f.Known.Pages, f.Known.Life.Exited), nil
 	if t.loop != nil {
 		s := t.loop.Spent()
-		f.Windows = diagnose.Windows{MaxOverhead: t.cfg.MaxOverhead, Spent: s.Total(), Stalled: s.Stalled(), Watched: s.Watched, Slowed: s.Slowed, AllocCost: s.Costs.Alloc, FreeCost: s.Costs.Free, CostDoubt: s.Doubt}
+		f.Windows = diagnose.Windows{MaxOverhead: t.cfg.MaxOverhead, Since: time.Duration(f.NowMono - t.startMono), Spent: s.Total(), Stalled: s.Stalled(), Watched: s.Watched, Slowed: s.Slowed, AllocCost: s.Costs.Alloc, FreeCost: s.Costs.Free, CostDoubt: s.Doubt}
 	}
 	f.Debugger, f.History = p.Debugger(), t.book.History(pid)
 	f.Debuggers = p.DebuggerNote(f.Known.Sample != nil)

@@ -49,7 +49,7 @@ func (g *gate) found(reports []*report.Report) (found []string) {
 		for i := range r.Diagnosis.Findings {
 			f := &r.Diagnosis.Findings[i]
 			if slices.ContainsFunc(g.on, func(word string) bool { return such(word)(f) }) {
-				found = append(found, who(r)+" "+f.Text)
+				found = append(found, r.Target.Who()+" "+f.Text)
 			}
 		}
 	}
@@ -66,13 +66,13 @@ func (g *gate) large(reports []*report.Report) (large []string) {
 	for _, r := range reports {
 		if r.Mode == report.ModeWindows {
 			if b, known := leakedInWindows(r); known && b.Value > float64(most) {
-				large = append(large, fmt.Sprintf("%s has leaked some %s in %s [%s - %s]", who(r), report.Size(uint64(b.Value)),
+				large = append(large, fmt.Sprintf("%s has leaked some %s in %s [%s - %s]", r.Target.Who(), report.Size(uint64(b.Value)),
 					report.Seconds(r.DurationSeconds), report.Size(uint64(b.Low)), report.Size(uint64(b.High))))
 			}
 			continue
 		}
 		if hidden := r.AllSuppressed().Bytes; r.Outstanding.Bytes > hidden && r.Outstanding.Bytes-hidden > most {
-			large = append(large, who(r)+" holds "+report.Size(r.Outstanding.Bytes-hidden))
+			large = append(large, r.Target.Who()+" holds "+report.Size(r.Outstanding.Bytes-hidden))
 		}
 	}
 	return large
@@ -95,13 +95,6 @@ func leakedInWindows(r *report.Report) (all report.Bounds, known bool) {
 	return all, true
 }
 
-func who(r *report.Report) string {
-	if n := r.Target.Processes; n > 1 {
-		return fmt.Sprintf("%s (%s processes that ended)", r.Target.Command, report.Count(uint64(n)))
-	}
-	return fmt.Sprintf("%s (pid %d)", r.Target.Command, r.Target.PID)
-}
-
 // untold says which processes could not be judged, so that passing means nothing of them, "" if
 // there are none.
 func (g *gate) untold(reports []*report.Report) string {
@@ -115,10 +108,10 @@ func (g *gate) untold(reports []*report.Report) string {
 		switch {
 		case r.Diagnosis != nil && slices.ContainsFunc(r.Diagnosis.Findings, func(f report.Finding) bool { return undecided(&f) }):
 			if len(g.on) > 0 || windows {
-				not = append(not, who(r))
+				not = append(not, r.Target.Who())
 			}
 		case g.over.given && windows && !known:
-			not = append(not, who(r))
+			not = append(not, r.Target.Who())
 		}
 	}
 	if len(not) == 0 {

@@ -45,7 +45,6 @@ func reportEstimate(e *sample.Estimate) *report.Estimate {
 // sampled says what the estimates rest on.
 func (d *diagnosis) sampled(s *sample.Snapshot) *report.Sampling {
 	w := &d.Windows
-	run := float64(d.Known.Now - d.StartMono)
 	r := &report.Sampling{
 		SinceSeconds:    time.Duration(d.Known.WindowsSince - d.StartMono).Seconds(),
 		Windows:         s.Windows,
@@ -59,10 +58,9 @@ func (d *diagnosis) sampled(s *sample.Snapshot) *report.Sampling {
 		FoundFree:       s.Counters.FoundFree,
 		Checked:         d.Split != nil && d.Split.malloc.Err == nil,
 		Execs:           d.Known.Life.Execs,
+		Overhead:        w.part(w.Spent),
+		ProbesOverhead:  w.part(w.Stalled),
 		Pace:            1,
-	}
-	if run > 0 {
-		r.Overhead, r.ProbesOverhead = float64(w.Spent)/run, float64(w.Stalled)/run
 	}
 	if w.Watched > 0 {
 		r.Pace = 1 - float64(w.Slowed)/float64(w.Watched)

@@ -111,12 +111,19 @@ type Windows struct {
 	// Stalled is the part of it that is due to probes.
 	MaxOverhead    float64
 	Spent, Stalled time.Duration
+	// Since is how long the trace had gone on by then: longer than a process that came later.
+	Since time.Duration
 	// Watched is the time in windows, Slowed what the process lost of it.
 	Watched, Slowed time.Duration
 	// AllocCost and FreeCost are what calls cost in windows, give or take the part CostDoubt of
 	// it (a standard deviation).
 	AllocCost, FreeCost time.Duration
 	CostDoubt           float64
+}
+
+// part returns a part of the cost as a fraction of the time of the trace.
+func (w *Windows) part(cost time.Duration) float64 {
+	return float64(cost) / max(float64(w.Since), 1)
 }
 
 // Symbols is a *symbolize.Process.

@@ -25,7 +25,8 @@ func (d *diagnosis) sinceMark(r *report.Report, opt Options) {
 			r.Marks = append(r.Marks, report.Mark{AtSeconds: float64(m.Time-d.StartMono) / 1e9, Name: m.Name})
 		}
 	}
-	known := len(r.Marks) > 0 && d.sampling == nil && r.Marks[len(r.Marks)-1].AtSeconds == float64(opt.Since()-d.StartMono)/1e9
+	last := opt.Since()
+	known := last > 0 && last >= d.StartMono && last <= d.Known.Now && d.sampling == nil
 	if known {
 		r.SinceMark = new(report.Sum)
 	}

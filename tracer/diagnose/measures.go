@@ -1,8 +1,6 @@
 package diagnose
 
 import (
-	"slices"
-
 	"memtrace/tracer/book/live"
 	"memtrace/tracer/diagnose/answer"
 	"memtrace/tracer/report"
@@ -74,8 +72,8 @@ func (d *diagnosis) past(r *report.Report, by Order) {
 	order(stacks, by)
 	d.nameAtOnce(stacks, namedAtOnce, func(*report.Stack) bool { return true })
 	d.suppress(stacks)
-	stacks = slices.DeleteFunc(stacks, func(s report.Stack) bool { return s.Suppressed != "" })
 	r.Stacks = answer.Group(append(r.Stacks, stacks...))
-	order(r.Stacks, by)
 	r.StacksTotal = len(r.Stacks)
+	d.hide(r)
+	Sort(r.Stacks, by)
 }

@@ -39,7 +39,7 @@ func (o Order) OfPast() bool { return o == ByPeak || o == ByTemporary || o == By
 // OfThreads reports whether threads decide.
 func (o Order) OfThreads() bool { return o == ByThread }
 
-// Sort sorts the stacks of a finished report, as those of a new one are.
+// Sort sorts the stacks of a finished report.
 func Sort(stacks []report.Stack, by Order) {
 	for i := range stacks {
 		stacks[i].Bytes += stacks[i].ReservedBytes // it was a part while they were sorted
@@ -142,7 +142,9 @@ func threadKey(stacks []report.Stack) func(*report.Stack) float64 {
 	}
 	for i := range stacks {
 		for _, t := range stacks[i].Threads {
-			all[t.TID] += t.Bytes
+			if t.TID != 0 { // which stands for others, of which it is not known who has most
+				all[t.TID] += t.Bytes
+			}
 		}
 	}
 	return func(s *report.Stack) float64 { return float64(all[most(s)]) }

@@ -100,7 +100,7 @@ func (d *diagnosis) report(opt Options) *report.Report {
 		DurationSeconds: took.Seconds(),
 		Mode:            report.ModeExact,
 		TracedFraction:  1,
-		Overhead:        float64(d.Windows.Spent) / max(float64(took), 1),
+		Overhead:        d.Windows.part(d.Windows.Spent),
 		Complete:        d.complete,
 		Unprobed:        d.Unprobed,
 		Events:          d.events(),
@@ -130,6 +130,7 @@ func (d *diagnosis) report(opt Options) *report.Report {
 	d.remember(r)
 	d.answer(r, opt)
 	d.sinceMark(r, opt)
+	Sort(r.Stacks, opt.Sort) // by what they have in the end
 	d.measure(r, opt.Sort)
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = slices.Clone(r.Stacks[:opt.Top])

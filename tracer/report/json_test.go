@@ -74,7 +74,10 @@ func TestJSONIsPrintable(t *testing.T) {
 
 // Every name, in fields added later too, is protected against bytes that are not UTF-8.
 func TestJSONKeepsInvalidUTF8(t *testing.T) {
-	r := &Report{Notes: []string{""}, Suppressed: []Suppressed{{}}, Memory: &Memory{Regions: []Region{{}}, Segments: []Segment{{}}, Notes: []string{""}}, Stacks: []Stack{{Frames: []Frame{{}}}}, Diagnosis: &Diagnosis{
+	r := &Report{Notes: []string{""}, Suppressed: []Suppressed{{}}, Marks: []Mark{{}}, Threads: []ThreadSum{{}}, Modules: []ModuleSum{{}}, Memory: &Memory{Regions: []Region{{}}, Segments: []Segment{{}}, Notes: []string{""}}, Stacks: []Stack{{
+		Frames: []Frame{{}}, Threads: []ThreadSum{{}}, Like: []Like{{}},
+		Freed: &FreeSide{By: []Freer{{Frames: []Frame{{}}}}, Siblings: []Freer{{Frames: []Frame{{}}}}, Missing: &MissingFree{}},
+	}}, Diagnosis: &Diagnosis{
 		Findings: []Finding{{Stacks: []string{""}, Evidence: []string{""}, Culprit: &Frame{}, Caller: &Frame{}, Children: []Child{{}}}},
 		Accounts: []Account{{Classes: []string{""}, Terms: []AccountTerm{{}}}}, Through: &Frame{}, Deadline: &Deadline{},
 	}}

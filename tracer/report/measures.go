@@ -68,15 +68,20 @@ func Modules(stacks []Stack, known func(*Stack) bool) []ModuleSum {
 		m.Sum = sum
 		list = append(list, m)
 	}
+	return sortModules(list)
+}
+
+// sortModules puts the most bytes first.
+func sortModules(list []ModuleSum) []ModuleSum {
 	slices.SortFunc(list, func(a, b ModuleSum) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.label(), b.label()))
 	})
 	return list
 }
 
-// PlusModules returns the sums of both.
+// PlusModules returns the sums of both, the most bytes first.
 func PlusModules(a, b []ModuleSum) []ModuleSum {
-	return plus(a, b, ModuleSum.key, func(m *ModuleSum, o ModuleSum) { m.Sum = m.Sum.Plus(o.Sum) })
+	return sortModules(plus(a, b, ModuleSum.key, func(m *ModuleSum, o ModuleSum) { m.Sum = m.Sum.Plus(o.Sum) }))
 }
 
 // addMeasures adds what was measured of another stack.

@@ -128,6 +128,10 @@ func TestModulesNotLookedUp(t *testing.T) {
 	if both := PlusModules(got, got); len(both) != 3 || both[0] != (ModuleSum{"", true, Sum{10, 6}}) {
 		t.Errorf("%+v", both)
 	}
+	large := ModuleSum{"/bin/b", false, Sum{9, 1}}
+	if both := PlusModules(got, []ModuleSum{large}); both[0] != large {
+		t.Errorf("%+v does not begin with the largest", both)
+	}
 	text := string(render(t, asText(TextOptions{Show: Parts{Modules: true}}), &Report{Diagnosis: &Diagnosis{}, Modules: got}))
 	for _, line := range []string{"5 B in 3 blocks stacks that were not looked up", "5 B in 2 blocks module not known"} {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), line) {

@@ -81,7 +81,7 @@ func (s *Stack) Add(o *Stack) {
 	s.Truncated = s.Truncated || o.Truncated
 	s.addMeasures(o)
 	s.addGrown(o)
-	if o.Blocks > 0 {
+	if o.Blocks > 0 || o.FreedBlocks > 0 {
 		s.Freed = nil // samples of frees are not added up
 	}
 }

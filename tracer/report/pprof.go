@@ -153,7 +153,7 @@ func isMain(m Module, exe string) int {
 
 // profileComments returns what pprof has no field for. "pprof -comments" shows it.
 func profileComments(r *Report) []string {
-	comments := []string{fmt.Sprintf("memtrace: %s (pid %d)", escape(r.Target.Command), r.Target.PID)}
+	comments := []string{"memtrace: " + escape(r.Target.Who())}
 	if text := r.Losses(); text != "" {
 		comments = append(comments, "INCOMPLETE: "+text)
 	}

@@ -2,7 +2,6 @@ package report
 
 import (
 	"maps"
-	"strings"
 
 	"github.com/google/pprof/profile"
 )
@@ -38,7 +37,7 @@ func (s *Stack) labels() map[string][]string {
 			set("served", g.Label)
 		}
 	default:
-		set("served", strings.Split(ways(s.Served), " and ")...)
+		set("served", s.Served.ways()...)
 	}
 	set("allocator", s.Allocator)
 	return labels

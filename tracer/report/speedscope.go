@@ -28,7 +28,7 @@ func SpeedscopeSeveral(w io.Writer, list []*Report) error {
 		f.add(r, known, len(list) > 1)
 	}
 	if len(list) > 0 {
-		f.Name = speedscopeName(list[0])
+		f.Name = escape(list[0].Target.Who())
 		if len(list) > 1 {
 			f.Name += fmt.Sprintf(" and %d more", len(list)-1)
 		}
@@ -90,7 +90,7 @@ func (p *speedscopeProfile) add(sample []int, weight float64) {
 func (f *speedscopeFile) add(r *Report, known map[speedscopeFrame]int, several bool) {
 	who, held := "", " outstanding"
 	if several {
-		who = speedscopeName(r) + ": "
+		who = escape(r.Target.Who()) + ": "
 	}
 	switch r.Mode {
 	case ModeGrowth:
@@ -151,11 +151,4 @@ func (f *speedscopeFile) sample(s *Stack, known map[speedscopeFrame]int) (sample
 		add(speedscopeFrame{Name: s.frameless()})
 	}
 	return sample
-}
-
-func speedscopeName(r *Report) string {
-	if n := r.Target.Processes; n > 1 {
-		return fmt.Sprintf("%s (%s processes that ended)", escape(r.Target.Command), Count(uint64(n)))
-	}
-	return fmt.Sprintf("%s (pid %d)", escape(r.Target.Command), r.Target.PID)
 }

@@ -67,12 +67,11 @@ func threshold(m *MallocSplit) string {
 	return text + "; " + Count(uint64(m.MmappedBlocks)) + " of at most " + Count(uint64(m.MmapMax)) + " mappings in use"
 }
 
-// ways names how a stack's blocks were served, or returns "" where malloc does not tell.
-func ways(s *Served) string {
+// ways names how blocks were served, nil where malloc does not tell.
+func (s *Served) ways() (names []string) {
 	if s == nil {
-		return ""
+		return nil
 	}
-	var names []string
 	for _, way := range []struct {
 		name string
 		sum  Sum
@@ -81,5 +80,5 @@ func ways(s *Served) string {
 			names = append(names, way.name)
 		}
 	}
-	return strings.Join(names, " and ")
+	return names
 }

@@ -115,7 +115,7 @@ func (p *printer) processes(list []*Report, opt TextOptions) {
 		shown = list[:most-1]
 	}
 	for _, r := range shown {
-		text := fmt.Sprintf("%s (pid %d)", r.Target.Command, r.Target.PID)
+		text := r.Target.Who()
 		if r.Diagnosis != nil {
 			text = r.Diagnosis.Answer
 		}

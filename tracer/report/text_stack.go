@@ -238,7 +238,7 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 		items = append(items, span{v, bold})
 	}
 	items = append(items, span{s.holds(opt), bold})
-	from := ways(s.Served)
+	from := strings.Join(s.Served.ways(), " and ")
 	if from == "" {
 		from = cutRight(escape(string(s.Kind)), 10)
 	}

@@ -269,19 +269,15 @@ func places(list []report.Freer) string {
 		f := &list[i]
 		text := "code that is not known"
 		if own, caller := ownAndCaller(f.Frames, f.OwnFrame); own != nil {
-			text = name(own)
-			if caller != nil {
-				text += " < " + name(caller)
-			}
-			text += source(own)
+			text = Site(own, caller)
 		}
 		if f.Share < 0.995 && samples >= leastShared {
 			text += fmt.Sprintf(" (%.0f %%)", 100*f.Share)
 		}
 		texts = append(texts, text)
 	}
-	if more := len(list) - most; more > 0 {
-		texts = append(texts, fmt.Sprintf("%d more", more))
+	if len(list) > most {
+		texts = append(texts, "others")
 	}
 	if n := len(texts); n > 1 {
 		texts = append(texts[:n-2], texts[n-2]+" and "+texts[n-1])

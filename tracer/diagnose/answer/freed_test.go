@@ -40,7 +40,7 @@ func TestFreeSide(t *testing.T) {
 		"one place":   {own: closed, all: true, want: "Its blocks are freed by session_close < on_eof (served.c:10)."},
 		"shares": {
 			own: Frees{By: []Freed{freedBy(2, "a", "x"), freedBy(97, "b", "y"), freedBy(1, "c", "z")}}, all: true,
-			want: "Its blocks are freed by b < y (served.c:10) (97 %), a < x (served.c:10) (2 %) and 1 more.",
+			want: "Its blocks are freed by b < y (served.c:10) (97 %), a < x (served.c:10) (2 %) and others.",
 		},
 		"shares of few": {
 			own: Frees{By: []Freed{freedBy(9, "b", "y"), freedBy(3, "a", "x")}}, all: true,
@@ -64,7 +64,7 @@ func TestFreeSide(t *testing.T) {
 		"no frees of one kind": {own: closed, others: []Frees{elsewhere}, all: true, want: "Its blocks are freed by session_close < on_eof (served.c:10)."},
 		"freed there as well": {
 			own: Frees{By: append([]Freed{freedBy(9, "session_close", "on_timeout", "dispatch"), freedBy(9, "session_close", "on_close", "dispatch")}, closed.By...)}, others: []Frees{buffers}, all: true,
-			want: "Its blocks are freed by session_close < on_eof (served.c:10) (83 %), session_close < on_timeout (served.c:10) (8 %) and 1 more.",
+			want: "Its blocks are freed by session_close < on_eof (served.c:10) (83 %), session_close < on_timeout (served.c:10) (8 %) and others.",
 		},
 		"siblings": {
 			siblings: []Frees{closed}, all: true,

@@ -55,7 +55,7 @@ func average(a, b float64, n int) float64 { return (a*float64(n) + b) / float64(
 // diagnosis says what several processes of one program had not freed when they ended. The
 // stacks are sorted.
 func diagnosis(r *report.Report) *report.Diagnosis {
-	who := fmt.Sprintf("%s (%s processes that ended)", r.Target.Command, report.Count(uint64(r.Target.Processes)))
+	who := r.Target.Who()
 	hidden := r.AllSuppressed().Sum
 	sum := r.Outstanding.Plus(r.Young)
 	sum.Bytes -= min(hidden.Bytes, sum.Bytes)
