@@ -46,8 +46,8 @@ static __always_inline void refresh_slot(struct thread *t, __u64 id)
 	t->slot_version = version;
 }
 
-/* later says that a walk that meets fresh code may be gone on with by user space, and that stacks that
- * are cut short count. */
+/* later says that a walk that meets fresh code may be gone on with by user space, and that it counts if
+ * the stack is lost or cut short. Without the stack of a free that was to be a sample nothing is lost. */
 static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, __u64 time,
 					__u64 ip, __u64 sp, __u64 bp, bool exact, bool tables, bool later, __u64 server)
 {
@@ -80,7 +80,8 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	n = *(volatile __u32 *)&t->frames;
 	end = *(volatile __u32 *)&t->end;
 	if (!n) {
-		COUNT(lost_stack, 1);
+		if (later)
+			COUNT(lost_stack, 1);
 		return 0;
 	}
 	if (n > depth)
@@ -127,6 +128,8 @@ static __always_inline __u64 read_stack(void *ctx, struct thread *t, __u64 id, _
 	if (size > sizeof(*s))
 		size = sizeof(*s);
 	if (bpf_ringbuf_output(&events, s, size, wake)) {
+		if (!later)
+			return 0;
 		COUNT(lost_stack, 1);
 		return hash;
 	}

@@ -51,16 +51,7 @@ static __always_inline bool return_pending(const struct thread *t)
  * call is gone. */
 static __always_inline bool return_known(const struct thread *t)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct return_instance *r = BPF_CORE_READ(task, utask, return_instances);
-	int i;
-
-	for (i = 0; i < 4 && r; i++) { /* other tools may have return probes, too */
-		if (BPF_CORE_READ(r, stack) == t->call.sp)
-			return true;
-		r = BPF_CORE_READ(r, next);
-	}
-	return false;
+	return return_behind_trampoline(t->call.sp) != 0;
 }
 
 /* Whether the thread is on its signal stack and the call in flight is not. */

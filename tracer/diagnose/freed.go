@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"memtrace/tracer/book/live"
 	"memtrace/tracer/diagnose/answer"
 	"memtrace/tracer/event"
 	"memtrace/tracer/report"
@@ -121,7 +122,11 @@ func (f *freeSides) frees(id event.StackID) answer.Frees {
 	if frames, _ := f.d.frames(id); len(frames) > 0 {
 		frees.Own = &frames[answer.OwnFrame(frames, &f.d.target)]
 	}
-	for _, at := range f.d.Known.FreedAt[id] {
+	list := f.d.Known.FreedAt[id]
+	slices.SortFunc(list, func(a, b live.FreedAt) int {
+		return cmp.Or(cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.Stack, b.Stack))
+	})
+	for _, at := range list {
 		freed, ok := f.named[at.Stack]
 		if !ok {
 			freed.Frames, freed.Truncated = f.d.frames(at.Stack)

@@ -63,7 +63,6 @@ func (h *Heap) GiveUp() {
 		h.absorbPeak(p, c.Index, index)
 		h.stacks.absorb(sum, s)
 		sum.Absorb(h.now, &s.Account)
-		h.dropFreers(c.Index)
 		into[c.Index] = index
 		gone = append(gone, c.Index)
 	}

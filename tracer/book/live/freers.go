@@ -1,7 +1,6 @@
 package live
 
 import (
-	"cmp"
 	"slices"
 
 	"memtrace/tracer/event"
@@ -100,18 +99,14 @@ func (f *Freers) EachStack(each func(event.StackID)) {
 // Bytes returns about the memory that this takes.
 func (f *Freers) Bytes() uint64 { return uint64(len(f.byStack)) * freerBytes }
 
-// Of returns a copy for those stacks that are wanted, by stack, the most blocks first.
+// Of returns a copy for those stacks that are wanted, by stack, in no order.
 func (f *Freers) Of(wanted func(event.StackID) bool) map[event.StackID][]FreedAt {
 	all := make(map[event.StackID][]FreedAt)
 	for id, list := range f.byStack {
 		if !wanted(id) {
 			continue
 		}
-		list = slices.Clone(list)
-		slices.SortFunc(list, func(a, b FreedAt) int {
-			return cmp.Or(cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.Stack, b.Stack))
-		})
-		all[id] = list
+		all[id] = slices.Clone(list)
 	}
 	return all
 }

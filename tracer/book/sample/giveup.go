@@ -64,7 +64,6 @@ func (s *Set) GiveUp() {
 		gone[a] = true
 		s.counters.GivenUp.Count(&live.Account{Blocks: a.candidates - a.deaths})
 		s.account(live.GivenUp).absorb(a)
-		s.freers.Drop(a.id)
 		delete(s.stacks, a.id)
 	}
 	move := func(b *block) {
