@@ -1,13 +1,10 @@
 package process
 
 import (
-	"cmp"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"memtrace/symbolize/patience"
 	"memtrace/tracer/process/ptmalloc"
 	"memtrace/tracer/region"
 )
@@ -21,35 +18,30 @@ type pacer[T any] struct {
 	stale atomic.Bool
 }
 
-// get returns what look finds, or found the last time.
-func (p *pacer[T]) get(look func() T) T {
+// get returns what look finds, or found the last time, and whether it looked.
+func (p *pacer[T]) get(look func() T) (found T, looked bool) {
 	const share = 100
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	stale := p.stale.Swap(false)
-	if now := time.Now(); stale || !now.Before(p.next) {
+	now := time.Now()
+	if looked = stale || !now.Before(p.next); looked {
 		p.found = look()
 		end := time.Now()
 		p.next = end.Add(share * end.Sub(now))
 	}
-	return p.found
+	return p.found, looked
 }
 
 // forget makes the next get look again: what was found is of another program. It does not wait for
 // a look that goes on.
 func (p *pacer[T]) forget() { p.stale.Store(true) }
 
-// keptFree is what Process.Kept returns, spaceLook what Process.Space does.
-type (
-	keptFree struct {
-		kept ptmalloc.Kept
-		ok   bool
-	}
-	spaceLook struct {
-		at  time.Time
-		err error
-	}
-)
+// keptFree is what Process.Kept returns.
+type keptFree struct {
+	kept ptmalloc.Kept
+	ok   bool
+}
 
 // KeptAt returns Kept, or a variant that looks seldom if paced.
 func (p *Process) KeptAt(paced bool) func() (ptmalloc.Kept, bool) {
@@ -57,7 +49,7 @@ func (p *Process) KeptAt(paced bool) func() (ptmalloc.Kept, bool) {
 		return p.Kept
 	}
 	return func() (ptmalloc.Kept, bool) {
-		k := p.keptPace.get(func() (k keptFree) {
+		k, _ := p.keptPace.get(func() (k keptFree) {
 			k.kept, k.ok = p.Kept()
 			return k
 		})
@@ -71,28 +63,12 @@ func (p *Process) SpaceAt(now time.Time, paced bool) (snap *region.Snapshot, err
 	if !paced {
 		return p.Space(now)
 	}
-	look := p.spacePace.get(func() spaceLook {
+	_, looked := p.spacePace.get(func() (none struct{}) {
 		snap, err = p.Space(now)
-		return spaceLook{now, err}
+		return none
 	})
-	if look.at.Equal(now) {
-		return snap, err
+	if !looked {
+		snap, err = p.memory.lastSeen()
 	}
-	return p.memory.lastSeen()
-}
-
-// lastSeen is snapshot without a look, unless there was none yet.
-func (w *memoryWatch) lastSeen() (*region.Snapshot, error) {
-	limit, what := LookPatience, fmt.Sprintf("the address space of process %d", w.pid)
-	if w.hangs.Load() {
-		return nil, &patience.NoAnswerError{What: what, After: limit}
-	}
-	return patience.Do(limit, what, func() (*region.Snapshot, error) {
-		w.mu.Lock() // a look that goes on may take long
-		defer w.mu.Unlock()
-		if w.sampler == nil || w.sampler.Last().Polls == 0 {
-			return nil, cmp.Or(w.err, region.ErrGone)
-		}
-		return w.sampler.Last(), w.err
-	}, nil)
+	return snap, err
 }

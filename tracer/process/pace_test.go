@@ -14,9 +14,9 @@ func TestPacer(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		return looks
 	}
-	for range 3 {
-		if n := p.get(look); n != 1 {
-			t.Fatalf("look %d", n)
+	for i := range 3 {
+		if n, looked := p.get(look); n != 1 || looked != (i == 0) {
+			t.Fatalf("call %d: look %d, just now: %v", i, n, looked)
 		}
 	}
 	p.forget()
@@ -24,12 +24,12 @@ func TestPacer(t *testing.T) {
 		p.forget() // a program is executed meanwhile
 		return look()
 	}
-	if n := p.get(during); n != 2 {
+	if n, looked := p.get(during); n != 2 || !looked {
 		t.Errorf("look %d after the first program, want 2", n)
 	}
-	for range 2 {
-		if n := p.get(look); n != 3 {
-			t.Errorf("look %d after the second program, want 3", n)
+	for i := range 2 {
+		if n, looked := p.get(look); n != 3 || looked != (i == 0) {
+			t.Errorf("call %d: look %d after the second program, want 3, just now: %v", i, n, looked)
 		}
 	}
 }

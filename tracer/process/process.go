@@ -78,7 +78,7 @@ type Process struct {
 
 	// keptPace and spacePace pace looks for those who often ask.
 	keptPace  pacer[keptFree]
-	spacePace pacer[spaceLook]
+	spacePace pacer[struct{}]
 
 	// sizing guards folios, which tell the sizes of pages; nil if these are not asked for.
 	sizing sync.Mutex

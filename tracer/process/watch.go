@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -97,6 +98,23 @@ func (p *Process) ClassAt(addr uint64) region.Class { return p.memory.classAt(ad
 // failed. The snapshot is then that of the last look that succeeded, nil if none did or if the
 // look hangs.
 func (w *memoryWatch) snapshot(now time.Time) (*region.Snapshot, error) {
+	return w.ask(func() (s *region.Snapshot) {
+		w.look(func(sampler *region.Sampler) (err error) {
+			s, err = sampler.Snapshot(now)
+			return err
+		})
+		return s
+	})
+}
+
+// lastSeen is snapshot without a look.
+func (w *memoryWatch) lastSeen() (*region.Snapshot, error) {
+	return w.ask(func() *region.Snapshot { return nil })
+}
+
+// ask returns what look, called with the lock, returns, or what was seen last if that is nothing. It
+// asks no more once there was no answer in time.
+func (w *memoryWatch) ask(look func() *region.Snapshot) (*region.Snapshot, error) {
 	limit, what := LookPatience, fmt.Sprintf("the address space of process %d", w.pid)
 	if w.hangs.Load() {
 		return nil, &patience.NoAnswerError{What: what, After: limit}
@@ -104,32 +122,21 @@ func (w *memoryWatch) snapshot(now time.Time) (*region.Snapshot, error) {
 	begin := asideToo()
 	s, err := patience.Do(limit, what, func() (*region.Snapshot, error) {
 		defer begin()()
-		return w.lookNow(now)
+		w.mu.Lock() // a look that goes on may take long
+		defer w.mu.Unlock()
+		s := look()
+		if s == nil && w.sampler != nil {
+			s = w.sampler.Last()
+		}
+		if s == nil || s.Polls == 0 {
+			return nil, cmp.Or(w.err, region.ErrGone) // a look at what has ended has no error
+		}
+		return s, w.err
 	}, nil)
 	if errors.As(err, new(*patience.NoAnswerError)) {
 		w.hangs.Store(true)
 	}
 	return s, err
-}
-
-func (w *memoryWatch) lookNow(now time.Time) (*region.Snapshot, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var s *region.Snapshot
-	w.look(func(sampler *region.Sampler) (err error) {
-		s, err = sampler.Snapshot(now)
-		return err
-	})
-	if s == nil && w.sampler != nil {
-		s = w.sampler.Last()
-	}
-	switch {
-	case s != nil && s.Polls > 0:
-		return s, w.err
-	case w.err == nil: // ended before the first look: a snapshot has no error for that
-		return nil, region.ErrGone
-	}
-	return nil, w.err
 }
 
 // settle looks for the last time. What the process does after the end of the trace must not be

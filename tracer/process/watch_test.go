@@ -7,9 +7,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"memtrace/symbolize/patience"
 	"memtrace/symbolize/procmaps"
 	"memtrace/tracer/region"
 	"memtrace/tracer/region/proc"
+	"memtrace/tracer/testsupport/testprog"
 )
 
 // flakySpace is an address space of one heap, or an error.
@@ -122,5 +124,24 @@ func TestMemoryWatchWithoutFigures(t *testing.T) {
 		if s, got := w.snapshot(time.Unix(1, 0)); s != nil || !errors.Is(got, err) {
 			t.Errorf("%v: %+v, %v", err, s, got)
 		}
+	}
+}
+
+// Who asks for what was seen last waits for a look that hangs only once.
+func TestMemoryWatchHangs(t *testing.T) {
+	testprog.Long(t)
+	space := &flakySpace{heap: 4096}
+	w := memoryWatch{open: func(int) (addressSpace, error) { return space, nil }}
+	w.poll(time.Unix(1000, 0))
+	if s, err := w.lastSeen(); err != nil || s.Polls != 1 || s.Classes[region.Brk].Virtual != 4096 {
+		t.Fatalf("after a look: %+v, %v", s, err)
+	}
+	w.mu.Lock() // as a look that hangs does
+	if s, err := w.lastSeen(); s != nil || !errors.As(err, new(*patience.NoAnswerError)) {
+		t.Errorf("during a look that hangs: %v, %v", s != nil, err)
+	}
+	w.mu.Unlock()
+	if s, err := w.lastSeen(); s != nil || !errors.As(err, new(*patience.NoAnswerError)) {
+		t.Errorf("it was asked again: %v, %v", s != nil, err)
 	}
 }
