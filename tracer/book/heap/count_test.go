@@ -1,6 +1,7 @@
 package heap
 
 import (
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -50,6 +51,29 @@ func TestManyThreads(t *testing.T) {
 	}
 	if len(h.FreshThreads()) != mostFresh || h.FreshThreads() != nil {
 		t.Error("fresh threads are not what was seen")
+	}
+}
+
+// Where nearly all threads hold something, slots are not looked for at each new thread: that is a
+// look at every block.
+func TestSlotsAreFew(t *testing.T) {
+	h := New(Config{})
+	const full, freed = maxSlots - 1, 100
+	told := make(map[int]int)
+	for i := range uint32(full + maxSlots + freed) {
+		ev := event.Event{Kind: event.Free, PID: 1, TID: i, Time: base + uint64(i), Size: 1, Stack: 1}
+		if i >= full && i < full+freed {
+			ev.Addr = 64 * uint64(i-full+1) // that of an early thread
+			h.Apply(&ev)
+		}
+		ev.Kind, ev.TID, ev.Addr = event.Alloc, i+1, 64*uint64(i+1)
+		h.Apply(&ev)
+		if h.callers.byThread[thread{1, i + 1}].slot != 0 {
+			told[int(i)/full]++
+		}
+	}
+	if want := (map[int]int{0: full, 1: 1, 2: freed - 1}); !maps.Equal(told, want) {
+		t.Errorf("threads told apart: %v, want %v", told, want)
 	}
 }
 

@@ -44,10 +44,10 @@ type process struct {
 	held live.Sum
 	peak peak
 	// threads are the ids of its threads by their slots, freeSlots those of threads that hold
-	// nothing. refused is how many threads go without before such are looked for again.
+	// nothing. newcomers is how many threads have to come before such are looked for again.
 	threads   []uint32
 	freeSlots []slot
-	refused   int
+	newcomers int
 	// heritage is what it has of its parent's blocks, nil if it has none or a copy of its own.
 	// inherited says what that was.
 	heritage  *heritage

@@ -69,16 +69,17 @@ func (h *Heap) slot(p *process, tid uint32) slot {
 		p.threads = append(p.threads, tid)
 		return slot(len(p.threads) - 1)
 	}
-	if len(p.freeSlots) == 0 && p.refused == 0 {
+	if p.newcomers > 0 {
+		p.newcomers--
+	}
+	if len(p.freeSlots) == 0 && p.newcomers == 0 {
 		h.freeSlots(p)
-		p.refused = maxSlots // of threads that hold something there are few more
+		p.newcomers = maxSlots - 1
 	}
 	n := len(p.freeSlots) - 1
 	if n < 0 {
-		p.refused--
 		return 0
 	}
-	p.refused = 0
 	s := p.freeSlots[n]
 	p.freeSlots, p.threads[s] = p.freeSlots[:n], tid
 	return s
