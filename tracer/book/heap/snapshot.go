@@ -76,19 +76,20 @@ func (h *Heap) Snapshot(opt live.Options) Snapshot {
 	return snap
 }
 
-// reportAll reports all stacks to a census, and returns those of the past if they are asked for.
+// reportAll reports to a census all stacks that it wants, and returns those of the past if they are
+// asked for.
 func (h *Heap) reportAll(census *live.Census, opt *live.Options, tallies []live.Tally) (past []live.Stack) {
 	for i, s := range h.stacks.all {
-		if s == nil {
+		key := h.stacks.keys[i]
+		if s == nil || !census.Wants(key.PID) {
 			continue
 		}
-		key := h.stacks.keys[i]
 		p := h.process(key.PID)
 		_, copies := h.heirlooms[uint32(i)]
 		m := s.measures()
 		st := census.Report(key, &s.Account, m.freed, p.start, &tallies[i])
 		if st == nil {
-			if !opt.Past || copies || s.replaced || !census.Wants(key.PID) {
+			if !opt.Past || copies || s.replaced {
 				continue
 			}
 			past = append(past, census.Past(key, &s.Account, m.freed))
