@@ -33,7 +33,10 @@ func (h *Heap) reallocEnter(p *process, ev *event.Event) {
 		return
 	}
 	b, ok := h.blocks.take(ev.PID, ev.Addr)
-	c := h.caller(p, ev.TID)
+	c := h.callers.cached(p, ev.TID)
+	if c == nil {
+		c = h.caller(p, ev.TID)
+	}
 	next := pending{block: b, known: ok, next: ok && h.next(c, &b), entered: ev.Time}
 	c.last = 0
 	if ok {
