@@ -12,7 +12,7 @@ const shortly = 10 - live.FirstLifetime
 
 // histogram counts blocks in classes that are four times as wide as the one before. Counts are
 // small, so that those of a stack are in the cache lines that change anyway. Only each 256th block of
-// a class goes to the counts in large, which most stacks never need.
+// a class goes to counts, which most stacks never need.
 type histogram [live.Classes]uint8
 
 const counted = 1 << 8
@@ -65,7 +65,7 @@ func (ss *stacks) carryLifetime(s *stack, class int) { ss.counts(s).lifetimes[cl
 
 // measures are what a stack has counted.
 type measures struct {
-	// counts are all, not only those in large.
+	// counts are all, not only those in stack.counts.
 	counts
 	freed, temporary uint64
 }
