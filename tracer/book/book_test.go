@@ -198,6 +198,38 @@ func TestCopyWhileApplied(t *testing.T) {
 	}
 }
 
+// A process has nothing of one that had its pid and was removed, whether it joins or was forked with
+// the address space of its parent.
+func TestPIDAgain(t *testing.T) {
+	const parent = pid + 1
+	for name, begin := range map[string]func(*Book){
+		"joins": func(b *Book) { b.Join(pid, 3000) },
+		"shares": func(b *Book) {
+			b.Add(parent)
+			b.Lock()
+			defer b.Unlock()
+			b.Apply(&event.Event{Kind: event.Fork, PID: parent, Addr: pid, Size: 1, Time: 3000})
+			b.Apply(&event.Event{Kind: event.Exec, PID: pid, Time: 3500})
+		},
+	} {
+		b := New(Config{Follow: true})
+		b.Add(pid)
+		apply(b,
+			event.Event{Kind: event.Alloc, Addr: 0x10, Size: 1000, Stack: 1, Time: 1000},
+			event.Event{Kind: event.Exit, Time: 2000})
+		b.Remove(pid)
+		begin(b)
+		apply(b, event.Event{Kind: event.Alloc, Addr: 0x20, Size: 24, Stack: 1, Time: 4000})
+		if live := b.Totals().Live; live.Blocks != 1 || live.Bytes != 24 {
+			t.Errorf("%s: %+v live", name, live)
+		}
+		h := b.Copy(pid, Asked{Now: 5000}).Heap
+		if h.Outstanding.Bytes != 24 || h.Peak.Bytes != 24 || h.Counters.Alloc != 1 || len(h.Threads) != 1 {
+			t.Errorf("%s: %+v outstanding, %+v at the peak, %+v", name, h.Outstanding, h.Peak, h.Counters)
+		}
+	}
+}
+
 // Growth is unexplained as long as what is live is less than half of it, and until faults are
 // sampled.
 func TestUnexplained(t *testing.T) {

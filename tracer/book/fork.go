@@ -34,6 +34,7 @@ func (b *Book) fork(ev *event.Event) {
 func (b *Book) add(pid uint32) *record {
 	r := b.procs[pid]
 	if r == nil {
+		b.heap.Vacate(pid)
 		r = new(record)
 		b.procs[pid] = r
 		if b.windowed {

@@ -47,12 +47,8 @@ type departures struct {
 // Fork says that a process forked a child at a time (ns), which has a copy of its memory.
 func (h *Heap) Fork(parent, child uint32, time uint64) {
 	h.now = max(h.now, time)
-	if old := h.procs.byPID[child]; old != nil {
-		if !old.exited {
-			return // a late event: what the child had is not known
-		}
-		h.Remove(child) // its pid is another process's by now
-		h.sweepRemoved()
+	if h.Vacate(child); h.procs.byPID[child] != nil {
+		return // a late event: what the child had is not known
 	}
 	from := h.process(parent)
 	h.copyHeritage(from)

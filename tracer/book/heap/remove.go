@@ -26,6 +26,15 @@ func (h *Heap) Remove(pid uint32) {
 	}
 }
 
+// Vacate is for a pid that another process has by now: an ended one that had it is removed, with all
+// that it takes.
+func (h *Heap) Vacate(pid uint32) {
+	if p := h.procs.byPID[pid]; p != nil && p.exited {
+		h.Remove(pid)
+		h.sweepRemoved()
+	}
+}
+
 // sweepRemoved frees what removed processes still take.
 func (h *Heap) sweepRemoved() {
 	if h.removed == 0 {
