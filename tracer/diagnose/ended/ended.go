@@ -124,6 +124,7 @@ func (a *sum) add(r *report.Report) {
 	a.Sampling = addSampling(a.Sampling, r.Sampling, n)
 	a.Overhead = average(a.Overhead, r.Overhead, n)
 	a.TracedFraction = average(a.TracedFraction, r.TracedFraction, n)
+	a.Overhead = average(a.Overhead, r.Overhead, n)
 	a.MallocSplit, a.Growth, a.Timeline = nil, nil, nil
 	a.Peak, a.Threads = nil, nil
 	a.Modules = report.PlusModules(a.Modules, r.Modules)

@@ -125,8 +125,8 @@ func leaking() *report.Report {
 // windows is the report of a process that was watched in windows of time.
 func windows() *report.Report {
 	r := leaking()
-	r.Mode, r.TracedFraction = report.ModeWindows, 0.0184
-	r.Sampling = &report.Sampling{Windows: 61, TracedSeconds: 1.83, MaxOverhead: 0.03, Overhead: 0.0287, MaturitySeconds: 10}
+	r.Mode, r.TracedFraction, r.Overhead = report.ModeWindows, 0.0184, 0.0287
+	r.Sampling = &report.Sampling{Windows: 61, TracedSeconds: 1.83, MaxOverhead: 0.03, Overhead: 0.0287, ProbesOverhead: 0.0251, MaturitySeconds: 10}
 	r.Outstanding, r.Timeline.Stacks, r.Stacks = report.Sum{}, nil, r.Stacks[:3]
 	for i := range r.Stacks {
 		s := &r.Stacks[i]

@@ -158,6 +158,29 @@ func TestEstimates(t *testing.T) {
 	}
 }
 
+// What tracing has cost is told of every trace of which that is known.
+func TestCost(t *testing.T) {
+	exact := leaking()
+	exact.Overhead = 0.0042
+	for _, tc := range []struct {
+		r    *report.Report
+		want []string
+	}{
+		{exact, []string{"exact, cost 0.4 %", "0.42 % of the process&#39;s time<"}},
+		{windows(), []string{"windows, 61 windows, cost 2.9 %", "2.87 % of the process&#39;s time, of at most 3.0 %; probes 2.51 %"}},
+	} {
+		page := string(render(t, tc.r))
+		for _, part := range tc.want {
+			if !strings.Contains(page, part) {
+				t.Errorf("%s: the page lacks %q", tc.r.Mode, part)
+			}
+		}
+	}
+	if page := string(render(t, leaking())); strings.Contains(page, "exact, cost") || strings.Contains(page, "<dt>cost") {
+		t.Error("the page tells a cost that is not known")
+	}
+}
+
 func TestTouched(t *testing.T) {
 	r := leaking()
 	r.Mode = report.ModeGrowth

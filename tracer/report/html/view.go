@@ -170,11 +170,14 @@ func about(b report.Bounds) string {
 	return report.Rate(b.Value)
 }
 
-func modeNote(r *report.Report) string {
+func modeNote(r *report.Report) (note string) {
 	if r.Sampling != nil {
-		return fmt.Sprintf(", %s, cost %.1f %%", report.Counted(uint64(max(r.Sampling.Windows, 0)), "window", "windows"), 100*r.Sampling.Overhead)
+		note = ", " + report.Counted(uint64(max(r.Sampling.Windows, 0)), "window", "windows")
 	}
-	return ""
+	if r.Overhead > 0 {
+		note += fmt.Sprintf(", cost %.1f %%", 100*r.Overhead)
+	}
+	return note
 }
 
 // change writes a change in bytes with its sign.
@@ -204,9 +207,16 @@ func facts(r *report.Report) (list []fact) {
 		add("traced", r.Start.Format(time.DateTime)+" to "+r.End.Format(time.TimeOnly+" MST"))
 	}
 	add("mode", r.Mode)
-	if s := r.Sampling; s != nil {
+	s := r.Sampling
+	if s != nil {
 		add("watched", fmt.Sprintf("%s in %s", report.Seconds(s.TracedSeconds), report.Counted(uint64(max(s.Windows, 0)), "window", "windows")))
-		add("cost", fmt.Sprintf("%.2f %% of the process's time, of at most %.1f %%; probes %.2f %%", 100*s.Overhead, 100*s.MaxOverhead, 100*s.ProbesOverhead))
+	}
+	if r.Overhead > 0 {
+		cost := fmt.Sprintf("%.2f %% of the process's time", 100*r.Overhead)
+		if s != nil {
+			cost += fmt.Sprintf(", of at most %.1f %%; probes %.2f %%", 100*s.MaxOverhead, 100*s.ProbesOverhead)
+		}
+		add("cost", cost)
 	}
 	for _, c := range []struct {
 		label string

@@ -79,9 +79,9 @@ var metrics = []struct {
 		add(float64(l.Stack), "kind", "stack")
 		add(float64(l.Mmap), "kind", "mmap")
 	}},
-	{"memtrace_overhead_ratio", "gauge", "What tracing has cost, by estimate, as a part of the process's time. Only in windows.", func(r *report.Report, _ int, add addFunc) {
-		if r.Sampling != nil {
-			add(r.Sampling.Overhead)
+	{"memtrace_overhead_ratio", "gauge", "What tracing has cost, by estimate, as a part of the process's time. Missing where that was not measured.", func(r *report.Report, _ int, add addFunc) {
+		if r.Overhead > 0 {
+			add(r.Overhead)
 		}
 	}},
 }

@@ -142,11 +142,11 @@ func TestNamesBeyondLoopback(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	windows := leaking(2, 8)
 	windows.Mode = report.ModeWindows
-	windows.Sampling = &report.Sampling{Overhead: 0.02}
+	windows.Sampling, windows.Overhead = &report.Sampling{Overhead: 0.02}, 0.02
 	windows.Stacks[2].Estimate = &report.Estimate{Class: "leak", LeakBytesPerSecond: report.Bounds{Value: 8, Low: 6, High: 11}}
 	windows.Diagnosis.Findings[0].BytesPerSecond = report.Bounds{Value: 8, Low: 6, High: 11}
 	early, ended := leaking(3, 0), leaking(4, 8)
-	early.Diagnosis.Findings[0] = report.Finding{Kind: report.TooShort}
+	early.Diagnosis.Findings[0], early.Overhead = report.Finding{Kind: report.TooShort}, 0.004
 	ended.Target.Exited = true
 	s := start(t, "127.0.0.1:0", "", fixed(leaking(1, 8), windows, early, ended))
 	_, header, text := get(t, s, "/metrics", nil)
@@ -188,6 +188,7 @@ func TestMetrics(t *testing.T) {
 		{"memtrace_outstanding_bytes", "2", "", -1},
 		{"memtrace_overhead_ratio", "1", "", -1},
 		{"memtrace_overhead_ratio", "2", "", 0.02},
+		{"memtrace_overhead_ratio", "3", "", 0.004},
 		{"memtrace_stack_leak_bytes_per_second", "1", "ab", 2},
 		{"memtrace_stack_leak_bytes_per_second", "1", "cd", 8},
 		{"memtrace_stack_leak_bytes_per_second", "1", "ef", -1},
