@@ -26,7 +26,7 @@ func TestBrowser(t *testing.T) {
 	dir := t.TempDir()
 	for name, page := range map[string][]byte{
 		"leaking": render(t, leaking()), "windows": render(t, windows()), "hostile": render(t, hostile()),
-		"several": render(t, quiet, leaking()), "many": render(t, many(20_000)), "fields": withFields(t, render(t, leaking())),
+		"several": render(t, quiet, leaking()), "many": render(t, many(20_000)), "measured": render(t, measured()),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name+".html"), page, 0o644); err != nil {
 			t.Fatal(err)

@@ -1,12 +1,9 @@
 package html
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"slices"
+	"math"
 	"strings"
-	"testing"
 	"time"
 
 	"memtrace/tracer/report"
@@ -214,32 +211,28 @@ func many(n int) *report.Report {
 	return r
 }
 
-// withFields adds to the data of a page what a report has only where it was measured.
-func withFields(t testing.TB, page []byte) []byte {
-	t.Helper()
-	const from, to = `class="data">`, `</script>`
-	head, rest, _ := bytes.Cut(page, []byte(from))
-	doc, tail, ok := bytes.Cut(rest, []byte(to))
-	var d map[string]map[string]any
-	var all map[string]any
-	if err := json.Unmarshal(doc, &all); !ok || err != nil {
-		t.Fatal(err)
+// measured is the report of a process of which all was measured that some reports lack.
+func measured() *report.Report {
+	r := leaking()
+	r.Peak = &report.Peak{Sum: report.Sum{Bytes: 90 << 20, Blocks: 100}, AtSeconds: 50}
+	r.Marks = []report.Mark{{AtSeconds: 20, Name: "deployed"}}
+	r.SinceMark = &report.Sum{Bytes: 1 << 20, Blocks: 3}
+	r.Modules = []report.ModuleSum{
+		{Name: "/usr/lib/other.so", Sum: report.Sum{Bytes: 2 << 20, Blocks: 9}},
+		{Name: program, Sum: report.Sum{Bytes: 1 << 20, Blocks: 7}},
+		{NotLookedUp: true, Sum: report.Sum{Bytes: 768 << 10, Blocks: 5}},
+		{Sum: report.Sum{Bytes: 256 << 10, Blocks: 2}},
 	}
-	d = map[string]map[string]any{}
-	for _, part := range []string{"columns", "details", "report"} {
-		d[part] = all[part].(map[string]any)
+	s := &r.Stacks[0]
+	s.PeakBytes, s.PeakBlocks, s.SinceMarkBytes, s.SinceMarkBlocks = 2<<20, 7, 1<<20, 3
+	s.Sizes = []report.SizeClass{{UpToBytes: 64, Blocks: 5}, {UpToBytes: math.MaxUint64, Blocks: 9}}
+	s.Lifetimes = []report.LifetimeClass{{UpToSeconds: 0.01, Blocks: 50}, {UpToSeconds: math.MaxUint64 / 1e9, Blocks: 2}}
+	s.Threads = []report.ThreadSum{
+		{TID: 77, Name: "worker", Sum: report.Sum{Bytes: 3000, Blocks: 3}}, {TID: 79, Sum: report.Sum{Bytes: 2000, Blocks: 2}}, {Sum: report.Sum{Bytes: 1000, Blocks: 1}},
 	}
-	d["columns"]["peak_bytes"], d["columns"]["peak_blocks"] = []int{2 << 20}, []int{7}
-	d["columns"]["temporary_blocks"], d["columns"]["since_mark_bytes"] = []int{0, 5}, []int{1 << 20}
-	first := d["details"]["0"].(map[string]any)
-	first["sizes"] = []map[string]any{{"up_to_bytes": 64, "blocks": 5}, {"up_to_bytes": 128, "blocks": 9}}
-	first["lifetimes"] = []map[string]any{{"up_to_seconds": 0.01, "blocks": 50}}
-	d["report"]["peak"] = map[string]any{"bytes": 90 << 20, "blocks": 100, "at_seconds": 50}
-	d["report"]["marks"] = []map[string]any{{"at_seconds": 20, "name": "deployed"}}
-	d["report"]["modules"] = []map[string]any{{"name": program, "bytes": 1 << 20, "blocks": 7}, {"name": "/usr/lib/other.so", "bytes": 2 << 20, "blocks": 9}}
-	doc, err := json.Marshal(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.Concat(head, []byte(from), doc, []byte(to), tail)
+	r.Threads = s.Threads
+	r.Stacks[1].TemporaryBlocks = 5
+	r.Stacks = append(r.Stacks, report.Stack{ID: "u1", Kind: report.Heap, Bytes: 4096, Blocks: 1, Class: report.ClassFilled})
+	r.StacksTotal = len(r.Stacks)
+	return r
 }

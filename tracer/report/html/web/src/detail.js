@@ -1,13 +1,13 @@
 // What is known of one stack: its frames, and the figures that have no column.
 
 import { h } from './dom.js';
-import { count, counted, percent, rate, seconds, size, within } from './units.js';
+import { count, counted, percent, rate, seconds, size, threadName, within } from './units.js';
 
 export function detailOf(model, i) {
   return h('div', { class: 'details' }, h('div', {}, frames(model, i), likes(model, i)), h('div', {},
     facts(model, i),
-    histogram('Sizes of its blocks', model.detail(i, 'sizes'), (b) => `up to ${size(b.up_to_bytes)}`),
-    histogram('How long freed blocks lived', model.detail(i, 'lifetimes'), (b) => `up to ${seconds(b.up_to_seconds)}`),
+    histogram('Sizes of its blocks', model.detail(i, 'sizes'), (b) => (b.up_to_bytes < 2 ** 64 ? `up to ${size(b.up_to_bytes)}` : 'larger')),
+    histogram('How long freed blocks lived', model.detail(i, 'lifetimes'), (b) => (b.up_to_seconds < 1e9 ? `up to ${seconds(b.up_to_seconds)}` : 'longer')),
     freed(model, i), served(model, i), threads(model, i), blocks(model, i)));
 }
 
@@ -86,7 +86,7 @@ function served(model, i) {
 
 function threads(model, i) {
   const list = model.detail(i, 'threads');
-  return list?.length > 0 && sums('Allocated by threads', list.map((t) => [`${t.name} (${t.tid})`, t]));
+  return list?.length > 0 && sums('Allocated by threads', list.map((t) => [threadName(t), t]));
 }
 
 function blocks(model, i) {

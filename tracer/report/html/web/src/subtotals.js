@@ -1,7 +1,7 @@
 // Sums by module and by thread, where the report has them.
 
 import { h } from './dom.js';
-import { count, percent, size } from './units.js';
+import { count, percent, size, threadName } from './units.js';
 
 const most = 12;
 
@@ -13,8 +13,13 @@ export function addSubtotals(cards, model) {
     const rows = [...list].sort((a, b) => b.bytes - a.bytes);
     cards.append(h('section', { class: 'card', 'aria-label': title }, h('h2', {}, title),
       h('table', {}, h('tbody', {}, rows.slice(0, most).map((one) => h('tr', {},
-        h('th', { scope: 'row', title: one.name }, key === 'modules' ? model.short(one.name) || 'unknown' : one.tid ? `${one.name} (${one.tid})` : one.name),
+        h('th', { scope: 'row', title: one.name }, key === 'modules' ? moduleName(model, one) : threadName(one)),
         h('td', { class: 'n' }, size(one.bytes)), h('td', { class: 'n' }, percent(one.bytes / all)), h('td', { class: 'n' }, count(one.blocks)))))),
       rows.length > most && h('p', { class: 'more' }, `and ${count(rows.length - most)} more`)));
   }
+}
+
+function moduleName(model, m) {
+  if (m.not_looked_up) return 'stacks that were not looked up';
+  return m.name ? model.short(m.name) : 'module not known';
 }

@@ -2,7 +2,7 @@
 
 import { choice, h, later, svg } from './dom.js';
 import { detailOf } from './detail.js';
-import { count, counted, percent, rate, seconds, size, within } from './units.js';
+import { count, counted, percent, rate, seconds, size, threadName, within } from './units.js';
 
 const atOnce = 25;
 
@@ -68,7 +68,7 @@ export class Table {
       modules.set(module, (modules.get(module) ?? 0) + 1);
       const verdict = m.verdict(i) || m.get('kind', i);
       kinds.set(verdict, (kinds.get(verdict) ?? 0) + 1);
-      for (const t of m.detail(i, 'threads') ?? []) threads.set(t.tid, t.name);
+      for (const t of m.detail(i, 'threads') ?? []) threads.set(t.tid, threadName(t));
     }
     this.modules = [...modules].sort((a, b) => b[1] - a[1]);
     this.kinds = [...kinds].sort((a, b) => b[1] - a[1]);
@@ -90,7 +90,7 @@ export class Table {
     const head = h('div', { class: 'head' },
       h('h2', {}, 'Stacks ', this.total), this.search,
       several(this.modules) && choice('module', [['', 'all'], ...this.modules.map(([path, n]) => [path, `${this.model.short(path) || 'unknown'} (${n})`])], '', (v) => filter('module', v)),
-      several(this.threads) && choice('thread', [['', 'all'], ...this.threads.map(([tid, name]) => [String(tid), `${name} (${tid})`])], '', (v) => filter('thread', v)),
+      several(this.threads) && choice('thread', [['', 'all'], ...this.threads.map(([tid, name]) => [String(tid), name])], '', (v) => filter('thread', v)),
       several(this.kinds) && choice('verdict', [['', 'all'], ...this.kinds.map(([k, n]) => [k, `${k} (${n})`])], '', (v) => filter('kind', v)),
       this.model.columns.bytes && choice('at least', [['0', 'any size'], ...[1, 64, 1024, 65536, 1048576].map((k) => [String(k * 1024), size(k * 1024)])], '0', (v) => filter('least', Number(v))));
     this.header = h('tr');

@@ -47,6 +47,12 @@ export function seconds(s) {
   return `${Math.floor(Math.round(s / 3600) / 24)} d ${Math.round(s / 3600) % 24} h`;
 }
 
+// threadName is what the text form calls a thread (tracer/report/text_measures.go).
+export function threadName(t) {
+  if (!t.tid) return 'other threads';
+  return t.name ? `${t.name} (thread ${t.tid})` : `thread ${t.tid}`;
+}
+
 // within writes an estimate with the bounds of its interval.
 export function within(write, value, low, high) {
   return `~${write(value)} [${write(low)} \u2013 ${write(high)}]`;

@@ -162,7 +162,7 @@ export const tests = {
   },
 
   async 'it shows what only some reports have'(open) {
-    const page = await open('fields');
+    const page = await open('measured');
     for (const label of ['At the peak', 'Temporary', 'Since the mark']) await press(page, 'Measure', label);
     assert.match(await page.locator('.graph .root').getAttribute('aria-label'), /^all, 1\.0 MiB/);
     for (const head of ['At peak', 'Temporary', 'Since mark']) assert.ok(await page.locator('.stacks th', { hasText: head }).isVisible(), head);
@@ -170,8 +170,9 @@ export const tests = {
     assert.equal(await page.locator('.row').count(), 1);
     await page.locator('.row .open').first().click();
     const detail = await text(page, '.detail');
-    for (const part of ['up to 64 B', 'up to 10 ms', 'worker (77)']) assert.ok(detail.includes(part), part);
-    assert.match(await text(page, '.cards'), /Held by moduleother\.so2\.0 MiB66\.7 %9sessiond1\.0 MiB33\.3 %7/);
+    for (const part of ['up to 64 B', 'larger9', 'up to 10 ms', 'longer2', 'worker (thread 77)2.9 KiB', 'thread 792.0 KiB', 'other threads1000 B']) assert.ok(detail.includes(part), part);
+    assert.match(await text(page, '.cards'), /Held by moduleother\.so2\.0 MiB50\.0 %9sessiond1\.0 MiB25\.0 %7stacks that were not looked up768\.0 KiB18\.8 %5module not known256\.0 KiB6\.3 %2/);
+    assert.match(await text(page, '.cards'), /Held by threadworker \(thread 77\)2\.9 KiB50\.0 %3thread 792\.0 KiB33\.3 %2other threads1000 B16\.7 %1/);
     assert.match(await text(page, '.stacks .keep'), /3 stacks hidden by strdup\*: 2\.0 KiB in 9 blocks/);
   },
 
