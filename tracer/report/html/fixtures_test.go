@@ -137,6 +137,9 @@ func windows() *report.Report {
 			Survivors: report.Sum{Bytes: 100000, Blocks: 500}, SurvivorWindows: 51, AllocationsPerSecond: 336, Survival: 0.991, OldestSeconds: 119,
 		}}
 	}
+	r.Stacks = append(r.Stacks, report.Stack{
+		ID: "m1", Kind: report.Mmap, Bytes: 2 << 20, Blocks: 1, Class: report.ClassFilled, Frames: append([]report.Frame{frame("map_table", program, "/src/tables.c", 9)}, outer()...),
+	})
 	f := &r.Diagnosis.Findings[0]
 	f.BytesPerSecond.Low, f.BytesPerSecond.High = 400<<10, 500<<10
 	return r
@@ -234,5 +237,8 @@ func measured() *report.Report {
 	r.Stacks[1].TemporaryBlocks = 5
 	r.Stacks = append(r.Stacks, report.Stack{ID: "u1", Kind: report.Heap, Bytes: 4096, Blocks: 1, Class: report.ClassFilled})
 	r.StacksTotal = len(r.Stacks)
+	line := r.Timeline.Stacks[0]
+	line.ID = "elsewhere" // of a stack that is not in the report
+	r.Timeline.Stacks = append(r.Timeline.Stacks, line)
 	return r
 }

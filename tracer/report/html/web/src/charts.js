@@ -34,7 +34,7 @@ export class Charts {
       { label: 'thread arenas', color: '--c3', x: t.seconds, y: t.arena_bytes },
       { label: 'mmap', color: '--c4', x: t.seconds, y: t.mmap_bytes },
     ].filter((s) => s.y?.some((v) => v > 0)));
-    const known = (t.stacks ?? []).filter((s) => s.seconds.length > 1);
+    const known = [...model.timelines.values()].filter((s) => s.seconds.length > 1);
     this.add('What the first stacks hold', this.distinct(known).slice(0, mostStacks).map((s, i) => (
       { label: this.nameOf(s.id), color: `--c${i + 1}`, x: s.seconds, y: s.bytes })));
     section.append(this.summary);
@@ -46,8 +46,8 @@ export class Charts {
   distinct(stacks) { return stacks.filter((s) => s.bytes.some((b) => b > 0)); }
 
   nameOf(id) {
-    const i = this.model.columns.id?.indexOf(id) ?? -1;
-    const own = i >= 0 ? this.model.own[i][0] : null;
+    const i = this.model.columns.id.indexOf(id);
+    const own = this.model.own[i][0];
     const at = own?.file ? ` ${this.model.short(own.file)}:${own.line}` : '';
     return `#${i + 1} ${cut(own?.name ?? 'unknown')}${at}`;
   }

@@ -14,7 +14,9 @@ export class Model {
     this.columns = d.columns ?? {};
     this.details = d.details ?? {};
     this.readFrames(d.strings ?? [], d.frames ?? []);
-    this.timelines = new Map((this.report.timeline?.stacks ?? []).map((t) => [t.id, t]));
+    // The stacks that were followed over time need not all be in the page.
+    const ids = new Set(this.columns.id);
+    this.timelines = new Map((this.report.timeline?.stacks ?? []).filter((t) => ids.has(t.id)).map((t) => [t.id, t]));
     this.own = Array.from({ length: this.length }, (_, i) => this.ownFrames(i));
   }
 
@@ -52,6 +54,9 @@ export class Model {
   }
 
   get(column, i) { return this.columns[column]?.[i] ?? 0; }
+
+  // any reports whether a stack has more than 0 in a column.
+  any(column) { return this.columns[column]?.some((v) => v > 0); }
 
   detail(i, name) { return (this.details[i] ?? none)[name]; }
 

@@ -24,11 +24,10 @@ function fill(e, props, children) {
   return e;
 }
 
-// choice is a labelled select. options are [value, text] pairs.
-export function choice(label, options, value, change) {
-  const select = h('select', { onchange: () => change(select.value) },
-    options.map(([v, text]) => h('option', { value: v, selected: v === value }, text)));
-  select.value = value;
+// choice is a labelled select. options are [value, text] pairs, of which the first is chosen.
+export function choice(label, options, change) {
+  const select = h('select', { onchange: () => change(options[select.selectedIndex][0]) },
+    options.map(([value, text]) => h('option', { value: value ?? '' }, text)));
   return h('label', { class: 'choice' }, h('span', {}, label), select);
 }
 

@@ -14,7 +14,7 @@ export class Table {
     this.trends = model.timelines.size > 0;
     this.sort = null; // the order of the report
     this.descending = true;
-    this.filters = { text: '', module: '', thread: '', kind: '', least: 0 };
+    this.filters = { text: '', module: null, thread: null, kind: null, least: 0 };
     this.shown = atOnce;
     this.open = new Set();
     this.index();
@@ -26,7 +26,6 @@ export class Table {
     const m = this.model;
     const held = m.report.outstanding?.bytes || 0;
     const estimated = (i) => m.detail(i, 'estimate');
-    const any = (column) => m.columns[column]?.some((v) => v > 0);
     const all = [
       { key: 'rate', label: m.report.mode === 'growth' ? 'Grows' : 'Leak', value: (i) => m.leak(i).value, text: (i) => this.leakText(i) },
       { key: 'bytes', label: 'Held', value: (i) => m.get('bytes', i), text: (i) => (estimated(i) ? '' : size(m.get('bytes', i))) },
@@ -38,7 +37,7 @@ export class Table {
     for (const [column, label, write] of [
       ['since_mark_bytes', 'Since mark', size], ['peak_bytes', 'At peak', size], ['temporary_blocks', 'Temporary', count],
     ]) {
-      if (any(column)) all.push({ key: column, label, value: (i) => m.get(column, i), text: (i) => write(m.get(column, i)), minor: true });
+      if (m.any(column)) all.push({ key: column, label, value: (i) => m.get(column, i), text: (i) => write(m.get(column, i)), minor: true });
     }
     if (m.columns.estimate || Object.values(m.details).some((d) => d.estimate)) {
       all.push({ key: 'confidence', label: 'Confidence', value: (i) => estimated(i)?.confidence ?? -1, text: (i) => (estimated(i) ? percent(estimated(i).confidence) : ''), minor: true });
@@ -89,10 +88,10 @@ export class Table {
     const several = (list) => list.length > 1;
     const head = h('div', { class: 'head' },
       h('h2', {}, 'Stacks ', this.total), this.search,
-      several(this.modules) && choice('module', [['', 'all'], ...this.modules.map(([path, n]) => [path, `${this.model.short(path) || 'unknown'} (${n})`])], '', (v) => filter('module', v)),
-      several(this.threads) && choice('thread', [['', 'all'], ...this.threads.map(([tid, name]) => [String(tid), name])], '', (v) => filter('thread', v)),
-      several(this.kinds) && choice('verdict', [['', 'all'], ...this.kinds.map(([k, n]) => [k, `${k} (${n})`])], '', (v) => filter('kind', v)),
-      this.model.columns.bytes && choice('at least', [['0', 'any size'], ...[1, 64, 1024, 65536, 1048576].map((k) => [String(k * 1024), size(k * 1024)])], '0', (v) => filter('least', Number(v))));
+      several(this.modules) && choice('module', [[null, 'all'], ...this.modules.map(([path, n]) => [path, `${this.model.short(path) || 'unknown'} (${n})`])], (v) => filter('module', v)),
+      several(this.threads) && choice('thread', [[null, 'all'], ...this.threads], (v) => filter('thread', v)),
+      several(this.kinds) && choice('verdict', [[null, 'all'], ...this.kinds.map(([k, n]) => [k, `${k} (${n})`])], (v) => filter('kind', v)),
+      this.model.any('bytes') && choice('at least', [[0, 'any size'], ...[1, 64, 1024, 65536, 1048576].map((k) => [k * 1024, size(k * 1024)])], (v) => filter('least', v)));
     this.header = h('tr');
     this.body = h('tbody');
     this.more = h('p', { class: 'more' });
@@ -125,10 +124,10 @@ export class Table {
     const list = [];
     for (let i = 0; i < m.length; i++) {
       if (matches && !matches(i)) continue;
-      if (f.module && (m.own[i][0]?.module ?? '') !== f.module) continue;
-      if (f.kind && (m.verdict(i) || m.get('kind', i)) !== f.kind) continue;
-      if (f.least && m.get('bytes', i) < f.least) continue;
-      if (f.thread && !(m.detail(i, 'threads') ?? []).some((t) => String(t.tid) === f.thread)) continue;
+      if (f.module !== null && (m.own[i][0]?.module ?? '') !== f.module) continue;
+      if (f.kind !== null && (m.verdict(i) || m.get('kind', i)) !== f.kind) continue;
+      if (m.get('bytes', i) < f.least && !m.detail(i, 'estimate')) continue;
+      if (f.thread !== null && !(m.detail(i, 'threads') ?? []).some((t) => t.tid === f.thread)) continue;
       list.push(i);
     }
     const by = this.columns.find((c) => c.key === this.sort);

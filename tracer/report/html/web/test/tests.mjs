@@ -157,6 +157,10 @@ export const tests = {
     assert.match(await text(page, '.row .n'), /^~.*\[.*\]$/);
     assert.equal(await page.locator('.chart').count(), 1);
     assert.match(await text(page, '.badges'), /windows: estimates/);
+    await choice(page, 'at least').selectOption({ label: '1.0 MiB' });
+    assert.equal(await page.locator('.row').count(), 4);
+    await choice(page, 'at least').selectOption({ label: '64.0 MiB' });
+    assert.deepEqual(await names(page), ['make_session', 'name_session', 'fill_cache']); // which hold an unknown size
     await page.locator('.row .open').first().click();
     assert.match(await text(page, '.detail'), /confidence 99\.9 %|confidence >99\.9 %/);
   },
@@ -166,6 +170,10 @@ export const tests = {
     for (const label of ['At the peak', 'Temporary', 'Since the mark']) await press(page, 'Measure', label);
     assert.match(await page.locator('.graph .root').getAttribute('aria-label'), /^all, 1\.0 MiB/);
     for (const head of ['At peak', 'Temporary', 'Since mark']) assert.ok(await page.locator('.stacks th', { hasText: head }).isVisible(), head);
+    assert.doesNotMatch(await page.locator('.chart').nth(1).getAttribute('aria-label'), /#0|unknown/);
+    await choice(page, 'module').selectOption({ label: 'unknown (1)' });
+    assert.deepEqual(await names(page), ['[unknown]']);
+    await choice(page, 'module').selectOption({ label: 'all' });
     await choice(page, 'thread').selectOption('77');
     assert.equal(await page.locator('.row').count(), 1);
     await page.locator('.row .open').first().click();
