@@ -19,16 +19,16 @@ type series struct {
 	// times are when that was, in seconds since the trace began; NaN as values.
 	times []float64
 	look  int // of the last value
-	// estimated: the figure is an estimate, so that there is no growth since a mark.
+	// estimated: the figure is an estimate.
 	estimated bool
-	// marked is the figure at the mark, NaN where that is unknown.
+	// marked is the figure of a region at the mark, NaN where that is unknown.
 	marked float64
 }
 
 // add adds the figure of a look at a time. A figure of another kind makes the earlier ones void.
 func (s *series) add(look int, at, value float64, estimated bool) {
 	if estimated != s.estimated {
-		s.values, s.times, s.estimated, s.marked = nil, nil, estimated, math.NaN()
+		s.values, s.times, s.estimated = nil, nil, estimated
 	}
 	if missed := look - s.look - 1; missed >= looksKept {
 		s.values, s.times = nil, nil
@@ -53,7 +53,7 @@ func (s *series) last() float64 {
 
 // sinceMark is how much the figure has grown since the mark, NaN where that is unknown.
 func (s *series) sinceMark() float64 {
-	if s == nil || s.estimated {
+	if s == nil {
 		return math.NaN()
 	}
 	return s.last() - s.marked
@@ -140,8 +140,6 @@ type history struct {
 	resident series
 	// marked is when the mark was set, zero without one.
 	marked time.Time
-	// wholeList: at the mark all stacks were known, so that others have come since.
-	wholeList bool
 }
 
 func newHistory() *history {
@@ -187,10 +185,7 @@ func (h *history) of(s *report.Stack) *series {
 		}
 	}
 	if known == nil {
-		known = &series{marked: math.NaN()}
-		if h.wholeList {
-			known.marked = 0
-		}
+		known = &series{}
 	}
 	for _, key := range keys {
 		if found := h.stacks[key]; key != "" && (found == nil || found.look != h.looks) {
@@ -232,20 +227,15 @@ func (h *history) add(r *report.Report) {
 	}
 }
 
-// mark makes the figures of the last look those that growth is counted from.
+// mark makes what regions have at the last look that which growth is counted from. What of a stack is
+// from since the mark its report says.
 func (h *history) mark(r *report.Report) {
-	h.marked, h.wholeList = r.End, len(r.Stacks) >= r.StacksTotal
+	h.marked = r.End
 	set := func(s *series) {
 		s.marked = math.NaN()
-		switch {
-		case s.look == h.looks:
+		if s.look == h.looks {
 			s.marked = s.last()
-		case h.wholeList:
-			s.marked = 0
 		}
-	}
-	for _, s := range h.stacks {
-		set(s)
 	}
 	for _, s := range h.regions {
 		set(s)
@@ -254,4 +244,4 @@ func (h *history) mark(r *report.Report) {
 }
 
 // unmark forgets the mark.
-func (h *history) unmark() { h.marked, h.wholeList = time.Time{}, false }
+func (h *history) unmark() { h.marked = time.Time{} }

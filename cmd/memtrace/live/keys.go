@@ -30,7 +30,7 @@ var keys = []key{
 	{[]string{"s"}, "s", "sort", "sort by the next order (as --sort: leak, size, count, ...)", (*model).nextSort},
 	{[]string{"/"}, "/", "filter", "show only stacks through functions or modules with a text in their name", (*model).askFilter},
 	{[]string{"p"}, "p", "pause", "pause the view, or go on with it; the trace goes on meanwhile", (*model).pause},
-	{[]string{"m"}, "m", "mark", "set a mark: from now on show what has grown since", (*model).setMark},
+	{[]string{"m"}, "m", "mark", "set a mark: show what was allocated since and is still there", (*model).setMark},
 	{[]string{"M"}, "M", "", "forget the mark", (*model).dropMark},
 	{[]string{"r"}, "r", "report", "write a report to a file now", (*model).askSave},
 	{[]string{"ctrl+z"}, "Ctrl-Z", "", "stop memtrace; the probes stay in place (fg goes on)", func(*model) tea.Cmd { return lend(stop) }},
@@ -85,15 +85,20 @@ func (m *model) pause() tea.Cmd {
 	return m.look()
 }
 
-// setMark sets a mark. A look that is under way began before it.
+// setMark sets a mark.
 func (m *model) setMark() tea.Cmd {
+	return m.work(func() tea.Msg {
+		if m.cfg.Mark != nil {
+			m.cfg.Mark()
+		}
+		return markedMsg{}
+	})
+}
+
+// marked shows what is new since a mark that was set. A look that is under way began before it.
+func (m *model) marked() tea.Cmd {
 	m.markFrom = m.begun + 1
-	look := m.look()
-	if m.cfg.Mark == nil {
-		return look
-	}
-	mark := m.work(func() tea.Msg { m.cfg.Mark(); return nil })
-	return tea.Batch(mark, look)
+	return m.look()
 }
 
 func (m *model) dropMark() tea.Cmd {

@@ -155,6 +155,7 @@ type (
 	}
 	saveMsg      struct{}
 	markMsg      struct{}
+	markedMsg    struct{}
 	continuedMsg struct{}
 	repaintedMsg struct{}
 )

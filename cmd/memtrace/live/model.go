@@ -95,6 +95,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, newSavePrompt(m).accept(m)
 	case markMsg:
 		return m, m.setMark()
+	case markedMsg:
+		return m, m.marked()
 	case continuedMsg:
 		return m, lend(repaint)
 	case tea.PasteMsg:

@@ -11,6 +11,7 @@ import (
 // row is a stack as it is listed.
 type row struct {
 	stack  *report.Stack
+	of     *report.Report
 	series *series
 	// number is the stack's place in the report, from 1 on.
 	number int
@@ -31,7 +32,7 @@ func (m *model) rows(r *report.Report) []row {
 				continue
 			}
 		}
-		list = append(list, row{stack: s, series: h.rows[i], number: i + 1})
+		list = append(list, row{stack: s, of: r, series: h.rows[i], number: i + 1})
 	}
 	return list
 }
@@ -81,6 +82,14 @@ func blocks(s *report.Stack) string {
 	return report.Count(s.Blocks)
 }
 
+// sinceMark says how much of what a stack holds was allocated since the mark.
+func sinceMark(r *row) string {
+	if r.of.SinceMark == nil {
+		return "unknown"
+	}
+	return report.Size(r.stack.SinceMarkBytes)
+}
+
 // culprit names the function of the program, its caller, and where the function is; each may be
 // "".
 func culprit(s *report.Stack) (name, caller, place string) {
@@ -123,7 +132,7 @@ func (m *model) columns(estimated bool) []column {
 		{title: rateTitle, right: true, text: func(r *row) string { return rate(r.stack) }, dropped: 25},
 		{title: "holds", right: true, text: func(r *row) string { return held(r.stack) }, dropped: 50},
 		{title: "blocks", right: true, text: func(r *row) string { return blocks(r.stack) }, dropped: 90},
-		{title: "since mark", right: true, since: true, text: func(r *row) string { return since(r.series) }, dropped: 40},
+		{title: "since mark", right: true, since: true, text: sinceMark, dropped: 40},
 		{title: "looks", text: func(r *row) string { return r.series.spark(spark) }, dropped: 55},
 	}
 }
