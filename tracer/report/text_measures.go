@@ -27,7 +27,7 @@ func (p *printer) peak(r *Report, _ TextOptions) {
 func (p *printer) threads(r *Report, _ TextOptions) {
 	lines := make([]sumLine, len(r.Threads))
 	for i, t := range r.Threads {
-		lines[i] = sumLine{t.label(), t.Sum}
+		lines[i] = sumLine{t.Label(), t.Sum}
 	}
 	p.sums("Outstanding by thread:", lines)
 }
@@ -78,8 +78,8 @@ func (m *ModuleSum) label() string {
 	return escape(m.Name)
 }
 
-// label names a thread.
-func (t *ThreadSum) label() string {
+// Label names a thread, safe for a terminal.
+func (t *ThreadSum) Label() string {
 	switch {
 	case t.TID == 0:
 		return "other threads"
@@ -110,7 +110,7 @@ func (p *printer) measures(r *Report, s *Stack, opt TextOptions) {
 	if opt.Show.Threads && len(s.Threads) > 0 {
 		var items []span
 		for _, t := range s.Threads {
-			items = append(items, span{text: t.label() + " " + Size(t.Bytes)})
+			items = append(items, span{text: t.Label() + " " + Size(t.Bytes)})
 		}
 		p.flow(indent, 0, " ", joined(",", items)...)
 	}

@@ -52,6 +52,39 @@ func TestMark(t *testing.T) {
 	wants(t, m, "since mark", "  unknown  ")
 }
 
+// What stacks are sorted by is shown.
+func TestOrderIsShown(t *testing.T) {
+	measured := func(n int) *report.Report {
+		r := exact(n)
+		s := &r.Stacks[0]
+		s.GrowthBytesPerSecond, s.Survival, s.SinceMarkBytes, r.SinceMark = 7<<10, 0.25, 9<<10, &report.Sum{}
+		s.PeakBytes, s.TemporaryBlocks, s.AllocatedBytes = 3<<30, 1234, 5<<10*uint64(n)
+		s.Threads = []report.ThreadSum{{TID: 77, Name: "worker"}, {TID: 78}}
+		return r
+	}
+	columns := map[string]string{
+		"growth": "7.0 KiB/s", "survival": "25.0 %", "since mark": "9.0 KiB", "at the peak": "3.0 GiB", "temporary": "1,234",
+		"allocates": "5.0 KiB/s", "thread": "worker (thread 77)",
+	}
+	for order, title := range map[string]string{
+		"leak": "", "growth": "growth", "survival": "survival", "since-mark": "since mark", "peak": "at the peak", "temporary": "temporary",
+		"rate": "allocates", "thread": "thread",
+	} {
+		m := shownAt(t, 120, 24, 2, one(measured))
+		m.cfg.Sorts = []string{order}
+		for other, figure := range columns {
+			if got := strings.Contains(text(m), "  "+other+"  ") && strings.Contains(text(m), "  "+figure+"  "); got != (other == title) {
+				t.Errorf("by %s %s is shown: %v\n%s", order, other, got, text(m))
+			}
+		}
+	}
+	m := shownAt(t, 120, 24, 2, one(sampled))
+	m.cfg.Sorts = []string{"rate"}
+	if strings.Contains(text(m), "allocates") {
+		t.Errorf("of estimates it is shown how much they allocate:\n%s", text(m))
+	}
+}
+
 // A sparkline has a gap where a look did not show the stack, and begins anew where figures became
 // estimates.
 func TestSparkline(t *testing.T) {

@@ -90,6 +90,40 @@ func sinceMark(r *row) string {
 	return report.Size(r.stack.SinceMarkBytes)
 }
 
+// counted is a figure of stacks that were counted. Of an estimate it is not known.
+func counted(text func(*row) string) func(*row) string {
+	return func(r *row) string {
+		if r.stack.Estimate != nil {
+			return ""
+		}
+		return text(r)
+	}
+}
+
+// survival says which part of a stack's allocations is still there.
+func survival(r *row) string {
+	if e := r.stack.Estimate; e != nil {
+		return report.Percent(e.Survival)
+	}
+	return report.Percent(r.stack.Survival)
+}
+
+// allocates says how much a stack allocates, freed or not.
+func allocates(r *row) string {
+	if r.of.DurationSeconds <= 0 {
+		return ""
+	}
+	return report.Rate(float64(r.stack.AllocatedBytes) / r.of.DurationSeconds)
+}
+
+// thread names the thread that has allocated most of what a stack holds.
+func thread(r *row) string {
+	if len(r.stack.Threads) == 0 {
+		return ""
+	}
+	return r.stack.Threads[0].Label()
+}
+
 // culprit names the function of the program, its caller, and where the function is; each may be
 // "".
 func culprit(s *report.Stack) (name, caller, place string) {
@@ -115,16 +149,17 @@ type column struct {
 	title string
 	text  func(*row) string
 	right bool
-	// since: it is shown only while there is a mark. dropped is at which width of the screen, or
-	// less, it is left out.
+	// since: it is shown while there is a mark. order is that of the stacks in which it is shown; with
+	// neither it always is. dropped is at which width of the screen, or less, it is left out.
 	since   bool
+	order   string
 	dropped int
 }
 
 func (m *model) columns(estimated bool) []column {
-	spark, rateTitle := m.sparkWidth(), "rate"
+	spark, rateTitle := m.sparkWidth(), "leak rate"
 	if estimated {
-		rateTitle = "rate [95 % interval]"
+		rateTitle += " [95 % interval]"
 	}
 	return []column{
 		{title: "#", right: true, text: func(r *row) string { return fmt.Sprint(r.number) }, dropped: 30},
@@ -132,7 +167,13 @@ func (m *model) columns(estimated bool) []column {
 		{title: rateTitle, right: true, text: func(r *row) string { return rate(r.stack) }, dropped: 25},
 		{title: "holds", right: true, text: func(r *row) string { return held(r.stack) }, dropped: 50},
 		{title: "blocks", right: true, text: func(r *row) string { return blocks(r.stack) }, dropped: 90},
-		{title: "since mark", right: true, since: true, text: sinceMark, dropped: 40},
+		{title: "since mark", right: true, since: true, order: "since-mark", text: sinceMark, dropped: 40},
+		{title: "growth", right: true, order: "growth", text: counted(func(r *row) string { return report.Rate(r.stack.GrowthBytesPerSecond) }), dropped: 40},
+		{title: "survival", right: true, order: "survival", text: survival, dropped: 40},
+		{title: "at the peak", right: true, order: "peak", text: counted(func(r *row) string { return report.Size(r.stack.PeakBytes) }), dropped: 40},
+		{title: "temporary", right: true, order: "temporary", text: counted(func(r *row) string { return report.Count(r.stack.TemporaryBlocks) }), dropped: 40},
+		{title: "allocates", right: true, order: "rate", text: counted(allocates), dropped: 40},
+		{title: "thread", order: "thread", text: thread, dropped: 55},
 		{title: "looks", text: func(r *row) string { return r.series.spark(spark) }, dropped: 55},
 	}
 }
@@ -147,7 +188,8 @@ func (m *model) table(rows []row, marked bool) table {
 	estimated := slices.ContainsFunc(rows, func(r row) bool { return r.stack.Estimate != nil })
 	var t table
 	for _, c := range m.columns(estimated) {
-		if m.width <= c.dropped || c.since && !marked {
+		shown := c.since && marked || c.order == m.sort() || !c.since && c.order == ""
+		if m.width <= c.dropped || !shown {
 			continue
 		}
 		width, empty := report.Columns(c.title), true
