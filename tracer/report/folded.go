@@ -55,7 +55,7 @@ func Folded(w io.Writer, r *Report) error {
 // foldedLine returns the line of the i-th stack and its bytes. The line is empty for an
 // estimate that finds no leak.
 func foldedLine(r *Report, i int) (line string, bytes uint64) {
-	s := r.named(&r.Stacks[i])
+	s := r.Named(&r.Stacks[i])
 	line, bytes = foldedStack(&s), s.Bytes
 	if s.Estimate != nil {
 		// Give estimates a root of their own, to keep them apart from counts.

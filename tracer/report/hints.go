@@ -45,10 +45,10 @@ func (r *Report) jitHint() string {
 	const most = 100 // of the stacks that are looked at, the worst first
 	for i := range r.Stacks[:min(len(r.Stacks), most)] {
 		s := &r.Stacks[i]
-		if _, _, leaks := s.leak(); !leaks {
+		if _, _, leaks := s.Leak(); !leaks {
 			continue
 		}
-		named := r.named(s)
+		named := r.Named(s)
 		for k := range named.Frames {
 			if named.Frames[k].jitted() {
 				return how

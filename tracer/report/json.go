@@ -29,13 +29,13 @@ func JSON(w io.Writer, r *Report) error {
 		at          func(int) any
 	}{
 		{"stacks", "  ", len(r.Stacks), func(i int) any {
-			s := r.named(&r.Stacks[i])
+			s := r.Named(&r.Stacks[i])
 			s.Allocator, s.Frames, s.Like = bounded(s.Allocator), representableFrames(s.Frames), representableLikes(s.Like)
 			s.Freed = s.Freed.representable()
 			s.Threads = representableThreads(s.Threads)
 			return s
 		}},
-		{"fault_stacks", "    ", r.Growth.faultStacks(), func(i int) any { return r.namedFaults(&r.Growth.FaultStacks[i]).representable() }},
+		{"fault_stacks", "    ", r.Growth.faultStacks(), func(i int) any { return r.NamedFaults(&r.Growth.FaultStacks[i]).representable() }},
 	}
 	for _, l := range lists {
 		head, tail, _ := bytes.Cut(doc, []byte("\n"+l.indent+`"`+l.key+`": [`))

@@ -1,7 +1,7 @@
 package report
 
-// named returns a copy of s with its frames filled in.
-func (r *Report) named(s *Stack) Stack {
+// Named returns a copy of s with its frames filled in.
+func (r *Report) Named(s *Stack) Stack {
 	c := *s
 	if r.Name != nil && c.Frames == nil {
 		r.Name(&c)
@@ -9,8 +9,8 @@ func (r *Report) named(s *Stack) Stack {
 	return c
 }
 
-// namedFaults is named for a stack of page faults.
-func (r *Report) namedFaults(s *FaultStack) FaultStack {
+// NamedFaults is Named for a stack of page faults.
+func (r *Report) NamedFaults(s *FaultStack) FaultStack {
 	c := *s
 	if r.Name != nil && c.Frames == nil {
 		named := Stack{ID: s.ID}

@@ -69,7 +69,7 @@ func valuesOf(list []*Report) (v values) {
 func buildProfile(r *Report, v values) *profile.Profile {
 	b := newProfileBuilder(r, v)
 	for i := range r.Stacks {
-		s := r.named(&r.Stacks[i])
+		s := r.Named(&r.Stacks[i])
 		b.sample(&s)
 	}
 	return b.prof

@@ -105,7 +105,7 @@ func (f *speedscopeFile) add(r *Report, known map[speedscopeFrame]int, several b
 	leakBytes, leakBlocks := newSpeedscopeProfile(who+"bytes"+estimated, "bytes"), newSpeedscopeProfile(who+"blocks"+estimated, "none")
 	bytes, blocks := newSpeedscopeProfile(who+"bytes"+held, "bytes"), newSpeedscopeProfile(who+"blocks"+held, "none")
 	for i := range r.Stacks {
-		s := r.named(&r.Stacks[i])
+		s := r.Named(&r.Stacks[i])
 		if e := s.Estimate; e != nil {
 			if e.leakRate() > 0 {
 				const minute = 60

@@ -137,9 +137,9 @@ func (p *printer) faultStacks(r *Report, opt TextOptions) {
 	}
 	p.newline()
 	p.paragraph(span{}, "Faulted in by (estimates, of what is still in memory)", bold)
-	columns := p.frameColumns(len(shown), func(i int) []Frame { return r.namedFaults(&shown[i]).Frames })
+	columns := p.frameColumns(len(shown), func(i int) []Frame { return r.NamedFaults(&shown[i]).Frames })
 	for i := range shown {
-		s := r.namedFaults(&shown[i])
+		s := r.NamedFaults(&shown[i])
 		if opt.Height == 0 {
 			p.newline()
 		}

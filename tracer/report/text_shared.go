@@ -31,11 +31,11 @@ func sharedStacks(list []*Report) (shared []*sharedStack) {
 	for i, r := range list {
 		for k := range r.Stacks {
 			s := &r.Stacks[k]
-			rate, certain, ok := s.leak()
+			rate, certain, ok := s.Leak()
 			if !ok || s.GivenUpStacks > 0 {
 				continue
 			}
-			named := r.named(s)
+			named := r.Named(s)
 			if len(named.Frames) == 0 {
 				continue
 			}
@@ -62,9 +62,9 @@ func sharedStacks(list []*Report) (shared []*sharedStack) {
 	return shared
 }
 
-// leak returns how fast a stack leaks; certain means that this is beyond doubt, ok that it
-// leaks or may leak.
-func (s *Stack) leak() (rate Bounds, certain, ok bool) {
+// Leak returns how fast a stack leaks, in bytes that the allocator takes; certain means that this is
+// beyond doubt, ok that it leaks or may leak.
+func (s *Stack) Leak() (rate Bounds, certain, ok bool) {
 	if e := s.Estimate; e != nil {
 		return s.EstimatedRate(), e.Suspect(), e.listed()
 	}
@@ -132,18 +132,18 @@ func (p *printer) allProcesses(list []*Report, opt TextOptions) {
 	p.newline()
 	if opt.Height > 0 {
 		for _, all := range shown[:min(len(shown), few)] {
-			s := list[all.report].named(&list[all.report].Stacks[all.stack])
+			s := list[all.report].Named(&list[all.report].Stacks[all.stack])
 			p.line(span{cutRight("All processes: "+all.head()+" in "+ownFunction(&s), p.width), plain})
 		}
 		return
 	}
 	p.paragraph(span{}, "All processes", bold)
 	columns := p.frameColumns(len(shown), func(i int) []Frame {
-		return list[shown[i].report].named(&list[shown[i].report].Stacks[shown[i].stack]).Frames
+		return list[shown[i].report].Named(&list[shown[i].report].Stacks[shown[i].stack]).Frames
 	})
 	for i, all := range shown {
 		r := list[all.report]
-		s := r.named(&r.Stacks[all.stack])
+		s := r.Named(&r.Stacks[all.stack])
 		p.newline()
 		items := []span{{all.head(), bold}}
 		if !all.estimated {

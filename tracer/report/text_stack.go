@@ -21,9 +21,9 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 	if opt.Height > 0 {
 		shown, opt.Frames = p.fit(r, shown, opt)
 	}
-	layout := p.frameColumns(len(shown), func(i int) []Frame { return r.named(&shown[i]).Frames })
+	layout := p.frameColumns(len(shown), func(i int) []Frame { return r.Named(&shown[i]).Frames })
 	suspected := slices.ContainsFunc(r.Stacks, func(s Stack) bool { return s.Estimate != nil && s.Estimate.listed() })
-	tell := tellApart(len(shown), func(i int) *Stack { s := r.named(&shown[i]); return &s })
+	tell := tellApart(len(shown), func(i int) *Stack { s := r.Named(&shown[i]); return &s })
 	var sum Sum
 	for i := range shown {
 		if shown[i].hidden(r, suspected) && !opt.Verbose {
@@ -32,7 +32,7 @@ func (p *printer) stacks(r *Report, opt TextOptions) {
 		if opt.Height == 0 || i == 0 {
 			p.newline()
 		}
-		s := r.named(&shown[i])
+		s := r.Named(&shown[i])
 		switch {
 		case shown[i].Estimate != nil:
 			p.estimateHead(r, i, opt)
@@ -77,7 +77,7 @@ func (p *printer) fit(r *Report, shown []Stack, opt TextOptions) (fits []Stack, 
 		lines := 0
 		for fit = 0; fit < len(shown); fit++ {
 			const head, cut = 1, 1
-			s := r.named(&shown[fit])
+			s := r.Named(&shown[fit])
 			if lines += head + measureLines(opt) + min(len(s.Frames), frames+cut) + p.freedLines(&s); s.Truncated {
 				lines++
 			}

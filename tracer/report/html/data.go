@@ -59,10 +59,7 @@ func encode(r *report.Report) (template.JS, error) {
 		return "", err
 	}
 	for i := range r.Stacks {
-		s := r.Stacks[i]
-		if r.Name != nil && s.Frames == nil {
-			r.Name(&s)
-		}
+		s := r.Named(&r.Stacks[i])
 		if err := b.add(i, &s); err != nil {
 			return "", fmt.Errorf("encode stack %s: %w", s.ID, err)
 		}

@@ -2,7 +2,6 @@ package html
 
 import (
 	"html/template"
-	"slices"
 
 	"memtrace/tracer/report"
 )
@@ -27,11 +26,7 @@ func (v *view) rows() {
 		if i == mostRows {
 			break
 		}
-		s := r.Stacks[i]
-		if r.Name != nil && s.Frames == nil {
-			r.Name(&s)
-		}
-		v.Rows = append(v.Rows, rowOf(i, s, r))
+		v.Rows = append(v.Rows, rowOf(i, r.Named(&r.Stacks[i]), r))
 	}
 	v.Hidden = max(r.StacksTotal, len(r.Stacks)) - len(v.Rows)
 	v.Unlisted = max(r.StacksTotal-len(r.Stacks), 0)
@@ -70,14 +65,9 @@ func rowOf(i int, s report.Stack, r *report.Report) row {
 }
 
 // touched returns the stacks that touched most memory first, with their names.
-func touched(r *report.Report) []report.FaultStack {
-	list := slices.Clone(r.Growth.FaultStacks[:min(len(r.Growth.FaultStacks), mostRows)])
-	for i := range list {
-		if s := &list[i]; r.Name != nil && s.Frames == nil {
-			named := report.Stack{ID: s.ID}
-			r.Name(&named)
-			s.Frames, s.OwnFrame, s.Truncated = named.Frames, named.OwnFrame, named.Truncated
-		}
+func touched(r *report.Report) (list []report.FaultStack) {
+	for i := range r.Growth.FaultStacks[:min(len(r.Growth.FaultStacks), mostRows)] {
+		list = append(list, r.NamedFaults(&r.Growth.FaultStacks[i]))
 	}
 	return list
 }
