@@ -1,11 +1,16 @@
 package report
 
+// FillIn gives a stack of the report its frames, unless it has them.
+func (r *Report) FillIn(s *Stack) {
+	if r.Name != nil && s.Frames == nil {
+		r.Name(s)
+	}
+}
+
 // Named returns a copy of s with its frames filled in.
 func (r *Report) Named(s *Stack) Stack {
 	c := *s
-	if r.Name != nil && c.Frames == nil {
-		r.Name(&c)
-	}
+	r.FillIn(&c)
 	return c
 }
 

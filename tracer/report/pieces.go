@@ -20,10 +20,3 @@ func (f *Frame) Shown() (name, place string) {
 	r := rowOf(f, 1)
 	return r.name + r.suffix, r.place
 }
-
-// FillIn gives a stack of the report its frames, unless it has them.
-func (r *Report) FillIn(s *Stack) {
-	if r.Name != nil && s.Frames == nil {
-		r.Name(s)
-	}
-}

@@ -42,9 +42,7 @@ type sum struct {
 // Add takes the report of a process that has ended, with all its stacks.
 func (rs *Reports) Add(r *report.Report) {
 	for i := range r.Stacks {
-		if s := &r.Stacks[i]; r.Name != nil && s.Frames == nil {
-			r.Name(s)
-		}
+		r.FillIn(&r.Stacks[i])
 	}
 	r.Name = nil
 	r.Memory, r.System, r.Target.Modules = nil, nil, nil
