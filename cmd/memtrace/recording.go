@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
+	"memtrace/cmd/memtrace/live"
 	"memtrace/tracer"
 	"memtrace/tracer/record"
 	"memtrace/tracer/report"
@@ -86,14 +86,14 @@ func (r *recorder) run() {
 		case mark = <-r.marks:
 		case <-next.C:
 		}
-		began, before := time.Now(), threadTime()
+		began, before := time.Now(), live.ThreadTime()
 		if mark != nil {
 			r.keep(&mark.Mark, true)
 			close(mark.made)
 		} else {
 			r.keep(nil, false)
 		}
-		next.Reset(max(r.flags.every-time.Since(began), budget.wait(time.Now(), threadTime()-before)))
+		next.Reset(max(r.flags.every-time.Since(began), budget.wait(time.Now(), live.ThreadTime()-before)))
 	}
 }
 
@@ -114,15 +114,6 @@ func (b *snapshotBudget) wait(now time.Time, took time.Duration) time.Duration {
 	b.left = min(b.left+now.Sub(b.last)/part, mostBudget) - took
 	b.last = now
 	return max(-b.left*part, 0)
-}
-
-// threadTime is the processor time that the calling thread has taken.
-func threadTime() time.Duration {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now); err != nil {
-		return 0
-	}
-	return time.Duration(now.Nano())
 }
 
 // keep writes a mark, if there is one, and a snapshot. What fails is said once; the next one is

@@ -81,6 +81,9 @@ type badness struct {
 	bytes uint64
 }
 
+// Grows reports whether a process itself grows, and not only its children.
+func (r *Report) Grows() bool { return r.badness().grows > 0 }
+
 func (r *Report) badness() (b badness) {
 	if r.Diagnosis == nil {
 		return b
@@ -128,7 +131,7 @@ func (p *printer) processes(list []*Report, opt TextOptions) {
 	if rest := list[len(shown):]; len(rest) > 0 {
 		grow := 0
 		for _, r := range rest {
-			if r.badness().grows > 0 {
+			if r.Grows() {
 				grow++
 			}
 		}

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func TestScreens(t *testing.T) {
 	several := func(n int) []*report.Report {
 		quiet := exact(n)
-		quiet.Target.PID, quiet.Stacks, quiet.Diagnosis = 17, nil, &report.Diagnosis{Answer: "sessiond (pid 17) does not grow", Findings: []report.Finding{{Kind: report.Nothing}}}
+		quiet.Target.PID, quiet.Stacks, quiet.Diagnosis = 17, nil, &report.Diagnosis{Answer: "sessiond (pid 17) does not grow, its children do", Findings: []report.Finding{{Kind: report.Children, BytesPerSecond: report.Bounds{Value: 5}}}}
 		return []*report.Report{quiet, exact(n)}
 	}
 	for name, tc := range map[string]struct {

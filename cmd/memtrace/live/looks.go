@@ -36,24 +36,25 @@ func (m *model) look() tea.Cmd {
 		// A thread of its own has a clock of its own.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		before := threadTime()
+		before := ThreadTime()
 		reports := look(sort)
-		return lookMsg{number: number, reports: reports, cost: threadTime() - before}
+		return lookMsg{number: number, reports: reports, cost: ThreadTime() - before}
 	})
 }
 
-// threadTime is the processor time that the thread has used.
-func threadTime() time.Duration { return processorTime(unix.RUSAGE_THREAD) }
+// ThreadTime is the processor time that the calling thread has used.
+func ThreadTime() time.Duration { return clock(unix.CLOCK_THREAD_CPUTIME_ID) }
 
 // ownTime is the processor time that memtrace has used.
-func ownTime() time.Duration { return processorTime(unix.RUSAGE_SELF) }
+func ownTime() time.Duration { return clock(unix.CLOCK_PROCESS_CPUTIME_ID) }
 
-func processorTime(who int) time.Duration {
-	var use unix.Rusage
-	if err := unix.Getrusage(who, &use); err != nil {
+// clock is what a clock shows, 0 if it cannot be read.
+func clock(id int32) time.Duration {
+	var now unix.Timespec
+	if err := unix.ClockGettime(id, &now); err != nil {
 		return 0
 	}
-	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+	return time.Duration(now.Nano())
 }
 
 // looked takes up what a look has shown, and has the next one come.

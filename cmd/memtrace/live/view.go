@@ -2,7 +2,6 @@ package live
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +76,7 @@ func (m *model) details(r *report.Report, height int) []string {
 func (m *model) summary() string {
 	growing := 0
 	for _, r := range m.reports {
-		if d := r.Diagnosis; d != nil && slices.ContainsFunc(d.Findings, func(f report.Finding) bool { return f.BytesPerSecond.Value > 0 }) {
+		if r.Grows() {
 			growing++
 		}
 	}

@@ -181,6 +181,18 @@ func TestCost(t *testing.T) {
 	}
 }
 
+// All that was lost is told.
+func TestLosses(t *testing.T) {
+	r := leaking()
+	r.Events.Lost = report.Lost{Alloc: 3, Free: 4, Stack: 5, Mmap: 17}
+	page := string(render(t, r))
+	for _, part := range []string{"lost allocations</dt><dd>3<", "lost frees</dt><dd>4<", "unreadable stacks</dt><dd>5<", "lost mmaps</dt><dd>17<"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page lacks %q", part)
+		}
+	}
+}
+
 func TestTouched(t *testing.T) {
 	r := leaking()
 	r.Mode = report.ModeGrowth

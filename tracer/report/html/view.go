@@ -231,6 +231,7 @@ func facts(r *report.Report) (list []fact) {
 		{"frees of older blocks", e.UnknownFree},
 		{"lost allocations", e.Lost.Alloc},
 		{"lost frees", e.Lost.Free},
+		{"lost mmaps", e.Lost.Mmap},
 		{"unreadable stacks", e.Lost.Stack},
 	} {
 		if c.n > 0 {

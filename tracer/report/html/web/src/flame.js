@@ -149,7 +149,7 @@ export class Flame {
     return this.moduleShade(t.frame[node].module);
   }
 
-  // moduleShade numbers modules by what they have of the whole, so that the large ones differ.
+  // moduleShade numbers modules as they come in the stacks, so that those of the first stacks differ.
   moduleShade(module) {
     if (this.shades.size === 0) {
       for (const f of this.model.groups) if (!this.shades.has(f.module)) this.shades.set(f.module, `m${this.shades.size % colors}`);
