@@ -62,16 +62,6 @@ func sharedStacks(list []*Report) (shared []*sharedStack) {
 	return shared
 }
 
-// Leak returns how fast a stack leaks, in bytes that the allocator takes; certain means that this is
-// beyond doubt, ok that it leaks or may leak.
-func (s *Stack) Leak() (rate Bounds, certain, ok bool) {
-	if e := s.Estimate; e != nil {
-		return s.EstimatedRate(), e.Suspect(), e.listed()
-	}
-	exact := s.LeakBytesPerSecond
-	return Bounds{exact, exact, exact}, s.Class == ClassLeak, s.Class == ClassLeak || s.Class == ClassPossible
-}
-
 func (all *sharedStack) add(s *Stack, rate Bounds, certain bool, pid int) {
 	if !slices.Contains(all.pids, pid) {
 		all.pids = append(all.pids, pid)

@@ -196,26 +196,6 @@ func headOf(r *Report, i int, opt TextOptions) (lead span, items []span) {
 	return numbered("#", i), items
 }
 
-// Verdict says in words what a stack that was counted is taken for. It is empty where that was
-// not judged.
-func (s *Stack) Verdict() string {
-	switch s.Class {
-	case ClassLeak:
-		return "leaks " + Rate(s.LeakBytesPerSecond)
-	case ClassPossible:
-		return "may leak " + Rate(s.LeakBytesPerSecond)
-	case ClassFilled:
-		return "does not grow"
-	case ClassReplaces:
-		return "replaces old blocks"
-	case ClassInherited:
-		return "from before the fork"
-	case ClassReserved:
-		return "reserved, no own memory"
-	}
-	return ""
-}
-
 // holds says how much a stack that was counted holds.
 func (s *Stack) holds(opt TextOptions) string {
 	switch {
@@ -234,7 +214,7 @@ func (p *printer) stackHead(r *Report, i int, opt TextOptions) {
 	s := &r.Stacks[i]
 	lead := numbered("#", i)
 	var items []span
-	if v := s.Verdict(); v != "" {
+	if v := s.VerdictAndRate(); v != "" {
 		items = append(items, span{v, bold})
 	}
 	items = append(items, span{s.holds(opt), bold})

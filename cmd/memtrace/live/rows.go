@@ -37,23 +37,6 @@ func (m *model) rows(r *report.Report) []row {
 	return list
 }
 
-// verdicts are the classes of counted stacks in a word or two.
-var verdicts = map[report.StackClass]string{
-	report.ClassLeak: "leaks", report.ClassPossible: "may leak", report.ClassFilled: "no growth",
-	report.ClassReplaces: "replaces", report.ClassInherited: "from the fork", report.ClassReserved: "reserved",
-}
-
-// verdict says what a stack is taken for.
-func verdict(s *report.Stack) string {
-	switch {
-	case s.Estimate != nil:
-		return s.Estimate.Class
-	case s.Kind == report.Grown && s.Class == "":
-		return "growth" // of a heap, by whatever is in it
-	}
-	return verdicts[s.Class]
-}
-
 // rate says how fast a stack leaks. Of an estimate it has the bounds.
 func rate(s *report.Stack) string {
 	switch {
@@ -163,7 +146,7 @@ func (m *model) columns(estimated bool) []column {
 	}
 	return []column{
 		{title: "#", right: true, text: func(r *row) string { return fmt.Sprint(r.number) }, dropped: 30},
-		{title: "", text: func(r *row) string { return verdict(r.stack) }, dropped: 60},
+		{title: "", text: func(r *row) string { return r.stack.BriefVerdict() }, dropped: 60},
 		{title: rateTitle, right: true, text: func(r *row) string { return rate(r.stack) }, dropped: 25},
 		{title: "holds", right: true, text: func(r *row) string { return held(r.stack) }, dropped: 50},
 		{title: "blocks", right: true, text: func(r *row) string { return blocks(r.stack) }, dropped: 90},

@@ -27,8 +27,8 @@ type data struct {
 	Nodes   []int `json:"nodes"`
 	// Leaves are the nodes of the stacks.
 	Leaves []int `json:"leaves"`
-	// Columns are the plain figures of the stacks, by their names in the JSON form. Details are the
-	// others, by the indices of the stacks.
+	// Columns are the plain figures of the stacks, by their names in the JSON form, and what judged
+	// says of them. Details are the others, by the indices of the stacks.
 	Columns map[string][]json.RawMessage       `json:"columns"`
 	Details map[int]map[string]json.RawMessage `json:"details"`
 }
@@ -124,6 +124,12 @@ func (b *builder) add(i int, s *report.Stack) error {
 		return err
 	}
 	delete(fields, "frames")
+	for name, value := range judged(s) {
+		if doc, err = json.Marshal(value); err != nil {
+			return err
+		}
+		fields[name] = doc
+	}
 	for name, value := range fields {
 		if value[0] != '{' && value[0] != '[' {
 			b.put(i, name, value)
@@ -140,6 +146,26 @@ func (b *builder) add(i int, s *report.Stack) error {
 		b.Details[i][name] = value
 	}
 	return nil
+}
+
+// judged is what a stack is taken for: a verdict, a severity of 2 for a leak and of 1 for what may be
+// one, and how fast an estimate leaks.
+func judged(s *report.Stack) map[string]any {
+	columns := make(map[string]any)
+	if text := s.Verdict(); text != "" {
+		columns["verdict"] = report.Escape(text)
+	}
+	rate, certain, leaks := s.Leak()
+	switch {
+	case certain:
+		columns["severity"] = 2
+	case leaks:
+		columns["severity"] = 1
+	}
+	if leaks && s.Estimate != nil {
+		columns["leak"], columns["leak_low"], columns["leak_high"] = rate.Value, rate.Low, rate.High
+	}
+	return columns
 }
 
 // escapeStrings escapes the strings in a document as all names in the page are.

@@ -158,6 +158,23 @@ func TestEstimates(t *testing.T) {
 	}
 }
 
+// The scripts are told what stacks are taken for, and how fast estimates leak as the allocator takes it.
+func TestJudged(t *testing.T) {
+	r := windows()
+	r.Stacks[0].LeakBytesPerSecond = 2 * r.Stacks[0].Estimate.LeakBytesPerSecond.Value
+	r.Stacks[1].Estimate.Class, r.Stacks[1].Estimate.LeakBytesPerSecond = "possible leak", report.Bounds{Value: 4, Low: 3, High: 5}
+	r.Stacks = append(r.Stacks, report.Stack{ID: "g1", Kind: report.Grown, Class: report.ClassLeak})
+	d := dataOf(t, render(t, r))
+	for name, want := range map[string]string{
+		"verdict": `["leak" "possible leak" "undecided" "does not grow" "keeps growing"]`, "severity": `[2 1 0 0 2]`,
+		"leak": `[860160 4]`, "leak_low": `[774144 3]`, "leak_high": `[1032192 5]`,
+	} {
+		if got := fmt.Sprintf("%s", d.Columns[name]); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}
+
 // What tracing has cost is told of every trace of which that is known.
 func TestCost(t *testing.T) {
 	exact := leaking()

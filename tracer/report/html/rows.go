@@ -33,11 +33,8 @@ func (v *view) rows() {
 }
 
 func rowOf(i int, s report.Stack, r *report.Report) row {
-	row := row{Stack: s, Number: i + 1, Verdict: s.Verdict(), Function: "[unknown]"}
-	row.Bad = s.Class == report.ClassLeak
-	if s.Kind == report.Grown {
-		row.Verdict = growthWords[s.Class]
-	}
+	row := row{Stack: s, Number: i + 1, Verdict: s.VerdictAndRate(), Function: "[unknown]"}
+	_, row.Bad, _ = s.Leak()
 	switch {
 	case s.GivenUpStacks > 0:
 		row.Function = "[given up]"
@@ -48,9 +45,6 @@ func rowOf(i int, s report.Stack, r *report.Report) row {
 		row.Caller = frameName(&s.Frames[s.OwnFrame+1])
 	}
 	if e := s.Estimate; e != nil {
-		rate := s.EstimatedRate()
-		row.Bad = e.Suspect()
-		row.Verdict = e.Class + " " + report.RateWithin(rate.Value, rate.Low, rate.High)
 		row.Held = "not known"
 		row.Survival = report.Percent(e.Survival)
 		return row
@@ -152,12 +146,6 @@ var functions = template.FuncMap{
 	"place":   func(f report.Frame) string { return framePlace(&f) },
 	"own":     own,
 	"words":   func(k report.FindingKind) string { return kindWords[k] },
-}
-
-// growthWords are what stacks of system calls are taken for, which need not be a leak of whoever made
-// the call.
-var growthWords = map[report.StackClass]string{
-	report.ClassLeak: "keeps growing", report.ClassPossible: "seems to grow", report.ClassFilled: "does not grow", "": "growth",
 }
 
 // kindWords are the kinds of findings in words.

@@ -60,45 +60,23 @@ export class Model {
 
   detail(i, name) { return (this.details[i] ?? none)[name]; }
 
-  // rate returns how fast a stack leaks, in bytes a second that the allocator takes.
+  // leak returns how fast a stack leaks, in bytes a second that the allocator takes.
   leak(i) {
-    const e = this.detail(i, 'estimate');
+    if (this.detail(i, 'estimate')) return { value: this.get('leak', i), low: this.get('leak_low', i), high: this.get('leak_high', i), estimated: true };
     const leak = this.get('leak_bytes_per_second', i);
-    if (!e) return { value: leak, low: leak, high: leak };
-    const b = e.leak_bytes_per_second;
-    if (!listed(e)) return { value: 0, low: 0, high: 0 };
-    const n = b.value > 0 && leak > 0 ? leak / b.value : 1;
-    return { value: b.value * n, low: b.low * n, high: b.high * n, estimated: true };
+    return { value: leak, low: leak, high: leak };
   }
 
   verdict(i) {
-    const e = this.detail(i, 'estimate');
-    if (e) return e.class;
-    const known = this.get('class', i) || '';
     const kind = this.get('kind', i);
-    if (kind === 'growth') return growthWords[known] ?? 'growth';
-    return (words[known] ?? known) || (kind === 'heap' ? '' : kind);
+    return this.get('verdict', i) || (kind === 'heap' ? '' : kind);
   }
 
   // severity is 2 for a leak, 1 for what may be one, 0 for all else.
-  severity(i) {
-    const c = this.detail(i, 'estimate')?.class ?? this.get('class', i);
-    if (c === 'leak' || c === 'active leak') return 2;
-    return c === 'possible leak' ? 1 : 0;
-  }
+  severity(i) { return this.get('severity', i); }
 
   short(path) { return path ? path.slice(path.lastIndexOf('/') + 1) : ''; }
 }
-
-const listed = (e) => ['leak', 'active leak', 'possible leak'].includes(e.class);
-
-const words = {
-  leak: 'leaks', 'possible leak': 'may leak', filled: 'does not grow', replaces: 'replaces old blocks',
-  inherited: 'from before the fork', reserved: 'reserved', '': '',
-};
-
-// growthWords are for what system calls added, which need not be a leak of whoever made the call.
-const growthWords = { leak: 'keeps growing', 'possible leak': 'seems to grow', filled: 'does not grow' };
 
 // metrics are what stacks can be measured by, those first that say most. Only those are there that
 // the report has figures for.
