@@ -98,6 +98,7 @@ func TestBoundsOfMarks(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.beginThinning()
+	w.finishThinning(true)
 	if err := w.Close(true); err != nil {
 		t.Fatal(err)
 	}

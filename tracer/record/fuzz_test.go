@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,7 +61,7 @@ func FuzzRead(f *testing.F) {
 			return nil
 		})
 		if kept := keep(r.entries, 2); count(kept) > 0 {
-			_, _, _ = thin(bytes.NewReader(whole), new(inMemory), r.entries, kept, 1<<20)
+			_, _, _ = thin(bytes.NewReader(whole), new(inMemory), r.entries, kept, 1<<20, new(atomic.Bool))
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -82,9 +83,12 @@ type thinner struct {
 // errTooLarge is returned by thin where not all that is kept fits below the limit.
 var errTooLarge = errors.New("the stacks and their names alone take too much")
 
+// errAbandoned is returned by thin once quit is set.
+var errAbandoned = errors.New("it was abandoned")
+
 // thin writes to w what is to be kept of the frames in r, up to limit bytes. It returns the new
 // frames, and of what size the whole would be, about, where that is too large.
-func thin(r io.ReaderAt, w io.WriterAt, entries []entry, kept []bool, limit int64) (made *thinner, whole float64, err error) {
+func thin(r io.ReaderAt, w io.WriterAt, entries []entry, kept []bool, limit int64, quit *atomic.Bool) (made *thinner, whole float64, err error) {
 	of, err := infoOf(r, entries)
 	if err != nil {
 		return nil, 0, err
@@ -105,6 +109,9 @@ func thin(r io.ReaderAt, w io.WriterAt, entries []entry, kept []bool, limit int6
 	}
 	needed := neededUntil(entries, kept)
 	for i := range entries {
+		if quit.Load() {
+			return nil, 0, errAbandoned
+		}
 		if err := t.next(&entries[i], needed[i], kept[i]); err != nil {
 			part := float64(entries[i].end()) / float64(entries[len(entries)-1].end())
 			return nil, float64(t.size) / part, err

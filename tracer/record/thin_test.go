@@ -1,8 +1,10 @@
 package record
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,6 +143,77 @@ func TestTooLargeForTheBound(t *testing.T) {
 	same(t, got[0], synthetic(30, 2), false)
 }
 
+// recordUntil records 20 stacks, a snapshot each second, until something is so. It returns the second.
+func recordUntil(t *testing.T, w *Writer, second int, is func(err error) bool) int {
+	t.Helper()
+	for ; second < 10_000; second++ {
+		if is(w.Snapshot(began.Add(time.Duration(second)*time.Second), []*report.Report{synthetic(20, second)}, false)) {
+			return second + 1
+		}
+	}
+	t.Fatal("it never is so")
+	return 0
+}
+
+// What cannot be thinned is tried again a minute later, not with each snapshot, and also where the
+// bound is reached meanwhile.
+func TestThinningThatFails(t *testing.T) {
+	w, path := create(t, LeastSize)
+	inTheWay := filepath.Join(filepath.Dir(path), ".record.thinned")
+	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	second := recordUntil(t, w, 0, func(err error) bool { return err != nil || w.notThinned != nil })
+	first, least := w.failed, w.size
+	second = recordUntil(t, w, second, func(err error) bool {
+		if w.thinning != nil || !w.failed.Equal(first) {
+			t.Fatal("it is tried again at once")
+		}
+		return err != nil
+	})
+	if w.notThinned == nil || float64(least) > 0.7*LeastSize {
+		t.Fatalf("it failed with %v at %d bytes", w.notThinned, least)
+	}
+	tooLarge := func(err error) bool {
+		return err != nil && strings.Contains(err.Error(), "give a larger --record-size") && strings.Contains(err.Error(), "could not be thinned: ")
+	}
+	w.failed = w.failed.Add(-thinAgain)
+	second = recordUntil(t, w, second, tooLarge)
+	second = recordUntil(t, w, second, tooLarge)
+	if !w.failed.After(first) {
+		t.Error("it is not tried again after a minute")
+	}
+	if err := os.RemoveAll(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	w.failed = w.failed.Add(-thinAgain)
+	second = recordUntil(t, w, second, tooLarge)
+	recordUntil(t, w, second, func(err error) bool { return err == nil })
+	if w.notThinned != nil || float64(w.size) > 0.7*LeastSize {
+		t.Errorf("%d bytes: %v", w.size, w.notThinned)
+	}
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The end of a record does not wait until it is thinned.
+func TestThinningIsAbandoned(t *testing.T) {
+	w, path := create(t, 64<<20)
+	const snapshots = 300
+	recordUntil(t, w, 0, func(error) bool { return w.snapshots == snapshots })
+	w.beginThinning()
+	if err := w.Close(true); err != nil || !errors.Is(w.notThinned, errAbandoned) {
+		t.Fatalf("closed with %v, thinned with %v", err, w.notThinned)
+	}
+	if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
+		t.Errorf("there are %v, %v", files, err)
+	}
+	if r := open(t, path); r.Len() != snapshots || !r.Ended() {
+		t.Errorf("%d snapshots, ended %v", r.Len(), r.Ended())
+	}
+}
+
 // Definitions that begin anew do not mix with those from before.
 func TestRestart(t *testing.T) {
 	w, path := create(t, 64<<20)
@@ -153,6 +226,7 @@ func TestRestart(t *testing.T) {
 		}
 	}
 	w.beginThinning()
+	w.finishThinning(true)
 	if err := w.Close(true); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +41,9 @@ type Writer struct {
 	// snapshots is how many the file has, thinAt how many make it be thinned.
 	snapshots, thinAt int
 	thinning          *thinning
-	notThinned        error // why it was not, the last time
+	// notThinned is why it was not, the last time; failed is when.
+	notThinned error
+	failed     time.Time
 }
 
 // Create creates a record that may become so many bytes large. A file that exists is an error. by
@@ -86,6 +89,9 @@ func (w *Writer) Snapshot(at time.Time, reports []*report.Report, exact bool) er
 		w.finishThinning(true)
 		if w.size+int64(len(frames)) > w.room() {
 			err = w.tooLarge(len(frames))
+			if float64(w.size) > thinTo*float64(w.bound) {
+				w.beginThinning() // the next one may fit
+			}
 		}
 	}
 	if err == nil {
@@ -104,7 +110,7 @@ func (w *Writer) Snapshot(at time.Time, reports []*report.Report, exact bool) er
 
 // tooLarge says that so many bytes do not fit any more, and why nothing makes room for them.
 func (w *Writer) tooLarge(bytes int) error {
-	err := fmt.Errorf("a snapshot of %s does not fit below the bound of %s", report.Size(uint64(bytes)), report.Size(uint64(w.bound)))
+	err := fmt.Errorf("a snapshot of %s does not fit below the bound of %s (give a larger --record-size)", report.Size(uint64(bytes)), report.Size(uint64(w.bound)))
 	if w.notThinned != nil {
 		err = fmt.Errorf("%w, and older ones could not be thinned: %w", err, w.notThinned)
 	}
@@ -120,7 +126,7 @@ func (w *Writer) room() int64 {
 	return w.bound
 }
 
-// Mark adds a mark. A snapshot belongs before it, with what was there at that moment.
+// Mark adds a mark. A snapshot of that moment belongs right behind it.
 func (w *Writer) Mark(at time.Time, name string) error {
 	raw, err := json.Marshal(name)
 	if err == nil {
@@ -162,8 +168,11 @@ func (w *Writer) write(frames []byte) error {
 func (w *Writer) Size() int64 { return w.size }
 
 // Close ends the record, if ended, or else leaves it as one that was cut off. A record without a
-// snapshot is removed.
+// snapshot is removed. If it is being thinned, that is abandoned: it is below its bound as it is.
 func (w *Writer) Close(ended bool) (err error) {
+	if w.thinning != nil {
+		w.thinning.quit.Store(true)
+	}
 	w.finishThinning(true)
 	if w.snapshots == 0 {
 		return errors.Join(w.file.Close(), os.Remove(w.path))
@@ -192,14 +201,19 @@ type thinning struct {
 	at   int64 // where that is
 	file *os.File
 	done chan error
+	quit atomic.Bool
 	// made is there once done.
 	made *thinner
 	kept int
 }
 
+// thinAgain is how long it takes until it is tried again to thin what could not be thinned: the
+// whole file is read for that.
+const thinAgain = time.Minute
+
 // beginThinning writes the record anew beside itself, with fewer snapshots.
 func (w *Writer) beginThinning() {
-	if w.thinning != nil {
+	if w.thinning != nil || w.notThinned != nil && time.Since(w.failed) < thinAgain {
 		return
 	}
 	file, err := createBeside(w.path)
@@ -230,7 +244,7 @@ func createBeside(path string) (*os.File, error) {
 func (t *thinning) run(from *os.File, entries []entry, target int64) error {
 	for sharp := float64(resolution); ; {
 		kept := keep(entries, sharp)
-		made, whole, err := thin(from, t.file, entries, kept, target)
+		made, whole, err := thin(from, t.file, entries, kept, target, &t.quit)
 		switch {
 		case err == nil:
 			t.made, t.kept = made, count(kept)
@@ -269,8 +283,7 @@ func (w *Writer) finishThinning(wait bool) {
 	if w.notThinned = nil; err == nil {
 		return
 	}
-	w.notThinned = reason(err)
-	w.thinAt = w.snapshots + thinEvery // it is tried again
+	w.notThinned, w.failed = reason(err), time.Now()
 	if t.file != nil {
 		_ = t.file.Close() // the first error is kept
 		_ = os.Remove(t.file.Name())
