@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,6 +84,41 @@ func TestBoundsOfWriter(t *testing.T) {
 	}
 	if detailed < 50 || detailed > 64 {
 		t.Errorf("%d stacks have details", detailed)
+	}
+	want := fmt.Sprintf("Of this process the record leaves out 0 stacks, and the details of %d others: there are too many.", len(reports[0].Stacks)-detailed)
+	if notes := reports[0].Notes; len(notes) != 2 || notes[1] != want {
+		t.Errorf("%q, want %q", notes, want)
+	}
+}
+
+// Of more stacks than a snapshot takes those that are in it stay, and it says what is left out.
+func TestBoundsOfStacks(t *testing.T) {
+	if mostKnown <= mostRows || mostKnown > mostDefined/2 {
+		t.Errorf("a writer knows %d stacks, a snapshot has %d, a reader takes %d", mostKnown, mostRows, mostDefined)
+	}
+	w, path := create(t, LeastSize)
+	w.encoder.mostRows = 30
+	for i := range 3 {
+		if err := w.Snapshot(began.Add(time.Duration(i)*time.Second), []*report.Report{synthetic(20, i), synthetic(20, i)}, i == 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, path)
+	for i := range 3 {
+		reports, err := r.At(i)
+		if err != nil || len(reports) != 2 {
+			t.Fatal(err)
+		}
+		if all := len(reports[0].Stacks) + len(reports[1].Stacks); all != 30 {
+			t.Errorf("snapshot %d has %d stacks", i, all)
+		}
+		want := fmt.Sprintf("Of this process the record leaves out %d stacks, and the details of 0 others: there are too many.", reports[1].StacksTotal-len(reports[1].Stacks))
+		if a, b := reports[0].Notes, reports[1].Notes; len(a) != 1 || len(b) != 2 || b[1] != want {
+			t.Errorf("notes %q and %q, want %q", a, b, want)
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ type known struct {
 	number uint32
 	frames []uint64
 	seen   uint64 // the last snapshot that has it
+	bare   bool   // its details are left out
 }
 
 // definer numbers what is defined once and collects the definitions that are not written yet.

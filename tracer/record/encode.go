@@ -14,11 +14,11 @@ const (
 	// mostStacks is how many stacks of a process are recorded, the worst ones. What the others hold
 	// is in the sums of the report.
 	mostStacks = 50_000
-	// mostRows bounds the stacks of a snapshot, over all processes.
+	// mostRows bounds the stacks of a snapshot, over all processes, for readers too.
 	mostRows = 1 << 18
-	// mostKnown is how many stacks a definer remembers before it begins anew. So it does at a half of
-	// what a reader takes of names and frames.
-	mostKnown = 250_000
+	// mostKnown is how many stacks a definer remembers before it begins anew: more than those of a
+	// snapshot, or each would begin anew. So it does at a half of what a reader takes of names and frames.
+	mostKnown = 2 * mostRows
 	// keyEvery is how many snapshots come after a key before the next.
 	keyEvery = 64
 )
@@ -35,10 +35,14 @@ type encoder struct {
 	// metas are those of the last snapshot.
 	metas   []byte
 	scratch row
+	// left is what is left out of the report that is encoded: stacks, and the details of others.
+	left struct{ stacks, details int }
+	// mostRows is the constant but in tests.
+	mostRows int
 }
 
 func newEncoder() *encoder {
-	e := new(encoder)
+	e := &encoder{mostRows: mostRows}
 	e.restart()
 	e.restarted = false // a file begins like that
 	return e
@@ -123,26 +127,32 @@ func (s *state) frame(at time.Time, exact, key bool, before []byte) (frame, meta
 func (e *encoder) report(r *report.Report, turns map[string]int, exact bool) error {
 	number := e.process(r, turns)
 	e.definer.mapped(number, r.Target.Modules)
-	bare := r.Bare()
-	if !exact && e.toKey != 0 {
-		lighten(bare)
-	}
-	meta, err := json.Marshal(bare)
-	if err != nil {
-		return fmt.Errorf("encode a report: %w", err)
-	}
-	e.state.processes = append(e.state.processes, processMeta{number, meta})
+	e.left.stacks, e.left.details = max(len(r.Stacks)-mostStacks, 0), 0
 	for i := range r.Stacks[:min(len(r.Stacks), mostStacks)] {
 		s := &r.Stacks[i]
 		e.stack(stackKey{process: number, table: tableStacks, kind: s.Kind, id: s.ID}, s, reflect.ValueOf(s).Elem(), r, exact)
 	}
 	if g := r.Growth; g != nil {
+		e.left.stacks += max(len(g.FaultStacks)-mostStacks, 0)
 		for i := range g.FaultStacks[:min(len(g.FaultStacks), mostStacks)] {
 			s := &g.FaultStacks[i]
 			names := report.Stack{ID: s.ID, Frames: s.Frames, OwnFrame: s.OwnFrame, Truncated: s.Truncated}
 			e.stack(stackKey{process: number, table: tableFaults, id: s.ID}, &names, reflect.ValueOf(s).Elem(), r, exact)
 		}
 	}
+	bare := r.Bare()
+	if !exact && e.toKey != 0 {
+		lighten(bare)
+	}
+	if e.left.stacks+e.left.details > 0 {
+		bare.Notes = append(slices.Clip(bare.Notes), fmt.Sprintf("Of this process the record leaves out %s stacks, and the details of %s others: there are too many.",
+			report.Count(uint64(e.left.stacks)), report.Count(uint64(e.left.details))))
+	}
+	meta, err := json.Marshal(bare)
+	if err != nil {
+		return fmt.Errorf("encode a report: %w", err)
+	}
+	e.state.processes = append(e.state.processes, processMeta{number, meta})
 	return nil
 }
 
@@ -161,25 +171,33 @@ func (e *encoder) process(r *report.Report, turns map[string]int) uint32 {
 
 // stack takes one stack into the state, whose figures are in the struct v.
 func (e *encoder) stack(key stackKey, names *report.Stack, v reflect.Value, r *report.Report, exact bool) {
-	if len(e.state.rows) >= mostRows {
+	k := e.definer.stacks[key]
+	for ; k != nil && k.seen == e.count; k = e.definer.stacks[key] { // another one of this report
+		key.turn++
+	}
+	var old *row
+	if k != nil {
+		old = e.state.rows[k.number]
+	}
+	if old == nil && len(e.state.rows) >= e.mostRows {
+		e.left.stacks++
 		return
 	}
-	k := e.definer.stack(key, names, exact, r.Name)
-	for k.seen == e.count { // another one of this report
-		key.turn++
-		k = e.definer.stack(key, names, exact, r.Name)
-	}
+	k = e.definer.stack(key, names, exact, r.Name)
 	k.seen = e.count
 	now := &e.scratch
 	now.table = key.table
-	old := e.state.rows[k.number]
 	detailed := old
 	if exact || e.toKey == 0 {
 		detailed = nil // all details are kept anew
 	}
+	k.bare = k.bare && detailed != nil
 	tables[key.table].pack(v, now, r.DurationSeconds, e.definer, detailed)
 	if e.state.texts+now.size()-old.size() > e.state.mostTexts {
-		now.texts = nil
+		now.texts, k.bare = nil, true
+	}
+	if k.bare {
+		e.left.details++
 	}
 	if old == nil || e.state.differs(now, old, exact) {
 		e.state.set(k.number, &row{now.table, slices.Clone(now.cells), now.texts})
