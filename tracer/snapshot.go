@@ -23,6 +23,9 @@ const (
 	BySize = diagnose.BySize
 )
 
+// Aside is for what its caller does with reports meanwhile: see process.Aside.
+var Aside = process.Aside
+
 // Snapshot returns what every process holds now or, after Run, held when the trace ended: a report
 // for each, in the order of their pids. It may be called from any goroutine. Of very many stacks
 // most get names only when the report is written (Report.Name), which must be before Close.

@@ -62,6 +62,7 @@ func newRecorder(flags *recordFlags, log logger) (*recorder, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.Aside = tracer.Aside
 	return &recorder{flags: flags, writer: w, log: log, marks: make(chan *markAsked, 64)}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -158,7 +159,8 @@ func recordUntil(t *testing.T, w *Writer, second int, is func(err error) bool) i
 // What cannot be thinned is tried again a minute later, not with each snapshot, and also where the
 // bound is reached meanwhile.
 func TestThinningThatFails(t *testing.T) {
-	w, path := create(t, LeastSize)
+	const bound = LeastSize / 8
+	w, path := create(t, bound)
 	inTheWay := filepath.Join(filepath.Dir(path), ".record.thinned")
 	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o755); err != nil {
 		t.Fatal(err)
@@ -171,7 +173,7 @@ func TestThinningThatFails(t *testing.T) {
 		}
 		return err != nil
 	})
-	if w.notThinned == nil || float64(least) > 0.7*LeastSize {
+	if w.notThinned == nil || float64(least) > 0.7*bound {
 		t.Fatalf("it failed with %v at %d bytes", w.notThinned, least)
 	}
 	tooLarge := func(err error) bool {
@@ -189,8 +191,36 @@ func TestThinningThatFails(t *testing.T) {
 	w.failed = w.failed.Add(-thinAgain)
 	second = recordUntil(t, w, second, tooLarge)
 	recordUntil(t, w, second, func(err error) bool { return err == nil })
-	if w.notThinned != nil || float64(w.size) > 0.7*LeastSize {
+	if w.notThinned != nil || float64(w.size) > 0.7*bound {
 		t.Errorf("%d bytes: %v", w.size, w.notThinned)
+	}
+	if err := w.Close(true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a record takes is set aside: encoding, and thinning in a goroutine of its own.
+func TestWorkIsSetAside(t *testing.T) {
+	w, _ := create(t, LeastSize)
+	var begun, ended atomic.Int32
+	w.Aside = func() func() {
+		begun.Add(1)
+		return func() { ended.Add(1) }
+	}
+	r := synthetic(1, 1)
+	r.Stacks[0].Frames = nil
+	r.Name = func(*report.Stack) {
+		if begun.Load() != 1 || ended.Load() != 0 {
+			t.Error("a stack is named while nothing is set aside")
+		}
+	}
+	if err := w.Snapshot(began, []*report.Report{r}, false); err != nil {
+		t.Fatal(err)
+	}
+	w.beginThinning()
+	w.finishThinning(true)
+	if begun, ended := begun.Load(), ended.Load(); begun != 2 || ended != 2 {
+		t.Errorf("set aside %d times, to an end %d times", begun, ended)
 	}
 	if err := w.Close(true); err != nil {
 		t.Fatal(err)

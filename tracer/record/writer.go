@@ -31,6 +31,10 @@ const (
 
 // Writer writes a record. It is for one goroutine.
 type Writer struct {
+	// Aside is called as work begins that is no cost of tracing, and what it returns at the end of
+	// that, by the same goroutine. It may be replaced before the first snapshot.
+	Aside func() (end func())
+
 	path    string
 	file    *os.File
 	size    int64 // up to the last whole frame
@@ -56,7 +60,7 @@ func Create(path string, bound uint64, by string) (*Writer, error) {
 	case err != nil:
 		return nil, fmt.Errorf("create the record %s: %w", path, reason(err))
 	}
-	w := &Writer{path: path, file: file, bound: int64(bound), encoder: newEncoder(), thinAt: thinEvery}
+	w := &Writer{Aside: func() func() { return func() {} }, path: path, file: file, bound: int64(bound), encoder: newEncoder(), thinAt: thinEvery}
 	now := time.Now()
 	if _, err = file.WriteAt(head(), 0); err == nil {
 		w.size = headSize
@@ -82,6 +86,7 @@ func reason(err error) error {
 // Snapshot adds a snapshot. In an exact one every figure is kept as it is. After an error the file
 // is as it was, and the next snapshot may be tried.
 func (w *Writer) Snapshot(at time.Time, reports []*report.Report, exact bool) error {
+	defer w.Aside()()
 	w.finishThinning(false)
 	at = w.ordered(at)
 	frames, err := w.encoder.snapshot(at, reports, exact)
@@ -227,7 +232,12 @@ func (w *Writer) beginThinning() {
 		_ = file.Chmod(info.Mode().Perm()) // it was created by this process
 	}
 	entries, from, target := w.entries[:len(w.entries):len(w.entries)], w.file, int64(thinTo*float64(w.bound))
-	go func() { t.done <- t.run(from, entries, target) }()
+	go func() {
+		end := w.Aside()
+		err := t.run(from, entries, target)
+		end()
+		t.done <- err
+	}()
 }
 
 // createBeside creates the file that a thinned record is written to. It has one name, so that what a
