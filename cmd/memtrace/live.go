@@ -53,10 +53,13 @@ func (s *session) watch(ctx context.Context) error {
 	view := live.New(live.Config{
 		In: s.screen.in, Out: s.screen.out, Color: s.out.text.Color,
 		Sorts: s.sorts(), Look: s.look,
-		Forms: report.Names(), Save: s.save, Mark: func() { s.mark("") },
+		Forms: report.Names(), Save: s.save, Mark: s.mark,
 		Note: s.stops.String,
 	})
 	s.log.held.begin(view.Say, isTerminal(s.log.w))
+	if s.recorder != nil {
+		s.recorder.start(s.snapshot) // before keys make marks
+	}
 	viewing, quit := context.WithCancel(ctx)
 	defer quit()
 	gone := make(chan error, 1)
@@ -64,9 +67,6 @@ func (s *session) watch(ctx context.Context) error {
 
 	on, end := s.occasions()
 	defer end()
-	if s.recorder != nil {
-		s.recorder.start(s.snapshot)
-	}
 	var err error
 	for shown, traced := true, true; shown || traced; {
 		select {

@@ -7,9 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"memtrace/tracer/diagnose"
+	"memtrace/tracer/event"
 	"memtrace/tracer/record"
 	"memtrace/tracer/report"
 )
@@ -31,20 +30,16 @@ func (m *marks) list() []diagnose.Mark {
 	return m.all[:len(m.all):len(m.all)]
 }
 
-// add makes a mark of this moment. Without a name it has its number.
-func (m *marks) add(name string) (named string) {
+// add makes a mark of this moment. Its name is its number.
+func (m *marks) add() (name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // this clock is always there
-	if name == "" {
-		name = strconv.Itoa(m.dropped + len(m.all) + 1)
-	}
+	name = strconv.Itoa(m.dropped + len(m.all) + 1)
 	if len(m.all) >= record.MostMarks {
 		m.all = m.all[1:] // append leaves what is before it when it copies
 		m.dropped++
 	}
-	m.all = append(m.all, diagnose.Mark{Time: uint64(now.Nano()), Name: name})
+	m.all = append(m.all, diagnose.Mark{Time: event.Now(), Name: name})
 	return name
 }
 
@@ -77,11 +72,11 @@ func (d *markInterval) Set(s string) error {
 }
 
 // mark makes a mark of this moment, in the record too if there is one.
-func (s *session) mark(name string) {
+func (s *session) mark() {
 	s.marks.making.Lock()
 	defer s.marks.making.Unlock()
 	at := time.Now()
-	name = s.marks.add(name)
+	name := s.marks.add()
 	if s.recorder != nil {
 		s.recorder.mark(at, name)
 	}

@@ -10,13 +10,13 @@ import (
 func TestMarksAreBounded(t *testing.T) {
 	var m marks
 	for range record.MostMarks {
-		m.add("")
+		m.add()
 	}
 	first := m.list()
 	if note := m.note(); note != "" {
 		t.Errorf("%q", note)
 	}
-	if name := m.add(""); name != "501" {
+	if name := m.add(); name != "501" {
 		t.Errorf("the mark after %d is %s", record.MostMarks, name)
 	}
 	if all := m.list(); len(all) != record.MostMarks || all[0].Name != "2" || first[0].Name != "1" {

@@ -305,9 +305,9 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 			}
 			now()
 		case <-on.mark:
-			s.mark("")
+			s.mark()
 		case <-on.markTick:
-			s.mark("")
+			s.mark()
 		case <-on.demand:
 			if s.out.form.Single {
 				s.log.message("--format %s holds only one report: it comes at the end", s.format)
