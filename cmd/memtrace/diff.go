@@ -186,11 +186,9 @@ func loadSide(path, at string, alone bool) (*changes.Side, error) {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }()
-	i := r.Len() - 1
-	if at != "" {
-		if i, err = findMoment(r, at, false); err != nil {
-			return nil, err
-		}
+	i, err := findMoment(r, at, false)
+	if err != nil {
+		return nil, err
 	}
 	reports, err := r.At(i)
 	if err != nil {

@@ -117,7 +117,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR` (otherwise at Ctrl-C, or when the target exits)")
 	fs.VarP((*durationValue)(&o.interval), "interval", "i", "print a report every `DUR`")
 	fs.IntVarP(&o.top, "top", "T", defaultTop, "show `N` stacks and growing segments (0 = all)")
-	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: "+orderNames(", ", " or "))
+	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: "+orderNames())
 	fs.Var((*durationValue)(&o.older), "older", "show only blocks that are at least `DUR` old")
 	fs.VarP((*sizeValue)(&o.minSize), "min-size", "z", "trace only blocks of at least `BYTES` (such as 4096, 64k, 2M)")
 	fs.VarP((*sizeValue)(&o.maxSize), "max-size", "Z", "trace only blocks of at most `BYTES`")
@@ -215,7 +215,7 @@ func (o *options) check(fs *pflag.FlagSet) error {
 	case o.given() && len(o.command) > 0:
 		return usagef("%s and a command exclude each other: give one", o.source())
 	case !slices.Contains(diagnose.Orders, o.sort):
-		return usagef("--sort %s: give %s", o.sort, orderNames(", ", " or "))
+		return usagef("--sort %s: give %s", o.sort, orderNames())
 	case o.maxSize != 0 && o.minSize > o.maxSize:
 		return usagef("--min-size %d is above --max-size %d: no block has such a size", o.minSize, o.maxSize)
 	case bits.OnesCount64(o.ringSize) != 1 || o.ringSize < 4096 || o.ringSize > 1<<30:

@@ -18,8 +18,8 @@ var (
 	dates  = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04"}
 )
 
-// findMoment returns the snapshot of a record that is meant by a time: the last one until then, or
-// with from the first one from then on. That of a mark was made right after it.
+// findMoment returns the snapshot of a record that is meant by a time, "" for the end: the last one
+// until then, or with from the first one from then on. That of a mark was made right after it.
 func findMoment(r *record.Reader, text string, from bool) (int, error) {
 	start, end := r.Time(0), r.Time(r.Len()-1)
 	at, err := time.Time{}, error(nil)
@@ -55,14 +55,18 @@ func findMark(r *record.Reader, name string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("the record has no mark %s: it has none at all", name)
 	}
 	const most = 10
-	return time.Time{}, fmt.Errorf("the record has no mark %s: it has %s", name, strings.Join(names[:min(len(names), most)], ", "))
+	more := ""
+	if n := len(names) - most; n > 0 {
+		names, more = names[:most], fmt.Sprintf(", and %d more", n)
+	}
+	return time.Time{}, fmt.Errorf("the record has no mark %s: it has %s%s", name, strings.Join(names, ", "), more)
 }
 
 func parseMoment(text string, start, end time.Time) (time.Time, error) {
 	switch text {
 	case "start":
 		return start, nil
-	case "end":
+	case "end", "":
 		return end, nil
 	}
 	before, negative := strings.CutPrefix(text, "-")

@@ -28,13 +28,7 @@ func newOutFile(path string) (*outFile, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		// A link to nothing is followed: the file comes where it points.
-		if to, err := os.Readlink(path); err == nil {
-			if !filepath.IsAbs(to) {
-				to = filepath.Join(filepath.Dir(path), to)
-			}
-			path = to
-		}
+		path = pointedTo(path) // a link to nothing is followed: the file comes where it points
 	case err != nil:
 		return fail(err)
 	case info.IsDir():
@@ -59,6 +53,18 @@ func newOutFile(path string) (*outFile, error) {
 	return &outFile{path: path}, nil
 }
 
+// pointedTo is where a link points, or the path itself if it is none.
+func pointedTo(path string) string {
+	to, err := os.Readlink(path)
+	switch {
+	case err != nil:
+		return path
+	case filepath.IsAbs(to):
+		return to
+	}
+	return filepath.Join(filepath.Dir(path), to)
+}
+
 // sameFile reports whether two paths are of one file, which need not be there yet.
 func sameFile(a, b string) bool {
 	infoA, errA := os.Stat(a)
@@ -71,12 +77,7 @@ func sameFile(a, b string) bool {
 
 // resolved is the path that a file has, or would have, once links are followed.
 func resolved(path string) string {
-	if to, err := os.Readlink(path); err == nil { // to what is not there, or else it goes on below
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(path), to)
-		}
-		path = to
-	}
+	path = pointedTo(path) // which is not there, or else it goes on below
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if err == nil {
 		dir, err = filepath.Abs(dir)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func parseReport(args []string) (*reportOptions, *pflag.FlagSet, error) {
 	fs.StringVar(&o.to, "to", "", "report every snapshot up to `TIME`")
 	fs.BoolVar(&o.list, "list", false, "list the snapshots and marks instead")
 	o.addRenderFlags(fs)
-	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: "+orderNames(", ", " or "))
+	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: "+orderNames())
 	if err := parse(fs, args, &o.help); err != nil || o.help {
 		return o, fs, err
 	}
@@ -46,7 +47,7 @@ func parseReport(args []string) (*reportOptions, *pflag.FlagSet, error) {
 	case fs.NArg() != 1:
 		return o, fs, usagef("give one record: memtrace report FILE")
 	case !slices.Contains(diagnose.Orders, o.sort):
-		return o, fs, usagef("--sort %s: give %s", o.sort, orderNames(", ", " or "))
+		return o, fs, usagef("--sort %s: give %s", o.sort, orderNames())
 	case several && o.at != "":
 		return o, fs, usagef("--at excludes --from and --to: give one or the others")
 	case several && form.Single:
@@ -116,23 +117,7 @@ Usage:
 
 // render writes the snapshots that are asked for.
 func (o *reportOptions) render(r *record.Reader, out *output) error {
-	first, last := r.Len()-1, r.Len()-1
-	var err error
-	switch {
-	case o.at != "":
-		first, err = findMoment(r, o.at, false)
-		last = first
-	case o.from != "" || o.to != "":
-		if first = 0; o.from != "" {
-			first, err = findMoment(r, o.from, true)
-		}
-		if o.to != "" && err == nil {
-			last, err = findMoment(r, o.to, false)
-		}
-		if err == nil && first > last {
-			err = usagef("--from %s is after --to %s", o.from, o.to)
-		}
-	}
+	first, last, err := o.moments(r)
 	if err != nil {
 		return err
 	}
@@ -143,6 +128,23 @@ func (o *reportOptions) render(r *record.Reader, out *output) error {
 		}
 		return out.write(reports)
 	})
+}
+
+// moments are the first and the last snapshot that is asked for.
+func (o *reportOptions) moments(r *record.Reader) (first, last int, err error) {
+	if o.from == "" && o.to == "" {
+		first, err = findMoment(r, o.at, false)
+		return first, first, err
+	}
+	if o.from != "" {
+		if first, err = findMoment(r, o.from, true); err != nil {
+			return 0, 0, err
+		}
+	}
+	if last, err = findMoment(r, o.to, false); err == nil && first > last {
+		err = usagef("--from %s is after --to %s", o.from, o.to)
+	}
+	return first, last, err
 }
 
 // noteEnd has the report of a last snapshot say if the record has no end.
@@ -168,7 +170,7 @@ func (o *options) arrange(r *report.Report, totals bool) {
 		r.Stacks = r.Stacks[:min(len(r.Stacks), o.top)]
 	}
 	if g := r.Growth; g != nil {
-		slices.SortStableFunc(g.FaultStacks, func(a, b report.FaultStack) int { return int(min(max(int64(b.Bytes)-int64(a.Bytes), -1), 1)) })
+		slices.SortStableFunc(g.FaultStacks, func(a, b report.FaultStack) int { return cmp.Compare(b.Bytes, a.Bytes) })
 		if o.top > 0 {
 			g.FaultStacks = g.FaultStacks[:min(len(g.FaultStacks), o.top)]
 		}
@@ -177,22 +179,23 @@ func (o *options) arrange(r *report.Report, totals bool) {
 
 // listing tells what is in a record.
 func listing(r *record.Reader) string {
-	start := r.Time(0)
-	text := fmt.Sprintf("%s from %s, %s", plural(r.Len(), "snapshot", "snapshots"), start.Format(time.DateTime+" MST"), plural(len(r.Marks()), "mark", "marks"))
+	start, marks := r.Time(0), r.Marks()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s from %s, %s", plural(r.Len(), "snapshot", "snapshots"), start.Format(time.DateTime+" MST"), plural(len(marks), "mark", "marks"))
 	if !r.Ended() {
-		text += ", without an end"
+		b.WriteString(", without an end")
 	}
-	text += "\n"
-	marks := r.Marks()
-	for i := range r.Len() {
-		at := r.Time(i)
-		for len(marks) > 0 && !marks[0].Time.After(at) {
-			text += fmt.Sprintf("%s  %10s  mark %s\n", marks[0].Time.Format(time.DateTime), after(start, marks[0].Time), report.Escape(marks[0].Name))
+	b.WriteString("\n")
+	for i := range r.Len() + 1 {
+		for len(marks) > 0 && (i == r.Len() || !marks[0].Time.After(r.Time(i))) {
+			fmt.Fprintf(&b, "%s  %10s  mark %s\n", marks[0].Time.Format(time.DateTime), after(start, marks[0].Time), report.Escape(marks[0].Name))
 			marks = marks[1:]
 		}
-		text += fmt.Sprintf("%s  %10s\n", at.Format(time.DateTime), after(start, at))
+		if i < r.Len() {
+			fmt.Fprintf(&b, "%s  %10s\n", r.Time(i).Format(time.DateTime), after(start, r.Time(i)))
+		}
 	}
-	return text
+	return b.String()
 }
 
 // after is how long a moment is after the start.

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +142,31 @@ func TestReportPast(t *testing.T) {
 	}
 	if text := render(t, "diff", path, "--from", "1s"); !strings.Contains(text, "1 stack grew") || !strings.Contains(text, "0 did not change") {
 		t.Error(text)
+	}
+}
+
+// Marks behind the last snapshot are listed, too, and of very many of them it says that there are more.
+func TestMarksBehindSnapshots(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "made.rec")
+	w, err := record.Create(path, record.LeastSize, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Date(2026, 11, 29, 22, 0, 0, 0, time.Local)
+	err = w.Snapshot(start, []*report.Report{{Schema: report.Schema, Mode: report.ModeExact}}, false)
+	for i := range 12 {
+		err = errors.Join(err, w.Mark(start.Add(time.Duration(i)*time.Second), "m"+strconv.Itoa(i)))
+	}
+	if err := errors.Join(err, w.Close(true)); err != nil {
+		t.Fatal(err)
+	}
+	list := render(t, "report", path, "--list")
+	if lines := strings.Split(list, "\n"); len(lines) != 15 || !strings.HasSuffix(lines[1], " mark m0") || !strings.HasSuffix(lines[13], " mark m11") {
+		t.Errorf("12 marks, listed as\n%s", list)
+	}
+	m := launchMemtrace(t, "report", path, "--at", "mark:x")
+	if code := m.wait(); code != exitError || !strings.Contains(m.stderr.String(), "has no mark x: it has m0, m1, m2, m3, m4, m5, m6, m7, m8, m9, and 2 more\n") {
+		t.Errorf("%d, %s", code, m.stderr.String())
 	}
 }
 

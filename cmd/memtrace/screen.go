@@ -90,15 +90,15 @@ func (o *options) layOut(w io.Writer, terminal bool) report.TextOptions {
 	return t
 }
 
-// orderNames lists the orders of stacks, the default first, with last before the last one.
-func orderNames(separator, last string) string {
+// orderNames lists the orders of stacks, the default first.
+func orderNames() string {
 	n := len(diagnose.Orders) - 1
 	var b strings.Builder
 	for i, o := range diagnose.Orders[:n] {
 		if i > 0 {
-			b.WriteString(separator)
+			b.WriteString(", ")
 		}
 		b.WriteString(string(o))
 	}
-	return b.String() + last + string(diagnose.Orders[n])
+	return b.String() + " or " + string(diagnose.Orders[n])
 }

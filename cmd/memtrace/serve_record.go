@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
-
 	"memtrace/tracer"
 	"memtrace/tracer/diagnose"
 	"memtrace/tracer/record"
@@ -39,18 +37,17 @@ func serveRecord(ctx context.Context, args []string, stdout, stderr io.Writer) (
 	fs := newFlagSet("serve")
 	f.add(fs)
 	fs.StringVar(&r.at, "at", "", "show what was there at `TIME` (otherwise at the end): "+momentSyntax)
-	fs.StringVar((*string)(&r.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: "+orderNames(", ", " or "))
-	switch err := fs.Parse(args[1:]); {
-	case errors.Is(err, pflag.ErrHelp):
-		return runServe(ctx, []string{"--help"}, stdout, stderr)
-	case err != nil:
-		return exitUsage, explainFlag(fs, err)
-	}
+	fs.StringVar((*string)(&r.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: "+orderNames())
+	err := parse(fs, args[1:], &r.help)
 	switch {
+	case err != nil:
+		return exitUsage, err
+	case r.help:
+		return runServe(ctx, []string{"--help"}, stdout, stderr)
 	case fs.NArg() > 0:
 		return exitUsage, usagef("too many arguments: %s (give one record)", strings.Join(fs.Args(), " "))
 	case !slices.Contains(diagnose.Orders, r.sort):
-		return exitUsage, usagef("--sort %s: give %s", r.sort, orderNames(", ", " or "))
+		return exitUsage, usagef("--sort %s: give %s", r.sort, orderNames())
 	}
 	if err := checkSurroundings(fewFiles+serve.MostConnections, false); err != nil {
 		return exitError, err
@@ -79,11 +76,9 @@ func (r *servedRecord) look(totals bool) (reports []*report.Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	i := in.Len() - 1
-	if r.at != "" {
-		if i, err = findMoment(in, r.at, false); err != nil {
-			return nil, err
-		}
+	i, err := findMoment(in, r.at, false)
+	if err != nil {
+		return nil, err
 	}
 	if reports, err = in.At(i); err != nil {
 		return nil, err
