@@ -97,11 +97,11 @@ func parseFlags(args []string, more ...func(*pflag.FlagSet)) (*options, *pflag.F
 	if dash := fs.ArgsLenAtDash(); dash >= 0 {
 		positional, o.command = fs.Args()[:dash], fs.Args()[dash:]
 		if len(o.command) == 0 {
-			return nil, fs, usagef("no command after --")
+			return o, fs, usagef("no command after --")
 		}
 	}
 	if err := o.parsePositional(positional); err != nil {
-		return nil, fs, err
+		return o, fs, err
 	}
 	if !fs.Changed("follow") {
 		o.follow = len(o.command) > 0 // it is what was asked for, whichever process does it

@@ -20,11 +20,12 @@ import (
 // with a final report.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) exitCode {
 	// Check before anything takes a descriptor or a thread.
-	if err := checkSurroundings(fewFiles, !onlyReads(args)); err != nil {
+	c := findSubcommand(args)
+	if err := checkSurroundings(fewFiles, c == nil || c.onlyReads == nil || !c.onlyReads(args[1:])); err != nil {
 		sayError(stderr, err)
 		return exitError
 	}
-	if c := findSubcommand(args); c != nil {
+	if c != nil {
 		return c.start(ctx, args[1:], stdout, stderr)
 	}
 	o, fs, err := parseFlags(args)

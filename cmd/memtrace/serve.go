@@ -20,6 +20,8 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) (exi
 		fs.Lookup("quiet").Usage = "print only the address and errors: no messages, and no report at the end unless it goes to a file"
 	})
 	switch {
+	case err != nil && !o.given() && len(o.command) == 0 && meansRecord(fs.Args()) && isFile(fs.Arg(0)):
+		return exitUsage, usagef("the record comes first: memtrace serve %s --listen ...", fs.Arg(0))
 	case err != nil:
 		return exitUsage, err
 	case o.help:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,12 @@ func meansRecord(args []string) bool {
 	}
 	var interval time.Duration
 	return (*durationValue)(&interval).Set(args[0]) != nil
+}
+
+// isFile reports whether a file is there, one as records are.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // servedRecord is a record that memtrace serve shows.

@@ -285,6 +285,8 @@ func TestServeRefusals(t *testing.T) {
 		{"serve /nowhere/at/all", exitError, "/nowhere/at/all"},
 		{"serve " + short, exitError, short},
 		{"serve " + short + " x", exitUsage, "too many arguments: x"},
+		{"serve --listen 8080 " + short, exitUsage, "the record comes first: memtrace serve " + short + " --listen ..."},
+		{"serve --listen 8080 /nowhere/at/all", exitUsage, "put a command after --: memtrace -- /nowhere/at/all"},
 		{"serve " + short + " -p 1", exitUsage, "unknown"},
 		{"serve --listen 0 -p 1073741824", exitError, "process 1073741824: no such process"},
 	} {

@@ -15,18 +15,21 @@ import (
 type subcommand struct {
 	name, synopsis string
 	run            func(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode, error)
+	// onlyReads reports whether it looks at nothing but files, or at nothing at all; nil: it does not.
+	onlyReads func(args []string) bool
 }
 
 func subcommands() []subcommand {
+	always := func([]string) bool { return true }
 	return []subcommand{
-		{"grow", "the stacks behind the growth of an address space, at next to no cost", runGrow},
-		{"regions", "the address space of a process by class, and what of it grows", runRegions},
-		{"report", "a report of what --record has recorded, at any of its moments", runReport},
-		{"diff", "what grew between two traces, or two moments of one", runDiff},
-		{"serve", "trace, and show reports in a browser, to Prometheus and to go tool pprof", runServe},
-		{"system", "the memory of the machine, and how much of it is available", runSystem},
-		{"help", "how to use memtrace, or one of its commands", runHelp},
-		{"version", "the version", runVersion},
+		{"grow", "the stacks behind the growth of an address space, at next to no cost", runGrow, nil},
+		{"regions", "the address space of a process by class, and what of it grows", runRegions, nil},
+		{"report", "a report of what --record has recorded, at any of its moments", runReport, always},
+		{"diff", "what grew between two traces, or two moments of one", runDiff, always},
+		{"serve", "trace, and show reports in a browser, to Prometheus and to go tool pprof", runServe, meansRecord},
+		{"system", "the memory of the machine, and how much of it is available", runSystem, nil},
+		{"help", "how to use memtrace, or one of its commands", runHelp, always},
+		{"version", "the version", runVersion, always},
 	}
 }
 
@@ -41,14 +44,6 @@ func findSubcommand(args []string) *subcommand {
 		return nil
 	}
 	return &all[i]
-}
-
-// onlyReads reports whether a command looks at nothing but files, or at nothing at all.
-func onlyReads(args []string) bool {
-	if len(args) == 0 {
-		return false
-	}
-	return slices.Contains([]string{"report", "diff", "help", "version"}, args[0]) || args[0] == "serve" && meansRecord(args[1:])
 }
 
 // runHelp runs memtrace help, which is memtrace --help, or that of a command.
