@@ -21,7 +21,7 @@ TEST_PACKAGES  := gcc g++ libc6-dev xz-utils binutils python3 rustc qemu-system-
                   nginx-light postgresql default-jre-headless strace php-cli chromium
 
 .PHONY: help setup setup-run setup-build setup-test generate check-generate build \
-        demo test test-fast test-unit test-harm test-attack test-scenarios test-kernels attack fuzz bench lint fmt install pictures
+        demo test test-fast test-unit test-harm test-attack test-scenarios test-kernels test-kills attack fuzz bench lint fmt install pictures
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -114,6 +114,12 @@ fuzz: ## feed each reader of foreign data with garbage, FUZZ_TIME each
 
 test-kernels: setup-test ## run the core tests on Debian's kernels, in qemu
 	$(PART) kernels go test -count=1 -tags kernels -timeout 60m -run TestKernels -v ./tracer/testsupport/kerneltest
+
+# A kill takes some 3 s. In test-unit the same test makes fewer.
+KILLS ?= 200
+
+test-kills: setup-test ## kill memtrace KILLS times while it records, and say how much the records lack
+	$(SUDO) env "PATH=$$PATH" CI="$$CI" MEMTRACE_KILLS=$(KILLS) go test -count=1 -timeout 60m -run '^TestRecordSurvivesKill$$' -v ./cmd/memtrace
 
 bench: build ## measure the cost of tracing and the speed of the reader
 	$(SUDO) env "PATH=$$PATH" go test -run '^$$' -bench . -benchtime 1s ./...

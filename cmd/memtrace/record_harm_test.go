@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,15 +19,17 @@ import (
 )
 
 // However memtrace is killed, the record opens, and it lacks no more than what came since the last
-// snapshot, of which there is one twice a second. On a busy machine one may be late.
+// snapshot, of which there is one twice a second. On a busy machine one may be late, but not most.
 func TestRecordSurvivesKill(t *testing.T) {
 	const (
-		every = time.Second / 2
-		late  = 3 * time.Second
+		every   = time.Second / 2
+		late    = 3 * time.Second
+		usually = time.Second
 	)
 	p, _ := allocate(t)
 	p.Say("go 1000000000")
-	binary, worst := testprog.Memtrace(t), time.Duration(0)
+	binary := testprog.Memtrace(t)
+	var lost []time.Duration
 	kills := setting(t, "KILLS", 8)
 	for n := range kills {
 		dir := t.TempDir()
@@ -58,9 +61,7 @@ func TestRecordSurvivesKill(t *testing.T) {
 		if wait > 2*time.Second && last == 0 {
 			t.Errorf("kill %d: one snapshot in %v", n, wait)
 		}
-		if lacks := killed.Sub(r.Time(last)); lacks > worst {
-			worst = lacks
-		}
+		lost = append(lost, killed.Sub(r.Time(last)))
 		reports, err := r.At(last)
 		if err != nil || len(reports) != 1 || r.Ended() {
 			t.Errorf("kill %d: %d reports, %v, ended %v", n, len(reports), err, r.Ended())
@@ -69,9 +70,11 @@ func TestRecordSurvivesKill(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	t.Logf("%v of a record are lost at most", worst)
-	if worst > every+late {
-		t.Errorf("a record lacks %v", worst)
+	slices.Sort(lost)
+	median, worst := lost[len(lost)/2], lost[len(lost)-1]
+	t.Logf("of a record %v are lost at most, and %v in the middle of %d kills", worst, median, kills)
+	if worst > every+late || median > usually {
+		t.Errorf("a record lacks up to %v, half of them %v", worst, median)
 	}
 }
 
