@@ -68,7 +68,7 @@ func (h *Heap) nextEpoch(p *process) {
 func (h *Heap) forgetPeak(p *process) {
 	p.peak = peak{epoch: p.peak.epoch}
 	h.nextEpoch(p)
-	if p.rises() {
+	if p.held != (live.Sum{}) { // what the new program has allocated came before its exec
 		h.rise(p)
 	}
 }

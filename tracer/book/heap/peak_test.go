@@ -80,3 +80,16 @@ func TestPeakAfterCopies(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// What a program has allocated before its exec was looked at is part of its peak, even if it has no
+// bytes.
+func TestPeakOfBlocksBeforeExec(t *testing.T) {
+	h := New(Config{})
+	h.Apply(&event.Event{Kind: event.Alloc, PID: parentPID, Time: base + 310, Addr: 0x10, Stack: 1})
+	h.test(event.Exec, parentPID, 300, 0)
+	s := h.Snapshot(live.Options{PID: parentPID, All: true})
+	checkMeasures(t, &s, parentPID)
+	if s.Peak.Blocks != 1 || s.Peak.Time != base+310 {
+		t.Errorf("%+v", s.Peak)
+	}
+}
