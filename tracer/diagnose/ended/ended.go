@@ -120,7 +120,6 @@ func (a *sum) add(r *report.Report) {
 	a.ChunkBytes += r.ChunkBytes
 	a.Events = a.Events.Plus(r.Events)
 	a.Sampling = addSampling(a.Sampling, r.Sampling, n)
-	a.Overhead = average(a.Overhead, r.Overhead, n)
 	a.TracedFraction = average(a.TracedFraction, r.TracedFraction, n)
 	a.Overhead = average(a.Overhead, r.Overhead, n)
 	a.MallocSplit, a.Growth, a.Timeline = nil, nil, nil

@@ -131,7 +131,7 @@ func TestReportsAreSummedWhole(t *testing.T) {
 		r := one(pid, "a", 1)
 		r.Mode, r.Reserved, r.ChunkBytes = report.ModeWindows, report.Sum{Bytes: 5, Blocks: 1}, 32
 		r.Unprobed = []string{"malloc", fmt.Sprint("f", pid)}
-		r.TracedFraction, r.Overhead = float64(pid%2)/2, float64(pid%2)/10
+		r.TracedFraction, r.Overhead = float64(pid%2)/2, float64(pid)/100
 		r.Sampling = &report.Sampling{Windows: 2, TracedSeconds: 0.1, Overhead: float64(pid%2) / 10, MaturitySeconds: float64(pid)}
 		all.Add(r)
 	}
@@ -143,8 +143,8 @@ func TestReportsAreSummedWhole(t *testing.T) {
 		t.Errorf("%q without a probe", r.Unprobed)
 	}
 	near := func(a, b float64) bool { return a > b-1e-9 && a < b+1e-9 }
-	if s := r.Sampling; s.Windows != 80 || !near(s.TracedSeconds, 4) || !near(s.Overhead, 0.05) || !near(r.Overhead, 0.05) || s.MaturitySeconds != 40 || !near(r.TracedFraction, 0.25) {
-		t.Errorf("traced %g: %+v", r.TracedFraction, s)
+	if s := r.Sampling; s.Windows != 80 || !near(s.TracedSeconds, 4) || !near(s.Overhead, 0.05) || !near(r.Overhead, 0.205) || s.MaturitySeconds != 40 || !near(r.TracedFraction, 0.25) {
+		t.Errorf("traced %g, overhead %g: %+v", r.TracedFraction, r.Overhead, s)
 	}
 	const want = "a (40 processes that ended) were not traced in every call: what they had not freed is not known"
 	if d := r.Diagnosis; d.Answer != want || d.Findings[0].Next != "Trace with --exact." {
