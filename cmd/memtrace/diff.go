@@ -63,10 +63,8 @@ func parseDiff(args []string) (*diffOptions, *pflag.FlagSet, error) {
 	if err := o.parsePer(); err != nil {
 		return o, fs, err
 	}
-	if o.compare.Top = o.top; o.format == "folded" || o.format == "pprof" {
-		if !o.topGiven {
-			o.compare.Top = 0 // a tool reads them
-		}
+	if o.compare.Top = o.top; o.form.Top > 0 && !o.topGiven {
+		o.compare.Top = o.form.Top
 	}
 	o.format = formatText // of which the options below are
 	return o, fs, o.checkForm()

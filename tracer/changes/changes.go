@@ -74,21 +74,7 @@ func Of(from, to *Side, opt Options) *report.Diff {
 	d.Answer = answerOf(d)
 	note(d, from, to)
 	d.StacksTotal = len(d.Stacks)
-	if opt.Top > 0 && len(d.Stacks) > opt.Top {
-		d.Stacks = most(d.Stacks, opt.Top)
-	}
-	return d
-}
-
-// most returns the n stacks that changed most, in the order that they have.
-func most(stacks []report.DiffStack, n int) []report.DiffStack {
-	by := slices.Clone(stacks)
-	slices.SortStableFunc(by, func(a, b report.DiffStack) int {
-		return cmp.Compare(math.Abs(b.Bytes.Change), math.Abs(a.Bytes.Change))
-	})
-	by = by[:n]
-	slices.SortStableFunc(by, func(a, b report.DiffStack) int { return cmp.Compare(b.Bytes.Change, a.Bytes.Change) })
-	return by
+	return d.WithTop(opt.Top)
 }
 
 // unlisted reports whether what a side has of a stack is not known, because its list was cut.
@@ -106,9 +92,15 @@ func normalise(d *report.Diff, from, to *Side, opt Options) {
 		d.Per, d.Estimated = second, true
 	case opt.Per[0] > 0:
 		d.Per, d.From.Units, d.To.Units = opt.Unit, opt.Per[0], opt.Per[1]
-	case opt.Absolute, d.Seconds != 0, from.Seconds == 0, to.Seconds == 0, apart <= alike*max(from.Seconds, to.Seconds):
+	case d.Seconds != 0:
+		d.OverSeconds = d.Seconds
+	case from.Seconds == 0, to.Seconds == 0:
+	case apart <= alike*max(from.Seconds, to.Seconds):
+		d.OverSeconds = max(from.Seconds, to.Seconds)
+	case opt.Absolute:
 	case from.Seconds > to.Seconds && from.rates, to.Seconds > from.Seconds && to.rates:
 		d.AsAfterSeconds = min(from.Seconds, to.Seconds)
+		d.OverSeconds = d.AsAfterSeconds
 	}
 }
 

@@ -74,6 +74,34 @@ func TestWhatChanged(t *testing.T) {
 	}
 }
 
+// The time that a change took is told where the change over it is a rate.
+func TestOverSeconds(t *testing.T) {
+	stack := of(1000, 1, "make", "main")
+	leak := stack
+	leak.LeakBytesPerSecond = 10
+	moment := func(at int64) *Side {
+		s := record(trace("aa11", float64(at), stack))
+		s.Path, s.At = "x.rec", time.Unix(at, 0)
+		return s
+	}
+	for name, tc := range map[string]struct {
+		from, to *Side
+		opt      Options
+		want     float64
+	}{
+		"moments of a record":   {moment(60), moment(100), Options{Absolute: true}, 40},
+		"times alike":           {record(trace("aa11", 60, stack)), record(trace("bb22", 60.5, stack)), Options{}, 60.5},
+		"the longer one scaled": {record(trace("aa11", 10, stack)), record(trace("aa11", 100, leak)), Options{}, 10},
+		"as they are":           {record(trace("aa11", 10, stack)), record(trace("aa11", 100, leak)), Options{Absolute: true}, 0},
+		"by units":              {moment(60), moment(100), Options{Per: [2]float64{1, 2}, Unit: "request"}, 0},
+		"unknown times":         {record(trace("aa11", 0, stack)), record(trace("aa11", 0, stack)), Options{}, 0},
+	} {
+		if d := Of(tc.from, tc.to, tc.opt); d.OverSeconds != tc.want {
+			t.Errorf("%s: over %g s, want %g", name, d.OverSeconds, tc.want)
+		}
+	}
+}
+
 // In one build two lines of a function are two places. In another release the lines have moved, and
 // the functions count.
 func TestJoinsReleases(t *testing.T) {

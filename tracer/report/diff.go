@@ -1,9 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -19,6 +21,9 @@ type Diff struct {
 	To     DiffSide `json:"to"`
 	// Seconds is the time between both, where they are moments of one record, else 0.
 	Seconds float64 `json:"seconds,omitempty"`
+	// OverSeconds is how long the change took, or how long both sides were traced: divided by that, a
+	// change is a rate. It is 0 where that is not known, or amounts are rates or divided already.
+	OverSeconds float64 `json:"over_seconds,omitempty"`
 	// Per is what all amounts are divided by: "" for nothing, "second", or a unit of the user's.
 	Per string `json:"per,omitempty"`
 	// Estimated means that the amounts are rates of leaks, estimated from windows of time.
@@ -110,15 +115,55 @@ type DiffStack struct {
 type DiffForm struct {
 	Name   string
 	Binary bool
-	Write  func(w io.Writer, d *Diff, opt TextOptions) error
+	// Top is how many stacks the form has unless that is asked for; 0 leaves it to the asker.
+	Top   int
+	Write func(w io.Writer, d *Diff, opt TextOptions) error
 }
 
 // DiffForms are all, the default first.
 var DiffForms = []DiffForm{
 	{Name: "text", Write: DiffText},
-	{Name: "json", Write: func(w io.Writer, d *Diff, _ TextOptions) error { return writeJSON(w, d.representable()) }},
-	{Name: "folded", Write: func(w io.Writer, d *Diff, _ TextOptions) error { return diffFolded(w, d) }},
-	{Name: "pprof", Binary: true, Write: func(w io.Writer, d *Diff, _ TextOptions) error { return diffPprof(w, d) }},
+	{Name: "json", Write: fixedDiff(DiffJSON)},
+	{Name: "folded", Top: everything, Write: fixedDiff(diffFolded)},
+	{Name: "pprof", Top: everything, Binary: true, Write: fixedDiff(diffPprof)},
+	{Name: "speedscope", Top: everything, Write: fixedDiff(diffSpeedscope)},
+}
+
+// everything is for forms that tools read.
+const everything = math.MaxInt
+
+// AddDiffForm adds a form that is made elsewhere, as AddForm does.
+func AddDiffForm(f DiffForm) { DiffForms = append(DiffForms, f) }
+
+// fixedDiff makes a DiffForm.Write of a form without options.
+func fixedDiff(write func(io.Writer, *Diff) error) func(io.Writer, *Diff, TextOptions) error {
+	return func(w io.Writer, d *Diff, _ TextOptions) error { return write(w, d) }
+}
+
+// DiffJSON writes the difference as JSON.
+func DiffJSON(w io.Writer, d *Diff) error { return writeJSON(w, d.representable()) }
+
+// WithTop returns a copy of a difference with the n stacks that changed most, in the order that they
+// have, or all of them if n is 0.
+func (d *Diff) WithTop(n int) *Diff {
+	c := *d
+	if n <= 0 || len(d.Stacks) <= n {
+		return &c
+	}
+	by := make([]int, len(d.Stacks))
+	for i := range by {
+		by[i] = i
+	}
+	slices.SortStableFunc(by, func(a, b int) int {
+		return cmp.Compare(math.Abs(d.Stacks[b].Bytes.Change), math.Abs(d.Stacks[a].Bytes.Change))
+	})
+	by = by[:n]
+	slices.Sort(by)
+	c.Stacks = make([]DiffStack, 0, n)
+	for _, i := range by {
+		c.Stacks = append(c.Stacks, d.Stacks[i])
+	}
+	return &c
 }
 
 // representable returns a copy of d in which every string fits into JSON and no list is nil.

@@ -50,6 +50,34 @@ func diffFolded(w io.Writer, d *Diff) error {
 	return nil
 }
 
+// diffSpeedscope writes a file of speedscope. Weights there cannot be below 0, so what grew and what
+// shrank are two profiles, and both sides two more. What is not certain is in the last two alone.
+func diffSpeedscope(w io.Writer, d *Diff) error {
+	f := newSpeedscopeFile(escape(d.Answer))
+	times, amount := 1.0, "bytes"
+	switch {
+	case d.Estimated:
+		times, amount = 60, "bytes leaked a minute, estimated,"
+	case d.Per != "":
+		amount += " per " + escape(d.Per)
+	}
+	known := make(map[speedscopeFrame]int)
+	grew, shrank := newSpeedscopeProfile(amount+" more", "bytes"), newSpeedscopeProfile(amount+" less", "bytes")
+	before, after := newSpeedscopeProfile(amount+" before", "bytes"), newSpeedscopeProfile(amount+" after", "bytes")
+	for i := range d.Stacks {
+		s := &d.Stacks[i]
+		sample := f.sample(s.stack(), known)
+		before.add(sample, s.Bytes.From*times)
+		after.add(sample, s.Bytes.To*times)
+		if s.State != DiffUncertain {
+			grew.add(sample, s.Bytes.Change*times)
+			shrank.add(sample, -s.Bytes.Change*times)
+		}
+	}
+	f.addSome(grew, shrank, before, after)
+	return f.write(w)
+}
+
 // stack is what the forms of reports show of a stack.
 func (s *DiffStack) stack() *Stack {
 	return &Stack{Frames: s.Frames, OwnFrame: s.OwnFrame, Truncated: s.Truncated}

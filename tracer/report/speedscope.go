@@ -17,12 +17,7 @@ func Speedscope(w io.Writer, r *Report) error { return SpeedscopeSeveral(w, []*R
 // SpeedscopeSeveral writes the reports of several processes as one file, with profiles for each,
 // named for it.
 func SpeedscopeSeveral(w io.Writer, list []*Report) error {
-	f := speedscopeFile{
-		Schema:   "https://www.speedscope.app/file-format-schema.json",
-		Exporter: "memtrace",
-		Profiles: []*speedscopeProfile{},
-	}
-	f.Shared.Frames = []speedscopeFrame{}
+	f := newSpeedscopeFile("")
 	known := make(map[speedscopeFrame]int)
 	for _, r := range list {
 		f.add(r, known, len(list) > 1)
@@ -33,10 +28,25 @@ func SpeedscopeSeveral(w io.Writer, list []*Report) error {
 			f.Name += fmt.Sprintf(" and %d more", len(list)-1)
 		}
 	}
+	return f.write(w)
+}
+
+func newSpeedscopeFile(name string) *speedscopeFile {
+	f := &speedscopeFile{
+		Schema:   "https://www.speedscope.app/file-format-schema.json",
+		Name:     name,
+		Exporter: "memtrace",
+		Profiles: []*speedscopeProfile{},
+	}
+	f.Shared.Frames = []speedscopeFrame{}
+	return f
+}
+
+func (f *speedscopeFile) write(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	text := json.NewEncoder(out)
 	text.SetEscapeHTML(false) // names of C++ stay readable
-	if err := text.Encode(&f); err != nil {
+	if err := text.Encode(f); err != nil {
 		return fmt.Errorf("write speedscope profile: %w", err)
 	}
 	if err := out.Flush(); err != nil {
@@ -121,10 +131,14 @@ func (f *speedscopeFile) add(r *Report, known map[speedscopeFrame]int, several b
 			blocks.add(sample, float64(s.Blocks))
 		}
 	}
-	all := []*speedscopeProfile{leakBytes, leakBlocks, bytes, blocks}
+	f.addSome(leakBytes, leakBlocks, bytes, blocks)
+}
+
+// addSome adds those profiles that have samples or, if none has, the third.
+func (f *speedscopeFile) addSome(all ...*speedscopeProfile) {
 	some := slices.DeleteFunc(slices.Clone(all), func(p *speedscopeProfile) bool { return len(p.Samples) == 0 })
 	if len(some) == 0 {
-		some = []*speedscopeProfile{bytes}
+		some = all[2:3]
 	}
 	f.Profiles = append(f.Profiles, some...)
 }
