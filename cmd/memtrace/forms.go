@@ -7,7 +7,10 @@ import (
 	"memtrace/tracer/report/html"
 )
 
-func init() { report.AddForm(html.Form) }
+func init() {
+	report.AddForm(html.Form)
+	report.AddDiffForm(html.DiffForm)
+}
 
 // fillForm has a form that can hold many stacks show as many as that, unless --top is given.
 func (o *options) fillForm(fs *pflag.FlagSet) {

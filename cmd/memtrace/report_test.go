@@ -145,6 +145,34 @@ func TestReportPast(t *testing.T) {
 	}
 }
 
+// A difference is in every form that can hold one. Forms for tools and browsers have all its stacks unless
+// a number is given.
+func TestDiffForms(t *testing.T) {
+	path := madeUp(t, 3, func(i int, r *report.Report) {
+		r.Stacks = nil
+		for k := range 13 {
+			r.Stacks = append(r.Stacks, report.Stack{
+				ID: strconv.Itoa(k), Kind: report.Heap, Bytes: uint64(1000 * i * (k + 1)), Blocks: uint64(i), Frames: []report.Frame{{Function: "take_" + strconv.Itoa(k), Module: "/srv/server"}},
+			})
+		}
+	})
+	for _, tc := range []struct {
+		args, want string
+		least      bool
+	}{
+		{"-f html", `<h1>&#43;177.7 KiB in 2.0 s: 14 % in <mark>take_12</mark>`, true},
+		{"-f html -T 3", "10 of them are not in this file", false},
+		{"-f speedscope", `"name":"bytes more"`, true},
+		{"-f folded", "take_12 0 26000\n", true},
+		{"-f json", `"over_seconds": 2`, false},
+	} {
+		text := render(t, append([]string{"diff", path}, strings.Fields(tc.args)...)...)
+		if !strings.Contains(text, tc.want) || strings.Contains(text, "take_0") != tc.least {
+			t.Errorf("%s lacks %q, or has other stacks than it should:\n%.2000s", tc.args, tc.want, text)
+		}
+	}
+}
+
 // Marks behind the last snapshot are listed, too, and of very many of them it says that there are more.
 func TestMarksBehindSnapshots(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "made.rec")

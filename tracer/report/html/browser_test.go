@@ -27,6 +27,8 @@ func TestBrowser(t *testing.T) {
 	for name, page := range map[string][]byte{
 		"leaking": render(t, leaking()), "windows": render(t, windows()), "hostile": render(t, hostile()),
 		"several": render(t, quiet, leaking()), "many": render(t, many(20_000)), "measured": render(t, measured()),
+		"diff": renderDiff(t, difference()), "diff-estimated": renderDiff(t, estimatedDifference()), "diff-cut": renderDiff(t, cutDifference()),
+		"diff-hostile": renderDiff(t, hostileDifference()), "diff-many": renderDiff(t, manyChanged(20_000)),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name+".html"), page, 0o644); err != nil {
 			t.Fatal(err)

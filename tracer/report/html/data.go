@@ -12,11 +12,13 @@ import (
 	"memtrace/tracer/report"
 )
 
-// data is what the scripts are given of a report. The stacks take the most room, so their frames are
-// a tree, in which callers that stacks have in common are there once, and their figures are columns.
+// data is what the scripts are given of a report, or of a difference. The stacks take the most room, so
+// their frames are a tree, in which callers that stacks have in common are there once, and their figures
+// are columns.
 type data struct {
-	// Report is the JSON form, without stacks.
-	Report json.RawMessage `json:"report"`
+	// Report is the JSON form, without stacks, and so is Diff. One of them is there.
+	Report json.RawMessage `json:"report,omitempty"`
+	Diff   json.RawMessage `json:"diff,omitempty"`
 	// Strings are the names. Frames has for each frame its function, module and file, as indices in
 	// Strings, the line, and flags: 1 for an inlined call, 2 for a library.
 	Strings []string `json:"strings"`
@@ -39,10 +41,7 @@ const packedFrom = 256 << 10
 // encode makes the data of a report, safe to stand in a script element: JSON or, where that is long,
 // a string of JSON that has it as gzip in base64.
 func encode(r *report.Report) (template.JS, error) {
-	b := &builder{
-		data:    data{Columns: make(map[string][]json.RawMessage), Details: make(map[int]map[string]json.RawMessage)},
-		strings: make(map[string]int), frames: make(map[[5]int]int), nodes: make(map[[2]int]int),
-	}
+	b := newBuilder()
 	bare := *r
 	bare.Stacks, bare.Name = nil, nil
 	if r.Growth != nil {
@@ -64,11 +63,7 @@ func encode(r *report.Report) (template.JS, error) {
 			return "", fmt.Errorf("encode stack %s: %w", s.ID, err)
 		}
 	}
-	doc, err := json.Marshal(&b.data) // which escapes <, >, & and the line separators
-	if err != nil || len(doc) < packedFrom {
-		return template.JS(doc), err
-	}
-	return pack(doc), nil
+	return b.script()
 }
 
 func pack(doc []byte) template.JS {
@@ -94,27 +89,57 @@ type builder struct {
 	taken int
 }
 
+func newBuilder() *builder {
+	return &builder{
+		data:    data{Columns: make(map[string][]json.RawMessage), Details: make(map[int]map[string]json.RawMessage)},
+		strings: make(map[string]int), frames: make(map[[5]int]int), nodes: make(map[[2]int]int),
+	}
+}
+
+// script returns the data as they stand in the page.
+func (b *builder) script() (template.JS, error) {
+	doc, err := json.Marshal(&b.data) // which escapes <, >, & and the line separators
+	if err != nil || len(doc) < packedFrom {
+		return template.JS(doc), err
+	}
+	return pack(doc), nil
+}
+
 // mostBlocks is how many single blocks of a stack a page lists.
 const mostBlocks = 100
 
 // add adds the i-th stack.
 func (b *builder) add(i int, s *report.Stack) error {
-	leaf := -1
-	if s.Truncated {
-		leaf = b.node(leaf, b.frame("[truncated]", "", "", 0, 0))
+	if s.GivenUpStacks > 0 {
+		b.stack(s.Truncated, s.Frames, "[given up]")
+	} else {
+		b.stack(s.Truncated, s.Frames, "")
 	}
-	for k := len(s.Frames) - 1; k >= 0; k-- {
-		leaf = b.node(leaf, b.frameOf(&s.Frames[k]))
-	}
-	switch {
-	case s.GivenUpStacks > 0:
-		leaf = b.node(leaf, b.frame("[given up]", "", "", 0, 0))
-	case len(s.Frames) == 0:
-		leaf = b.node(leaf, b.frame("[unknown]", "", "", 0, 0))
-	}
-	b.Leaves = append(b.Leaves, leaf)
 	s.Frames, s.BlockList = nil, s.BlockList[:min(len(s.BlockList), mostBlocks)]
 	s.Allocator = report.Escape(s.Allocator)
+	return b.figures(i, s, judged(s))
+}
+
+// stack adds the frames of the next stack, and what is called behind the innermost one, if anything.
+func (b *builder) stack(truncated bool, frames []report.Frame, last string) {
+	leaf := -1
+	if truncated {
+		leaf = b.node(leaf, b.frame("[truncated]", "", "", 0, 0))
+	}
+	for k := len(frames) - 1; k >= 0; k-- {
+		leaf = b.node(leaf, b.frameOf(&frames[k]))
+	}
+	if last == "" && len(frames) == 0 {
+		last = "[unknown]"
+	}
+	if last != "" {
+		leaf = b.node(leaf, b.frame(last, "", "", 0, 0))
+	}
+	b.Leaves = append(b.Leaves, leaf)
+}
+
+// figures adds the fields of the JSON form of the i-th stack, but for its frames, and more.
+func (b *builder) figures(i int, s any, more map[string]any) error {
 	doc, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -124,7 +149,7 @@ func (b *builder) add(i int, s *report.Stack) error {
 		return err
 	}
 	delete(fields, "frames")
-	for name, value := range judged(s) {
+	for name, value := range more {
 		if doc, err = json.Marshal(value); err != nil {
 			return err
 		}

@@ -30,13 +30,15 @@ var Form = report.Form{
 var (
 	//go:embed page.tmpl
 	pageText string
+	//go:embed diff.tmpl
+	diffText string
 	//go:embed dist/page.js
 	script string
 	//go:embed dist/page.css
 	style string
 )
 
-var page = template.Must(template.New("page").Funcs(functions).Parse(pageText))
+var page = template.Must(template.Must(template.New("page").Funcs(functions).Parse(pageText)).New("diff").Parse(diffText)).Lookup("page")
 
 // policy lets the script and the style of the page run, and nothing else. The data are no script.
 var policy = fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; base-uri 'none'; form-action 'none'",
@@ -50,25 +52,36 @@ func hash(text string) string {
 // Write writes the reports of some processes, at least one, as a page. The worst comes first.
 // Errors come from w, or from a figure that is not finite.
 func Write(w io.Writer, list []*report.Report) error {
-	all := struct {
-		Title, Policy string
-		Style         template.CSS
-		Script        template.JS
-		Reports       []*view
-	}{Policy: policy, Style: template.CSS(style), Script: template.JS(script)}
+	c := new(content)
 	for i, r := range report.WorstFirst(list) {
 		v, err := newView(i, r)
 		if err != nil {
 			return err
 		}
-		all.Reports = append(all.Reports, v)
+		c.Reports = append(c.Reports, v)
 	}
-	all.Title = all.Reports[0].Title
-	if n := len(all.Reports); n > 1 {
-		all.Title = fmt.Sprintf("%s and %s", all.Title, report.Counted(uint64(n-1), "other", "others"))
+	c.Title = c.Reports[0].Title
+	if n := len(c.Reports); n > 1 {
+		c.Title = fmt.Sprintf("%s and %s", c.Title, report.Counted(uint64(n-1), "other", "others"))
 	}
+	return c.write(w)
+}
+
+// content is what a page has: reports, or a difference.
+type content struct {
+	Title   string
+	Reports []*view
+	Diff    *diffView
+}
+
+// Policy, Style and Script are the same in all pages.
+func (*content) Policy() string      { return policy }
+func (*content) Style() template.CSS { return template.CSS(style) }
+func (*content) Script() template.JS { return template.JS(script) }
+
+func (c *content) write(w io.Writer) error {
 	var buf bytes.Buffer
-	if err := page.Execute(&buf, &all); err != nil {
+	if err := page.Execute(&buf, c); err != nil {
 		return fmt.Errorf("make the page: %w", err)
 	}
 	if _, err := w.Write(buf.Bytes()); err != nil {

@@ -132,6 +132,12 @@ func termSize(t *report.AccountTerm) string {
 	return size
 }
 
+// frameList is what the page says of the frames of a stack.
+type frameList struct {
+	Frames    []report.Frame
+	Truncated bool
+}
+
 // functions are what the template calls.
 var functions = template.FuncMap{
 	"size":    report.Size,
@@ -145,6 +151,7 @@ var functions = template.FuncMap{
 	"name":    func(f report.Frame) string { return frameName(&f) },
 	"place":   func(f report.Frame) string { return framePlace(&f) },
 	"own":     own,
+	"frames":  func(frames []report.Frame, truncated bool) frameList { return frameList{frames, truncated} },
 	"words":   func(k report.FindingKind) string { return kindWords[k] },
 }
 

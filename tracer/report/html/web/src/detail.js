@@ -25,7 +25,7 @@ function freed(model, i) {
       h('td', { class: 'n' }, `~${percent(f.share)}`), h('td', { class: 'n' }, counted(f.samples, 'sample')))))));
 }
 
-function frames(model, i) {
+export function frames(model, i) {
   const own = model.get('own_frame', i);
   return h('ol', { class: 'frames' }, model.path(i).map((f, k) => h('li', { class: `${f.library ? 'library' : ''}${k === own ? ' own' : ''}` },
     h('code', {}, f.name), ' ',
@@ -33,9 +33,14 @@ function frames(model, i) {
       [f.file ? `${model.short(f.file)}:${f.line}` : '', model.short(f.module), f.inline ? 'inlined' : ''].filter(Boolean).join(', ')))));
 }
 
-function facts(model, i) {
+// factList is a list with a function that adds to it what is known.
+export function factList() {
   const list = h('dl', { class: 'facts' });
-  const add = (label, value) => value && list.append(h('div', {}, h('dt', {}, label), h('dd', {}, value)));
+  return [list, (label, value) => value && list.append(h('div', {}, h('dt', {}, label), h('dd', {}, value)))];
+}
+
+function facts(model, i) {
+  const [list, add] = factList();
   const e = model.detail(i, 'estimate');
   const get = (column) => model.get(column, i);
   add('stack', get('id'));

@@ -3,9 +3,8 @@
 // it.
 
 import { check, h, later, switchRow } from './dom.js';
-import { metrics } from './data.js';
 import { build, find } from './tree.js';
-import { percent, rate, seconds, within } from './units.js';
+import { percent } from './units.js';
 
 const leastWidth = 1.5; // pixels
 const leastText = 28;
@@ -16,11 +15,11 @@ export class Flame {
   constructor(section, model, choose) {
     this.model = model;
     this.choose = choose;
-    this.metrics = metrics(model);
+    this.metrics = model.metrics();
     this.metric = this.metrics[0];
     if (!this.metric) return;
     this.options = { inverted: false, libraries: true };
-    this.color = 'module';
+    this.color = model.colors[0][0];
     this.zoom = 0;
     this.query = '';
     this.shades = new Map();
@@ -45,7 +44,7 @@ export class Flame {
     this.keyBox = h('p', { class: 'legend' });
     section.append(
       h('div', { class: 'head' },
-        h('h2', {}, 'Where it comes from'),
+        h('h2', {}, this.model.graphTitle),
         switchRow('Measure', this.metrics.map((m) => [m.key, m.label]), this.metric.key, (key) => {
           this.metric = this.metrics.find((m) => m.key === key);
           this.rebuild();
@@ -56,7 +55,7 @@ export class Flame {
           this.options.inverted = v === 'up';
           this.rebuild();
         }),
-        switchRow('Color', [['module', 'by module'], ['growth', 'by growth']], 'module', (v) => {
+        switchRow('Color', this.model.colors, this.color, (v) => {
           this.color = v;
           this.draw();
         }),
@@ -128,25 +127,22 @@ export class Flame {
     const e = h('div', {
       class: `node ${extra} ${this.shade(node)}${hit}`, role: 'treeitem', 'aria-level': t.depth[node] + 1, tabIndex: -1,
       'aria-label': this.describe(node), 'data-node': node, 'aria-expanded': t.children[node]?.length ? 'true' : undefined,
-    }, w > leastText ? this.name(node) : '');
+    }, w > leastText ? this.label(node) : '');
     e.style.left = `${x}px`;
     e.style.top = `${y}px`;
     e.style.width = `${Math.max(w - 1, 1)}px`;
     return e;
   }
 
+  label(node) { return this.model.label(this.tree, node, this.name(node), this.metric); }
+
   name(node) { return node === 0 ? 'all' : this.tree.frame[node].name; }
 
   // shade is the class that colors a node.
   shade(node) {
     if (node === 0) return 'root';
-    const t = this.tree;
-    if (this.color === 'growth') {
-      const total = Math.max(t.growth[0], 1e-9);
-      const leaks = t.growth[node] / total;
-      return `g${leaks <= 0 ? 0 : Math.min(1 + Math.floor(leaks * 4.999), 5)}`;
-    }
-    return this.moduleShade(t.frame[node].module);
+    if (this.color !== 'module') return this.model.shade(this.tree, node);
+    return this.moduleShade(this.tree.frame[node].module);
   }
 
   // moduleShade numbers modules as they come in the stacks, so that those of the first stacks differ.
@@ -158,25 +154,13 @@ export class Flame {
   }
 
   describe(node) {
-    const t = this.tree;
-    const m = this.metric;
-    const parts = [this.name(node)];
-    parts.push(m.estimated ? within(m.write, t.value[node], t.low[node], t.high[node]) : m.write(t.value[node]));
-    if (node > 0) {
-      parts.push(percent(t.value[node] / t.value[0]));
-      const f = t.frame[node];
-      const at = f.file ? `${this.model.short(f.file)}:${f.line}` : '';
-      parts.push([this.model.short(f.module), at].filter(Boolean).join(' '));
-      if (m.key !== 'rate' && t.growth[node] > 0) parts.push(`${this.model.report.mode === 'growth' ? 'grows' : 'leaks'} ${rate(t.growth[node])}`);
-    } else {
-      parts.push(`${m.label.toLowerCase()} in ${seconds(this.model.report.duration_seconds)}`);
-    }
-    return parts.filter(Boolean).join(', ');
+    return [this.label(node), ...this.model.says(this.tree, node, this.metric)].filter(Boolean).join(', ');
   }
 
   // say tells of a node. What can be done with it is there for the one that was chosen.
   say(node) {
-    const children = [h('b', {}, this.name(node)), this.describe(node).slice(this.name(node).length)];
+    const label = this.label(node);
+    const children = [h('b', {}, label), this.describe(node).slice(label.length)];
     if (node > 0 && node === this.focus) {
       children.push(' ', h('button', { type: 'button', class: 'link', title: 'S', onclick: () => this.choose(this.tree.frame[node].name) }, 'show stacks'));
     }
@@ -184,8 +168,8 @@ export class Flame {
   }
 
   drawKey() {
-    if (this.color === 'growth') {
-      this.keyBox.replaceChildren(h('span', { class: 'g0' }, 'no leak'), ...[1, 3, 5].map((n) => h('span', { class: `g${n}` }, `${(n - 1) * 20}\u2013${n * 20} % of the leak`)));
+    if (this.color !== 'module') {
+      this.keyBox.replaceChildren(...this.model.legend().map(([shade, text]) => h('span', { class: shade }, text)));
       return;
     }
     const sums = new Map();

@@ -1,9 +1,10 @@
-// Adds to each report of the page what needs scripts.
+// Adds to each report of the page, or to its difference, what needs scripts.
 
 import { Charts } from './charts.js';
-import { Model } from './data.js';
+import { Difference } from './difference.js';
 import { h } from './dom.js';
 import { Flame } from './flame.js';
+import { Report } from './report.js';
 import { addSubtotals } from './subtotals.js';
 import { Table } from './table.js';
 
@@ -16,17 +17,17 @@ async function make(report) {
   made.set(report, null);
   const data = await dataOf(report.querySelector('script.data'));
   if (!data) {
-    const charts = report.querySelector('.charts');
+    const charts = report.querySelector('.charts, .flame');
     charts.append(h('p', {}, 'This browser is too old for the charts, the flame graph, and a table of stacks that can be sorted: these need Chrome 100, Firefox 113, Safari 16.4, or newer. The rest of the page is whole.'));
     charts.hidden = false;
     return;
   }
-  const model = new Model(data);
+  const model = data.diff ? new Difference(data) : new Report(data);
   model.index = reports.indexOf(report);
   const table = new Table(report.querySelector('.stacks'), model);
   const flame = new Flame(report.querySelector('.flame'), model, (name) => table.show(name));
-  made.set(report, { charts: new Charts(report.querySelector('.charts'), model), flame, table });
-  addSubtotals(report.querySelector('.cards'), model);
+  made.set(report, { charts: data.report && new Charts(report.querySelector('.charts'), model), flame, table });
+  if (data.report) addSubtotals(report.querySelector('.cards'), model);
   performance.mark('memtrace');
 }
 

@@ -1,8 +1,7 @@
 // The table of stacks: sorted, filtered, some rows at a time, each with its details.
 
 import { choice, h, later, svg } from './dom.js';
-import { detailOf } from './detail.js';
-import { count, counted, percent, rate, seconds, size, threadName, within } from './units.js';
+import { count, counted, size, threadName } from './units.js';
 
 const atOnce = 25;
 
@@ -10,8 +9,8 @@ export class Table {
   constructor(section, model) {
     this.model = model;
     if (model.length === 0) return;
-    this.columns = this.chooseColumns();
-    this.trends = model.timelines.size > 0;
+    this.columns = model.figures();
+    this.trends = model.timelines?.size > 0;
     this.sort = null; // the order of the report
     this.descending = true;
     this.filters = { text: '', module: null, thread: null, kind: null, least: 0 };
@@ -22,40 +21,6 @@ export class Table {
     this.update();
   }
 
-  chooseColumns() {
-    const m = this.model;
-    const held = m.report.outstanding?.bytes || 0;
-    const estimated = (i) => m.detail(i, 'estimate');
-    const all = [
-      { key: 'rate', label: m.report.mode === 'growth' ? 'Grows' : 'Leak', value: (i) => m.leak(i).value, text: (i) => this.leakText(i) },
-      { key: 'bytes', label: 'Held', value: (i) => m.get('bytes', i), text: (i) => (estimated(i) ? '' : size(m.get('bytes', i))) },
-      { key: 'blocks', label: 'Blocks', value: (i) => m.get('blocks', i), text: (i) => (estimated(i) ? '' : count(m.get('blocks', i))), minor: true },
-      { key: 'share', label: 'Share', value: (i) => m.get('bytes', i), text: (i) => (estimated(i) || !held ? '' : percent(m.get('bytes', i) / held)), minor: true },
-      { key: 'oldest', label: 'Oldest', value: (i) => this.oldest(i), text: (i) => (this.oldest(i) ? seconds(this.oldest(i)) : ''), minor: true },
-      { key: 'survival', label: 'Survival', value: (i) => this.survival(i), text: (i) => percent(this.survival(i)), minor: true },
-    ];
-    for (const [column, label, write] of [
-      ['since_mark_bytes', 'Since mark', size], ['peak_bytes', 'At peak', size], ['temporary_blocks', 'Temporary', count],
-    ]) {
-      if (m.any(column)) all.push({ key: column, label, value: (i) => m.get(column, i), text: (i) => write(m.get(column, i)), minor: true });
-    }
-    if (m.columns.estimate || Object.values(m.details).some((d) => d.estimate)) {
-      all.push({ key: 'confidence', label: 'Confidence', value: (i) => estimated(i)?.confidence ?? -1, text: (i) => (estimated(i) ? percent(estimated(i).confidence) : ''), minor: true });
-    }
-    const useful = all.filter((c) => c.key === 'survival' || Array.from({ length: m.length }, (_, i) => c.value(i)).some((v) => v > 0));
-    return useful;
-  }
-
-  leakText(i) {
-    const l = this.model.leak(i);
-    if (!(l.value > 0)) return '';
-    return l.estimated ? within(rate, l.value, l.low, l.high) : rate(l.value);
-  }
-
-  oldest(i) { return this.model.detail(i, 'estimate')?.oldest_seconds ?? this.model.get('oldest_seconds', i); }
-
-  survival(i) { return this.model.detail(i, 'estimate')?.survival ?? this.model.get('survival', i); }
-
   // index collects what can be filtered by.
   index() {
     const m = this.model;
@@ -65,8 +30,8 @@ export class Table {
     for (let i = 0; i < m.length; i++) {
       const module = m.own[i][0]?.module ?? '';
       modules.set(module, (modules.get(module) ?? 0) + 1);
-      const verdict = m.verdict(i) || m.get('kind', i);
-      kinds.set(verdict, (kinds.get(verdict) ?? 0) + 1);
+      const kind = m.kind(i);
+      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
       for (const t of m.detail(i, 'threads') ?? []) threads.set(t.tid, threadName(t));
     }
     this.modules = [...modules].sort((a, b) => b[1] - a[1]);
@@ -90,14 +55,14 @@ export class Table {
       h('h2', {}, 'Stacks ', this.total), this.search,
       several(this.modules) && choice('module', [[null, 'all'], ...this.modules.map(([path, n]) => [path, `${this.model.short(path) || 'unknown'} (${n})`])], (v) => filter('module', v)),
       several(this.threads) && choice('thread', [[null, 'all'], ...this.threads], (v) => filter('thread', v)),
-      several(this.kinds) && choice('verdict', [[null, 'all'], ...this.kinds.map(([k, n]) => [k, `${k} (${n})`])], (v) => filter('kind', v)),
-      this.model.any('bytes') && choice('at least', [[0, 'any size'], ...[1, 64, 1024, 65536, 1048576].map((k) => [k * 1024, size(k * 1024)])], (v) => filter('least', v)));
+      several(this.kinds) && choice(this.model.kindLabel, [[null, 'all'], ...this.kinds.map(([k, n]) => [k, `${k} (${n})`])], (v) => filter('kind', v)),
+      this.model.leastLabel && choice(this.model.leastLabel, [[0, 'any size'], ...[1, 64, 1024, 65536, 1048576].map((k) => [k * 1024, size(k * 1024)])], (v) => filter('least', v)));
     this.header = h('tr');
     this.body = h('tbody');
     this.more = h('p', { class: 'more' });
     const unlisted = section.querySelector('p.more');
     const kept = [...section.querySelectorAll('.keep')];
-    const missing = (this.model.report.stacks_total ?? 0) - this.model.length;
+    const missing = (this.model.total ?? 0) - this.model.length;
     section.replaceChildren(head,
       h('div', { class: 'scroll', tabIndex: 0, role: 'region', 'aria-label': 'Table of stacks' },
         h('table', {}, h('thead', {}, this.header), this.body)), this.more);
@@ -125,8 +90,8 @@ export class Table {
     for (let i = 0; i < m.length; i++) {
       if (matches && !matches(i)) continue;
       if (f.module !== null && (m.own[i][0]?.module ?? '') !== f.module) continue;
-      if (f.kind !== null && (m.verdict(i) || m.get('kind', i)) !== f.kind) continue;
-      if (m.get('bytes', i) < f.least && !m.detail(i, 'estimate')) continue;
+      if (f.kind !== null && m.kind(i) !== f.kind) continue;
+      if (!m.atLeast(i, f.least)) continue;
       if (f.thread !== null && !(m.detail(i, 'threads') ?? []).some((t) => t.tid === f.thread)) continue;
       list.push(i);
     }
@@ -198,8 +163,7 @@ export class Table {
       this.update();
       this.body.querySelector(`[data-row="${i}"] button`)?.focus();
     };
-    const severity = ['', 'may', 'leaks'][m.severity(i)];
-    const row = h('tr', { class: `row ${severity}`, 'data-row': i },
+    const row = h('tr', { class: `row ${m.rowClass(i)}`, 'data-row': i },
       h('td', { class: 'rank' }, String(i + 1)),
       h('td', { class: 'stack' },
         h('button', { type: 'button', class: 'open', 'aria-expanded': String(open), onclick: toggle },
@@ -209,7 +173,7 @@ export class Table {
       this.trends && h('td', { class: 'minor' }, this.spark(i)),
       ...this.columns.map((c) => h('td', { class: `n${c.minor ? ' minor' : ''}` }, c.text(i))));
     if (!open) return [row];
-    return [row, h('tr', { class: 'detail' }, h('td', { colSpan: (this.trends ? 4 : 3) + this.columns.length }, detailOf(m, i)))];
+    return [row, h('tr', { class: 'detail' }, h('td', { colSpan: (this.trends ? 4 : 3) + this.columns.length }, m.detailOf(i)))];
   }
 
   // spark draws what a stack held over time.

@@ -53,6 +53,12 @@ export function threadName(t) {
   return t.name ? `${t.name} (thread ${t.tid})` : `thread ${t.tid}`;
 }
 
+// signed writes the amount of a change with its sign, as the text form of a difference does.
+export function signed(write, n) {
+  if (n === 0) return `\u00b1${write(0)}`;
+  return (n < 0 ? '-' : '+') + write(Math.abs(n));
+}
+
 // within writes an estimate with the bounds of its interval.
 export function within(write, value, low, high) {
   return `~${write(value)} [${write(low)} \u2013 ${write(high)}]`;
