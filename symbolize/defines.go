@@ -12,7 +12,7 @@ func (p *Process) Defines(path string, names ...string) string {
 	defer p.mu.Unlock()
 	for _, list := range [][]*region{p.live, p.vanished, p.unlisted()} {
 		for _, r := range list {
-			if r.module != nil && limitName(r.name()) == path && r.module.isELF(p) {
+			if r.module != nil && !p.leavesOut(r.module) && limitName(r.name()) == path && r.module.isELF(p) {
 				r.module.loadSymbols(p)
 				return r.module.symbols.defines(names)
 			}

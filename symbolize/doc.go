@@ -11,6 +11,9 @@
 // compressed .gnu_debugdata, and from its DWARF sections. Code generated at run time is named
 // by /tmp/perf-PID.map.
 //
+// Where names are wanted later, perhaps on another machine, a Process leaves them out (Options.Bare), and
+// Builds finds them by build ID.
+//
 // The package runs as root on files that the traced process, or anyone else, may have made for
 // the purpose. Files are opened only if they are regular, and only inside the target's root
 // where the path comes from the target. What is read, kept and computed is bounded

@@ -49,6 +49,9 @@ type Options struct {
 	Root string
 	// Names, if not nil, are shared with other processes.
 	Names *Names
+	// Bare leaves out the names of code in files: frames have their module and offset, which Builds
+	// names later.
+	Bare bool
 }
 
 // Mapping is an executable mapping of a file.

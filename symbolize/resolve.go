@@ -62,6 +62,9 @@ func (p *Process) resolve(r *region, addr, pc uint64) []Frame {
 		return []Frame{bare}
 	}
 	bare.Offset = vaddr + (addr - pc)
+	if p.leavesOut(r.module) {
+		return []Frame{bare}
+	}
 	known := r.module.lookup(p, vaddr)
 	frames := make([]Frame, len(known))
 	for i, k := range known {
