@@ -49,6 +49,8 @@ type Config struct {
 	// DebugDirs are searched for separate debug files, as in gdb's debug-file-directory
 	// (default /usr/lib/debug).
 	DebugDirs []string
+	// NamesLater leaves the names of code in files out of reports: diagnose.Names has them later.
+	NamesLater bool
 	// Logf receives remarks on the trace, with Verbose more of them (default: none).
 	Logf    func(format string, args ...any)
 	Verbose bool
@@ -95,9 +97,6 @@ func (c Config) withDefaults() Config {
 	c.MaxMemory = max(c.MaxMemory, leastMemory)
 	if c.MaxStall == 0 {
 		c.MaxStall = defaultMaxStall
-	}
-	if len(c.DebugDirs) == 0 {
-		c.DebugDirs = []string{"/usr/lib/debug"}
 	}
 	if c.Logf == nil {
 		c.Logf = func(string, ...any) {}

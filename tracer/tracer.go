@@ -90,7 +90,7 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 	cfg := t.cfg
 	t.book = book.New(book.Config{Growth: cfg.GrowthOnly, Follow: cfg.Follow, Older: cfg.Older, MinSize: cfg.MinSize, MaxSize: cfg.MaxSize})
 	t.processes = process.NewGroup(process.Config{
-		GrowthOnly: cfg.GrowthOnly, Named: cfg.Named, DebugDirs: cfg.DebugDirs, MaxOverhead: cfg.MaxOverhead,
+		GrowthOnly: cfg.GrowthOnly, Named: cfg.Named, DebugDirs: cfg.DebugDirs, NamesLater: cfg.NamesLater, MaxOverhead: cfg.MaxOverhead,
 		ReturnProbesKill: features.ReturnProbesKill(), Logf: cfg.Logf, Verbose: cfg.Verbose, GiveUp: t.unanswered.Add,
 	}, t.book, t.attached)
 	if err := t.processes.OpenAll(ctx, cfg.PIDs); err != nil {

@@ -20,6 +20,7 @@ func (d *diagnosis) answer(r *report.Report, opt Options) {
 	order(r.Stacks, opt.Sort)
 	d.freeSides(r.Stacks)
 	r.Diagnosis = answer.Of(e)
+	d.leaveForLater(r, e)
 	d.forecast(r.Diagnosis, e)
 	d.setAside(r)
 	if d.exact() {

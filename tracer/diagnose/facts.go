@@ -143,4 +143,6 @@ type Symbols interface {
 	// naming frames.
 	Unanswered() []string
 	Problems() []string
+	// Bare reports whether the names of code in files are left out.
+	Bare() bool
 }

@@ -21,14 +21,14 @@ type Config struct {
 	GrowthOnly bool
 	// Named are allocation functions that the user names, nil for none.
 	Named *target.Named
-	// DebugDirs are searched for separate debug files.
-	DebugDirs []string
+	// DebugDirs are searched for separate debug files. NamesLater leaves names of code out.
+	DebugDirs  []string
+	NamesLater bool
 	// MaxOverhead is the part of a processor that the trace may cost, 0 for no limit.
 	MaxOverhead float64
 	// ReturnProbesKill is explained at probe.Features.
 	ReturnProbesKill bool
-	// Names are shared by all processes, if not nil.
-	Names *symbolize.Names
+	Names            *symbolize.Names // shared by all processes, if not nil
 	// Logf receives remarks, and if Verbose is set also those that few readers want. GiveUp
 	// receives the name of what did not answer in time.
 	Logf    func(format string, args ...any)

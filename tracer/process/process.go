@@ -129,7 +129,7 @@ func open(pid int, cfg *Config, late bool) (_ *Process, err error) {
 	if p.code, err = newCodeMap(pid); err != nil {
 		return nil, err
 	}
-	p.symbols, err = symbolize.NewProcess(pid, symbolize.Options{DebugDirs: cfg.DebugDirs, Names: cfg.Names})
+	p.symbols, err = symbolize.NewProcess(pid, symbolize.Options{DebugDirs: cfg.DebugDirs, Names: cfg.Names, Bare: cfg.NamesLater})
 	if err != nil {
 		return nil, fmt.Errorf("read the modules of process %d: %w", pid, err)
 	}

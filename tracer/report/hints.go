@@ -14,6 +14,9 @@ const mostHints = 3
 // about, if they lack them. packageOf names the distribution's package of debug files for a file
 // of the process, "" if it is not known; it may be nil.
 func Hints(r *Report, packageOf func(path string) string) (hints []string) {
+	if r.Later != nil {
+		return []string{"Names were left out (--symbols later). memtrace report names the frames of the record, wherever the files or their debug files are."}
+	}
 	if r.Target.Exited {
 		return nil // jcmd needs the process, and its files may be gone
 	}

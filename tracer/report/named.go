@@ -1,5 +1,13 @@
 package report
 
+import "encoding/json"
+
+// Later is what the answer of a report is made from beside the report itself, so that it can be made anew
+// once there are names (answer.Evidence). It is empty for a sum of several processes.
+type Later struct {
+	Evidence json.RawMessage `json:"evidence,omitempty"`
+}
+
 // FillIn gives a stack of the report its frames, unless it has them.
 func (r *Report) FillIn(s *Stack) {
 	if r.Name != nil && s.Frames == nil {

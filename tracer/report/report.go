@@ -87,6 +87,7 @@ type Report struct {
 	System *System `json:"system,omitempty"`
 	// Timeline is how memory developed, nil where the process was not looked at from outside.
 	Timeline *Timeline `json:"timeline,omitempty"`
+	Later    *Later    `json:"later,omitempty"` // set where names of code were left out
 	// Notes are remarks in words that the readers of every form should see.
 	Notes []string `json:"notes,omitempty"`
 	// Hints say what would give frames their names and lines, see the function Hints.

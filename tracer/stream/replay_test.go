@@ -45,6 +45,7 @@ func (addresses) ResolveIn(_, addr uint64) []symbolize.Frame {
 func (addresses) Mappings() []symbolize.Mapping { return nil }
 func (addresses) Unanswered() []string          { return nil }
 func (addresses) Problems() []string            { return nil }
+func (addresses) Bare() bool                    { return false }
 
 // A recorded trace gives the same report, to the byte, however it is cut into batches. If
 // frees spill, only the number of frees of unknown blocks differs.

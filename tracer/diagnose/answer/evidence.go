@@ -4,11 +4,12 @@ import (
 	"memtrace/tracer/report"
 )
 
-// Evidence is what an answer is made from.
+// Evidence is what an answer is made from. Its JSON form is for answers that are made anew once there
+// are names: what is a report or a function is not in it.
 type Evidence struct {
 	// Report has all stacks, grouped and judged (Group, Judge), and everything else but the
 	// Diagnosis.
-	Report *report.Report
+	Report *report.Report `json:"-"`
 	// Kept is what malloc keeps free now, KeptFirst the same when the trace began; nil where
 	// that is not known.
 	Kept, KeptFirst *Kept
@@ -36,10 +37,10 @@ type Evidence struct {
 	Several bool
 	// Defines returns the first of some names that a function of an object has, "" if there is
 	// none. It is nil where that is not known.
-	Defines func(object string, names ...string) string
+	Defines func(object string, names ...string) string `json:"-"`
 	// Named reports whether the user has named a function as one that allocates. It is nil where
 	// none was.
-	Named func(function string) bool
+	Named func(function string) bool `json:"-"`
 	// Seconds is how long growth was observed: since the trace began, or since the process
 	// executed its program.
 	Seconds float64

@@ -48,7 +48,7 @@ func (e *Evidence) Judge() {
 	for i := range e.Report.Stacks {
 		e.judge(&e.Report.Stacks[i])
 	}
-	e.judgeTogether()
+	e.JudgeTogether()
 	// A stack that holds nothing old is listed where it grows.
 	e.Report.Stacks = slices.DeleteFunc(e.Report.Stacks, func(s report.Stack) bool {
 		return s.Blocks == 0 && s.Estimate == nil && s.Class != report.ClassLeak
@@ -161,7 +161,7 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 		e.fill(s, &p, net)
 	case s.FillBytesPerSecond > 0 && e.followed(s):
 		e.fill(s, &p, net)
-	case leaking(s) || possible(s): // by judgeTogether
+	case leaking(s) || possible(s): // by JudgeTogether
 		p.leaks, p.young = net+p.young, 0
 		p.rate = p.leaks / e.seconds()
 	}

@@ -13,9 +13,10 @@ const (
 	early, late = 1. / 2, 2. / 3
 )
 
-// judgeTogether judges stacks that do not grow by themselves by what they have in common: the
-// pool that they fill, or the function of the program.
-func (e *Evidence) judgeTogether() {
+// JudgeTogether judges stacks that do not grow by themselves by what they have in common: the
+// pool that they fill, or the function of the program. It is part of Judge, and is done again once
+// there are names.
+func (e *Evidence) JudgeTogether() {
 	if e.tooShort() || e.windows() {
 		return
 	}

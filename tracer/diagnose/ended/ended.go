@@ -45,7 +45,10 @@ func (rs *Reports) Add(r *report.Report) {
 		r.FillIn(&r.Stacks[i])
 	}
 	r.Name = nil
-	r.Memory, r.System, r.Target.Modules = nil, nil, nil
+	r.Memory, r.System = nil, nil
+	if r.Later == nil {
+		r.Target.Modules = nil // all names are there
+	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if rs.programs == nil {
@@ -128,7 +131,22 @@ func (a *sum) add(r *report.Report) {
 	a.Allocators = report.PlusAllocators(a.Allocators, r.Allocators)
 	a.addNotes(r.Notes)
 	a.addUnprobed(r.Unprobed)
+	a.addModules(r)
 	a.Diagnosis = nil
+}
+
+// addModules adds the files that names are to be looked up in later.
+func (a *sum) addModules(r *report.Report) {
+	if r.Later == nil {
+		return
+	}
+	a.Later = new(report.Later)
+	for _, m := range r.Target.Modules {
+		same := func(old report.Module) bool { return old.Path == m.Path && old.BuildID == m.BuildID }
+		if len(a.Target.Modules) < mostPrograms && !slices.ContainsFunc(a.Target.Modules, same) {
+			a.Target.Modules = append(a.Target.Modules, m)
+		}
+	}
 }
 
 // addNotes adds the notes on another process. Of those that differ in figures alone the last one

@@ -151,3 +151,23 @@ func TestReportsAreSummedWhole(t *testing.T) {
 		t.Errorf("%q, next %q", d.Answer, d.Findings[0].Next)
 	}
 }
+
+// Where names are looked up later, the sum has the files of all processes, each once, and no evidence of
+// one of them. Else it has none.
+func TestFilesForLater(t *testing.T) {
+	for _, later := range []bool{true, false} {
+		var all Reports
+		for pid, id := range map[int]string{1: "aa", 2: "bb", 3: "aa"} {
+			r := one(pid, "a", 1)
+			if later {
+				r.Later = &report.Later{Evidence: []byte("{}")}
+			}
+			r.Target.Modules = []report.Module{{Path: "/bin/a", BuildID: id, Start: uint64(pid) << 20}}
+			all.Add(r)
+		}
+		r := all.List(0)[0]
+		if n := len(r.Target.Modules); later != (r.Later != nil) || later && (n != 2 || r.Later.Evidence != nil) || !later && n != 0 {
+			t.Errorf("later %v: %+v, %+v", later, r.Later, r.Target.Modules)
+		}
+	}
+}
