@@ -20,6 +20,7 @@ import (
 // diffOptions are the command line of memtrace diff, checked.
 type diffOptions struct {
 	options
+	laterFlags
 	from, to  string
 	per, unit string
 	compare   changes.Options
@@ -45,6 +46,7 @@ func parseDiff(args []string) (*diffOptions, *pflag.FlagSet, error) {
 	fs.IntVarP(&o.top, "top", "T", 10, "show `N` stacks (0 = all)")
 	fs.IntVar(&o.width, "width", 0, "make the text `N` columns wide (otherwise as the terminal, and 100 elsewhere)")
 	fs.StringVar(&o.color, "color", "auto", "color the text (`WHEN`: auto|always|never)")
+	o.laterFlags.add(fs)
 	fs.BoolVarP(&o.help, "help", "h", false, "print this help")
 	if err := parse(fs, args, &o.help); err != nil || o.help {
 		return o, fs, err
@@ -152,7 +154,7 @@ func (o *diffOptions) diff(files []string) (*report.Diff, error) {
 	var sides [2]*changes.Side
 	for i, at := range []string{fromTime, toTime} {
 		var err error
-		if sides[i], err = loadSide(files[i], at, alone); err != nil {
+		if sides[i], err = o.loadSide(files[i], at, alone); err != nil {
 			return nil, err
 		}
 	}
@@ -169,7 +171,7 @@ func (o *diffOptions) diff(files []string) (*report.Diff, error) {
 
 // loadSide loads a record at a moment, the end if that is "", or another file. alone: both sides are
 // this one.
-func loadSide(path, at string, alone bool) (*changes.Side, error) {
+func (f *laterFlags) loadSide(path, at string, alone bool) (*changes.Side, error) {
 	r, err := record.Open(path)
 	if errors.Is(err, record.ErrForeign) {
 		switch {
@@ -188,7 +190,7 @@ func loadSide(path, at string, alone bool) (*changes.Side, error) {
 	if err != nil {
 		return nil, err
 	}
-	reports, err := r.At(i)
+	reports, err := f.at(r, i)
 	if err != nil {
 		return nil, err
 	}

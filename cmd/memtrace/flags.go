@@ -268,6 +268,8 @@ func (o *options) checkCommon() error {
 		return usagef("--quiet and --verbose exclude each other: give one")
 	case o.interval != 0 && form.Single:
 		return usagef("--format %s holds only one report: leave out the interval", o.format)
+	case o.record.symbols == symbolsLater && len(o.suppressed.files) > 0:
+		return usagef("--suppressions need names: leave them or --symbols later out")
 	}
 	if err := o.suppressed.read(); err != nil {
 		return err

@@ -18,14 +18,23 @@ type recordFlags struct {
 	file  string
 	every time.Duration
 	size  uint64
-	fs    *pflag.FlagSet
+	// symbols is symbolsNow or symbolsLater.
+	symbols string
+	fs      *pflag.FlagSet
 }
+
+// When names are looked up.
+const (
+	symbolsNow   = "now"
+	symbolsLater = "later"
+)
 
 func (f *recordFlags) add(fs *pflag.FlagSet) {
 	f.every, f.size, f.fs = time.Second/2, 256<<20, fs
 	fs.StringVar(&f.file, "record", "", "keep snapshots in `FILE`, a new one, for memtrace report and memtrace diff")
 	fs.Var((*durationValue)(&f.every), "record-every", "keep one every `DUR`, or as often as that takes at most 5 % of a processor")
 	fs.Var((*sizeValue)(&f.size), "record-size", "keep FILE below `BYTES`, by thinning older snapshots")
+	fs.StringVar(&f.symbols, "symbols", symbolsNow, "look names up `WHEN`: now, or later, by memtrace report, so that the trace reads no symbols for them; goes with --record")
 }
 
 func (f *recordFlags) check() error {
@@ -33,6 +42,10 @@ func (f *recordFlags) check() error {
 	switch {
 	case f.file == "" && (f.fs.Changed("record-every") || f.fs.Changed("record-size")):
 		return usagef("--record-every and --record-size go with --record FILE")
+	case f.symbols != symbolsNow && f.symbols != symbolsLater:
+		return usagef("--symbols %s: give now or later", f.symbols)
+	case f.file == "" && f.symbols == symbolsLater:
+		return usagef("--symbols later goes with --record FILE: memtrace report FILE looks the names up")
 	case f.every < 10*time.Millisecond:
 		return usagef("--record-every %v: give 10ms or more", f.every)
 	case f.size < record.LeastSize || f.size > most:

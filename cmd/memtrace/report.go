@@ -21,6 +21,7 @@ import (
 // reportOptions are the command line of memtrace report, checked.
 type reportOptions struct {
 	options
+	laterFlags
 	at, from, to string
 	list         bool
 }
@@ -34,6 +35,7 @@ func parseReport(args []string) (*reportOptions, *pflag.FlagSet, error) {
 	fs.BoolVar(&o.list, "list", false, "list the snapshots and marks instead")
 	o.addRenderFlags(fs)
 	fs.StringVar((*string)(&o.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: "+orderNames())
+	o.laterFlags.add(fs)
 	if err := parse(fs, args, &o.help); err != nil || o.help {
 		return o, fs, err
 	}
@@ -90,7 +92,8 @@ func runReport(_ context.Context, args []string, stdout, _ io.Writer) (exitCode,
 	}
 	if o.help {
 		return exitOK, printText(stdout, `memtrace report renders a record that memtrace --record has made, on any machine:
-names are inside.
+names are inside, unless it was made with --symbols later. Then they are looked up
+by build ID where the process had its files, and in --debug-dir.
 
 Usage:
   memtrace report FILE [flags]
@@ -121,7 +124,7 @@ func (o *reportOptions) render(r *record.Reader, out *output) error {
 	if err != nil {
 		return err
 	}
-	return r.Each(first, last, func(i int, reports []*report.Report) error {
+	return o.each(r, first, last, func(i int, reports []*report.Report) error {
 		for _, one := range reports {
 			o.arrange(one, out.form.Totals)
 			noteEnd(r, i, one)

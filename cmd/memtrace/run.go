@@ -225,6 +225,7 @@ func (s *session) open(ctx context.Context) (err error) {
 		MaxMemory:   s.maxMemory,
 		Older:       s.older,
 		DebugDirs:   s.debugDir,
+		NamesLater:  s.record.symbols == symbolsLater,
 		Logf:        s.log.message,
 		Verbose:     s.verbose,
 	})

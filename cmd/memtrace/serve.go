@@ -67,7 +67,7 @@ Usage:
   memtrace serve -p PID|NAME [flags]
   memtrace serve [flags] -- COMMAND ARGS…
   memtrace serve FILE [--listen HOST:PORT] [--token-file FILE] [--at TIME]
-                      [--sort KEY]
+                      [--sort KEY] [--debug-dir DIR]
 
 `, flagUsages(fs), `
 Paths: / /processes /report?f=FORM /report.json /report.txt /metrics

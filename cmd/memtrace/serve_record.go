@@ -34,6 +34,7 @@ func isFile(path string) bool {
 // servedRecord is a record that memtrace serve shows.
 type servedRecord struct {
 	options
+	laterFlags
 	path, at string
 }
 
@@ -45,6 +46,7 @@ func serveRecord(ctx context.Context, args []string, stdout, stderr io.Writer) (
 	f.add(fs)
 	fs.StringVar(&r.at, "at", "", "show what was there at `TIME` (otherwise at the end): "+momentSyntax)
 	fs.StringVar((*string)(&r.sort), "sort", string(tracer.ByLeak), "sort the stacks by `KEY`: "+orderNames())
+	r.laterFlags.add(fs)
 	err := parse(fs, args[1:], &r.help)
 	switch {
 	case err != nil:
@@ -87,7 +89,7 @@ func (r *servedRecord) look(totals bool) (reports []*report.Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if reports, err = in.At(i); err != nil {
+	if reports, err = r.laterFlags.at(in, i); err != nil {
 		return nil, err
 	}
 	for _, one := range reports {
