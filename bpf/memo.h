@@ -77,8 +77,9 @@ __noinline int follow_trail(struct thread *t, const struct trail *trail)
 	return 0;
 }
 
-/* Words of a trail that are checked together. */
+/* Words of a trail that are checked together, and what moves a hash past as many. */
 #define GROUP 8
+#define GROUP_BASE (TRAIL_BASE * TRAIL_BASE * TRAIL_BASE * TRAIL_BASE * TRAIL_BASE * TRAIL_BASE * TRAIL_BASE * TRAIL_BASE)
 
 /*
  * Follows a trail as far as whole groups of its words are as they were. The trail must not leave
@@ -105,7 +106,7 @@ __noinline int follow_groups(struct thread *t, const struct trail *trail)
 		if (k > TRAIL_WORDS - GROUP)
 			break;
 		at = trail->at + k;
-		next = hash;
+		next = 0; /* groups, too, do not wait for each other */
 #pragma unroll
 		for (i = 0; i < GROUP; i++) {
 			place = at[i];
@@ -113,6 +114,7 @@ __noinline int follow_groups(struct thread *t, const struct trail *trail)
 			next = hash_word(next, place, t->words[place & (COPY_WORDS - 1)]);
 			asm volatile("" : "+r"(next));
 		}
+		next += hash * GROUP_BASE;
 		if (CHECK_OF(next) != trail->check[k + GROUP - 1])
 			break;
 		hash = next;

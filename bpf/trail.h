@@ -3,11 +3,17 @@
 #ifndef MEMTRACE_TRAIL_H
 #define MEMTRACE_TRAIL_H
 
+/*
+ * A trail's hash is a polynomial of the hashes of its words. These do not depend on each other, so
+ * the processor works on several at once.
+ */
+#define TRAIL_BASE 0x5bd1e995ULL
+
 /* The hash of a trail after one more word, value at place. */
 static __always_inline __u64 hash_word(__u64 hash, __u64 place, __u64 value)
 {
 	/* Addresses do not use the upper 16 bits. */
-	return mix(hash, value ^ place << 48);
+	return hash * TRAIL_BASE + mix(0, value ^ place << 48);
 }
 
 /* The part of the hash that is kept for each word, to tell where two trails part. */
