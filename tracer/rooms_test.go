@@ -28,6 +28,7 @@ tracer/process/target:         symbolize/elffile symbolize/patience symbolize/pr
 tracer/process/cgroup:         symbolize/procmaps
 tracer/process/limits:         tracer/process/cgroup
 tracer/process/ptmalloc:       symbolize/elffile symbolize/patience tracer/process/procmem tracer/process/target
+tracer/inspect/census:         symbolize/procmaps tracer/process/procmem tracer/process/ptmalloc tracer/process/target
 tracer/launch:                 symbolize/elffile tracer/process/procstatus
 tracer/region:                 symbolize/procmaps tracer/report tracer/trend
 tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/process/procstatus tracer/process/refusal tracer/region
@@ -42,6 +43,7 @@ tracer/record:                 tracer/report
 tracer/report:
 tracer/report/html:            tracer/report
 tracer/report/serve:           tracer/report
+
 
 tracer/book/heap:              tracer/event tracer/book/live tracer/trend
 tracer/book/vm:                tracer/event tracer/book/live tracer/trend

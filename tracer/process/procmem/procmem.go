@@ -37,6 +37,7 @@ func (s *Span) Word(off uint64) uint64 { return binary.LittleEndian.Uint64(s.Buf
 type Memory struct {
 	process      *os.Process // a pidfd, which tells when the process has ended
 	mem, pagemap int
+	noScan       bool // the kernel has no PAGEMAP_SCAN
 	// groups is what is known of pages in this snapshot. The key is the number of a group's
 	// first page, divided by 64.
 	groups map[uint64]group

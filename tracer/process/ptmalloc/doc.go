@@ -12,6 +12,8 @@
 //     neighbours.go has the rule that decides most cases; the other files
 //     decide those that it cannot. Checker.Verify walks over whole heaps for
 //     what only such a walk can tell.
+//   - Checker.Survey says where all chunks are, and Checker.Lists which of them
+//     are free though their neighbours do not say so: for a census of all blocks.
 //
 // Nothing that is read is trusted. The process changes while it is read, and may have been
 // made to mislead. Each pointer is checked before it is followed, each walk ends after a

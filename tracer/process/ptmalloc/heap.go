@@ -3,7 +3,9 @@ package ptmalloc
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"memtrace/symbolize/elffile"
 	"memtrace/tracer/process/procmem"
@@ -58,11 +60,17 @@ func (h *Heap) find(t *target.Target, modules []target.Module) error {
 			others = append(others, o.Family)
 			continue
 		}
-		err := h.look(t, modules, o)
+		err := h.look(t, modules, o.ID, o.Path)
 		if err == nil {
 			return nil
 		}
 		errs = append(errs, fmt.Errorf("%s of process %d: %w", o.Path, t.PID, err))
+	}
+	if len(errs) == 0 && len(others) == 0 && h.findUnnamed(t, modules) {
+		return nil
+	}
+	if len(errs) == 0 && len(others) == 0 {
+		return fmt.Errorf("process %d: %w: none of its files has one that is known", t.PID, ErrNotGlibc)
 	}
 	if len(errs) == 0 {
 		return fmt.Errorf("process %d: %w: it has %v", t.PID, ErrNotGlibc, others)
@@ -70,27 +78,43 @@ func (h *Heap) find(t *target.Target, modules []target.Module) error {
 	return errors.Join(errs...)
 }
 
-// look finds malloc in an object, and where the object is mapped.
-func (h *Heap) look(t *target.Target, modules []target.Module, o *target.Object) error {
+// findUnnamed looks for malloc in files whose functions tell nothing: a program without symbols that
+// has libc linked in, or a libc that another tool hooks. It reports whether it found it.
+func (h *Heap) findUnnamed(t *target.Target, modules []target.Module) bool {
+	for i := range modules {
+		m := &modules[i]
+		name := filepath.Base(m.Path)
+		if m.Path != t.Exe && !strings.HasPrefix(name, "libc.so") && !strings.HasPrefix(name, "libc-2.") {
+			continue
+		}
+		if err := h.look(t, modules, m.File, m.Path); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// look finds malloc in a file, and where that is mapped.
+func (h *Heap) look(t *target.Target, modules []target.Module, file target.FileID, path string) error {
 	var layout *Layout
 	var biases []uint64
 	for i := range modules {
 		m := &modules[i]
-		if m.File != o.ID {
+		if m.File != file {
 			continue
 		}
-		file, err := t.OpenModule(m)
+		image, err := t.OpenModule(m)
 		if err != nil {
 			return err
 		}
 		if layout == nil {
-			layout, err = layoutIn(file)
+			layout, err = layoutIn(image)
 		}
 		var bias uint64
 		if err == nil {
-			bias, err = biasOf(m, file)
+			bias, err = biasOf(m, image)
 		}
-		_ = file.Close() // it was only read
+		_ = image.Close() // it was only read
 		if err != nil {
 			return err
 		}
@@ -101,7 +125,7 @@ func (h *Heap) look(t *target.Target, modules []target.Module, o *target.Object)
 	if len(biases) == 0 {
 		return fmt.Errorf("%w: not mapped any more", ErrNotFound)
 	}
-	h.Path, h.Layout, h.Instances, h.bias = o.Path, layout, len(biases), biases[0]
+	h.Path, h.Layout, h.Instances, h.bias = path, layout, len(biases), biases[0]
 	if len(biases) > 1 {
 		h.bias = h.ofBrk(biases)
 	}

@@ -184,6 +184,9 @@ func (c *Checker) heapAt(start uint64) chunkHeap {
 		return chunkHeap{arena: arena, top: arena + l.top, main: true, first: start, end: t.main.Start}
 	}
 	c.rd.reset()
+	if t.heapSize == 0 {
+		return chunkHeap{}
+	}
 	c.rd.ask(start, heapInfoWords*8)
 	c.rd.read()
 	info := &c.rd.spans[0]

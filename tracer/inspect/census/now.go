@@ -1,0 +1,260 @@
+package census
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+	"time"
+
+	"memtrace/symbolize/procmaps"
+	"memtrace/tracer/process/ptmalloc"
+)
+
+const (
+	// nowBytes is how much Now reads at once, mostBytes how much for one walk.
+	nowBytes, mostBytes = 16 << 10, 16 << 20
+	// behind is how many chunks must follow the one that holds the address.
+	behind = 2
+	// mostFar is how many of the farthest walks there are for a census.
+	mostFar = 512
+	// fastUses is how many blocks are looked for in the fastbins before these are read again.
+	fastUses = 1 << 10
+	// fastAge is for how long they are taken to be as they were read.
+	fastAge = 100 * time.Millisecond
+)
+
+// backs are how many blocks before an address Now begins to walk. A block may have been freed since
+// the census and be within a larger chunk. What is left there of its header leads on until that
+// chunk ends. So a walk counts only if it passes the chunk of a nearer block, or if two of them agree.
+var backs = []int{8, 96, 512, 8192}
+
+// Now returns the block that addr points into now, which need not have been there at the census.
+// It walks from the last block that the census knows before the address, and costs some 10
+// microseconds.
+func (w *Walker) Now(c *Census, addr uint64) (Block, bool) {
+	b, ok := w.blockNow(c, addr)
+	if ok {
+		// The caches of threads are malloc's own, and lead to blocks that are free.
+		if _, own := slices.BinarySearch(c.survey.Caches, b.Addr); own {
+			return Block{}, false
+		}
+	}
+	return b, ok
+}
+
+func (w *Walker) blockNow(c *Census, addr uint64) (Block, bool) {
+	if c.survey == nil || addr >= userSpace {
+		return Block{}, false
+	}
+	if w.near == nil {
+		w.near, w.far, w.wide = newWindow(w.mem, nowBytes, false), newWindow(w.mem, pageSize, false), newWindow(w.mem, wideBytes, false)
+	}
+	w.near.swapped, w.far.swapped, w.wide.swapped = w.SwapIn, w.SwapIn, w.SwapIn
+	i := sort.Search(len(c.heaps), func(i int) bool { return c.heaps[i].Start > addr }) - 1
+	if i >= 0 {
+		switch h := &c.heaps[i]; {
+		case h.block.Addr != 0 && addr < h.End:
+			return w.mappedNow(c, h.Start, h.End, addr)
+		case h.block.Addr == 0 && addr < max(h.place.limit, h.place.End):
+			if b, ok := w.chunkNow(c, h.place, addr); ok || addr < h.End {
+				return b, ok
+			}
+		}
+	}
+	return w.newHeapNow(c, addr)
+}
+
+// chunkNow finds the block in a heap that the census knows.
+func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
+	k := walk{win: w.near, far: w.far, marks: &c.survey.Marks, place: p}
+	k.left = 1 << 20
+	k.readTop()
+	if k.top != 0 && addr >= k.top {
+		return Block{}, false
+	}
+	last, _ := c.Blocks.before(addr)
+	if w.trail.of != c {
+		w.fars = 0
+	}
+	w.trail.reset(c)
+	k.trail = &w.trail
+	from := uint64(0)
+	if last >= 0 {
+		from = c.Blocks.At(last).Addr
+	}
+	if start, check, ok := w.trail.before(addr, max(from, p.Start)); ok {
+		k.win.forget()
+		if b, passed, ok := k.to(start, addr, check); ok && passed {
+			return b, b.Addr != 0 && !w.inFastbin(c, k.far, b)
+		}
+		w.trail.forget(start, check)
+	}
+	check, before := uint64(0), Block{} // what the walk before has found
+	for n, back := range backs {
+		start := p.Start
+		if i := last - back; i >= 0 {
+			start = max(start, c.Blocks.At(i).Addr-header)
+		}
+		if n == len(backs)-1 {
+			// Where all of a heap changes at once, far walks fail as near ones do.
+			if w.fars++; w.fars > mostFar {
+				break
+			}
+		}
+		if n > 0 || start == p.Start {
+			k.win.forget()
+			b, passed, ok := k.to(start, addr, check)
+			agree := b.Addr != 0 && b == before
+			if ok && (passed || agree || start == p.Start || n == len(backs)-1) {
+				return b, b.Addr != 0 && !w.inFastbin(c, k.far, b)
+			}
+			before = b
+		}
+		if check = start; start == p.Start {
+			break
+		}
+	}
+	return Block{}, false
+}
+
+// inFastbin reports whether a block is in a fastbin.
+func (w *Walker) inFastbin(c *Census, far *window, b Block) bool {
+	const most = 1 << 14
+	far.fill(b.Addr, b.Addr+header)
+	link, _, ok := far.words(b.Addr)
+	if !ok || !c.survey.Marks.MayBeFast(b.Addr, b.Size+8, link) {
+		return false
+	}
+	// Reading the lists takes as long as very many other questions.
+	if w.fastOf != c || w.fastUses >= fastUses || time.Since(w.fastAt) > fastAge {
+		w.fast, _, _ = w.checker.Lists(most)
+		w.fastOf, w.fastUses, w.fastAt = c, 0, time.Now()
+	}
+	w.fastUses++
+	fast := w.fast
+	_, found := slices.BinarySearchFunc(fast, b.Addr, func(l ptmalloc.Linked, addr uint64) int { return cmp.Compare(l.Addr, addr) })
+	return found
+}
+
+// to walks from a chunk to the one that holds an address, and returns the block there, if there is
+// one. passed reports whether there is a chunk at check. ok is false if the chunks do not follow one
+// another.
+func (w *walk) to(chunk, addr, check uint64) (b Block, passed, ok bool) {
+	prev := uint64(0)
+	w.trail.passed = w.trail.passed[:0]
+	most := w.win.bytes + mostBytes
+	for n := 0; w.win.bytes < most; n++ {
+		if n%trailStep == 0 && n > 0 {
+			w.trail.passed = append(w.trail.passed, chunk)
+		}
+		before, head, there := w.now(chunk)
+		size := head &^ 7
+		if !there || !w.plausible(chunk, head) || head&1 == 0 && prev != 0 && before != prev {
+			return Block{}, false, false
+		}
+		passed = passed || chunk == check
+		if addr < chunk+header {
+			return Block{}, passed, true // into a header
+		}
+		if next := chunk + size; addr <= next+header-8 {
+			follows := w.follows(next)
+			if follows {
+				w.trail.keep()
+			}
+			return w.usedNow(chunk, head), passed, follows
+		}
+		chunk, prev = chunk+size, size
+	}
+	return Block{}, false, false
+}
+
+// usedNow returns the block of a chunk, none if it is not in use.
+func (w *walk) usedNow(chunk, head uint64) Block {
+	size := head &^ 7
+	_, next, ok := w.now(chunk + size)
+	if !ok || next&1 == 0 || !w.main && head&4 == 0 {
+		return Block{}
+	}
+	if link, key, _ := w.now(chunk + header); w.marks.Cached(chunk+header, link, key) {
+		return Block{}
+	}
+	return Block{chunk + header, size - 8}
+}
+
+// follows reports whether chunks follow from an address on.
+func (w *walk) follows(chunk uint64) bool {
+	for range behind {
+		_, head, ok := w.now(chunk)
+		if chunk == w.top && ok {
+			return true
+		}
+		if !ok || !w.mayFollow(chunk, head) {
+			return false
+		}
+		if chunk += head &^ 7; head&^7 <= fence {
+			break
+		}
+	}
+	return true
+}
+
+// now returns two words, from the window if they are in it.
+func (w *walk) now(addr uint64) (first, second uint64, ok bool) {
+	if !w.win.holds(addr) {
+		w.win.fill(addr, w.End+minChunk)
+	}
+	return w.win.words(addr)
+}
+
+// mappedNow finds a mapped block between two addresses, the first of which is that of a page.
+func (w *Walker) mappedNow(c *Census, start, end, addr uint64) (Block, bool) {
+	m := mappings{win: w.near, wide: w.wide, tail: c.survey.MappedTail, left: mostBytes}
+	m.win.forget()
+	m.wide.forget()
+	for at := start; at <= addr && at < end; {
+		f, ok := m.at(at, end)
+		if !ok {
+			return Block{}, false
+		}
+		if addr < f.End {
+			b := Block{f.block, f.size}
+			link, key, _ := m.win.peek(b.Addr)
+			return b, addr >= b.Addr && addr <= b.Addr+b.Size && !c.survey.Marks.Cached(b.Addr, link, key)
+		}
+		at = f.End
+	}
+	return Block{}, false
+}
+
+// newHeapNow finds the block in a heap or a mapping that the census does not know.
+func (w *Walker) newHeapNow(c *Census, addr uint64) (Block, bool) {
+	if size := c.survey.HeapSize; size != 0 {
+		if h, topAt, ok := w.checker.Heap(addr &^ (size - 1)); ok && addr >= h.First && addr < h.End {
+			return w.chunkNow(c, place{Range: Range{h.First, h.End}, limit: h.Start + size, topAt: topAt}, addr)
+		}
+	}
+	var m procmaps.Mapping
+	if !w.mappingOf(addr, &m) || !holdsBlocks(&m) {
+		return Block{}, false
+	}
+	// Blocks that the census knows may be before it in the same mapping.
+	start := m.Start
+	i, _ := slices.BinarySearchFunc(c.heaps, addr, func(h heap, addr uint64) int { return cmp.Compare(h.End, addr+1) })
+	if i > 0 {
+		start = max(start, (c.heaps[i-1].End+pageSize-1)&^(pageSize-1))
+	}
+	return w.mappedNow(c, start, m.End, addr)
+}
+
+// mappingOf finds the mapping of an address, where the kernel answers that (6.11).
+func (w *Walker) mappingOf(addr uint64, m *procmaps.Mapping) bool {
+	if w.query == nil && !w.noQuery {
+		q, err := procmaps.OpenQuery(w.pid)
+		w.query, w.noQuery = q, err != nil
+	}
+	if w.noQuery {
+		return false
+	}
+	ok, err := w.query.Next(addr, m)
+	return ok && err == nil && m.Start <= addr
+}
