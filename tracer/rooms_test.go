@@ -44,6 +44,9 @@ tracer/report:
 tracer/report/html:            tracer/report
 tracer/report/serve:           tracer/report
 
+tracer/inspect/graph:          symbolize/procmaps tracer/inspect/census tracer/inspect/datasym tracer/inspect/kinds tracer/process/procmem
+tracer/inspect/kinds:          tracer/inspect/datasym
+tracer/inspect/datasym:        symbolize/elffile symbolize/procmaps tracer/process/ptmalloc tracer/process/target
 
 tracer/book/heap:              tracer/event tracer/book/live tracer/trend
 tracer/book/vm:                tracer/event tracer/book/live tracer/trend

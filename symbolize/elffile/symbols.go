@@ -40,7 +40,8 @@ func (f *File) SymbolTables(kind elf.SectionType) (tables []*SymbolTable) {
 
 // Find calls found with the symbols that the file defines under one of the wanted names. It
 // first calls may with each symbol without its name, and reads the name only if may returns
-// true. It returns an error if it could not read the table.
+// true. A value of 0 counts only for thread-local variables, whose values are offsets. It returns an
+// error if it could not read the table.
 func (t *SymbolTable) Find(wanted map[string]bool, may func(*elf.Symbol) bool, found func(elf.Symbol)) error {
 	return t.FindFunc(func(name []byte) bool { return wanted[string(name)] }, may, found)
 }
@@ -56,7 +57,7 @@ func (t *SymbolTable) FindFunc(wanted func(name []byte) bool, may func(*elf.Symb
 		}
 		for ; len(raw) > 0; raw = raw[elf.Sym64Size:] {
 			s := decodeSymbol(raw)
-			if s.Section == elf.SHN_UNDEF || s.Value == 0 || !may(&s) {
+			if s.Section == elf.SHN_UNDEF || s.Value == 0 && elf.ST_TYPE(s.Info) != elf.STT_TLS || !may(&s) {
 				continue
 			}
 			name, err := t.names.text(uint64(binary.LittleEndian.Uint32(raw)))

@@ -1,0 +1,154 @@
+package graph
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"memtrace/tracer/inspect/census"
+	"memtrace/tracer/inspect/kinds"
+)
+
+// MinPasses is how many passes are needed to call a block lost. While a program moves pointers about
+// one pass misses some of them; that a block is lost is permanent.
+const MinPasses = 3
+
+// Lost is a block that nobody points at, with the blocks that only it leads to.
+type Lost struct {
+	Root census.Block
+	Kind kinds.ID
+	// Blocks and Bytes are those that hang on it, itself included. A block that hangs on several
+	// counts with one of them.
+	Blocks, Bytes uint64
+	// Cycle: blocks that nobody else points at point to each other. Root is one of them.
+	Cycle bool
+	// Certain: in every pass nobody pointed at it, its size and content were the same, all memory
+	// and all newer blocks that pointers were seen to were looked at, and the passes have settled.
+	// It is wrong only if the program hides its pointers (see the package's documentation).
+	Certain bool
+	// Why says what Certain rests on, or is doubtful.
+	Why string
+}
+
+// Passes intersects the unreachable blocks of several passes over one process. The zero Passes has
+// none.
+type Passes struct {
+	n int
+	// left are the blocks that were unreachable in all passes, with the same size and content, by
+	// address.
+	left []candidate
+	// gone is how many the last pass took out of them, and before how many the pass before it did.
+	gone, before int
+	// doubt is why nothing is certain, "" if that is not so.
+	doubt string
+	last  pass
+}
+
+// pass is what is kept of the last one: the blocks that were unreachable in it, with their kinds and
+// the pointers between them.
+type pass struct {
+	unreached
+	found []candidate
+	kinds []kinds.ID
+}
+
+// candidate is a block that may be lost.
+type candidate struct {
+	addr, size uint64
+	hash       uint32
+}
+
+// Add takes one more pass. Nothing of the Graph is kept but what is unreachable in it.
+func (p *Passes) Add(g *Graph) {
+	found := g.candidates()
+	if p.n == 0 {
+		p.left = found
+	} else {
+		left := common(p.left, found)
+		p.before, p.gone = p.gone, len(p.left)-len(left)
+		p.left = left
+	}
+	p.n++
+	if p.doubt == "" {
+		p.doubt = g.doubt()
+	}
+	p.last = pass{unreached: g.unreached, found: found}
+	for _, i := range g.unreached.blocks {
+		p.last.kinds = append(p.last.kinds, g.Kind[i])
+	}
+}
+
+// Len is how many passes there were.
+func (p *Passes) Len() int { return p.n }
+
+// Settled reports whether more passes would not change what is lost, as far as the passes so far
+// tell. In a program that moves its pointers about, each pass finds most of those blocks held that
+// only seemed lost, and about the same part of them as the pass before: Settled means that less than
+// half a block is expected to be among the lost ones wrongly. There were at least MinPasses passes.
+func (p *Passes) Settled() bool {
+	if p.n < MinPasses {
+		return false
+	}
+	return 2*p.gone*p.gone < max(p.before, 1)
+}
+
+func (g *Graph) candidates() (list []candidate) {
+	for _, i := range g.unreached.blocks {
+		b := g.Census.Blocks.At(int(i))
+		list = append(list, candidate{b.Addr, b.Size, g.Hash[i]})
+	}
+	return list
+}
+
+// common returns what is in both lists, which are sorted by address.
+func common(a, b []candidate) (both []candidate) {
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].addr < b[0].addr:
+			a = a[1:]
+		case a[0].addr > b[0].addr:
+			b = b[1:]
+		default:
+			if a[0] == b[0] {
+				both = append(both, a[0])
+			}
+			a, b = a[1:], b[1:]
+		}
+	}
+	return both
+}
+
+// doubt says why what seems lost in a pass may not be, "" if nothing speaks for that.
+func (g *Graph) doubt() string {
+	for _, skipped := range [][]census.Skip{g.Skipped, g.Census.Skipped} {
+		if len(skipped) > 0 {
+			return "not all memory was looked at: " + skipped[0].Why
+		}
+	}
+	return ""
+}
+
+// Lost returns the lost blocks that no other lost block leads to, those with the most bytes first.
+// It returns none before MinPasses passes.
+func (p *Passes) Lost() []Lost {
+	if p.n < MinPasses {
+		return nil
+	}
+	s := newLosses(&p.last, p.left)
+	list := s.all()
+	why := fmt.Sprintf("nobody pointed at it in %d passes, and it never changed", p.n)
+	certain := p.doubt == "" && p.Settled()
+	switch {
+	case p.doubt != "":
+		why = p.doubt
+	case !certain:
+		why = fmt.Sprintf("the last of %d passes still found %d blocks held that had seemed lost", p.n, p.gone)
+	}
+	for i := range list {
+		list[i].Certain, list[i].Why = certain, why
+	}
+	slices.SortFunc(list, func(a, b Lost) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.Root.Addr, b.Root.Addr))
+	})
+	return list
+}

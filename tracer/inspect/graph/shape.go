@@ -1,0 +1,141 @@
+package graph
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Shape says what a structure looks like.
+type Shape uint8
+
+// These are the shapes of structures.
+const (
+	// Mixed is what looks like none of the others.
+	Mixed Shape = iota
+	List
+	Array
+	Tree
+	HashTable
+)
+
+func (s Shape) String() string {
+	names := [...]string{"mixed", "list", "array", "tree", "hash table"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return names[0]
+}
+
+const (
+	// wide is how many blocks a block reaches first that looks like an array.
+	wide = 16
+	// longChain is how many blocks hang on a slot of a hash table at most, on average.
+	longChain = 32
+	// longItem is how many blocks an item of a list has at most.
+	longItem = 64
+	// maxSample is how many blocks are looked at for links between blocks of a kind.
+	maxSample = 1 << 19
+	// maxHoled is for how many roots, those that hold the most, the widest block is read.
+	maxHoled = 256
+	// fewest is the fewest blocks that have a shape.
+	fewest = 8
+)
+
+// fans notes how many blocks a node was the first to reach.
+func (h *holding) fans(node, children uint32) {
+	if children >= wide {
+		h.fanned += uint64(children)
+	}
+	if children > h.fan {
+		h.fan, h.fanNode = children, node
+	}
+}
+
+// shape judges by whether blocks point to others of their kind, where they hang (on wide blocks or
+// not), and how deep it all is: a list is about as deep as it has blocks, a balanced tree some twice
+// the logarithm of that (a red-black tree's bound), and a hash table as its longest chain.
+func (h *holding) shape() Shape {
+	if h.blocks < fewest {
+		return Mixed
+	}
+	// widest is how many blocks the widest of all leads to.
+	fanned, widest := h.fanned, uint64(h.fan)
+	if h.direct >= wide {
+		fanned, widest = fanned+h.direct, max(widest, h.direct)
+	}
+	levels := uint64(bits.Len64(h.blocks))
+	linked := h.links*10 >= h.sampled && h.links > 0
+	switch {
+	case linked && widest >= wide && widest*longChain >= h.blocks:
+		return HashTable
+	case linked && uint64(h.depth) > 4*levels && uint64(h.depth)*longItem >= h.blocks:
+		return List
+	case linked && widest >= wide && 4*widest*uint64(h.depth) >= h.blocks:
+		return HashTable // with long chains
+	case fanned*6 >= h.blocks && h.holes:
+		return HashTable
+	case fanned*6 >= h.blocks:
+		return Array
+	case linked && uint64(h.depth) <= 8*levels:
+		return Tree
+	}
+	return Mixed
+}
+
+// shapes takes the samples that shapes are judged by.
+func (m *marking) shapes() {
+	g := m.g
+	step := max(len(g.Holder)/maxSample, 1)
+	for i := 0; i < len(g.Holder); i += step {
+		holder := g.Holder[i]
+		if holder < 0 {
+			continue
+		}
+		h := &g.held[holder]
+		h.sampled++
+		pointers := m.scan.first[i+1] - m.scan.first[i]
+		if pointers >= wide {
+			continue // an array of whatever
+		}
+		for k := m.scan.first[i]; k < m.scan.first[i+1]; k++ {
+			if to := int(m.scan.pointers.at(k)); g.Holder[to] == holder && g.alike(i, to) {
+				h.links++
+				break
+			}
+		}
+	}
+	for _, r := range g.largest(maxHoled) {
+		h := &g.held[r]
+		if h.fan >= wide && h.fanNode != none && uint64(h.fan)*6 >= h.blocks {
+			h.holes = m.holes(h.fanNode)
+		}
+	}
+}
+
+// alike reports whether two blocks seem to be of one kind.
+func (g *Graph) alike(a, b int) bool {
+	return g.Kind[a] == g.Kind[b] && g.Census.Blocks.At(a).Size == g.Census.Blocks.At(b).Size
+}
+
+// holes reports whether a block has pointers with other words between them, mostly zeros, as the
+// slots of a hash table are. Free space at the end of an array is no hole.
+func (m *marking) holes(node uint32) bool {
+	if int(node) >= len(m.g.Holder) {
+		return false
+	}
+	b := m.g.Census.Blocks.At(int(node))
+	const most = 256 << 10
+	pointers, gaps, zeros := 0, 0, 0
+	readThere(m.walker, b.Addr, b.Addr+min(b.Size, most), m.buf, func(_ uint64, piece []byte) {
+		for ; len(piece) >= 8; piece = piece[8:] {
+			if word := binary.LittleEndian.Uint64(piece); word == 0 {
+				zeros++
+			} else {
+				pointers++
+				gaps += zeros
+				zeros = 0
+			}
+		}
+	})
+	return gaps*20 >= pointers
+}
