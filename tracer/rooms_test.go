@@ -33,6 +33,7 @@ tracer/launch:                 symbolize/elffile tracer/process/procstatus
 tracer/region:                 symbolize/procmaps tracer/report tracer/trend
 tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/process/procstatus tracer/process/refusal tracer/region
 tracer/sysmem:                 symbolize/procmaps tracer/report procfs
+tracer/inspect/cohort:         tracer/inspect/census
 tracer/process/procmem:
 tracer/process/threads:
 tracer/process/kin:            tracer/process/procstatus tracer/trend

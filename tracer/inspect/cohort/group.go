@@ -1,0 +1,100 @@
+package cohort
+
+import "math/bits"
+
+// Key is what blocks of a group have in common.
+type Key struct {
+	// Size is the least size of a block of the group, in bytes: of sizes up to 1024 every one has
+	// groups of its own, and above that of each power of two there are four.
+	Size uint64
+	// Kind and Holder are numbers that the caller gives. NoHolder is for blocks that nobody holds.
+	Kind   uint32
+	Holder int32
+}
+
+// Mixed is the kind and holder of the group of blocks of which there are too many groups.
+const Mixed = -1 << 31
+
+// exactSizes is up to which size each has a group of its own.
+const exactSizes = 1024
+
+// SizeClass returns the least size of the class that a size is in.
+func SizeClass(size uint64) uint64 {
+	if size <= exactSizes {
+		return size
+	}
+	shift := bits.Len64(size) - 3
+	return size >> shift << shift
+}
+
+// flow is what has come to a group and left it at one look.
+type flow struct {
+	look uint8
+	// in are blocks that have settled, out those of the settled that are gone or changed; both by content,
+	// and by place.
+	in, out [2]uint32
+}
+
+// The ways in which a block is told to be the same as before.
+const (
+	byContent = iota // address, size and content
+	byPlace          // address and size, kind and holder
+)
+
+// group is the blocks of a Key.
+type group struct {
+	key Key
+	// blocks and bytes are those of the last look; fresh those of them that were not there, or not
+	// the same, at the look before.
+	blocks, bytes uint64
+	fresh         [2]uint64
+	flows         []flow
+}
+
+// at returns the flow of a look, which is the last or a new one.
+func (g *group) at(look uint8) *flow {
+	if n := len(g.flows); n == 0 || g.flows[n-1].look != look {
+		g.flows = append(g.flows, flow{look: look})
+	}
+	return &g.flows[len(g.flows)-1]
+}
+
+// halve adds up each two looks.
+func (g *group) halve() {
+	kept := g.flows[:0]
+	for _, f := range g.flows {
+		f.look /= 2
+		if n := len(kept); n > 0 && kept[n-1].look == f.look {
+			for by := range f.in {
+				kept[n-1].in[by] += f.in[by]
+				kept[n-1].out[by] += f.out[by]
+			}
+			continue
+		}
+		kept = append(kept, f)
+	}
+	g.flows = kept
+}
+
+// mostGroups bounds the groups; they are numbered by 16 bits.
+const mostGroups = 1 << 14
+
+// find returns the number of the group of a key.
+func (t *Tracker) find(k Key) uint16 {
+	slot := &t.cache[(k.Size>>3*0x9e3779b1^uint64(k.Kind)*0x85ebca6b^uint64(uint32(k.Holder))*0xc2b2ae35)>>3%uint64(len(t.cache))]
+	if slot.known && slot.key == k {
+		return slot.group
+	}
+	n, ok := t.numbers[k]
+	if !ok {
+		if len(t.groups) >= mostGroups && k.Holder != Mixed {
+			// The size's own class is left, which is at most one for each size.
+			return t.find(Key{Size: 1 << max(bits.Len64(k.Size)-1, 0), Holder: Mixed})
+		}
+		n = uint16(len(t.groups))
+		t.groups = append(t.groups, &group{key: k})
+		t.numbers[k] = n
+	}
+	slot.key, slot.group, slot.known = k, n, true
+	return n
+}

@@ -1,0 +1,267 @@
+package cohort
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// Class says how the cohorts of a group develop.
+type Class string
+
+const (
+	// Unknown is for groups that too little has come to, or of which as much goes as comes without
+	// that cohorts clearly shrink.
+	Unknown Class = "unknown"
+	// Steady cohorts do not shrink: what comes stays, as in a leak.
+	Steady Class = "steady"
+	// Fading cohorts shrink with age, as in a cache: what comes goes later.
+	Fading Class = "fading"
+)
+
+// Cohort is the blocks that came between two looks.
+type Cohort struct {
+	// From and To are the looks. From is zero for the blocks of the first look.
+	From, To time.Time
+	// Came is how many of them were the same at the look after, Stayed how many still are.
+	Came, Stayed uint64
+}
+
+// Growth is what a group does.
+type Growth struct {
+	Key
+	// Blocks and Bytes are those of the last look.
+	Blocks, Bytes uint64
+	// Came is how many blocks have settled, Left how many that had settled are gone, or changed.
+	Came, Left uint64
+	// PerMinute is how many blocks a minute came and stayed, less those that left. Low and High
+	// hold the true rate with a probability of Confidence if blocks come and leave independently of
+	// each other (Poisson: exact limits of Garwood for either, joined by the square-and-add method
+	// of Zou and Donner), and are widened where looks differ by more than that allows.
+	PerMinute, Low, High float64
+	Class                Class
+	// ByPlace: contents change in use, and blocks were told by address and size alone.
+	ByPlace bool
+	// Cohorts are those with blocks, the oldest first.
+	Cohorts []Cohort
+}
+
+// Confidence is that of the limits of Growth.
+const Confidence = 0.95
+
+// leastLooks is from how many looks on groups are judged: at the third, what came between the
+// first two has settled.
+const leastLooks = 3
+
+// Growth judges the groups that blocks have come to or left, those that grow by most bytes first.
+// It returns nil before the third look.
+func (t *Tracker) Growth() []Growth {
+	if len(t.times) < leastLooks {
+		return nil
+	}
+	var active [2]int
+	alike := make(map[Key]float64)
+	for _, g := range t.groups {
+		for by := range active {
+			if c := t.count(g, by); c.in+c.out >= leastBlocks {
+				active[by]++
+			}
+		}
+		place := t.count(g, byPlace)
+		alike[Key{Size: g.key.Size, Kind: g.key.Kind}] += place.net()
+	}
+	stayed := t.stayed()
+	var all []Growth
+	for i, g := range t.groups {
+		if len(g.flows) == 0 {
+			continue
+		}
+		content, place := t.count(g, byContent), t.count(g, byPlace)
+		chosen, other := content, place
+		// Where holders take turns, what one gains another loses.
+		turns := alike[Key{Size: g.key.Size, Kind: g.key.Kind}] < place.net()/2
+		if !content.steady(active[byContent]) && place.steady(active[byPlace]) && !turns {
+			chosen, other = place, content
+		}
+		all = append(all, t.growth(g, chosen, other, active, stayed[i]))
+	}
+	slices.SortFunc(all, func(a, b Growth) int {
+		rank := func(g *Growth) int { return slices.Index([]Class{Steady, Unknown, Fading}, g.Class) }
+		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(b.PerMinute*float64(b.Size), a.PerMinute*float64(a.Size)),
+			cmp.Compare(a.Size, b.Size), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Holder, b.Holder))
+	})
+	return all
+}
+
+// growth makes the Growth of a group by one of its two counts.
+func (t *Tracker) growth(g *group, c, other count, active [2]int, stayed [2][]uint64) Growth {
+	r := Growth{Key: g.key, Blocks: g.blocks, Bytes: g.bytes, Came: c.in, Left: c.out, Class: Unknown, ByPlace: c.by == byPlace}
+	minutes := t.span().Minutes()
+	if minutes > 0 {
+		low, high := c.limits()
+		r.PerMinute, r.Low, r.High = c.net()/minutes, low/minutes, high/minutes
+	}
+	switch {
+	case c.steady(active[c.by]):
+		r.Class = Steady
+	case c.fading() || other.fading() && other.by == byContent:
+		r.Class = Fading
+	}
+	for look, n := range stayed[c.by] {
+		if look+1 >= len(t.times) {
+			break // these have not settled
+		}
+		one := Cohort{To: t.times[look], Stayed: n}
+		if look > 0 {
+			one.From = t.times[look-1]
+			one.Came = max(g.came(uint8(look+1), c.by), n)
+		}
+		if one.Came+one.Stayed > 0 {
+			r.Cohorts = append(r.Cohorts, one)
+		}
+	}
+	return r
+}
+
+// came is how many blocks have settled at a look.
+func (g *group) came(look uint8, by int) uint64 {
+	for i := range g.flows {
+		if g.flows[i].look == look {
+			return uint64(g.flows[i].in[by])
+		}
+	}
+	return 0
+}
+
+// stayed counts the blocks of each group by the look since which they are the same.
+func (t *Tracker) stayed() [][2][]uint64 {
+	all := make([][2][]uint64, len(t.groups))
+	for i, g := range t.groups {
+		if len(g.flows) > 0 {
+			all[i] = [2][]uint64{make([]uint64, len(t.times)), make([]uint64, len(t.times))}
+		}
+	}
+	for _, k := range t.last.chunks {
+		for i := range k.n {
+			if n := &all[k.group[i]]; n[0] != nil {
+				n[byContent][k.born[i]]++
+				n[byPlace][k.placed[i]]++
+			}
+		}
+	}
+	return all
+}
+
+// span is how long the time is in which what came has settled by now.
+func (t *Tracker) span() time.Duration { return t.until[len(t.until)-1].Sub(t.start) }
+
+// count is what has come to a group and left it in all.
+type count struct {
+	by      int
+	in, out uint64
+	// arrivals are the looks at which blocks settled, and the last one if some are new then.
+	arrivals int
+	// spread is by how much more looks differ than chance allows, at least 1.
+	spread float64
+}
+
+// leastBlocks is from how many blocks on that came or left a group is judged.
+const leastBlocks = 6
+
+func (t *Tracker) count(g *group, by int) count {
+	c := count{by: by, spread: 1}
+	var nets [mostLooks + 1]float64
+	for _, f := range g.flows {
+		c.in += uint64(f.in[by])
+		c.out += uint64(f.out[by])
+		if f.in[by] > 0 {
+			c.arrivals++
+		}
+		nets[f.look] = float64(f.in[by]) - float64(f.out[by])
+	}
+	if g.fresh[by] > 0 {
+		c.arrivals++
+	}
+	c.spread = t.spread(&c, &nets)
+	return c
+}
+
+// spread compares looks with what they would be if blocks came and left evenly.
+func (t *Tracker) spread(c *count, nets *[mostLooks + 1]float64) float64 {
+	span := t.span().Seconds()
+	if c.in+c.out == 0 || span <= 0 {
+		return 1
+	}
+	var squares float64
+	parts, since := 0, t.start
+	for look, until := range t.until {
+		part := until.Sub(since).Seconds() / span
+		since = until
+		if part > 0 {
+			off := nets[look] - c.net()*part
+			squares += off * off / (float64(c.in+c.out) * part)
+			parts++
+		}
+	}
+	if parts < 2 {
+		return 1
+	}
+	return max(1, squares/float64(parts-1))
+}
+
+// net is how many more blocks came than left.
+func (c *count) net() float64 { return float64(c.in) - float64(c.out) }
+
+// limits are those of net.
+func (c *count) limits() (low, high float64) {
+	inLow, inHigh := poissonLimits(c.in)
+	in := float64(c.in)
+	if c.out == 0 {
+		w := math.Sqrt(c.spread)
+		return in - w*(in-inLow), in + w*(inHigh-in)
+	}
+	out := float64(c.out)
+	outLow, outHigh := poissonLimits(c.out)
+	w := math.Sqrt(c.spread)
+	return c.net() - w*math.Hypot(in-inLow, outHigh-out), c.net() + w*math.Hypot(inHigh-in, out-outLow)
+}
+
+// chance is how likely it may be that any of the groups is called steady which only fluctuates.
+const chance = 0.02
+
+// steady reports whether more blocks come than leave beyond doubt, where so many groups might by
+// chance, and whether cohorts stay.
+func (c *count) steady(groups int) bool {
+	most := c.in / 4
+	if c.by == byPlace {
+		most = c.in / 8 // another block may take a place
+	}
+	if c.in < leastBlocks || c.arrivals < 2 || c.out > most {
+		return false
+	}
+	return tail(float64(c.in)/c.spread, float64(c.out)/c.spread) <= chance/float64(max(groups, 1))
+}
+
+// fading reports whether cohorts shrink.
+func (c *count) fading() bool {
+	const least = 4
+	return c.in >= leastBlocks && c.out >= max(least, c.in/4)
+}
+
+// Group is the blocks of a Key at the last look.
+type Group struct {
+	Key
+	Blocks, Bytes uint64
+}
+
+// Groups returns all groups that have blocks.
+func (t *Tracker) Groups() []Group {
+	var all []Group
+	for _, g := range t.groups {
+		if g.blocks > 0 {
+			all = append(all, Group{g.key, g.blocks, g.bytes})
+		}
+	}
+	return all
+}

@@ -1,0 +1,156 @@
+package cohort
+
+import (
+	"time"
+
+	"memtrace/tracer/inspect/census"
+)
+
+// mostLooks is how many looks are kept apart. When there are more, each two become one, so that the
+// older a cohort is the longer the time is in which it came.
+const mostLooks = 64
+
+// Look is one look at all blocks.
+type Look struct {
+	// At is when the blocks were listed.
+	At     time.Time
+	Blocks *census.Blocks
+	// Hash, Kind and Holder are those of block i.
+	Hash   func(i int) uint32
+	Kind   func(i int) uint32
+	Holder func(i int) int32
+}
+
+// Tracker follows the blocks of a heap from look to look. It keeps 12 bytes for each block of the
+// last look. It is not safe for concurrent use.
+type Tracker struct {
+	times []time.Time
+	// until are the times up to which what came has settled by each look.
+	until []time.Time
+	start time.Time
+	last  column
+	// groups have the numbers that entries have; numbers has the same by key.
+	groups  []*group
+	numbers map[Key]uint16
+	cache   [1 << 12]struct {
+		key   Key
+		group uint16
+		known bool
+	}
+	looks int
+}
+
+// New returns a Tracker that has seen nothing.
+func New() *Tracker { return &Tracker{numbers: make(map[Key]uint16)} }
+
+// Looks is how many looks there were.
+func (t *Tracker) Looks() int { return t.looks }
+
+// Add takes a look.
+func (t *Tracker) Add(l Look) {
+	now := uint8(len(t.times))
+	t.times = append(t.times, l.At)
+	if now == 0 {
+		t.start = l.At
+	}
+	t.until = append(t.until, t.times[max(int(now)-1, 0)])
+	t.looks++
+	for _, g := range t.groups {
+		g.blocks, g.bytes, g.fresh = 0, 0, [2]uint64{}
+	}
+	old := t.last
+	t.last = column{spare: old.spare}
+	before := cursor{from: &old, done: func(c *chunk) { t.last.spare = append(t.last.spare, c) }}
+	for i := range l.Blocks.Len() {
+		b := l.Blocks.At(i)
+		e := entry{addr: b.Addr &^ 15, hash: l.Hash(i), born: now, placed: now}
+		e.group = t.find(Key{SizeClass(b.Size), l.Kind(i), l.Holder(i)})
+		was, ok := before.peek()
+		for ; ok && was.addr < e.addr; was, ok = before.peek() {
+			t.gone(was, now)
+			before.next()
+		}
+		if ok && was.addr == e.addr {
+			t.meet(was, &e, now)
+			before.next()
+		}
+		g := t.groups[e.group]
+		g.blocks++
+		g.bytes += b.Size
+		if e.born == now {
+			g.fresh[byContent]++
+		}
+		if e.placed == now {
+			g.fresh[byPlace]++
+		}
+		t.last.add(e)
+	}
+	for was, ok := before.peek(); ok; was, ok = before.peek() {
+		t.gone(was, now)
+		before.next()
+	}
+	const few = 4 // chunks that are kept for a heap that grows
+	t.last.spare = t.last.spare[:min(len(t.last.spare), few)]
+	if now == mostLooks {
+		t.halve()
+	}
+}
+
+// meet compares a block with the one that was at its address at the look before.
+func (t *Tracker) meet(was entry, e *entry, now uint8) {
+	if t.groups[was.group].key.Size != t.groups[e.group].key.Size {
+		t.gone(was, now)
+		return
+	}
+	if was.group == e.group {
+		e.placed = was.placed
+		t.settle(e.placed, byPlace, e.group, now)
+	} else {
+		t.leave(was.placed, byPlace, was.group, now) // another block of this size
+	}
+	if e.hash == was.hash {
+		e.born = was.born
+		t.settle(e.born, byContent, e.group, now)
+	} else {
+		t.leave(was.born, byContent, was.group, now)
+	}
+}
+
+// gone counts a block that is not there any more.
+func (t *Tracker) gone(was entry, now uint8) {
+	t.leave(was.born, byContent, was.group, now)
+	t.leave(was.placed, byPlace, was.group, now)
+}
+
+// settle counts a block that is the same at a look as at the one before if it was new then. Those of
+// the first look are of any age, and have not come.
+func (t *Tracker) settle(since uint8, by int, group uint16, now uint8) {
+	if since+1 == now && since > 0 {
+		t.groups[group].at(now).in[by]++
+	}
+}
+
+// leave counts a block that had settled and is not the same any more.
+func (t *Tracker) leave(since uint8, by int, group uint16, now uint8) {
+	if since+1 < now {
+		t.groups[group].at(now).out[by]++
+	}
+}
+
+// halve makes one look of each two. The last has an even number and stays alone, since its new
+// blocks have not settled.
+func (t *Tracker) halve() {
+	for _, times := range []*[]time.Time{&t.times, &t.until} {
+		all := *times
+		n := len(all)
+		for i := range n / 2 {
+			all[i] = all[2*i+1]
+		}
+		all[n/2] = all[n-1]
+		*times = all[:n/2+1]
+	}
+	for _, g := range t.groups {
+		g.halve()
+	}
+	t.last.halve()
+}
