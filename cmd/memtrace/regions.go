@@ -48,19 +48,25 @@ func parseRegions(args []string) (*regionsOptions, *pflag.FlagSet, error) {
 		return o, fs, err
 	}
 	o.topGiven = fs.Changed("top")
+	return o, fs, o.check("watch")
+}
+
+// check rejects values out of range and flags that contradict each other. purpose is what is done to
+// processes.
+func (o *regionsOptions) check(purpose string) error {
 	switch {
 	case len(o.pids) == 0:
-		return o, fs, usagef("nothing to watch: give -p PID|NAME")
+		return usagef("nothing to %s: give -p PID|NAME", purpose)
 	case len(o.pids) > 1:
-		return o, fs, usagef("-p %v: one process is watched at a time", &o.pids)
+		return usagef("-p %v: one process is watched at a time", &o.pids)
 	case o.top < 0:
-		return o, fs, usagef("--top %d: give 0 for all segments, or how many", o.top)
+		return usagef("--top %d: give 0 for all segments, or how many", o.top)
 	case o.count > 0 && o.duration > 0:
-		return o, fs, usagef("--duration and a number of looks exclude each other: give one")
+		return usagef("--duration and a number of looks exclude each other: give one")
 	case o.interval < 10*time.Millisecond:
-		return o, fs, usagef("an interval of %v is too short: give 10ms or more", o.interval)
+		return usagef("an interval of %v is too short: give 10ms or more", o.interval)
 	}
-	return o, fs, nil
+	return nil
 }
 
 // parsePositional reads INTERVAL [COUNT].

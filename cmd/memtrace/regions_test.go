@@ -215,6 +215,18 @@ func TestSubcommandErrors(t *testing.T) {
 		{"regions -p 1073741824", exitError, "process 1073741824: no such process"},
 		{"regions -p 2", exitError, "process 2 (kthreadd) is a kernel thread"},
 		{"regions -p 1 -o /nowhere/at/all", exitError, "open the output"},
+		{"heap", exitUsage, "nothing to look at: give -p PID"},
+		{"heap -p 1 x", exitUsage, `"x" is not an interval`},
+		{"heap -p 1 1 0", exitUsage, `"0" is not a number of looks`},
+		{"heap -p 1 -d 5 1 2", exitUsage, "exclude"},
+		{"heap -p 1 -f folded", exitUsage, "give text, json or pprof"},
+		{"heap -p 1 -T -1", exitUsage, "--top -1"},
+		{"heap -p 1 --max-overhead 0", exitUsage, "give 0.1 to 100 percent"},
+		{"heap -p 1 --why x", exitUsage, "an address in hexadecimal"},
+		{"heap -p 1 --suppressions /nowhere", exitUsage, "--suppressions"},
+		{"heap -p 1073741824", exitError, "process 1073741824: no such process"},
+		{"heap -p 2", exitError, "process 2 (kthreadd) is a kernel thread"},
+		{"heap -p 1 -o /nowhere/at/all", exitError, "open the output"},
 		{"grow", exitUsage, "nothing to watch: give -p PID"},
 		{"grow -p 0", exitUsage, "a process id is 1 or more"},
 		{"grow -p 1 x", exitUsage, `"x" is not an interval`},
@@ -245,7 +257,7 @@ func TestSubcommandErrors(t *testing.T) {
 }
 
 func TestSubcommandHelp(t *testing.T) {
-	for _, name := range []string{"grow", "regions", "system"} {
+	for _, name := range []string{"grow", "heap", "regions", "system"} {
 		for _, flag := range []string{"-h", "--help"} {
 			code, stdout, stderr := runFor(t, name, flag)
 			if code != exitOK || stderr != "" || !strings.Contains(stdout, "memtrace "+name) || !strings.Contains(stdout, "--format") {

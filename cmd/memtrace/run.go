@@ -63,6 +63,7 @@ Usage:
   memtrace -p PID|NAME [flags] [INTERVAL [COUNT]]
   memtrace [flags] -- COMMAND ARGS…
   memtrace grow -p PID|NAME [flags] [INTERVAL [COUNT]]
+  memtrace heap -p PID|NAME [flags] [INTERVAL [COUNT]]
   memtrace regions -p PID|NAME [flags] [INTERVAL [COUNT]]
   memtrace serve -p PID|NAME [flags]
   memtrace system [flags]
@@ -71,8 +72,8 @@ Usage:
 
 `, flagUsages(fs), `
 memtrace reports at Ctrl-C, after --duration, or when the process exits. SIGUSR1
-makes it report at once. grow puts no probe into the process. regions and system
-only look. serve shows reports in a browser. Each command has its own --help.
+makes it report at once. grow puts no probe into the process. heap, regions and
+system only look. serve shows reports in a browser. Each command has its own --help.
 `)
 }
 

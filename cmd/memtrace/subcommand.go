@@ -23,6 +23,7 @@ func subcommands() []subcommand {
 	always := func([]string) bool { return true }
 	return []subcommand{
 		{"grow", "the stacks behind the growth of an address space, at next to no cost", runGrow, nil},
+		{"heap", "what is in the heap now, what of it grows, what nobody points at, and who holds the rest", runHeap, nil},
 		{"regions", "the address space of a process by class, and what of it grows", runRegions, nil},
 		{"report", "a report of what --record has recorded, at any of its moments", runReport, always},
 		{"diff", "what grew between two traces, or two moments of one", runDiff, always},
@@ -94,6 +95,8 @@ func (c *subcommand) start(ctx context.Context, args []string, stdout, stderr io
 type common struct {
 	format, output, color string
 	help                  bool
+	// forms are the formats beside text and json.
+	forms []string
 }
 
 func newFlagSet(name string) *pflag.FlagSet {
@@ -104,11 +107,13 @@ func newFlagSet(name string) *pflag.FlagSet {
 }
 
 func (c *common) add(fs *pflag.FlagSet) {
-	fs.StringVarP(&c.format, "format", "f", formatText, "report as `FORM`: text|json")
+	fs.StringVarP(&c.format, "format", "f", formatText, "report as `FORM`: "+strings.Join(c.formats(), "|"))
 	fs.StringVarP(&c.output, "output", "o", "", "write the report to `FILE` instead of stdout")
 	fs.StringVar(&c.color, "color", "auto", "color the report (`WHEN`: auto|always|never)")
 	fs.BoolVarP(&c.help, "help", "h", false, "print this help")
 }
+
+func (c *common) formats() []string { return append([]string{formatText, formatJSON}, c.forms...) }
 
 // parse parses args. It sets c.help if help is asked for.
 func (c *common) parse(fs *pflag.FlagSet, args []string) error {
@@ -116,8 +121,9 @@ func (c *common) parse(fs *pflag.FlagSet, args []string) error {
 	switch {
 	case err != nil || c.help:
 		return err
-	case c.format != formatText && c.format != formatJSON:
-		return usagef("--format %s: give text or json", c.format)
+	case !slices.Contains(c.formats(), c.format):
+		all, last := c.formats(), len(c.formats())-1
+		return usagef("--format %s: give %s or %s", c.format, strings.Join(all[:last], ", "), all[last])
 	case !slices.Contains([]string{"auto", "always", "never"}, c.color):
 		return usagef("--color %s: give auto, always or never", c.color)
 	}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"memtrace/tracer/inspect"
+	"memtrace/tracer/report"
+)
+
+const (
+	formatPprof = "pprof"
+	// heapInterval is how far looks at a heap are apart unless that is given.
+	heapInterval = 10 * time.Second
+	// firstReport is after how many looks growth can be told.
+	firstReport = 3
+)
+
+// heapOptions are the command line of memtrace heap, checked.
+type heapOptions struct {
+	regionsOptions
+	maxOverhead float64
+	suppressed  suppressions
+	why         addressValue
+}
+
+func parseHeap(args []string) (*heapOptions, *pflag.FlagSet, error) {
+	o := &heapOptions{}
+	o.interval, o.forms = heapInterval, []string{formatPprof}
+	fs := newFlagSet("heap")
+	fs.VarP(&o.pids, "pid", "p", "the process to look at, by id or name")
+	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR` (otherwise at Ctrl-C, or when the process exits)")
+	fs.IntVarP(&o.top, "top", "T", 10, "show `N` entries of each list (0 = all)")
+	fs.Var(&o.why, "why", "show how the block at `ADDRESS` is reached, after one look unless more are asked for")
+	fs.Var(&o.suppressed, "suppressions", "hide blocks by a `FILE` in LeakSanitizer's format, by their kind and by the module and name of what holds them (repeatable)")
+	fs.Float64Var(&o.maxOverhead, "max-overhead", 3, "let reading take at most `PERCENT` of one core: looks are farther apart if they must be")
+	o.add(fs)
+	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print only the report, no messages")
+	if err := o.parse(fs, args); err != nil || o.help {
+		return o, fs, err
+	}
+	if err := o.parsePositional(fs.Args()); err != nil {
+		return o, fs, err
+	}
+	o.topGiven = fs.Changed("top")
+	if !(o.maxOverhead >= 0.1 && o.maxOverhead <= 100) {
+		return o, fs, usagef("--max-overhead %g: give 0.1 to 100 percent", o.maxOverhead)
+	}
+	if err := o.check("look at"); err != nil {
+		return o, fs, err
+	}
+	if o.why != 0 && o.count == 0 && o.duration == 0 {
+		o.count = 1
+	}
+	return o, fs, o.suppressed.read()
+}
+
+// runHeap runs memtrace heap.
+func runHeap(ctx context.Context, args []string, stdout, stderr io.Writer) (exitCode, error) {
+	o, fs, err := parseHeap(args)
+	if err != nil {
+		return exitUsage, err
+	}
+	if o.help {
+		return exitOK, printText(stdout, `memtrace heap shows what is in the heap of a process now, also what it allocated
+long ago: what grows, what nobody points at, and who holds the rest. It reads
+the process's memory from outside, puts no probe into it and does not stop it.
+The heap must be that of glibc's malloc. Without root it can look at your own
+processes.
+
+Usage:
+  memtrace heap -p PID|NAME [flags] [INTERVAL [COUNT]]
+
+`, flagUsages(fs), `
+memtrace looks at all blocks every INTERVAL (10 s). It takes three looks to tell
+what grows and what nobody points at: the first report comes then, and the last
+one after COUNT looks, after --duration, at Ctrl-C, or when the process exits.
+SIGUSR1 makes it report at once.
+`)
+	}
+	out, err := o.open(stdout)
+	if err != nil {
+		return exitError, err
+	}
+	return exitOK, errors.Join(o.watch(ctx, out, stderr), out.Close())
+}
+
+// watch looks until the end and writes the reports.
+func (o *heapOptions) watch(ctx context.Context, out *output, stderr io.Writer) error {
+	// Most of what is kept are a few large arrays, which cost little to look at.
+	const garbage = 20 // percent of what is in use
+	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
+	looker, err := inspect.Open(inspect.Config{
+		PID: o.pids[0], MaxOverhead: o.maxOverhead / 100, Why: uint64(o.why), Suppressions: o.suppressed.list,
+	})
+	if err != nil {
+		return err
+	}
+	err = o.look(ctx, looker, out, logger{w: stderr, quiet: o.quiet})
+	return errors.Join(err, looker.Close())
+}
+
+// look looks until the end.
+func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *output, log logger) error {
+	if o.count == 0 && o.duration == 0 {
+		log.message("looking every %v; Ctrl-C for the report", o.interval)
+	}
+	demand := make(chan os.Signal, 1)
+	signal.Notify(demand, syscall.SIGUSR1)
+	defer signal.Stop(demand)
+	if o.duration > 0 {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, o.duration)
+		defer cancel()
+	}
+	said := false
+	for {
+		var err error
+		if ctx.Err() == nil {
+			err = looker.Look(ctx)
+		}
+		switch {
+		case inspect.Gone(err) && looker.Looks() == 0:
+			return fmt.Errorf("process %d ended before a look at it was finished", o.pids[0])
+		case inspect.Gone(err):
+			log.message("the process is gone after %s", report.Counted(uint64(looker.Looks()), "look", "looks"))
+			return o.report(looker, out)
+		case ctx.Err() != nil:
+			return o.report(looker, out)
+		case err != nil:
+			return err
+		}
+		pause := looker.Pause(o.interval)
+		if looker.Looks() < firstReport && o.count != looker.Looks() {
+			log.message("look %d is done, the next one comes in %v", looker.Looks(), pause.Round(time.Second/10))
+		}
+		if o.count > 0 && looker.Looks() >= o.count {
+			return o.report(looker, out)
+		}
+		if looker.Looks() == firstReport && o.reportsBetween(out) {
+			if err := o.report(looker, out); err != nil {
+				return err
+			}
+		}
+		if pause > o.interval && !said {
+			said = true
+			log.message("a look takes %v of processor time, so that looks are farther apart (--max-overhead %g)", looker.Took().Round(time.Millisecond), o.maxOverhead)
+		}
+		if err := o.wait(ctx, pause, demand, func() error { return o.report(looker, out) }); err != nil {
+			return err
+		}
+	}
+}
+
+// reportsBetween reports whether there is a report before the last one.
+func (o *heapOptions) reportsBetween(out *output) bool {
+	return o.count == 0 && o.duration == 0 && !out.form.Single
+}
+
+// wait waits for the next look, and reports on demand.
+func (o *heapOptions) wait(ctx context.Context, pause time.Duration, demand <-chan os.Signal, now func() error) error {
+	next := time.NewTimer(pause)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-next.C:
+			return nil
+		case <-demand:
+			if err := now(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// report writes what is known so far.
+func (o *heapOptions) report(looker *inspect.Looker, out *output) error {
+	r := looker.Report(o.top)
+	text := out.text
+	text.Top = o.top
+	return out.emit(func(w io.Writer) error {
+		switch o.format {
+		case formatJSON:
+			return report.HeapJSON(w, r)
+		case formatPprof:
+			return report.HeapPprof(w, r)
+		}
+		return report.HeapText(w, r, text)
+	})
+}
+
+// addressValue is an address on the command line, in hexadecimal with or without 0x.
+type addressValue uint64
+
+func (v *addressValue) String() string {
+	if *v == 0 {
+		return ""
+	}
+	return "0x" + strconv.FormatUint(uint64(*v), 16)
+}
+
+func (v *addressValue) Type() string { return "ADDRESS" }
+
+func (v *addressValue) Set(s string) error {
+	digits := s
+	if len(s) > 2 && (s[:2] == "0x" || s[:2] == "0X") {
+		digits = s[2:]
+	}
+	n, err := strconv.ParseUint(digits, 16, 64)
+	if err != nil || n == 0 {
+		return errors.New("give an address in hexadecimal, such as 0x5581d2c4a2a0")
+	}
+	*v = addressValue(n)
+	return nil
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"memtrace/tracer/testsupport/testprog"
+)
+
+// The heaps of other allocators, and other people's, are refused in one line.
+func TestHeapRefusals(t *testing.T) {
+	sleeps := `#include <stdlib.h>
+#include <unistd.h>
+int main(void) { void *volatile p = malloc(10); p = p; write(1, "ready\n", 6); pause(); }`
+	start := func(compile, preload string) int {
+		cmd := exec.Command(testprog.BuildProgram(t, compile, sleeps))
+		if preload != "" {
+			cmd.Env = append(os.Environ(), "LD_PRELOAD="+testprog.Library(t, preload))
+		}
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+		if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		return cmd.Process.Pid
+	}
+	for _, tc := range []struct{ compile, preload, want string }{
+		{"gcc", "libjemalloc.so.2", "jemalloc"},
+		{"gcc", "libtcmalloc_minimal.so.4", "tcmalloc"},
+		{"musl-gcc", "", "musl"},
+	} {
+		code, stdout, stderr := runFor(t, "heap", "-p", fmt.Sprint(start(tc.compile, tc.preload)))
+		if code != exitError || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, tc.want) || !strings.Contains(stderr, "only heaps of glibc's malloc can be read") {
+			t.Errorf("%s: %d, %q, %q", tc.want, code, stdout, stderr)
+		}
+	}
+}
+
+// Without privileges a user can look at their own processes but not others'.
+func TestHeapWithoutRoot(t *testing.T) {
+	testprog.NeedRoot(t) // to become someone else
+	dir := openDir(t)
+	binary := filepath.Join(dir, "memtrace")
+	copyFile(t, testprog.Memtrace(t), binary)
+	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
+	heap := func(pid int) (stdout, stderr string, code int) {
+		cmd := exec.Command(binary, "heap", "-p", fmt.Sprint(pid), "-f", "json", "20ms", "3")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: nobody}
+		cmd.Dir = dir
+		var out, messages bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &messages
+		_ = cmd.Run() // the exit code says how it ended
+		return out.String(), messages.String(), cmd.ProcessState.ExitCode()
+	}
+	stdout, stderr, code := heap(sleeper(t, nobody).Process.Pid)
+	if code != 0 {
+		t.Fatalf("one's own process: %d, %s", code, stderr)
+	}
+	if r := heapReports(t, stdout)[0]; r.Looks != 3 || r.Blocks.InUse.Blocks == 0 {
+		t.Errorf("one's own process: %+v", r)
+	}
+	stdout, stderr, code = heap(sleeper(t, nil).Process.Pid)
+	if code != 1 || stdout != "" || !strings.HasSuffix(stderr, "of user 0: not permitted: it is another user's process: run memtrace as root, or with CAP_SYS_PTRACE\n") {
+		t.Errorf("another's process: %d, %q, %q", code, stdout, stderr)
+	}
+}

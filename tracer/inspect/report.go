@@ -1,0 +1,239 @@
+package inspect
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"memtrace/tracer/inspect/census"
+	"memtrace/tracer/inspect/cohort"
+	"memtrace/tracer/inspect/graph"
+	"memtrace/tracer/inspect/kinds"
+	"memtrace/tracer/report"
+)
+
+// maxListed bounds each list of a report.
+const maxListed = 1000
+
+// last is what is kept of the last look.
+type last struct {
+	end     time.Time
+	totals  census.Totals
+	skipped []report.HeapSkip
+	lost    []graph.Lost
+	passes  int // that lost rests on
+	path    *report.HeapPath
+}
+
+// Report says what is known so far. top bounds the lists, 0 is all that are known.
+func (l *Looker) Report(top int) *report.HeapReport {
+	t := &l.last.totals
+	sum := func(s census.Sum) report.HeapSum { return report.HeapSum{Blocks: s.Chunks, Bytes: s.Bytes} }
+	r := &report.HeapReport{
+		Schema: report.Schema,
+		Target: report.Target{PID: l.cfg.PID, Command: l.process.Command, Exe: l.process.Exe, Allocator: "glibc", Exited: l.gone},
+		Start:  l.start, End: l.last.end, DurationSeconds: max(l.last.end.Sub(l.start), 0).Seconds(),
+		Looks: l.looks, ReadSeconds: l.spent.Seconds(), Complete: !l.gone,
+		Blocks: report.HeapSpace{
+			InUse: sum(t.InUse), Mapped: sum(t.Mapped), MappedKnown: sum(t.MappedKnown), Bins: sum(t.Bins), Fast: sum(t.Fast),
+			Cached: sum(t.Cached), Top: sum(t.Top), Resyncs: t.Resyncs, Skipped: l.last.skipped,
+		},
+		Path:  l.last.path,
+		Notes: slices.Clone(l.notes),
+	}
+	if l.gone {
+		r.Notes = append(r.Notes, l.end)
+	}
+	place := l.holders(r)
+	l.kindsOf(r, place)
+	hidden := &suppressing{list: l.cfg.Suppressions}
+	l.growing(r, hidden)
+	l.unreachable(r, hidden)
+	r.Suppressed = hidden.sums
+	r.Answer = answer(r)
+	cut(r, top)
+	return r
+}
+
+// cut leaves the first entries of each list.
+func cut(r *report.HeapReport, top int) {
+	if top == 0 {
+		top = maxListed
+	}
+	r.GrowingTotal, r.HoldersTotal, r.KindsTotal = len(r.Growing), len(r.Holders), len(r.Kinds)
+	r.Growing = r.Growing[:min(len(r.Growing), maxListed)]
+	r.Holders = r.Holders[:min(len(r.Holders), top)]
+	r.Kinds = r.Kinds[:min(len(r.Kinds), maxListed)]
+	for i := range r.Kinds {
+		if r.Kinds[i].Holder >= len(r.Holders) {
+			r.Kinds[i].Holder = report.HeapOtherHolder
+		}
+	}
+	if u := r.Unreachable; u != nil {
+		u.LostTotal = len(u.Lost)
+		u.Lost = u.Lost[:min(len(u.Lost), maxListed)]
+	}
+}
+
+// holders lists what holds blocks. It returns the places in the list by the numbers of roots.
+func (l *Looker) holders(r *report.HeapReport) map[int32]int {
+	var numbers []int32
+	for n := range l.roots.list {
+		if l.roots.list[n].held.Held.Blocks > 0 {
+			numbers = append(numbers, int32(n))
+		}
+	}
+	slices.SortFunc(numbers, func(a, b int32) int {
+		x, y := l.roots.list[a].held.Held, l.roots.list[b].held.Held
+		return cmp.Or(cmp.Compare(y.Bytes, x.Bytes), cmp.Compare(y.Blocks, x.Blocks), cmp.Compare(a, b))
+	})
+	place := make(map[int32]int)
+	for i, n := range numbers {
+		r.Holders = append(r.Holders, l.roots.list[n].holder())
+		place[n] = i
+	}
+	return place
+}
+
+// kindsOf lists the blocks by size, kind and holder.
+func (l *Looker) kindsOf(r *report.HeapReport, place map[int32]int) {
+	for _, g := range l.cohorts.Groups() {
+		k := report.HeapKind{
+			HeapPart: report.HeapPart{Size: g.Size, Kind: l.namer.Name(kinds.ID(g.Kind)), HeapSum: report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes}},
+			Holder:   report.HeapOtherHolder,
+		}
+		if i, ok := place[g.Holder]; ok {
+			k.Holder = i
+			h := &r.Holders[i]
+			h.Of = append(h.Of, k.HeapPart)
+		} else if g.Holder == noHolder {
+			k.Holder = report.HeapNoHolder
+		}
+		r.Kinds = append(r.Kinds, k)
+	}
+	slices.SortStableFunc(r.Kinds, func(a, b report.HeapKind) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	const maxOf = 8
+	for i := range r.Holders {
+		h := &r.Holders[i]
+		slices.SortStableFunc(h.Of, func(a, b report.HeapPart) int { return cmp.Compare(b.Bytes, a.Bytes) })
+		h.Of = h.Of[:min(len(h.Of), maxOf)]
+	}
+}
+
+// growing lists the groups that grow or are exchanged.
+func (l *Looker) growing(r *report.HeapReport, hidden *suppressing) {
+	for _, g := range l.cohorts.Growth() {
+		one := report.HeapGrowth{
+			Size: g.Size, Kind: l.namer.Name(kinds.ID(g.Kind)), Class: string(g.Class), Now: report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes},
+			Came: g.Came, Left: g.Left, PerMinute: g.PerMinute, Low: g.Low, High: g.High, Confidence: cohort.Confidence, ByPlace: g.ByPlace,
+			Holder: report.HeapRoot{Class: report.HeapMixed},
+		}
+		switch {
+		case g.Holder == noHolder:
+			one.Holder.Class = report.HeapUnreached
+		case g.Holder >= 0 && int(g.Holder) < len(l.roots.list):
+			h := &l.roots.list[g.Holder]
+			one.Holder, one.Shape, one.Depth = h.root, h.held.Shape, h.held.Depth
+		}
+		for _, c := range g.Cohorts {
+			k := report.HeapCohort{ToSeconds: c.To.Sub(l.start).Seconds(), Came: c.Came, Stayed: c.Stayed}
+			if !c.From.IsZero() {
+				from := c.From.Sub(l.start).Seconds()
+				k.FromSeconds = &from
+			}
+			one.Cohorts = append(one.Cohorts, k)
+		}
+		if !hidden.hides(one.Kind, &one.Holder, one.Now) {
+			r.Growing = append(r.Growing, one)
+		}
+	}
+}
+
+// unreachable adds up the roots of lost structures that are alike.
+func (l *Looker) unreachable(r *report.HeapReport, hidden *suppressing) {
+	if l.looks < graph.MinPasses {
+		return
+	}
+	u := &report.HeapUnreachable{Passes: l.last.passes}
+	type key struct {
+		size           uint64
+		kind           kinds.ID
+		cycle, certain bool
+		why            string
+	}
+	places := make(map[key]int)
+	for i := range l.last.lost {
+		lost := &l.last.lost[i]
+		name := l.namer.Name(lost.Kind)
+		if hidden.hides(name, &report.HeapRoot{Class: report.HeapUnreached}, report.HeapSum{Blocks: lost.Blocks, Bytes: lost.Bytes}) {
+			continue
+		}
+		k := key{cohort.SizeClass(lost.Root.Size), lost.Kind, lost.Cycle, lost.Certain, ""}
+		if !lost.Certain {
+			k.why = lost.Why
+		}
+		at, ok := places[k]
+		if !ok {
+			at = len(u.Lost)
+			places[k] = at
+			u.Lost = append(u.Lost, report.HeapLost{Size: k.size, Kind: name, Address: lost.Root.Addr, Cycle: k.cycle, Certain: k.certain, Why: k.why})
+		}
+		one, sum := &u.Lost[at], &u.Possible
+		if lost.Certain {
+			sum = &u.Certain
+		}
+		one.Roots++
+		for _, s := range []*report.HeapSum{&one.All, sum} {
+			s.Blocks += lost.Blocks
+			s.Bytes += lost.Bytes
+		}
+	}
+	slices.SortStableFunc(u.Lost, func(a, b report.HeapLost) int { return cmp.Compare(b.All.Bytes, a.All.Bytes) })
+	r.Unreachable = u
+}
+
+// pathTo finds how the address that was asked for is reached.
+func (l *Looker) pathTo(g *graph.Graph) *report.HeapPath {
+	if l.cfg.Why == 0 {
+		return nil
+	}
+	p := &report.HeapPath{Address: l.cfg.Why}
+	steps, err := g.Why(l.cfg.Why)
+	switch {
+	case errors.Is(err, graph.ErrNoBlock):
+		p.Missing = "no block in use is there"
+	case errors.Is(err, graph.ErrNotHeld):
+		p.Missing = "nobody points at it"
+	case err != nil:
+		p.Missing = fmt.Sprint(err)
+	}
+	for _, s := range steps {
+		one := report.HeapStep{Address: s.Block.Addr, Size: s.Block.Size, Kind: l.namer.Name(s.Kind), Omitted: s.Omitted}
+		if s.Root != nil {
+			root := rootOf(s.Root)
+			one = report.HeapStep{Root: &root, Address: root.Address}
+		}
+		p.Steps = append(p.Steps, one)
+	}
+	return p
+}
+
+// skipsOf adds up what was not looked at.
+func skipsOf(c *census.Census, g *graph.Graph) (list []report.HeapSkip) {
+	for _, skips := range [][]census.Skip{c.Skipped, g.Skipped} {
+		for _, s := range skips {
+			i := slices.IndexFunc(list, func(k report.HeapSkip) bool { return k.Why == s.Why })
+			if i < 0 {
+				if i = len(list); i >= maxListed {
+					break
+				}
+				list = append(list, report.HeapSkip{Why: s.Why})
+			}
+			list[i].Ranges++
+			list[i].Bytes += s.End - min(s.Start, s.End)
+		}
+	}
+	return list
+}

@@ -1,0 +1,156 @@
+package inspect
+
+import (
+	"time"
+
+	"memtrace/tracer/inspect/cohort"
+	"memtrace/tracer/inspect/graph"
+	"memtrace/tracer/report"
+)
+
+// maxRoots bounds the roots that are told apart. A process may make up any number of mappings.
+const maxRoots = 1 << 15
+
+// noHolder is the number of what nobody holds.
+const noHolder = -1
+
+// rootKey is what a root is known by from look to look.
+type rootKey struct {
+	class        graph.RootClass
+	name, module string
+	tid          int
+}
+
+func keyOf(r *graph.Root) rootKey {
+	k := rootKey{class: r.Class, name: r.Name, module: r.Module, tid: r.TID}
+	if r.Class == graph.Stack {
+		k.name = "" // threads change their names
+	}
+	return k
+}
+
+// roots gives roots numbers that stay from look to look.
+type roots struct {
+	numbers map[rootKey]int32
+	list    []rootHistory
+}
+
+// rootHistory is what a root has held.
+type rootHistory struct {
+	root  report.HeapRoot
+	held  report.HeapHolder
+	first uint64
+	since time.Time
+	until time.Time
+	looks int
+	// rose and fell count the looks at which it held more and fewer blocks than before.
+	rose, fell int
+	// low and high are the fewest and most blocks.
+	low, high uint64
+}
+
+func newRoots() roots { return roots{numbers: make(map[rootKey]int32)} }
+
+// number returns the number of a root, cohort.Mixed if there are too many.
+func (r *roots) number(root *graph.Root) int32 {
+	k := keyOf(root)
+	n, ok := r.numbers[k]
+	if !ok {
+		if len(r.list) >= maxRoots {
+			return cohort.Mixed
+		}
+		n = int32(len(r.list))
+		r.numbers[k] = n
+		r.list = append(r.list, rootHistory{})
+	}
+	r.list[n].root = rootOf(root)
+	return n
+}
+
+// rootOf is a root as reports have it.
+func rootOf(r *graph.Root) report.HeapRoot {
+	classes := map[graph.RootClass]string{
+		graph.Global: report.HeapGlobal, graph.TLS: report.HeapTLS, graph.Mapping: report.HeapMapping,
+		graph.Stack: report.HeapStack, graph.Registers: report.HeapRegisters, graph.Epoll: report.HeapEpoll,
+	}
+	return report.HeapRoot{Class: classes[r.Class], Name: r.Name, Module: r.Module, Address: r.Addr, TID: r.TID}
+}
+
+// add takes what roots hold at a look. It returns a function that gives the number of a holder of
+// the graph.
+func (r *roots) add(g *graph.Graph, held []graph.Held, at time.Time) func(int32) int32 {
+	numbers := make([]int32, len(g.Roots))
+	for i := range g.Roots {
+		numbers[i] = r.number(&g.Roots[i])
+	}
+	now := make(map[int32]*report.HeapHolder)
+	for i := range held {
+		h := &held[i]
+		n := r.number(&h.Root)
+		if n < 0 {
+			continue
+		}
+		all := now[n]
+		if all == nil {
+			all = &report.HeapHolder{HeapRoot: rootOf(&h.Root), Shape: shapeOf(h), Depth: h.Depth}
+			now[n] = all
+		} else {
+			all.Address = 0 // there are several of this name
+		}
+		all.Held.Blocks += h.Blocks
+		all.Held.Bytes += h.Bytes
+	}
+	for n := range r.list {
+		var holder report.HeapHolder
+		if h := now[int32(n)]; h != nil {
+			holder = *h
+		}
+		r.list[n].add(holder, at)
+	}
+	return func(holder int32) int32 {
+		if holder < 0 || int(holder) >= len(numbers) {
+			return noHolder
+		}
+		return numbers[holder]
+	}
+}
+
+// shapeOf names a shape, "" for one block, or for one that looks like none.
+func shapeOf(h *graph.Held) string {
+	switch {
+	case h.Blocks < 2 || h.Shape == graph.Mixed:
+		return ""
+	case h.Blocks > 2 && uint64(h.Depth) == h.Blocks:
+		return graph.List.String() // each leads to one other
+	}
+	return h.Shape.String()
+}
+
+// add takes what the root holds at a look.
+func (h *rootHistory) add(holder report.HeapHolder, at time.Time) {
+	n := holder.Held.Blocks
+	if h.looks == 0 {
+		h.first, h.since, h.low, h.high = n, at, n, n
+	} else if was := h.held.Held.Blocks; n > was {
+		h.rose++
+	} else if n < was {
+		h.fell++
+	}
+	h.low, h.high = min(h.low, n), max(h.high, n)
+	h.looks++
+	h.until, h.held = at, holder
+}
+
+// holder is what the root holds, and whether that grows.
+func (h *rootHistory) holder() report.HeapHolder {
+	r := h.held
+	const leastRises = 2
+	minutes := h.until.Sub(h.since).Minutes()
+	if h.looks > leastRises && h.rose == h.looks-1 && minutes > 0 {
+		r.Growing = true
+		r.PerMinute = float64(r.Held.Blocks-h.first) / minutes
+	}
+	const much = 20 // a twentieth
+	r.Varies = h.fell > 0 && h.rose > 0 && h.high-h.low > h.high/much
+	return r
+}
