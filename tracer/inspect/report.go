@@ -47,6 +47,9 @@ func (l *Looker) Report(top int) *report.HeapReport {
 		r.Notes = append(r.Notes, l.end)
 	}
 	place := l.holders(r)
+	if slices.ContainsFunc(r.Holders, func(h report.HeapHolder) bool { return h.Class == report.HeapInterpreter }) {
+		r.Notes = append(r.Notes, "Nearly all objects of CPython lead to each other: which of them holds a block is not told here. In the program gc.get_referrers tells.")
+	}
 	l.kindsOf(r, place)
 	hidden := &suppressing{list: l.cfg.Suppressions}
 	l.growing(r, hidden)

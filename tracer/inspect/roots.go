@@ -70,7 +70,7 @@ func (r *roots) number(root *graph.Root) int32 {
 // rootOf is a root as reports have it.
 func rootOf(r *graph.Root) report.HeapRoot {
 	classes := map[graph.RootClass]string{
-		graph.Global: report.HeapGlobal, graph.TLS: report.HeapTLS, graph.Mapping: report.HeapMapping,
+		graph.Global: report.HeapGlobal, graph.Interpreter: report.HeapInterpreter, graph.TLS: report.HeapTLS, graph.Mapping: report.HeapMapping,
 		graph.Stack: report.HeapStack, graph.Registers: report.HeapRegisters, graph.Epoll: report.HeapEpoll,
 	}
 	return report.HeapRoot{Class: classes[r.Class], Name: r.Name, Module: r.Module, Address: r.Addr, TID: r.TID}
@@ -115,10 +115,11 @@ func (r *roots) add(g *graph.Graph, held []graph.Held, at time.Time) func(int32)
 	}
 }
 
-// shapeOf names a shape, "" for one block, or for one that looks like none.
+// shapeOf names a shape, "" for one block, for one that looks like none, and for all objects of an
+// interpreter.
 func shapeOf(h *graph.Held) string {
 	switch {
-	case h.Blocks < 2 || h.Shape == graph.Mixed:
+	case h.Blocks < 2 || h.Shape == graph.Mixed || h.Root.Class == graph.Interpreter:
 		return ""
 	case h.Blocks > 2 && uint64(h.Depth) == h.Blocks:
 		return graph.List.String() // each leads to one other

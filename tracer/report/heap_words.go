@@ -8,14 +8,16 @@ import (
 
 // Classes of roots of blocks (HeapRoot).
 const (
-	HeapGlobal    = "global"
-	HeapTLS       = "tls"
-	HeapStack     = "stack"
-	HeapRegisters = "registers"
-	HeapMapping   = "mapping"
-	HeapEpoll     = "epoll"
-	HeapUnreached = "unreachable"
-	HeapMixed     = "several"
+	HeapGlobal = "global"
+	// HeapInterpreter are the objects of CPython, nearly all of which lead to each other.
+	HeapInterpreter = "interpreter"
+	HeapTLS         = "tls"
+	HeapStack       = "stack"
+	HeapRegisters   = "registers"
+	HeapMapping     = "mapping"
+	HeapEpoll       = "epoll"
+	HeapUnreached   = "unreachable"
+	HeapMixed       = "several"
 )
 
 // Classes of growth (HeapGrowth).

@@ -88,8 +88,8 @@ func (p *printer) flow(lead span, indent int, gap string, items ...span) {
 	col := columns(lead.text)
 	indent = max(indent, col)
 	first := true
-	for _, it := range breakWide(items, p.width-indent) {
-		n := columns(it.text)
+	for _, it := range breakWide(items, p.width-indent, gap) {
+		n, gap := columns(it.text), it.gap
 		switch {
 		case first:
 		case col+len(gap)+n > p.width:
@@ -103,7 +103,7 @@ func (p *printer) flow(lead span, indent int, gap string, items ...span) {
 			p.buf.WriteString(gap)
 			col += len(gap)
 		}
-		p.put(it)
+		p.put(it.span)
 		col += n
 		first = false
 	}
@@ -130,20 +130,27 @@ var (
 	unitAfter = regexp.MustCompile(`^([KMGTPE]i)?B(/[smh]|/min)?[).,:;]*$|^(ms|s|min|h|d|%)[).,:;]*$`)
 )
 
+// piece is what stays on one line, and the gap before it, unless it begins one.
+type piece struct {
+	span
+	gap string
+}
+
 // breakWide splits the items that take more than width columns: at spaces, and within words
-// that are still too wide.
-func breakWide(items []span, width int) []span {
-	var out []span
+// that are still too wide. There is a gap between items.
+func breakWide(items []span, width int, gap string) []piece {
+	var out []piece
 	for _, it := range items {
 		if columns(it.text) <= width {
-			out = append(out, it)
+			out = append(out, piece{it, gap})
 			continue
 		}
+		before := gap
 		for _, word := range strings.Fields(it.text) {
 			for word != "" {
 				head := headWithin(word, width)
-				out = append(out, span{head, it.style})
-				word = word[len(head):]
+				out = append(out, piece{span{head, it.style}, before})
+				word, before = word[len(head):], " "
 			}
 		}
 	}

@@ -87,10 +87,11 @@ func Build(ctx context.Context, cfg Config, c *census.Census) (*Graph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for roots: %w", err)
 	}
+	s := &process{pid: cfg.PID, walker: cfg.Walker, symbols: symbols}
 	if cfg.Kinds != nil {
 		cfg.Kinds.Refresh()
+		s.cpython = cfg.Kinds.CPython()
 	}
-	s := &process{pid: cfg.PID, walker: cfg.Walker, symbols: symbols}
 	return build(ctx, cfg, c, grown(c.Heaps, symbols.Maps), s.areas)
 }
 

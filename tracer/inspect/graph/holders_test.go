@@ -2,6 +2,8 @@ package graph
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -75,5 +77,34 @@ func TestGrowing(t *testing.T) {
 			}
 			t.Logf("%d late blocks in the last pass, %d unreachable then; skipped %v", last.Late, len(last.Unreachable()), last.Skipped)
 		})
+	}
+}
+
+// Which variable of CPython leads to an object first says nothing: all are one root.
+func TestHeldByCPython(t *testing.T) {
+	testprog.NeedTool(t, "python3")
+	const script = `
+import sys
+class Session: pass
+keep = [Session() for _ in range(5000)]
+print("ready python", flush=True)
+sys.stdin.read()
+`
+	cmd := exec.Command("python3", "-c", script)
+	cmd.Env = append(os.Environ(), "PYTHONMALLOC=malloc")
+	p := watch(t, testprog.Command(t, cmd))
+	g := p.build()
+	module := p.cfg.Kinds.CPython()
+	if module == nil {
+		testprog.Missing(t, "the symbols of python3")
+	}
+	held := g.HeldBy()
+	if first := held[0]; first.Root.Class != Interpreter || first.Root.Module != module.Name || first.Blocks < 10_000 {
+		t.Errorf("most is held by %+v", first)
+	}
+	for _, h := range held[1:] {
+		if h.Root.Class == Interpreter || h.Root.Class == Global && h.Root.Module == module.Name {
+			t.Errorf("another one of CPython: %+v", h)
+		}
 	}
 }

@@ -15,6 +15,8 @@ type process struct {
 	pid     int
 	walker  Walker
 	symbols *datasym.Table
+	// cpython is CPython's interpreter, nil if there is none.
+	cpython *datasym.Module
 	threads []thread
 	pages   *pages
 	g       *Graph
@@ -167,6 +169,10 @@ func (p *process) piece(m *procmaps.Mapping, r census.Range) {
 		if r.Start < end {
 			// What libc holds is little, and a stray pointer there is not to take what others hold.
 			a.class, a.name, a.last = Global, p.global(module), ofLibc(module.Name)
+			if module == p.cpython {
+				r := Root{Class: Interpreter, Name: "objects of CPython", Module: module.Name, Addr: module.Start}
+				a.class, a.name = Interpreter, named(r, a.start, a.end)
+			}
 			p.list = append(p.list, a)
 			return
 		}

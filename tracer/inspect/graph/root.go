@@ -5,8 +5,12 @@ type RootClass uint8
 
 // These are the classes of roots.
 const (
+	// Interpreter are the variables of CPython. Nearly all of its objects lead to each other, by their
+	// types, the collector's lists and more. So which variable leads to one first says nothing, be it
+	// one of an extension.
+	Interpreter RootClass = iota
 	// Global is a variable of a module, or a place in its data.
-	Global RootClass = iota
+	Global
 	// TLS is a thread-local variable, or a thread's own data.
 	TLS
 	// Mapping is other private memory.
@@ -20,7 +24,7 @@ const (
 )
 
 func (c RootClass) String() string {
-	names := [...]string{"global", "TLS", "mapping", "stack", "registers", "epoll"}
+	names := [...]string{"interpreter", "global", "TLS", "mapping", "stack", "registers", "epoll"}
 	if int(c) < len(names) {
 		return names[c]
 	}

@@ -39,8 +39,10 @@ type Namer struct {
 	symbols *datasym.Table
 	// low and high hold all modules: no table of virtual functions is elsewhere.
 	low, high uint64
-	// typeType is the address of CPython's PyType_Type, 0 if there is none.
+	// typeType is the address of CPython's PyType_Type, 0 if there is none, and cpython the module that
+	// it is in.
 	typeType uint64
+	cpython  *datasym.Module
 
 	names  []string // by ID
 	byName map[string]ID
@@ -66,17 +68,22 @@ func New(symbols *datasym.Table, mem Memory) *Namer {
 func (n *Namer) Refresh() {
 	n.known = make(map[uint64]ID)
 	clear(n.recent[:])
-	n.low, n.high, n.typeType, n.looks = 0, 0, 0, 0
+	n.low, n.high, n.typeType, n.cpython, n.looks = 0, 0, 0, nil, 0
 	for i, m := range n.symbols.Modules() {
 		if i == 0 {
 			n.low = m.Start
 		}
 		n.high = max(n.high, m.End)
 		if n.typeType == 0 && mayBePython(m.Name) {
-			n.typeType, _ = m.Find("PyType_Type")
+			if n.typeType, _ = m.Find("PyType_Type"); n.typeType != 0 {
+				n.cpython = m
+			}
 		}
 	}
 }
+
+// CPython returns the module that is CPython's interpreter, nil if there is none.
+func (n *Namer) CPython() *datasym.Module { return n.cpython }
 
 // Name returns the name of a kind, "" for none.
 func (n *Namer) Name(id ID) string {
