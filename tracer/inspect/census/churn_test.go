@@ -28,7 +28,7 @@ func TestChurnOnOtherLibraries(t *testing.T) {
 	}
 	for _, suite := range []string{"bullseye", "trixie", "sid"} {
 		t.Run(suite, func(t *testing.T) {
-			churns(t, debpkg.Libc(t, suite).Command(t.Context(), program, "8"), 5)
+			churns(t, debpkg.Libc(t, suite).Command(t.Context(), program, "8"), 3)
 		})
 	}
 }
