@@ -10,7 +10,7 @@ import (
 // rooms are the packages and what each may import: packages of this module, and of other
 // modules those that reach into the kernel. Lower ones know nothing of higher ones.
 const rooms = `
-cmd/memtrace:                  cmd/memtrace/live tracer tracer/diagnose tracer/diagnose/suppress tracer/event tracer/inspect tracer/launch tracer/process/cgroup tracer/process/kin tracer/changes tracer/process/target tracer/record tracer/region tracer/region/proc tracer/report tracer/report/html tracer/report/serve tracer/sysmem
+cmd/memtrace:                  cmd/memtrace/live tracer tracer/diagnose tracer/diagnose/suppress tracer/event tracer/inspect tracer/inspect/join tracer/launch tracer/process/cgroup tracer/process/kin tracer/changes tracer/process/target tracer/record tracer/region tracer/region/proc tracer/report tracer/report/html tracer/report/serve tracer/sysmem
 cmd/memtrace/live:             tracer/report
 
 tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/diagnose/ended tracer/diagnose/suppress tracer/event tracer/probe tracer/process tracer/process/target tracer/report tracer/book/sample tracer/stream tracer/sysmem tracer/window
@@ -35,6 +35,7 @@ tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/
 tracer/sysmem:                 symbolize/procmaps tracer/report procfs
 tracer/inspect:                tracer/diagnose/suppress tracer/inspect/census tracer/inspect/cohort tracer/inspect/datasym tracer/inspect/graph tracer/inspect/kinds tracer/process/ptmalloc tracer/region tracer/region/proc tracer/report
 tracer/inspect/cohort:         tracer/inspect/census
+tracer/inspect/join:           tracer/book tracer/event tracer/inspect tracer/inspect/cohort tracer/report
 tracer/process/procmem:
 tracer/process/threads:
 tracer/process/kin:            tracer/process/procstatus tracer/trend

@@ -53,6 +53,7 @@ type options struct {
 	ready       string
 	quiet       bool
 	noLive      bool
+	heap        heapFlag
 	verbose     bool
 	full        bool
 	show        []string
@@ -129,6 +130,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "size of the ring buffer in `BYTES`, a power of two")
 	fs.BoolVar(&o.follow, "follow", false, "trace children, too, from their start; it is the default for a COMMAND (--follow=false traces only the command itself)")
 	fs.BoolVar(&o.noLive, "no-live", false, "show no live view on a terminal, only the report at the end")
+	o.addHeap(fs)
 	o.addReportFlags(fs)
 	fs.BoolVarP(&o.verbose, "verbose", "v", false, "report more: stack ids, rarer counts, addresses")
 	fs.BoolVar(&o.version, "version", false, "print the version")
@@ -214,6 +216,8 @@ func (o *options) check(fs *pflag.FlagSet) error {
 		return usagef("nothing to trace: give -p PID|NAME, or -- COMMAND ARGS")
 	case o.given() && len(o.command) > 0:
 		return usagef("%s and a command exclude each other: give one", o.source())
+	case o.heap != 0 && len(o.pids) == 0:
+		return usagef("--heap looks at processes that run already: give -p PID|NAME")
 	case !slices.Contains(diagnose.Orders, o.sort):
 		return usagef("--sort %s: give %s", o.sort, orderNames())
 	case o.maxSize != 0 && o.minSize > o.maxSize:

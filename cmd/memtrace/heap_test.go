@@ -33,7 +33,13 @@ type busyProgram struct {
 // startBusy starts it, with an environment beside that of the test.
 func startBusy(t *testing.T, compile string, environment []string, args ...string) *busyProgram {
 	t.Helper()
-	cmd := exec.Command(testprog.BuildProgram(t, compile, busySource), args...)
+	return startProgram(t, busySource, compile, environment, args...)
+}
+
+// startProgram starts a program that says when it is ready.
+func startProgram(t *testing.T, source, compile string, environment []string, args ...string) *busyProgram {
+	t.Helper()
+	cmd := exec.Command(testprog.BuildProgram(t, compile, source), args...)
 	cmd.Env = append(os.Environ(), environment...)
 	in, err := cmd.StdinPipe()
 	if err != nil {

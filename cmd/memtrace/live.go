@@ -81,7 +81,7 @@ func (s *session) watch(ctx context.Context) error {
 			s.shownNoMore(viewErr)
 			cancel()
 		case <-on.tick:
-			limitMemory(s.tracer.Status())
+			s.limitMemory(s.tracer.Status())
 		case <-on.mark:
 			view.Mark()
 		case <-on.markTick:

@@ -7,7 +7,7 @@ import (
 
 // report writes the reports of all processes.
 func (s *session) report() error {
-	limitMemory(s.tracer.Status())
+	s.limitMemory(s.tracer.Status())
 	s.last = s.reports(s.out.form, s.top)
 	return s.out.write(s.last)
 }
@@ -25,6 +25,7 @@ func (s *session) reports(form report.Form, top int) []*report.Report {
 		Blocks:    s.listBlocks(),
 		MaxBlocks: allBlocks,
 		Marks:     s.marks.list(),
+		Heap:      s.heapLooks.of,
 	})
 	for _, r := range s.noted(reports) {
 		r.Hints = report.Hints(r, s.packages.debugOf(r.Target.PID))

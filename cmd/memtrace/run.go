@@ -90,9 +90,10 @@ type session struct {
 	// processes that were held for too long.
 	unnamed, overdue fewMessages
 	// last are the reports that were written last.
-	last     []*report.Report
-	marks    marks
-	recorder *recorder // nil without --record
+	last      []*report.Report
+	marks     marks
+	recorder  *recorder // nil without --record
+	heapLooks heapLooks // nil without --heap
 	// recorded is what reports say of the record, "" for nothing.
 	recorded string
 	// screen is what a live view is shown on, nil without one.
@@ -299,7 +300,7 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 			return errors.Join(reportErr, err)
 		case <-on.tick:
 			status := s.tracer.Status()
-			limitMemory(status)
+			s.limitMemory(status)
 			progress.show(status)
 		case <-on.interval:
 			// The last of COUNT reports is the final one.

@@ -86,7 +86,7 @@ func (s *session) looks() func(totals bool) ([]*report.Report, error) {
 		top = page.Top
 	}
 	return func(totals bool) ([]*report.Report, error) {
-		limitMemory(s.tracer.Status())
+		s.limitMemory(s.tracer.Status())
 		return s.reports(report.Form{Totals: totals}, top), nil
 	}
 }
@@ -96,6 +96,7 @@ func (s *session) observe(ctx context.Context, stderr io.Writer) error {
 	if s.beside != nil {
 		defer s.beside()()
 	}
+	defer s.lookBeside()()
 	if s.screen != nil {
 		return s.watch(ctx)
 	}

@@ -62,6 +62,8 @@ type Copy struct {
 	// in (nil for event.FirstCode), and whether they are truncated. It stays valid for as long
 	// as it is needed.
 	Frames func(event.StackID) (addresses []uint64, codes []event.CodeID, truncated bool)
+	// Origins returns who allocated the blocks at some addresses, as far as known when it is called.
+	Origins func(addresses []uint64) []Origin
 	// Server returns which function served the allocations of a stack.
 	Server func(event.StackID) Server
 }
@@ -77,7 +79,7 @@ func (b *Book) Copy(pid uint32, asked Asked) *Copy {
 	c := &Copy{
 		Now: asked.Now, Older: asked.Older, Life: r.life,
 		Counters: b.counters, Missed: b.missed, WindowsSince: b.windowsSince,
-		Frames: b.frames(), Server: b.servers(),
+		Frames: b.frames(), Server: b.servers(), Origins: b.origins(pid),
 	}
 	if r.life.Exited {
 		c.Older = 0

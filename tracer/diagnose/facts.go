@@ -36,6 +36,8 @@ type Options struct {
 	Paced bool
 	// Marks are the marks so far, the first first.
 	Marks []Mark
+	// Heap, if not nil, returns the looks at the heap of a process, nil if there are none.
+	Heap func(pid int) HeapLooks
 }
 
 // Facts is what a report is made of.

@@ -135,15 +135,14 @@ func (d *diagnosis) report(opt Options) *report.Report {
 	if opt.Top > 0 && len(r.Stacks) > opt.Top {
 		r.Stacks = slices.Clone(r.Stacks[:opt.Top])
 	}
+	d.heap(r, opt)
 	r.Timeline = d.timeline(r.Stacks)
 	if g := r.Growth; g != nil && opt.Top > 0 && len(g.FaultStacks) > opt.Top {
 		g.FaultStacks = slices.Clone(g.FaultStacks[:opt.Top])
 	}
-	if slices.ContainsFunc(r.Stacks, func(s report.Stack) bool { return s.Frames == nil && s.GivenUpStacks == 0 }) {
+	if slices.ContainsFunc(r.Stacks, func(s report.Stack) bool { return s.Frames == nil && s.GivenUpStacks == 0 }) ||
+		r.Growth != nil && len(r.Growth.FaultStacks) > namedAtOnce {
 		r.Name = d.name // as the report is written
-	}
-	if r.Growth != nil && len(r.Growth.FaultStacks) > namedAtOnce {
-		r.Name = d.name
 	}
 	r.Notes = slices.Concat(r.Notes, unread(d.Symbols.Unanswered(), d.Unanswered), unwatched(d.Facts),
 		damaged(d.Target), unnamed(d.Symbols.Problems()))

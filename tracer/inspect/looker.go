@@ -29,6 +29,9 @@ type Config struct {
 	MaxOverhead float64
 	// Why is an address of which the report says how it is reached, 0 for none.
 	Why uint64
+	// Beside means that the process does other things meanwhile: what looks take is the processor time of
+	// the calling thread, which Look must not be moved from (runtime.LockOSThread).
+	Beside bool
 	// Suppressions hide groups of blocks by their kind, and by the module and the name of what holds
 	// them.
 	Suppressions *suppress.List
@@ -122,9 +125,9 @@ func (l *Looker) Look(ctx context.Context) error {
 		return err
 	}
 	l.began = time.Now()
-	before := processorTime()
+	before := l.processorTime()
 	err := l.look(ctx)
-	l.took = processorTime() - before
+	l.took = l.processorTime() - before
 	l.spent += l.took
 	if err == nil {
 		return nil
@@ -233,10 +236,14 @@ func (l *Looker) Pause(interval time.Duration) time.Duration {
 // Took is the processor time of the last look.
 func (l *Looker) Took() time.Duration { return l.took }
 
-// processorTime is what memtrace has used of processors so far.
-func processorTime() time.Duration {
+// processorTime is what memtrace, or this thread of it, has used of processors so far.
+func (l *Looker) processorTime() time.Duration {
+	who := unix.RUSAGE_SELF
+	if l.cfg.Beside {
+		who = unix.RUSAGE_THREAD
+	}
 	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+	if unix.Getrusage(who, &u) != nil {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())

@@ -128,30 +128,36 @@ func (l *Looker) kindsOf(r *report.HeapReport, place map[int32]int) {
 // growing lists the groups that grow or are exchanged.
 func (l *Looker) growing(r *report.HeapReport, hidden *suppressing) {
 	for _, g := range l.cohorts.Growth() {
-		one := report.HeapGrowth{
-			Size: g.Size, Kind: l.namer.Name(kinds.ID(g.Kind)), Class: string(g.Class), Now: report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes},
-			Came: g.Came, Left: g.Left, PerMinute: g.PerMinute, Low: g.Low, High: g.High, Confidence: cohort.Confidence, ByPlace: g.ByPlace,
-			Holder: report.HeapRoot{Class: report.HeapMixed},
-		}
-		switch {
-		case g.Holder == noHolder:
-			one.Holder.Class = report.HeapUnreached
-		case g.Holder >= 0 && int(g.Holder) < len(l.roots.list):
-			h := &l.roots.list[g.Holder]
-			one.Holder, one.Shape, one.Depth = h.root, h.held.Shape, h.held.Depth
-		}
-		for _, c := range g.Cohorts {
-			k := report.HeapCohort{ToSeconds: c.To.Sub(l.start).Seconds(), Came: c.Came, Stayed: c.Stayed}
-			if !c.From.IsZero() {
-				from := c.From.Sub(l.start).Seconds()
-				k.FromSeconds = &from
-			}
-			one.Cohorts = append(one.Cohorts, k)
-		}
+		one := l.growth(&g)
 		if !hidden.hides(one.Kind, &one.Holder, one.Now) {
 			r.Growing = append(r.Growing, one)
 		}
 	}
+}
+
+// growth is what a group does, as reports have it.
+func (l *Looker) growth(g *cohort.Growth) report.HeapGrowth {
+	one := report.HeapGrowth{
+		Size: g.Size, Kind: l.namer.Name(kinds.ID(g.Kind)), Class: string(g.Class), Now: report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes},
+		Came: g.Came, Left: g.Left, PerMinute: g.PerMinute, Low: g.Low, High: g.High, Confidence: cohort.Confidence, ByPlace: g.ByPlace,
+		Holder: report.HeapRoot{Class: report.HeapMixed},
+	}
+	switch {
+	case g.Holder == noHolder:
+		one.Holder.Class = report.HeapUnreached
+	case g.Holder >= 0 && int(g.Holder) < len(l.roots.list):
+		h := &l.roots.list[g.Holder]
+		one.Holder, one.Shape, one.Depth = h.root, h.held.Shape, h.held.Depth
+	}
+	for _, c := range g.Cohorts {
+		k := report.HeapCohort{ToSeconds: c.To.Sub(l.start).Seconds(), Came: c.Came, Stayed: c.Stayed}
+		if !c.From.IsZero() {
+			from := c.From.Sub(l.start).Seconds()
+			k.FromSeconds = &from
+		}
+		one.Cohorts = append(one.Cohorts, k)
+	}
+	return one
 }
 
 // unreachable adds up the roots of lost structures that are alike.

@@ -333,5 +333,7 @@ func fixtures() map[string]*Report {
 		"growth":     growthFixture(),
 		"growth-old": growthOfOldKernel(),
 		"measured":   measured(),
+
+		"beside": beside(), "beside-exact": besideExact(), "beside-unread": unread(),
 	}
 }

@@ -223,9 +223,7 @@ func (r *HeapReport) representable() *HeapReport {
 	}
 	c.Growing = append([]HeapGrowth{}, r.Growing...)
 	for i := range c.Growing {
-		g := &c.Growing[i]
-		g.Kind, g.Shape, g.Holder = bounded(g.Kind), bounded(g.Shape), g.Holder.representable()
-		g.Cohorts = append([]HeapCohort{}, g.Cohorts...)
+		c.Growing[i] = c.Growing[i].representable()
 	}
 	if r.Unreachable != nil {
 		u := *r.Unreachable
@@ -262,6 +260,12 @@ func (r *HeapReport) representable() *HeapReport {
 		c.Suppressed[i].Pattern = bounded(c.Suppressed[i].Pattern)
 	}
 	return &c
+}
+
+func (g HeapGrowth) representable() HeapGrowth {
+	g.Kind, g.Shape, g.Holder = bounded(g.Kind), bounded(g.Shape), g.Holder.representable()
+	g.Cohorts = append([]HeapCohort{}, g.Cohorts...)
+	return g
 }
 
 func (r HeapRoot) representable() HeapRoot {

@@ -120,7 +120,7 @@ func representable(r *Report) *Report {
 	for i := range c.Modules {
 		c.Modules[i].Name = bounded(c.Modules[i].Name)
 	}
-	c.Growth = r.Growth.representable()
+	c.Growth, c.Heap = r.Growth.representable(), r.Heap.representable(r)
 	c.Diagnosis = r.Diagnosis.representable()
 	if r.Memory != nil {
 		m := r.Memory.representable()

@@ -78,16 +78,16 @@ type Report struct {
 	Modules []ModuleSum `json:"modules,omitempty"`
 	// Growth is set in ModeGrowth, and in ModeExact where memory grew that no traced call accounts
 	// for: then page faults were sampled from that time on.
-	Growth *Growth `json:"growth,omitempty"`
-	// Diagnosis says what the figures mean.
-	Diagnosis *Diagnosis `json:"diagnosis,omitempty"`
+	Growth    *Growth    `json:"growth,omitempty"`
+	Diagnosis *Diagnosis `json:"diagnosis,omitempty"` // what the figures mean
 	// Memory is the process's address space, System the machine's memory. Either is nil where
 	// it could not be read.
 	Memory *Memory `json:"memory,omitempty"`
 	System *System `json:"system,omitempty"`
 	// Timeline is how memory developed, nil where the process was not looked at from outside.
-	Timeline *Timeline `json:"timeline,omitempty"`
-	Later    *Later    `json:"later,omitempty"` // set where names of code were left out
+	Timeline *Timeline   `json:"timeline,omitempty"`
+	Later    *Later      `json:"later,omitempty"` // set where names of code were left out
+	Heap     *HeapBeside `json:"heap,omitempty"`  // set where the heap was looked at as well
 	// Notes are remarks in words that the readers of every form should see.
 	Notes []string `json:"notes,omitempty"`
 	// Hints say what would give frames their names and lines, see the function Hints.

@@ -96,6 +96,7 @@ var sections = []section{
 	{func(s *Parts) bool { return s.Threshold }, (*printer).split},
 	{nil, (*printer).touchedFirst},
 	{nil, (*printer).stacks},
+	{nil, (*printer).heapBeside},
 	{nil, (*printer).touched},
 	{func(s *Parts) bool { return s.Regions }, (*printer).addressSpace},
 	{func(s *Parts) bool { return s.System }, (*printer).machine},

@@ -14,9 +14,6 @@ const heapLabel = 13
 // heapLists are how many entries the lists have that --top does not bound.
 const heapLists = 5
 
-// heapFew is how many blocks of a group must have come for it to be shown before it is certain to grow.
-const heapFew = 5
-
 // HeapText writes the report for people to read. opt.Top bounds the lists, 0 is all.
 func HeapText(w io.Writer, r *HeapReport, opt TextOptions) error {
 	p := newPrinter(opt)
@@ -93,7 +90,7 @@ func (p *printer) heapGrowing(r *HeapReport, opt TextOptions) {
 		case g.Class == HeapFading && fading < heapLists:
 			lines = append(lines, g)
 			fading++
-		case g.Class == HeapUnknown && g.Low > 0 && g.Came >= heapFew && open < heapLists:
+		case g.Class == HeapUnknown && g.Grows() && open < heapLists:
 			lines = append(lines, g)
 			open++
 		}
@@ -135,7 +132,7 @@ func (p *printer) heapGrowth(lead span, g *HeapGrowth, wide int) {
 	if p.width < defaultWidth {
 		gap = " "
 	}
-	p.flow(lead, heapLabel+wide+len(gap), gap, append(items, span{text: held})...)
+	p.flow(lead, columns(lead.text)+wide+len(gap), gap, append(items, span{text: held})...)
 }
 
 // heapShape says in words what a structure looks like.

@@ -79,6 +79,20 @@ func (l *Ledger) Each(pid uint32, f func(start, end uint64, stack event.StackID)
 	}
 }
 
+// At returns the stack that made the mapping that begins at an address, when (ns), and its size in bytes.
+// stack is 0 if none does.
+func (l *Ledger) At(pid uint32, start uint64) (stack event.StackID, time, size uint64) {
+	sp, ok := l.spaces[pid]
+	if !ok {
+		return 0, 0, 0
+	}
+	r := sp.regions.overlapping(start, start+1)
+	if r == nil || r.start != start || !r.of.stack.shown() {
+		return 0, 0, 0
+	}
+	return r.of.stack.key.ID, r.of.time, r.bytes()
+}
+
 // Live returns the sum of the outstanding regions of all processes, of any age. It costs
 // nothing.
 func (l *Ledger) Live() live.Sum { return l.total }

@@ -1,0 +1,22 @@
+package sample
+
+import "memtrace/tracer/event"
+
+// Origin is where a candidate comes from.
+type Origin struct {
+	Stack event.StackID
+	// Size is what was asked for, Born when it was allocated (ns).
+	Size, Born uint64
+	// Active: its content has changed since the first check.
+	Active bool
+}
+
+// Origin returns that of the candidate at an address. ok is false if there is none, and where no
+// check has read it: then it may have been freed and handed out again right after its window.
+func (s *Set) Origin(addr uint64) (o Origin, ok bool) {
+	b := s.blocks[addr]
+	if b == nil || !b.candidate || b.checks == 0 {
+		return Origin{}, false
+	}
+	return Origin{b.stack.id, b.size, b.born, b.active}, true
+}

@@ -1,0 +1,52 @@
+package report
+
+// beside has looks at the heap beside a trace in windows: a group of which windows saw some, one that
+// they saw nothing of, and one that looks like what others hold.
+func beside() *Report {
+	r := windows()
+	group := func(size uint64, kind string, holder HeapRoot) HeapOrigin {
+		return HeapOrigin{
+			HeapGrowth: HeapGrowth{Size: size, Kind: kind, Holder: holder, Class: HeapSteady, Came: 12, PerMinute: 10, Low: 5, High: 18, Confidence: 0.95},
+			Checked:    12, SeenEverySeconds: 900,
+		}
+	}
+	sessions := group(136, "", HeapRoot{Class: HeapGlobal, Name: "sessions", Module: "/usr/sbin/sessiond", Address: 0x4098})
+	sessions.Shape, sessions.Depth = "list", 13
+	sessions.Traced = 3
+	sessions.AllocatedBy = []HeapSource{
+		{ID: r.Stacks[0].ID, Blocks: 2, Frames: r.Stacks[0].Frames},
+		{ID: "dead", Blocks: 1, Frames: []Frame{sessiond("new_user", 0x2501, "user.c", 12), sessiond("log in\x1b[31m", 0x2601, "user.c", 90), mainFrame(), libcStart()}},
+	}
+	lost := group(88, "", HeapRoot{Class: HeapUnreached})
+	typed := group(64, "Order", HeapRoot{Class: HeapTLS, Name: "queue"})
+	typed.Class, typed.SeenEverySeconds = HeapUnknown, 40
+	typed.LooksLike = []HeapSource{{ID: "beef", Blocks: 4, Frames: []Frame{sessiond("Order::make()", 0x2701, "order.cc", 5), mainFrame()}}, {ID: "gone", Blocks: 1}}
+	r.Heap = &HeapBeside{
+		Looks: 9, DurationSeconds: 80, ReadSeconds: 0.4, InUse: HeapSum{Blocks: 22474, Bytes: 4 << 20},
+		Growing: []HeapOrigin{sessions, lost, typed}, GrowingTotal: 5,
+	}
+	return r
+}
+
+// besideExact is the same where every call is traced.
+func besideExact() *Report {
+	r := typical()
+	r.Heap = beside().Heap
+	r.Heap.Unread = "the process has ended"
+	r.Heap.Growing = r.Heap.Growing[:2]
+	r.Heap.GrowingTotal = 2
+	g := &r.Heap.Growing[0]
+	g.AllocatedBy = []HeapSource{{ID: r.Stacks[0].ID, Blocks: 12, Frames: r.Stacks[0].Frames}}
+	g.Traced = 12
+	for i := range r.Heap.Growing {
+		r.Heap.Growing[i].SeenEverySeconds = 0
+	}
+	return r
+}
+
+// unread is where the heap could not be looked at.
+func unread() *Report {
+	r := typical()
+	r.Heap = &HeapBeside{Unread: "process 4242 (sessiond): only heaps of glibc's malloc can be read: jemalloc\x1b[2J"}
+	return r
+}

@@ -1,0 +1,153 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+const (
+	// besideIndent is where the groups that grow begin, besideDeep where lines about one do.
+	besideIndent = 5
+	besideDeep   = 7
+	// besideFrames is how much is told of a stack that is not in the list: its functions from the
+	// program's own on.
+	besideFrames = 3
+	// besideStacks is how many stacks are told of a group.
+	besideStacks = 4
+)
+
+// heapBeside writes what grows in the heap, and who allocates that.
+func (p *printer) heapBeside(r *Report, opt TextOptions) {
+	h := r.Heap.numbered(r)
+	if h == nil {
+		return
+	}
+	p.newline()
+	lead := span{"Heap: ", bold}
+	if h.Looks == 0 {
+		why := "not looked at yet"
+		if h.Unread != "" {
+			why = "not looked at: " + escape(h.Unread)
+		}
+		p.paragraph(lead, why, plain)
+		return
+	}
+	text := counted(uint64(max(h.Looks, 0)), "look")
+	if h.Looks > 1 {
+		text += " in " + Seconds(h.DurationSeconds)
+	}
+	text += fmt.Sprintf(" from outside, %s, %s in use", counted(h.InUse.Blocks, "block"), Size(h.InUse.Bytes))
+	switch {
+	case h.Looks < 3:
+		text += "; what grows is not known yet, that takes three looks"
+	case len(h.Growing) == 0:
+		text += "; nothing grows that stays"
+	default:
+		text += "; what grows:"
+	}
+	p.paragraph(lead, text, plain)
+	if h.Unread != "" {
+		p.paragraph(span{text: pad("", besideIndent)}, escape(h.Unread), alarm)
+	}
+	n, wide := shown(len(h.Growing), opt.Top), 0
+	if opt.Height > 0 {
+		n = min(n, heapLists)
+	}
+	for i := range h.Growing[:n] {
+		wide = max(wide, columns(heapKind(h.Growing[i].Size, h.Growing[i].Kind)))
+	}
+	wide = min(wide, p.width/3)
+	for i := range h.Growing[:n] {
+		g := &h.Growing[i]
+		p.heapGrowth(span{text: pad("", besideIndent-1)}, &g.HeapGrowth, wide)
+		p.heapOrigin(r, g, opt)
+	}
+	if left := h.GrowingTotal - n; left > 0 {
+		p.paragraph(span{text: pad("", besideIndent)}, "and "+Count(uint64(left))+" more (-T 0 lists all that are known)", dim)
+	}
+}
+
+// heapOrigin writes who allocates a group.
+func (p *printer) heapOrigin(r *Report, g *HeapOrigin, opt TextOptions) {
+	lead := span{text: pad("", besideDeep)}
+	if g.Traced > 0 {
+		for i := range g.AllocatedBy {
+			s := &g.AllocatedBy[i]
+			if i == besideStacks {
+				p.paragraph(lead, "and by "+counted(uint64(len(g.AllocatedBy)-i), "more stack"), plain)
+				break
+			}
+			text := fmt.Sprintf("allocated by %s: %s", p.heapStack(r, s, opt), of(s.Blocks, g.Checked))
+			if r.Mode == ModeWindows {
+				text += ", as windows saw"
+			}
+			p.paragraph(lead, text, plain)
+		}
+		if g.Traced < g.Checked {
+			text := "the others are gone since, or were not traced"
+			if r.Mode == ModeWindows {
+				text = "the others look like what was seen"
+			}
+			p.paragraph(lead, text, dim)
+		}
+		return
+	}
+	text := "who allocates it is not known: the calls were not traced"
+	if r.Mode == ModeWindows {
+		text = "who allocates it is not known: no window saw it"
+		if every := g.SeenEverySeconds; every > 0 {
+			text += ", and one sees such a call every " + about(every)
+		}
+	}
+	p.paragraph(lead, text, plain)
+	for i := range g.LooksLike[:min(len(g.LooksLike), besideStacks)] {
+		s := &g.LooksLike[i]
+		p.paragraph(lead, fmt.Sprintf("it looks like what %s allocates: %s of the same size and kind that others hold",
+			p.heapStack(r, s, opt), counted(s.Blocks, "block")), plain)
+	}
+}
+
+// about writes a time that is only an estimate.
+func about(seconds float64) string {
+	const minute = 60
+	switch {
+	case seconds < 2*minute:
+		return fmt.Sprintf("%.0f s or so", math.Ceil(seconds))
+	case seconds < 2*minute*minute:
+		return fmt.Sprintf("%.0f min or so", seconds/minute)
+	}
+	return fmt.Sprintf("%.0f h or so", min(seconds/minute/minute, 1e6))
+}
+
+// of writes a part of blocks.
+func of(part, all uint64) string { return Count(part) + " of " + counted(all, "block") }
+
+// heapStack names a stack: by its number, if that is shown, and its functions.
+func (p *printer) heapStack(r *Report, s *HeapSource, opt TextOptions) string {
+	if i := s.Number - 1; i >= 0 && i < len(shownStacks(r, opt)) && (opt.Verbose || !r.Stacks[i].hidden(r, true)) {
+		return fmt.Sprintf("#%d (%s)", s.Number, p.heapFrames(s, 1))
+	}
+	return p.heapFrames(s, besideFrames)
+}
+
+// heapFrames names some functions of a stack, from the program's own on.
+func (p *printer) heapFrames(s *HeapSource, most int) string {
+	if len(s.Frames) == 0 {
+		return "a stack that is not known any more"
+	}
+	var names []string
+	frames := s.Frames[min(max(s.OwnFrame, 0), len(s.Frames)-1):]
+	for i := range frames {
+		if len(names) == most || i > 0 && frames[i].Library {
+			break
+		}
+		name := rowOf(&frames[i], 1)
+		text := ShortName(name.name, heapNameColumns)
+		if name.place != "" {
+			text += " " + cutLeft(baseName(name.place), heapNameColumns/2)
+		}
+		names = append(names, text)
+	}
+	return strings.Join(names, " < ")
+}
