@@ -33,9 +33,18 @@ func TestHolders(t *testing.T) {
 			t.Parallel()
 			const n = 20_000
 			p := start(t, "holders", tc.kind, fmt.Sprint(n), "1")
-			g := p.build()
-			h := g.HeldBy()[0]
-			if name := h.Root.Class.String() + " " + h.Root.Name; !strings.HasPrefix(name, tc.holder) || h.Shape != tc.shape || h.Blocks < n {
+			var g *Graph
+			var h Held
+			var name string
+			// While a table is moved to a larger array, a look may meet both or none.
+			for range 3 {
+				g = p.build()
+				h = g.HeldBy()[0]
+				if name = h.Root.Class.String() + " " + h.Root.Name; strings.HasPrefix(name, tc.holder) {
+					break
+				}
+			}
+			if !strings.HasPrefix(name, tc.holder) || h.Shape != tc.shape || h.Blocks < n {
 				t.Errorf("%s holds %d blocks, shape %v, depth %d (%+v)", name, h.Blocks, h.Shape, h.Depth, g.held[g.largest(1)[0]])
 			}
 			if of := p.kindName(h.Of[0]); of != tc.of {
@@ -70,7 +79,7 @@ func TestGrowing(t *testing.T) {
 	testprog.Long(t)
 	for _, kind := range []string{"list", "buckets", "unordered_map", "table", "map", "deque", "service", "pages", "peers", "stack"} {
 		t.Run(kind, func(t *testing.T) {
-			p := start(t, "holders", kind, "20000", "10")
+			p := start(t, "holders", kind, "5000", "10")
 			passes, last := p.lost(MinPasses, 100*time.Millisecond)
 			for _, l := range passes.Lost() {
 				t.Errorf("%s: %+v", kind, l)

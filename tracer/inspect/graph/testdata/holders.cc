@@ -149,7 +149,8 @@ __attribute__((noinline)) static void *grow(void *argument) {
 	fflush(stdout);
 	for (;;) {
 		usleep(1000);
-		for (int k = 0; k < w->pace; k++) step(i++);
+		// It ends some day, or whoever looks more slowly than this grows would never come to an end.
+		for (int k = 0; k < w->pace && i < w->count + 20000; k++) step(i++);
 	}
 	return local.data();
 }
