@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -22,6 +23,8 @@ const (
 	formatPprof = "pprof"
 	// heapInterval is how far looks at a heap are apart unless that is given.
 	heapInterval = 10 * time.Second
+	// leastHeapMemory is the least --max-memory, in bytes.
+	leastHeapMemory = 64 << 20
 	// firstReport is after how many looks growth can be told.
 	firstReport = 3
 )
@@ -30,13 +33,14 @@ const (
 type heapOptions struct {
 	regionsOptions
 	maxOverhead float64
+	maxMemory   uint64
 	suppressed  suppressions
 	why         addressValue
 }
 
 func parseHeap(args []string) (*heapOptions, *pflag.FlagSet, error) {
 	o := &heapOptions{}
-	o.interval, o.forms = heapInterval, []string{formatPprof}
+	o.interval, o.forms, o.maxMemory = heapInterval, []string{formatPprof}, 1<<30
 	fs := newFlagSet("heap")
 	fs.VarP(&o.pids, "pid", "p", "the process to look at, by id or name")
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR` (otherwise at Ctrl-C, or when the process exits)")
@@ -44,6 +48,7 @@ func parseHeap(args []string) (*heapOptions, *pflag.FlagSet, error) {
 	fs.Var(&o.why, "why", "show how the block at `ADDRESS` is reached, after one look unless more are asked for")
 	fs.Var(&o.suppressed, "suppressions", "hide blocks by a `FILE` in LeakSanitizer's format, by their kind and by the module and name of what holds them (repeatable)")
 	fs.Float64Var(&o.maxOverhead, "max-overhead", 3, "let reading take at most `PERCENT` of one core: looks are farther apart if they must be")
+	fs.Var((*sizeValue)(&o.maxMemory), "max-memory", "let memtrace itself take at most `BYTES` of memory: a heap with more blocks than fit is refused")
 	o.add(fs)
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print only the report, no messages")
 	if err := o.parse(fs, args); err != nil || o.help {
@@ -55,6 +60,9 @@ func parseHeap(args []string) (*heapOptions, *pflag.FlagSet, error) {
 	o.topGiven = fs.Changed("top")
 	if !(o.maxOverhead >= 0.1 && o.maxOverhead <= 100) {
 		return o, fs, usagef("--max-overhead %g: give 0.1 to 100 percent", o.maxOverhead)
+	}
+	if o.maxMemory < leastHeapMemory {
+		return o, fs, usagef("--max-memory %s: give at least %s", (*sizeValue)(&o.maxMemory), report.Size(leastHeapMemory))
 	}
 	if err := o.check("look at"); err != nil {
 		return o, fs, err
@@ -98,10 +106,11 @@ SIGUSR1 makes it report at once.
 // watch looks until the end and writes the reports.
 func (o *heapOptions) watch(ctx context.Context, out *output, stderr io.Writer) error {
 	// Most of what is kept are a few large arrays, which cost little to look at.
-	const garbage = 20 // percent of what is in use
+	const garbage = 10 // percent of what is in use
 	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(min(o.maxMemory, math.MaxInt64))))
 	looker, err := inspect.Open(inspect.Config{
-		PID: o.pids[0], MaxOverhead: o.maxOverhead / 100, Why: uint64(o.why), Suppressions: o.suppressed.list,
+		PID: o.pids[0], MaxOverhead: o.maxOverhead / 100, MaxMemory: o.maxMemory, Why: uint64(o.why), Suppressions: o.suppressed.list,
 	})
 	if err != nil {
 		return err
@@ -128,6 +137,7 @@ func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *out
 		var err error
 		if ctx.Err() == nil {
 			err = looker.Look(ctx)
+			debug.FreeOSMemory()
 		}
 		switch {
 		case inspect.Gone(err) && looker.Looks() == 0:
@@ -137,6 +147,12 @@ func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *out
 			return o.report(looker, out)
 		case ctx.Err() != nil:
 			return o.report(looker, out)
+		case errors.Is(err, inspect.ErrMemory):
+			err = fmt.Errorf("%w: allow more with --max-memory", err)
+			if looker.Looks() > 0 {
+				err = errors.Join(o.report(looker, out), err)
+			}
+			return err
 		case err != nil:
 			return err
 		}

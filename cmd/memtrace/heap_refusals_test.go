@@ -14,6 +14,31 @@ import (
 	"memtrace/tracer/testsupport/testprog"
 )
 
+// startReady builds a program and starts it, and waits until it says that it is ready.
+func startReady(t *testing.T, compile, source string, args ...string) *exec.Cmd {
+	t.Helper()
+	return untilReady(t, exec.Command(testprog.BuildProgram(t, compile, source), args...))
+}
+
+func untilReady(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); !strings.HasPrefix(line, "ready") {
+		t.Fatalf("the program says %q: %v", line, err)
+	}
+	return cmd
+}
+
 // The heaps of other allocators, and other people's, are refused in one line.
 func TestHeapRefusals(t *testing.T) {
 	sleeps := `#include <stdlib.h>
@@ -24,21 +49,7 @@ int main(void) { void *volatile p = malloc(10); p = p; write(1, "ready\n", 6); p
 		if preload != "" {
 			cmd.Env = append(os.Environ(), "LD_PRELOAD="+testprog.Library(t, preload))
 		}
-		out, err := cmd.StdoutPipe()
-		if err == nil {
-			err = cmd.Start()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		})
-		if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
-		return cmd.Process.Pid
+		return untilReady(t, cmd).Process.Pid
 	}
 	for _, tc := range []struct{ compile, preload, want string }{
 		{"gcc", "libjemalloc.so.2", "jemalloc"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -45,21 +44,7 @@ func startProgram(t *testing.T, source, compile string, environment []string, ar
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
-		t.Fatalf("the program says %q: %v", line, err)
-	}
-	return &busyProgram{cmd, in}
+	return &busyProgram{untilReady(t, cmd), in}
 }
 
 const withThreads = "gcc -O1 -g -pthread"

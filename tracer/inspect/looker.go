@@ -32,6 +32,9 @@ type Config struct {
 	// Beside means that the process does other things meanwhile: what looks take is the processor time of
 	// the calling thread, which Look must not be moved from (runtime.LockOSThread).
 	Beside bool
+	// MaxMemory is how much memory this process may take for it, in bytes; 0 is no bound. A heap that
+	// needs more is an error that wraps ErrMemory.
+	MaxMemory uint64
 	// Suppressions hide groups of blocks by their kind, and by the module and the name of what holds
 	// them.
 	Suppressions *suppress.List
@@ -93,6 +96,7 @@ func (l *Looker) enter() error {
 	if err != nil {
 		return refused(l.process, err)
 	}
+	walker.Most = l.mostBlocks()
 	symbols, err := datasym.Open(l.cfg.PID)
 	if err != nil {
 		return errors.Join(err, walker.Close())
@@ -141,6 +145,9 @@ func (l *Looker) Look(ctx context.Context) error {
 		return l.over("The process has ended.")
 	case changed:
 		return l.follow(ctx)
+	}
+	if errors.Is(err, ErrMemory) {
+		return err
 	}
 	return fmt.Errorf("look at the heap of process %d (%s, look %d, after %v): %w",
 		l.cfg.PID, l.process.Command, l.looks+1, time.Since(l.began).Round(time.Millisecond), err)
@@ -200,7 +207,16 @@ func (l *Looker) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := graph.Build(ctx, graph.Config{PID: l.cfg.PID, Walker: l.walker, Kinds: l.namer, Symbols: l.symbols}, c)
+	if err := l.fits(c); err != nil {
+		return err
+	}
+	g, err := graph.Build(ctx, graph.Config{
+		PID: l.cfg.PID, Walker: l.walker, Kinds: l.namer, Symbols: l.symbols,
+		NoPaths: l.cfg.Why == 0, MaxBytes: l.memoryBeside(c), Hashed: l.cohorts.Begin(c.Blocks),
+	}, c)
+	if errors.Is(err, graph.ErrMemory) {
+		return l.tooLarge(report.Counted(uint64(c.Blocks.Len()), "block", "blocks") + " and the pointers between them")
+	}
 	if err != nil {
 		return err
 	}
@@ -212,16 +228,15 @@ func (l *Looker) look(ctx context.Context) error {
 		l.start = c.Start
 	}
 	l.looks++
-	held := g.HeldBy()
+	held := g.Holders()
 	of := l.roots.add(g, held, c.Start)
 	l.cohorts.Add(cohort.Look{
-		At: c.Start, Blocks: c.Blocks,
-		Hash:   func(i int) uint32 { return g.Hash[i] },
-		Kind:   func(i int) uint32 { return uint32(g.Kind[i]) },
-		Holder: func(i int) int32 { return of(g.Holder[i]) },
+		At: c.Start, Blocks: c.Blocks, Hashes: g.Hash,
+		Kind:   func(i int) uint32 { return uint32(g.KindOf(i)) },
+		Holder: func(i int) int32 { return of(g.HolderOf(i)) },
 	})
 	l.passes.add(g)
-	l.last = last{end: c.End, totals: c.Totals, skipped: skipsOf(c, g), lost: l.passes.old.Lost(), passes: l.passes.old.Len(), path: l.pathTo(g)}
+	l.last = last{end: c.End, totals: c.Totals, skipped: skipsOf(c, g), lost: lostOf(&l.passes.old), passes: l.passes.old.Len(), path: l.pathTo(g)}
 	return nil
 }
 

@@ -22,7 +22,7 @@ type last struct {
 	end     time.Time
 	totals  census.Totals
 	skipped []report.HeapSkip
-	lost    []graph.Lost
+	lost    []lostGroup
 	passes  int // that lost rests on
 	path    *report.HeapPath
 }
@@ -158,49 +158,6 @@ func (l *Looker) growth(g *cohort.Growth) report.HeapGrowth {
 		one.Cohorts = append(one.Cohorts, k)
 	}
 	return one
-}
-
-// unreachable adds up the roots of lost structures that are alike.
-func (l *Looker) unreachable(r *report.HeapReport, hidden *suppressing) {
-	if l.looks < graph.MinPasses {
-		return
-	}
-	u := &report.HeapUnreachable{Passes: l.last.passes}
-	type key struct {
-		size           uint64
-		kind           kinds.ID
-		cycle, certain bool
-		why            string
-	}
-	places := make(map[key]int)
-	for i := range l.last.lost {
-		lost := &l.last.lost[i]
-		name := l.namer.Name(lost.Kind)
-		if hidden.hides(name, &report.HeapRoot{Class: report.HeapUnreached}, report.HeapSum{Blocks: lost.Blocks, Bytes: lost.Bytes}) {
-			continue
-		}
-		k := key{cohort.SizeClass(lost.Root.Size), lost.Kind, lost.Cycle, lost.Certain, ""}
-		if !lost.Certain {
-			k.why = lost.Why
-		}
-		at, ok := places[k]
-		if !ok {
-			at = len(u.Lost)
-			places[k] = at
-			u.Lost = append(u.Lost, report.HeapLost{Size: k.size, Kind: name, Address: lost.Root.Addr, Cycle: k.cycle, Certain: k.certain, Why: k.why})
-		}
-		one, sum := &u.Lost[at], &u.Possible
-		if lost.Certain {
-			sum = &u.Certain
-		}
-		one.Roots++
-		for _, s := range []*report.HeapSum{&one.All, sum} {
-			s.Blocks += lost.Blocks
-			s.Bytes += lost.Bytes
-		}
-	}
-	slices.SortStableFunc(u.Lost, func(a, b report.HeapLost) int { return cmp.Compare(b.All.Bytes, a.All.Bytes) })
-	r.Unreachable = u
 }
 
 // pathTo finds how the address that was asked for is reached.

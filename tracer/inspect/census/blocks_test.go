@@ -7,12 +7,17 @@ import (
 	"testing"
 )
 
-// someBlocks makes blocks of all kinds: dense and sparse, large and small, near and far.
+// someBlocks makes blocks of all kinds: dense and sparse, large and small, near and far. In some
+// stretches all are small and near.
 func someBlocks(rng *rand.Rand, n int) (blocks []Block) {
 	at := uint64(0x10000)
-	for range n {
+	odds := 200
+	for i := range n {
+		if i%5000 == 0 {
+			odds = []int{200, 50_000, 1 << 30}[rng.IntN(3)]
+		}
 		size := rng.Uint64N(12)*16 + 24
-		switch rng.IntN(200) {
+		switch rng.IntN(odds) {
 		case 0:
 			at += rng.Uint64N(1<<20) &^ 15
 		case 1:
@@ -56,6 +61,48 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// Blocks that are close to one another take little, whatever is among them, and others not much.
+func TestBlocksAreSmall(t *testing.T) {
+	bytes := func(b *Blocks) (n int) {
+		for i := range b.segments {
+			n += len(b.segments[i].groups)*groupBytes + len(b.segments[i].entries)*entryBytes
+		}
+		return n
+	}
+	const n = 300_007
+	for _, tc := range []struct {
+		name string
+		make func(i int) Block
+		most int // bytes for 10 blocks
+	}{
+		{"small", func(i int) Block { return Block{0x1000 + uint64(i)*112, 104} }, 20},
+		{"with some large ones", func(i int) Block {
+			return Block{0x1000 + uint64(i)*112 + uint64(i/1000)<<16, 104 + uint64(i%1000/999)<<16}
+		}, 35},
+		{"with some that are irregular", func(i int) Block { return Block{0x1000 + uint64(i)*112, 104 - uint64(i%9973/9972)} }, 50},
+		{"large", func(i int) Block { return Block{uint64(i+1) << 12, 4000} }, 80},
+		{"huge", func(i int) Block { return Block{uint64(i+1) << 22, 1 << 21} }, 80},
+	} {
+		var blocks []Block
+		for i := range n {
+			blocks = append(blocks, tc.make(i))
+		}
+		b := NewBlocks(blocks)
+		if got := bytes(b); 10*got > tc.most*n {
+			t.Errorf("%s: %.1f bytes a block, want at most %.1f", tc.name, float64(got)/n, float64(tc.most)/10)
+		}
+		c := b.Cursor()
+		for i, x := range blocks {
+			if got, ok := c.Next(); !ok || got != x || i%97 == 0 && (b.At(i) != x || b.Find(x.Addr+x.Size) != i) {
+				t.Fatalf("%s: block %d is %#x, want %#x", tc.name, i, got, x)
+			}
+		}
+		if _, ok := c.Next(); ok {
+			t.Errorf("%s: too many", tc.name)
+		}
+	}
+}
+
 func shuffled(rng *rand.Rand, blocks []Block) []Block {
 	blocks = slices.Clone(blocks)
 	rng.Shuffle(len(blocks), func(i, k int) { blocks[i], blocks[k] = blocks[k], blocks[i] })
@@ -75,7 +122,7 @@ func naive(blocks []Block, addr uint64) int {
 func TestTruncate(t *testing.T) {
 	for seed := range uint64(10) {
 		rng := rand.New(rand.NewPCG(seed, 2))
-		blocks := someBlocks(rng, 3*pageBlocks)
+		blocks := someBlocks(rng, 3*mostBlocks)
 		var b builder
 		for i := 0; i < len(blocks); i++ {
 			b.add(blocks[i].Addr, blocks[i].Size)

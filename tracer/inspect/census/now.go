@@ -72,7 +72,7 @@ func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
 	if k.top != 0 && addr >= k.top {
 		return Block{}, false
 	}
-	last, _ := c.Blocks.before(addr)
+	last := c.Blocks.Before(addr)
 	if w.trail.of != c {
 		w.fars = 0
 	}

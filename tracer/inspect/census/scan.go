@@ -18,10 +18,12 @@ const scanBytes = 1 << 20
 // so.
 func (w *Walker) Scan(c *Census, visit func(i int, off uint64, content []byte)) error {
 	s := scan{win: newWindow(w.mem, scanBytes, w.SwapIn), visit: visit}
-	for k := range c.Blocks.regions {
-		r := &c.Blocks.regions[k]
-		for i := r.first; i < r.first+r.n; i++ {
-			s.block(i, c.Blocks.block(r, i), r.end)
+	blocks := c.Blocks.Cursor()
+	for k := range c.Blocks.segments {
+		end := c.Blocks.segments[k].end
+		for i := c.Blocks.segments[k].first; i < c.Blocks.segments[k].first+c.Blocks.segments[k].n; i++ {
+			b, _ := blocks.Next()
+			s.block(i, b, end)
 		}
 	}
 	if s.swapped > 0 {

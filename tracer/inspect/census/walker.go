@@ -15,7 +15,7 @@ import (
 type Walker struct {
 	// SwapIn: read pages that are swapped out, which brings them back. Otherwise they are skipped.
 	SwapIn bool
-	// Most is the most blocks of a census, by default 128 Mi, which take 1.1 GiB.
+	// Most is the most blocks of a census, by default 128 Mi, which take 1.1 GiB at most.
 	Most int
 
 	pid     int

@@ -1,97 +1,91 @@
 package cohort
 
-// perChunk is how many blocks a chunk has.
-const perChunk = 1 << 14
+import "encoding/binary"
 
-// entry is what is kept of a block until the next look.
-type entry struct {
-	addr uint64
-	hash uint32
+// mark is what is kept of a block until the next look, beside its address and its hash.
+type mark struct {
 	// group is its index in Tracker.groups, of which the size is a part.
 	group uint16
 	// born is the look at which it appeared unchanged, placed the one at which its place was taken.
 	born, placed uint8
 }
 
-// chunk holds some blocks in 12 bytes each, by address.
-type chunk struct {
-	// base is subtracted from addresses, in units of 16 bytes, to which malloc aligns blocks.
-	base         uint64
-	n            int
-	low, hash    [perChunk]uint32
-	group        [perChunk]uint16
-	born, placed [perChunk]uint8
-}
+const (
+	partBytes = 64 << 10
+	// mostWidth is how many bytes a mark may take: a group in up to 3, and the looks.
+	mostWidth = 5
+)
 
-// get returns entry i.
-func (c *chunk) get(i int) entry {
-	return entry{(c.base + uint64(c.low[i])) << 4, c.hash[i], c.group[i], c.born[i], c.placed[i]}
-}
-
-// column holds the blocks of a look.
+// column has the marks of all blocks of a look in their order. Most take a byte: a group, and whether
+// the looks are others than those of the block before.
 type column struct {
-	chunks []*chunk
-	// spare are chunks to take before new ones are made: those of the look before, as they are read.
-	spare []*chunk
+	parts [][]byte
+	last  mark
 }
 
-// add appends a block, with a higher address than all others.
-func (c *column) add(e entry) {
-	var last *chunk
-	if n := len(c.chunks); n > 0 {
-		last = c.chunks[n-1]
+// add appends a mark.
+func (c *column) add(m mark) {
+	n := len(c.parts)
+	if n == 0 || len(c.parts[n-1])+mostWidth > partBytes {
+		c.parts = append(c.parts, make([]byte, 0, partBytes))
+		n++
 	}
-	at := e.addr >> 4
-	if last == nil || last.n == perChunk || at-last.base > 1<<32-1 {
-		if n := len(c.spare); n > 0 {
-			last, c.spare = c.spare[n-1], c.spare[:n-1]
-			last.n = 0
-		} else {
-			last = new(chunk)
-		}
-		last.base = at
-		c.chunks = append(c.chunks, last)
+	same := m.born == c.last.born && m.placed == c.last.placed
+	v := uint64(m.group) << 1
+	if !same {
+		v |= 1
 	}
-	i := last.n
-	last.low[i], last.hash[i], last.group[i] = uint32(at-last.base), e.hash, e.group
-	last.born[i], last.placed[i] = e.born, e.placed
-	last.n++
+	part := binary.AppendUvarint(c.parts[n-1], v)
+	if !same {
+		part = append(part, m.born, m.placed)
+	}
+	c.parts[n-1], c.last = part, m
 }
 
 // halve replaces the looks of all blocks by half their numbers.
 func (c *column) halve() {
-	for _, k := range c.chunks {
-		for i := range k.n {
-			k.born[i] /= 2
-			k.placed[i] /= 2
+	for _, part := range c.parts {
+		for len(part) > 0 {
+			v, n := binary.Uvarint(part)
+			if part = part[n:]; v&1 != 0 {
+				part[0] /= 2
+				part[1] /= 2
+				part = part[2:]
+			}
 		}
 	}
+	c.last.born /= 2
+	c.last.placed /= 2
 }
 
-// cursor reads the blocks of a column in their order.
+// cursor reads a column from the start.
 type cursor struct {
 	from  *column
-	chunk int
-	i     int
-	// done is called with every chunk that was read.
-	done func(*chunk)
+	place int
+	part  []byte
+	last  mark
+	// drop: parts that were read are dropped from the column.
+	drop bool
 }
 
-// peek returns the next block; ok is false at the end.
-func (c *cursor) peek() (e entry, ok bool) {
-	for c.chunk < len(c.from.chunks) {
-		k := c.from.chunks[c.chunk]
-		if c.i < k.n {
-			return k.get(c.i), true
+// next returns the next mark, ok is false at the end.
+func (c *cursor) next() (m mark, ok bool) {
+	for len(c.part) == 0 {
+		if c.drop && c.place > 0 {
+			c.from.parts[c.place-1] = nil
 		}
-		c.from.chunks[c.chunk] = nil
-		if c.done != nil {
-			c.done(k)
+		if c.place == len(c.from.parts) {
+			return mark{}, false
 		}
-		c.chunk, c.i = c.chunk+1, 0
+		c.part = c.from.parts[c.place]
+		c.place++
 	}
-	return entry{}, false
+	v, n := binary.Uvarint(c.part)
+	c.part = c.part[n:]
+	c.last.group = uint16(v >> 1)
+	if v&1 != 0 {
+		c.last.born, c.last.placed = c.part[0], c.part[1]
+		c.part = c.part[2:]
+	}
+	return c.last, true
 }
-
-// next passes the block that peek returned.
-func (c *cursor) next() { c.i++ }

@@ -142,15 +142,17 @@ func (t *Tracker) stayed() [][2][]uint64 {
 			all[i] = [2][]uint64{make([]uint64, len(t.times)), make([]uint64, len(t.times))}
 		}
 	}
-	for _, k := range t.last.chunks {
-		for i := range k.n {
-			if n := &all[k.group[i]]; n[0] != nil {
-				n[byContent][k.born[i]]++
-				n[byPlace][k.placed[i]]++
-			}
+	marks := cursor{from: &t.last}
+	for {
+		m, ok := marks.next()
+		if !ok {
+			return all
+		}
+		if n := &all[m.group]; n[0] != nil {
+			n[byContent][m.born]++
+			n[byPlace][m.placed]++
 		}
 	}
-	return all
 }
 
 // span is how long the time is in which what came has settled by now.

@@ -34,21 +34,20 @@ func (t *Tracker) Members(of []Growth, most int) []Members {
 		}
 	}
 	counts := make([][2]uint64, len(of))
-	t.eachCome(own, alike, of, func(i, list int, _ *chunk, _ int) { counts[i][list]++ })
+	t.eachCome(own, alike, of, func(i, list int, _ uint64, _ *mark) { counts[i][list]++ })
 	passed := make([][2]uint64, len(of))
-	t.eachCome(own, alike, of, func(i, list int, c *chunk, at int) {
+	t.eachCome(own, alike, of, func(i, list int, addr uint64, m *mark) {
 		n, total := passed[i][list], counts[i][list]
 		passed[i][list]++
 		if room := uint64(most); total > room && n*room/total == (n+1)*room/total {
 			return
 		}
-		e := c.get(at)
-		since := e.since(of[i].ByPlace)
-		m := Member{Addr: e.addr, From: t.times[since-1], To: t.times[since]}
+		since := m.since(of[i].ByPlace)
+		one := Member{Addr: addr, From: t.times[since-1], To: t.times[since]}
 		if list == 0 {
-			all[i].Own = append(all[i].Own, m)
+			all[i].Own = append(all[i].Own, one)
 		} else {
-			all[i].Alike = append(all[i].Alike, m)
+			all[i].Alike = append(all[i].Alike, one)
 		}
 	})
 	for i := range all {
@@ -58,29 +57,31 @@ func (t *Tracker) Members(of []Growth, most int) []Members {
 }
 
 // since is the look since which a block is there as it is now, or by its place alone.
-func (e *entry) since(byPlace bool) uint8 {
+func (m *mark) since(byPlace bool) uint8 {
 	if byPlace {
-		return e.placed
+		return m.placed
 	}
-	return e.born
+	return m.born
 }
 
-// eachCome calls f with every block that has come since the first look, for each of the growths that
-// it belongs to (list 0) or is like (list 1).
-func (t *Tracker) eachCome(own map[uint16]int, alike map[uint16][]int, of []Growth, f func(i, list int, c *chunk, at int)) {
-	for _, c := range t.last.chunks {
-		for at := range c.n {
-			if c.born[at] == 0 && c.placed[at] == 0 {
-				continue
-			}
-			e := entry{born: c.born[at], placed: c.placed[at]}
-			if i, ok := own[c.group[at]]; ok && e.since(of[i].ByPlace) > 0 {
-				f(i, 0, c, at)
-			}
-			for _, i := range alike[c.group[at]] {
-				if e.since(of[i].ByPlace) > 0 {
-					f(i, 1, c, at)
-				}
+// eachCome calls f with the address and the mark of every block that has come since the first look, for
+// each of the growths that it belongs to (list 0) or is like (list 1).
+func (t *Tracker) eachCome(own map[uint16]int, alike map[uint16][]int, of []Growth, f func(i, list int, addr uint64, m *mark)) {
+	if t.blocks == nil {
+		return
+	}
+	blocks, marks := t.blocks.Cursor(), cursor{from: &t.last}
+	for b, ok := blocks.Next(); ok; b, ok = blocks.Next() {
+		m, _ := marks.next()
+		if m.born == 0 && m.placed == 0 {
+			continue
+		}
+		if i, ok := own[m.group]; ok && m.since(of[i].ByPlace) > 0 {
+			f(i, 0, b.Addr, &m)
+		}
+		for _, i := range alike[m.group] {
+			if m.since(of[i].ByPlace) > 0 {
+				f(i, 1, b.Addr, &m)
 			}
 		}
 	}

@@ -62,7 +62,7 @@ func (s *simulated) look(t *Tracker) {
 	}
 	t.Add(Look{
 		At: s.now, Blocks: census.NewBlocks(blocks),
-		Hash:   func(i int) uint32 { return all[i].hash },
+		Hashes: census.NewHashes(len(all), func(i int) uint32 { return all[i].hash }),
 		Kind:   func(i int) uint32 { return all[i].kind },
 		Holder: func(i int) int32 { return all[i].holder },
 	})

@@ -15,20 +15,26 @@ type Look struct {
 	// At is when the blocks were listed.
 	At     time.Time
 	Blocks *census.Blocks
-	// Hash, Kind and Holder are those of block i.
-	Hash   func(i int) uint32
+	// Hashes are those of the blocks. The Tracker keeps them, and drops them later.
+	Hashes *census.Hashes
+	// Kind and Holder are those of block i.
 	Kind   func(i int) uint32
 	Holder func(i int) int32
 }
 
-// Tracker follows the blocks of a heap from look to look. It keeps 12 bytes for each block of the
-// last look. It is not safe for concurrent use.
+// Tracker follows the blocks of a heap from look to look. Of the last look it keeps the blocks, their
+// hashes, and mostly a byte or two for each. It is not safe for concurrent use.
 type Tracker struct {
 	times []time.Time
 	// until are the times up to which what came has settled by each look.
 	until []time.Time
 	start time.Time
-	last  column
+	// blocks, hashes and last are those of the last look.
+	blocks *census.Blocks
+	hashes *census.Hashes
+	last   column
+	// comparing is the look that has begun.
+	comparing *comparison
 	// groups have the numbers that entries have; numbers has the same by key.
 	groups  []*group
 	numbers map[Key]uint16
@@ -58,20 +64,19 @@ func (t *Tracker) Add(l Look) {
 	for _, g := range t.groups {
 		g.blocks, g.bytes, g.fresh = 0, 0, [2]uint64{}
 	}
-	old := t.last
-	t.last = column{spare: old.spare}
-	before := cursor{from: &old, done: func(c *chunk) { t.last.spare = append(t.last.spare, c) }}
+	same := t.compared(&l)
+	before := t.before()
+	blocks := l.Blocks.Cursor()
 	for i := range l.Blocks.Len() {
-		b := l.Blocks.At(i)
-		e := entry{addr: b.Addr &^ 15, hash: l.Hash(i), born: now, placed: now}
+		b, _ := blocks.Next()
+		e := entry{addr: b.Addr, mark: mark{born: now, placed: now}, same: same.isSame(i)}
 		e.group = t.find(Key{SizeClass(b.Size), l.Kind(i), l.Holder(i)})
-		was, ok := before.peek()
-		for ; ok && was.addr < e.addr; was, ok = before.peek() {
-			t.gone(was, now)
+		for before.ok && before.addr < e.addr {
+			t.gone(before.mark, now)
 			before.next()
 		}
-		if ok && was.addr == e.addr {
-			t.meet(was, &e, now)
+		if before.ok && before.addr == e.addr {
+			t.meet(before.mark, &e, now)
 			before.next()
 		}
 		g := t.groups[e.group]
@@ -83,21 +88,67 @@ func (t *Tracker) Add(l Look) {
 		if e.placed == now {
 			g.fresh[byPlace]++
 		}
-		t.last.add(e)
+		t.last.add(e.mark)
 	}
-	for was, ok := before.peek(); ok; was, ok = before.peek() {
-		t.gone(was, now)
-		before.next()
+	for ; before.ok; before.next() {
+		t.gone(before.mark, now)
 	}
-	const few = 4 // chunks that are kept for a heap that grows
-	t.last.spare = t.last.spare[:min(len(t.last.spare), few)]
+	t.blocks, t.hashes = l.Blocks, l.Hashes
 	if now == mostLooks {
 		t.halve()
 	}
 }
 
+// compared ends the comparison with the look before.
+func (t *Tracker) compared(l *Look) *comparison {
+	if t.comparing == nil || t.comparing.blocks != l.Blocks {
+		t.Begin(l.Blocks)
+	}
+	c := t.comparing
+	t.comparing = nil
+	for i := c.next / census.HashPage; i < l.Hashes.Pages(); i++ {
+		c.hashed(i*census.HashPage, l.Hashes.Page(i))
+	}
+	return c
+}
+
+// entry is a block. same: its content is that of the one that was at its address.
+type entry struct {
+	addr uint64
+	mark
+	same bool
+}
+
+// previous are the blocks of the look before. ok is false behind the last.
+type previous struct {
+	blocks census.Cursor
+	marks  cursor
+	addr   uint64
+	mark
+	ok bool
+}
+
+// before takes the blocks of the look before out of the Tracker.
+func (t *Tracker) before() *previous {
+	old := t.last
+	t.last = column{}
+	p := &previous{marks: cursor{from: &old, drop: true}}
+	if t.blocks != nil {
+		p.blocks = t.blocks.Cursor()
+		p.next()
+	}
+	return p
+}
+
+func (p *previous) next() {
+	var b census.Block
+	b, p.ok = p.blocks.Next()
+	p.addr = b.Addr
+	p.mark, _ = p.marks.next()
+}
+
 // meet compares a block with the one that was at its address at the look before.
-func (t *Tracker) meet(was entry, e *entry, now uint8) {
+func (t *Tracker) meet(was mark, e *entry, now uint8) {
 	if t.groups[was.group].key.Size != t.groups[e.group].key.Size {
 		t.gone(was, now)
 		return
@@ -108,7 +159,7 @@ func (t *Tracker) meet(was entry, e *entry, now uint8) {
 	} else {
 		t.leave(was.placed, byPlace, was.group, now) // another block of this size
 	}
-	if e.hash == was.hash {
+	if e.same {
 		e.born = was.born
 		t.settle(e.born, byContent, e.group, now)
 	} else {
@@ -117,7 +168,7 @@ func (t *Tracker) meet(was entry, e *entry, now uint8) {
 }
 
 // gone counts a block that is not there any more.
-func (t *Tracker) gone(was entry, now uint8) {
+func (t *Tracker) gone(was mark, now uint8) {
 	t.leave(was.born, byContent, was.group, now)
 	t.leave(was.placed, byPlace, was.group, now)
 }

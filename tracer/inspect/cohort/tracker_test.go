@@ -123,30 +123,88 @@ func TestFewLooks(t *testing.T) {
 	}
 }
 
-// The column gives back what was put into it, over any distances of addresses.
+// The column gives back what was put into it, also once its looks were halved, and takes about a byte
+// for each block where blocks are alike.
 func TestColumn(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
-	var c column
-	var want []entry
-	addr := uint64(0)
-	for range 3 * perChunk {
-		addr += 16 << r.UintN(12)
-		if r.UintN(perChunk) == 0 {
-			addr += 1 << 40
+	for _, alike := range []bool{false, true} {
+		var c column
+		var want []mark
+		for i := range 3 * partBytes {
+			m := mark{uint16(r.Uint32() >> 17), uint8(r.Uint32()), uint8(r.Uint32())}
+			if alike {
+				m = mark{uint16(i % 60), uint8(i / 5000), uint8(i / 9000)}
+			}
+			want = append(want, m)
+			c.add(m)
 		}
-		want = append(want, entry{addr, r.Uint32(), uint16(r.Uint32()), uint8(r.Uint32()), uint8(r.Uint32())})
-		c.add(want[len(want)-1])
-	}
-	given := 0
-	from := cursor{from: &c, done: func(*chunk) { given++ }}
-	for i, w := range want {
-		if e, ok := from.peek(); !ok || e != w {
-			t.Fatalf("entry %d is %+v, not %+v", i, e, w)
+		if bytes := len(c.parts) * partBytes; alike && bytes > len(want)*4/3 {
+			t.Errorf("%d marks take %d bytes", len(want), bytes)
 		}
-		from.next()
+		for _, drop := range []bool{false, true} {
+			from := cursor{from: &c, drop: drop}
+			for i, w := range want {
+				if drop {
+					w.born, w.placed = w.born/2, w.placed/2
+				}
+				if m, ok := from.next(); !ok || m != w {
+					t.Fatalf("mark %d is %+v, not %+v", i, m, w)
+				}
+			}
+			if _, ok := from.next(); ok {
+				t.Error("no end")
+			}
+			c.halve()
+		}
+		for i, part := range c.parts {
+			if part != nil {
+				t.Errorf("part %d of %d is kept", i, len(c.parts))
+			}
+		}
 	}
-	if _, ok := from.peek(); ok || given != len(c.chunks) {
-		t.Errorf("the end: %v, %d of %d chunks", ok, given, len(c.chunks))
+}
+
+// What a comparison is given before a look is added counts as what comes with it, and if the look is
+// never added all blocks count as changed.
+func TestBegin(t *testing.T) {
+	const n = 3*census.HashPage + 77
+	blocks := make([]census.Block, n)
+	for i := range blocks {
+		blocks[i] = census.Block{Addr: uint64(i+1) << 6, Size: 40}
+	}
+	hash := func(i int) uint32 { return uint32(i) }
+	look := func(tr *Tracker, blocks []census.Block) Look {
+		return Look{
+			At: time.Unix(int64(10*tr.Looks()), 0), Blocks: census.NewBlocks(blocks), Hashes: census.NewHashes(len(blocks), hash),
+			Kind: func(int) uint32 { return 0 }, Holder: func(int) int32 { return 0 },
+		}
+	}
+	for given := range 5 {
+		tr := New()
+		tr.Add(look(tr, blocks))
+		l := look(tr, blocks)
+		hashed := tr.Begin(l.Blocks)
+		for i := range given {
+			if i < l.Hashes.Pages() {
+				hashed(i*census.HashPage, l.Hashes.Page(i))
+			}
+		}
+		tr.Add(l)
+		if g := tr.groups[0]; g.blocks != n || g.fresh != [2]uint64{} {
+			t.Errorf("%d pages: %+v", given, g)
+		}
+	}
+	tr := New()
+	tr.Add(look(tr, blocks))
+	l := look(tr, blocks)
+	hashed := tr.Begin(l.Blocks)
+	for i := range 2 {
+		hashed(i*census.HashPage, l.Hashes.Page(i))
+	}
+	// The second page drops the first of the look before; the block that ends it is not passed yet.
+	tr.Add(look(tr, blocks))
+	if g := tr.groups[0]; g.fresh[byPlace] != 0 || g.fresh[byContent] != census.HashPage {
+		t.Errorf("after a look that was given up: %+v", g)
 	}
 }
 
@@ -160,7 +218,7 @@ func TestManyGroups(t *testing.T) {
 		}
 		tr.Add(Look{
 			At: time.Unix(int64(tr.Looks()), 0), Blocks: census.NewBlocks(blocks),
-			Hash: func(int) uint32 { return 1 }, Kind: func(i int) uint32 { return uint32(i) }, Holder: func(i int) int32 { return int32(i) },
+			Hashes: census.NewHashes(len(blocks), func(int) uint32 { return 1 }), Kind: func(i int) uint32 { return uint32(i) }, Holder: func(i int) int32 { return int32(i) },
 		})
 	}
 	if n := len(tr.groups); n > mostGroups+64 {
@@ -204,7 +262,7 @@ func BenchmarkAdd(b *testing.B) {
 	tr := New()
 	for i := 0; b.Loop(); i++ {
 		tr.Add(Look{
-			At: time.Unix(int64(i), 0), Blocks: all, Hash: func(i int) uint32 { return uint32(i) },
+			At: time.Unix(int64(i), 0), Blocks: all, Hashes: census.NewHashes(n, func(i int) uint32 { return uint32(i) }),
 			Kind: func(i int) uint32 { return uint32(i % 9) }, Holder: func(i int) int32 { return int32(i % 5) },
 		})
 	}

@@ -144,10 +144,10 @@ func (m *memory) holder(g *Graph, addr uint64) string {
 	if i < 0 {
 		m.t.Fatalf("no block at %#x", addr)
 	}
-	if g.Holder[i] < 0 {
+	if g.HolderOf(i) < 0 {
 		return ""
 	}
-	return g.Roots[g.Holder[i]].Name
+	return g.Roots[g.HolderOf(i)].Name
 }
 
 // chain makes a list of blocks whose first words point to the next, and returns them.

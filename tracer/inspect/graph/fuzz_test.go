@@ -121,7 +121,7 @@ func hostilePass(t *testing.T, h *hostile, c *census.Census) *Graph {
 	}
 	for i := range c.Blocks.Len() {
 		steps, err := g.Why(c.Blocks.At(i).Addr)
-		if (err == nil) != (g.Holder[i] >= 0) || err == nil && steps[len(steps)-1].Block != c.Blocks.At(i) {
+		if (err == nil) != (g.HolderOf(i) >= 0) || err == nil && steps[len(steps)-1].Block != c.Blocks.At(i) {
 			t.Errorf("block %d: %v, %v", i, steps, err)
 		}
 	}

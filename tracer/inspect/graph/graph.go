@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"memtrace/tracer/inspect/census"
@@ -25,6 +26,14 @@ type Config struct {
 	// Symbols names roots. Build refreshes it. Without it Build opens one for itself, which takes
 	// as long as reading the symbols of all files.
 	Symbols *datasym.Table
+	// NoPaths: Graph.Why will not be asked. That saves 4 bytes for each block.
+	NoPaths bool
+	// MaxBytes bounds what the pointers and the blocks that nobody points at take, in bytes. 0 is 4
+	// GB. What needs more fails with an error that wraps ErrMemory.
+	MaxBytes uint64
+	// Hashed is called with the hashes of blocks from the one with this number on, of
+	// census.HashPage blocks at once, in their order, as soon as the contents were read.
+	Hashed func(first int, hashes []uint32)
 
 	limits limits
 }
@@ -33,11 +42,7 @@ type Config struct {
 type Graph struct {
 	Census *census.Census
 	// Hash has, by block, a hash of its content.
-	Hash []uint32
-	// Kind has the kinds of blocks, 0 where it is not known.
-	Kind []kinds.ID
-	// Holder has, by block, the index in Roots of what first reached it, -1 if nothing did.
-	Holder []int32
+	Hash *census.Hashes
 	// Roots are those that reach a block, in the order in which they were looked at.
 	Roots []Root
 	// Late is how many blocks came after the census and were followed.
@@ -49,10 +54,17 @@ type Graph struct {
 	Pointers int
 
 	kinds *kinds.Namer
+	// kind has the kinds of blocks. It is nil if none has a kind.
+	kind []kinds.ID
+	// holder has, by block, 1 and the index in Roots of what first reached it, 0 if nothing did.
+	holder []uint16
 	// unreached are the blocks that nobody points at, and between those the pointers that they have
 	// of each other.
 	unreached unreached
-	// parent has, by block, the node whose pointer reached it first, itself if that was a root.
+	// kept is what Passes keep of the graph, nil until one was asked to.
+	kept *pass
+	// parent has, by block, the node whose pointer reached it first, itself if that was a root. It is nil if
+	// paths are not wanted.
 	parent []uint32
 	// late are blocks that came after the census. Their node is their index and the number of
 	// blocks.
@@ -67,6 +79,20 @@ type lateBlock struct {
 	holder int32
 	parent uint32
 }
+
+// ErrMemory means that following pointers would take more memory than it may.
+var ErrMemory = errors.New("more memory is needed than is allowed")
+
+// KindOf returns the kind of a block, 0 if it is not known.
+func (g *Graph) KindOf(i int) kinds.ID {
+	if g.kind == nil {
+		return 0
+	}
+	return g.kind[i]
+}
+
+// HolderOf returns the index in Roots of what first reached a block, -1 if nothing did.
+func (g *Graph) HolderOf(i int) int32 { return int32(g.holder[i]) - 1 }
 
 // maxSkips bounds Skipped.
 const maxSkips = 1000
@@ -102,15 +128,18 @@ func build(ctx context.Context, cfg Config, c *census.Census, zones []census.Ran
 	if n > maxBlocks {
 		return nil, fmt.Errorf("%d blocks are more than can be followed", n)
 	}
-	g := &Graph{Census: c, kinds: cfg.Kinds}
+	g := &Graph{Census: c, Hash: &census.Hashes{}, kinds: cfg.Kinds}
 	index := newIndex(c.Blocks, zones)
-	s := newScan(ctx, g, index)
+	s := newScan(ctx, g, index, cfg)
 	if err := cfg.Walker.Scan(c, s.visit); err != nil {
 		return nil, fmt.Errorf("read blocks: %w", err)
 	}
 	s.finish()
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if s.edges.full {
+		return nil, fmt.Errorf("follow %d pointers and more: %w", s.edges.n, ErrMemory)
 	}
 	m := newMarking(ctx, g, index, s, cfg)
 	for _, a := range areas(g) {
@@ -119,8 +148,7 @@ func build(ctx context.Context, cfg Config, c *census.Census, zones []census.Ran
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	m.finish()
-	return g, nil
+	return g, m.finish()
 }
 
 // Unreachable returns the indexes of the blocks that nobody points at.

@@ -133,14 +133,20 @@ func TestHash(t *testing.T) {
 	m.set(same2+800, 7)
 	m.set(moved+808, 7)
 	g := m.build()
-	at := func(addr uint64) uint32 { return g.Hash[g.Census.Blocks.Find(addr)] }
-	if at(same1) != at(same2) || at(same1) == at(moved) || at(zero) == at(same1) || at(zero) != 0 {
-		t.Errorf("%v", g.Hash)
+	at := func(addr uint64) uint32 {
+		hash, ok := g.Hash.At(g.Census.Blocks.Find(addr))
+		if !ok {
+			t.Errorf("no hash for %#x", addr)
+		}
+		return hash
 	}
-	before := slices.Clone(g.Hash)
+	if at(same1) != at(same2) || at(same1) == at(moved) || at(zero) == at(same1) || at(zero) != 0 {
+		t.Errorf("%v", g.Hash.Page(0))
+	}
+	before := slices.Clone(g.Hash.Page(0))
 	m.piece = 4096
-	if g = m.build(); !slices.Equal(before, g.Hash) {
-		t.Errorf("%v in small pieces, %v in large ones", before, g.Hash)
+	if g = m.build(); g.Hash.Pages() != 1 || !slices.Equal(before, g.Hash.Page(0)) {
+		t.Errorf("%v in small pieces, %v in large ones", before, g.Hash.Page(0))
 	}
 }
 

@@ -35,25 +35,33 @@ const (
 	maxSizes = 1 << 12
 )
 
-// HeldBy returns what each root holds, the largest first.
-func (g *Graph) HeldBy() []Held {
+// Holders returns what each root holds, the largest first, without what that is made of.
+func (g *Graph) Holders() []Held {
 	order := g.largest(len(g.held))
 	list := make([]Held, len(order))
+	for i, r := range order {
+		h := &g.held[r]
+		list[i] = Held{Root: g.Roots[r], Blocks: h.blocks, Bytes: h.bytes, Shape: h.shape(), Depth: int(h.depth)}
+	}
+	return list
+}
+
+// HeldBy returns what each root holds, the largest first.
+func (g *Graph) HeldBy() []Held {
+	list, order := g.Holders(), g.largest(len(g.held))
 	place := make([]int32, len(g.held)) // in list, by root
 	for i := range place {
 		place[i] = -1
 	}
-	for i, r := range order {
-		h := &g.held[r]
-		list[i] = Held{Root: g.Roots[r], Blocks: h.blocks, Bytes: h.bytes, Shape: h.shape(), Depth: int(h.depth)}
-		if i < maxDetailed {
-			place[r] = int32(i)
-		}
+	for i, r := range order[:min(len(order), maxDetailed)] {
+		place[r] = int32(i)
 	}
 	sums := make([]summing, min(len(list), maxDetailed))
-	for i, r := range g.Holder {
-		if r >= 0 && place[r] >= 0 {
-			sums[place[r]].add(g.Kind[i], g.Census.Blocks.At(i).Size)
+	blocks := g.Census.Blocks.Cursor()
+	for i := range g.holder {
+		b, _ := blocks.Next()
+		if r := g.HolderOf(i); r >= 0 && place[r] >= 0 {
+			sums[place[r]].add(g.KindOf(i), b.Size)
 		}
 	}
 	for i := range sums {

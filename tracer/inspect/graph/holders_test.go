@@ -54,8 +54,8 @@ func TestHolders(t *testing.T) {
 				t.Errorf("%+v", h.Root)
 			}
 			// There is a path to the block that is farthest from it.
-			for i, holder := range g.Holder {
-				if holder >= 0 && g.Roots[holder] == h.Root {
+			for i := range g.holder {
+				if holder := g.HolderOf(i); holder >= 0 && g.Roots[holder] == h.Root {
 					if steps, err := g.Why(g.Census.Blocks.At(i).Addr); err != nil || len(steps) < 2 || *steps[0].Root != h.Root {
 						t.Errorf("%+v, %v", steps, err)
 					}

@@ -62,7 +62,7 @@ func (l *newcomers) node(g *Graph, word uint64) uint32 {
 	if b, ok := l.walker.Now(l.census, word); ok && word-b.Addr <= b.Size && b.Addr+b.Size >= b.Addr {
 		known, ok := l.byAddr[b.Addr]
 		if !ok {
-			known = uint32(len(g.Holder) + len(g.late))
+			known = uint32(len(g.holder) + len(g.late))
 			g.late = append(g.late, lateBlock{Block: b, holder: -1})
 			l.byAddr[b.Addr] = known
 		}

@@ -19,19 +19,20 @@ type unreached struct {
 
 // unreached collects what was not reached.
 func (s *scan) unreached() (u unreached) {
-	for i, holder := range s.g.Holder {
-		if holder < 0 {
+	for i, holder := range s.g.holder {
+		if holder == 0 {
 			u.blocks = append(u.blocks, uint32(i))
 		}
 	}
 	u.first = make([]uint32, 1, len(u.blocks)+1)
 	for _, block := range u.blocks {
-		for k := s.first[block]; k < s.first[block+1]; k++ {
-			if to := s.pointers.at(k); s.g.Holder[to] < 0 {
+		s.edges.of(block, func(to uint32) bool {
+			if s.g.holder[to] == 0 {
 				place, _ := u.place(to)
 				u.to = append(u.to, place)
 			}
-		}
+			return true
+		})
 		u.first = append(u.first, uint32(len(u.to)))
 	}
 	return u
@@ -56,17 +57,11 @@ type losses struct {
 	queue     []uint32
 }
 
-func newLosses(last *pass, left []candidate) *losses {
+func newLosses(last *pass, left []uint32) *losses {
 	n := len(last.found)
-	s := &losses{pass: last, u: &last.unreached, is: make([]bool, n), led: make([]bool, n), done: make([]bool, n)}
-	for i, c := range last.found {
-		for len(left) > 0 && left[0].addr < c.addr {
-			left = left[1:]
-		}
-		if len(left) > 0 && left[0] == c {
-			s.lost = append(s.lost, uint32(i))
-			s.is[i] = true
-		}
+	s := &losses{pass: last, u: &last.unreached, lost: left, is: make([]bool, n), led: make([]bool, n), done: make([]bool, n)}
+	for _, i := range left {
+		s.is[i] = true
 	}
 	for _, i := range s.lost {
 		s.pointers(i, func(to uint32) { s.led[to] = true })
@@ -83,27 +78,26 @@ func (s *losses) pointers(i uint32, f func(to uint32)) {
 	}
 }
 
-// all returns first the blocks that no lost block points to. What does not hang on them hangs on
+// all gives first the blocks that no lost block points to. What does not hang on them hangs on
 // cycles.
-func (s *losses) all() (list []Lost) {
+func (s *losses) all(give func(Lost)) {
 	for _, i := range s.lost {
 		if !s.led[i] {
-			list = append(list, s.hanging(i, false))
+			give(s.hanging(i, false))
 		}
 	}
 	order := s.finished()
 	for k := len(order) - 1; k >= 0; k-- {
 		if !s.done[order[k]] {
-			list = append(list, s.hanging(order[k], true))
+			give(s.hanging(order[k], true))
 		}
 	}
-	return list
 }
 
 // hanging collects what hangs on a lost block and on none before it.
 func (s *losses) hanging(root uint32, cycle bool) Lost {
 	of := s.pass.found[root]
-	lost := Lost{Root: census.Block{Addr: of.addr, Size: of.size}, Kind: s.pass.kinds[root], Cycle: cycle}
+	lost := Lost{Root: census.Block{Addr: of.addr, Size: of.size}, Kind: s.pass.kind(root), Cycle: cycle}
 	s.queue = append(s.queue[:0], root)
 	s.done[root] = true
 	for len(s.queue) > 0 {

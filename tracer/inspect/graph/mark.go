@@ -3,6 +3,8 @@ package graph
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
+	"math"
 )
 
 // marking follows pointers from the roots, one place after another. What is reached first is held by
@@ -29,7 +31,7 @@ type marking struct {
 	// roots has the indexes of all roots: a variable may be in several areas.
 	roots map[Root]int32
 	// now are the nodes that were reached with so many steps, and next those with one more.
-	now, next []uint32
+	now, next *frontier
 	// children is how many blocks the current node was the first to reach.
 	children uint32
 }
@@ -51,16 +53,17 @@ type holding struct {
 	holes bool
 }
 
-// maxRoots bounds the roots.
-const maxRoots = 1 << 20
+// maxRoots bounds the roots that are told apart. Of those that come later, all of a class are one.
+const maxRoots = math.MaxUint16 - 2*int(Epoll)
 
 func newMarking(ctx context.Context, g *Graph, x *index, s *scan, cfg Config) *marking {
-	n := len(g.Hash)
-	g.Holder, g.parent = make([]int32, n), make([]uint32, n)
-	for i := range g.Holder {
-		g.Holder[i] = -1
+	n := s.blocks
+	g.holder = make([]uint16, n)
+	if !cfg.NoPaths {
+		g.parent = make([]uint32, n)
 	}
 	return &marking{
+		now: newFrontier(n), next: newFrontier(n),
 		ctx: ctx, g: g, index: x, scan: s, walker: cfg.Walker, root: -1, roots: make(map[Root]int32),
 		late: newNewcomers(cfg.Walker, g.Census, cfg.limits), buf: make([]byte, 256<<10),
 	}
@@ -115,9 +118,10 @@ func (m *marking) word(a *area, addr, word uint64) {
 		return
 	}
 	node := m.target(word)
-	if node == none || m.reached(node) || m.postponed(a, addr, word, node) || !m.rootAt(a, addr) {
+	if node == none || m.reached(node) || m.postponed(a, addr, word, node) {
 		return
 	}
+	m.rootAt(a, addr)
 	m.reach(node, node)
 	m.g.held[m.root].direct++
 }
@@ -135,7 +139,7 @@ const maxWeak = 1 << 16
 // What follows a mapped block is often another mapping, which the word is meant for: a thread's
 // descriptor has the address of its stack.
 func (m *marking) postponed(a *area, addr, word uint64, node uint32) bool {
-	if n := uint32(len(m.g.Holder)); node >= n || m.final || len(m.weak) >= maxWeak {
+	if n := uint32(len(m.g.holder)); node >= n || m.final || len(m.weak) >= maxWeak {
 		return false
 	}
 	if b := m.g.Census.Blocks.At(int(node)); word != b.Addr+b.Size {
@@ -149,14 +153,19 @@ func (m *marking) postponed(a *area, addr, word uint64, node uint32) bool {
 // all of them at once, which is faster than from one after the other: the processor then waits for
 // several words of memory at a time.
 func (m *marking) follow() {
-	for depth := uint32(1); len(m.next) > 0; depth++ {
-		m.now, m.next = m.next, m.now[:0]
-		for i, node := range m.now {
-			if i%checkEvery == 0 && m.ctx.Err() != nil {
-				m.next = m.next[:0]
-				return
+	for depth := uint32(1); !m.next.empty(); depth++ {
+		m.now, m.next = m.next, m.now
+		i := 0
+		m.now.drain(func(node uint32) bool {
+			if i++; i%checkEvery == 0 && m.ctx.Err() != nil {
+				return false
 			}
 			m.expand(node)
+			return true
+		})
+		if m.ctx.Err() != nil {
+			m.next.drain(func(uint32) bool { return false })
+			return
 		}
 		h := &m.g.held[m.root]
 		h.depth = max(h.depth, depth)
@@ -176,43 +185,47 @@ func (m *marking) target(word uint64) uint32 {
 }
 
 func (m *marking) reached(node uint32) bool {
-	if n := uint32(len(m.g.Holder)); node >= n {
+	if n := uint32(len(m.g.holder)); node >= n {
 		return m.g.late[node-n].holder >= 0
 	}
-	return m.g.Holder[node] >= 0
+	return m.g.holder[node] != 0
 }
 
-// rootAt makes the root of an address the current one. ok is false if there are too many.
-func (m *marking) rootAt(a *area, addr uint64) (ok bool) {
+// rootAt makes the root of an address the current one.
+func (m *marking) rootAt(a *area, addr uint64) {
 	if m.root >= 0 && addr >= m.from && addr < m.to {
-		return true
+		return
 	}
 	m.follow()
 	var root Root
 	root, m.from, m.to = a.name(addr)
-	if m.root, ok = m.roots[root]; ok {
-		return true
+	known, ok := m.roots[root]
+	if !ok && len(m.g.Roots) >= maxRoots {
+		root = Root{Class: a.class, Name: "one of too many"}
+		known, ok = m.roots[root]
 	}
-	if m.root = -1; len(m.g.Roots) >= maxRoots {
-		m.late.cut = true
-		return false
+	if ok {
+		m.root = known
+		return
 	}
 	m.root = int32(len(m.g.Roots))
 	m.roots[root] = m.root
 	m.g.Roots = append(m.g.Roots, root)
 	m.g.held = append(m.g.held, holding{fanNode: none})
-	return true
 }
 
 // reach marks a node that parent points to.
 func (m *marking) reach(node, parent uint32) {
-	m.next = append(m.next, node)
-	if n := uint32(len(m.g.Holder)); node >= n {
+	m.next.add(node)
+	if n := uint32(len(m.g.holder)); node >= n {
 		l := &m.g.late[node-n]
 		l.holder, l.parent = m.root, parent
 		return
 	}
-	m.g.Holder[node], m.g.parent[node] = m.root, parent
+	m.g.holder[node] = uint16(m.root + 1)
+	if m.g.parent != nil {
+		m.g.parent[node] = parent
+	}
 	m.children++
 }
 
@@ -224,18 +237,19 @@ func (m *marking) expand(node uint32) {
 			m.reach(to, node)
 		}
 	}
-	if n := uint32(len(m.g.Holder)); node >= n {
+	if n := uint32(len(m.g.holder)); node >= n {
 		m.late.content(m.g.late[node-n].Block, func(word uint64) {
 			if word-m.index.low <= m.index.high-m.index.low {
 				follow(word)
 			}
 		})
 	} else {
-		for i := m.scan.first[node]; i < m.scan.first[node+1]; i++ {
-			if to := m.scan.pointers.at(i); m.g.Holder[to] < 0 {
+		m.scan.edges.of(node, func(to uint32) bool {
+			if m.g.holder[to] == 0 {
 				m.reach(to, node)
 			}
-		}
+			return true
+		})
 		for _, l := range m.scan.lateWords(node) {
 			follow(l.word)
 		}
@@ -244,7 +258,7 @@ func (m *marking) expand(node uint32) {
 }
 
 // finish is called when all roots were looked at.
-func (m *marking) finish() {
+func (m *marking) finish() error {
 	m.final = true
 	for i := range m.weak {
 		w := &m.weak[i]
@@ -256,13 +270,26 @@ func (m *marking) finish() {
 	if m.late.cut {
 		m.g.skip(0, 0, "more blocks came after the census than can be followed")
 	}
-	for i, holder := range m.g.Holder {
-		if holder >= 0 {
-			h := &m.g.held[holder]
-			h.blocks++
-			h.bytes += m.g.Census.Blocks.At(i).Size
+	blocks, lost := m.g.Census.Blocks.Cursor(), uint64(0)
+	for i := range m.g.holder {
+		b, _ := blocks.Next()
+		holder := m.g.HolderOf(i)
+		if holder < 0 {
+			lost++
+			continue
 		}
+		h := &m.g.held[holder]
+		h.blocks++
+		h.bytes += b.Size
 	}
 	m.shapes()
+	if lost*lostBytes > m.scan.edges.most {
+		return fmt.Errorf("keep %d blocks that nobody points at: %w", lost, ErrMemory)
+	}
 	m.g.unreached = m.scan.unreached()
+	return nil
 }
+
+// lostBytes is what an unreachable block takes with some pointers: in the passes so far, of which
+// there are two intersections, in this one, and while lost blocks are divided.
+const lostBytes = 90

@@ -34,14 +34,14 @@ type Lost struct {
 // none.
 type Passes struct {
 	n int
-	// left are the blocks that were unreachable in all passes, with the same size and content, by
-	// address.
-	left []candidate
+	// left are the blocks that were unreachable in all passes, with the same size and content: their
+	// places among those of the last, sorted.
+	left []uint32
 	// gone is how many the last pass took out of them, and before how many the pass before it did.
 	gone, before int
 	// doubt is why nothing is certain, "" if that is not so.
 	doubt string
-	last  pass
+	last  *pass
 }
 
 // pass is what is kept of the last one: the blocks that were unreachable in it, with their kinds and
@@ -49,6 +49,7 @@ type Passes struct {
 type pass struct {
 	unreached
 	found []candidate
+	// kinds is nil if none has a kind.
 	kinds []kinds.ID
 }
 
@@ -60,22 +61,22 @@ type candidate struct {
 
 // Add takes one more pass. Nothing of the Graph is kept but what is unreachable in it.
 func (p *Passes) Add(g *Graph) {
-	found := g.candidates()
+	now := g.pass()
 	if p.n == 0 {
-		p.left = found
+		p.left = make([]uint32, len(now.found))
+		for i := range p.left {
+			p.left[i] = uint32(i)
+		}
 	} else {
-		left := common(p.left, found)
-		p.before, p.gone = p.gone, len(p.left)-len(left)
-		p.left = left
+		had := len(p.left)
+		p.left = now.common(p.last, p.left)
+		p.before, p.gone = p.gone, had-len(p.left)
 	}
 	p.n++
 	if p.doubt == "" {
 		p.doubt = g.doubt()
 	}
-	p.last = pass{unreached: g.unreached, found: found}
-	for _, i := range g.unreached.blocks {
-		p.last.kinds = append(p.last.kinds, g.Kind[i])
-	}
+	p.last = now
 }
 
 // Len is how many passes there were.
@@ -92,27 +93,48 @@ func (p *Passes) Settled() bool {
 	return 2*p.gone*p.gone < max(p.before, 1)
 }
 
-func (g *Graph) candidates() (list []candidate) {
+// pass returns what is kept of the graph.
+func (g *Graph) pass() *pass {
+	if g.kept != nil {
+		return g.kept
+	}
+	n := len(g.unreached.blocks)
+	p := &pass{unreached: g.unreached, found: make([]candidate, 0, n)}
+	if g.kind != nil {
+		p.kinds = make([]kinds.ID, 0, n)
+	}
 	for _, i := range g.unreached.blocks {
 		b := g.Census.Blocks.At(int(i))
-		list = append(list, candidate{b.Addr, b.Size, g.Hash[i]})
+		hash, _ := g.Hash.At(int(i))
+		p.found = append(p.found, candidate{b.Addr, b.Size, hash})
+		if g.kind != nil {
+			p.kinds = append(p.kinds, g.kind[i])
+		}
 	}
-	return list
+	g.kept = p
+	return p
 }
 
-// common returns what is in both lists, which are sorted by address.
-func common(a, b []candidate) (both []candidate) {
-	for len(a) > 0 && len(b) > 0 {
-		switch {
-		case a[0].addr < b[0].addr:
-			a = a[1:]
-		case a[0].addr > b[0].addr:
-			b = b[1:]
-		default:
-			if a[0] == b[0] {
-				both = append(both, a[0])
-			}
-			a, b = a[1:], b[1:]
+// kind returns the kind of a block that was found.
+func (p *pass) kind(i uint32) kinds.ID {
+	if p.kinds == nil {
+		return 0
+	}
+	return p.kinds[i]
+}
+
+// common returns the places of the blocks that are at some places of an earlier pass too. It takes the
+// places' memory.
+func (p *pass) common(before *pass, places []uint32) (both []uint32) {
+	both = places[:0]
+	i := 0
+	for _, place := range places {
+		was := before.found[place]
+		for i < len(p.found) && p.found[i].addr < was.addr {
+			i++
+		}
+		if i < len(p.found) && p.found[i] == was {
+			both = append(both, uint32(i))
 		}
 	}
 	return both
@@ -130,12 +152,19 @@ func (g *Graph) doubt() string {
 
 // Lost returns the lost blocks that no other lost block leads to, those with the most bytes first.
 // It returns none before MinPasses passes.
-func (p *Passes) Lost() []Lost {
+func (p *Passes) Lost() (list []Lost) {
+	p.EachLost(func(l Lost) { list = append(list, l) })
+	slices.SortFunc(list, func(a, b Lost) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.Root.Addr, b.Root.Addr))
+	})
+	return list
+}
+
+// EachLost gives what Lost returns, in any order. There may be millions.
+func (p *Passes) EachLost(give func(Lost)) {
 	if p.n < MinPasses {
-		return nil
+		return
 	}
-	s := newLosses(&p.last, p.left)
-	list := s.all()
 	why := fmt.Sprintf("nobody pointed at it in %d passes, and it never changed", p.n)
 	certain := p.doubt == "" && p.Settled()
 	switch {
@@ -144,11 +173,8 @@ func (p *Passes) Lost() []Lost {
 	case !certain:
 		why = fmt.Sprintf("the last of %d passes still found %d blocks held that had seemed lost", p.n, p.gone)
 	}
-	for i := range list {
-		list[i].Certain, list[i].Why = certain, why
-	}
-	slices.SortFunc(list, func(a, b Lost) int {
-		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.Root.Addr, b.Root.Addr))
+	newLosses(p.last, p.left).all(func(l Lost) {
+		l.Certain, l.Why = certain, why
+		give(l)
 	})
-	return list
 }

@@ -114,7 +114,8 @@ func TestPlanted(t *testing.T) {
 func checkPlanted(t *testing.T, passes *Passes, g *Graph, blocks map[uint64]truth) {
 	t.Helper()
 	found := make(map[uint64]bool)
-	for _, c := range passes.left {
+	for _, place := range passes.left {
+		c := passes.last.found[place]
 		found[c.addr] = true
 		if b := blocks[c.addr]; !b.lost {
 			t.Errorf("%#x (%q, %d bytes) is called lost", c.addr, b.kind, c.size)
@@ -193,11 +194,11 @@ func TestPlantedHolders(t *testing.T) {
 			continue
 		}
 		seen[b.kind] = true
-		if g.Holder[i] < 0 {
+		if g.HolderOf(i) < 0 {
 			t.Errorf("%s: nobody", b.kind)
 			continue
 		}
-		r := g.Roots[g.Holder[i]]
+		r := g.Roots[g.HolderOf(i)]
 		if name := r.Class.String() + " " + r.Name; !strings.HasPrefix(name, want[b.kind]) {
 			t.Errorf("%s: %s %+v", b.kind, name, r)
 		}

@@ -3,8 +3,8 @@ package graph
 import (
 	"context"
 	"encoding/binary"
-	"math"
 
+	"memtrace/tracer/inspect/census"
 	"memtrace/tracer/inspect/kinds"
 )
 
@@ -14,22 +14,21 @@ type scan struct {
 	g      *Graph
 	index  *index
 	kinds  *kinds.Namer
+	blocks int
 	visits int
 	// current is the block that is being read, and hash that of its words so far.
 	current int
 	hash    uint64
-	// full: there were more pointers than could be kept.
-	full bool
-
-	// first has, by block, the index of its first pointer, and one more. pointers are the blocks
-	// that are pointed at.
-	first    []uint32
-	pointers list
+	edges   *edges
 
 	// late are words that point to where no block was, by the block that has them.
 	late []lateWord
 	// hasLate has a bit for each block that has such words.
 	hasLate []uint64
+	// full: there were more of them than could be kept.
+	full bool
+	// hashed gets the hashes.
+	hashed func(first int, hashes []uint32)
 }
 
 // lateWord is a word of a block that may point to one that came after the census.
@@ -39,8 +38,6 @@ type lateWord struct {
 }
 
 const (
-	// maxPointers bounds the pointers that are kept: 16 GB of them.
-	maxPointers = math.MaxUint32
 	// maxLateWords bounds the words that are kept for later, at 16 bytes each. Most of them point
 	// to blocks that were freed.
 	maxLateWords = 1 << 20
@@ -48,18 +45,24 @@ const (
 	checkEvery = 1 << 12
 )
 
-func newScan(ctx context.Context, g *Graph, x *index) *scan {
+func newScan(ctx context.Context, g *Graph, x *index, cfg Config) *scan {
 	n := g.Census.Blocks.Len()
-	g.Hash, g.Kind = make([]uint32, n), make([]kinds.ID, n)
-	return &scan{ctx: ctx, g: g, index: x, kinds: g.kinds, current: -1, first: make([]uint32, n+1), hasLate: make([]uint64, n/64+1)}
+	most := cfg.MaxBytes
+	if most == 0 {
+		most = mostParts * partBytes
+	}
+	return &scan{
+		ctx: ctx, g: g, index: x, kinds: g.kinds, blocks: n, current: -1, edges: newEdges(n, most),
+		hasLate: make([]uint64, n/64+1), hashed: cfg.Hashed,
+	}
 }
 
 // visit takes a piece of a block's content. Blocks come in order.
 func (s *scan) visit(i int, off uint64, content []byte) {
 	if s.visits++; s.visits%checkEvery == 0 && s.ctx.Err() != nil {
-		s.current = len(s.g.Hash) // nothing counts any more
+		s.current = s.blocks // nothing counts any more
 	}
-	if i < max(s.current, 0) || i >= len(s.g.Hash) {
+	if i < max(s.current, 0) || i >= s.blocks {
 		return
 	}
 	if i > s.current {
@@ -71,7 +74,7 @@ func (s *scan) visit(i int, off uint64, content []byte) {
 		for ; n < len(words) && 8*n+8 <= len(content); n++ {
 			words[n] = binary.LittleEndian.Uint64(content[8*n:])
 		}
-		s.g.Kind[i] = s.kinds.Of(words[:n])
+		s.kind(i, s.kinds.Of(words[:n]))
 	}
 	s.words(uint32(i), off, content)
 }
@@ -107,15 +110,7 @@ func (s *scan) pointer(i uint32, word uint64) {
 	switch {
 	case to == int(i):
 	case to >= 0:
-		// Arrays often have the same pointer over and over.
-		if last, ok := s.pointers.last(s.first[i]); ok && last == uint32(to) {
-			return
-		}
-		if s.pointers.n >= maxPointers {
-			s.full = true
-			return
-		}
-		s.pointers.add(uint32(to))
+		s.edges.add(uint32(to))
 	case zone:
 		if last := len(s.late) - 1; last >= 0 && s.late[last] == (lateWord{word, i}) {
 			return
@@ -129,27 +124,43 @@ func (s *scan) pointer(i uint32, word uint64) {
 	}
 }
 
-// next begins block i.
-func (s *scan) next(i int) {
-	s.end()
-	for s.current < i {
-		s.current++
-		s.first[s.current] = uint32(s.pointers.n)
+// kind notes the kind of a block.
+func (s *scan) kind(i int, kind kinds.ID) {
+	if kind == 0 && s.g.kind == nil {
+		return
 	}
-	s.hash = 0
+	if s.g.kind == nil {
+		s.g.kind = make([]kinds.ID, s.blocks)
+	}
+	s.g.kind[i] = kind
 }
 
-// end stores the hash of the block that was read.
-func (s *scan) end() {
-	if s.current >= 0 && s.current < len(s.g.Hash) {
-		s.g.Hash[s.current] = uint32(s.hash)
+// next ends the block that was read, and begins block i. The content of those between is not there,
+// which counts as nothing but zeros.
+func (s *scan) next(i int) {
+	for ; s.current < i; s.current++ {
+		if s.current >= 0 {
+			s.add(uint32(s.hash))
+		}
+		s.hash = 0
+	}
+	s.edges.begin(i)
+}
+
+// add notes the hash of the next block.
+func (s *scan) add(hash uint32) {
+	if page := s.g.Hash.Add(hash); page != nil && s.hashed != nil {
+		s.hashed((s.g.Hash.Pages()-1)*census.HashPage, page)
 	}
 }
 
 // finish is called when all blocks were read.
 func (s *scan) finish() {
-	s.next(len(s.g.Hash))
-	s.g.Pointers = s.pointers.n
+	s.next(s.blocks)
+	if last := s.g.Hash.Pages() - 1; s.hashed != nil && last >= 0 && len(s.g.Hash.Page(last)) < census.HashPage {
+		s.hashed(last*census.HashPage, s.g.Hash.Page(last))
+	}
+	s.g.Pointers = s.edges.n
 	if s.full {
 		s.g.skip(0, 0, "more pointers than can be followed")
 	}

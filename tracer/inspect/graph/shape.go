@@ -85,20 +85,25 @@ func (h *holding) shape() Shape {
 // shapes takes the samples that shapes are judged by.
 func (m *marking) shapes() {
 	g := m.g
-	step := max(len(g.Holder)/maxSample, 1)
-	for i := 0; i < len(g.Holder); i += step {
-		holder := g.Holder[i]
+	step := max(len(g.holder)/maxSample, 1)
+	var pointers []uint32
+	for i := 0; i < len(g.holder); i += step {
+		holder := g.HolderOf(i)
 		if holder < 0 {
 			continue
 		}
 		h := &g.held[holder]
 		h.sampled++
-		pointers := m.scan.first[i+1] - m.scan.first[i]
-		if pointers >= wide {
+		pointers = pointers[:0]
+		m.scan.edges.of(uint32(i), func(to uint32) bool {
+			pointers = append(pointers, to)
+			return len(pointers) < wide
+		})
+		if len(pointers) == wide {
 			continue // an array of whatever
 		}
-		for k := m.scan.first[i]; k < m.scan.first[i+1]; k++ {
-			if to := int(m.scan.pointers.at(k)); g.Holder[to] == holder && g.alike(i, to) {
+		for _, to := range pointers {
+			if g.HolderOf(int(to)) == holder && g.alike(i, int(to)) {
 				h.links++
 				break
 			}
@@ -114,13 +119,13 @@ func (m *marking) shapes() {
 
 // alike reports whether two blocks seem to be of one kind.
 func (g *Graph) alike(a, b int) bool {
-	return g.Kind[a] == g.Kind[b] && g.Census.Blocks.At(a).Size == g.Census.Blocks.At(b).Size
+	return g.KindOf(a) == g.KindOf(b) && g.Census.Blocks.At(a).Size == g.Census.Blocks.At(b).Size
 }
 
 // holes reports whether a block has pointers with other words between them, mostly zeros, as the
 // slots of a hash table are. Free space at the end of an array is no hole.
 func (m *marking) holes(node uint32) bool {
-	if int(node) >= len(m.g.Holder) {
+	if int(node) >= len(m.g.holder) {
 		return false
 	}
 	b := m.g.Census.Blocks.At(int(node))

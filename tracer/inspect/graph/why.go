@@ -14,6 +14,8 @@ var (
 	ErrNoBlock = errors.New("not in a block in use")
 	// ErrNotHeld means that nothing points to a block.
 	ErrNotHeld = errors.New("nobody points at it")
+	// ErrNoPaths means that paths were not kept (Config.NoPaths).
+	ErrNoPaths = errors.New("paths were not kept")
 )
 
 // Step is a part of a path: the root, which comes first, or a block.
@@ -35,12 +37,15 @@ const maxSteps = 1000
 // root. A long path lacks its middle. The error wraps ErrNoBlock or ErrNotHeld.
 func (g *Graph) Why(addr uint64) ([]Step, error) {
 	block := g.Census.Blocks.Find(addr)
-	if block < 0 || block >= len(g.Holder) {
+	if block < 0 || block >= len(g.holder) {
 		return nil, fmt.Errorf("%#x: %w", addr, ErrNoBlock)
 	}
-	holder := g.Holder[block]
+	holder := g.HolderOf(block)
 	if holder < 0 {
 		return nil, fmt.Errorf("%#x: %w", addr, ErrNotHeld)
+	}
+	if g.parent == nil {
+		return nil, fmt.Errorf("%#x: %w", addr, ErrNoPaths)
 	}
 	var path []uint32 // from the block to the root
 	for node := uint32(block); len(path) <= len(g.parent)+len(g.late); {
@@ -77,5 +82,5 @@ func (g *Graph) step(node uint32) Step {
 	if n := uint32(len(g.parent)); node >= n {
 		return Step{Block: g.late[node-n].Block, Late: true}
 	}
-	return Step{Block: g.Census.Blocks.At(int(node)), Kind: g.Kind[node]}
+	return Step{Block: g.Census.Blocks.At(int(node)), Kind: g.KindOf(int(node))}
 }

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"memtrace/tracer/testsupport/testprog"
+)
+
+// manyBlocks holds as many blocks as its argument says in a list, or, if there is another argument,
+// loses them.
+const manyBlocks = `#include <stdlib.h>
+#include <unistd.h>
+void *volatile list;
+int main(int argc, char **argv)
+{
+	for (long n = atol(argv[1]); n > 0; n--) {
+		void **p = malloc(40);
+		p[0] = argc > 2 ? 0 : list;
+		list = p;
+	}
+	return write(1, "ready\n", 6) != 6 || pause();
+}`
+
+// What memtrace keeps is bounded: by bytes for each block, and by --max-memory, beyond which a heap is
+// refused in one line.
+func TestHeapMemory(t *testing.T) {
+	const blocks = 2_300_003
+	for _, lost := range []bool{false, true} {
+		args := []string{fmt.Sprint(blocks)}
+		perBlock := int64(25)
+		if lost {
+			args, perBlock = append(args, "lost"), 150
+		}
+		pid := fmt.Sprint(startReady(t, "gcc -O1 -fno-builtin", manyBlocks, args...).Process.Pid)
+		code, stdout, stderr := runFor(t, "heap", "-p", pid, "--max-memory", "64M", "100ms", "1")
+		if code != exitError || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, "too many for the memory that is allowed (64.0 MiB): allow more with --max-memory\n") {
+			t.Errorf("refused: %d, %q, %q", code, stdout, stderr)
+		}
+		cmd := exec.Command(testprog.Memtrace(t), "heap", "-p", pid, "-f", "json", "--max-overhead", "100", "10ms", "5")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := heapReports(t, string(out))[0]; r.Blocks.InUse.Blocks < blocks || lost != (r.Unreachable.Certain.Blocks >= blocks-2) {
+			t.Errorf("%d blocks, unreachable %+v", r.Blocks.InUse.Blocks, r.Unreachable.Certain)
+		}
+		const fixed = 40 << 20
+		if peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10; peak > fixed+perBlock*blocks {
+			t.Errorf("lost %v: %d MB for %d blocks", lost, peak/1e6, blocks)
+		}
+	}
+}
+
+func TestHeapMemoryFlag(t *testing.T) {
+	code, _, stderr := runFor(t, "heap", "-p", "1", "--max-memory", "1M")
+	if code != exitUsage || !strings.Contains(stderr, "--max-memory 1M: give at least 64.0 MiB") {
+		t.Errorf("%d, %q", code, stderr)
+	}
+}
