@@ -19,21 +19,14 @@ func answer(r *report.HeapReport) string {
 	if r.Unreachable == nil {
 		return fmt.Sprintf("%s has %s; what grows and what nobody points at shows from the third look on", who, has)
 	}
-	var rate, bytes float64
-	shares := make(map[string]float64)
-	for i := range r.Growing {
-		if g := &r.Growing[i]; g.Class == report.HeapSteady {
-			rate += g.PerMinute
-			bytes += g.PerMinute * float64(g.Size)
-			shares[g.Holder.Held()] += g.PerMinute
-		}
-	}
-	if rate > 0 {
-		often, time := rate, "a minute"
-		if rate < 1 {
-			often, time = 60*rate, "an hour"
-		}
-		return fmt.Sprintf("%s grows %s %s (%s): %s", who, report.Counted(uint64(often+0.5), "block", "blocks"), time, report.Rate(bytes/60), divided(shares, rate))
+	steady, filling := growthOf(r, report.HeapSteady), growthOf(r, report.HeapFilling)
+	switch {
+	case steady.rate > 0 && filling.rate > 0:
+		return fmt.Sprintf("%s grows %s: %s; %s more may only fill a cache: %s", who, steady, steady.divided(), filling, filling.divided())
+	case steady.rate > 0:
+		return fmt.Sprintf("%s grows %s: %s", who, steady, steady.divided())
+	case filling.rate > 0:
+		return fmt.Sprintf("%s grows %s, which fills a cache that is not full, or is a leak: %s", who, filling, filling.divided())
 	}
 	if u := r.Unreachable; u.Certain.Blocks > 0 {
 		return fmt.Sprintf("%s does not grow, but nobody points at %s (%s) of its %s", who,
@@ -42,14 +35,41 @@ func answer(r *report.HeapReport) string {
 	return fmt.Sprintf("%s does not grow: %s", who, has)
 }
 
+// growths is how many blocks and bytes a minute come in all, and how many of them each holder gets.
+type growths struct {
+	rate, bytes float64
+	shares      map[string]float64
+}
+
+// growthOf adds up what grows of a class.
+func growthOf(r *report.HeapReport, class string) growths {
+	all := growths{shares: make(map[string]float64)}
+	for i := range r.Growing {
+		if g := &r.Growing[i]; g.Class == class {
+			all.rate += g.PerMinute
+			all.bytes += g.PerMinute * float64(g.Size)
+			all.shares[g.Holder.Held()] += g.PerMinute
+		}
+	}
+	return all
+}
+
+func (g growths) String() string {
+	often, time := g.rate, "a minute"
+	if g.rate < 1 {
+		often, time = 60*g.rate, "an hour"
+	}
+	return fmt.Sprintf("%s %s (%s)", report.Counted(uint64(often+0.5), "block", "blocks"), time, report.Rate(g.bytes/60))
+}
+
 // divided says who holds what grows, in words.
-func divided(shares map[string]float64, all float64) string {
+func (g growths) divided() string {
 	type share struct {
 		who  string
 		rate float64
 	}
 	var list []share
-	for who, rate := range shares {
+	for who, rate := range g.shares {
 		list = append(list, share{who, rate})
 	}
 	slices.SortFunc(list, func(a, b share) int { return cmp.Or(cmp.Compare(b.rate, a.rate), cmp.Compare(a.who, b.who)) })
@@ -59,7 +79,7 @@ func divided(shares map[string]float64, all float64) string {
 	const most = 3
 	var parts []string
 	for _, s := range list[:min(len(list), most)] {
-		parts = append(parts, fraction(s.rate/all)+" "+s.who)
+		parts = append(parts, fraction(s.rate/g.rate)+" "+s.who)
 	}
 	if rest := len(list) - most; rest > 0 {
 		parts = append(parts, fmt.Sprintf("the rest by %d others", rest))

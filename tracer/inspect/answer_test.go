@@ -15,6 +15,9 @@ func TestAnswer(t *testing.T) {
 	steady := func(size uint64, rate float64, holder report.HeapRoot) report.HeapGrowth {
 		return report.HeapGrowth{Size: size, PerMinute: rate, Class: report.HeapSteady, Holder: holder}
 	}
+	filling := func(size uint64, rate float64, holder report.HeapRoot) report.HeapGrowth {
+		return report.HeapGrowth{Size: size, PerMinute: rate, Class: report.HeapFilling, Holder: holder}
+	}
 	named := func(name string) report.HeapRoot { return report.HeapRoot{Class: report.HeapGlobal, Name: name} }
 	none, lost := &report.HeapUnreachable{}, &report.HeapUnreachable{Certain: report.HeapSum{Blocks: 2, Bytes: 3072}}
 	for _, tc := range []struct {
@@ -37,6 +40,14 @@ func TestAnswer(t *testing.T) {
 			3,
 			[]report.HeapGrowth{steady(8, 97, named("a")), steady(8, 1, named("b")), steady(8, 1, named("c")), steady(8, 0.5, named("d")), steady(8, 0.5, named("e"))},
 			none, "p (pid 7) grows 100 blocks a minute (800 B/min): nearly all held by global a, 1 % held by global b, 1 % held by global c, the rest by 2 others",
+		},
+		{
+			3, []report.HeapGrowth{steady(136, 10, named("a")), filling(152, 5597, named("cache"))}, none,
+			"p (pid 7) grows 10 blocks a minute (1.3 KiB/min): all held by global a; 5,597 blocks a minute (13.8 KiB/s) more may only fill a cache: all held by global cache",
+		},
+		{
+			3, []report.HeapGrowth{filling(152, 5597, named("cache"))}, none,
+			"p (pid 7) grows 5,597 blocks a minute (13.8 KiB/s), which fills a cache that is not full, or is a leak: all held by global cache",
 		},
 		{3, []report.HeapGrowth{steady(1024, 0.1, named("a"))}, none, "p (pid 7) grows 6 blocks an hour (102 B/min): all held by global a"},
 	} {

@@ -133,6 +133,7 @@ func (l *Looker) growing(r *report.HeapReport, hidden *suppressing) {
 			r.Growing = append(r.Growing, one)
 		}
 	}
+	ordered(r.Growing)
 }
 
 // growth is what a group does, as reports have it.
@@ -157,6 +158,7 @@ func (l *Looker) growth(g *cohort.Growth) report.HeapGrowth {
 		}
 		one.Cohorts = append(one.Cohorts, k)
 	}
+	l.filling(&one, g)
 	return one
 }
 

@@ -45,6 +45,9 @@ type rootHistory struct {
 	looks int
 	// rose and fell count the looks at which it held more and fewer blocks than before.
 	rose, fell int
+	// slots is the array that most of it hangs on, and same at how many looks in a row it was that.
+	slots graph.Slots
+	same  int
 	// low and high are the fewest and most blocks.
 	low, high uint64
 }
@@ -83,7 +86,7 @@ func (r *roots) add(g *graph.Graph, held []graph.Held, at time.Time) func(int32)
 	for i := range g.Roots {
 		numbers[i] = r.number(&g.Roots[i])
 	}
-	now := make(map[int32]*report.HeapHolder)
+	now, arrays, several := make(map[int32]*report.HeapHolder), make(map[int32]graph.Slots), make(map[int32]bool)
 	for i := range held {
 		h := &held[i]
 		n := r.number(&h.Root)
@@ -96,7 +99,9 @@ func (r *roots) add(g *graph.Graph, held []graph.Held, at time.Time) func(int32)
 			now[n] = all
 		} else {
 			all.Address = 0 // there are several of this name
+			several[n] = true
 		}
+		arrays[n] = h.Slots
 		all.Held.Blocks += h.Blocks
 		all.Held.Bytes += h.Bytes
 	}
@@ -105,6 +110,10 @@ func (r *roots) add(g *graph.Graph, held []graph.Held, at time.Time) func(int32)
 		if h := now[int32(n)]; h != nil {
 			holder = *h
 		}
+		if several[int32(n)] {
+			delete(arrays, int32(n))
+		}
+		r.list[n].fill(arrays[int32(n)])
 		r.list[n].add(holder, at)
 	}
 	return func(holder int32) int32 {

@@ -102,9 +102,14 @@ type HeapGrowth struct {
 	// a block; "" where it is not known.
 	Shape string `json:"shape,omitempty"`
 	Depth int    `json:"depth,omitempty"`
-	// Class is steady, fading or unknown.
-	Class string  `json:"class"`
-	Now   HeapSum `json:"now"`
+	// Class is steady, filling, fading or unknown.
+	Class string `json:"class"`
+	// Slots is the array that the blocks hang on, one in each of its slots, where it was the same at
+	// all looks and has empty ones. Slowing: fewer of them come from look to look. One of these makes
+	// what else is steady filling.
+	Slots   *HeapSlots `json:"slots,omitempty"`
+	Slowing bool       `json:"slowing,omitempty"`
+	Now     HeapSum    `json:"now"`
 	// Came is how many blocks came and were there at the next look, Left how many of such blocks
 	// have gone, or changed. PerMinute is the difference by time, Low and High are limits that hold
 	// the true rate with a probability of Confidence.
@@ -117,6 +122,12 @@ type HeapGrowth struct {
 	// ByPlace: contents change in use, so blocks were told by address and size alone.
 	ByPlace bool         `json:"by_place,omitempty"`
 	Cohorts []HeapCohort `json:"cohorts"`
+}
+
+// HeapSlots is an array of pointers: how many words it has, and how many of them are 0.
+type HeapSlots struct {
+	Words uint64 `json:"words"`
+	Empty uint64 `json:"empty"`
 }
 
 // HeapCohort is the blocks that came between two looks, and how many of them are still there. The
@@ -265,6 +276,10 @@ func (r *HeapReport) representable() *HeapReport {
 func (g HeapGrowth) representable() HeapGrowth {
 	g.Kind, g.Shape, g.Holder = bounded(g.Kind), bounded(g.Shape), g.Holder.representable()
 	g.Cohorts = append([]HeapCohort{}, g.Cohorts...)
+	if g.Slots != nil {
+		slots := *g.Slots
+		g.Slots = &slots
+	}
 	return g
 }
 

@@ -40,9 +40,14 @@ func heapFixture() *HeapReport {
 			{Size: 88, Holder: HeapRoot{Class: HeapUnreached}, Class: HeapSteady, Now: HeapSum{13, 13 * 88}, Came: 10, PerMinute: 10, Low: 4.8, High: 18.4, Confidence: 0.95, ByPlace: true},
 			{Size: 1280, Holder: stack, Class: HeapUnknown, Now: HeapSum{3, 3 * 1280}, Came: 5, PerMinute: 0.5, Low: 0.1, High: 0.9, Confidence: 0.95},
 			{Size: 24, Holder: stack, Class: HeapUnknown, Now: HeapSum{3, 72}, Came: 5, Left: 6, PerMinute: -1, Low: -3, High: 1.5, Confidence: 0.95},
+			{
+				Size: 184, Holder: cache, Shape: "array", Depth: 1, Class: HeapFilling, Now: HeapSum{1500, 276 << 10}, Came: 1400, Left: 40, PerMinute: 700, Low: 640, High: 760, Confidence: 0.95,
+				Slots: &HeapSlots{5001, 3502}, Slowing: true,
+			},
+			{Size: 328, Holder: HeapRoot{Class: HeapTLS, Name: "recent"}, Class: HeapFilling, Now: HeapSum{20, 6560}, Came: 18, PerMinute: 9, Low: 5, High: 14, Confidence: 0.95, Slowing: true},
 			{Size: 152, Holder: cache, Shape: "array", Depth: 1, Class: HeapFading, Now: HeapSum{4740, 742 << 10}, Came: 900, Left: 903, PerMinute: -3, Low: -90, High: 88, Confidence: 0.95},
 		},
-		GrowingTotal: 5,
+		GrowingTotal: 7,
 		Unreachable: &HeapUnreachable{
 			Passes: 7, Certain: HeapSum{14, 1168}, Possible: HeapSum{3, 96},
 			Lost: []HeapLost{
@@ -83,7 +88,7 @@ func heapHostile() *HeapReport {
 	return &HeapReport{
 		Schema: Schema, Target: Target{PID: 1, Command: bad}, Answer: bad + " grows", Looks: 3, DurationSeconds: 24,
 		Blocks:  HeapSpace{InUse: HeapSum{math.MaxUint64, math.MaxUint64}, Bins: HeapSum{1, math.MaxUint64}, Top: HeapSum{1, 1}, Skipped: []HeapSkip{{bad, -1, math.MaxUint64}}},
-		Growing: []HeapGrowth{{Size: math.MaxUint64, Kind: long, Holder: root, Shape: bad, Depth: -1, Class: HeapSteady, PerMinute: 1e300, Low: -1e300, High: 1e301}},
+		Growing: []HeapGrowth{{Size: math.MaxUint64, Kind: long, Holder: root, Shape: bad, Depth: -1, Class: HeapFilling, Left: math.MaxUint64, Slots: &HeapSlots{0, math.MaxUint64}, PerMinute: 1e300, Low: -1e300, High: 1e301}},
 		Unreachable: &HeapUnreachable{Possible: HeapSum{1, 1}, Lost: []HeapLost{
 			{Kind: bad, Roots: 1, All: HeapSum{math.MaxUint64, 1}, Why: bad},
 		}, LostTotal: 1},

@@ -23,6 +23,7 @@ const (
 // Classes of growth (HeapGrowth).
 const (
 	HeapSteady  = "steady"
+	HeapFilling = "filling"
 	HeapFading  = "fading"
 	HeapUnknown = "unknown"
 )

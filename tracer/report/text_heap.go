@@ -85,7 +85,7 @@ func (p *printer) heapGrowing(r *HeapReport, opt TextOptions) {
 	fading, open := 0, 0
 	for i := range r.Growing {
 		switch g := &r.Growing[i]; {
-		case g.Class == HeapSteady:
+		case g.Class == HeapSteady, g.Class == HeapFilling:
 			lines = append(lines, g)
 		case g.Class == HeapFading && fading < heapLists:
 			lines = append(lines, g)
@@ -116,6 +116,8 @@ func (p *printer) heapGrowth(lead span, g *HeapGrowth, wide int) {
 	switch g.Class {
 	case HeapSteady:
 		items = append(items, span{blocksWithin(g.PerMinute, g.Low, g.High), bold}, span{text: HeapSteady})
+	case HeapFilling:
+		items = append(items, span{blocksWithin(g.PerMinute, g.Low, g.High), bold}, span{text: "filling: a cache that is not full, or a leak"})
 	case HeapFading:
 		items = append(items, span{text: "fading: a cache"})
 	default:
@@ -125,14 +127,38 @@ func (p *printer) heapGrowth(lead span, g *HeapGrowth, wide int) {
 	if g.Shape != "" && g.Holder.Class != HeapUnreached {
 		held += ", " + heapShape(g.Shape, g.Depth)
 	}
-	if g.ByPlace {
-		held += "; contents change"
-	}
+	held += heapChanges(g)
 	gap := "  "
 	if p.width < defaultWidth {
 		gap = " "
 	}
-	p.flow(lead, columns(lead.text)+wide+len(gap), gap, append(items, span{text: held})...)
+	details := append([]span{{text: held}}, heapFilled(g)...)
+	p.flow(lead, columns(lead.text)+wide+len(gap), gap, append(items, joined(";", details)...)...)
+}
+
+func heapChanges(g *HeapGrowth) string {
+	if g.ByPlace {
+		return "; contents change"
+	}
+	return ""
+}
+
+// heapFilled says why something is called filling, and what speaks for a cache beside that.
+func heapFilled(g *HeapGrowth) (why []span) {
+	if g.Class != HeapFilling {
+		return nil
+	}
+	add := func(format string, args ...any) { why = append(why, span{text: fmt.Sprintf(format, args...)}) }
+	if g.Slots != nil {
+		add("%s of %s slots empty", Count(g.Slots.Empty), Count(g.Slots.Words))
+	}
+	if g.Slowing {
+		add("grows less from look to look")
+	}
+	if g.Left > 0 {
+		add("of %s that came %s left", Count(g.Came), Count(g.Left))
+	}
+	return why
 }
 
 // heapShape says in words what a structure looks like.

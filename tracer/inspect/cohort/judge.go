@@ -41,6 +41,8 @@ type Growth struct {
 	// of Zou and Donner), and are widened where looks differ by more than that allows.
 	PerMinute, Low, High float64
 	Class                Class
+	// Slowing: it grows less from look to look, as what is full at some time does.
+	Slowing bool
 	// ByPlace: contents change in use, and blocks were told by address and size alone.
 	ByPlace bool
 	// Cohorts are those with blocks, the oldest first.
@@ -104,7 +106,7 @@ func (t *Tracker) growth(g *group, c, other count, active [2]int, stayed [2][]ui
 	}
 	switch {
 	case c.steady(active[c.by]):
-		r.Class = Steady
+		r.Class, r.Slowing = Steady, c.slowing
 	case c.fading() || other.fading() && other.by == byContent:
 		r.Class = Fading
 	}
@@ -166,6 +168,8 @@ type count struct {
 	arrivals int
 	// spread is by how much more looks differ than chance allows, at least 1.
 	spread float64
+	// slowing: it grows less from look to look.
+	slowing bool
 }
 
 // leastBlocks is from how many blocks on that came or left a group is judged.
@@ -185,7 +189,7 @@ func (t *Tracker) count(g *group, by int) count {
 	if g.fresh[by] > 0 {
 		c.arrivals++
 	}
-	c.spread = t.spread(&c, &nets)
+	c.spread, c.slowing = t.spread(&c, &nets), t.slowing(g, by)
 	return c
 }
 

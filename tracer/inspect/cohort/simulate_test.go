@@ -130,6 +130,31 @@ func (c *cache) second(s *simulated) {
 	}
 }
 
+// filling is a cache with so many slots, which are empty at first. An entry comes into any of them, or
+// into an empty one as long as there is one.
+type filling struct {
+	size    uint64
+	holder  int32
+	rate    float64
+	inOrder bool
+	slots   []*object
+	next    int
+}
+
+func (f *filling) second(s *simulated) {
+	for range s.poisson(f.rate) {
+		i := s.r.IntN(len(f.slots))
+		if f.inOrder {
+			i = f.next % len(f.slots)
+			f.next++
+		}
+		if f.slots[i] != nil {
+			s.release(f.slots[i])
+		}
+		f.slots[i] = s.malloc(f.size, 0, f.holder)
+	}
+}
+
 // churn frees and allocates all of its blocks, of sizes from 24 to 312, each second.
 type churn struct {
 	n    int

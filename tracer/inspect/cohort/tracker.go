@@ -153,7 +153,8 @@ func (t *Tracker) meet(was mark, e *entry, now uint8) {
 		t.gone(was, now)
 		return
 	}
-	if was.group == e.group {
+	// One that has not settled may change its holder, as while a program starts: it has not come again.
+	if was.group == e.group || was.placed+1 >= now {
 		e.placed = was.placed
 		t.settle(e.placed, byPlace, e.group, now)
 	} else {

@@ -78,6 +78,40 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+// A cache that fills at random gets slower from look to look, and then fades; leaks do not. One that
+// fills evenly is as steady as a leak until it is full.
+func TestSlowing(t *testing.T) {
+	slow, fading := 0, 0
+	for seed := range uint64(20) {
+		s, tr := newSimulated(seed), New()
+		parts := []part{
+			&filling{size: 152, holder: 4, rate: 200, slots: make([]*object, 5000)}, &leak{size: 136, holder: 2, rate: 20},
+			&leak{size: 200, holder: 3, rate: 3, changes: true}, &filling{size: 328, holder: 6, rate: 20, inOrder: true, slots: make([]*object, 5000)},
+		}
+		s.run(tr, 40, 10, parts...)
+		if g := of(tr, 152, 4); g.Class == Steady && g.Slowing {
+			slow++
+		} else if g.Class == Fading {
+			fading++
+		}
+		s.run(tr, 160, 10, parts...)
+		for _, tc := range []struct {
+			size   uint64
+			holder int32
+		}{{136, 2}, {200, 3}, {328, 6}} {
+			if g := of(tr, tc.size, tc.holder); g.Class != Steady || g.Slowing {
+				t.Errorf("seed %d: size %d: %s, slowing %v", seed, tc.size, g.Class, g.Slowing)
+			}
+		}
+		if g := of(tr, 152, 4); g.Class == Steady && !g.Slowing {
+			t.Errorf("seed %d: a cache that is full by now is %s: %+v", seed, g.Class, g)
+		}
+	}
+	if slow+fading < 19 || slow < 10 {
+		t.Errorf("of 20 caches that fill %d are slowing, %d fading", slow, fading)
+	}
+}
+
 // What comes all at once does not grow.
 func TestBurst(t *testing.T) {
 	for seed := range uint64(20) {

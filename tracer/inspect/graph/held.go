@@ -14,8 +14,17 @@ type Held struct {
 	Shape         Shape
 	// Depth is how many pointers lead from the root to the block that is farthest from it.
 	Depth int
+	// Slots is the array that most of it hangs on.
+	Slots Slots
 	// Of says what it is made of, the largest first.
 	Of []KindSum
+}
+
+// Slots is an array of pointers: a block, or a variable. The zero Slots is none.
+type Slots struct {
+	Addr, Size uint64
+	// Taken are the words that point to blocks, Empty those that are 0. Others are neither.
+	Taken, Empty uint64
 }
 
 // KindSum is the blocks of one kind, or where that is not known of one size.
@@ -41,7 +50,7 @@ func (g *Graph) Holders() []Held {
 	list := make([]Held, len(order))
 	for i, r := range order {
 		h := &g.held[r]
-		list[i] = Held{Root: g.Roots[r], Blocks: h.blocks, Bytes: h.bytes, Shape: h.shape(), Depth: int(h.depth)}
+		list[i] = Held{Root: g.Roots[r], Blocks: h.blocks, Bytes: h.bytes, Shape: h.shape(), Depth: int(h.depth), Slots: h.slots}
 	}
 	return list
 }

@@ -49,6 +49,10 @@ type holding struct {
 	fanNode uint32
 	// links and sampled say how many of a sample of blocks point to others of their kind.
 	links, sampled uint64
+	// from and to are where the root is, of variables.
+	from, to uint64
+	// slots is the widest block, or the root itself.
+	slots Slots
 	// holes: the widest block has pointers with gaps in between, as hash tables have.
 	holes bool
 }
@@ -211,7 +215,11 @@ func (m *marking) rootAt(a *area, addr uint64) {
 	m.root = int32(len(m.g.Roots))
 	m.roots[root] = m.root
 	m.g.Roots = append(m.g.Roots, root)
-	m.g.held = append(m.g.held, holding{fanNode: none})
+	h := holding{fanNode: none}
+	if root.Class == Global || root.Class == TLS {
+		h.from, h.to = m.from, m.to
+	}
+	m.g.held = append(m.g.held, h)
 }
 
 // reach marks a node that parent points to.

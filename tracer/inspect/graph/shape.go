@@ -35,8 +35,9 @@ const (
 	longItem = 64
 	// maxSample is how many blocks are looked at for links between blocks of a kind.
 	maxSample = 1 << 19
-	// maxHoled is for how many roots, those that hold the most, the widest block is read.
-	maxHoled = 256
+	// maxHoled is for how many roots, those that hold the most, the widest block is read, and
+	// mostSlotBytes how much of all these.
+	maxHoled, mostSlotBytes = 256, 32 << 20
 	// fewest is the fewest blocks that have a shape.
 	fewest = 8
 )
@@ -109,10 +110,16 @@ func (m *marking) shapes() {
 			}
 		}
 	}
+	left := uint64(mostSlotBytes)
 	for _, r := range g.largest(maxHoled) {
 		h := &g.held[r]
-		if h.fan >= wide && h.fanNode != none && uint64(h.fan)*6 >= h.blocks {
-			h.holes = m.holes(h.fanNode)
+		m.root = r
+		switch {
+		case h.direct >= wide && h.direct >= uint64(h.fan) && h.direct*6 >= h.blocks && h.to > h.from:
+			_, h.slots = m.slots(h.from, h.to-h.from, &left)
+		case h.fan >= wide && h.fanNode != none && uint64(h.fan)*6 >= h.blocks && int(h.fanNode) < len(g.holder):
+			b := g.Census.Blocks.At(int(h.fanNode))
+			h.holes, h.slots = m.slots(b.Addr, b.Size, &left)
 		}
 	}
 }
@@ -122,25 +129,40 @@ func (g *Graph) alike(a, b int) bool {
 	return g.KindOf(a) == g.KindOf(b) && g.Census.Blocks.At(a).Size == g.Census.Blocks.At(b).Size
 }
 
-// holes reports whether a block has pointers with other words between them, mostly zeros, as the
-// slots of a hash table are. Free space at the end of an array is no hole.
-func (m *marking) holes(node uint32) bool {
-	if int(node) >= len(m.g.holder) {
-		return false
+// slots counts the words of an array. holes reports whether there are other words between its pointers,
+// mostly zeros, as in a hash table. Free space at the end of an array is no hole. An array of which
+// not all could be read has no Slots.
+func (m *marking) slots(addr, size uint64, left *uint64) (holes bool, s Slots) {
+	const enough = 256 << 10
+	whole := size <= *left
+	if !whole {
+		size = min(size, enough)
 	}
-	b := m.g.Census.Blocks.At(int(node))
-	const most = 256 << 10
-	pointers, gaps, zeros := 0, 0, 0
-	readThere(m.walker, b.Addr, b.Addr+min(b.Size, most), m.buf, func(_ uint64, piece []byte) {
+	*left -= min(size, *left)
+	pointers, gaps, zeros, read := uint64(0), uint64(0), uint64(0), uint64(0)
+	readThere(m.walker, addr, addr+size, m.buf, func(_ uint64, piece []byte) {
+		read += uint64(len(piece)) &^ 7
 		for ; len(piece) >= 8; piece = piece[8:] {
-			if word := binary.LittleEndian.Uint64(piece); word == 0 {
+			word := binary.LittleEndian.Uint64(piece)
+			if word == 0 {
 				zeros++
-			} else {
-				pointers++
-				gaps += zeros
-				zeros = 0
+				continue
+			}
+			pointers++
+			gaps += zeros
+			s.Empty += zeros
+			zeros = 0
+			if word-m.index.low <= m.index.high-m.index.low {
+				if block, _ := m.index.find(word); block >= 0 {
+					s.Taken++
+				}
 			}
 		}
 	})
-	return gaps*20 >= pointers
+	// Pages that are not there are zeros.
+	s.Addr, s.Size, s.Empty = addr, size, s.Empty+zeros+(size-min(read, size))/8
+	if !whole {
+		s = Slots{}
+	}
+	return gaps*20 >= pointers, s
 }
