@@ -42,11 +42,15 @@ func TestAnswer(t *testing.T) {
 			none, "p (pid 7) grows 100 blocks a minute (800 B/min): nearly all held by global a, 1 % held by global b, 1 % held by global c, the rest by 2 others",
 		},
 		{
-			3, []report.HeapGrowth{steady(136, 10, named("a")), filling(152, 5597, named("cache"))}, none,
+			3,
+			[]report.HeapGrowth{steady(136, 10, named("a")), filling(152, 5597, named("cache"))},
+			none,
 			"p (pid 7) grows 10 blocks a minute (1.3 KiB/min): all held by global a; 5,597 blocks a minute (13.8 KiB/s) more may only fill a cache: all held by global cache",
 		},
 		{
-			3, []report.HeapGrowth{filling(152, 5597, named("cache"))}, none,
+			3,
+			[]report.HeapGrowth{filling(152, 5597, named("cache"))},
+			none,
 			"p (pid 7) grows 5,597 blocks a minute (13.8 KiB/s), which fills a cache that is not full, or is a leak: all held by global cache",
 		},
 		{3, []report.HeapGrowth{steady(1024, 0.1, named("a"))}, none, "p (pid 7) grows 6 blocks an hour (102 B/min): all held by global a"},
