@@ -23,6 +23,8 @@ const (
 	formatPprof = "pprof"
 	// heapInterval is how far looks at a heap are apart unless that is given.
 	heapInterval = 10 * time.Second
+	// defaultMaxStall is for how long --freeze may stop a process unless that is given.
+	defaultMaxStall = 250 * time.Millisecond
 	// leastHeapMemory is the least --max-memory, in bytes.
 	leastHeapMemory = 64 << 20
 	// firstReport is after how many looks growth can be told.
@@ -34,6 +36,8 @@ type heapOptions struct {
 	regionsOptions
 	maxOverhead float64
 	maxMemory   uint64
+	freeze      bool
+	maxStall    time.Duration
 	suppressed  suppressions
 	why         addressValue
 }
@@ -41,6 +45,7 @@ type heapOptions struct {
 func parseHeap(args []string) (*heapOptions, *pflag.FlagSet, error) {
 	o := &heapOptions{}
 	o.interval, o.forms, o.maxMemory = heapInterval, []string{formatPprof}, 1<<30
+	o.maxStall = defaultMaxStall
 	fs := newFlagSet("heap")
 	fs.VarP(&o.pids, "pid", "p", "the process to look at, by id or name")
 	fs.VarP((*durationValue)(&o.duration), "duration", "d", "stop after `DUR` (otherwise at Ctrl-C, or when the process exits)")
@@ -49,6 +54,8 @@ func parseHeap(args []string) (*heapOptions, *pflag.FlagSet, error) {
 	fs.Var(&o.suppressed, "suppressions", "hide blocks by a `FILE` in LeakSanitizer's format, by their kind and by the module and name of what holds them (repeatable)")
 	fs.Float64Var(&o.maxOverhead, "max-overhead", 3, "let reading take at most `PERCENT` of one core: looks are farther apart if they must be")
 	fs.Var((*sizeValue)(&o.maxMemory), "max-memory", "let memtrace itself take at most `BYTES` of memory: a heap with more blocks than fit is refused")
+	fs.BoolVar(&o.freeze, "freeze", false, "stop the process for a look, copy its memory and registers, and look at the copy; one look unless more are asked for")
+	fs.Var((*durationValue)(&o.maxStall), "max-stall", "with --freeze: refuse if the process would be stopped for more than `DUR`")
 	o.add(fs)
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "print only the report, no messages")
 	if err := o.parse(fs, args); err != nil || o.help {
@@ -67,8 +74,14 @@ func parseHeap(args []string) (*heapOptions, *pflag.FlagSet, error) {
 	if err := o.check("look at"); err != nil {
 		return o, fs, err
 	}
-	if o.why != 0 && o.count == 0 && o.duration == 0 {
+	if (o.why != 0 || o.freeze) && o.count == 0 && o.duration == 0 {
 		o.count = 1
+	}
+	switch {
+	case fs.Changed("max-stall") && !o.freeze:
+		return o, fs, usagef("--max-stall is for --freeze: otherwise nothing is stopped")
+	case o.maxStall < time.Millisecond || o.maxStall > time.Minute:
+		return o, fs, usagef("--max-stall %v: give 1ms to 1m", o.maxStall)
 	}
 	return o, fs, o.suppressed.read()
 }
@@ -82,7 +95,8 @@ func runHeap(ctx context.Context, args []string, stdout, stderr io.Writer) (exit
 	if o.help {
 		return exitOK, printText(stdout, `memtrace heap shows what is in the heap of a process now, also what it allocated
 long ago: what grows, what nobody points at, and who holds the rest. It reads
-the process's memory from outside, puts no probe into it and does not stop it.
+the process's memory from outside, puts no probe into it, and stops it only if
+--freeze says so.
 The heap must be that of glibc's malloc. Without root it can look at your own
 processes.
 
@@ -110,7 +124,7 @@ func (o *heapOptions) watch(ctx context.Context, out *output, stderr io.Writer) 
 	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(min(o.maxMemory, math.MaxInt64))))
 	looker, err := inspect.Open(inspect.Config{
-		PID: o.pids[0], MaxOverhead: o.maxOverhead / 100, MaxMemory: o.maxMemory, Why: uint64(o.why), Suppressions: o.suppressed.list,
+		PID: o.pids[0], MaxOverhead: o.maxOverhead / 100, MaxMemory: o.maxMemory, Freeze: o.freeze, MaxStall: o.maxStall, Why: uint64(o.why), Suppressions: o.suppressed.list,
 	})
 	if err != nil {
 		return err
@@ -147,12 +161,8 @@ func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *out
 			return o.report(looker, out)
 		case ctx.Err() != nil:
 			return o.report(looker, out)
-		case errors.Is(err, inspect.ErrMemory):
-			err = fmt.Errorf("%w: allow more with --max-memory", err)
-			if looker.Looks() > 0 {
-				err = errors.Join(o.report(looker, out), err)
-			}
-			return err
+		case errors.Is(err, inspect.ErrMemory), errors.Is(err, inspect.ErrStall), errors.Is(err, inspect.ErrTraced):
+			return o.refused(looker, out, err)
 		case err != nil:
 			return err
 		}
@@ -176,6 +186,20 @@ func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *out
 			return err
 		}
 	}
+}
+
+// refused reports what is known if no further look is possible, and says how one would be.
+func (o *heapOptions) refused(looker *inspect.Looker, out *output, err error) error {
+	switch {
+	case errors.Is(err, inspect.ErrMemory):
+		err = fmt.Errorf("%w: allow more with --max-memory", err)
+	case errors.Is(err, inspect.ErrStall):
+		err = fmt.Errorf("%w: allow more with --max-stall", err)
+	}
+	if looker.Looks() > 0 {
+		err = errors.Join(o.report(looker, out), err)
+	}
+	return err
 }
 
 // reportsBetween reports whether there is a report before the last one.

@@ -19,6 +19,13 @@ func answer(r *report.HeapReport) string {
 	if r.Unreachable == nil {
 		return fmt.Sprintf("%s has %s; what grows and what nobody points at shows from the third look on", who, has)
 	}
+	if u := r.Unreachable; r.Looks < 3 {
+		lost := "all that was looked at is pointed at"
+		if u.Certain.Blocks > 0 {
+			lost = fmt.Sprintf("nobody points at %s (%s)", report.Counted(u.Certain.Blocks, "block", "blocks"), report.Size(u.Certain.Bytes))
+		}
+		return fmt.Sprintf("%s has %s; %s; what grows shows from the third look on", who, has, lost)
+	}
 	steady, filling := growthOf(r, report.HeapSteady), growthOf(r, report.HeapFilling)
 	switch {
 	case steady.rate > 0 && filling.rate > 0:

@@ -12,6 +12,7 @@ import (
 	"memtrace/tracer/inspect/census"
 	"memtrace/tracer/inspect/cohort"
 	"memtrace/tracer/inspect/datasym"
+	"memtrace/tracer/inspect/freeze"
 	"memtrace/tracer/inspect/graph"
 	"memtrace/tracer/inspect/kinds"
 	"memtrace/tracer/region"
@@ -32,6 +33,10 @@ type Config struct {
 	// Beside means that the process does other things meanwhile: what looks take is the processor time of
 	// the calling thread, which Look must not be moved from (runtime.LockOSThread).
 	Beside bool
+	// Freeze: stop the process for a look and look at a copy, so that all is of one moment. It is refused
+	// if the process would be stopped for more than MaxStall.
+	Freeze   bool
+	MaxStall time.Duration
 	// MaxMemory is how much memory this process may take for it, in bytes; 0 is no bound. A heap that
 	// needs more is an error that wraps ErrMemory.
 	MaxMemory uint64
@@ -59,6 +64,7 @@ type Looker struct {
 	looks int
 	// spent is the processor time of all looks, took that of the last one, and began when that began.
 	spent, took time.Duration
+	stops       report.HeapStops
 	began       time.Time
 	// gone: there is nothing to look at any more, and end says why.
 	gone  bool
@@ -96,7 +102,6 @@ func (l *Looker) enter() error {
 	if err != nil {
 		return refused(l.process, err)
 	}
-	walker.Most = l.mostBlocks()
 	symbols, err := datasym.Open(l.cfg.PID)
 	if err != nil {
 		return errors.Join(err, walker.Close())
@@ -104,7 +109,7 @@ func (l *Looker) enter() error {
 	l.program, l.walker, l.symbols = program{facts.Exe, facts.Program}, walker, symbols
 	l.namer = kinds.New(l.symbols, l.walker)
 	l.cohorts, l.passes, l.roots, l.last = cohort.New(), passes{}, newRoots(), last{}
-	l.looks, l.start = 0, time.Time{}
+	l.looks, l.start, l.stops = 0, time.Time{}, report.HeapStops{}
 	return nil
 }
 
@@ -146,7 +151,7 @@ func (l *Looker) Look(ctx context.Context) error {
 	case changed:
 		return l.follow(ctx)
 	}
-	if errors.Is(err, ErrMemory) {
+	if errors.Is(err, ErrMemory) || errors.Is(err, ErrStall) || errors.Is(err, ErrTraced) {
 		return err
 	}
 	return fmt.Errorf("look at the heap of process %d (%s, look %d, after %v): %w",
@@ -203,16 +208,32 @@ func Gone(err error) bool { return errors.Is(err, ErrGone) || errors.Is(err, reg
 
 // look takes one look.
 func (l *Looker) look(ctx context.Context) error {
+	if !l.cfg.Freeze {
+		return l.lookAt(ctx, nil)
+	}
+	p, err := l.freeze(ctx)
+	if err != nil {
+		return err
+	}
+	err = l.lookAt(ctx, p)
+	l.use(nil)
+	return errors.Join(err, p.Close())
+}
+
+// lookAt takes a look at a picture, or at the running process if that is nil.
+func (l *Looker) lookAt(ctx context.Context, p *freeze.Picture) error {
+	l.use(p)
+	l.walker.Most = l.mostBlocks(p)
 	c, err := l.walker.Look()
 	if err != nil {
 		return err
 	}
-	if err := l.fits(c); err != nil {
+	if err := l.fits(c, p); err != nil {
 		return err
 	}
 	g, err := graph.Build(ctx, graph.Config{
 		PID: l.cfg.PID, Walker: l.walker, Kinds: l.namer, Symbols: l.symbols,
-		NoPaths: l.cfg.Why == 0, MaxBytes: l.memoryBeside(c), Hashed: l.cohorts.Begin(c.Blocks),
+		NoPaths: l.cfg.Why == 0, MaxBytes: l.memoryBeside(c, p), Picture: p, Hashed: l.cohorts.Begin(c.Blocks),
 	}, c)
 	if errors.Is(err, graph.ErrMemory) {
 		return l.tooLarge(report.Counted(uint64(c.Blocks.Len()), "block", "blocks") + " and the pointers between them")
@@ -236,7 +257,7 @@ func (l *Looker) look(ctx context.Context) error {
 		Holder: func(i int) int32 { return of(g.HolderOf(i)) },
 	})
 	l.passes.add(g)
-	l.last = last{end: c.End, totals: c.Totals, skipped: skipsOf(c, g), lost: lostOf(&l.passes.old), passes: l.passes.old.Len(), path: l.pathTo(g)}
+	l.last = last{end: c.End, totals: c.Totals, skipped: skipsOf(c, g), lost: lostOf(&l.passes.old), passes: l.passes.old.Len(), enough: l.passes.old.Enough(), path: l.pathTo(g)}
 	return nil
 }
 

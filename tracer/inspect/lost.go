@@ -63,7 +63,7 @@ func lostOf(p *graph.Passes) (list []lostGroup) {
 
 // unreachable says what is lost.
 func (l *Looker) unreachable(r *report.HeapReport, hidden *suppressing) {
-	if l.looks < graph.MinPasses {
+	if !l.last.enough {
 		return
 	}
 	u := &report.HeapUnreachable{Passes: l.last.passes}

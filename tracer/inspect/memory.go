@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"memtrace/tracer/inspect/census"
+	"memtrace/tracer/inspect/freeze"
 	"memtrace/tracer/report"
 )
 
@@ -28,27 +29,37 @@ func (l *Looker) perBlock() uint64 {
 	return blockBytes
 }
 
+// allowed is how much memory there may be beside a copy, if there is one.
+func (l *Looker) allowed(p *freeze.Picture) uint64 {
+	if p == nil {
+		return l.cfg.MaxMemory
+	}
+	return l.cfg.MaxMemory - min(p.Copy.Bytes(), l.cfg.MaxMemory)
+}
+
 // mostBlocks is how many blocks fit into the memory that is allowed, 0 if there is no bound.
-func (l *Looker) mostBlocks() int {
+func (l *Looker) mostBlocks(p *freeze.Picture) int {
 	if l.cfg.MaxMemory == 0 {
 		return 0
 	}
-	return max(int((l.cfg.MaxMemory-min(l.cfg.MaxMemory, fixedBytes))/l.perBlock()), 1)
+	allowed := l.allowed(p)
+	return max(int((allowed-min(allowed, fixedBytes))/l.perBlock()), 1)
 }
 
 // memoryBeside is what is left for pointers beside the blocks, 0 if there is no bound.
-func (l *Looker) memoryBeside(c *census.Census) uint64 {
+func (l *Looker) memoryBeside(c *census.Census, p *freeze.Picture) uint64 {
 	if l.cfg.MaxMemory == 0 {
 		return 0
 	}
 	const least = 4 << 20
+	allowed := l.allowed(p)
 	blocks := fixedBytes + uint64(c.Blocks.Len())*l.perBlock()
-	return l.cfg.MaxMemory - min(blocks, l.cfg.MaxMemory) + least
+	return allowed - min(blocks, allowed) + least
 }
 
 // fits returns an error if there are more blocks than may be.
-func (l *Looker) fits(c *census.Census) error {
-	if most := l.mostBlocks(); most > 0 && c.Blocks.Len() >= most {
+func (l *Looker) fits(c *census.Census, p *freeze.Picture) error {
+	if most := l.mostBlocks(p); most > 0 && c.Blocks.Len() >= most {
 		return l.tooLarge(report.Count(uint64(most)) + " blocks and more")
 	}
 	return nil

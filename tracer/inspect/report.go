@@ -24,6 +24,7 @@ type last struct {
 	skipped []report.HeapSkip
 	lost    []lostGroup
 	passes  int // that lost rests on
+	enough  bool
 	path    *report.HeapPath
 }
 
@@ -42,6 +43,11 @@ func (l *Looker) Report(top int) *report.HeapReport {
 		},
 		Path:  l.last.path,
 		Notes: slices.Clone(l.notes),
+	}
+	if l.stops.Times > 0 {
+		stops := l.stops
+		r.Stops = &stops
+		r.Notes = append(r.Notes, stopNote)
 	}
 	if l.gone {
 		r.Notes = append(r.Notes, l.end)

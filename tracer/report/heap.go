@@ -20,6 +20,8 @@ type HeapReport struct {
 	// took.
 	Looks       int     `json:"looks"`
 	ReadSeconds float64 `json:"read_seconds"`
+	// Stops is set if the process was stopped for looks.
+	Stops *HeapStops `json:"stops,omitempty"`
 	// Complete is false where the process ended, ran another program, or could not be read whole.
 	Complete bool      `json:"complete"`
 	Blocks   HeapSpace `json:"blocks"`
@@ -40,6 +42,15 @@ type HeapReport struct {
 	// Suppressed is what suppressions hid; Stacks are groups or roots of lost structures.
 	Suppressed []Suppressed `json:"suppressed,omitempty"`
 	Notes      []string     `json:"notes,omitempty"`
+}
+
+// HeapStops is how often a process was stopped, for how long at most and in all, and how much of its
+// memory was copied the last time.
+type HeapStops struct {
+	Times          int     `json:"times"`
+	LongestSeconds float64 `json:"longest_seconds"`
+	Seconds        float64 `json:"seconds"`
+	CopiedBytes    uint64  `json:"copied_bytes"`
 }
 
 // HeapSum is a number of blocks, or of free chunks, and their bytes.

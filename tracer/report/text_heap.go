@@ -43,8 +43,16 @@ func (p *printer) heapHow(r *HeapReport) {
 	if r.Looks > 1 {
 		text += " in " + Seconds(r.DurationSeconds)
 	}
-	text += fmt.Sprintf(", nothing stopped, no probe; %s, %s in use, %s free",
-		counted(r.Blocks.InUse.Blocks, "block"), Size(r.Blocks.InUse.Bytes), Size(r.Blocks.Free()))
+	how := "nothing stopped"
+	if s := r.Stops; s != nil {
+		how = "stopped for " + stall(s.LongestSeconds)
+		if s.Times > 1 {
+			how = fmt.Sprintf("stopped %s times for at most %s", Count(uint64(s.Times)), stall(s.LongestSeconds))
+		}
+		how += " to copy " + Size(s.CopiedBytes)
+	}
+	text += fmt.Sprintf(", %s, no probe; %s, %s in use, %s free",
+		how, counted(r.Blocks.InUse.Blocks, "block"), Size(r.Blocks.InUse.Bytes), Size(r.Blocks.Free()))
 	p.paragraph(span{}, text, dim)
 	if !r.Complete {
 		p.paragraph(span{"PARTIAL: ", alarm}, "see the notes", alarm)
@@ -217,9 +225,15 @@ func (p *printer) heapUnreachable(r *HeapReport, opt TextOptions) {
 		p.paragraph(heapLead("", 1), text, plain)
 	}
 	p.more(u.LostTotal, n)
-	p.paragraph(heapLead("", 1), "not seen: pointers that are XORed, tagged in their high bits, compressed to 32 bits, unaligned, "+
-		"in shared memory alone, or in registers alone", dim)
+	unseen := "not seen: pointers that are XORed, tagged in their high bits, compressed to 32 bits, unaligned, in shared memory alone, or in registers alone"
+	if r.Stops != nil {
+		unseen = "not seen: pointers that are XORed, tagged in their high bits, compressed to 32 bits, unaligned, or in shared memory alone"
+	}
+	p.paragraph(heapLead("", 1), unseen, dim)
 }
+
+// stall writes how long something was stopped.
+func stall(seconds float64) string { return fmt.Sprintf("%.1f ms", 1000*seconds) }
 
 func (p *printer) heapHolders(r *HeapReport, opt TextOptions) {
 	if len(r.Holders) == 0 {

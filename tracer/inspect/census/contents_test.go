@@ -64,7 +64,7 @@ func TestAbsentPages(t *testing.T) {
 // pagesThere counts the pages that are there where malloc may have put blocks.
 func (w *Walker) pagesThere(t *testing.T) (n int) {
 	t.Helper()
-	areas, _, err := readAreas(w.pid, 0)
+	areas, _, err := w.readAreas(0)
 	if err != nil {
 		t.Fatal(err)
 	}

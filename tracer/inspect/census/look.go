@@ -24,7 +24,7 @@ func (w *Walker) Look() (*Census, error) {
 		return nil, fmt.Errorf("look at the heap of process %d: %w", w.pid, err)
 	}
 	unknown := w.findStart(s)
-	areas, end, err := readAreas(w.pid, s.SbrkBase)
+	areas, end, err := w.readAreas(s.SbrkBase)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,10 @@
 package census
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -52,14 +54,20 @@ const wideBytes, mostZero = 64 << 10, 1 << 10
 
 // readAreas reads where blocks may be mapped. It also returns where the mappings end that an
 // address is in.
-func readAreas(pid int, addr uint64) (areas []Range, end uint64, err error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
-		return nil, 0, fmt.Errorf("read the mappings of process %d: %w", pid, err)
+func (w *Walker) readAreas(addr uint64) (areas []Range, end uint64, err error) {
+	var from io.Reader
+	if w.copied != nil {
+		from = bytes.NewReader(w.copied.Maps)
+	} else {
+		f, err := os.Open(fmt.Sprintf("/proc/%d/maps", w.pid))
+		if err != nil {
+			return nil, 0, fmt.Errorf("read the mappings of process %d: %w", w.pid, err)
+		}
+		defer f.Close()
+		from = f
 	}
-	defer f.Close()
 	var scanner procmaps.Scanner
-	_, err = scanner.Scan(f, func(m *procmaps.Mapping) {
+	_, err = scanner.Scan(from, func(m *procmaps.Mapping) {
 		if m.Start <= addr && addr < m.End || m.Start == end {
 			end = m.End // mprotect and madvise split mappings
 		}
@@ -68,7 +76,7 @@ func readAreas(pid int, addr uint64) (areas []Range, end uint64, err error) {
 		}
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("read the mappings of process %d: %w", pid, err)
+		return nil, 0, fmt.Errorf("read the mappings of process %d: %w", w.pid, err)
 	}
 	return areas, end, nil
 }

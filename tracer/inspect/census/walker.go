@@ -25,6 +25,9 @@ type Walker struct {
 	// others are allocators beside glibc's.
 	others []target.Family
 
+	// copied is read in place of the process, unless it is nil.
+	copied *procmem.Copy
+
 	states []procmem.State
 	// mapped are where the last census found mapped blocks.
 	mapped []uint64
@@ -70,6 +73,14 @@ func Open(pid int) (*Walker, error) {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
+}
+
+// Use has a copy read in place of the process, or the process itself if it is nil. Now is only for
+// censuses of the process.
+func (w *Walker) Use(c *procmem.Copy) {
+	w.copied = c
+	w.mem.Use(c)
+	w.heap.Use(c)
 }
 
 // usesGlibc returns an error if the process has another allocator and nothing from glibc's.

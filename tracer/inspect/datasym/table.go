@@ -1,7 +1,9 @@
 package datasym
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"sort"
@@ -25,7 +27,9 @@ type Table struct {
 	// Problems are the modules that could not be read, and why.
 	Problems []string
 
-	pid     int
+	pid int
+	// copied is a text of /proc/PID/maps that is read in place of that, unless it is nil.
+	copied  []byte
 	modules []*Module // by address
 	known   map[key]*Module
 	budget  *elffile.Budget
@@ -42,7 +46,7 @@ func Open(pid int) (*Table, error) {
 
 // Refresh looks again. What is known of modules that are still there is kept.
 func (t *Table) Refresh() error {
-	maps, err := readMaps(t.pid)
+	maps, err := t.readMaps()
 	if err != nil {
 		return fmt.Errorf("list the mappings of process %d: %w", t.pid, err)
 	}
@@ -100,14 +104,22 @@ func (t *Table) Mapping(addr uint64) *procmaps.Mapping {
 	return nil
 }
 
-func readMaps(pid int) (maps []procmaps.Mapping, err error) {
-	file, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
-		return nil, err
+// Use has Refresh take the mappings from a text as that of /proc/PID/maps, or from there if it is nil.
+// The modules are those of the process anyway.
+func (t *Table) Use(maps []byte) { t.copied = maps }
+
+func (t *Table) readMaps() (maps []procmaps.Mapping, err error) {
+	var from io.Reader = bytes.NewReader(t.copied)
+	if t.copied == nil {
+		file, err := os.Open(fmt.Sprintf("/proc/%d/maps", t.pid))
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		from = file
 	}
-	defer file.Close()
 	var scanner procmaps.Scanner
-	_, err = scanner.Scan(file, func(m *procmaps.Mapping) {
+	_, err = scanner.Scan(from, func(m *procmaps.Mapping) {
 		if len(maps) < maxMappings {
 			maps = append(maps, *m)
 		}

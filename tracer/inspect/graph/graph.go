@@ -7,6 +7,7 @@ import (
 
 	"memtrace/tracer/inspect/census"
 	"memtrace/tracer/inspect/datasym"
+	"memtrace/tracer/inspect/freeze"
 	"memtrace/tracer/inspect/kinds"
 )
 
@@ -31,6 +32,9 @@ type Config struct {
 	// MaxBytes bounds what the pointers and the blocks that nobody points at take, in bytes. 0 is 4
 	// GB. What needs more fails with an error that wraps ErrMemory.
 	MaxBytes uint64
+	// Picture is what is looked at in place of the process, if it is set. Walker and Symbols must use
+	// it too. Nothing comes after the census then.
+	Picture *freeze.Picture
 	// Hashed is called with the hashes of blocks from the one with this number on, of
 	// census.HashPage blocks at once, in their order, as soon as the contents were read.
 	Hashed func(first int, hashes []uint32)
@@ -54,6 +58,8 @@ type Graph struct {
 	Pointers int
 
 	kinds *kinds.Namer
+	// still: it is of one moment.
+	still bool
 	// kind has the kinds of blocks. It is nil if none has a kind.
 	kind []kinds.ID
 	// holder has, by block, 1 and the index in Roots of what first reached it, 0 if nothing did.
@@ -113,7 +119,7 @@ func Build(ctx context.Context, cfg Config, c *census.Census) (*Graph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for roots: %w", err)
 	}
-	s := &process{pid: cfg.PID, walker: cfg.Walker, symbols: symbols}
+	s := &process{pid: cfg.PID, walker: cfg.Walker, symbols: symbols, picture: cfg.Picture}
 	if cfg.Kinds != nil {
 		cfg.Kinds.Refresh()
 		s.cpython = cfg.Kinds.CPython()
@@ -128,7 +134,7 @@ func build(ctx context.Context, cfg Config, c *census.Census, zones []census.Ran
 	if n > maxBlocks {
 		return nil, fmt.Errorf("%d blocks are more than can be followed", n)
 	}
-	g := &Graph{Census: c, Hash: &census.Hashes{}, kinds: cfg.Kinds}
+	g := &Graph{Census: c, Hash: &census.Hashes{}, kinds: cfg.Kinds, still: cfg.Picture != nil}
 	index := newIndex(c.Blocks, zones)
 	s := newScan(ctx, g, index, cfg)
 	if err := cfg.Walker.Scan(c, s.visit); err != nil {

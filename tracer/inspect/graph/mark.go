@@ -182,7 +182,7 @@ func (m *marking) target(word uint64) uint32 {
 	switch {
 	case block >= 0:
 		return uint32(block)
-	case zone:
+	case zone && !m.g.still:
 		return m.late.node(m.g, word)
 	}
 	return none

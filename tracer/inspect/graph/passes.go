@@ -39,6 +39,8 @@ type Passes struct {
 	left []uint32
 	// gone is how many the last pass took out of them, and before how many the pass before it did.
 	gone, before int
+	// moving: some of them are not of one moment.
+	moving bool
 	// doubt is why nothing is certain, "" if that is not so.
 	doubt string
 	last  *pass
@@ -73,6 +75,7 @@ func (p *Passes) Add(g *Graph) {
 		p.before, p.gone = p.gone, had-len(p.left)
 	}
 	p.n++
+	p.moving = p.moving || !g.still
 	if p.doubt == "" {
 		p.doubt = g.doubt()
 	}
@@ -81,6 +84,10 @@ func (p *Passes) Add(g *Graph) {
 
 // Len is how many passes there were.
 func (p *Passes) Len() int { return p.n }
+
+// Enough reports whether there are as many passes as are needed to call blocks lost: one is, if all
+// are of one moment.
+func (p *Passes) Enough() bool { return p.n >= MinPasses || p.n > 0 && !p.moving }
 
 // Settled reports whether more passes would not change what is lost, as far as the passes so far
 // tell. In a program that moves its pointers about, each pass finds most of those blocks held that
@@ -162,12 +169,14 @@ func (p *Passes) Lost() (list []Lost) {
 
 // EachLost gives what Lost returns, in any order. There may be millions.
 func (p *Passes) EachLost(give func(Lost)) {
-	if p.n < MinPasses {
+	if !p.Enough() {
 		return
 	}
 	why := fmt.Sprintf("nobody pointed at it in %d passes, and it never changed", p.n)
-	certain := p.doubt == "" && p.Settled()
+	certain := p.doubt == "" && (!p.moving || p.Settled())
 	switch {
+	case certain && !p.moving:
+		why = "nobody pointed at it while the process was stopped"
 	case p.doubt != "":
 		why = p.doubt
 	case !certain:

@@ -8,6 +8,8 @@ import (
 	"memtrace/symbolize/procmaps"
 	"memtrace/tracer/inspect/census"
 	"memtrace/tracer/inspect/datasym"
+	"memtrace/tracer/inspect/freeze"
+	"memtrace/tracer/process/procmem"
 )
 
 // process finds the roots of a process.
@@ -18,7 +20,8 @@ type process struct {
 	// cpython is CPython's interpreter, nil if there is none.
 	cpython *datasym.Module
 	threads []thread
-	pages   *pages
+	picture *freeze.Picture
+	pages   *procmem.OwnPages
 	g       *Graph
 	// heaps are malloc's ranges, which are no roots.
 	heaps []census.Range
@@ -74,17 +77,21 @@ func grown(heaps []census.Range, maps []procmaps.Mapping) (zones []census.Range)
 // looked at. What cannot be looked at is noted in the graph.
 func (p *process) areas(g *Graph) []area {
 	p.g, p.list, p.places, p.stacks = g, nil, make(map[string]int), make(map[uint64]bool)
-	if err := p.symbols.Refresh(); err != nil {
-		g.skip(0, 0, err.Error())
-		return nil
+	if p.picture == nil {
+		if err := p.symbols.Refresh(); err != nil {
+			g.skip(0, 0, err.Error())
+			return nil
+		}
 	}
-	pages, err := openPages(p.pid)
-	if err != nil {
-		g.skip(0, 0, err.Error())
-		return nil
+	if p.picture == nil {
+		pages, err := procmem.OpenOwnPages(p.pid)
+		if err != nil {
+			g.skip(0, 0, err.Error())
+			return nil
+		}
+		defer pages.Close()
+		p.pages = pages
 	}
-	defer pages.close()
-	p.pages = pages
 	p.taken = append(slices.Clone(g.Census.State), grown(g.Census.Heaps, p.symbols.Maps)...)
 	p.heaps = joined(p.taken)
 	if p.findThreads() {
@@ -119,7 +126,18 @@ func (p *process) memory() {
 
 // own calls f with the pieces of a range that are the process's own.
 func (p *process) own(r census.Range, f func(census.Range)) {
-	if err := p.pages.own(r, f); err != nil {
+	if p.picture != nil {
+		p.picture.Copy.Own(r.Start, r.End, func(start, end uint64, swapped bool) {
+			if swapped {
+				p.g.skip(start, end, "it is swapped out")
+				return
+			}
+			f(census.Range{Start: start, End: end})
+		})
+		return
+	}
+	err := p.pages.Own(r.Start, r.End, func(start, end uint64, _ bool) { f(census.Range{Start: start, End: end}) })
+	if err != nil {
 		p.g.skip(r.Start, r.End, err.Error())
 	}
 }

@@ -49,36 +49,3 @@ func TestWithout(t *testing.T) {
 		}
 	}
 }
-
-// The two ways to find pages agree, and pages that were never touched are not found.
-func TestPages(t *testing.T) {
-	p := start(t, "planted")
-	for i := range p.cfg.Symbols.Maps {
-		m := &p.cfg.Symbols.Maps[i]
-		if m.Path == "[vvar]" || m.Path == "[vsyscall]" || m.Path == "[vvar_vclock]" {
-			continue
-		}
-		var found [2][]census.Range
-		for k := range found {
-			pages, err := openPages(p.PID())
-			if err != nil {
-				t.Fatal(err)
-			}
-			pages.old = k == 1
-			err = pages.own(census.Range{Start: m.Start + 8, End: m.End - 8}, func(r census.Range) { found[k] = append(found[k], r) })
-			if err != nil {
-				t.Fatal(err)
-			}
-			pages.close()
-		}
-		// The old way also finds the kernel's page of zeros.
-		for _, r := range found[0] {
-			if left := without(r, joined(found[1])); len(left) > 0 {
-				t.Errorf("%s: %+v is found by scan, and not in the list", m.Path, left)
-			}
-		}
-		if n := len(found[0]); m.Path == "[stack]" && (n == 0 || found[0][n-1].End != m.End-8) {
-			t.Errorf("stack: %+v", found[0])
-		}
-	}
-}

@@ -111,7 +111,7 @@ func (s *scan) pointer(i uint32, word uint64) {
 	case to == int(i):
 	case to >= 0:
 		s.edges.add(uint32(to))
-	case zone:
+	case zone && !s.g.still:
 		if last := len(s.late) - 1; last >= 0 && s.late[last] == (lateWord{word, i}) {
 			return
 		}

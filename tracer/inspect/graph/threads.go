@@ -38,6 +38,17 @@ const (
 // findThreads lists the threads. missed tells whether there were some that could not be looked at.
 func (p *process) findThreads() (missed bool) {
 	p.threads = nil
+	if p.picture != nil {
+		for _, s := range p.picture.Threads {
+			t := thread{tid: s.TID, name: p.text(s.TID, "comm"), registers: s.Words, stack: s.Stack}
+			t.pointer = s.Pointer
+			if self, _ := p.word(t.pointer + 2*8); self != t.pointer {
+				t.pointer = p.threadPointer(s.TID)
+			}
+			p.threads = append(p.threads, t)
+		}
+		return false
+	}
 	dir, err := os.Open(fmt.Sprintf("/proc/%d/task", p.pid))
 	if err != nil {
 		return true

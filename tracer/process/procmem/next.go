@@ -27,6 +27,9 @@ const (
 // addr.
 func (m *Memory) NextThere(addr, end uint64) uint64 {
 	page := uint64(os.Getpagesize())
+	if m.copied != nil && addr < end {
+		return m.copied.next(addr, end)
+	}
 	if m.noScan || end <= addr {
 		return addr
 	}

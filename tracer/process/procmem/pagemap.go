@@ -1,6 +1,7 @@
 package procmem
 
 import (
+	"encoding/binary"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,18 @@ func (p Page) There() bool { return p&(pagePresent|pageSwapped) != 0 && p&pageGu
 // Pages fills words, 8 bytes each and little-endian, with the Pages from that of addr on. It
 // returns how many it filled.
 func (m *Memory) Pages(addr uint64, words []byte) int {
+	if m.copied == nil {
+		return m.livePages(addr, words)
+	}
+	page := uint64(os.Getpagesize())
+	for i := range len(words) / 8 {
+		binary.LittleEndian.PutUint64(words[8*i:], uint64(m.copied.page(m, addr/page*page+uint64(i)*page)))
+	}
+	return len(words) / 8
+}
+
+// livePages is Pages of the process.
+func (m *Memory) livePages(addr uint64, words []byte) int {
 	n, err := unix.Pread(m.pagemap, words, int64(addr/uint64(os.Getpagesize())*8))
 	if err != nil {
 		return 0

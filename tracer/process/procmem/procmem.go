@@ -38,6 +38,8 @@ type Memory struct {
 	process      *os.Process // a pidfd, which tells when the process has ended
 	mem, pagemap int
 	noScan       bool // the kernel has no PAGEMAP_SCAN
+	// copied is read in place of the process, unless it is nil.
+	copied *Copy
 	// groups is what is known of pages in this snapshot. The key is the number of a group's
 	// first page, divided by 64.
 	groups map[uint64]group
@@ -97,6 +99,12 @@ func (m *Memory) Close() error {
 		err = errors.Join(err, m.process.Release())
 	}
 	return err
+}
+
+// Use has a copy read in place of the process, or the process itself if it is nil.
+func (m *Memory) Use(c *Copy) {
+	clear(m.groups)
+	m.copied = c
 }
 
 // Alive ends a snapshot: it forgets what is known of pages. It returns an error if the process
@@ -168,6 +176,14 @@ func (m *Memory) readTogether(spans []*Span) {
 
 // readAt returns how many bytes it read.
 func (m *Memory) readAt(buf []byte, addr uint64) (n int) {
+	if m.copied != nil {
+		return m.copied.read(m, buf, addr)
+	}
+	return m.live(buf, addr)
+}
+
+// live is readAt from the process.
+func (m *Memory) live(buf []byte, addr uint64) (n int) {
 	for n < len(buf) {
 		got, err := unix.Pread(m.mem, buf[n:], int64(addr)+int64(n))
 		if err == unix.EINTR {

@@ -22,8 +22,10 @@ type Heap struct {
 	// dlmopen loaded the file again. The Heap is the copy that uses brk.
 	Instances int
 
-	bias   uint64
-	mem    memory
+	bias uint64
+	mem  memory
+	// use has a copy read.
+	use    func(*procmem.Copy)
 	close  func() error
 	alive  func() error
 	freeze func(*Params) error
@@ -41,13 +43,17 @@ func Open(t *target.Target) (*Heap, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Heap{PID: t.PID, mem: mem, close: mem.Close, alive: mem.Alive}
+	h := &Heap{PID: t.PID, mem: mem, use: mem.Use, close: mem.Close, alive: mem.Alive}
 	h.freeze = func(p *Params) error { return frozenBy(p, t.PID) }
 	if err := h.find(t, modules); err != nil {
 		return nil, errors.Join(err, mem.Close())
 	}
 	return h, nil
 }
+
+// Use has a copy of the process's memory read in place of that, or that itself if it is nil. Checkers
+// of the Heap do so too.
+func (h *Heap) Use(c *procmem.Copy) { h.use(c) }
 
 // Close releases what Open acquired.
 func (h *Heap) Close() error { return h.close() }
