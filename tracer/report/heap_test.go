@@ -94,6 +94,7 @@ func heapHostile() *HeapReport {
 		}, LostTotal: 1},
 		Holders: []HeapHolder{{HeapRoot: HeapRoot{Class: HeapMapping, Name: long}, Shape: bad, Growing: true, PerMinute: -1e300}, {HeapRoot: HeapRoot{Class: HeapTLS, Name: bad}}, {HeapRoot: HeapRoot{Class: HeapEpoll, Name: bad}}},
 		Kinds:   []HeapKind{{HeapPart{1, bad, HeapSum{math.MaxUint64, math.MaxUint64}}, 7}, {HeapPart{1, bad, HeapSum{1, 1}}, 0}},
+		Stops:   &HeapStops{Times: -1, LongestSeconds: 1e300, CopiedBytes: math.MaxUint64},
 		Path:    &HeapPath{Missing: bad}, Notes: []string{bad}, Suppressed: []Suppressed{{Pattern: bad}},
 	}
 }
@@ -104,7 +105,9 @@ func heapFixtures() map[string]*HeapReport {
 		"heap-hostile": heapHostile(),
 		"heap-first": {
 			Schema: Schema, Target: Target{PID: 7, Command: "sh"}, Answer: "sh (pid 7): one look so far", Looks: 1, Complete: true,
-			Blocks: HeapSpace{InUse: HeapSum{1, 32}}, Path: &HeapPath{Address: 0x1000, Missing: "no block is there"},
+			Unreachable: &HeapUnreachable{Passes: 1, Certain: HeapSum{1, 32}, Lost: []HeapLost{{Size: 32, Roots: 1, Address: 0x2000, All: HeapSum{1, 32}, Certain: true}}, LostTotal: 1},
+			Stops:       &HeapStops{Times: 1, LongestSeconds: 0.01234, Seconds: 0.01234, CopiedBytes: 4 << 20},
+			Blocks:      HeapSpace{InUse: HeapSum{1, 32}}, Path: &HeapPath{Address: 0x1000, Missing: "no block is there"},
 		},
 	}
 }

@@ -233,7 +233,12 @@ func (p *printer) heapUnreachable(r *HeapReport, opt TextOptions) {
 }
 
 // stall writes how long something was stopped.
-func stall(seconds float64) string { return fmt.Sprintf("%.1f ms", 1000*seconds) }
+func stall(seconds float64) string {
+	if !(seconds < 1) {
+		return Seconds(seconds)
+	}
+	return fmt.Sprintf("%.1f ms", 1000*seconds)
+}
 
 func (p *printer) heapHolders(r *HeapReport, opt TextOptions) {
 	if len(r.Holders) == 0 {

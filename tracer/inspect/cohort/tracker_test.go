@@ -78,6 +78,29 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+// Blocks whose holder changes before they have settled have not come again.
+func TestOtherHolder(t *testing.T) {
+	for _, at := range []int{1, 2, 4} {
+		s, tr := newSimulated(3), New()
+		(&cache{size: 104, holder: 1}).fill(s, 500)
+		for i := range 8 {
+			s.look(tr)
+			for _, o := range s.used {
+				o.hash = s.r.Uint32() // their contents change in use
+				if i+1 == at {
+					o.holder = 2
+				}
+			}
+			s.now = s.now.Add(10 * time.Second)
+		}
+		for _, holder := range []int32{1, 2} {
+			if g := of(tr, 104, holder); g.Class == Steady || at == 1 && g.Came > 0 {
+				t.Errorf("changed at look %d: holder %d: %+v", at+1, holder, g)
+			}
+		}
+	}
+}
+
 // A cache that fills at random gets slower from look to look, and then fades; leaks do not. One that
 // fills evenly is as steady as a leak until it is full.
 func TestSlowing(t *testing.T) {

@@ -89,25 +89,25 @@ func Take(ctx context.Context, cfg Config) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer mem.Close()
+	defer func() { _ = mem.Close() }() // it was only read
 	pages, err := procmem.OpenOwnPages(cfg.PID)
 	if err != nil {
 		return nil, err
 	}
-	defer pages.Close()
+	defer func() { _ = pages.Close() }() // it was only read
 	t := &taking{cfg: cfg, mem: mem, pages: pages, maps: make([]byte, 0, 1<<20)}
 	if err := t.plan(); err != nil {
+		return nil, err
+	}
+	if err := t.measure(); err != nil {
 		return nil, err
 	}
 	p := &Picture{Estimated: t.estimated}
 	if p.Copy, err = procmem.NewCopy(t.room()); err != nil {
 		return nil, err
 	}
-	if err = t.measure(p.Copy); err == nil {
-		if err = ctx.Err(); err == nil {
-			p.Estimated = t.estimated
-			err = t.take(p)
-		}
+	if err = ctx.Err(); err == nil {
+		err = t.take(p)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -133,7 +133,7 @@ type piece struct{ start, end uint64 }
 // slack is how much more there may be to copy when the process is stopped than was expected: a part of
 // it, and so many bytes.
 const (
-	slackPart  = 8
+	slackPart  = 16
 	slackBytes = 16 << 20
 )
 
@@ -226,10 +226,11 @@ func (t *taking) sample(c *procmem.Copy, try uint64) error {
 		case uint64(i)%step != try%step:
 			continue
 		}
-		if c.Bytes()+n > 2*sampleBytes {
+		err := c.Take(t.mem, p.start, p.start+n, func() error { return nil })
+		if errors.Is(err, procmem.ErrRoom) {
 			break
 		}
-		if err := c.Take(t.mem, p.start, p.start+n, func() error { return nil }); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -238,7 +239,12 @@ func (t *taking) sample(c *procmem.Copy, try uint64) error {
 
 // measure copies some of the pages, of all parts, while the process runs on, and estimates from that
 // how long it will be stopped.
-func (t *taking) measure(c *procmem.Copy) error {
+func (t *taking) measure() error {
+	c, err := procmem.NewCopy(min(t.room(), 2*sampleBytes))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }() // only the time counts
 	var slowest float64 // seconds a byte
 	for try := range uint64(measures) {
 		c.Reset()
@@ -250,7 +256,6 @@ func (t *taking) measure(c *procmem.Copy) error {
 			slowest = max(slowest, time.Since(began).Seconds()/float64(n))
 		}
 	}
-	c.Reset()
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", t.cfg.PID))
 	if err != nil {
 		return fmt.Errorf("list the threads: %w", err)

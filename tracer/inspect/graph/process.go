@@ -89,7 +89,7 @@ func (p *process) areas(g *Graph) []area {
 			g.skip(0, 0, err.Error())
 			return nil
 		}
-		defer pages.Close()
+		defer func() { _ = pages.Close() }() // it was only read
 		p.pages = pages
 	}
 	p.taken = append(slices.Clone(g.Census.State), grown(g.Census.Heaps, p.symbols.Maps)...)
