@@ -245,7 +245,7 @@ func (t *taking) measure() error {
 		return err
 	}
 	defer func() { _ = c.Close() }() // only the time counts
-	var slowest float64 // seconds a byte
+	var slowest float64              // seconds a byte
 	for try := range uint64(measures) {
 		c.Reset()
 		began := time.Now()
