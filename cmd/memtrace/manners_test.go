@@ -56,7 +56,7 @@ func TestManners(t *testing.T) {
 		{[]string{"--xyzzy"}, "unknown flag: --xyzzy"},
 		{[]string{"/bin/true"}, "put a command after --: memtrace -- /bin/true"},
 		{[]string{"help", "grov"}, `"grov" is not a command: did you mean memtrace help grow?`},
-		{[]string{"help", "qqqqqq"}, "the commands are grow, regions, report, diff, serve, system, help, version"},
+		{[]string{"help", "qqqqqq"}, "the commands are grow, heap, regions, report, diff, serve, system, help, version"},
 		{[]string{"version", "1"}, "version takes no arguments"},
 		{[]string{"regions", "-p", own + " 1"}, "one process is watched at a time"},
 	} {
