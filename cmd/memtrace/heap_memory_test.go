@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -40,19 +41,33 @@ func TestHeapMemory(t *testing.T) {
 		if code != exitError || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, "too many for the memory that is allowed (64.0 MiB): allow more with --max-memory\n") {
 			t.Errorf("refused: %d, %q, %q", code, stdout, stderr)
 		}
-		cmd := exec.Command(testprog.Memtrace(t), "heap", "-p", pid, "-f", "json", "--max-overhead", "100", "10ms", "5")
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r := heapReports(t, string(out))[0]; r.Blocks.InUse.Blocks < blocks || lost != (r.Unreachable.Certain.Blocks >= blocks-2) {
-			t.Errorf("%d blocks, unreachable %+v", r.Blocks.InUse.Blocks, r.Unreachable.Certain)
-		}
+		// On a busy machine Go's collector may lag behind.
+		least := int64(math.MaxInt64)
 		const fixed = 40 << 20
-		if peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10; peak > fixed+perBlock*blocks {
-			t.Errorf("lost %v: %d MB for %d blocks", lost, peak/1e6, blocks)
+		for range 3 {
+			least = min(least, heapPeak(t, pid, blocks, lost))
+			if least <= fixed+perBlock*blocks {
+				break
+			}
+		}
+		if least > fixed+perBlock*blocks {
+			t.Errorf("lost %v: %d MB for %d blocks", lost, least/1e6, blocks)
 		}
 	}
+}
+
+// heapPeak looks at a heap of so many blocks, and returns the most memory that took, in bytes.
+func heapPeak(t *testing.T, pid string, blocks uint64, lost bool) int64 {
+	t.Helper()
+	cmd := exec.Command(testprog.Memtrace(t), "heap", "-p", pid, "-f", "json", "--max-overhead", "100", "10ms", "5")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := heapReports(t, string(out))[0]; r.Blocks.InUse.Blocks < blocks || lost != (r.Unreachable.Certain.Blocks >= blocks-2) {
+		t.Errorf("%d blocks, unreachable %+v", r.Blocks.InUse.Blocks, r.Unreachable.Certain)
+	}
+	return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
 }
 
 func TestHeapMemoryFlag(t *testing.T) {
