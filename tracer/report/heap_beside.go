@@ -53,7 +53,7 @@ const heapSome = 5
 
 // Grows reports whether a group grows, or seems to.
 func (g *HeapGrowth) Grows() bool {
-	return g.Class == HeapSteady || g.Class == HeapUnknown && g.Low > 0 && g.Came >= heapSome
+	return g.Class == HeapSteady || g.Class == HeapFilling || g.Class == HeapUnknown && g.Low > 0 && g.Came >= heapSome
 }
 
 // numbered returns a copy in which the stacks have their places in the report, as it is now.

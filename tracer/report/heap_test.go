@@ -229,3 +229,15 @@ func TestBlocksPerMinute(t *testing.T) {
 		}
 	}
 }
+
+// What fills grows too: beside a trace it is not left out.
+func TestHeapGrows(t *testing.T) {
+	for class, want := range map[string]bool{HeapSteady: true, HeapFilling: true, HeapFading: false, HeapUnknown: false} {
+		if g := (HeapGrowth{Class: class, PerMinute: 10, Came: 100}); g.Grows() != want {
+			t.Errorf("%s: %v", class, g.Grows())
+		}
+	}
+	if g := (HeapGrowth{Class: HeapUnknown, Low: 1, Came: 100}); !g.Grows() {
+		t.Error("what seems to grow does not")
+	}
+}
