@@ -48,8 +48,8 @@ func asText(t *testing.T, r *report.Report) string {
 // by block. A cache of the same size is none of it.
 func TestHeapBeside(t *testing.T) {
 	testprog.NeedRoot(t)
-	p := startProgram(t, quietSource, "gcc -O1 -g", nil, "50")
-	m := startMemtrace(t, "--max-overhead", "100", "-p", fmt.Sprint(p.Process.Pid), "--heap=500ms", "-d", "10s")
+	p := startReady(t, "gcc -O1 -g", quietSource, "50")
+	m := startMemtrace(t, "--max-overhead", "100", "-p", fmt.Sprint(p.PID()), "--heap=500ms", "-d", "10s")
 	if code := m.wait(); code != exitOK {
 		t.Fatalf("ended with %d: %s", code, m.stderr.String())
 	}
@@ -103,8 +103,8 @@ func TestHeapBesideWindows(t *testing.T) {
 		seen           bool
 	}{{"5", "25s", true}, {"1000", "40s", false}} {
 		t.Run("every "+tc.period+" ms", func(t *testing.T) {
-			p := startBusy(t, withThreads, nil, tc.period)
-			m := startMemtrace(t, append(budget, "-p", fmt.Sprint(p.Process.Pid), "--heap=3s", "-d", tc.length)...)
+			p := startBusy(t, tc.period)
+			m := startMemtrace(t, append(budget, "-p", fmt.Sprint(p.PID()), "--heap=3s", "-d", tc.length)...)
 			if code := m.wait(); code != exitOK {
 				t.Fatalf("ended with %d: %s", code, m.stderr.String())
 			}
@@ -143,11 +143,11 @@ func checkJoined(t *testing.T, g *report.HeapOrigin, line int, seen bool, text s
 // Other heaps cannot be looked at. One line says so, and the trace goes on.
 func TestHeapBesideOtherAllocator(t *testing.T) {
 	testprog.NeedRoot(t)
-	p := startProgram(t, `#include <stdio.h>
+	p := startReady(t, "musl-gcc", `#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-int main(void) { puts("ready"); fflush(stdout); for (;;) { void *volatile p = malloc(40); p = p; usleep(10000); } }`, "musl-gcc", nil)
-	m := startMemtrace(t, "-p", fmt.Sprint(p.Process.Pid), "--heap", "-d", "2s")
+int main(void) { puts("ready musl"); fflush(stdout); for (;;) { void *volatile p = malloc(40); p = p; usleep(10000); } }`)
+	m := startMemtrace(t, "-p", fmt.Sprint(p.PID()), "--heap", "-d", "2s")
 	if code := m.wait(); code != exitOK {
 		t.Fatalf("ended with %d: %s", code, m.stderr.String())
 	}

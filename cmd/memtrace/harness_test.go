@@ -136,25 +136,31 @@ func (r *traceRun) stop() *report.Report {
 }
 
 // reports decodes all reports.
-func (r *traceRun) reports() []*report.Report {
+func (r *traceRun) reports() (all []*report.Report) {
 	r.t.Helper()
-	var all []*report.Report
-	d := json.NewDecoder(strings.NewReader(r.stdout.String()))
-	for {
-		one := new(report.Report)
-		err := d.Decode(one)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			r.t.Fatalf("decode report: %v\n%s", err, r.stdout.String())
-		}
-		all = append(all, one)
+	for _, one := range decodeReports[report.Report](r.t, r.stdout.String()) {
+		all = append(all, &one)
 	}
 	if len(all) == 0 {
 		r.t.Fatalf("no report: %s", r.stderr.String())
 	}
 	return all
+}
+
+// decodeReports decodes what memtrace writes with -f json: reports, one after the other.
+func decodeReports[R any](t testing.TB, text string) (all []R) {
+	t.Helper()
+	for d := json.NewDecoder(strings.NewReader(text)); ; {
+		var r R
+		err := d.Decode(&r)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatalf("decode a report: %v\n%s", err, text)
+		}
+		all = append(all, r)
+	}
 }
 
 // siteOf is the site that a stack belongs to, "" for none.

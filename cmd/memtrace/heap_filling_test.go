@@ -15,12 +15,12 @@ var fillingSource string
 // A cache that is not full is not taken for a leak without a word, and what has no bound is not taken
 // for such a cache: see testdata/heap/filling.c.
 func TestHeapFilling(t *testing.T) {
-	pid := fmt.Sprint(startReady(t, "gcc -O1 -g", fillingSource).Process.Pid)
+	pid := fmt.Sprint(startReady(t, "gcc -O1 -g", fillingSource).PID())
 	code, stdout, stderr := runFor(t, "heap", "-p", pid, "-f", "json", "--max-overhead", "100", "600ms", "6")
 	if code != exitOK {
 		t.Fatalf("ended with %d: %s", code, stderr)
 	}
-	r := heapReports(t, stdout)[0]
+	r := decodeReports[report.HeapReport](t, stdout)[0]
 	for _, want := range []struct {
 		size   uint64
 		holder string

@@ -30,7 +30,7 @@ int main(void)
 		p[0] = list;
 		list = p;
 	}
-	return write(1, "ready\n", 6) != 6 || pause();
+	return write(1, "ready large\n", 12) != 12 || pause();
 }`
 
 // runs checks that a process is neither stopped nor traced.
@@ -48,7 +48,7 @@ func runs(t *testing.T, pid int) {
 // What only registers point to is found where the process is stopped, and the report says how long
 // that was and what it does.
 func TestHeapFreeze(t *testing.T) {
-	pid := startReady(t, "gcc -O1 -g", registersSource).Process.Pid
+	pid := startReady(t, "gcc -O1 -g", registersSource).PID()
 	for _, frozen := range []bool{false, true} {
 		args := []string{"heap", "-p", fmt.Sprint(pid), "-f", "json"}
 		if frozen {
@@ -60,7 +60,7 @@ func TestHeapFreeze(t *testing.T) {
 		if code != exitOK {
 			t.Fatalf("ended with %d: %s", code, stderr)
 		}
-		r := heapReports(t, stdout)[0]
+		r := decodeReports[report.HeapReport](t, stdout)[0]
 		held := make(map[uint64]string)
 		for _, k := range r.Kinds {
 			if k.Holder >= 0 {
@@ -90,12 +90,12 @@ func TestHeapFreeze(t *testing.T) {
 // Pictures show what grows as looks at the running process do, and of what two busy threads have
 // nothing seems lost.
 func TestHeapFreezeFindsLeaks(t *testing.T) {
-	p := startBusy(t, withThreads, nil, "100")
-	code, stdout, stderr := runFor(t, "heap", "-p", fmt.Sprint(p.Process.Pid), "-f", "json", "--max-overhead", "100", "--freeze", "--max-stall", "10s", "1", "8")
+	p := startBusy(t, "100")
+	code, stdout, stderr := runFor(t, "heap", "-p", fmt.Sprint(p.PID()), "-f", "json", "--max-overhead", "100", "--freeze", "--max-stall", "10s", "1", "8")
 	if code != exitOK {
 		t.Fatalf("ended with %d: %s", code, stderr)
 	}
-	r := heapReports(t, stdout)[0]
+	r := decodeReports[report.HeapReport](t, stdout)[0]
 	wantLeaks(t, &r, 480, 720)
 	if r.Stops == nil || r.Stops.Times != 8 || r.Blocks.Resyncs != 0 {
 		t.Errorf("stops %+v, %d resynchronisations", r.Stops, r.Blocks.Resyncs)
@@ -105,12 +105,12 @@ func TestHeapFreezeFindsLeaks(t *testing.T) {
 			t.Errorf("lost: %+v", l)
 		}
 	}
-	runs(t, p.Process.Pid)
+	runs(t, p.PID())
 }
 
 // A stop that would take too long, and one beside another tracer, are refused in one line.
 func TestHeapFreezeRefused(t *testing.T) {
-	pid := startReady(t, "gcc -O1", large).Process.Pid
+	pid := startReady(t, "gcc -O1", large).PID()
 	refused := func(want string, args ...string) {
 		t.Helper()
 		code, stdout, stderr := runFor(t, append([]string{"heap", "-p", fmt.Sprint(pid), "--freeze"}, args...)...)
@@ -151,7 +151,7 @@ func TestHeapFreezeRefused(t *testing.T) {
 
 // The process goes on if memtrace is killed while it has stopped it.
 func TestHeapFreezeKilled(t *testing.T) {
-	pid := startReady(t, "gcc -O1", large).Process.Pid
+	pid := startReady(t, "gcc -O1", large).PID()
 	stopped := func() bool {
 		status, err := procstatus.Of(pid)
 		if err != nil {

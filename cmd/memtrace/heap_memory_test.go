@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"memtrace/tracer/process/procstatus"
+	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/testprog"
 )
 
@@ -24,7 +25,7 @@ int main(int argc, char **argv)
 		p[0] = argc > 2 ? 0 : list;
 		list = p;
 	}
-	return write(1, "ready\n", 6) != 6 || pause();
+	return write(1, "ready many\n", 11) != 11 || pause();
 }`
 
 // What memtrace keeps is bounded: by bytes for each block, and by --max-memory, beyond which a heap is
@@ -37,7 +38,7 @@ func TestHeapMemory(t *testing.T) {
 		if lost {
 			args, perBlock = append(args, "lost"), 150
 		}
-		pid := fmt.Sprint(startReady(t, "gcc -O1 -fno-builtin", manyBlocks, args...).Process.Pid)
+		pid := fmt.Sprint(startReady(t, "gcc -O1 -fno-builtin", manyBlocks, args...).PID())
 		code, stdout, stderr := runFor(t, "heap", "-p", pid, "--max-memory", "64M", "100ms", "1")
 		if code != exitError || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, "too many for the memory that is allowed (64.0 MiB): allow more with --max-memory\n") {
 			t.Errorf("refused: %d, %q, %q", code, stdout, stderr)
@@ -53,7 +54,7 @@ func TestHeapMemory(t *testing.T) {
 func heapPeak(t *testing.T, pid string, blocks uint64, lost bool) int64 {
 	t.Helper()
 	out, peak := peakOf(t, exec.Command(testprog.Memtrace(t), "heap", "-p", pid, "-f", "json", "--max-overhead", "100", "10ms", "5"))
-	if r := heapReports(t, out)[0]; r.Blocks.InUse.Blocks < blocks || lost != (r.Unreachable.Certain.Blocks >= blocks-2) {
+	if r := decodeReports[report.HeapReport](t, out)[0]; r.Blocks.InUse.Blocks < blocks || lost != (r.Unreachable.Certain.Blocks >= blocks-2) {
 		t.Errorf("%d blocks, unreachable %+v", r.Blocks.InUse.Blocks, r.Unreachable.Certain)
 	}
 	return peak

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -11,45 +10,27 @@ import (
 	"syscall"
 	"testing"
 
+	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/testprog"
 )
 
 // startReady builds a program and starts it, and waits until it says that it is ready.
-func startReady(t *testing.T, compile, source string, args ...string) *exec.Cmd {
+func startReady(t *testing.T, compile, source string, args ...string) *testprog.Program {
 	t.Helper()
-	return untilReady(t, exec.Command(testprog.BuildProgram(t, compile, source), args...))
-}
-
-func untilReady(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
-	t.Helper()
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); !strings.HasPrefix(line, "ready") {
-		t.Fatalf("the program says %q: %v", line, err)
-	}
-	return cmd
+	return testprog.Command(t, exec.Command(testprog.BuildProgram(t, compile, source), args...))
 }
 
 // The heaps of other allocators, and other people's, are refused in one line.
 func TestHeapRefusals(t *testing.T) {
 	sleeps := `#include <stdlib.h>
 #include <unistd.h>
-int main(void) { void *volatile p = malloc(10); p = p; write(1, "ready\n", 6); pause(); }`
+int main(void) { void *volatile p = malloc(10); p = p; write(1, "ready sleeps\n", 13); pause(); }`
 	start := func(compile, preload string) int {
 		cmd := exec.Command(testprog.BuildProgram(t, compile, sleeps))
 		if preload != "" {
 			cmd.Env = append(os.Environ(), "LD_PRELOAD="+testprog.Library(t, preload))
 		}
-		return untilReady(t, cmd).Process.Pid
+		return testprog.Command(t, cmd).PID()
 	}
 	for _, tc := range []struct{ compile, preload, want string }{
 		{"gcc", "libjemalloc.so.2", "jemalloc"},
@@ -83,7 +64,7 @@ func TestHeapWithoutRoot(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("one's own process: %d, %s", code, stderr)
 	}
-	if r := heapReports(t, stdout)[0]; r.Looks != 3 || r.Blocks.InUse.Blocks == 0 {
+	if r := decodeReports[report.HeapReport](t, stdout)[0]; r.Looks != 3 || r.Blocks.InUse.Blocks == 0 {
 		t.Errorf("one's own process: %+v", r)
 	}
 	stdout, stderr, code = heap(sleeper(t, nil).Process.Pid)

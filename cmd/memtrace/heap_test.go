@@ -2,12 +2,8 @@ package main
 
 import (
 	_ "embed"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,47 +19,10 @@ import (
 //go:embed testdata/heap/busy.c
 var busySource string
 
-// busyProgram is a program whose heap is known: see testdata/heap/busy.c.
-type busyProgram struct {
-	*exec.Cmd
-	in io.Writer
-}
-
-// startBusy starts it, with an environment beside that of the test.
-func startBusy(t *testing.T, compile string, environment []string, args ...string) *busyProgram {
+// startBusy starts a program whose heap is known: see testdata/heap/busy.c.
+func startBusy(t *testing.T, args ...string) *testprog.Program {
 	t.Helper()
-	return startProgram(t, busySource, compile, environment, args...)
-}
-
-// startProgram starts a program that says when it is ready.
-func startProgram(t *testing.T, source, compile string, environment []string, args ...string) *busyProgram {
-	t.Helper()
-	cmd := exec.Command(testprog.BuildProgram(t, compile, source), args...)
-	cmd.Env = append(os.Environ(), environment...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &busyProgram{untilReady(t, cmd), in}
-}
-
-const withThreads = "gcc -O1 -g -pthread"
-
-// heapReports decodes the output of memtrace heap -f json.
-func heapReports(t *testing.T, text string) (all []report.HeapReport) {
-	t.Helper()
-	d := json.NewDecoder(strings.NewReader(text))
-	for {
-		var r report.HeapReport
-		err := d.Decode(&r)
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		if err != nil {
-			t.Fatalf("decode: %v\n%s", err, text)
-		}
-		all = append(all, r)
-	}
+	return startReady(t, "gcc -O1 -g -pthread", busySource, args...)
 }
 
 // wantLeaks checks that the two leaks of busy.c are all that grows, with the rate of blocks a minute
@@ -91,12 +50,12 @@ func wantLeaks(t *testing.T, r *report.HeapReport, low, high float64) {
 // and what holds them; a cache is not.
 func TestHeapFindsRareLeaks(t *testing.T) {
 	testprog.Long(t)
-	p := startBusy(t, withThreads, nil, "6000")
-	code, stdout, stderr := runFor(t, "heap", "-p", fmt.Sprint(p.Process.Pid), "-f", "json", "-d", "90s")
+	p := startBusy(t, "6000")
+	code, stdout, stderr := runFor(t, "heap", "-p", fmt.Sprint(p.PID()), "-f", "json", "-d", "90s")
 	if code != exitOK {
 		t.Fatalf("ended with %d: %s", code, stderr)
 	}
-	r := heapReports(t, stdout)[0]
+	r := decodeReports[report.HeapReport](t, stdout)[0]
 	wantLeaks(t, &r, 8, 12)
 	if !strings.Contains(r.Answer, "blocks a minute") || !strings.Contains(r.Answer, "half held by global sessions") || !strings.Contains(r.Answer, "half unreachable") {
 		t.Errorf("answer %q", r.Answer)
@@ -105,18 +64,18 @@ func TestHeapFindsRareLeaks(t *testing.T) {
 
 // The same in short, by leaks that are faster, with all that a report has.
 func TestHeap(t *testing.T) {
-	p := startBusy(t, withThreads, nil, "100")
-	code, stdout, stderr := runFor(t, "heap", "-p", fmt.Sprint(p.Process.Pid), "-f", "json", "--max-overhead", "100", "1", "9")
+	p := startBusy(t, "100")
+	code, stdout, stderr := runFor(t, "heap", "-p", fmt.Sprint(p.PID()), "-f", "json", "--max-overhead", "100", "1", "9")
 	if code != exitOK {
 		t.Fatalf("ended with %d: %s", code, stderr)
 	}
-	all := heapReports(t, stdout)
+	all := decodeReports[report.HeapReport](t, stdout)
 	if len(all) != 1 {
 		t.Fatalf("%d reports", len(all))
 	}
 	r := all[0]
 	wantLeaks(t, &r, 480, 720)
-	if r.Schema != report.Schema || r.Target.PID != p.Process.Pid || r.Looks != 9 || !r.Complete || r.ReadSeconds <= 0 {
+	if r.Schema != report.Schema || r.Target.PID != p.PID() || r.Looks != 9 || !r.Complete || r.ReadSeconds <= 0 {
 		t.Errorf("%+v", r.Target)
 	}
 	if u := r.Unreachable; u == nil || u.Certain.Blocks+u.Possible.Blocks < 5 || len(u.Lost) == 0 || u.Lost[0].Size != 88 {
@@ -141,8 +100,8 @@ func TestHeap(t *testing.T) {
 
 // A report comes after the third look, another on demand, and the last at Ctrl-C.
 func TestHeapInterrupted(t *testing.T) {
-	p := startBusy(t, withThreads, nil, "100")
-	r := launchMemtrace(t, "heap", "-p", fmt.Sprint(p.Process.Pid), "--max-overhead", "100", "300ms")
+	p := startBusy(t, "100")
+	r := launchMemtrace(t, "heap", "-p", fmt.Sprint(p.PID()), "--max-overhead", "100", "300ms")
 	waitForReports(t, r, 1)
 	if err := unix.Kill(os.Getpid(), unix.SIGUSR1); err != nil {
 		t.Fatal(err)
@@ -181,15 +140,14 @@ func waitForReports(t *testing.T, r *traceRun, n int) {
 
 // A process that ends leaves what was known of it.
 func TestHeapOfProcessThatEnds(t *testing.T) {
-	p := startBusy(t, withThreads, nil, "100")
-	r := launchMemtrace(t, "heap", "-f", "json", "-p", fmt.Sprint(p.Process.Pid), "--max-overhead", "100", "200ms")
+	p := startBusy(t, "100")
+	r := launchMemtrace(t, "heap", "-f", "json", "-p", fmt.Sprint(p.PID()), "--max-overhead", "100", "200ms")
 	waitFor(t, r, "look 2 is done")
-	_ = p.Process.Kill()
-	_ = p.Wait()
+	p.Kill()
 	if code := r.wait(); code != exitOK {
 		t.Fatalf("ended with %d: %s", code, r.stderr.String())
 	}
-	all := heapReports(t, r.stdout.String())
+	all := decodeReports[report.HeapReport](t, r.stdout.String())
 	last := all[len(all)-1]
 	if last.Complete || !last.Target.Exited || last.Looks < 2 || last.Blocks.InUse.Blocks < 2000 || !strings.Contains(strings.Join(last.Notes, " "), "The process has ended.") {
 		t.Errorf("%+v", last)
@@ -208,12 +166,10 @@ func TestHeapOfProcessThatExecs(t *testing.T) {
 		{"musl", []string{testprog.BuildProgram(t, "musl-gcc", "#include <unistd.h>\nint main(void) { for (;;) pause(); }")}, "The process runs another program now."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := startBusy(t, withThreads, nil, append([]string{"100"}, tc.program...)...)
-			r := launchMemtrace(t, "heap", "-f", "json", "-p", fmt.Sprint(p.Process.Pid), "--max-overhead", "100", "300ms")
+			p := startBusy(t, append([]string{"100"}, tc.program...)...)
+			r := launchMemtrace(t, "heap", "-f", "json", "-p", fmt.Sprint(p.PID()), "--max-overhead", "100", "300ms")
 			waitFor(t, r, "look 2 is done")
-			if _, err := io.WriteString(p.in, "x\n"); err != nil {
-				t.Fatal(err)
-			}
+			p.Say("x")
 			if tc.name == "glibc" {
 				for deadline := time.Now().Add(patience); !strings.Contains(r.stdout.String(), tc.want); time.Sleep(10 * time.Millisecond) {
 					if time.Now().After(deadline) {
@@ -225,7 +181,7 @@ func TestHeapOfProcessThatExecs(t *testing.T) {
 			if code := r.wait(); code != exitOK {
 				t.Fatalf("ended with %d: %s", code, r.stderr.String())
 			}
-			all := heapReports(t, r.stdout.String())
+			all := decodeReports[report.HeapReport](t, r.stdout.String())
 			if last := all[len(all)-1]; !strings.Contains(strings.Join(last.Notes, " "), tc.want) {
 				t.Errorf("notes %q of %+v", last.Notes, last.Target)
 			}
@@ -235,8 +191,8 @@ func TestHeapOfProcessThatExecs(t *testing.T) {
 
 // The path to a block, suppressions, and the profile.
 func TestHeapForms(t *testing.T) {
-	p := startBusy(t, withThreads, nil, "100")
-	pid := fmt.Sprint(p.Process.Pid)
+	p := startBusy(t, "100")
+	pid := fmt.Sprint(p.PID())
 	file := filepath.Join(t.TempDir(), "some.supp")
 	if err := os.WriteFile(file, []byte("leak:^sessions$\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -245,7 +201,7 @@ func TestHeapForms(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("ended with %d: %s", code, stderr)
 	}
-	r := heapReports(t, stdout)[0]
+	r := decodeReports[report.HeapReport](t, stdout)[0]
 	for _, g := range r.Growing {
 		if g.Holder.Name == "sessions" {
 			t.Errorf("not hidden: %+v", g)

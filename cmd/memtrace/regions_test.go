@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,23 +52,6 @@ func runFor(t *testing.T, args ...string) (code exitCode, stdout, stderr string)
 	return code, r.stdout.String(), r.stderr.String()
 }
 
-// memoryReports decodes the output of memtrace regions -f json.
-func memoryReports(t *testing.T, text string) (all []report.MemoryReport) {
-	t.Helper()
-	d := json.NewDecoder(strings.NewReader(text))
-	for {
-		var r report.MemoryReport
-		err := d.Decode(&r)
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		if err != nil {
-			t.Fatalf("%v in\n%s", err, text)
-		}
-		all = append(all, r)
-	}
-}
-
 // The children of a process that grow are named.
 func TestRegionsOfFamily(t *testing.T) {
 	p := testprog.Command(t, exec.Command(testprog.PathIn(t, filepath.Join(testprog.Sources(), "..", "process", "kin", "testdata"), "family")))
@@ -104,7 +85,7 @@ func TestRegionsOfFamily(t *testing.T) {
 		if code != exitOK {
 			t.Fatalf("ended with %d: %s", code, stderr)
 		}
-		r := memoryReports(t, stdout)[0]
+		r := decodeReports[report.MemoryReport](t, stdout)[0]
 		answer = r.Answer
 		if notes := strings.Join(r.Memory.Notes, "\n"); strings.Contains(notes, "grows, by") {
 			t.Errorf("the answer is %q, and notes say it, too: %q", answer, notes)
@@ -121,7 +102,7 @@ func TestRegionsJSON(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("ended with %d: %s", code, stderr)
 	}
-	all := memoryReports(t, stdout)
+	all := decodeReports[report.MemoryReport](t, stdout)
 	if len(all) != 1 {
 		t.Fatalf("%d reports", len(all))
 	}
@@ -170,7 +151,7 @@ func TestRegionsOfProcessThatEnds(t *testing.T) {
 	if code := r.wait(); code != exitOK {
 		t.Fatalf("ended with %d: %s", code, r.stderr.String())
 	}
-	all := memoryReports(t, r.stdout.String())
+	all := decodeReports[report.MemoryReport](t, r.stdout.String())
 	if len(all) != 1 || all[0].Memory.Complete || !all[0].Target.Exited || all[0].Memory.VirtualBytes == 0 {
 		t.Fatalf("%+v", all)
 	}
@@ -190,7 +171,7 @@ func TestRegionsOnDemand(t *testing.T) {
 	if code := r.wait(); code != exitOK {
 		t.Fatalf("ended with %d: %s", code, r.stderr.String())
 	}
-	if all := memoryReports(t, r.stdout.String()); len(all) != 2 || all[0].Memory.Polls >= all[1].Memory.Polls {
+	if all := decodeReports[report.MemoryReport](t, r.stdout.String()); len(all) != 2 || all[0].Memory.Polls >= all[1].Memory.Polls {
 		t.Errorf("%d reports", len(all))
 	}
 }
@@ -306,7 +287,7 @@ func TestRegionsWithoutRoot(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("one's own process: %d, %s", code, stderr)
 	}
-	if m := memoryReports(t, stdout)[0].Memory; !m.Complete || m.ResidentBytes == 0 {
+	if m := decodeReports[report.MemoryReport](t, stdout)[0].Memory; !m.Complete || m.ResidentBytes == 0 {
 		t.Errorf("one's own process: %+v", m)
 	}
 	stdout, stderr, code = regions(sleeper(t, nil).Process.Pid)

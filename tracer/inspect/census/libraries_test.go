@@ -59,23 +59,17 @@ func TestLedgerOnOtherLibraries(t *testing.T) {
 func TestOtherAllocators(t *testing.T) {
 	program := testprog.PathIn(t, "testdata", "large")
 	for name, want := range map[string]string{"libjemalloc.so.2": "jemalloc", "libtcmalloc_minimal.so.4": "tcmalloc", "libmimalloc.so.2": "mimalloc"} {
-		path, err := filepath.Glob("/usr/lib/*/" + name)
-		if err != nil || len(path) == 0 {
-			t.Logf("%s is not installed", name)
-			continue
-		}
 		cmd := exec.Command(program, "1000")
-		cmd.Env = append(cmd.Environ(), "LD_PRELOAD="+path[0])
+		cmd.Env = append(cmd.Environ(), "LD_PRELOAD="+testprog.Library(t, name))
 		isRefused(t, cmd, want)
 	}
-	if gcc, err := exec.LookPath("musl-gcc"); err == nil {
-		for flag, want := range map[string]string{"-static": "unknown", "-O1": "musl"} {
-			musl := filepath.Join(t.TempDir(), "musl")
-			if out, err := exec.Command(gcc, flag, "-w", "-o", musl, filepath.Join("testdata", "large.c")).CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
-			isRefused(t, exec.Command(musl, "1000"), want)
+	testprog.NeedTool(t, "musl-gcc")
+	for flag, want := range map[string]string{"-static": "unknown", "-O1": "musl"} {
+		musl := filepath.Join(t.TempDir(), "musl")
+		if out, err := exec.Command("musl-gcc", flag, "-w", "-o", musl, filepath.Join("testdata", "large.c")).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
 		}
+		isRefused(t, exec.Command(musl, "1000"), want)
 	}
 }
 

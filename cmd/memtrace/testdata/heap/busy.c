@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 		pthread_t t;
 		pthread_create(&t, NULL, churn, (void *)i);
 	}
-	puts("ready");
+	puts("ready busy");
 	fflush(stdout);
 	for (long k = 0, start = now_ms();;) {
 		struct pollfd in = {.fd = 0, .events = POLLIN};

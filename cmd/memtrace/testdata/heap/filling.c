@@ -59,7 +59,7 @@ int main(void)
 	chains = calloc(buckets, sizeof *chains);
 	for (long id = 1;; id++) {
 		if (id == 3 * buckets) {
-			puts("ready");
+			puts("ready filling");
 			fflush(stdout);
 		}
 		if (id > 3 * buckets)

@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 		return 2;
 	for (long i = 0; i < entries; i++)
 		fill_cache(i);
-	puts("ready");
+	puts("ready quiet");
 	fflush(stdout);
 	for (long k = 0;; k++) {
 		usleep(1000 * atol(argv[1]));

@@ -16,7 +16,7 @@ static __attribute__((noinline)) void scrub(void)
 int main(void)
 {
 	uintptr_t a = ~(uintptr_t)malloc(1000), b = ~(uintptr_t)malloc(2000);
-	if (write(1, "ready\n", 6) != 6)
+	if (write(1, "ready registers\n", 16) != 16)
 		return 1;
 	scrub();
 #if defined(__x86_64__)
