@@ -182,7 +182,7 @@ func TestPlantedHolders(t *testing.T) {
 		"interior pointer": "global interior", "one past the end": "global past_the_end", "tagged in low bits": "global tagged",
 		"TLS": "TLS thread_local_pointer", "TLS of a thread": "TLS thread_local_pointer",
 		"library's TLS": "TLS plugin_thread", "library's TLS of a thread": "TLS plugin_thread",
-		"mapped memory": "mapping anonymous mapping", "read-only page": "mapping anonymous mapping", "generated code": "mapping anonymous mapping",
+		"mapped memory": "mapping anonymous mapping", "below a stack": "mapping anonymous mapping", "read-only page": "mapping anonymous mapping", "generated code": "mapping anonymous mapping",
 		"library's data": "global plugin_data", "library's static data": "global hidden", "list": "global list_head", "ring": "global ring_head",
 		"block in a block": "global list_head", "map": "global containers", "deque": "global containers", "large block": "global big_block",
 		"epoll": "epoll epoll of descriptor", "timer": "epoll timers", "stack": "stack stack of thread", "thread-specific data": "TLS TLS of thread",

@@ -44,8 +44,7 @@ func (p *process) take(start, end uint64) {
 
 // stack adds the stack of a thread. What is below its stack pointer is left by functions that have
 // returned, and no root, if it is known that the memory serves for nothing else: the kernel's stack
-// of the first thread, or memory that ends with the thread's descriptor and begins behind a guard,
-// as glibc makes it (nptl/allocatestack.c).
+// of the first thread, or what the thread's descriptor has for its stack.
 func (p *process) stack(t *thread, low uint64) {
 	if t.tid == p.pid {
 		if i := slices.IndexFunc(p.symbols.Maps, func(m procmaps.Mapping) bool { return m.Path == "[stack]" }); i >= 0 {
@@ -54,11 +53,9 @@ func (p *process) stack(t *thread, low uint64) {
 			return
 		}
 	}
-	if m := p.symbols.Mapping(t.pointer); m != nil && t.pointer != 0 && m.Perms&procmaps.Shared == 0 {
-		if start, ok := p.guarded(m); ok && start < low && (t.stack == 0 || t.stack >= start && t.stack < low) {
-			p.stackArea(t, start, low, t.stack)
-			return
-		}
+	if start, ok := p.stackBlock(t, low); ok && (t.stack == 0 || t.stack >= start && t.stack < low) {
+		p.stackArea(t, start, low, t.stack)
+		return
 	}
 	// All of the memory that it is in is looked at.
 	if m := p.symbols.Mapping(t.stack); m != nil && t.stack != 0 && m.Perms&procmaps.Shared == 0 && m.Path == "" && !p.stacks[m.Start] {
@@ -67,17 +64,31 @@ func (p *process) stack(t *thread, low uint64) {
 	}
 }
 
-// guarded returns where a mapping that may be a stack begins, if that is behind a guard. A mapping
-// that has guards within it (glibc 2.42), or other threads' stacks, is not known to be one stack.
-func (p *process) guarded(m *procmaps.Mapping) (start uint64, ok bool) {
-	threads := 0
-	for i := range p.threads {
-		if t := p.threads[i].pointer; t >= m.Start && t < m.End {
-			threads++
+// stackBlock returns where the stack of a thread begins that ends at low. Its descriptor, which is at the
+// end of the stack, has three words for that one after the other, wherever they are in it: the start
+// of the memory, its size, and the size of the guard at its start (stackblock of struct pthread in glibc's
+// nptl/descr.h). The mapping does not tell: what the program has mapped below is one with it for the
+// kernel, if the program gave the memory itself (pthread_attr_setstack), wants no guard, or the guard is
+// no mapping of its own (glibc 2.42).
+func (p *process) stackBlock(t *thread, low uint64) (start uint64, ok bool) {
+	m := p.symbols.Mapping(t.pointer)
+	if t.pointer == 0 || m == nil || m.Perms&procmaps.Shared != 0 || m.Inode != 0 {
+		return 0, false
+	}
+	const behind = 2 * descriptorSize // the descriptor, and what aligns it
+	var buf [descriptorSize]byte
+	got := p.walker.Read(t.pointer, buf[:])
+	for off := 0; off+3*8 <= got; off += 8 {
+		block, size, guard := leWord(buf[off:]), leWord(buf[off+8:]), leWord(buf[off+16:])
+		end := block + size
+		if block >= low || guard >= low-block || end <= t.pointer || end-t.pointer > behind {
+			continue
+		}
+		if start = block + guard; start >= m.Start {
+			return start, true
 		}
 	}
-	below := p.symbols.Mapping(m.Start - 1)
-	return m.Start, threads == 1 && below != nil && below.Perms.None() && m.Path == ""
+	return 0, false
 }
 
 // stackArea adds [start, end) from the stack pointer on, from start on if that is not known.

@@ -63,7 +63,7 @@ void *global_pointer[each];
 void *one_global;  // a static one that is never read would be left out
 static void *interior[each], *past_the_end[each], *tagged[each];
 static __thread void *thread_local_pointer[each];
-static void **mapped, **readonly_page, **big_block;
+static void **mapped, **readonly_page, **big_block, **below_stack;
 static unsigned char *code;
 static pthread_key_t key;
 static int epoll_fd;
@@ -136,6 +136,7 @@ __attribute__((noinline)) static void fill() {
 	slots("tagged in low bits", tagged, 3, false);
 	slots("TLS", thread_local_pointer, 0, false);
 	slots("mapped memory", mapped, 0, false);
+	slots("below a stack", below_stack, 0, false);
 	slots("library's data", library_data, 0, false);
 	slots("library's static data", library_hidden, 0, false);
 	slots("library's TLS", library_thread(), 0, false);
@@ -203,7 +204,7 @@ __attribute__((noinline)) static void cycles() {
 
 // forget makes all holders hold nothing.
 __attribute__((noinline)) static void forget() {
-	void **arrays[] = {global_pointer, static_local(), interior, past_the_end, tagged, thread_local_pointer, mapped, library_data, library_hidden, library_thread(), big_block};
+	void **arrays[] = {global_pointer, static_local(), interior, past_the_end, tagged, thread_local_pointer, mapped, below_stack, library_data, library_hidden, library_thread(), big_block};
 	for (void **a : arrays) memset(a, 0, each * sizeof *a);
 	mprotect(readonly_page, 4096, PROT_READ | PROT_WRITE);
 	memset(readonly_page, 0, 4096);
@@ -226,6 +227,23 @@ static void *sleeper(void *name) {
 	*(volatile bool *)&lost = true;  // tells that it is ready
 	for (;;) pause();
 	return local[0];
+}
+
+static void *idle(void *) {
+	for (;;) pause();
+}
+
+// half_stack starts a thread on the upper half of memory that begins behind a guard, and returns the lower one.
+static void **half_stack() {
+	const size_t guard = 4096, half = 256 << 10;
+	char *p = (char *)mmap(nullptr, guard + 2 * half, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + guard;
+	mprotect(p, 2 * half, PROT_READ | PROT_WRITE);
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	pthread_attr_setstack(&attr, p + half, half);
+	pthread_t thread;
+	pthread_create(&thread, &attr, idle, nullptr);
+	return (void **)p;
 }
 
 // kernel has blocks held by what the kernel knows.
@@ -252,6 +270,7 @@ int main(int, char **argv) {
 	mapped = (void **)map(4096, PROT_READ | PROT_WRITE);
 	readonly_page = (void **)map(4096, PROT_READ);
 	code = (unsigned char *)map(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+	below_stack = half_stack();
 	big_block = (void **)calloc(1, 1 << 20);
 	pthread_key_create(&key, nullptr);
 	epoll_fd = epoll_create1(0);
