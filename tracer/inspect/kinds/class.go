@@ -16,7 +16,7 @@ const maxNamePower = 12
 // without it the symbol of the table tells.
 func (n *Namer) class(pointer uint64) ID {
 	var table [3]uint64 // distance, type information, first function
-	if pointer%8 != 0 || n.symbols.At(pointer) == nil || !n.words(pointer-16, table[:]) {
+	if n.symbols.At(pointer) == nil || !n.words(pointer-16, table[:]) {
 		return 0
 	}
 	const maxDistance = 1 << 24 // bytes; the distance is 0 or negative

@@ -153,4 +153,35 @@ for line in sys.stdin:
 	if len(want) < 11 {
 		t.Errorf("%d objects", len(want))
 	}
+	for addr, name := range want {
+		if name == "int" {
+			checkPointerToType(t, n, mem, addr)
+		}
+	}
+}
+
+// checkPointerToType checks that a block that begins with a pointer to a type is none of its instances, and
+// that they are named whichever comes first.
+func checkPointerToType(t *testing.T, n *Namer, mem memory, instance uint64) {
+	t.Helper()
+	var object [2]uint64
+	if !n.words(instance, object[:]) {
+		t.Fatal("no object")
+	}
+	for _, first := range []uint64{object[1], object[1] + 1} {
+		for _, before := range []bool{true, false} {
+			n.Refresh()
+			got := ""
+			if before {
+				got = at(n, mem, instance)
+			}
+			table := n.Name(n.Of([]uint64{first, 0, 0, 0}))
+			if !before {
+				got = at(n, mem, instance)
+			}
+			if got != "int" || table != "" {
+				t.Errorf("instance first %v: %q and %q", before, got, table)
+			}
+		}
+	}
 }

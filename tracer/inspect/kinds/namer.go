@@ -46,7 +46,8 @@ type Namer struct {
 
 	names  []string // by ID
 	byName map[string]ID
-	// known is what pointers of a first word, or to types, mean, 0 being nothing.
+	// known is what pointers of a first word mean, 0 being nothing, and what those to types do, whose lowest
+	// bit is set here: a type of CPython is an object as well, with one in its first words.
 	known map[uint64]ID
 	// recent has the pointers that were looked up last. A lookup in known takes ten times as long.
 	recent [recentSize]struct {
@@ -99,7 +100,7 @@ func (n *Namer) Of(words []uint64) ID {
 	if len(words) == 0 {
 		return 0
 	}
-	if words[0]-n.low < n.high-n.low {
+	if words[0]-n.low < n.high-n.low && words[0]%8 == 0 {
 		if id, ok := n.lately(words[0]); ok && id != 0 {
 			return id
 		} else if !ok && n.symbols.At(words[0]) != nil {

@@ -18,9 +18,10 @@ func (n *Namer) python(words []uint64) ID {
 			break
 		}
 		if isCount(words[at-1]) && words[at]%8 == 0 && words[at] != 0 {
-			id, ok := n.lately(words[at])
+			key := words[at] | 1
+			id, ok := n.lately(key)
 			if !ok {
-				id = n.looked(words[at], n.pythonType)
+				id = n.looked(key, n.pythonType)
 			}
 			if id != 0 {
 				return id
@@ -37,11 +38,11 @@ func isCount(word uint64) bool {
 	return uint32(word) != 0 && word&^flags < 1<<33
 }
 
-// pythonType returns the kind of instances of the type at an address. It is one if its own type is
+// pythonType returns the kind of instances of the type at an address, whose lowest bit is set. It is one if its own type is
 // `type`, or has that as its type, as metaclasses do.
 func (n *Namer) pythonType(addr uint64) ID {
 	var object [4]uint64 // count, type, size, tp_name
-	if !n.words(addr, object[:]) || !isCount(object[0]) {
+	if !n.words(addr&^1, object[:]) || !isCount(object[0]) {
 		return 0
 	}
 	if object[1] != n.typeType {
