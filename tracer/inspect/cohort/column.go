@@ -42,20 +42,18 @@ func (c *column) add(m mark) {
 	c.parts[n-1], c.last = part, m
 }
 
-// halve replaces the looks of all blocks by half their numbers.
+// halve gives the looks of all blocks their numbers once each two have become one.
 func (c *column) halve() {
 	for _, part := range c.parts {
 		for len(part) > 0 {
 			v, n := binary.Uvarint(part)
 			if part = part[n:]; v&1 != 0 {
-				part[0] /= 2
-				part[1] /= 2
+				part[0], part[1] = halved(part[0]), halved(part[1])
 				part = part[2:]
 			}
 		}
 	}
-	c.last.born /= 2
-	c.last.placed /= 2
+	c.last.born, c.last.placed = halved(c.last.born), halved(c.last.placed)
 }
 
 // cursor reads a column from the start.

@@ -59,21 +59,24 @@ func (g *group) at(look uint8) *flow {
 	return &g.flows[len(g.flows)-1]
 }
 
-// halve adds up each two looks.
+// halve adds up each two looks. What settled at a look came at the one before, and stays with that.
 func (g *group) halve() {
-	kept := g.flows[:0]
-	for _, f := range g.flows {
-		f.look /= 2
-		if n := len(kept); n > 0 && kept[n-1].look == f.look {
-			for by := range f.in {
-				kept[n-1].in[by] += f.in[by]
-				kept[n-1].out[by] += f.out[by]
+	all := g.flows
+	g.flows = nil
+	for _, f := range all {
+		if f.out != [2]uint32{} {
+			out := &g.at(halved(f.look)).out
+			for by := range f.out {
+				out[by] += f.out[by]
 			}
-			continue
 		}
-		kept = append(kept, f)
+		if f.in != [2]uint32{} {
+			in := &g.at(halved(f.look-1) + 1).in
+			for by := range f.in {
+				in[by] += f.in[by]
+			}
+		}
 	}
-	g.flows = kept
 }
 
 // mostGroups bounds the groups; they are numbered by 16 bits.

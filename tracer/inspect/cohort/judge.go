@@ -158,7 +158,18 @@ func (t *Tracker) stayed() [][2][]uint64 {
 }
 
 // span is how long the time is in which what came has settled by now.
-func (t *Tracker) span() time.Duration { return t.until[len(t.until)-1].Sub(t.start) }
+func (t *Tracker) span() time.Duration { return t.times[len(t.times)-2].Sub(t.times[0]) }
+
+// came is how long the time is in which blocks came that settled at a look.
+func (t *Tracker) came(look int) time.Duration {
+	if look < firstSettled {
+		return 0
+	}
+	return t.times[look-1].Sub(t.times[look-2])
+}
+
+// firstSettled is the first look at which blocks can have settled.
+const firstSettled = 2
 
 // count is what has come to a group and left it in all.
 type count struct {
@@ -200,10 +211,9 @@ func (t *Tracker) spread(c *count, nets *[mostLooks + 1]float64) float64 {
 		return 1
 	}
 	var squares float64
-	parts, since := 0, t.start
-	for look, until := range t.until {
-		part := until.Sub(since).Seconds() / span
-		since = until
+	parts := 0
+	for look := range t.times {
+		part := t.came(look).Seconds() / span
 		if part > 0 {
 			off := nets[look] - c.net()*part
 			squares += off * off / (float64(c.in+c.out) * part)

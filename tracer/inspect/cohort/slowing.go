@@ -11,14 +11,12 @@ func (t *Tracker) slowing(g *group, by int) bool {
 		in, out := float64(f.in[by]), float64(f.out[by])
 		nets[f.look], moves[f.look] = in-out, in+out
 	}
-	// What settled at a look came until until, and since that of the look before. The first two looks
-	// have none.
-	const first, leastPeriods = 2, 3
-	n := len(t.until)
+	const first, leastPeriods = firstSettled, 3
+	n := len(t.times)
 	if n-first < leastPeriods {
 		return false
 	}
-	seconds := func(from, to int) float64 { return t.until[to-1].Sub(t.until[from-1]).Seconds() }
+	seconds := func(from, to int) float64 { return t.times[to-2].Sub(t.times[from-2]).Seconds() }
 	half := first + (n-first)/2
 	var net, moved [2]float64
 	for look := first; look < n; look++ {

@@ -6,9 +6,9 @@ import (
 	"memtrace/tracer/inspect/census"
 )
 
-// mostLooks is how many looks are kept apart. When there are more, each two become one, so that the
-// older a cohort is the longer the time is in which it came.
-const mostLooks = 64
+// mostLooks is how many looks after the first one are kept apart. When there are more, each two become
+// one, so that the older a cohort is the longer the time is in which it came. It is odd: see halve.
+const mostLooks = 63
 
 // Look is one look at all blocks.
 type Look struct {
@@ -25,10 +25,8 @@ type Look struct {
 // Tracker follows the blocks of a heap from look to look. Of the last look it keeps the blocks, their
 // hashes, and mostly a byte or two for each. It is not safe for concurrent use.
 type Tracker struct {
+	// times are those of the looks: what came at look i came since times[i-1], and settled at look i+1.
 	times []time.Time
-	// until are the times up to which what came has settled by each look.
-	until []time.Time
-	start time.Time
 	// blocks, hashes and last are those of the last look.
 	blocks *census.Blocks
 	hashes *census.Hashes
@@ -56,10 +54,6 @@ func (t *Tracker) Looks() int { return t.looks }
 func (t *Tracker) Add(l Look) {
 	now := uint8(len(t.times))
 	t.times = append(t.times, l.At)
-	if now == 0 {
-		t.start = l.At
-	}
-	t.until = append(t.until, t.times[max(int(now)-1, 0)])
 	t.looks++
 	for _, g := range t.groups {
 		g.blocks, g.bytes, g.fresh = 0, 0, [2]uint64{}
@@ -189,20 +183,19 @@ func (t *Tracker) leave(since uint8, by int, group uint16, now uint8) {
 	}
 }
 
-// halve makes one look of each two. The last has an even number and stays alone, since its new
-// blocks have not settled.
+// halve makes one look of each two. The first stays alone, since its blocks are of any age, and so
+// does the last, since its new blocks have not settled.
 func (t *Tracker) halve() {
-	for _, times := range []*[]time.Time{&t.times, &t.until} {
-		all := *times
-		n := len(all)
-		for i := range n / 2 {
-			all[i] = all[2*i+1]
-		}
-		all[n/2] = all[n-1]
-		*times = all[:n/2+1]
+	last := len(t.times) - 1
+	for look, at := range t.times {
+		t.times[halved(uint8(look))] = at
 	}
+	t.times = t.times[:halved(uint8(last))+1]
 	for _, g := range t.groups {
 		g.halve()
 	}
 	t.last.halve()
 }
+
+// halved is the number of a look once each two have become one.
+func halved(look uint8) uint8 { return look - look/2 }

@@ -201,7 +201,7 @@ func TestColumn(t *testing.T) {
 			from := cursor{from: &c, drop: drop}
 			for i, w := range want {
 				if drop {
-					w.born, w.placed = w.born/2, w.placed/2
+					w.born, w.placed = w.born-w.born/2, w.placed-w.placed/2
 				}
 				if m, ok := from.next(); !ok || m != w {
 					t.Fatalf("mark %d is %+v, not %+v", i, m, w)
