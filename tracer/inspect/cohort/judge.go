@@ -35,7 +35,7 @@ type Growth struct {
 	Blocks, Bytes uint64
 	// Came is how many blocks have settled, Left how many that had settled are gone, or changed.
 	Came, Left uint64
-	// PerMinute is how many blocks a minute came and stayed, less those that left. Low and High
+	// PerMinute is how many blocks a minute came and stayed, less those that left, each by its own time. Low and High
 	// hold the true rate with a probability of Confidence if blocks come and leave independently of
 	// each other (Poisson: exact limits of Garwood for either, joined by the square-and-add method
 	// of Zou and Donner), and are widened where looks differ by more than that allows.
@@ -171,10 +171,32 @@ func (t *Tracker) came(look int) time.Duration {
 // firstSettled is the first look at which blocks can have settled.
 const firstSettled = 2
 
+// left is how long the time is in which blocks left that are counted at a look.
+func (t *Tracker) left(look int) time.Duration {
+	if look == 0 {
+		return 0
+	}
+	since := t.times[look-1]
+	if since.Before(t.second) {
+		since = t.second
+	}
+	return t.times[look].Sub(since)
+}
+
+// ratio is how long a time is for each second of another.
+func ratio(in, out time.Duration) float64 {
+	if in <= 0 || out <= 0 {
+		return 1
+	}
+	return in.Seconds() / out.Seconds()
+}
+
 // count is what has come to a group and left it in all.
 type count struct {
 	by      int
 	in, out uint64
+	// scale is how long the time is in which blocks came for each second of that in which others left.
+	scale float64
 	// arrivals are the looks at which blocks settled, and the last one if some are new then.
 	arrivals int
 	// spread is by how much more looks differ than chance allows, at least 1.
@@ -187,36 +209,39 @@ type count struct {
 const leastBlocks = 6
 
 func (t *Tracker) count(g *group, by int) count {
-	c := count{by: by, spread: 1}
-	var nets [mostLooks + 1]float64
+	c := count{by: by, spread: 1, scale: ratio(t.span(), t.times[len(t.times)-1].Sub(t.second))}
 	for _, f := range g.flows {
 		c.in += uint64(f.in[by])
 		c.out += uint64(f.out[by])
 		if f.in[by] > 0 {
 			c.arrivals++
 		}
-		nets[f.look] = float64(f.in[by]) - float64(f.out[by])
 	}
 	if g.fresh[by] > 0 {
 		c.arrivals++
 	}
-	c.spread, c.slowing = t.spread(&c, &nets), t.slowing(g, by)
+	c.spread, c.slowing = t.spread(g, &c), t.slowing(g, by)
 	return c
 }
 
 // spread compares looks with what they would be if blocks came and left evenly.
-func (t *Tracker) spread(c *count, nets *[mostLooks + 1]float64) float64 {
+func (t *Tracker) spread(g *group, c *count) float64 {
 	span := t.span().Seconds()
 	if c.in+c.out == 0 || span <= 0 {
 		return 1
 	}
+	var nets [mostLooks + 1]float64
+	for _, f := range g.flows {
+		nets[f.look] = float64(f.in[c.by]) - float64(f.out[c.by])
+	}
 	var squares float64
 	parts := 0
 	for look := range t.times {
-		part := t.came(look).Seconds() / span
-		if part > 0 {
-			off := nets[look] - c.net()*part
-			squares += off * off / (float64(c.in+c.out) * part)
+		in := float64(c.in) * t.came(look).Seconds() / span
+		out := float64(c.out) * c.scale * t.left(look).Seconds() / span
+		if in+out > 0 {
+			off := nets[look] - (in - out)
+			squares += off * off / (in + out)
 			parts++
 		}
 	}
@@ -226,8 +251,12 @@ func (t *Tracker) spread(c *count, nets *[mostLooks + 1]float64) float64 {
 	return max(1, squares/float64(parts-1))
 }
 
+// gone is how many blocks left, for as long a time as that in which c.in came: looks are not evenly
+// spaced, and the first takes longest.
+func (c *count) gone() float64 { return float64(c.out) * c.scale }
+
 // net is how many more blocks came than left.
-func (c *count) net() float64 { return float64(c.in) - float64(c.out) }
+func (c *count) net() float64 { return float64(c.in) - c.gone() }
 
 // limits are those of net.
 func (c *count) limits() (low, high float64) {
@@ -240,7 +269,7 @@ func (c *count) limits() (low, high float64) {
 	out := float64(c.out)
 	outLow, outHigh := poissonLimits(c.out)
 	w := math.Sqrt(c.spread)
-	return c.net() - w*math.Hypot(in-inLow, outHigh-out), c.net() + w*math.Hypot(inHigh-in, out-outLow)
+	return c.net() - w*math.Hypot(in-inLow, c.scale*(outHigh-out)), c.net() + w*math.Hypot(inHigh-in, c.scale*(out-outLow))
 }
 
 // chance is how likely it may be that any of the groups is called steady which only fluctuates.
@@ -253,16 +282,16 @@ func (c *count) steady(groups int) bool {
 	if c.by == byPlace {
 		most = c.in / 8 // another block may take a place
 	}
-	if c.in < leastBlocks || c.arrivals < 2 || c.out > most {
+	if c.in < leastBlocks || c.arrivals < 2 || c.gone() > float64(most) {
 		return false
 	}
-	return tail(float64(c.in)/c.spread, float64(c.out)/c.spread) <= chance/float64(max(groups, 1))
+	return tail(float64(c.in)/c.spread, float64(c.out)/c.spread, c.scale/(1+c.scale)) <= chance/float64(max(groups, 1))
 }
 
 // fading reports whether cohorts shrink.
 func (c *count) fading() bool {
 	const least = 4
-	return c.in >= leastBlocks && c.out >= max(least, c.in/4)
+	return c.in >= leastBlocks && c.out >= least && c.gone() >= float64(c.in/4)
 }
 
 // Group is the blocks of a Key at the last look.

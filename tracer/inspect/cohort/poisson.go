@@ -51,21 +51,21 @@ func bisect(above func(float64) bool, high float64) float64 {
 	return high
 }
 
-// tail is the probability that at least in of in+out blocks come if each comes or leaves with the
-// same one.
-func tail(in, out float64) float64 {
+// tail is the probability that at least in of in+out blocks come if each comes with probability p, and
+// leaves else.
+func tail(in, out, p float64) float64 {
 	in = math.Floor(in)
 	n := in + math.Ceil(out)
 	const exact = 1000
 	if n > exact {
-		return math.Erfc((2*in-n-1)/math.Sqrt(2*n)) / 2
+		return math.Erfc((in-n*p-0.5)/math.Sqrt(2*n*p*(1-p))) / 2
 	}
 	all, _ := math.Lgamma(n + 1)
 	sum := 0.0
 	for k := in; k <= n; k++ {
 		a, _ := math.Lgamma(k + 1)
 		b, _ := math.Lgamma(n - k + 1)
-		sum += math.Exp(all - a - b - n*math.Ln2)
+		sum += math.Exp(all - a - b + k*math.Log(p) + (n-k)*math.Log(1-p))
 	}
 	return min(sum, 1)
 }

@@ -9,7 +9,8 @@ func (t *Tracker) slowing(g *group, by int) bool {
 	var nets, moves [mostLooks + 1]float64
 	for _, f := range g.flows {
 		in, out := float64(f.in[by]), float64(f.out[by])
-		nets[f.look], moves[f.look] = in-out, in+out
+		scale := ratio(t.came(int(f.look)), t.left(int(f.look)))
+		nets[f.look], moves[f.look] = in-scale*out, in+scale*scale*out
 	}
 	const first, leastPeriods = firstSettled, 3
 	n := len(t.times)

@@ -1,6 +1,7 @@
 package cohort
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -38,6 +39,41 @@ func TestHalved(t *testing.T) {
 			if m := tr.Members([]Growth{g}, 1000)[0]; m.Came != 300 {
 				t.Errorf("%d looks, burst at %d: %d are members", looks, burst, m.Came)
 			}
+		}
+	}
+}
+
+// A cache that is full is no leak, and does not grow, however looks are spaced: what it got is counted
+// over another time than what it lost. A leak beside it is found.
+func TestUneven(t *testing.T) {
+	for _, at := range [][]int{{0, 43, 53}, {0, 30, 40}, {0, 10, 53}, {0, 43, 53, 63, 73, 83}, {0, 10, 20, 63, 106, 116}} {
+		held := 0
+		for seed := range uint64(20) {
+			s, tr := newSimulated(seed), New()
+			parts := []part{
+				(&cache{size: 152, holder: 4, rate: 20}).fill(s, 2000), (&cache{size: 328, holder: 6, rate: 20, oldest: true}).fill(s, 2000),
+				&leak{size: 136, holder: 2, rate: 2},
+			}
+			for second := range at[len(at)-1] + 1 {
+				if slices.Contains(at, second) {
+					s.look(tr)
+				}
+				for _, p := range parts {
+					p.second(s)
+				}
+				s.now = s.now.Add(time.Second)
+			}
+			for _, g := range tr.Growth() {
+				if (g.Class == Steady) != (g.Size == 136) {
+					t.Errorf("looks at %v, seed %d: %d bytes are %s: %d came, %d left", at, seed, g.Size, g.Class, g.Came, g.Left)
+				}
+				if g.Size == 328 && g.Low <= 0 && g.High >= 0 {
+					held++
+				}
+			}
+		}
+		if held < 17 {
+			t.Errorf("looks at %v: the limits hold 0 for a cache in %d of 20 runs", at, held)
 		}
 	}
 }

@@ -27,6 +27,8 @@ type Look struct {
 type Tracker struct {
 	// times are those of the looks: what came at look i came since times[i-1], and settled at look i+1.
 	times []time.Time
+	// second is the second look. What had settled by a look may leave from then on.
+	second time.Time
 	// blocks, hashes and last are those of the last look.
 	blocks *census.Blocks
 	hashes *census.Hashes
@@ -54,6 +56,9 @@ func (t *Tracker) Looks() int { return t.looks }
 func (t *Tracker) Add(l Look) {
 	now := uint8(len(t.times))
 	t.times = append(t.times, l.At)
+	if now == 1 {
+		t.second = l.At
+	}
 	t.looks++
 	for _, g := range t.groups {
 		g.blocks, g.bytes, g.fresh = 0, 0, [2]uint64{}
