@@ -1,11 +1,13 @@
 package symbolize
 
 import (
+	"debug/elf"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path"
+	"strings"
 
 	"memtrace/symbolize/elffile"
 )
@@ -78,9 +80,9 @@ func (b *Builds) module(of build) (*module, error) {
 }
 
 // find looks for a file, and for its debug file if there is nothing else. Both may come from anywhere,
-// so the build ID decides.
-func (b *Builds) find(of build) (*module, error) {
-	if raw, err := hex.DecodeString(of.id); err != nil || len(of.id) < minBuildID || len(raw) > 64 {
+// so the build ID decides. A file without a symbol table is taken if no other one has one.
+func (b *Builds) find(of build) (stripped *module, err error) {
+	if !isBuildID(of.id) {
 		return nil, fmt.Errorf("it has no build ID: %w", ErrNoBuild)
 	}
 	var names []string
@@ -88,11 +90,27 @@ func (b *Builds) find(of build) (*module, error) {
 		names = append(names, of.path)
 	}
 	for _, dir := range b.p.opt.DebugDirs {
-		at := path.Join(dir, ".build-id", of.id[:2], of.id[2:])
-		names = append(names, at, at+".debug")
+		names = append(names, strings.TrimSuffix(DebugPlace(dir, of.id), ".debug"))
 	}
 	for _, name := range names {
-		if m := b.open(name, of); m != nil {
+		switch m := b.open(name, of); {
+		case m == nil:
+		case len(m.elf.SymbolTables(elf.SHT_SYMTAB)) > 0:
+			if stripped != nil {
+				stripped.close(b.p)
+			}
+			return m, nil
+		case stripped == nil:
+			stripped = m
+		default:
+			m.close(b.p)
+		}
+	}
+	if stripped != nil {
+		return stripped, nil // it has its debug file itself
+	}
+	for _, dir := range b.p.opt.DebugDirs {
+		if m := b.open(DebugPlace(dir, of.id), of); m != nil {
 			return m, nil
 		}
 	}
@@ -126,12 +144,18 @@ func (b *Builds) open(name string, of build) *module {
 	return m
 }
 
-// DebugPlace is where a debug file of a build belongs in a directory, "" if it has no build ID.
+// DebugPlace is where a debug file of a build belongs in a directory, "" if that is no build ID: records
+// may say anything.
 func DebugPlace(dir, id string) string {
-	if len(id) < minBuildID {
+	if !isBuildID(id) {
 		return ""
 	}
 	return path.Join(dir, ".build-id", id[:2], id[2:]+".debug")
+}
+
+func isBuildID(id string) bool {
+	_, err := hex.DecodeString(id)
+	return err == nil && len(id) >= minBuildID && len(id) <= 2*64
 }
 
 // Bare reports whether the names of code in files are left out (Options.Bare).

@@ -93,11 +93,41 @@ func TestBuildsRefuse(t *testing.T) {
 		if frames, err := b.Resolve(tc.path, tc.id, 4242); err == nil {
 			t.Errorf("%.40q of build %.40q is %+v", tc.path, tc.id, frames)
 		}
+		if at := DebugPlace(dir, tc.id); tc.id != id && at != "" {
+			t.Errorf("%.40q would be at %.80s", tc.id, at)
+		}
 	}
 	another := func(name string) bool {
 		return slices.ContainsFunc(b.Problems(), func(p string) bool { return strings.HasPrefix(p, name+": it is of another build") })
 	}
 	if !another("/bin/true") || !another(at+".debug") {
 		t.Errorf("problems are %q", b.Problems())
+	}
+}
+
+// A stripped file does not hide the copy of it that has names, nor its debug file.
+func TestBuildsStripped(t *testing.T) {
+	binary := compile(t, "gcc", secretSource, "secret", "-g", "-O1")
+	id, stripped := buildID(t, binary), binary+".stripped"
+	run(t, "objcopy", "--strip-all", binary, stripped)
+	var at uint64
+	for _, line := range strings.Split(string(run(t, "nm", binary)), "\n") {
+		if strings.HasSuffix(line, " secret_function") {
+			_, _ = fmt.Sscanf(line, "%x", &at) // 0 has no name
+		}
+	}
+	for _, as := range []string{"", ".debug"} {
+		dir := t.TempDir()
+		text, err := os.ReadFile(binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, ".build-id", id[:2], id[2:]+as), string(text))
+		b := NewBuilds([]string{dir})
+		got, err := b.Resolve(stripped, id, at+1)
+		b.Close()
+		if err != nil || got[0].Function != "secret_function" || b.p.open != 0 {
+			t.Errorf("with a copy %q: %+v, %v, %d files are open", as, got, err, b.p.open)
+		}
 	}
 }

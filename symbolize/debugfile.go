@@ -36,9 +36,9 @@ func (p *Process) findDebugFile(m *module) *elffile.File {
 	if m == p.vdso {
 		return nil
 	}
-	if id := m.gnuID; len(id) >= minBuildID {
+	if isBuildID(m.gnuID) {
 		for _, dir := range p.opt.DebugDirs {
-			name := path.Join(dir, ".build-id", id[:2], id[2:]+".debug")
+			name := DebugPlace(dir, m.gnuID)
 			if f := p.tryDebugFile(m, name, true, nil); f != nil {
 				return f
 			}
