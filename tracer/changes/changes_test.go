@@ -339,3 +339,12 @@ func TestToolsReadIt(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A sum of processes that ended is called what it is in a report, and not by the pid of one of them.
+func TestSideOfSum(t *testing.T) {
+	r := trace("aa11", 60)
+	r.Target.Processes = 3
+	if got := record(r).Processes; got != "server (3 processes that ended)" {
+		t.Errorf("it is %q", got)
+	}
+}

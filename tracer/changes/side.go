@@ -40,7 +40,7 @@ func FromReports(kind, source string, reports []*report.Report) *Side {
 	listed, total := 0, 0
 	for i, r := range reports {
 		if s.Processes == "" {
-			s.Processes = fmt.Sprintf("%s (pid %d)", r.Target.Command, r.Target.PID)
+			s.Processes = r.Target.Who()
 		}
 		s.Seconds = max(s.Seconds, r.DurationSeconds)
 		if r.End.After(s.Time) {
