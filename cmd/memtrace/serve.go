@@ -93,10 +93,10 @@ func (s *session) looks() func(totals bool) ([]*report.Report, error) {
 
 // observe runs the trace to its end, with what goes on beside it or is shown of it meanwhile.
 func (s *session) observe(ctx context.Context, stderr io.Writer) error {
+	defer s.lookBeside()() // before anything beside the trace makes reports
 	if s.beside != nil {
 		defer s.beside()()
 	}
-	defer s.lookBeside()()
 	if s.screen != nil {
 		return s.watch(ctx)
 	}
