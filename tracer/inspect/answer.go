@@ -35,11 +35,15 @@ func answer(r *report.HeapReport) string {
 	case filling.rate > 0:
 		return fmt.Sprintf("%s grows %s, which fills a cache that is not full, or is a leak: %s", who, filling, filling.divided())
 	}
+	grows := fmt.Sprintf("nothing is seen to grow in %d looks at %s", r.Looks, who)
+	if may := growthOf(r, report.HeapUnknown); may.rate > 0 {
+		grows = fmt.Sprintf("%s may grow %s, which is not certain yet: %s", who, may, may.divided())
+	}
 	if u := r.Unreachable; u.Certain.Blocks > 0 {
-		return fmt.Sprintf("%s does not grow, but nobody points at %s (%s) of its %s", who,
+		return fmt.Sprintf("%s; nobody points at %s (%s) of its %s", grows,
 			report.Counted(u.Certain.Blocks, "block", "blocks"), report.Size(u.Certain.Bytes), has)
 	}
-	return fmt.Sprintf("%s does not grow: %s", who, has)
+	return fmt.Sprintf("%s; it has %s", grows, has)
 }
 
 // growths is how many blocks and bytes a minute come in all, and how many of them each holder gets.
@@ -48,11 +52,11 @@ type growths struct {
 	shares      map[string]float64
 }
 
-// growthOf adds up what grows of a class.
+// growthOf adds up what grows, or seems to, of a class.
 func growthOf(r *report.HeapReport, class string) growths {
 	all := growths{shares: make(map[string]float64)}
 	for i := range r.Growing {
-		if g := &r.Growing[i]; g.Class == class {
+		if g := &r.Growing[i]; g.Class == class && g.Grows() {
 			all.rate += g.PerMinute
 			all.bytes += g.PerMinute * float64(g.Size)
 			all.shares[g.Holder.Held()] += g.PerMinute

@@ -28,8 +28,13 @@ func TestAnswer(t *testing.T) {
 	}{
 		{want: "p (pid 7): no look was finished"},
 		{looks: 2, want: "p (pid 7) has 1,000 blocks, 1.0 MiB in use; what grows and what nobody points at shows from the third look on"},
-		{looks: 3, unreachable: none, want: "p (pid 7) does not grow: 1,000 blocks, 1.0 MiB in use"},
-		{looks: 3, unreachable: lost, want: "p (pid 7) does not grow, but nobody points at 2 blocks (3.0 KiB) of its 1,000 blocks, 1.0 MiB in use"},
+		{looks: 3, unreachable: none, want: "nothing is seen to grow in 3 looks at p (pid 7); it has 1,000 blocks, 1.0 MiB in use"},
+		{looks: 3, unreachable: lost, want: "nothing is seen to grow in 3 looks at p (pid 7); nobody points at 2 blocks (3.0 KiB) of its 1,000 blocks, 1.0 MiB in use"},
+		{
+			3,
+			[]report.HeapGrowth{{Size: 136, PerMinute: 10, Class: report.HeapUnknown, Low: 1, Came: 5, Holder: named("a")}, {Size: 8, PerMinute: 90, Class: report.HeapUnknown, Came: 5}},
+			none, "p (pid 7) may grow 10 blocks a minute (1.3 KiB/min), which is not certain yet: all held by global a; it has 1,000 blocks, 1.0 MiB in use",
+		},
 		{
 			3,
 			[]report.HeapGrowth{steady(136, 10, named("sessions")), steady(88, 10, report.HeapRoot{Class: report.HeapUnreached}), {Size: 8, PerMinute: 900, Class: report.HeapFading}},

@@ -42,7 +42,7 @@ func (p *printer) heapBeside(r *Report, opt TextOptions) {
 	case h.Looks < 3:
 		text += "; what grows is not known yet, that takes three looks"
 	case len(h.Growing) == 0:
-		text += "; nothing grows that stays"
+		text += "; nothing is seen to grow that stays"
 	default:
 		text += "; what grows:"
 	}
