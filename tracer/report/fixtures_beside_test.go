@@ -24,6 +24,8 @@ func beside() *Report {
 	r.Heap = &HeapBeside{
 		Looks: 9, DurationSeconds: 80, ReadSeconds: 0.4, InUse: HeapSum{Blocks: 22474, Bytes: 4 << 20},
 		Growing: []HeapOrigin{sessions, lost, typed}, GrowingTotal: 5,
+		Suppressed: []Suppressed{{Pattern: "libpool\x1b[2J", Stacks: 2, Sum: Sum{4096, 4}}},
+		Notes:      []string{"The process ran another program after 3 looks: looks began anew."},
 	}
 	return r
 }
@@ -34,10 +36,12 @@ func besideExact() *Report {
 	r.Heap = beside().Heap
 	r.Heap.Unread = "the process has ended"
 	r.Heap.Growing = r.Heap.Growing[:2]
-	r.Heap.GrowingTotal = 2
+	r.Heap.GrowingTotal = 3
 	g := &r.Heap.Growing[0]
 	g.AllocatedBy = []HeapSource{{ID: r.Stacks[0].ID, Blocks: 12, Frames: r.Stacks[0].Frames}}
 	g.Traced = 12
+	r.Heap.Growing = append(r.Heap.Growing, r.Heap.Growing[1])
+	r.Heap.Growing[2].Checked = 0
 	for i := range r.Heap.Growing {
 		r.Heap.Growing[i].SeenEverySeconds = 0
 	}

@@ -277,10 +277,7 @@ func (r *HeapReport) representable() *HeapReport {
 		}
 		c.Path = &p
 	}
-	c.Suppressed = slices.Clone(r.Suppressed)
-	for i := range c.Suppressed {
-		c.Suppressed[i].Pattern = bounded(c.Suppressed[i].Pattern)
-	}
+	c.Suppressed = representableSuppressed(r.Suppressed)
 	return &c
 }
 

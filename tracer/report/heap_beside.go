@@ -1,7 +1,5 @@
 package report
 
-import "slices"
-
 // HeapBeside is what looks at the heap beside a trace have shown: what grows in it, and which stacks
 // allocate that.
 type HeapBeside struct {
@@ -11,12 +9,15 @@ type HeapBeside struct {
 	DurationSeconds float64 `json:"duration_seconds"`
 	ReadSeconds     float64 `json:"read_seconds"`
 	InUse           HeapSum `json:"in_use"`
-	// Unread says why the heap was not looked at, or not to the end.
-	Unread string `json:"unread,omitempty"`
+	// Unread says why the heap was not looked at, or not to the end. Notes are further remarks.
+	Unread string   `json:"unread,omitempty"`
+	Notes  []string `json:"notes,omitempty"`
 	// Growing are the groups that grow, from the third look on, those that grow by most bytes first.
 	// GrowingTotal is how many there are.
 	Growing      []HeapOrigin `json:"growing"`
 	GrowingTotal int          `json:"growing_total"`
+	// Suppressed is what suppressions hid of these; Stacks are groups.
+	Suppressed []Suppressed `json:"suppressed,omitempty"`
 }
 
 // HeapOrigin is a group of blocks that grows, and who allocates it.
@@ -63,13 +64,19 @@ func (h *HeapBeside) numbered(r *Report) *HeapBeside {
 	}
 	c := *h
 	c.Growing = append([]HeapOrigin{}, h.Growing...)
+	places := make(map[string]int)
+	for i := range r.Stacks {
+		if _, ok := places[r.Stacks[i].ID]; !ok {
+			places[r.Stacks[i].ID] = i + 1
+		}
+	}
 	for i := range c.Growing {
 		g := &c.Growing[i]
 		for _, list := range []*[]HeapSource{&g.AllocatedBy, &g.LooksLike} {
 			*list = append([]HeapSource{}, *list...)
 			for k := range *list {
 				s := &(*list)[k]
-				s.Number = 1 + slices.IndexFunc(r.Stacks, func(o Stack) bool { return o.ID == s.ID })
+				s.Number = places[s.ID]
 			}
 		}
 	}
@@ -83,6 +90,7 @@ func (h *HeapBeside) representable(r *Report) *HeapBeside {
 		return nil
 	}
 	c.Unread = bounded(c.Unread)
+	c.Notes, c.Suppressed = boundedAll(c.Notes), representableSuppressed(c.Suppressed)
 	for i := range c.Growing {
 		g := &c.Growing[i]
 		g.HeapGrowth = g.HeapGrowth.representable()

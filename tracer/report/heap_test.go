@@ -241,3 +241,16 @@ func TestHeapGrows(t *testing.T) {
 		t.Error("what seems to grow does not")
 	}
 }
+
+// What --top leaves out of the groups that may grow is counted, and -T 0 lists it.
+func TestHeapUndecided(t *testing.T) {
+	r := heapFixture()
+	steady, open := r.Growing[0], r.Growing[2]
+	r.Growing = []HeapGrowth{steady, open, open, open, open, open, open, open}
+	golden(t, "heap-undecided.txt", heapText(t, r, TextOptions{Width: 100, Top: 10}))
+	all := string(heapText(t, r, TextOptions{Width: 100}))
+	growing, _, _ := strings.Cut(all, "UNREACHABLE")
+	if strings.Count(growing, "not certain yet") != 7 || strings.Contains(growing, " more (") {
+		t.Errorf("%s", growing)
+	}
+}

@@ -117,9 +117,9 @@ func (p *printer) hints(r *Report, opt TextOptions) {
 	}
 }
 
-// hintLines is how many lines the hints take.
-func (p *printer) hintLines(r *Report, opt TextOptions) int {
+// linesOf is how many lines a section takes.
+func (p *printer) linesOf(section func(*printer, *Report, TextOptions), r *Report, opt TextOptions) int {
 	q := newPrinter(opt)
-	q.hints(r, opt)
+	section(q, r, opt)
 	return q.lines()
 }

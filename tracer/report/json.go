@@ -104,10 +104,7 @@ func representable(r *Report) *Report {
 	c.Target = r.Target.representable()
 	c.Notes, c.Hints, c.Unprobed = boundedAll(r.Notes), boundedAll(r.Hints), boundedAll(r.Unprobed)
 	c.Stacks = []Stack{}
-	c.Suppressed = slices.Clone(r.Suppressed)
-	for i := range c.Suppressed {
-		c.Suppressed[i].Pattern = bounded(c.Suppressed[i].Pattern)
-	}
+	c.Suppressed = representableSuppressed(r.Suppressed)
 	c.Marks = slices.Clone(r.Marks)
 	for i := range c.Marks {
 		c.Marks[i].Name = bounded(c.Marks[i].Name)

@@ -98,3 +98,11 @@ func (p *printer) suppressed(r *Report, opt TextOptions) {
 	}
 	p.flow(span{"Suppressed: ", bold}, 0, " ", items...)
 }
+
+func representableSuppressed(list []Suppressed) []Suppressed {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Pattern = bounded(list[i].Pattern)
+	}
+	return list
+}

@@ -24,13 +24,14 @@ func (p *printer) heapBeside(r *Report, opt TextOptions) {
 		return
 	}
 	p.newline()
-	lead := span{"Heap: ", bold}
+	lead, indent := span{"Heap: ", bold}, span{text: pad("", besideIndent)}
 	if h.Looks == 0 {
 		why := "not looked at yet"
 		if h.Unread != "" {
 			why = "not looked at: " + escape(h.Unread)
 		}
 		p.paragraph(lead, why, plain)
+		p.heapNotes(indent, h)
 		return
 	}
 	text := counted(uint64(max(h.Looks, 0)), "look")
@@ -47,8 +48,9 @@ func (p *printer) heapBeside(r *Report, opt TextOptions) {
 		text += "; what grows:"
 	}
 	p.paragraph(lead, text, plain)
+	p.heapNotes(indent, h)
 	if h.Unread != "" {
-		p.paragraph(span{text: pad("", besideIndent)}, escape(h.Unread), alarm)
+		p.paragraph(indent, escape(h.Unread), alarm)
 	}
 	n, wide := shown(len(h.Growing), opt.Top), 0
 	if opt.Height > 0 {
@@ -58,13 +60,26 @@ func (p *printer) heapBeside(r *Report, opt TextOptions) {
 		wide = max(wide, columns(heapKind(h.Growing[i].Size, h.Growing[i].Kind)))
 	}
 	wide = min(wide, p.width/3)
+	before := p.lines()
 	for i := range h.Growing[:n] {
+		if opt.Height > 0 && i > 0 && p.lines()-before >= opt.Height/3 {
+			n = i // the answer is not to scroll away
+			break
+		}
 		g := &h.Growing[i]
 		p.heapGrowth(span{text: pad("", besideIndent-1)}, &g.HeapGrowth, wide)
 		p.heapOrigin(r, g, opt)
 	}
-	if left := h.GrowingTotal - n; left > 0 {
-		p.paragraph(span{text: pad("", besideIndent)}, "and "+Count(uint64(left))+" more (-T 0 lists all that are known)", dim)
+	p.more(span{text: pad("", besideIndent)}, h.GrowingTotal, n)
+	for i := range h.Suppressed {
+		p.paragraph(indent, "suppressed: "+heapHidden(&h.Suppressed[i]), dim)
+	}
+}
+
+// heapNotes writes what there is to know of the looks.
+func (p *printer) heapNotes(indent span, h *HeapBeside) {
+	for _, n := range h.Notes {
+		p.paragraph(indent, escape(n), dim)
 	}
 }
 
@@ -93,12 +108,16 @@ func (p *printer) heapOrigin(r *Report, g *HeapOrigin, opt TextOptions) {
 		}
 		return
 	}
-	text := "who allocates it is not known: the calls were not traced"
-	if r.Mode == ModeWindows {
-		text = "who allocates it is not known: no window saw it"
-		if every := g.SeenEverySeconds; every > 0 {
-			text += ", and one sees such a call every " + about(every)
-		}
+	text := "who allocates it is not known: "
+	switch every := g.SeenEverySeconds; {
+	case g.Checked == 0:
+		text += "none of its blocks was looked up"
+	case r.Mode != ModeWindows:
+		text += "its blocks are gone since, or were not traced"
+	case every > 0:
+		text += "no window saw it, and one sees such a call every " + about(every)
+	default:
+		text += "no window saw it"
 	}
 	p.paragraph(lead, text, plain)
 	for i := range g.LooksLike[:min(len(g.LooksLike), besideStacks)] {

@@ -106,7 +106,7 @@ func (p *printer) touchedFirst(r *Report, opt TextOptions) {
 	}
 	if opt.Height > 0 {
 		const heads, others, least, most = 3, 7, 2, 8
-		left := opt.Height - p.lines() - heads - p.hintLines(r, opt)
+		left := opt.Height - p.lines() - heads - p.linesOf((*printer).hints, r, opt)
 		if len(r.Stacks) > 0 {
 			left -= others
 		}

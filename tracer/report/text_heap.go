@@ -11,7 +11,7 @@ import (
 // heapLabel is the width of the labels of the text form.
 const heapLabel = 13
 
-// heapLists are how many entries the lists have that --top does not bound.
+// heapLists are how many entries --top leaves to lists of what matters less.
 const heapLists = 5
 
 // HeapText writes the report for people to read. opt.Top bounds the lists, 0 is all.
@@ -25,8 +25,8 @@ func HeapText(w io.Writer, r *HeapReport, opt TextOptions) error {
 	p.heapKinds(r, opt)
 	p.heapSpace(&r.Blocks)
 	p.heapPath(r.Path)
-	for _, s := range r.Suppressed {
-		p.paragraph(span{"suppressed: ", dim}, fmt.Sprintf("leak:%s hides %s in %s", escape(s.Pattern), Size(s.Bytes), counted(s.Blocks, "block")), dim)
+	for i := range r.Suppressed {
+		p.paragraph(span{"suppressed: ", dim}, heapHidden(&r.Suppressed[i]), dim)
 	}
 	for i, n := range r.Notes {
 		if i == 0 {
@@ -35,6 +35,11 @@ func HeapText(w io.Writer, r *HeapReport, opt TextOptions) error {
 		p.paragraph(span{"note: ", bold}, escape(n), plain)
 	}
 	return p.flush(w)
+}
+
+// heapHidden says what a suppression hides.
+func heapHidden(s *Suppressed) string {
+	return fmt.Sprintf("leak:%s hides %s in %s", escape(s.Pattern), Size(s.Bytes), counted(s.Blocks, "block"))
 }
 
 // heapHow writes how the report came to be.
@@ -76,9 +81,9 @@ func shown(n, top int) int {
 }
 
 // more says how many entries a list leaves out.
-func (p *printer) more(total, shown int) {
+func (p *printer) more(lead span, total, shown int) {
 	if total > shown {
-		p.flow(heapLead("", 1), 0, " ", span{"and " + Count(uint64(total-shown)) + " more (-T 0 lists all that are known)", dim})
+		p.flow(lead, 0, " ", span{"and " + Count(uint64(total-shown)) + " more (-T 0 lists all that are known)", dim})
 	}
 }
 
@@ -90,18 +95,20 @@ func (p *printer) heapGrowing(r *HeapReport, opt TextOptions) {
 		return
 	}
 	var lines []*HeapGrowth
-	fading, open := 0, 0
+	less := make(map[string]int) // of classes that are worth less room
+	left := 0
 	for i := range r.Growing {
-		switch g := &r.Growing[i]; {
-		case g.Class == HeapSteady, g.Class == HeapFilling:
-			lines = append(lines, g)
-		case g.Class == HeapFading && fading < heapLists:
-			lines = append(lines, g)
-			fading++
-		case g.Class == HeapUnknown && g.Grows() && open < heapLists:
-			lines = append(lines, g)
-			open++
+		g := &r.Growing[i]
+		if g.Class != HeapFading && !g.Grows() {
+			continue
 		}
+		if g.Class == HeapFading || g.Class == HeapUnknown {
+			if less[g.Class]++; opt.Top > 0 && less[g.Class] > heapLists {
+				left++
+				continue
+			}
+		}
+		lines = append(lines, g)
 	}
 	if len(lines) == 0 {
 		p.paragraph(heapLead(label, 0), "nothing that stays", plain)
@@ -115,7 +122,7 @@ func (p *printer) heapGrowing(r *HeapReport, opt TextOptions) {
 	for i, g := range lines[:n] {
 		p.heapGrowth(heapLead(label, i), g, wide)
 	}
-	p.more(len(lines), n)
+	p.more(heapLead("", 1), len(lines)+left, n)
 }
 
 func (p *printer) heapGrowth(lead span, g *HeapGrowth, wide int) {
@@ -224,7 +231,7 @@ func (p *printer) heapUnreachable(r *HeapReport, opt TextOptions) {
 		}
 		p.paragraph(heapLead("", 1), text, plain)
 	}
-	p.more(u.LostTotal, n)
+	p.more(heapLead("", 1), u.LostTotal, n)
 	unseen := "not seen: pointers that are XORed, tagged in their high bits, compressed to 32 bits, unaligned, in shared memory alone, or in registers alone"
 	if r.Stops != nil {
 		unseen = "not seen: pointers that are XORed, tagged in their high bits, compressed to 32 bits, unaligned, or in shared memory alone"
@@ -265,7 +272,7 @@ func (p *printer) heapHolders(r *HeapReport, opt TextOptions) {
 	for i, it := range items {
 		p.paragraph(heapLead("HELD BY", i), it.text, it.style)
 	}
-	p.more(r.HoldersTotal, n)
+	p.more(heapLead("", 1), r.HoldersTotal, n)
 }
 
 func (p *printer) heapKinds(r *HeapReport, opt TextOptions) {
@@ -313,33 +320,5 @@ func (p *printer) heapSpace(s *HeapSpace) {
 		Size(s.Bins.Bytes), Size(s.Fast.Bytes), Size(s.Cached.Bytes), Size(s.Top.Bytes)), plain)
 	for i, k := range s.Skipped {
 		p.paragraph(heapLead("SKIPPED", i), fmt.Sprintf("%s in %s: %s", Size(k.Bytes), counted(uint64(max(k.Ranges, 0)), "range"), escape(k.Why)), plain)
-	}
-}
-
-func (p *printer) heapPath(path *HeapPath) {
-	if path == nil {
-		return
-	}
-	lead := pad(fmt.Sprintf("0x%x", path.Address), heapLabel)
-	if path.Missing != "" {
-		p.paragraph(span{lead + " ", bold}, escape(path.Missing), plain)
-		return
-	}
-	p.line(span{strings.TrimRight(lead, " ") + " is reached from", bold})
-	for _, s := range path.Steps {
-		text := fmt.Sprintf("0x%x", s.Address)
-		if s.Size > 0 {
-			text += ", " + exactBytes(s.Size)
-		}
-		if s.Kind != "" {
-			text += " " + ShortName(escape(s.Kind), heapNameColumns)
-		}
-		if s.Root != nil {
-			text = s.Root.String()
-		}
-		if s.Omitted > 0 {
-			p.paragraph(heapLead("", 1), counted(uint64(s.Omitted), "block")+" on the way are left out", dim)
-		}
-		p.paragraph(heapLead("", 1), text, plain)
 	}
 }

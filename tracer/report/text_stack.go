@@ -68,7 +68,7 @@ func (s *Stack) hidden(r *Report, suspected bool) bool {
 // many frames as leave room for three stacks.
 func (p *printer) fit(r *Report, shown []Stack, opt TextOptions) (fits []Stack, frames int) {
 	const after, least, most, wanted = 3, 2, 8, 3 // the last lines say what is not shown
-	left := opt.Height - p.lines() - after - p.hintLines(r, opt)
+	left := opt.Height - p.lines() - after - p.linesOf((*printer).hints, r, opt) - p.linesOf((*printer).heapBeside, r, opt)
 	if opt.Frames > 0 {
 		return shown[:min(max(left/(2+opt.Frames), 1), len(shown))], opt.Frames
 	}
