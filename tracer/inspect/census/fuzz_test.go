@@ -19,7 +19,7 @@ type fakeMemory struct {
 	bytes           uint64
 }
 
-func (m *fakeMemory) ReadPages(addr uint64, buf []byte, states []procmem.State, swapped bool) {
+func (m *fakeMemory) ReadPages(addr uint64, buf []byte, states []procmem.State) {
 	if m.change != nil {
 		m.change(m)
 	}
@@ -35,7 +35,7 @@ func (m *fakeMemory) ReadPages(addr uint64, buf []byte, states []procmem.State, 
 		case m.swapped[n]:
 			states[i] = procmem.Swapped
 		}
-		if states[i] == procmem.Resident || swapped && states[i] == procmem.Swapped {
+		if states[i] == procmem.Resident {
 			m.bytes += pageSize
 			copy(page, m.data[off:])
 		}
@@ -96,7 +96,7 @@ func fakeWalk(m *fakeMemory, top uint64) (*walk, place) {
 	topAt := m.base + uint64(len(m.data)) - 16
 	m.put(topAt, top)
 	w := &walk{
-		win: newWindow(m, windowBytes, false), far: newWindow(m, pageSize, false),
+		win: newWindow(m, windowBytes), far: newWindow(m, pageSize),
 		marks: &ptmalloc.Marks{}, most: 1 << 20,
 	}
 	w.left = 4*uint64(len(m.data)) + 1<<20
@@ -211,9 +211,9 @@ func walksOver(t *testing.T, data []byte, seed uint64, main bool) {
 	budget := w.left
 	w.run(p)
 	maps := mappings{
-		win: newWindow(m, pageSize, false), wide: newWindow(m, wideBytes, false), tail: seed % 2 * 16,
+		win: newWindow(m, pageSize), wide: newWindow(m, wideBytes), tail: seed % 2 * 16,
 		areas: []Range{{m.base, m.base + pageSize}, {m.base + pageSize, end}}, pieces: main,
-		w: walkOf(m, false, p.topAt), left: 1 << 20,
+		w: walkOf(m, p.topAt), left: 1 << 20,
 	}
 	maps.find(Sum{Chunks: 1 << 20}, 1<<30)
 	if most := 16*budget + 64<<20; m.bytes > most {
@@ -225,6 +225,6 @@ func walksOver(t *testing.T, data []byte, seed uint64, main bool) {
 			t.Errorf("%#x", x)
 		}
 	}
-	k := walk{win: newWindow(m, nowBytes, false), far: newWindow(m, pageSize, false), marks: w.marks, place: p, trail: &trail{}}
+	k := walk{win: newWindow(m, nowBytes), far: newWindow(m, pageSize), marks: w.marks, place: p, trail: &trail{}}
 	k.to(p.Start, p.Start+seed%(pages*pageSize), p.Start)
 }

@@ -101,16 +101,16 @@ func (w *Walker) newLook(c *Census, s *ptmalloc.Survey) *look {
 		c.Skipped = append(c.Skipped, Skip{Why: fmt.Sprintf("blocks of %d further copies of libc", w.heap.Instances-1)})
 	}
 	l.walk = &walk{
-		win: newWindow(w.mem, windowBytes, w.SwapIn), far: newWindow(w.mem, pageSize, w.SwapIn),
+		win: newWindow(w.mem, windowBytes), far: newWindow(w.mem, pageSize),
 		marks: &s.Marks, most: most,
 	}
 	l.maps = mappings{
-		win: newWindow(w.mem, pageSize, w.SwapIn), wide: newWindow(w.mem, wideBytes, w.SwapIn),
+		win: newWindow(w.mem, pageSize), wide: newWindow(w.mem, wideBytes),
 		tail: s.MappedTail, pieces: !s.Contiguous && len(s.Arenas) > 0, left: mostSearched,
 		hints: w.mapped,
 	}
 	if len(s.Arenas) > 0 {
-		l.maps.w = walkOf(w.mem, w.SwapIn, s.Arenas[0].TopAt)
+		l.maps.w = walkOf(w.mem, s.Arenas[0].TopAt)
 	}
 	var complete bool
 	l.walk.fast, l.walk.cached, complete = w.checker.Lists(mostListed)

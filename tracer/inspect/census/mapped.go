@@ -98,7 +98,7 @@ func (m *mappings) find(want Sum, main uint64) {
 		}
 		m.found, m.sum = m.found[:0], Sum{}
 		if everywhere == 1 {
-			m.win = newWindow(m.win.mem, 1<<20, m.win.swapped)
+			m.win = newWindow(m.win.mem, 1<<20)
 		}
 		for i, area := range m.areas {
 			end := area.End
@@ -291,9 +291,9 @@ func (m *mappings) piece(page, limit uint64) (end uint64) {
 }
 
 // walkOf returns a walk for pieces.
-func walkOf(mem memory, swapped bool, topAt uint64) *walk {
+func walkOf(mem memory, topAt uint64) *walk {
 	return &walk{
-		win: newWindow(mem, windowBytes, swapped), far: newWindow(mem, pageSize, swapped),
+		win: newWindow(mem, windowBytes), far: newWindow(mem, pageSize),
 		marks: &ptmalloc.Marks{}, place: place{topAt: topAt},
 	}
 }

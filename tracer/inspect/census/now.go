@@ -47,9 +47,8 @@ func (w *Walker) blockNow(c *Census, addr uint64) (Block, bool) {
 		return Block{}, false
 	}
 	if w.near == nil {
-		w.near, w.far, w.wide = newWindow(w.mem, nowBytes, false), newWindow(w.mem, pageSize, false), newWindow(w.mem, wideBytes, false)
+		w.near, w.far, w.wide = newWindow(w.mem, nowBytes), newWindow(w.mem, pageSize), newWindow(w.mem, wideBytes)
 	}
-	w.near.swapped, w.far.swapped, w.wide.swapped = w.SwapIn, w.SwapIn, w.SwapIn
 	i := sort.Search(len(c.heaps), func(i int) bool { return c.heaps[i].Start > addr }) - 1
 	if i >= 0 {
 		switch h := &c.heaps[i]; {

@@ -14,10 +14,9 @@ const scanBytes = 1 << 20
 // several pieces, and pieces of pages that are not there are left out (they hold zeros). content is
 // valid until visit returns.
 //
-// Pages that are swapped out are left out too, unless SwapIn is set; the census's Skipped then says
-// so.
+// Pages that are swapped out are left out too; the census's Skipped then says so.
 func (w *Walker) Scan(c *Census, visit func(i int, off uint64, content []byte)) error {
-	s := scan{win: newWindow(w.mem, scanBytes, w.SwapIn), visit: visit}
+	s := scan{win: newWindow(w.mem, scanBytes), visit: visit}
 	blocks := c.Blocks.Cursor()
 	for k := range c.Blocks.segments {
 		end := c.Blocks.segments[k].end

@@ -13,8 +13,6 @@ import (
 
 // Walker takes censuses of one process. It is not safe for concurrent use.
 type Walker struct {
-	// SwapIn: read pages that are swapped out, which brings them back. Otherwise they are skipped.
-	SwapIn bool
 	// Most is the most blocks of a census, by default 128 Mi, which take 1.1 GiB at most.
 	Most int
 
@@ -117,7 +115,7 @@ func (w *Walker) Read(addr uint64, buf []byte) int {
 	states := w.states[:n]
 	w.mem.States(first, states)
 	there := 0
-	for there < n && (states[there] == procmem.Resident || w.SwapIn && states[there] == procmem.Swapped) {
+	for there < n && states[there] == procmem.Resident {
 		there++
 	}
 	if there == 0 {

@@ -11,7 +11,7 @@ import (
 // memory is what a census reads.
 type memory interface {
 	// ReadPages is that of procmem.Memory.
-	ReadPages(addr uint64, buf []byte, states []procmem.State, swapped bool)
+	ReadPages(addr uint64, buf []byte, states []procmem.State)
 	// NextThere is that of procmem.Memory.
 	NextThere(addr, end uint64) uint64
 }
@@ -26,21 +26,19 @@ const windowBytes = 256 << 10
 
 // window is a piece of memory that was read.
 type window struct {
-	mem memory
-	// swapped: read pages that are swapped out.
-	swapped bool
-	start   uint64
-	buf     []byte
-	states  []procmem.State
-	there   []bool
+	mem    memory
+	start  uint64
+	buf    []byte
+	states []procmem.State
+	there  []bool
 	// bytes is how much was read in all.
 	bytes uint64
 }
 
-func newWindow(mem memory, size uint64, swapped bool) *window {
+func newWindow(mem memory, size uint64) *window {
 	n := (size + pageSize - 1) / pageSize
 	return &window{
-		mem: mem, swapped: swapped,
+		mem: mem,
 		buf: make([]byte, n*pageSize), states: make([]procmem.State, n), there: make([]bool, 0, n),
 	}
 }
@@ -52,10 +50,10 @@ func (w *window) fill(addr, limit uint64) {
 	if limit > addr {
 		n = min((limit-w.start+pageSize-1)/pageSize, uint64(len(w.states)))
 	}
-	w.mem.ReadPages(w.start, w.buf[:n*pageSize], w.states[:n], w.swapped)
+	w.mem.ReadPages(w.start, w.buf[:n*pageSize], w.states[:n])
 	w.there = w.there[:n]
 	for i, s := range w.states[:n] {
-		w.there[i] = s == procmem.Resident || w.swapped && s == procmem.Swapped
+		w.there[i] = s == procmem.Resident
 	}
 	w.bytes += n * pageSize
 }

@@ -26,9 +26,8 @@ type Picture struct {
 	Copy *procmem.Copy
 	// Threads are all threads that there were.
 	Threads []Thread
-	// Stopped is how long the process was stopped, Estimated how long that was expected to take at
-	// most.
-	Stopped, Estimated time.Duration
+	// Stopped is how long the process was stopped.
+	Stopped time.Duration
 }
 
 // Thread is a thread's registers.
@@ -102,7 +101,7 @@ func Take(ctx context.Context, cfg Config) (*Picture, error) {
 	if err := t.measure(); err != nil {
 		return nil, err
 	}
-	p := &Picture{Estimated: t.estimated}
+	p := &Picture{}
 	if p.Copy, err = procmem.NewCopy(t.room()); err != nil {
 		return nil, err
 	}
@@ -122,10 +121,9 @@ type taking struct {
 	pages *procmem.OwnPages
 	maps  []byte
 	// own are the pages to copy as they were before the stop, scan how long it took to find them.
-	own       []piece
-	bytes     uint64
-	scan      time.Duration
-	estimated time.Duration
+	own   []piece
+	bytes uint64
+	scan  time.Duration
 }
 
 type piece struct{ start, end uint64 }
@@ -260,13 +258,13 @@ func (t *taking) measure() error {
 	if err != nil {
 		return fmt.Errorf("list the threads: %w", err)
 	}
-	t.estimated = time.Duration(slowest*float64(t.bytes)*float64(time.Second)) + t.scan + fixedStall + time.Duration(len(threads))*threadStall
-	if t.estimated > t.cfg.MaxStall {
+	needed := time.Duration(slowest*float64(t.bytes)*float64(time.Second)) + t.scan + fixedStall + time.Duration(len(threads))*threadStall
+	if needed > t.cfg.MaxStall {
 		rate := 0.0
 		if slowest > 0 {
 			rate = 1 / slowest
 		}
-		return &StallError{Needed: t.estimated, Bytes: t.bytes, Rate: rate, Max: t.cfg.MaxStall}
+		return &StallError{Needed: needed, Bytes: t.bytes, Rate: rate, Max: t.cfg.MaxStall}
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func TestCopy(t *testing.T) {
 	}
 	m.Use(c)
 	buf, states := make([]byte, pages*page), make([]State, pages)
-	m.ReadPages(start, buf, states, false)
+	m.ReadPages(start, buf, states)
 	if !bytes.Equal(buf, want) {
 		t.Error("other contents")
 	}
@@ -188,7 +188,7 @@ func TestCopyOfFiles(t *testing.T) {
 	mapped[3*page] = 'Z' // this was not there then
 	m.Use(c)
 	buf, states := make([]byte, 4*page), make([]State, 4)
-	m.ReadPages(start, buf, states, false)
+	m.ReadPages(start, buf, states)
 	want := bytes.Clone(content)
 	want[page] = 'X'
 	clear(want[3*page:])

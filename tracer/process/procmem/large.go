@@ -50,14 +50,14 @@ func (m *Memory) States(addr uint64, states []State) {
 }
 
 // ReadPages reads whole pages, in pieces as large as there are pages in a row. addr is that of a
-// page, buf has as many pages as states, which it fills. What is absent it fills with zeros;
-// pages that are swapped out too, unless swapped is set. A page that could not be read is Absent.
+// page, buf has as many pages as states, which it fills. What is absent or swapped out it fills
+// with zeros. A page that could not be read is Absent.
 //
 // It asks the kernel each time, and needs no snapshot.
-func (m *Memory) ReadPages(addr uint64, buf []byte, states []State, swapped bool) {
+func (m *Memory) ReadPages(addr uint64, buf []byte, states []State) {
 	page := os.Getpagesize()
 	m.States(addr, states)
-	wanted := func(i int) bool { return states[i] == Resident || swapped && states[i] == Swapped }
+	wanted := func(i int) bool { return states[i] == Resident }
 	for i := 0; i < len(states); {
 		first := i
 		for i < len(states) && wanted(i) == wanted(first) {

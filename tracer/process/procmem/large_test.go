@@ -34,7 +34,7 @@ func TestReadPages(t *testing.T) {
 	defer m.Close()
 	addr := uint64(uintptr(unsafe.Pointer(&own[0])))
 	buf, states := bytes.Repeat([]byte{0xff}, pages*page), make([]State, pages)
-	m.ReadPages(addr, buf, states, false)
+	m.ReadPages(addr, buf, states)
 	for i := range pages {
 		if got := states[i] == Resident; got != there(i) {
 			t.Fatalf("page %d: %v", i, states[i])

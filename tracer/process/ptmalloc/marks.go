@@ -41,9 +41,6 @@ func (m *Marks) MayBeFast(addr, size, link uint64) bool {
 	return m.shift && size < minChunk+fastCount*alignment && m.links(addr, link)
 }
 
-// Learned reports whether cached chunks are told by their marks.
-func (m *Marks) Learned() bool { return m.key != 0 || len(m.caches) > 0 }
-
 // Linked is a free chunk in a list: the address of the block that it was, and its first word.
 type Linked struct{ Addr, Link uint64 }
 
