@@ -63,15 +63,16 @@ func (t *Tracker) Growth() []Growth {
 		return nil
 	}
 	var active [2]int
-	alike := make(map[Key]float64)
-	for _, g := range t.groups {
+	counts, alike := make([][2]count, len(t.groups)), make(map[Key]float64)
+	for i, g := range t.groups {
 		for by := range active {
-			if c := t.count(g, by); c.in+c.out >= leastBlocks {
+			c := t.count(g, by)
+			if c.in+c.out >= leastBlocks {
 				active[by]++
 			}
+			counts[i][by] = c
 		}
-		place := t.count(g, byPlace)
-		alike[Key{Size: g.key.Size, Kind: g.key.Kind}] += place.net()
+		alike[Key{Size: g.key.Size, Kind: g.key.Kind}] += counts[i][byPlace].net()
 	}
 	stayed := t.stayed()
 	var all []Growth
@@ -79,7 +80,7 @@ func (t *Tracker) Growth() []Growth {
 		if len(g.flows) == 0 {
 			continue
 		}
-		content, place := t.count(g, byContent), t.count(g, byPlace)
+		content, place := counts[i][byContent], counts[i][byPlace]
 		chosen, other := content, place
 		// Where holders take turns, what one gains another loses.
 		turns := alike[Key{Size: g.key.Size, Kind: g.key.Kind}] < place.net()/2
