@@ -273,7 +273,8 @@ func (c *count) limits() (low, high float64) {
 	return c.net() - w*math.Hypot(in-inLow, c.scale*(outHigh-out)), c.net() + w*math.Hypot(inHigh-in, c.scale*(out-outLow))
 }
 
-// chance is how likely it may be that any of the groups is called steady which only fluctuates.
+// chance is how likely it may be, at each look, that any of the groups is called steady which only
+// fluctuates. Each is judged in both ways.
 const chance = 0.02
 
 // steady reports whether more blocks come than leave beyond doubt, where so many groups might by
@@ -286,7 +287,7 @@ func (c *count) steady(groups int) bool {
 	if c.in < leastBlocks || c.arrivals < 2 || c.gone() > float64(most) {
 		return false
 	}
-	return tail(float64(c.in)/c.spread, float64(c.out)/c.spread, c.scale/(1+c.scale)) <= chance/float64(max(groups, 1))
+	return tail(float64(c.in)/c.spread, float64(c.out)/c.spread, c.scale/(1+c.scale)) <= chance/2/float64(max(groups, 1))
 }
 
 // fading reports whether cohorts shrink.

@@ -77,3 +77,24 @@ func TestUneven(t *testing.T) {
 		}
 	}
 }
+
+// Of groups that only fluctuate no more are called steady at a look than is claimed, in both ways
+// together.
+func TestChance(t *testing.T) {
+	for _, groups := range []int{1, 10} {
+		for n := range uint64(60) {
+			wrong := 0.0
+			for in := range n + 1 {
+				for by := range 2 {
+					c := count{by: by, in: in, out: n - in, scale: 1, arrivals: 2, spread: 1}
+					if c.steady(groups) {
+						wrong += tail(float64(in), float64(n-in), 0.5) - tail(float64(in+1), float64(n-in)-1, 0.5)
+					}
+				}
+			}
+			if float64(groups)*wrong > chance {
+				t.Errorf("%d groups to which %d blocks come or go: %.4f are steady", groups, n, float64(groups)*wrong)
+			}
+		}
+	}
+}
