@@ -52,10 +52,7 @@ func (t *Table) Refresh() error {
 	}
 	t.Maps = maps
 	process := target.Target{PID: t.pid}
-	list, err := process.Modules()
-	if err != nil {
-		return fmt.Errorf("list the modules of process %d: %w", t.pid, err)
-	}
+	list := target.ModulesIn(slices.DeleteFunc(slices.Clone(maps), func(m procmaps.Mapping) bool { return m.Perms&procmaps.Exec == 0 }))
 	known := make(map[key]*Module)
 	t.modules = t.modules[:0]
 	for i := range list {
@@ -104,8 +101,8 @@ func (t *Table) Mapping(addr uint64) *procmaps.Mapping {
 	return nil
 }
 
-// Use has Refresh take the mappings from a text as that of /proc/PID/maps, or from there if it is nil.
-// The modules are those of the process anyway.
+// Use has Refresh take the mappings, and so the modules, from a text as that of /proc/PID/maps, or from
+// there if it is nil.
 func (t *Table) Use(maps []byte) { t.copied = maps }
 
 func (t *Table) readMaps() (maps []procmaps.Mapping, err error) {

@@ -1,5 +1,6 @@
-// Package freeze takes a picture of a process: it stops all its threads, copies their registers and
-// the pages that are the process's own, and lets them go on. What is looked at then is of one moment.
+// Package freeze takes a picture of a process: it stops all its threads, copies their registers, the
+// pages that are the process's own and what the kernel keeps for it, and lets them go on. What is
+// looked at then is of one moment.
 //
 // Take says beforehand how long that would take, by what copying some of these pages takes, and
 // refuses if it is too long. While the process is stopped it watches the clock, and lets the process

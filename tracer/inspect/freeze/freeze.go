@@ -26,6 +26,8 @@ type Picture struct {
 	Copy *procmem.Copy
 	// Threads are all threads that there were.
 	Threads []Thread
+	// Kernel is what the kernel kept for the process.
+	Kernel Kernel
 	// Stopped is how long the process was stopped.
 	Stopped time.Duration
 }
@@ -120,7 +122,8 @@ type taking struct {
 	mem   *procmem.Memory
 	pages *procmem.OwnPages
 	maps  []byte
-	// own are the pages to copy as they were before the stop, scan how long it took to find them.
+	// own are the pages to copy as they were before the stop, scan how long it took to find them and to read
+	// what the kernel keeps.
 	own   []piece
 	bytes uint64
 	scan  time.Duration
@@ -147,6 +150,9 @@ func (t *taking) plan() error {
 		}
 		return nil
 	})
+	if err == nil {
+		_, err = ReadKernel(t.cfg.PID, func() error { return nil })
+	}
 	t.scan = time.Since(began)
 	if err == nil && t.cfg.MaxBytes > 0 && t.room() > t.cfg.MaxBytes {
 		err = &RoomError{Bytes: t.room()}
@@ -281,6 +287,9 @@ func (t *taking) take(p *Picture) error {
 		})
 		if errors.Is(err, procmem.ErrRoom) {
 			err = ErrGrew
+		}
+		if err == nil {
+			p.Kernel, err = ReadKernel(t.cfg.PID, s.on)
 		}
 		p.Threads = s.threads
 		return err

@@ -18,5 +18,6 @@
 //
 // What deceives: pointers that are stored XORed, with tags in their upper bits, compressed to 32
 // bits or at odd addresses, pointers that are only in shared memory, and those only in registers
-// that a waiting thread keeps. Blocks held like that are called lost.
+// that a waiting thread keeps. Blocks held like that are called lost. What requests of io_uring and
+// libaio hold only the kernel knows; where there may be some, Skipped says so.
 package graph

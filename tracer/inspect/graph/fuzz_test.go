@@ -3,7 +3,6 @@ package graph
 import (
 	"context"
 	"encoding/binary"
-	"strings"
 	"testing"
 
 	"memtrace/tracer/inspect/census"
@@ -128,27 +127,16 @@ func hostilePass(t *testing.T, h *hostile, c *census.Census) *Graph {
 	return g
 }
 
-// What /proc says of threads, epoll and timers may be anything.
-func FuzzKernel(f *testing.F) {
+// What /proc says of threads may be anything.
+func FuzzThread(f *testing.F) {
 	f.Add("0 0x1 0x2 0x3 0x4 0x5 0x6 0x7ffd 0x7f12\nrunning\n-1 0x7ffd0 0x401000")
-	f.Add("tfd:        5 events:       19 data:     560d23f5a2a0  pos:0 ino:61af sdev:7\nsignal: 10/000055d1c0a0d2a0")
 	f.Fuzz(func(t *testing.T, text string) {
 		var th thread
 		th.waits(text)
-		wordsOf(strings.NewReader(text), epollData)
-		wordsOf(strings.NewReader(text), timerValue)
 	})
 }
 
-func TestKernelText(t *testing.T) {
-	words := wordsOf(strings.NewReader("pos:\t0\nflags:\t02\ntfd:        5 events:       19 data:     560d23f5a2a0  pos:0 ino:61af sdev:7\ntfd: x\n"), epollData)
-	if len(words) != 1 || words[0] != 0x560d23f5a2a0 {
-		t.Errorf("epoll: %x", words)
-	}
-	words = wordsOf(strings.NewReader("ID: 1\nsignal: 10/000055d1c0a0d2a0\nnotify: signal/pid.2634\nClockID: 1\n"), timerValue)
-	if len(words) != 1 || words[0] != 0x55d1c0a0d2a0 {
-		t.Errorf("timers: %x", words)
-	}
+func TestThreadText(t *testing.T) {
 	var th thread
 	if th.waits("running"); th.stack != 0 || len(th.registers) != 0 {
 		t.Errorf("running: %+v", th)

@@ -6,7 +6,27 @@ import (
 
 	"memtrace/symbolize/procmaps"
 	"memtrace/tracer/inspect/census"
+	"memtrace/tracer/inspect/datasym"
+	"memtrace/tracer/inspect/freeze"
 )
+
+// Of rings that are mapped it is said that the requests behind them are not seen.
+func TestUnseenRequests(t *testing.T) {
+	symbols := &datasym.Table{Maps: []procmaps.Mapping{
+		{Start: 0x1000, End: 0x2000, Path: "/[aio] (deleted)"},
+		{Start: 0x3000, End: 0x5000, Path: "anon_inode:[io_uring]"},
+		{Start: 0x6000, End: 0x7000, Path: "/usr/lib/x.so"},
+	}}
+	p := &process{symbols: symbols, picture: &freeze.Picture{}, g: &Graph{}}
+	p.kernel()
+	want := []census.Skip{
+		{Range: census.Range{Start: 0x1000, End: 0x2000}, Why: freeze.UnseenAIO},
+		{Range: census.Range{Start: 0x3000, End: 0x5000}, Why: freeze.UnseenRing},
+	}
+	if !slices.Equal(p.g.Skipped, want) {
+		t.Errorf("%+v", p.g.Skipped)
+	}
+}
 
 // Heaps may grow to the next mapping or to the end of what is reserved, and into nothing else.
 func TestGrown(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"memtrace/tracer/inspect/census"
 	"memtrace/tracer/inspect/datasym"
+	"memtrace/tracer/inspect/freeze"
 	"memtrace/tracer/inspect/kinds"
 	"memtrace/tracer/testsupport/testprog"
 )
@@ -177,6 +178,29 @@ func stripped(t *testing.T, path string) string {
 func TestPlantedHolders(t *testing.T) {
 	p := start(t, "planted")
 	g := p.build()
+	checkHolders(t, g, p.truths())
+}
+
+// The holders in a picture are those of its moment, whatever the process has closed and unloaded since.
+func TestFrozenHolders(t *testing.T) {
+	p := start(t, "planted")
+	blocks := p.truths()
+	picture, err := freeze.Take(context.Background(), freeze.Config{PID: p.PID(), MaxStall: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer picture.Close()
+	if p.Say("unload"); p.Line() != "unloaded" {
+		t.Fatal("not unloaded")
+	}
+	p.cfg.Walker.(*census.Walker).Use(picture.Copy)
+	p.cfg.Symbols.Use(picture.Copy.Maps)
+	p.cfg.Picture = picture
+	checkHolders(t, p.build(), blocks)
+}
+
+func checkHolders(t *testing.T, g *Graph, blocks map[uint64]truth) {
+	t.Helper()
 	want := map[string]string{
 		"array of pointers": "global global_pointer", "static local": "global static_local()::slots", "global pointer": "global one_global",
 		"interior pointer": "global interior", "one past the end": "global past_the_end", "tagged in low bits": "global tagged",
@@ -188,7 +212,7 @@ func TestPlantedHolders(t *testing.T) {
 		"epoll": "epoll epoll of descriptor", "timer": "epoll timers", "stack": "stack stack of thread", "thread-specific data": "TLS TLS of thread",
 	}
 	seen := make(map[string]bool)
-	for addr, b := range p.truths() {
+	for addr, b := range blocks {
 		i := g.Census.Blocks.Find(addr)
 		if i < 0 || b.lost || want[b.kind] == "" {
 			continue

@@ -67,6 +67,7 @@ static void **mapped, **readonly_page, **big_block, **below_stack;
 static unsigned char *code;
 static pthread_key_t key;
 static int epoll_fd;
+static timer_t timer;
 static void **library_data, **library_hidden;
 static void **(*library_thread)();
 
@@ -259,7 +260,6 @@ __attribute__((noinline)) static void kernel() {
 	e.sigev_notify = SIGEV_SIGNAL;
 	e.sigev_signo = SIGUSR1;
 	e.sigev_value.sival_ptr = get(64);
-	timer_t timer;
 	timer_create(CLOCK_MONOTONIC, &e, &timer);
 	kind = nullptr;
 }
@@ -301,6 +301,14 @@ int main(int, char **argv) {
 	fflush(stdout);
 	char line[16];
 	for (; fgets(line, sizeof line, stdin);) {
+		if (!strcmp(line, "unload\n")) {
+			close(epoll_fd);
+			timer_delete(timer);
+			dlclose(plugin);
+			puts("unloaded");
+			fflush(stdout);
+			continue;
+		}
 		for (int i = 0; i < entries; i++) printf("%lx %s %s\n", ledger[i].inverted, ledger[i].lost ? "lost" : "held", ledger[i].kind);
 		puts("done");
 		fflush(stdout);
