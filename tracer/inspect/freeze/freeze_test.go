@@ -20,11 +20,25 @@ import (
 // dyingVariable has this program stop a process and be killed.
 const dyingVariable = "MEMTRACE_TEST_DIES_WITH"
 
+// suspendedVariable has it get a terminal's Ctrl-Z while it stops a process, and once more afterwards.
+const suspendedVariable = "MEMTRACE_TEST_IS_SUSPENDED_WITH"
+
 func TestMain(m *testing.M) {
 	if pid, err := strconv.Atoi(os.Getenv(dyingVariable)); err == nil {
 		_, err = stopped(pid, time.Minute, func(*stop) error { return unix.Kill(os.Getpid(), unix.SIGKILL) })
 		fmt.Println(err)
 		os.Exit(1)
+	}
+	if pid, err := strconv.Atoi(os.Getenv(suspendedVariable)); err == nil {
+		suspend := func(*stop) error {
+			err := unix.Kill(os.Getpid(), unix.SIGTSTP)
+			time.Sleep(50 * time.Millisecond) // until it comes
+			return err
+		}
+		if _, err := stopped(pid, time.Minute, suspend); err != nil || suspend(nil) != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	testprog.Main(m)
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -40,14 +41,11 @@ func stopped(pid int, most time.Duration, f func(*stop) error) (time.Duration, e
 	s := &stop{pid: pid, max: most, tracees: make(map[int]*tracee)}
 	var took time.Duration
 	var err error
-	done := make(chan struct{})
 	// Collecting garbage would only make the stop longer.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	go func() {
-		// A tracer is a thread. This one ends with the function, since it stays locked: what it could not let
-		// go the kernel lets go then.
-		runtime.LockOSThread()
-		defer close(done)
+	// A terminal's Ctrl-Z would stop both.
+	defer ignored(unix.SIGTSTP)()
+	onThread(func() {
 		defer func() {
 			s.release()
 			if !s.began.IsZero() {
@@ -57,9 +55,40 @@ func stopped(pid int, most time.Duration, f func(*stop) error) (time.Duration, e
 		if err = s.stopAll(); err == nil {
 			err = f(s)
 		}
+	})
+	return took, err
+}
+
+// onThread calls f on a thread that ends with it. A tracer is a thread: what it could not let go the
+// kernel lets go then. The first thread of a Go program never ends, so that is not used.
+func onThread(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and so it ends
+		if unix.Gettid() == unix.Getpid() {
+			defer runtime.UnlockOSThread()
+			onThread(f) // on another one, since this one is locked
+			return
+		}
+		f()
 	}()
 	<-done
-	return took, err
+}
+
+// ignored has this process ignore a signal until the function that it returns is called. os/signal
+// does not restore what there was of this one.
+func ignored(sig unix.Signal) (restore func()) {
+	var before [4]uint64 // the kernel's struct sigaction
+	ignore := [4]uint64{1}
+	act := func(now, old *[4]uint64) bool {
+		_, _, err := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(now)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
+		return err == 0
+	}
+	if !act(&ignore, &before) {
+		return func() {}
+	}
+	return func() { act(&before, nil) }
 }
 
 // on returns an error once the time is over.
@@ -179,9 +208,13 @@ func (s *stop) wait(tid int) error {
 	}
 }
 
-// release lets all threads go.
+// release lets all threads go. One that has still not stopped cannot be told to: the end of this thread
+// lets it go.
 func (s *stop) release() {
 	for tid, t := range s.tracees {
+		if !t.stopped {
+			_ = s.wait(tid) // it may have by now
+		}
 		if t.stopped {
 			// It may have been killed.
 			_ = ptrace(unix.PTRACE_DETACH, tid, 0, uintptr(t.signal))
