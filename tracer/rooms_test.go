@@ -33,7 +33,7 @@ tracer/launch:                 symbolize/elffile tracer/process/procstatus
 tracer/region:                 symbolize/procmaps tracer/report tracer/trend
 tracer/region/proc:            symbolize/procmaps tracer/process/procmem tracer/process/procstatus tracer/process/refusal tracer/region
 tracer/sysmem:                 symbolize/procmaps tracer/report procfs
-tracer/inspect:                tracer/diagnose/suppress tracer/inspect/census tracer/inspect/cohort tracer/inspect/datasym tracer/inspect/freeze tracer/inspect/graph tracer/inspect/kinds tracer/process/ptmalloc tracer/region tracer/region/proc tracer/report
+tracer/inspect:                tracer/diagnose/suppress tracer/inspect/census tracer/inspect/cohort tracer/inspect/datasym tracer/inspect/freeze tracer/inspect/graph tracer/inspect/kinds tracer/process/ptmalloc tracer/process/refusal tracer/region tracer/region/proc tracer/report
 tracer/inspect/cohort:         tracer/inspect/census
 tracer/inspect/join:           tracer/book tracer/event tracer/inspect tracer/inspect/cohort tracer/report
 tracer/process/procmem:

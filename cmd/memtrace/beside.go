@@ -31,12 +31,7 @@ func (s *session) lookBeside() (end func()) {
 	}
 	s.heapLooks = make(heapLooks)
 	for _, pid := range s.pids {
-		s.heapLooks[pid] = join.Start(join.Config{
-			Config: inspect.Config{
-				PID: pid, MaxOverhead: s.maxOverhead / 100 / float64(len(s.pids)), Suppressions: s.suppressed.list,
-			},
-			Interval: time.Duration(s.heap), Aside: tracer.Aside, Logf: s.log.message,
-		})
+		s.heapLooks[pid] = join.Start(s.besideConfig(pid))
 	}
 	return func() {
 		for _, w := range s.heapLooks {
@@ -45,10 +40,24 @@ func (s *session) lookBeside() (end func()) {
 	}
 }
 
+// besideConfig says how the heap of a process is looked at. The processes share what looks may cost.
+func (s *session) besideConfig(pid int) join.Config {
+	return join.Config{
+		Config: inspect.Config{
+			PID: pid, MaxOverhead: s.maxOverhead / 100 / float64(len(s.pids)),
+			MaxMemory: max(s.maxMemory/uint64(len(s.pids)), leastHeapMemory), Suppressions: s.suppressed.list,
+		},
+		Interval: time.Duration(s.heap), Aside: tracer.Aside, Logf: s.log.message,
+	}
+}
+
 // of returns the looks at the heap of a process, nil if there are none.
 func (l heapLooks) of(pid int) diagnose.HeapLooks {
-	if w := l[pid]; w != nil {
+	switch w := l[pid]; {
+	case w != nil:
 		return w
+	case l != nil:
+		return join.Unlooked("it was not there when the trace began")
 	}
 	return nil // not a nil *join.Watch
 }

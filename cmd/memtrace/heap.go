@@ -98,7 +98,7 @@ long ago: what grows, what nobody points at, and who holds the rest. It reads
 the process's memory from outside, puts no probe into it, and stops it only if
 --freeze says so.
 The heap must be that of glibc's malloc. Without root it can look at your own
-processes.
+processes, unless the kernel forbids that (kernel.yama.ptrace_scope).
 
 Usage:
   memtrace heap -p PID|NAME [flags] [INTERVAL [COUNT]]
@@ -161,7 +161,7 @@ func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *out
 			return o.report(looker, out)
 		case ctx.Err() != nil:
 			return o.report(looker, out)
-		case errors.Is(err, inspect.ErrMemory), errors.Is(err, inspect.ErrStall), errors.Is(err, inspect.ErrTraced):
+		case inspect.Refused(err):
 			return o.refused(looker, out, err)
 		case err != nil:
 			return err
@@ -190,12 +190,7 @@ func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *out
 
 // refused reports what is known if no further look is possible, and says how one would be.
 func (o *heapOptions) refused(looker *inspect.Looker, out *output, err error) error {
-	switch {
-	case errors.Is(err, inspect.ErrMemory):
-		err = fmt.Errorf("%w: allow more with --max-memory", err)
-	case errors.Is(err, inspect.ErrStall):
-		err = fmt.Errorf("%w: allow more with --max-stall", err)
-	}
+	err = inspect.Advised(err)
 	if looker.Looks() > 0 {
 		err = errors.Join(o.report(looker, out), err)
 	}

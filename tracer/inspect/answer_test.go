@@ -1,8 +1,11 @@
 package inspect
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,5 +150,28 @@ func TestRootNumbers(t *testing.T) {
 	}
 	if r.list[2].root.Name != list[2].Name || r.list[0].root.Class != report.HeapGlobal || r.list[3].root.Class != report.HeapRegisters {
 		t.Errorf("%+v", r.list)
+	}
+}
+
+// The last look is spoken of only if there was one.
+func TestEnd(t *testing.T) {
+	for looks, want := range []string{"It ended.", "It ended. This is what the last look showed."} {
+		l := &Looker{looks: looks}
+		if err := l.over("It ended."); !Gone(err) || l.End() != want {
+			t.Errorf("after %d looks: %v, %q", looks, err, l.End())
+		}
+	}
+}
+
+// Refusals say what helps.
+func TestAdvised(t *testing.T) {
+	other := errors.New("other")
+	if err := Advised(other); err != other || Refused(other) {
+		t.Errorf("%v", err)
+	}
+	for _, err := range []error{ErrMemory, ErrStall, ErrTraced} {
+		if a := Advised(fmt.Errorf("a process: %w", err)); !Refused(a) || !errors.Is(a, err) || !strings.HasPrefix(a.Error(), "a process: "+err.Error()+": ") {
+			t.Errorf("%v", a)
+		}
 	}
 }

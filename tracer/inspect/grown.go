@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"slices"
 	"time"
 
 	"memtrace/tracer/inspect/cohort"
@@ -28,6 +29,11 @@ type State struct {
 	// none. Total is how many there are.
 	Grown []Grown
 	Total int
+	// Suppressed is what suppressions hid of them, Notes are remarks on the looks.
+	Suppressed []report.Suppressed
+	Notes      []string
+	// Memory is about how many bytes are kept until the next look.
+	Memory uint64
 }
 
 // Bounds of what a State has.
@@ -46,7 +52,7 @@ func (l *Looker) State() State {
 		l.spent += more
 	}()
 	s := State{
-		Start: l.start, End: l.last.end, Took: l.last.end.Sub(l.began), Looks: l.looks, Spent: l.spent,
+		Start: l.start, End: l.last.end, Took: l.last.end.Sub(l.began), Looks: l.looks, Spent: l.spent, Notes: slices.Clone(l.notes), Memory: l.kept(),
 		InUse: report.HeapSum{Blocks: l.last.totals.InUse.Chunks, Bytes: l.last.totals.InUse.Bytes},
 	}
 	hidden := &suppressing{list: l.cfg.Suppressions}
@@ -60,7 +66,7 @@ func (l *Looker) State() State {
 			groups, s.Grown = append(groups, g), append(s.Grown, Grown{HeapGrowth: one})
 		}
 	}
-	if len(groups) == 0 {
+	if s.Suppressed = hidden.sums; len(groups) == 0 {
 		return s
 	}
 	for i, m := range l.cohorts.Members(groups, mostMembers) {

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -151,7 +152,7 @@ func (l *Looker) Look(ctx context.Context) error {
 	case changed:
 		return l.follow(ctx)
 	}
-	if errors.Is(err, ErrMemory) || errors.Is(err, ErrStall) || errors.Is(err, ErrTraced) {
+	if Refused(err) {
 		return err
 	}
 	return fmt.Errorf("look at the heap of process %d (%s, look %d, after %v): %w",
@@ -183,16 +184,21 @@ func (l *Looker) follow(ctx context.Context) error {
 	case err == nil:
 		l.notes = append(l.notes[:0], fmt.Sprintf("The process ran another program after %s: looks began anew.", report.Counted(uint64(looks), "look", "looks")))
 	case looks > 0:
-		return l.over("The process runs another program now. " + err.Error())
+		return l.over("The process runs another program now. " + err.Error() + ".")
 	}
 	return err
 }
 
 // over notes that there is nothing to look at any more.
 func (l *Looker) over(why string) error {
-	l.gone, l.end = true, why+" This is what the last look showed."
+	if l.gone, l.end = true, why; l.looks > 0 {
+		l.end += " This is what the last look showed."
+	}
 	return ErrGone
 }
+
+// End says why there is nothing to look at any more, once Look has returned ErrGone.
+func (l *Looker) End() string { return cmp.Or(l.end, "The process has ended.") }
 
 // changed reports whether the process has run another program, or ended.
 func (l *Looker) changed() (changed, gone bool) {
@@ -257,7 +263,7 @@ func (l *Looker) lookAt(ctx context.Context, p *freeze.Picture) error {
 		Holder: func(i int) int32 { return of(g.HolderOf(i)) },
 	})
 	l.passes.add(g)
-	l.last = last{end: c.End, totals: c.Totals, skipped: skipsOf(c, g), lost: lostOf(&l.passes.old), passes: l.passes.old.Len(), enough: l.passes.old.Enough(), path: l.pathTo(g)}
+	l.last = last{end: c.End, totals: c.Totals, unheld: unheld(c, held), skipped: skipsOf(c, g), lost: lostOf(&l.passes.old), passes: l.passes.old.Len(), enough: l.passes.old.Enough(), path: l.pathTo(g)}
 	return nil
 }
 

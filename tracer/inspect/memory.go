@@ -6,6 +6,7 @@ import (
 
 	"memtrace/tracer/inspect/census"
 	"memtrace/tracer/inspect/freeze"
+	"memtrace/tracer/inspect/graph"
 	"memtrace/tracer/report"
 )
 
@@ -21,6 +22,26 @@ const (
 	// pathBytes is what a block takes where paths are kept.
 	pathBytes = 5
 )
+
+// What is kept from a look to the next: of a block, and besides of one that nobody holds.
+const (
+	keptBytes       = 32
+	keptUnheldBytes = 80
+)
+
+// kept is about how many bytes are kept of the last look.
+func (l *Looker) kept() uint64 {
+	return l.last.totals.InUse.Chunks*keptBytes + l.last.unheld*keptUnheldBytes
+}
+
+// unheld is how many blocks of a census nobody holds.
+func unheld(c *census.Census, held []graph.Held) uint64 {
+	all := uint64(c.Blocks.Len())
+	for i := range held {
+		all -= min(held[i].Blocks, all)
+	}
+	return all
+}
 
 func (l *Looker) perBlock() uint64 {
 	if l.cfg.Why != 0 {

@@ -21,6 +21,7 @@ const maxListed = 1000
 type last struct {
 	end     time.Time
 	totals  census.Totals
+	unheld  uint64 // blocks
 	skipped []report.HeapSkip
 	lost    []lostGroup
 	passes  int // that lost rests on

@@ -54,7 +54,8 @@ type joiner struct {
 func (j *joiner) report(unread string) *report.HeapBeside {
 	s := j.state
 	r := &report.HeapBeside{
-		Looks: s.Looks, ReadSeconds: s.Spent.Seconds(), InUse: s.InUse, Unread: unread, GrowingTotal: s.Total,
+		Looks: s.Looks, ReadSeconds: s.Spent.Seconds(), InUse: s.InUse, Unread: unread, Notes: s.Notes,
+		GrowingTotal: s.Total, Suppressed: s.Suppressed,
 	}
 	if s.Looks > 0 {
 		r.DurationSeconds = max(s.End.Sub(s.Start), 0).Seconds()

@@ -122,3 +122,11 @@ func TestLooksLike(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 }
+
+// What suppressions hide is counted, and remarks on the looks are kept.
+func TestRemarks(t *testing.T) {
+	s := &inspect.State{Looks: 3, Notes: []string{"began anew"}, Suppressed: []report.Suppressed{{Pattern: "cache"}}}
+	if r := (&joiner{state: s}).report("over"); len(r.Suppressed) != 1 || len(r.Notes) != 1 || r.Unread != "over" {
+		t.Errorf("%+v", r)
+	}
+}

@@ -41,29 +41,41 @@ func Start(cfg Config) *Watch {
 	return w
 }
 
+// Unlooked is what reports are told of a process that is not looked at.
+func Unlooked(why string) *Watch { return &Watch{unread: why} }
+
 // Stop ends the looks. It waits for nothing: a look may take long where the process's memory does not
 // answer. What looks have shown stays.
 func (w *Watch) Stop() { w.quit() }
 
 func (w *Watch) run(ctx context.Context) {
-	looker, err := inspect.Open(w.cfg.Config)
+	var looker *inspect.Looker
+	err := w.aside(func() (err error) {
+		looker, err = inspect.Open(w.cfg.Config)
+		return err
+	})
 	if err != nil {
 		w.cfg.Logf("there is no heap section: %v", err)
 		w.end(err.Error())
 		return
 	}
-	defer func() { _ = looker.Close() }() // it was only read
+	defer func() { _ = w.aside(looker.Close) }() // it was only read
 	said := false
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := w.look(ctx, looker)
+		err := w.aside(func() error { return w.look(ctx, looker) })
 		switch {
 		case ctx.Err() != nil:
 			return
+		case inspect.Gone(err) && looker.Looks() == 0:
+			w.keep(looker.State()) // not what there is of a program that it ran before
+			w.end("it ended before a look at it was finished")
+			return
 		case inspect.Gone(err):
-			w.end("The process has ended, or runs another program: this is what the last look showed.")
+			w.end(looker.End())
 			return
 		case err != nil:
+			err = inspect.Advised(err)
 			w.cfg.Logf("the heap is not looked at any more: %v", err)
 			w.end(err.Error())
 			return
@@ -71,8 +83,8 @@ func (w *Watch) run(ctx context.Context) {
 		pause := looker.Pause(w.cfg.Interval)
 		if apart := time.Since(began) + pause; apart > w.cfg.Interval+time.Second && !said {
 			said = true
-			w.cfg.Logf("a look at the heap takes %v of processor time, so that looks are %v apart (--max-overhead)",
-				looker.Took().Round(time.Millisecond), apart.Round(time.Second))
+			w.cfg.Logf("a look at the heap of process %d takes %v of processor time, so that looks are %v apart: they take at most %.2g %% of one core",
+				w.cfg.PID, looker.Took().Round(time.Millisecond), apart.Round(time.Second), 100*w.cfg.MaxOverhead)
 		}
 		next := time.NewTimer(pause)
 		select {
@@ -84,22 +96,30 @@ func (w *Watch) run(ctx context.Context) {
 }
 
 // look takes one look and keeps what it shows.
-func (w *Watch) look(ctx context.Context, looker *inspect.Looker) (err error) {
+func (w *Watch) look(ctx context.Context, looker *inspect.Looker) error {
+	if err := looker.Look(ctx); err != nil {
+		return err
+	}
+	w.keep(looker.State())
+	return nil
+}
+
+func (w *Watch) keep(state inspect.State) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state = state
+}
+
+// aside reads a process by f. What that costs is no cost of the trace, and nothing that is read may end
+// the trace.
+func (w *Watch) aside(f func() error) (err error) {
 	defer w.cfg.Aside()()
 	defer func() {
-		// Nothing that is read of a process may end the trace.
 		if p := recover(); p != nil {
 			err = fmt.Errorf("look at the heap of process %d: %v", w.cfg.PID, p)
 		}
 	}()
-	if err := looker.Look(ctx); err != nil {
-		return err
-	}
-	state := looker.State()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.state = state
-	return nil
+	return f()
 }
 
 // end notes why there are no looks any more.
@@ -109,12 +129,12 @@ func (w *Watch) end(why string) {
 	w.unread = why
 }
 
-// blockMemory is about what looks take for a block, in bytes.
-const blockMemory = 32
-
-// Memory is about how many bytes the looks take.
+// Memory is about how many bytes the looks take: until the first is finished as many as they may.
 func (w *Watch) Memory() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.state.InUse.Blocks * blockMemory
+	if w.state.Looks == 0 && w.unread == "" {
+		return w.cfg.MaxMemory
+	}
+	return w.state.Memory
 }

@@ -39,6 +39,30 @@ func Remedy(pid int) string {
 	return "it is another user's process: run memtrace as root, or with CAP_SYS_PTRACE"
 }
 
+// OfMemory says what to do if the kernel does not permit reading the memory of a process of which it
+// tells the mappings: Yama may forbid that even to the process's own user.
+func OfMemory(pid int) string {
+	text, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
+	may, capErr := hasPtrace()
+	if err == nil && capErr == nil {
+		if why := ofYama(strings.TrimSpace(string(text)), may); why != "" {
+			return why
+		}
+	}
+	return Remedy(pid)
+}
+
+// ofYama is the remedy where kernel.yama.ptrace_scope forbids it, "" where it does not.
+func ofYama(scope string, may bool) string {
+	switch {
+	case scope == "3":
+		return "kernel.yama.ptrace_scope is 3, which forbids it to all until the next boot"
+	case !may && (scope == "1" || scope == "2"):
+		return "kernel.yama.ptrace_scope is " + scope + ", which permits it only with CAP_SYS_PTRACE: run memtrace as root"
+	}
+	return ""
+}
+
 // hasPtrace reports whether memtrace has CAP_SYS_PTRACE, in whatever user namespace.
 func hasPtrace() (bool, error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
