@@ -255,6 +255,7 @@ func (l *Looker) lookAt(ctx context.Context, p *freeze.Picture) error {
 		l.start = c.Start
 	}
 	l.looks++
+	l.giveUp()
 	held := g.Holders()
 	of := l.roots.add(g, held, c.Start)
 	l.cohorts.Add(cohort.Look{

@@ -109,9 +109,13 @@ func (l *Looker) holders(r *report.HeapReport) map[int32]int {
 
 // kindsOf lists the blocks by size, kind and holder.
 func (l *Looker) kindsOf(r *report.HeapReport, place map[int32]int) {
+	var merged uint64
 	for _, g := range l.cohorts.Groups() {
+		if g.Holder == cohort.Mixed {
+			merged += g.Blocks
+		}
 		k := report.HeapKind{
-			HeapPart: report.HeapPart{Size: g.Size, Kind: l.namer.Name(kinds.ID(g.Kind)), HeapSum: report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes}},
+			HeapPart: report.HeapPart{Size: g.Size, Kind: l.kindOf(g.Key), HeapSum: report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes}},
 			Holder:   report.HeapOtherHolder,
 		}
 		if i, ok := place[g.Holder]; ok {
@@ -123,6 +127,10 @@ func (l *Looker) kindsOf(r *report.HeapReport, place map[int32]int) {
 		}
 		r.Kinds = append(r.Kinds, k)
 	}
+	if merged > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%s of more groups (size, kind and holder) than the %s, or of more holders than the %s, that are told apart: these are counted together, by powers of two of their sizes.",
+			report.Counted(merged, "block is", "blocks are"), report.Count(cohort.MostGroups), report.Count(maxRoots)))
+	}
 	slices.SortStableFunc(r.Kinds, func(a, b report.HeapKind) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	const maxOf = 8
 	for i := range r.Holders {
@@ -130,6 +138,15 @@ func (l *Looker) kindsOf(r *report.HeapReport, place map[int32]int) {
 		slices.SortStableFunc(h.Of, func(a, b report.HeapPart) int { return cmp.Compare(b.Bytes, a.Bytes) })
 		h.Of = h.Of[:min(len(h.Of), maxOf)]
 	}
+}
+
+// kindOf names the kind of a group. Of one that has all kinds it says up to which size, since only the
+// least size is shown.
+func (l *Looker) kindOf(k cohort.Key) string {
+	if k.Holder == cohort.Mixed {
+		return "to " + report.Size(k.Size<<1-1) + ", all kinds"
+	}
+	return l.namer.Name(kinds.ID(k.Kind))
 }
 
 // growing lists the groups that grow or are exchanged.
@@ -146,7 +163,7 @@ func (l *Looker) growing(r *report.HeapReport, hidden *suppressing) {
 // growth is what a group does, as reports have it.
 func (l *Looker) growth(g *cohort.Growth) report.HeapGrowth {
 	one := report.HeapGrowth{
-		Size: g.Size, Kind: l.namer.Name(kinds.ID(g.Kind)), Class: string(g.Class), Now: report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes},
+		Size: g.Size, Kind: l.kindOf(g.Key), Class: string(g.Class), Now: report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes},
 		Came: g.Came, Left: g.Left, PerMinute: g.PerMinute, Low: g.Low, High: g.High, Confidence: cohort.Confidence, ByPlace: g.ByPlace,
 		Holder: report.HeapRoot{Class: report.HeapMixed},
 	}

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"strings"
 	"time"
 
 	"memtrace/tracer/inspect/cohort"
@@ -23,16 +24,17 @@ type rootKey struct {
 
 func keyOf(r *graph.Root) rootKey {
 	k := rootKey{class: r.Class, name: r.Name, module: r.Module, tid: r.TID}
-	if r.Class == graph.Stack {
+	if r.Class == graph.Stack || r.Class == graph.Registers || r.Class == graph.TLS && strings.HasPrefix(r.Name, "TLS of ") {
 		k.name = "" // threads change their names
 	}
 	return k
 }
 
-// roots gives roots numbers that stay from look to look.
+// roots gives roots numbers that stay from look to look. free are those that were given up.
 type roots struct {
 	numbers map[rootKey]int32
 	list    []rootHistory
+	free    []int32
 }
 
 // rootHistory is what a root has held.
@@ -59,15 +61,38 @@ func (r *roots) number(root *graph.Root) int32 {
 	k := keyOf(root)
 	n, ok := r.numbers[k]
 	if !ok {
-		if len(r.list) >= maxRoots {
+		if len(r.numbers) >= maxRoots {
 			return cohort.Mixed
 		}
-		n = int32(len(r.list))
+		if last := len(r.free) - 1; last >= 0 {
+			n, r.free = r.free[last], r.free[:last]
+			r.list[n] = rootHistory{}
+		} else {
+			n = int32(len(r.list))
+			r.list = append(r.list, rootHistory{})
+		}
 		r.numbers[k] = n
-		r.list = append(r.list, rootHistory{})
 	}
 	r.list[n].root = rootOf(root)
 	return n
+}
+
+// giveUp forgets roots that hold nothing, as those of threads that have ended, but not those whose
+// numbers groups have.
+func (r *roots) giveUp(used map[int32]bool) {
+	for k, n := range r.numbers {
+		if !used[n] && r.list[n].held.Held.Blocks == 0 {
+			delete(r.numbers, k)
+			r.free = append(r.free, n)
+		}
+	}
+}
+
+// giveUp forgets groups and roots that have no blocks if there are many.
+func (l *Looker) giveUp() {
+	if l.cohorts.Crowded() || len(l.roots.numbers) >= maxRoots/2 {
+		l.roots.giveUp(l.cohorts.GiveUp())
+	}
 }
 
 // rootOf is a root as reports have it.

@@ -91,7 +91,7 @@ type HeapSkip struct {
 
 // HeapRoot is where pointers to blocks begin.
 type HeapRoot struct {
-	// Class is global, tls, stack, registers, mapping or epoll; or unreachable, for none.
+	// Class is global, interpreter, tls, stack, registers, mapping or epoll; or unreachable, for none; or several.
 	Class string `json:"class"`
 	// Name is that of a variable, or else says what it is: "stack of thread 123 (worker)". Module is
 	// the file that a variable is in.
@@ -105,7 +105,8 @@ type HeapRoot struct {
 // HeapGrowth is what becomes of the blocks of a size, a kind and a holder.
 type HeapGrowth struct {
 	// Size is that of the smallest blocks; those above 1024 bytes are taken together by fourths of
-	// powers of two. Kind is a class or a type, "" where it is not known.
+	// powers of two. Kind is a class or a type, "" where it is not known. Where there are too many groups
+	// or holders (Holder.Class is several), it says up to which size blocks of all kinds are counted together.
 	Size   uint64   `json:"size"`
 	Kind   string   `json:"kind,omitempty"`
 	Holder HeapRoot `json:"holder"`

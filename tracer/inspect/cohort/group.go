@@ -1,6 +1,10 @@
 package cohort
 
-import "math/bits"
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
 
 // Key is what blocks of a group have in common.
 type Key struct {
@@ -12,7 +16,8 @@ type Key struct {
 	Holder int32
 }
 
-// Mixed is the kind and holder of the group of blocks of which there are too many groups.
+// Mixed is the holder of blocks of which there are too many groups or holders. Their groups have
+// all kinds, and sizes from a power of two to the next one.
 const Mixed = -1 << 31
 
 // exactSizes is up to which size each has a group of its own.
@@ -79,8 +84,14 @@ func (g *group) halve() {
 	}
 }
 
-// mostGroups bounds the groups; they are numbered by 16 bits.
-const mostGroups = 1 << 14
+// MostGroups bounds the groups; they are numbered by 16 bits.
+const MostGroups = 1 << 14
+
+// merged is the key of the group that has blocks of a key if there are too many groups or holders. It
+// has those of sizes from a power of two on to the next one.
+func (k Key) merged() Key {
+	return Key{Size: 1 << max(bits.Len64(k.Size)-1, 0), Holder: Mixed}
+}
 
 // find returns the number of the group of a key.
 func (t *Tracker) find(k Key) uint16 {
@@ -90,14 +101,60 @@ func (t *Tracker) find(k Key) uint16 {
 	}
 	n, ok := t.numbers[k]
 	if !ok {
-		if len(t.groups) >= mostGroups && k.Holder != Mixed {
-			// The size's own class is left, which is at most one for each size.
-			return t.find(Key{Size: 1 << max(bits.Len64(k.Size)-1, 0), Holder: Mixed})
+		if own := k.merged(); k != own && (k.Holder == Mixed || len(t.numbers) >= MostGroups) {
+			return t.find(own)
 		}
-		n = uint16(len(t.groups))
-		t.groups = append(t.groups, &group{key: k})
-		t.numbers[k] = n
+		n = t.number(k)
 	}
 	slot.key, slot.group, slot.known = k, n, true
 	return n
+}
+
+// number makes a group, and returns its number, which may be one that was given up.
+func (t *Tracker) number(k Key) uint16 {
+	n := uint16(len(t.groups))
+	if last := len(t.free) - 1; last >= 0 {
+		n, t.free = t.free[last], t.free[:last]
+		t.groups[n] = &group{key: k}
+	} else {
+		t.groups = append(t.groups, &group{key: k})
+	}
+	t.numbers[k] = n
+	return n
+}
+
+// Crowded reports whether half of the groups that there may be are in use.
+func (t *Tracker) Crowded() bool { return len(t.numbers) >= MostGroups/2 }
+
+// GiveUp forgets half of the groups without blocks, those to which nothing has happened for longest. It
+// returns the holders of all that are left.
+func (t *Tracker) GiveUp() map[int32]bool {
+	var empty []uint16
+	holders := make(map[int32]bool)
+	for _, n := range t.numbers {
+		if t.groups[n].blocks == 0 {
+			empty = append(empty, n)
+		}
+	}
+	slices.SortFunc(empty, func(a, b uint16) int {
+		return cmp.Or(cmp.Compare(t.groups[a].active(), t.groups[b].active()), cmp.Compare(a, b))
+	})
+	for _, n := range empty[:(len(empty)+1)/2] {
+		delete(t.numbers, t.groups[n].key)
+		t.groups[n] = &group{}
+		t.free = append(t.free, n)
+	}
+	clear(t.cache[:])
+	for k := range t.numbers {
+		holders[k.Holder] = true
+	}
+	return holders
+}
+
+// active is the last look at which blocks settled or left, 0 if they never did.
+func (g *group) active() uint8 {
+	if n := len(g.flows); n > 0 {
+		return g.flows[n-1].look
+	}
+	return 0
 }

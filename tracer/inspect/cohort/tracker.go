@@ -35,9 +35,11 @@ type Tracker struct {
 	last   column
 	// comparing is the look that has begun.
 	comparing *comparison
-	// groups have the numbers that entries have; numbers has the same by key.
+	// groups have the numbers that entries have; numbers has the same by key, and free are those that
+	// were given up.
 	groups  []*group
 	numbers map[Key]uint16
+	free    []uint16
 	cache   [1 << 12]struct {
 		key   Key
 		group uint16
@@ -148,21 +150,26 @@ func (p *previous) next() {
 
 // meet compares a block with the one that was at its address at the look before.
 func (t *Tracker) meet(was mark, e *entry, now uint8) {
-	if t.groups[was.group].key.Size != t.groups[e.group].key.Size {
+	from, to := t.groups[was.group].key, t.groups[e.group].key
+	moved := from != to && (from == to.merged() || to == from.merged())
+	switch {
+	case moved: // it is only counted elsewhere
+		t.gone(was, now)
+		e.placed = was.placed
+	case from.Size != to.Size:
 		t.gone(was, now)
 		return
-	}
-	// One that has not settled may change its holder, as while a program starts: it has not come again.
-	if was.group == e.group || was.placed+1 >= now {
+	case was.group == e.group || was.placed+1 >= now:
+		// One that has not settled may change its holder, as while a program starts: it has not come again.
 		e.placed = was.placed
-		t.settle(e.placed, byPlace, e.group, now)
-	} else {
+	default:
 		t.leave(was.placed, byPlace, was.group, now) // another block of this size
 	}
+	t.settle(e.placed, byPlace, e.group, now)
 	if e.same {
 		e.born = was.born
 		t.settle(e.born, byContent, e.group, now)
-	} else {
+	} else if !moved {
 		t.leave(was.born, byContent, was.group, now)
 	}
 }

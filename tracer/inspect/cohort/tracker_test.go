@@ -268,7 +268,7 @@ func TestBegin(t *testing.T) {
 func TestManyGroups(t *testing.T) {
 	tr := New()
 	for range 4 {
-		blocks := make([]census.Block, 3*mostGroups)
+		blocks := make([]census.Block, 3*MostGroups)
 		for i := range blocks {
 			blocks[i] = census.Block{Addr: uint64(i+1) << 12, Size: 1 << (i % 12)}
 		}
@@ -277,14 +277,14 @@ func TestManyGroups(t *testing.T) {
 			Hashes: census.NewHashes(len(blocks), func(int) uint32 { return 1 }), Kind: func(i int) uint32 { return uint32(i) }, Holder: func(i int) int32 { return int32(i) },
 		})
 	}
-	if n := len(tr.groups); n > mostGroups+64 {
+	if n := len(tr.groups); n > MostGroups+64 {
 		t.Errorf("%d groups", n)
 	}
 	var sum uint64
 	for _, g := range tr.groups {
 		sum += g.blocks
 	}
-	if sum != 3*mostGroups {
+	if sum != 3*MostGroups {
 		t.Errorf("%d blocks are in groups", sum)
 	}
 }
