@@ -52,6 +52,16 @@ func (b *Builds) Resolve(path, id string, offset uint64) ([]Frame, error) {
 	return frames, nil
 }
 
+// Defines is as Process.Defines.
+func (b *Builds) Defines(path, id string, names ...string) string {
+	m, err := b.module(build{path, id})
+	if err != nil {
+		return ""
+	}
+	m.loadSymbols(b.p)
+	return m.symbols.defines(names)
+}
+
 // Problems lists what could not be used, as Process.Problems does.
 func (b *Builds) Problems() []string { return b.p.Problems() }
 

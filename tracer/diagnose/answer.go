@@ -62,8 +62,10 @@ func (d *diagnosis) nameAtOnce(stacks []report.Stack, n int, such func(*report.S
 func (d *diagnosis) evidence(r *report.Report) *answer.Evidence {
 	e := &answer.Evidence{
 		Report: r, Allocators: len(d.Target.Objects), Young: d.Known.Heap.Young.Bytes, Seconds: r.DurationSeconds,
-		Allocator: d.Allocators.only(), Several: d.several, Defines: d.Symbols.Defines, Named: d.Target.Names,
+		Allocator: d.Allocators.only(), Several: d.several, Defines: d.Symbols.Defines, Bare: d.Symbols.Bare(),
 	}
+	named := d.Target.Names()
+	e.Named, e.NamedBy = named.Has, named
 	if d.Space != nil && d.Space.Restarted {
 		e.Seconds = d.Space.End.Sub(d.Space.Start).Seconds()
 	}

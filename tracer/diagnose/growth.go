@@ -136,13 +136,14 @@ func (d *diagnosis) growthReport() *report.Growth {
 // among the innermost frames that lie in objects with such functions. A library that is
 // nothing but an allocator counts as a whole.
 func byAllocator(frames []report.Frame, t *target.Target) bool {
+	named := t.Names()
 	for _, f := range frames {
 		i := slices.IndexFunc(t.Objects, func(o *target.Object) bool { return o.Path == f.Module })
 		if i < 0 {
 			return false
 		}
 		o := t.Objects[i]
-		if o.Family != target.Glibc && o.Family != target.Musl && o.Path != t.Exe || target.Allocates(f.Function) || t.Names(f.Function) {
+		if o.Family != target.Glibc && o.Family != target.Musl && o.Path != t.Exe || target.Allocates(f.Function) || named.Has(f.Function) {
 			return true
 		}
 	}

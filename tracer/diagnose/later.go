@@ -16,6 +16,7 @@ func (d *diagnosis) leaveForLater(r *report.Report, e *answer.Evidence) {
 		return
 	}
 	r.Later = new(report.Later)
+	e.KeepWhole()
 	if text, err := json.Marshal(e); err == nil { // it may have a figure that is not finite
 		r.Later.Evidence = text
 	}
@@ -63,11 +64,9 @@ func (n *Names) Give(r *report.Report) error {
 		}
 	}
 	l.words()
-	r.Stacks = answer.Group(r.Stacks)
-	r.StacksTotal -= min(l.stacks-len(r.Stacks), r.StacksTotal) // those that are alike with names are one
 	err := l.answer()
-	r.Hints = l.hints()
 	r.Later = nil
+	r.Hints = append(l.hints(), l.others()...)
 	return err
 }
 
@@ -81,7 +80,6 @@ type later struct {
 	// lacking are the files without names, texts what places without names are called by now.
 	lacking map[symbolFile]*lack
 	texts   map[string]string
-	stacks  int
 }
 
 type laterPlace struct {
@@ -100,7 +98,6 @@ type lack struct {
 
 // stack names the frames of a stack.
 func (l *later) stack(s *report.Stack) {
-	l.stacks++
 	r := l.report
 	s.Frames = l.frames(s.Frames)
 	if s.Served != nil && s.Estimate == nil && r.Sampling != nil {
@@ -122,7 +119,6 @@ func (l *later) stack(s *report.Stack) {
 				*one = l.own(one)
 			}
 		}
-		answer.RetellFreed(s, r.Sampling == nil)
 	}
 }
 
@@ -143,7 +139,7 @@ func (l *later) own(bare *report.Frame) report.Frame {
 
 // at returns what a frame without a name is.
 func (l *later) at(bare *report.Frame) []report.Frame {
-	if bare.Function != "" || !strings.HasPrefix(bare.Module, "/") {
+	if bare.Function != "" || !strings.HasPrefix(bare.Module, "/") || strings.HasPrefix(bare.Module, "/memfd:") { // that is no file
 		return []report.Frame{*bare}
 	}
 	at := laterPlace{symbolFile{bare.Module, l.buildOf(bare)}, bare.Offset}
@@ -160,6 +156,7 @@ func (l *later) at(bare *report.Frame) []report.Frame {
 func (l *later) resolve(at laterPlace, bare *report.Frame) []report.Frame {
 	found, err := l.names.builds.Resolve(at.path, at.id, at.offset)
 	if err != nil || found[0].Function == "" {
+		l.call(bare, "")
 		if err == nil && bare.Library {
 			return []report.Frame{*bare} // its names would say little
 		}
@@ -176,8 +173,18 @@ func (l *later) resolve(at laterPlace, bare *report.Frame) []report.Frame {
 		answer.MarkLibrary(&one, &l.report.Target)
 		frames = append(frames, one)
 	}
-	l.texts[bare.Place()] = report.ShortName(frames[answer.OwnFrame(frames, &l.report.Target)].Function, 60)
+	l.call(bare, report.ShortName(frames[answer.OwnFrame(frames, &l.report.Target)].Function, 60))
 	return frames
+}
+
+// call notes what a place without a name is called by now, "" for nothing. Files of one name may have
+// several such places, which keep what they are called.
+func (l *later) call(bare *report.Frame, name string) {
+	place := bare.Place()
+	if known, ok := l.texts[place]; ok && known != name {
+		name = ""
+	}
+	l.texts[place] = name
 }
 
 // buildOf is the build ID of the file that a frame is in, "" if it has none, or if there were several

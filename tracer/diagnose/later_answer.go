@@ -11,6 +11,7 @@ import (
 
 	"memtrace/symbolize"
 	"memtrace/tracer/diagnose/answer"
+	"memtrace/tracer/process/target"
 	"memtrace/tracer/report"
 )
 
@@ -45,37 +46,46 @@ func (l *later) words() {
 	}
 }
 
-// answer makes the answer anew, with names. Of a sum of several processes the old one stays.
+// answer groups the stacks, and makes the answer anew with names. Of a sum of several processes the old
+// one stays.
 func (l *later) answer() error {
 	r := l.report
+	merged, stacks := mergedStacks(r.Stacks), len(r.Stacks)
+	err := l.judge()
+	r.StacksTotal -= min(stacks-len(r.Stacks), r.StacksTotal) // those that are alike with names are one
+	for i := range r.Stacks {
+		answer.RetellFreed(&r.Stacks[i], r.Sampling == nil)
+	}
+	if r.Timeline != nil {
+		joinTimelines(r.Timeline, r.Stacks, merged)
+	}
 	if len(r.Modules) > 0 && len(r.Stacks) == r.StacksTotal {
 		r.Modules = report.Modules(r.Stacks, func(*report.Stack) bool { return true })
 	}
+	return err
+}
+
+func (l *later) judge() error {
+	r := l.report
 	if r.Later.Evidence == nil || r.Diagnosis == nil {
+		r.Stacks = answer.Group(r.Stacks)
 		return nil
 	}
 	e := &answer.Evidence{Report: r}
 	if err := json.Unmarshal(r.Later.Evidence, e); err != nil {
 		return fmt.Errorf("read what the answer is made from: %w", err)
 	}
-	// Answers are about stacks of which nothing is taken out yet.
-	reserved := func(s *report.Stack) uint64 {
-		if s.Kind == report.Heap {
-			return 0
-		}
-		return s.ReservedBytes
-	}
-	for i := range r.Stacks {
-		r.Stacks[i].Bytes += reserved(&r.Stacks[i])
-	}
-	e.JudgeTogether()
+	named := target.Names(e.NamedBy)
+	e.Named, e.Defines = named.Has, l.defines
 	deadline := r.Diagnosis.Deadline
-	r.Diagnosis = answer.Of(e)
+	r.Diagnosis = e.Anew()
 	r.Diagnosis.Deadline = deadline
-	for i := range r.Stacks {
-		r.Stacks[i].Bytes -= reserved(&r.Stacks[i])
-	}
 	return nil
+}
+
+// defines is Evidence.Defines.
+func (l *later) defines(path string, names ...string) string {
+	return l.names.builds.Defines(path, l.buildOf(&report.Frame{Module: path}), names...)
 }
 
 // hints says which files lack names, those of the most frames first, and what to do.
@@ -101,6 +111,22 @@ func (l *later) hints() (hints []string) {
 		}
 	}
 	return hints
+}
+
+// others are the hints of a report that do not repeat these.
+func (l *later) others() []string {
+	r := *l.report
+	if r.Diagnosis != nil && len(r.Diagnosis.Findings) > 0 {
+		d, first := *r.Diagnosis, r.Diagnosis.Findings[0]
+		for _, at := range []**report.Frame{&first.Culprit, &first.Caller} {
+			if f := *at; f != nil && f.Function == "" && l.lacking[symbolFile{f.Module, l.buildOf(f)}] != nil {
+				*at = nil
+			}
+		}
+		d.Findings = []report.Finding{first}
+		r.Diagnosis = &d
+	}
+	return report.Hints(&r, nil)
 }
 
 func (l *later) hint(f symbolFile) string {

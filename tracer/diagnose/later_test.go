@@ -15,6 +15,8 @@ const laterSource = `
 __attribute__((noinline)) void take(void) { __asm__ volatile(""); }
 __attribute__((noinline)) void give(void) { __asm__ volatile("nop"); }
 int main(void) { take(); give(); return 0; }
+void pool_alloc(void) { __asm__ volatile("nop"); }
+void pool_free(void) { __asm__ volatile("nop"); }
 `
 
 // laterProgram builds a program and returns its path, its build ID, and how a frame in a function is
@@ -129,12 +131,13 @@ func TestNamesOfSeveralFiles(t *testing.T) {
 func TestAnswersOfNames(t *testing.T) {
 	program, id, in := laterProgram(t)
 	for evidence, want := range map[string]string{
-		`{"Seconds": 60, "Allocators": 1}`: "program (pid 7) leaks 5.9 KiB/min: all in take < main (program.c:2)",
-		`{}`:                               "program (pid 7) was traced for 0 s, too short to tell what grows",
+		`{"Seconds": 60, "Allocators": 1, "Whole": {"mmap 1": {"Bytes": 1024, "ReservedBytes": 24, "GrowthBytesPerSecond": 102.4}}}`: "program (pid 7) leaks 5.9 KiB/min: all in take < main (program.c:2)",
+		`{}`: "program (pid 7) was traced for 0 s, too short to tell what grows",
 		`{"Kept": {"System": 1, "Free": 18446744073709551615}, "KeptFirst": {}, "Children": [{}], "Held": {"Now": true, "Part": 7}, "Seconds": -1}`: "program (pid 7) ",
 	} {
 		leak := report.Stack{
-			ID: "1", Kind: report.Mmap, Bytes: 1000, ReservedBytes: 24, Blocks: 9, AllocatedBlocks: 9, Class: report.ClassLeak, LeakBytesPerSecond: 100, Frames: []report.Frame{in("take"), in("main")},
+			ID: "1", Kind: report.Mmap, Bytes: 1000, ReservedBytes: 24, Blocks: 9, AllocatedBlocks: 9, Class: report.ClassLeak, LeakBytesPerSecond: 100,
+			GrowthBytesPerSecond: 100, FollowedSeconds: 60, OldestSeconds: 60, Frames: []report.Frame{in("take"), in("main")},
 		}
 		r := &report.Report{
 			Schema: report.Schema, Mode: report.ModeExact, Complete: true, Later: &report.Later{Evidence: []byte(evidence)}, StacksTotal: 1,

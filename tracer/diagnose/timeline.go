@@ -29,16 +29,16 @@ func (d *diagnosis) timeline(stacks []report.Stack) *report.Timeline {
 			break
 		}
 		if samples := d.held(&stacks[i]); len(samples) > 0 {
-			t.Stacks = append(t.Stacks, d.stackTimeline(stacks[i].ID, samples))
+			t.Stacks = append(t.Stacks, timelineOf(stacks[i].ID, samples, d.StartMono))
 		}
 	}
 	return t
 }
 
-func (d *diagnosis) stackTimeline(id string, samples []trend.Sample) report.StackTimeline {
+func timelineOf(id string, samples []trend.Sample, start uint64) report.StackTimeline {
 	t := report.StackTimeline{ID: id}
 	for _, s := range samples {
-		t.Seconds = append(t.Seconds, float64(s.At-min(d.StartMono, s.At))/1e9)
+		t.Seconds = append(t.Seconds, float64(s.At-min(start, s.At))/1e9)
 		t.Bytes = append(t.Bytes, s.Value)
 	}
 	return t
@@ -57,13 +57,19 @@ func (d *diagnosis) held(s *report.Stack) []trend.Sample {
 		return history(s.ID)
 	}
 	var all [][]trend.Sample
-	longest := 0
 	for i := range s.Like {
-		samples := history(s.Like[i].ID)
+		all = append(all, history(s.Like[i].ID))
+	}
+	return sumOf(all)
+}
+
+// sumOf adds up what stacks held over time, nil where that is not known of all.
+func sumOf(all [][]trend.Sample) []trend.Sample {
+	longest := 0
+	for i, samples := range all {
 		if len(samples) == 0 {
 			return nil
 		}
-		all = append(all, samples)
 		if samples[0].At < all[longest][0].At {
 			longest = i
 		}

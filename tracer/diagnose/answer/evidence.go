@@ -39,8 +39,14 @@ type Evidence struct {
 	// none. It is nil where that is not known.
 	Defines func(object string, names ...string) string `json:"-"`
 	// Named reports whether the user has named a function as one that allocates. It is nil where
-	// none was.
-	Named func(function string) bool `json:"-"`
+	// none was. NamedBy is how that was done.
+	Named   func(function string) bool `json:"-"`
+	NamedBy struct{ Functions, Prefixes []string }
+	// Bare means that there are no names yet. What they tell is then not judged.
+	Bare bool `json:"-"`
+	// Whole is the figures of the stacks, by kind and ID, of which a part is taken out once the answer is made.
+	// It is set where the answer is to be made anew.
+	Whole map[string]Whole `json:",omitempty"`
 	// Seconds is how long growth was observed: since the trace began, or since the process
 	// executed its program.
 	Seconds float64
@@ -65,6 +71,32 @@ type Held struct {
 	// Debugged means that a debugger held it, and Debugger is who, "" if that is not known.
 	Debugged bool
 	Debugger string
+}
+
+// Whole is figures of a stack with what is reserved.
+type Whole struct {
+	Bytes, ReservedBytes uint64
+	GrowthBytesPerSecond float64
+}
+
+// KeepWhole sets Whole.
+func (e *Evidence) KeepWhole() {
+	e.Whole = make(map[string]Whole)
+	for i := range e.Report.Stacks {
+		if s := &e.Report.Stacks[i]; s.ReservedBytes > 0 && s.GivenUpStacks == 0 {
+			e.Whole[wholeKey(s)] = Whole{s.Bytes, s.ReservedBytes, s.GrowthBytesPerSecond}
+		}
+	}
+}
+
+func wholeKey(s *report.Stack) string { return string(s.Kind) + " " + s.ID }
+
+// whole returns a stack as the answer was made from it.
+func (e *Evidence) whole(s report.Stack) report.Stack {
+	if w, ok := e.Whole[wholeKey(&s)]; ok && s.GivenUpStacks == 0 {
+		s.Bytes, s.ReservedBytes, s.GrowthBytesPerSecond = w.Bytes, w.ReservedBytes, w.GrowthBytesPerSecond
+	}
+	return s
 }
 
 // windows reports whether stacks were estimated from windows of time.

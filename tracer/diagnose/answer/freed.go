@@ -237,14 +237,6 @@ func (o *Frees) missing(like pair, within map[[2]string]bool, samples uint64) *r
 	return best
 }
 
-// RetellFreed says anew where the blocks of a stack are freed, once there are names. all: every call was
-// traced.
-func RetellFreed(s *report.Stack, all bool) {
-	if s.Freed != nil && s.OwnFrame < len(s.Frames) {
-		s.Freed.Text = freeText(s, s.Freed, all)
-	}
-}
-
 // freeText says what is known, in a sentence or two.
 func freeText(s *report.Stack, side *report.FreeSide, all bool) string {
 	var text string

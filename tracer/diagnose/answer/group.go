@@ -108,7 +108,9 @@ func framesHash(seed maphash.Seed, s *report.Stack) uint64 {
 // merge adds b to a, which keeps its frames.
 func merge(a, b *report.Stack) {
 	noteLike(a, b)
+	freed := plusFreed(a, b)
 	a.Add(b)
+	a.Freed = freed
 	a.MergedStacks = max(a.MergedStacks, 1) + max(b.MergedStacks, 1)
 	a.BlockList = append(a.BlockList, b.BlockList...)
 	if a.Estimate != nil && b.Estimate != nil {

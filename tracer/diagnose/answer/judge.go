@@ -45,15 +45,38 @@ func (e *Evidence) Judge() {
 	if e.windows() {
 		e.scaleEstimates()
 	}
-	for i := range e.Report.Stacks {
-		e.judge(&e.Report.Stacks[i])
-	}
-	e.JudgeTogether()
+	e.judgeAll()
 	// A stack that holds nothing old is listed where it grows.
 	e.Report.Stacks = slices.DeleteFunc(e.Report.Stacks, func(s report.Stack) bool {
 		return s.Blocks == 0 && s.Estimate == nil && s.Class != report.ClassLeak
 	})
 	e.Report.StacksTotal = len(e.Report.Stacks)
+}
+
+func (e *Evidence) judgeAll() {
+	for i := range e.Report.Stacks {
+		e.judge(&e.Report.Stacks[i])
+	}
+	e.judgeTogether()
+}
+
+// Anew groups and judges the stacks anew, once they have names, and makes the answer from what they were
+// when it was made first. Estimates stay as they were scaled.
+func (e *Evidence) Anew() *report.Diagnosis {
+	r := e.Report
+	all := *r
+	all.Stacks = make([]report.Stack, len(r.Stacks))
+	for i := range r.Stacks {
+		all.Stacks[i] = e.whole(r.Stacks[i])
+		all.Stacks[i].Like, all.Stacks[i].BlockList = nil, nil // those of r are made below
+	}
+	all.Stacks, r.Stacks = Group(all.Stacks), Group(r.Stacks)
+	e.Report = &all
+	e.judgeAll()
+	for i := range r.Stacks {
+		r.Stacks[i].Class, r.Stacks[i].LeakBytesPerSecond = all.Stacks[i].Class, all.Stacks[i].LeakBytesPerSecond
+	}
+	return Of(e)
 }
 
 func (e *Evidence) judge(s *report.Stack) {
@@ -161,7 +184,7 @@ func (e *Evidence) divide(s *report.Stack) (p parts) {
 		e.fill(s, &p, net)
 	case s.FillBytesPerSecond > 0 && e.followed(s):
 		e.fill(s, &p, net)
-	case leaking(s) || possible(s): // by JudgeTogether
+	case leaking(s) || possible(s): // by judgeTogether
 		p.leaks, p.young = net+p.young, 0
 		p.rate = p.leaks / e.seconds()
 	}

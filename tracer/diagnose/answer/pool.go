@@ -105,16 +105,19 @@ func (e *Evidence) poolOf(s *report.Stack) *pool {
 	if e.growsHeap(s) {
 		return &growingHeap
 	}
-	return poolOf(s)
+	return e.poolByFrames(s)
 }
 
 // innermost is how many frames may tell that a stack fills a pool.
 const innermost = 6
 
-// poolOf returns the pool that a stack fills, nil if there is none.
-func poolOf(s *report.Stack) *pool {
+// poolByFrames returns the pool that the innermost frames tell of, nil if there is none.
+func (e *Evidence) poolByFrames(s *report.Stack) *pool {
 	for i := range pools {
 		p := &pools[i]
+		if e.Bare && p.function != nil {
+			continue // a name that is left out is none that the file lacks
+		}
 		if p.mapped && s.Kind != report.Mmap && s.Kind != report.Grown {
 			continue
 		}

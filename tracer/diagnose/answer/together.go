@@ -13,10 +13,9 @@ const (
 	early, late = 1. / 2, 2. / 3
 )
 
-// JudgeTogether judges stacks that do not grow by themselves by what they have in common: the
-// pool that they fill, or the function of the program. It is part of Judge, and is done again once
-// there are names.
-func (e *Evidence) JudgeTogether() {
+// judgeTogether judges stacks that do not grow by themselves by what they have in common: the
+// pool that they fill, or the function of the program.
+func (e *Evidence) judgeTogether() {
 	if e.tooShort() || e.windows() {
 		return
 	}

@@ -99,15 +99,33 @@ func (t *Target) namedIn(path string) *Named {
 	return nil
 }
 
-// Names reports whether the user has named a function.
-func (t *Target) Names(function string) bool {
-	return t.named != nil && t.named.names([]byte(function))
+// Names are what a user calls the functions of allocators: whole names, and prefixes of usual ones.
+type Names struct{ Functions, Prefixes []string }
+
+// Names returns what the user has named.
+func (t *Target) Names() (n Names) {
+	if t.named != nil {
+		n.Prefixes = t.named.Prefixes
+		for i := range t.named.Functions {
+			n.Functions = append(n.Functions, t.named.Functions[i].Name)
+		}
+	}
+	return n
+}
+
+// Has reports whether a function is one of those.
+func (n *Names) Has(function string) bool {
+	return slices.Contains(n.Functions, function) || hasPrefix([]byte(function), n.Prefixes)
 }
 
 // names reports whether a name is one of those.
 func (n *Named) names(name []byte) bool {
-	return slices.ContainsFunc(n.Functions, func(f Function) bool { return f.Name == string(name) }) ||
-		slices.ContainsFunc(n.Prefixes, func(p string) bool { return bytes.HasPrefix(name, []byte(p)) && prefixed(name) })
+	return slices.ContainsFunc(n.Functions, func(f Function) bool { return f.Name == string(name) }) || hasPrefix(name, n.Prefixes)
+}
+
+// hasPrefix reports whether a name is a usual one with one of some prefixes.
+func hasPrefix(name []byte, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return bytes.HasPrefix(name, []byte(p)) && prefixed(name) })
 }
 
 // find adds the symbols of the functions. A file without a symbol table may have one in a
