@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -20,6 +21,52 @@ func (o *options) addHeap(fs *pflag.FlagSet) {
 	fs.Lookup("heap").NoOptDefVal = heapInterval.String()
 }
 
+// leastHeapFlag is the least --heap.
+const leastHeapFlag = heapFlag(10 * time.Millisecond)
+
+// checkHeap checks the flag.
+func (o *options) checkHeap(fs *pflag.FlagSet, args []string) error {
+	word := afterHeap(args)
+	switch {
+	case word != "":
+		return usagef("--heap %s: put its time behind a =, --heap=%s, or an interval of reports before --heap", word, word)
+	case fs.Changed("heap") && o.heap < leastHeapFlag:
+		return usagef("--heap=%v: give 10ms or more", time.Duration(o.heap))
+	case o.heap != 0 && !o.given():
+		return usagef("--heap looks at processes that run already: give -p PID|NAME")
+	}
+	return nil
+}
+
+// afterHeap returns the word after a --heap without a time that may be meant for one, "" if there is none:
+// it is taken for the interval of reports.
+func afterHeap(args []string) string {
+	for i, a := range args {
+		if a == "--" {
+			break
+		}
+		if a == "--heap" && i+1 < len(args) && new(durationValue).Set(args[i+1]) == nil {
+			return args[i+1]
+		}
+	}
+	return ""
+}
+
+// unshown says where what --heap shows is left out, "" if it is not.
+func (o *options) unshown() string {
+	var parts []string
+	if o.format != formatText && o.format != formatJSON {
+		parts = append(parts, "-f "+o.format)
+	}
+	if o.record.file != "" {
+		parts = append(parts, "--record")
+	}
+	if o.heap == 0 || len(parts) == 0 {
+		return ""
+	}
+	return "what --heap shows is in -f text and -f json only, not in " + strings.Join(parts, " and ")
+}
+
 // heapLooks are the looks at heaps beside the trace, by process.
 type heapLooks map[int]*join.Watch
 
@@ -28,6 +75,9 @@ type heapLooks map[int]*join.Watch
 func (s *session) lookBeside() (end func()) {
 	if s.heap == 0 {
 		return func() {}
+	}
+	if text := s.unshown(); text != "" {
+		s.log.message("%s", text)
 	}
 	s.heapLooks = make(heapLooks)
 	for _, pid := range s.pids {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/testprog"
@@ -164,10 +165,34 @@ int main(void) { puts("ready musl"); fflush(stdout); for (;;) { void *volatile p
 	}
 }
 
-// It looks at processes that run.
-func TestHeapBesideCommand(t *testing.T) {
-	code, stdout, stderr := runFor(t, "--heap", "--", "true")
-	if code != exitUsage || stdout != "" || !strings.Contains(stderr, "--heap looks at processes that run already: give -p PID|NAME") {
-		t.Errorf("%d, %q, %q", code, stdout, stderr)
+// It looks at processes that run, and takes its time behind a =.
+func TestHeapBesideErrors(t *testing.T) {
+	for args, want := range map[string]string{
+		"--heap -- true":     "--heap looks at processes that run already: give -p PID|NAME",
+		"-p 1 --heap 30s":    "--heap 30s: put its time behind a =, --heap=30s, or an interval of reports before --heap",
+		"-p 1 --heap 5 3":    "--heap 5: put its time behind a =",
+		"-p 1 --heap=1ms":    "--heap=1ms: give 10ms or more",
+		"-p 1 --heap=0":      "--heap=0s: give 10ms or more",
+		"--heap=0 -- true":   "give 10ms or more",
+		"--heap --cgroup /x": "there is no cgroup",
+	} {
+		code, stdout, stderr := runFor(t, strings.Fields(args)...)
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+// Forms that do not show what grows in the heap are named.
+func TestHeapBesideUnshown(t *testing.T) {
+	o := &options{format: "html", heap: heapFlag(time.Second)}
+	o.record.file = "x"
+	if got, want := o.unshown(), "what --heap shows is in -f text and -f json only, not in -f html and --record"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, o := range []*options{{format: "json", heap: heapFlag(time.Second)}, {format: "html"}} {
+		if got := o.unshown(); got != "" {
+			t.Errorf("-f %s: %q", o.format, got)
+		}
 	}
 }

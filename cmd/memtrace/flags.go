@@ -92,6 +92,9 @@ func parseFlags(args []string, more ...func(*pflag.FlagSet)) (*options, *pflag.F
 	if err := parse(fs, args, &o.help); err != nil || o.help || o.version {
 		return o, fs, err
 	}
+	if err := o.checkHeap(fs, args); err != nil {
+		return o, fs, err
+	}
 	o.topGiven = fs.Changed("top")
 	o.fillForm(fs)
 	positional := fs.Args()
@@ -216,8 +219,6 @@ func (o *options) check(fs *pflag.FlagSet) error {
 		return usagef("nothing to trace: give -p PID|NAME, or -- COMMAND ARGS")
 	case o.given() && len(o.command) > 0:
 		return usagef("%s and a command exclude each other: give one", o.source())
-	case o.heap != 0 && len(o.pids) == 0:
-		return usagef("--heap looks at processes that run already: give -p PID|NAME")
 	case !slices.Contains(diagnose.Orders, o.sort):
 		return usagef("--sort %s: give %s", o.sort, orderNames())
 	case o.maxSize != 0 && o.minSize > o.maxSize:

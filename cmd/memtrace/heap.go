@@ -7,10 +7,8 @@ import (
 	"io"
 	"math"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -61,10 +59,6 @@ func parseHeap(args []string) (*heapOptions, *pflag.FlagSet, error) {
 	if err := o.parse(fs, args); err != nil || o.help {
 		return o, fs, err
 	}
-	if err := o.parsePositional(fs.Args()); err != nil {
-		return o, fs, err
-	}
-	o.topGiven = fs.Changed("top")
 	if !(o.maxOverhead >= 0.1 && o.maxOverhead <= 100) {
 		return o, fs, usagef("--max-overhead %g: give 0.1 to 100 percent", o.maxOverhead)
 	}
@@ -138,14 +132,8 @@ func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *out
 	if o.count == 0 && o.duration == 0 {
 		log.message("looking every %v; Ctrl-C for the report", o.interval)
 	}
-	demand := make(chan os.Signal, 1)
-	signal.Notify(demand, syscall.SIGUSR1)
-	defer signal.Stop(demand)
-	if o.duration > 0 {
-		var cancel func()
-		ctx, cancel = context.WithTimeout(ctx, o.duration)
-		defer cancel()
-	}
+	ctx, demand, end := o.begin(ctx)
+	defer end()
 	said := false
 	for {
 		var err error
@@ -167,7 +155,9 @@ func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *out
 			return err
 		}
 		pause := looker.Pause(o.interval)
-		if looker.Looks() < firstReport && o.count != looker.Looks() {
+		if looker.Looks() == 0 {
+			log.message("the process runs another program now: looks begin anew in %v", pause.Round(time.Second/10))
+		} else if looker.Looks() < firstReport && o.count != looker.Looks() {
 			log.message("look %d is done, the next one comes in %v", looker.Looks(), pause.Round(time.Second/10))
 		}
 		if o.count > 0 && looker.Looks() >= o.count {
@@ -182,7 +172,7 @@ func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *out
 			said = true
 			log.message("a look takes %v of processor time, so that looks are farther apart (--max-overhead %g)", looker.Took().Round(time.Millisecond), o.maxOverhead)
 		}
-		if err := o.wait(ctx, pause, demand, func() error { return o.report(looker, out) }); err != nil {
+		if err := o.wait(ctx, pause, demand, func() error { return o.onDemand(looker, out, log) }); err != nil {
 			return err
 		}
 	}
@@ -218,6 +208,15 @@ func (o *heapOptions) wait(ctx context.Context, pause time.Duration, demand <-ch
 			}
 		}
 	}
+}
+
+// onDemand writes a report beside the last one, if the form may have several.
+func (o *heapOptions) onDemand(looker *inspect.Looker, out *output, log logger) error {
+	if out.form.Single {
+		log.message("--format %s holds only one report: it comes at the end", o.format)
+		return nil
+	}
+	return o.report(looker, out)
 }
 
 // report writes what is known so far.

@@ -123,6 +123,24 @@ func TestHeapInterrupted(t *testing.T) {
 	}
 }
 
+// A form that holds only one report is written once, at the end.
+func TestHeapOnDemandSingle(t *testing.T) {
+	p := startBusy(t, "100")
+	r := launchMemtrace(t, "heap", "-f", "pprof", "-p", fmt.Sprint(p.PID()), "--max-overhead", "100", "300ms")
+	waitFor(t, r, "look 1 is done")
+	if err := unix.Kill(os.Getpid(), unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, r, "--format pprof holds only one report: it comes at the end")
+	r.cancel()
+	if code := r.wait(); code != exitOK {
+		t.Fatalf("ended with %d: %s", code, r.stderr.String())
+	}
+	if n := strings.Count(r.stdout.String(), "\x1f\x8b\b"); n != 1 { // how gzip begins
+		t.Errorf("%d profiles", n)
+	}
+}
+
 // waitForReports waits until so many reports in text were written.
 func waitForReports(t *testing.T, r *traceRun, n int) {
 	t.Helper()

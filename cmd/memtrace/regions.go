@@ -44,11 +44,16 @@ func parseRegions(args []string) (*regionsOptions, *pflag.FlagSet, error) {
 	if err := o.parse(fs, args); err != nil || o.help {
 		return o, fs, err
 	}
-	if err := o.parsePositional(fs.Args()); err != nil {
-		return o, fs, err
-	}
 	o.topGiven = fs.Changed("top")
 	return o, fs, o.check("watch")
+}
+
+// parse parses args.
+func (o *regionsOptions) parse(fs *pflag.FlagSet, args []string) error {
+	if err := o.common.parse(fs, args); err != nil || o.help {
+		return err
+	}
+	return o.parsePositional(fs.Args())
 }
 
 // check rejects values out of range and flags that contradict each other. purpose is what is done to
@@ -60,7 +65,7 @@ func (o *regionsOptions) check(purpose string) error {
 	case len(o.pids) > 1:
 		return usagef("-p %v: one process is watched at a time", &o.pids)
 	case o.top < 0:
-		return usagef("--top %d: give 0 for all segments, or how many", o.top)
+		return usagef("--top %d: give 0 for all, or how many", o.top)
 	case o.count > 0 && o.duration > 0:
 		return usagef("--duration and a number of looks exclude each other: give one")
 	case o.interval < 10*time.Millisecond:
@@ -75,7 +80,11 @@ func (o *regionsOptions) parsePositional(args []string) error {
 		return usagef("too many arguments: %s", args[2])
 	}
 	if len(args) > 0 {
-		if err := (*durationValue)(&o.interval).Set(args[0]); err != nil || o.interval == 0 {
+		err := (*durationValue)(&o.interval).Set(args[0])
+		if text := explainPositional(args[0], len(o.pids) > 0); text != "" && (err != nil || len(o.pids) == 0) {
+			return usagef("%s", text)
+		}
+		if err != nil || o.interval == 0 {
 			return usagef("%q is not an interval: give seconds, or 500ms, 2m", args[0])
 		}
 	}
@@ -145,16 +154,24 @@ func (o *regionsOptions) watch(ctx context.Context, out *output, stderr io.Write
 	return o.report(p, sampler, around, stops, out)
 }
 
+// begin returns a context that ends after --duration, and what says that a report is to be made at once.
+func (o *regionsOptions) begin(ctx context.Context) (until context.Context, demand <-chan os.Signal, end func()) {
+	cancel := func() {}
+	if o.duration > 0 {
+		ctx, cancel = context.WithTimeout(ctx, o.duration)
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
+	return ctx, signals, func() {
+		signal.Stop(signals)
+		cancel()
+	}
+}
+
 // poll polls until there is nothing left to do. The report makes the last poll itself.
 func (o *regionsOptions) poll(ctx context.Context, sampler *region.Sampler, around *kin.Watch, now func() error) error {
-	if o.duration > 0 {
-		var cancel func()
-		ctx, cancel = context.WithTimeout(ctx, o.duration)
-		defer cancel()
-	}
-	demand := make(chan os.Signal, 1)
-	signal.Notify(demand, syscall.SIGUSR1)
-	defer signal.Stop(demand)
+	ctx, demand, end := o.begin(ctx)
+	defer end()
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
 	kinTick := time.NewTicker(kinInterval)

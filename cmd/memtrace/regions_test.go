@@ -177,6 +177,7 @@ func TestRegionsOnDemand(t *testing.T) {
 }
 
 func TestSubcommandErrors(t *testing.T) {
+	own := fmt.Sprint(os.Getpid())
 	for _, tc := range []struct {
 		args string
 		code exitCode
@@ -186,6 +187,7 @@ func TestSubcommandErrors(t *testing.T) {
 		{"regions -p 0", exitUsage, "a process id is 1 or more"},
 		{"regions -p x", exitUsage, "invalid argument"},
 		{"regions -p 1 x", exitUsage, `"x" is not an interval`},
+		{"regions " + own, exitUsage, own + " is a process: did you mean -p " + own + "?"},
 		{"regions -p 1 1 0", exitUsage, `"0" is not a number of looks`},
 		{"regions -p 1 1 2 3", exitUsage, "too many arguments: 3"},
 		{"regions -p 1 1ms", exitUsage, "too short"},
@@ -201,7 +203,9 @@ func TestSubcommandErrors(t *testing.T) {
 		{"heap -p 1 1 0", exitUsage, `"0" is not a number of looks`},
 		{"heap -p 1 -d 5 1 2", exitUsage, "exclude"},
 		{"heap -p 1 -f folded", exitUsage, "give text, json or pprof"},
-		{"heap -p 1 -T -1", exitUsage, "--top -1"},
+		{"heap -p 1 -T -1", exitUsage, "--top -1: give 0 for all, or how many"},
+		{"heap " + own, exitUsage, own + " is a process: did you mean -p " + own + "?"},
+		{"heap -p 1 grwo", exitUsage, "did you mean memtrace grow?"},
 		{"heap -p 1 --max-overhead 0", exitUsage, "give 0.1 to 100 percent"},
 		{"heap -p 1 --why x", exitUsage, "an address in hexadecimal"},
 		{"heap -p 1 --suppressions /nowhere", exitUsage, "--suppressions"},

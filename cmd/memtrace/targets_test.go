@@ -113,7 +113,7 @@ func TestCgroup(t *testing.T) {
 	first, second, outside := start(), start(), start()
 	join(first.PID())
 
-	m := startMemtrace(t, "--cgroup", name)
+	m := startMemtrace(t, "--cgroup", name, "--heap=500ms")
 	join(second.PID())
 	joined := fmt.Sprintf("process %d has joined: it is traced, too", second.PID())
 	for deadline := time.Now().Add(patience); !strings.Contains(m.stderr.String(), joined); time.Sleep(10 * time.Millisecond) {
@@ -133,6 +133,9 @@ func TestCgroup(t *testing.T) {
 	got := make(map[int]uint64)
 	for _, r := range m.reports() {
 		got[r.Target.PID] = r.Outstanding.Blocks
+		if r.Target.PID == first.PID() && (r.Heap == nil || r.Heap.Looks == 0) {
+			t.Errorf("its heap: %+v", r.Heap)
+		}
 		if r.Target.PID == second.PID() && !r.Target.Exited {
 			t.Error("it is not said that a process has ended")
 		}
