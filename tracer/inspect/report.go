@@ -72,7 +72,7 @@ func cut(r *report.HeapReport, top int) {
 	if top == 0 {
 		top = maxListed
 	}
-	r.GrowingTotal, r.HoldersTotal, r.KindsTotal = len(r.Growing), len(r.Holders), len(r.Kinds)
+	r.GrowingTotal, r.HoldersTotal = len(r.Growing), len(r.Holders)
 	r.Growing = r.Growing[:min(len(r.Growing), maxListed)]
 	r.Holders = r.Holders[:min(len(r.Holders), top)]
 	r.Kinds = r.Kinds[:min(len(r.Kinds), maxListed)]
@@ -131,13 +131,45 @@ func (l *Looker) kindsOf(r *report.HeapReport, place map[int32]int) {
 		r.Notes = append(r.Notes, fmt.Sprintf("%s of more groups (size, kind and holder) than the %s, or of more holders than the %s, that are told apart: these are counted together, by powers of two of their sizes.",
 			report.Counted(merged, "block is", "blocks are"), report.Count(cohort.MostGroups), report.Count(maxRoots)))
 	}
-	slices.SortStableFunc(r.Kinds, func(a, b report.HeapKind) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	r.KindsTotal = len(r.Kinds)
+	largest := func(a, b report.HeapKind) int { return cmp.Compare(b.Bytes, a.Bytes) }
+	slices.SortStableFunc(r.Kinds, largest)
+	r.Kinds = folded(r.Kinds)
+	slices.SortStableFunc(r.Kinds, largest)
 	const maxOf = 8
 	for i := range r.Holders {
 		h := &r.Holders[i]
 		slices.SortStableFunc(h.Of, func(a, b report.HeapPart) int { return cmp.Compare(b.Bytes, a.Bytes) })
 		h.Of = h.Of[:min(len(h.Of), maxOf)]
 	}
+}
+
+// folded adds up by size and kind what would be cut, so that the sums of these hold all.
+func folded(list []report.HeapKind) []report.HeapKind {
+	if len(list) <= maxListed {
+		return list
+	}
+	type key struct {
+		size   uint64
+		kind   string
+		holder int
+	}
+	places := make(map[key]int)
+	all := slices.Clone(list[:maxListed/2])
+	for _, k := range list[maxListed/2:] {
+		if k.Holder != report.HeapNoHolder {
+			k.Holder = report.HeapOtherHolder
+		}
+		at, ok := places[key{k.Size, k.Kind, k.Holder}]
+		if !ok {
+			places[key{k.Size, k.Kind, k.Holder}] = len(all)
+			all = append(all, k)
+			continue
+		}
+		all[at].Blocks += k.Blocks
+		all[at].Bytes += k.Bytes
+	}
+	return all
 }
 
 // kindOf names the kind of a group. Of one that has all kinds it says up to which size, since only the

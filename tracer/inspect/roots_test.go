@@ -84,3 +84,30 @@ func TestMixedKinds(t *testing.T) {
 		t.Errorf("%q", r.Notes)
 	}
 }
+
+// However many holders there are, the kinds have all blocks.
+func TestFolded(t *testing.T) {
+	for _, groups := range []int{maxListed, 20 * maxListed} {
+		var list []report.HeapKind
+		var blocks, lost uint64
+		for i := range groups {
+			k := report.HeapKind{HeapPart: report.HeapPart{Size: uint64(i % 40), HeapSum: report.HeapSum{Blocks: uint64(i), Bytes: 1}}, Holder: i / 40}
+			blocks += k.Blocks
+			if i/40%2 == 0 {
+				k.Holder = report.HeapNoHolder
+				lost += k.Blocks
+			}
+			list = append(list, k)
+		}
+		list = folded(list)
+		for _, k := range list {
+			blocks -= k.Blocks
+			if k.Holder == report.HeapNoHolder {
+				lost -= k.Blocks
+			}
+		}
+		if len(list) > maxListed || blocks != 0 || lost != 0 {
+			t.Errorf("%d groups: %d are left, without %d blocks, of them %d that nobody holds", groups, len(list), blocks, lost)
+		}
+	}
+}

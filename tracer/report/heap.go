@@ -34,7 +34,8 @@ type HeapReport struct {
 	// Holders are what leads to the other blocks, largest first.
 	Holders      []HeapHolder `json:"holders"`
 	HoldersTotal int          `json:"holders_total"`
-	// Kinds are the blocks by size and kind, those with most bytes first.
+	// Kinds are the blocks by size, kind and holder, those with most bytes first. Where there are many,
+	// small ones are added up by size and kind. KindsTotal is how many there were.
 	Kinds      []HeapKind `json:"kinds"`
 	KindsTotal int        `json:"kinds_total"`
 	// Path leads from a root to the block that was asked for.
