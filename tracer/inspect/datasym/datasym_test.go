@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"memtrace/symbolize/elffile"
 	"memtrace/tracer/testsupport/testprog"
 )
 
@@ -112,5 +113,53 @@ func checkModules(t *testing.T, table *Table, path string, strip bool) {
 	before := table.Modules()[0]
 	if err := table.Refresh(); err != nil || table.Modules()[0] != before || len(table.Problems) > 0 {
 		t.Errorf("%v, %v", err, table.Problems)
+	}
+}
+
+// What the names of files take is given back when these are not mapped any more, and what has no room is told.
+func TestRoomForNames(t *testing.T) {
+	path := testprog.PathIn(t, "testdata", "variables")
+	p := testprog.Command(t, exec.Command(path))
+	table, err := Open(p.PID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const room = 128 << 20 // of NewBudget
+	for range 2 {
+		var program *Module
+		for _, m := range table.Modules() {
+			if m.Main {
+				program = m
+			}
+		}
+		if _, ok := program.Find("initialised"); !ok || program.symbols.kept == 0 {
+			t.Fatalf("not found; %d bytes are kept, problems %q", program.symbols.kept, table.Problems)
+		}
+		table.Use([]byte("1000-2000 rw-p 00000000 00:00 0\n"))
+		if err := table.Refresh(); err != nil || len(table.Modules()) > 0 {
+			t.Fatalf("%v, %d modules", err, len(table.Modules()))
+		}
+		if err := table.budget.Keep(room); err != nil {
+			t.Fatal(err)
+		}
+		table.budget.Release(room)
+		table.Use(nil)
+		if err := table.Refresh(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(table.Problems) > 0 {
+		t.Errorf("%q", table.Problems)
+	}
+	if err := table.budget.Keep(room); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range table.Modules() {
+		if _, ok := m.Find("initialised"); ok {
+			t.Errorf("%s: found without room", m.Name)
+		}
+	}
+	if len(table.Problems) == 0 || !strings.Contains(strings.Join(table.Problems, "\n"), path+": "+elffile.ErrBudget.Error()) {
+		t.Errorf("%q", table.Problems)
 	}
 }

@@ -1,7 +1,9 @@
 package datasym
 
 import (
+	"cmp"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -63,12 +65,15 @@ func (t *Table) open(process *target.Target, from *target.Module) *Module {
 		}
 	})
 	if err != nil {
-		t.problem(m, err)
+		if !errors.Is(err, elffile.ErrNotELF) { // it may be memory for generated code
+			t.problem(m, err)
+		}
 		return m
 	}
 	m.load = func(s *symbols) {
-		err = t.read(process, &mapped, func(f *elffile.File) { s.read(f, t.budget) })
-		if err != nil {
+		var unread error
+		err := t.read(process, &mapped, func(f *elffile.File) { unread = s.read(f, t.budget) })
+		if err = cmp.Or(err, unread); err != nil {
 			t.problem(m, err)
 		}
 	}
@@ -170,11 +175,12 @@ func (m *Module) table() *symbols {
 }
 
 // debugFile adds the symbols of a separate debug file, where one is installed.
-func (s *symbols) debugFile(f *elffile.File, budget *elffile.Budget) {
+func (s *symbols) debugFile(f *elffile.File, budget *elffile.Budget) error {
 	file, debug, err := elffile.OpenDebug(ptmalloc.DebugFolder, f)
 	if err != nil {
-		return
+		return nil // most have none
 	}
 	defer file.Close()
-	s.add(debug, elf.SHT_SYMTAB, budget)
+	_, err = s.add(debug, elf.SHT_SYMTAB, budget)
+	return err
 }

@@ -26,29 +26,35 @@ const maxSymbols = 2 << 20
 type symbols struct {
 	data, tls []Variable
 	writable  []elf.ProgHeader
+	// kept is what was taken from the budget for them, in bytes.
+	kept uint64
 }
 
 // vtable begins the symbols of C++'s tables of virtual functions, which are not writable in some
 // files.
 var vtable = []byte("_ZTV")
 
-// read fills the table from a file and its debug file. What cannot be read is left out.
-func (s *symbols) read(f *elffile.File, budget *elffile.Budget) {
+// read fills the table from a file and its debug file. What cannot be read is left out; the error says why.
+func (s *symbols) read(f *elffile.File, budget *elffile.Budget) error {
 	for _, p := range f.Segments {
 		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_W != 0 {
 			s.writable = append(s.writable, p)
 		}
 	}
-	if !s.add(f, elf.SHT_SYMTAB, budget) {
-		s.debugFile(f, budget)
-		s.add(f, elf.SHT_DYNSYM, budget)
+	found, err := s.add(f, elf.SHT_SYMTAB, budget)
+	if !found {
+		fromDebug := s.debugFile(f, budget)
+		_, err = s.add(f, elf.SHT_DYNSYM, budget)
+		err = cmp.Or(fromDebug, err)
 	}
 	s.data, s.tls = sorted(s.data), sorted(s.tls)
+	return err
 }
 
-// add reads the tables of a type and reports whether there are any.
-func (s *symbols) add(f *elffile.File, kind elf.SectionType, budget *elffile.Budget) bool {
+// add reads the tables of a type and reports whether there are any. What was found before an error is kept.
+func (s *symbols) add(f *elffile.File, kind elf.SectionType, budget *elffile.Budget) (found bool, err error) {
 	tables := f.SymbolTables(kind)
+	note := func(failed error) { err = cmp.Or(err, failed) }
 	for _, table := range tables {
 		may := func(sym *elf.Symbol) bool {
 			switch elf.ST_TYPE(sym.Info) {
@@ -58,7 +64,7 @@ func (s *symbols) add(f *elffile.File, kind elf.SectionType, budget *elffile.Bud
 			return false
 		}
 		var current *elf.Symbol
-		_ = table.FindFunc(func(name []byte) bool {
+		note(table.FindFunc(func(name []byte) bool {
 			if len(name) == 0 {
 				return false
 			}
@@ -68,18 +74,21 @@ func (s *symbols) add(f *elffile.File, kind elf.SectionType, budget *elffile.Bud
 			// Thread-local variables have offsets, of which 0 is one that SymbolTable passes over.
 			return may(sym)
 		}, func(sym elf.Symbol) {
-			if budget.Keep(uint64(len(sym.Name))+64) != nil {
+			size := uint64(len(sym.Name)) + 64
+			if failed := budget.Keep(size); failed != nil {
+				note(failed)
 				return
 			}
+			s.kept += size
 			v := Variable{Name: sym.Name, Addr: sym.Value, Size: sym.Size}
 			if elf.ST_TYPE(sym.Info) == elf.STT_TLS {
 				s.tls = append(s.tls, v)
 			} else {
 				s.data = append(s.data, v)
 			}
-		}) // keep what was found before an error
+		}))
 	}
-	return len(tables) > 0
+	return len(tables) > 0, err
 }
 
 func (s *symbols) inData(sym *elf.Symbol) bool {

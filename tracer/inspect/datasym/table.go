@@ -70,6 +70,12 @@ func (t *Table) Refresh() error {
 			t.modules = append(t.modules, found)
 		}
 	}
+	for k, m := range t.known {
+		if known[k] == nil {
+			t.budget.Release(m.symbols.kept)
+			m.load = nil
+		}
+	}
 	t.known = known
 	slices.SortFunc(t.modules, func(a, b *Module) int {
 		if a.Start < b.Start {
