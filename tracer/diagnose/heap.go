@@ -1,7 +1,9 @@
 package diagnose
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"memtrace/tracer/book"
 	"memtrace/tracer/diagnose/answer"
@@ -26,9 +28,10 @@ func (d *diagnosis) heap(r *report.Report, opt Options) {
 		return
 	}
 	r.Heap = looks.Report(d.Known, stackName)
+	at := placesOf(r.Stacks)
 	for i := range r.Heap.Growing {
 		g := &r.Heap.Growing[i]
-		g.AllocatedBy, g.LooksLike = d.heapStacks(r, g.AllocatedBy), d.heapStacks(r, g.LooksLike)
+		g.AllocatedBy, g.LooksLike = d.heapStacks(r, at, g.AllocatedBy), d.heapStacks(r, at, g.LooksLike)
 		if perSecond := g.PerMinute / 60 * r.TracedFraction; d.sampling != nil && perSecond > 0 {
 			g.SeenEverySeconds = 1 / perSecond
 		}
@@ -36,7 +39,7 @@ func (d *diagnosis) heap(r *report.Report, opt Options) {
 }
 
 // heapStacks names stacks, and takes those together that one of the report is the sum of.
-func (d *diagnosis) heapStacks(r *report.Report, list []report.HeapSource) (named []report.HeapSource) {
+func (d *diagnosis) heapStacks(r *report.Report, at places, list []report.HeapSource) (named []report.HeapSource) {
 	for i := range list {
 		s := list[i]
 		one := report.Stack{ID: s.ID, Kind: report.Heap}
@@ -45,11 +48,11 @@ func (d *diagnosis) heapStacks(r *report.Report, list []report.HeapSource) (name
 			one.Frames = callerOfMalloc(one.Frames) // of a block that is a mapping of its own
 		}
 		s.Frames, s.Truncated, s.OwnFrame = one.Frames, one.Truncated, answer.OwnFrame(one.Frames, &d.target)
-		if at := slices.IndexFunc(r.Stacks, func(o report.Stack) bool { return merges(&o, &s) }); at >= 0 {
-			s.ID = r.Stacks[at].ID
+		if i, ok := at.of(&s); ok {
+			s.ID = r.Stacks[i].ID
 		}
-		if at := slices.IndexFunc(named, func(o report.HeapSource) bool { return o.ID == s.ID }); at >= 0 {
-			named[at].Blocks += s.Blocks
+		if i := slices.IndexFunc(named, func(o report.HeapSource) bool { return o.ID == s.ID }); i >= 0 {
+			named[i].Blocks += s.Blocks
 			continue
 		}
 		named = append(named, s)
@@ -58,14 +61,48 @@ func (d *diagnosis) heapStacks(r *report.Report, list []report.HeapSource) (name
 	return named
 }
 
-// merges reports whether a stack of a report is another one, or has it as a part.
-func merges(s *report.Stack, part *report.HeapSource) bool {
-	switch {
-	case s.ID == part.ID:
-		return true
-	case slices.ContainsFunc(s.Like, func(l report.Like) bool { return l.ID == part.ID }):
-		return true
+// places are those of the stacks of a report by their IDs, those of the stacks that they are the sum of,
+// and, where not all of these are known, their functions and lines.
+type places map[string]int
+
+func placesOf(stacks []report.Stack) places {
+	p := make(places)
+	put := func(key string, i int) {
+		if _, ok := p[key]; !ok {
+			p[key] = i
+		}
 	}
-	return s.MergedStacks > report.MostLike && len(part.Frames) > 0 &&
-		slices.EqualFunc(s.Frames, part.Frames, func(a, b report.Frame) bool { return a.Function == b.Function && a.File == b.File && a.Line == b.Line })
+	for i := range stacks {
+		s := &stacks[i]
+		put(s.ID, i)
+		for k := range s.Like {
+			put(s.Like[k].ID, i)
+		}
+		if s.MergedStacks > report.MostLike {
+			put(linesOf(s.Frames), i)
+		}
+	}
+	return p
+}
+
+// of returns the place of the first stack that is this one, or has it as a part.
+func (p places) of(part *report.HeapSource) (place int, ok bool) {
+	place, ok = p[part.ID]
+	if len(part.Frames) == 0 {
+		return place, ok
+	}
+	if i, like := p[linesOf(part.Frames)]; like && (!ok || i < place) {
+		return i, true
+	}
+	return place, ok
+}
+
+// linesOf tells stacks apart by their functions and lines. No ID is such a text.
+func linesOf(frames []report.Frame) string {
+	var b strings.Builder
+	for i := range frames {
+		f := &frames[i]
+		fmt.Fprintf(&b, "%q %q %d\n", f.Function, f.File, f.Line)
+	}
+	return b.String()
 }
