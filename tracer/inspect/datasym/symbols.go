@@ -71,7 +71,6 @@ func (s *symbols) add(f *elffile.File, kind elf.SectionType, budget *elffile.Bud
 			return elf.ST_TYPE(current.Info) == elf.STT_TLS || s.inData(current) || bytes.HasPrefix(name, vtable)
 		}, func(sym *elf.Symbol) bool {
 			current = sym
-			// Thread-local variables have offsets, of which 0 is one that SymbolTable passes over.
 			return may(sym)
 		}, func(sym elf.Symbol) {
 			size := uint64(len(sym.Name)) + 64

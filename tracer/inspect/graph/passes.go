@@ -9,8 +9,8 @@ import (
 	"memtrace/tracer/inspect/kinds"
 )
 
-// MinPasses is how many passes are needed to call a block lost. While a program moves pointers about
-// one pass misses some of them; that a block is lost is permanent.
+// MinPasses is how many passes over a running process are needed to call a block lost. While a program
+// moves pointers about one pass misses some of them; that a block is lost is permanent.
 const MinPasses = 3
 
 // Lost is a block that nobody points at, with the blocks that only it leads to.
@@ -22,8 +22,8 @@ type Lost struct {
 	Blocks, Bytes uint64
 	// Cycle: blocks that nobody else points at point to each other. Root is one of them.
 	Cycle bool
-	// Certain: in every pass nobody pointed at it, its size and content were the same, all memory
-	// and all newer blocks that pointers were seen to were looked at, and the passes have settled.
+	// Certain: in every pass nobody pointed at it, its size and content were the same, and nothing was
+	// skipped. If the process ran, the passes have settled; if each is of one moment, one is enough.
 	// It is wrong only if the program hides its pointers (see the package's documentation).
 	Certain bool
 	// Why says what Certain rests on, or is doubtful.
@@ -158,7 +158,7 @@ func (g *Graph) doubt() string {
 }
 
 // Lost returns the lost blocks that no other lost block leads to, those with the most bytes first.
-// It returns none before MinPasses passes.
+// It returns none before there are Enough passes.
 func (p *Passes) Lost() (list []Lost) {
 	p.EachLost(func(l Lost) { list = append(list, l) })
 	slices.SortFunc(list, func(a, b Lost) int {
