@@ -56,7 +56,7 @@ func addr2line(t *testing.T, binary string, addrs []uint64) map[uint64][]wantFra
 func parseWant(function, place string) wantFrame {
 	place, _, _ = strings.Cut(place, " (discriminator")
 	i := strings.LastIndexByte(place, ':')
-	w := wantFrame{function: displayName(function), file: path.Clean(place[:i])}
+	w := wantFrame{function: DisplayName(function), file: path.Clean(place[:i])}
 	w.line, _ = strconv.Atoi(place[i+1:])
 	if w.function == "??" {
 		w.function = ""

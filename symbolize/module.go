@@ -203,7 +203,7 @@ func (m *module) resolve(p *Process, vaddr uint64) []level {
 		if levels := m.resolveGo(p, vaddr); len(levels) > 0 {
 			return levels
 		}
-		return []level{{function: displayName(symbol)}}
+		return []level{{function: DisplayName(symbol)}}
 	}
 	levels := make([]level, len(calls))
 	for i, c := range calls {
@@ -218,7 +218,7 @@ func (m *module) resolve(p *Process, vaddr uint64) []level {
 		if name == "" && !c.Inline {
 			name = symbol
 		}
-		levels[i] = level{function: displayName(name), file: limitName(c.File), line: c.Line, inline: c.Inline}
+		levels[i] = level{function: DisplayName(name), file: limitName(c.File), line: c.Line, inline: c.Inline}
 	}
 	return levels
 }

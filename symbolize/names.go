@@ -20,16 +20,16 @@ func isMangled(symbol string) bool {
 	return strings.HasPrefix(symbol, "_Z") || strings.HasPrefix(symbol, "_R")
 }
 
-// displayName demangles a symbol. It keeps template arguments but drops parameters, Rust's
+// DisplayName demangles a symbol. It keeps template arguments but drops parameters, Rust's
 // hash and the marks of C++ clones, which would make a stack too wide to read. A name that is
 // not mangled is returned unchanged.
-func displayName(symbol string) (name string) {
+func DisplayName(symbol string) (name string) {
 	symbol = limitName(symbol)
 	if !isMangled(symbol) {
 		return symbol
 	}
 	if base, ok := strings.CutSuffix(symbol, pltSuffix); ok {
-		return limitName(displayName(base) + pltSuffix)
+		return limitName(DisplayName(base) + pltSuffix)
 	}
 	// Recover, since the input may be made to break the demangler.
 	defer func() {

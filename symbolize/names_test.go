@@ -23,13 +23,13 @@ func TestDisplayName(t *testing.T) {
 		{strings.Repeat("x", 10_000), strings.Repeat("x", maxName)},
 	}
 	for _, test := range tests {
-		if got := displayName(test.symbol); got != test.want {
-			t.Errorf("displayName(%.80q) = %.200q, want %.200q", test.symbol, got, test.want)
+		if got := DisplayName(test.symbol); got != test.want {
+			t.Errorf("DisplayName(%.80q) = %.200q, want %.200q", test.symbol, got, test.want)
 		}
 	}
 	// The name doubles with each level.
 	bomb := "_Z1fI1a" + strings.Repeat("S_IS0_S0_", 200) + "E"
-	if got := displayName(bomb); len(got) > maxName {
+	if got := DisplayName(bomb); len(got) > maxName {
 		t.Errorf("%d bytes of name", len(got))
 	}
 }

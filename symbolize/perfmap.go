@@ -66,7 +66,7 @@ func (m *perfMap) lookup(p *Process, addr uint64) string {
 	if !ok {
 		return ""
 	}
-	return displayName(m.names[e.Ref])
+	return DisplayName(m.names[e.Ref])
 }
 
 // update reads what was appended since the last update.

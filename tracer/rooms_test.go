@@ -47,7 +47,7 @@ tracer/report:
 tracer/report/html:            tracer/report
 tracer/report/serve:           tracer/report
 
-tracer/inspect/graph:          symbolize/procmaps tracer/inspect/census tracer/inspect/datasym tracer/inspect/freeze tracer/inspect/kinds tracer/process/procmem
+tracer/inspect/graph:          symbolize symbolize/procmaps tracer/inspect/census tracer/inspect/datasym tracer/inspect/freeze tracer/inspect/kinds tracer/process/procmem
 tracer/inspect/freeze:         symbolize/procmaps tracer/process/procmem tracer/process/procstatus
 tracer/inspect/kinds:          tracer/inspect/datasym
 tracer/inspect/datasym:        symbolize/elffile symbolize/procmaps tracer/process/ptmalloc tracer/process/target

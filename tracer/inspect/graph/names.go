@@ -2,10 +2,8 @@ package graph
 
 import (
 	"fmt"
-	"strings"
 
-	"github.com/ianlancetaylor/demangle"
-
+	"memtrace/symbolize"
 	"memtrace/tracer/inspect/datasym"
 )
 
@@ -14,8 +12,6 @@ const (
 	apart = 16
 	// maxPlaces is how many variables are made of a section without symbols. The rest is one.
 	maxPlaces = 1 << 12
-	// maxNamePower is the longest name as a power of two.
-	maxNamePower = 12
 )
 
 // global names the variables of a module: by symbol, else by section and offset.
@@ -23,7 +19,7 @@ func (p *process) global(m *datasym.Module) func(uint64) (Root, uint64, uint64) 
 	return func(addr uint64) (r Root, from, to uint64) {
 		r = Root{Class: Global, Module: m.Name, Addr: addr}
 		if v, ok := m.Variable(addr); ok {
-			r.Name, r.Addr = Demangled(v.Name), v.Addr
+			r.Name, r.Addr = symbolize.DisplayName(v.Name), v.Addr
 			return r, v.Addr, v.Addr + v.Size
 		}
 		section, start, ok := m.Section(addr)
@@ -40,22 +36,4 @@ func (p *process) global(m *datasym.Module) func(uint64) (Root, uint64, uint64) 
 		r.Name = fmt.Sprintf("%s %s+%#x", m.Name, section, addr-start)
 		return r, addr, addr + apart
 	}
-}
-
-// Demangled returns the name of a variable as its programmer knows it.
-func Demangled(symbol string) (name string) {
-	if !strings.HasPrefix(symbol, "_Z") && !strings.HasPrefix(symbol, "_R") {
-		return symbol
-	}
-	// Recover, since the input may be made to break the demangler.
-	defer func() {
-		if recover() != nil {
-			name = symbol
-		}
-	}()
-	name, err := demangle.ToString(symbol, demangle.NoParams, demangle.MaxLength(maxNamePower))
-	if err != nil || name == "" {
-		return symbol
-	}
-	return name
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"memtrace/symbolize"
 	"memtrace/tracer/inspect/census"
 	"memtrace/tracer/inspect/datasym"
 )
@@ -46,7 +47,7 @@ func (p *process) tls(t *thread) (low uint64) {
 			}
 			r := Root{Class: TLS, Name: fmt.Sprintf("TLS of %s in %s", t, b.module.Name), Module: b.module.Name, Addr: b.start, TID: t.tid}
 			if v, ok := b.module.ThreadVariable(addr - b.start); ok {
-				r.Name, r.Addr = Demangled(v.Name), b.start+v.Addr
+				r.Name, r.Addr = symbolize.DisplayName(v.Name), b.start+v.Addr
 				return r, r.Addr, r.Addr + v.Size
 			}
 			return r, addr, addr + apart
