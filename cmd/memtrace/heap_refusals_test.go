@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/testprog"
@@ -45,14 +47,16 @@ int main(void) { void *volatile p = malloc(10); p = p; write(1, "ready sleeps\n"
 }
 
 // Without privileges a user can look at their own processes but not others'.
-func TestHeapWithoutRoot(t *testing.T) {
+func TestWithoutRoot(t *testing.T) {
 	testprog.NeedRoot(t) // to become someone else
 	dir := openDir(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
 	binary := filepath.Join(dir, "memtrace")
 	copyFile(t, testprog.Memtrace(t), binary)
 	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
-	heap := func(pid int) (stdout, stderr string, code int) {
-		cmd := exec.Command(binary, "heap", "-p", fmt.Sprint(pid), "-f", "json", "20ms", "3")
+	run := func(args ...string) (stdout, stderr string, code int) {
+		cmd := exec.CommandContext(ctx, binary, args...)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: nobody}
 		cmd.Dir = dir
 		var out, messages bytes.Buffer
@@ -60,15 +64,26 @@ func TestHeapWithoutRoot(t *testing.T) {
 		_ = cmd.Run() // the exit code says how it ended
 		return out.String(), messages.String(), cmd.ProcessState.ExitCode()
 	}
-	stdout, stderr, code := heap(sleeper(t, nobody).Process.Pid)
-	if code != 0 {
-		t.Fatalf("one's own process: %d, %s", code, stderr)
-	}
-	if r := decodeReports[report.HeapReport](t, stdout)[0]; r.Looks != 3 || r.Blocks.InUse.Blocks == 0 {
-		t.Errorf("one's own process: %+v", r)
-	}
-	stdout, stderr, code = heap(sleeper(t, nil).Process.Pid)
-	if code != 1 || stdout != "" || !strings.HasSuffix(stderr, "of user 0: not permitted: it is another user's process: run memtrace as root, or with CAP_SYS_PTRACE\n") {
-		t.Errorf("another's process: %d, %q, %q", code, stdout, stderr)
+	own, others := fmt.Sprint(sleeper(t, nobody).Process.Pid), fmt.Sprint(sleeper(t, nil).Process.Pid)
+	for _, tc := range []struct {
+		command, interval, count string
+		good                     func(stdout string) bool
+	}{
+		{"regions", "50ms", "8", func(stdout string) bool {
+			m := decodeReports[report.MemoryReport](t, stdout)[0].Memory
+			return m.Complete && m.ResidentBytes > 0
+		}},
+		{"heap", "20ms", "3", func(stdout string) bool {
+			r := decodeReports[report.HeapReport](t, stdout)[0]
+			return r.Looks == 3 && r.Blocks.InUse.Blocks > 0
+		}},
+	} {
+		if stdout, stderr, code := run(tc.command, "-p", own, "-f", "json", tc.interval, tc.count); code != 0 || !tc.good(stdout) {
+			t.Errorf("%s of one's own process: %d, %s%s", tc.command, code, stderr, stdout)
+		}
+		stdout, stderr, code := run(tc.command, "-p", others, "-f", "json", tc.interval, tc.count)
+		if code != 1 || stdout != "" || !strings.HasSuffix(stderr, "of user 0: not permitted: it is another user's process: run memtrace as root, or with CAP_SYS_PTRACE\n") {
+			t.Errorf("%s of another's process: %d, %q, %q", tc.command, code, stdout, stderr)
+		}
 	}
 }
