@@ -62,6 +62,12 @@ func (b *Builds) Defines(path, id string, names ...string) string {
 	return m.symbols.defines(names)
 }
 
+// Retry has files looked for again that were not found.
+func (b *Builds) Retry() { clear(b.failed) }
+
+// DebugPlace is where a debug file of a build is looked for first.
+func (b *Builds) DebugPlace(id string) string { return DebugPlace(b.p.opt.DebugDirs[0], id) }
+
 // Problems lists what could not be used, as Process.Problems does.
 func (b *Builds) Problems() []string { return b.p.Problems() }
 

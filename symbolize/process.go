@@ -28,7 +28,7 @@ var (
 )
 
 // DefaultDebugDir is where distributions install separate debug files.
-const DefaultDebugDir = "/usr/lib/debug"
+const DefaultDebugDir = elffile.DebugDir
 
 const (
 	// maxOpenFiles bounds the files kept open at a time, modules and debug files alike.

@@ -148,7 +148,7 @@ func (o *options) addReportFlags(fs *pflag.FlagSet) {
 	o.maxMemory = 512 << 20
 	fs.Var((*sizeValue)(&o.maxMemory), "max-memory", "let memtrace use at most `BYTES`, plus 64 for each live block; if there are too many stacks, those that hold least are added up")
 	fs.IntVar(&o.depth, "stack-depth", 127, "keep `N` frames of a stack, 1 to 127")
-	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{"/usr/lib/debug"}, "search `DIR` for separate debug files (repeatable)")
+	fs.StringSliceVar(&o.debugDir, "debug-dir", []string{diagnose.DefaultDebugDir}, "search `DIR` for separate debug files (repeatable)")
 	fs.BoolVar(&o.full, "full", false, "report everything: events, address space, threshold, system, notes")
 	fs.StringSliceVar(&o.show, "show", nil, "report these `PARTS` beside the answer: "+strings.Join(partNames(), ", "))
 	fs.IntVar(&o.width, "width", 0, "make the report `N` columns wide (otherwise as the terminal, and 100 elsewhere)")

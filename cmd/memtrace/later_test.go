@@ -1,6 +1,7 @@
 package main
 
 import (
+	"debug/elf"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"memtrace/tracer/diagnose"
 	"memtrace/tracer/report"
 	"memtrace/tracer/testsupport/testprog"
 )
@@ -140,7 +142,7 @@ func TestSymbolsLater(t *testing.T) {
 	put("/bin/true", place+".debug")
 	lacks(rendered(t, bare, "--debug-dir", dir), "Not used: "+program+": it is of another build", "Not used: "+place+".debug: it is of another build")
 	put(copied, place+".debug")
-	got := rendered(t, bare, "--debug-dir", dir, "--debug-dir", "/usr/lib/debug")
+	got := rendered(t, bare, "--debug-dir", dir, "--debug-dir", diagnose.DefaultDebugDir)
 	if diff := cmp.Diff(stacksByFrames(want), stacksByFrames(got)); diff != "" {
 		t.Errorf("frames (-named +later):\n%s", diff)
 	}
@@ -167,6 +169,37 @@ func TestSymbolsLaterRefusals(t *testing.T) {
 		m := launchMemtrace(t, strings.Fields(args)...)
 		if code := m.wait(); code != exitUsage || !strings.Contains(m.stderr.String(), want) {
 			t.Errorf("%s: %d, %s", args, code, m.stderr.String())
+		}
+	}
+}
+
+// What was read for one look at a record is there for the next, and a file that was missing is looked for
+// again.
+func TestSymbolsLaterKept(t *testing.T) {
+	program := testprog.BuildProgram(t, "gcc -g -O1", "int main(void) { return 0; }")
+	id, moved := buildID(t, program), program+".moved"
+	binary, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = binary.Close() }()
+	var f laterFlags
+	named := func() string {
+		t.Helper()
+		r := &report.Report{Later: new(report.Later), Stacks: []report.Stack{{ID: "1", Frames: []report.Frame{{Module: program, Offset: binary.Entry + 1}}}}}
+		r.Target.Modules = []report.Module{{Path: program, BuildID: id}}
+		f.again()
+		if err := f.give([]*report.Report{r}); err != nil {
+			t.Fatal(err)
+		}
+		return r.Stacks[0].Frames[0].Function
+	}
+	for i, step := range []struct{ from, to, want string }{{program, moved, ""}, {moved, program, "_start"}, {program, moved, "_start"}} {
+		if err := os.Rename(step.from, step.to); err != nil {
+			t.Fatal(err)
+		}
+		if got := named(); got != step.want {
+			t.Errorf("%d: it is %q, want %q", i, got, step.want)
 		}
 	}
 }

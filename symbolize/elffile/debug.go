@@ -9,11 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// DebugDir is where distributions install separate debug files.
+const DebugDir = "/usr/lib/debug"
+
 // errNoDebugFile means that there is no debug file of a build.
 var errNoDebugFile = errors.New("no debug file of this build")
 
 // OpenDebug opens the separate debug file of a build by its build ID, below a directory such as
-// /usr/lib/debug in the tool's own file system. The caller closes what it is read from.
+// DebugDir in the tool's own file system. The caller closes what it is read from.
 func OpenDebug(folder string, f *File) (*os.File, *File, error) {
 	id := f.BuildID()
 	const shortest = 8 // digits

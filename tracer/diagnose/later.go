@@ -22,21 +22,19 @@ func (d *diagnosis) leaveForLater(r *report.Report, e *answer.Evidence) {
 	}
 }
 
+// DefaultDebugDir is where debug files are looked for unless that is said.
+const DefaultDebugDir = symbolize.DefaultDebugDir
+
 // Names gives frames their names that were left out as the trace went on, and reports the answers that
 // follow from these. It is not safe for concurrent use.
-type Names struct {
-	builds *symbolize.Builds
-	dirs   []string
-}
+type Names struct{ builds *symbolize.Builds }
 
 // NewNames returns a Names that looks for files and debug files in some directories, by build ID, and
 // for files where the process had them.
-func NewNames(debugDirs []string) *Names {
-	if len(debugDirs) == 0 {
-		debugDirs = []string{symbolize.DefaultDebugDir}
-	}
-	return &Names{builds: symbolize.NewBuilds(debugDirs), dirs: debugDirs}
-}
+func NewNames(debugDirs []string) *Names { return &Names{symbolize.NewBuilds(debugDirs)} }
+
+// Retry has files looked for again that were not found.
+func (n *Names) Retry() { n.builds.Retry() }
 
 // Close closes the files.
 func (n *Names) Close() { n.builds.Close() }

@@ -136,7 +136,7 @@ func (l *later) hint(f symbolFile) string {
 	if f.id != "" {
 		file += " (build ID " + f.id + ")"
 	}
-	place := symbolize.DebugPlace(l.names.dirs[0], f.id)
+	place := l.names.builds.DebugPlace(f.id)
 	switch {
 	case place == "":
 		return file + ": the file has no build ID, or there were several of that name, so it cannot be found later."

@@ -7,7 +7,7 @@ import (
 )
 
 // DebugFolder is where distributions install separate debug files.
-const DebugFolder = "/usr/lib/debug"
+const DebugFolder = elffile.DebugDir
 
 // symbol is a data symbol.
 type symbol struct{ addr, size uint64 }
