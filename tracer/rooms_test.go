@@ -27,7 +27,7 @@ tracer/probe:                  bpf symbolize/elffile symbolize/procmaps symboliz
 tracer/process/target:         symbolize/elffile symbolize/patience symbolize/procmaps procfs tracer/process/refusal
 tracer/process/cgroup:         symbolize/procmaps
 tracer/process/limits:         tracer/process/cgroup
-tracer/process/ptmalloc:       symbolize/elffile symbolize/patience tracer/process/procmem tracer/process/target
+tracer/process/ptmalloc:       symbolize/elffile symbolize/patience symbolize/procmaps tracer/process/procmem tracer/process/target
 tracer/inspect/census:         symbolize/procmaps tracer/process/procmem tracer/process/ptmalloc tracer/process/target
 tracer/launch:                 symbolize/elffile tracer/process/procstatus
 tracer/region:                 symbolize/procmaps tracer/report tracer/trend

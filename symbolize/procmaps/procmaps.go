@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -101,6 +102,16 @@ func (s *Scanner) Scan(r io.Reader, f func(*Mapping)) (lines int, err error) {
 			return lines, err
 		}
 	}
+}
+
+// ScanProcess scans the mappings of a process. It has none once it has ended.
+func (s *Scanner) ScanProcess(pid int, f func(*Mapping)) (lines int, err error) {
+	file, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	return s.Scan(file, f)
 }
 
 // line reads a line without its newline. A line that is too long comes in pieces, none of

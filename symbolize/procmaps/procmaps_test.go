@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -37,6 +38,23 @@ func TestScanMaps(t *testing.T) {
 	}
 	if !got[2].Perms.None() || got[0].Perms.None() || got[0].Bytes() != 4096 {
 		t.Error("rights or size are wrong")
+	}
+}
+
+// The mappings of a process are those that hold what it has.
+func TestScanProcess(t *testing.T) {
+	var s Scanner
+	variable, found, all := uint64(reflect.ValueOf(new(int)).Pointer()), 0, 0
+	lines, err := s.ScanProcess(os.Getpid(), func(m *Mapping) {
+		if all++; variable >= m.Start && variable < m.End {
+			found++
+		}
+	})
+	if err != nil || lines != all || found != 1 {
+		t.Errorf("%d lines, %d mappings, %d hold a variable: %v", lines, all, found, err)
+	}
+	if _, err := s.ScanProcess(1<<30, func(*Mapping) {}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without a process: %v", err)
 	}
 }
 

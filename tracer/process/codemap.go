@@ -3,7 +3,6 @@ package process
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"memtrace/symbolize/procmaps"
@@ -172,14 +171,9 @@ func sameMemory(a, b *procmaps.Mapping) bool {
 
 // readAll lists all executable mappings.
 func (c *codeMap) readAll() error {
-	file, err := os.Open(fmt.Sprintf("/proc/%d/maps", c.pid))
-	if err != nil {
-		return fmt.Errorf("read the mappings of process %d: %w", c.pid, err)
-	}
-	defer file.Close()
 	var list []procmaps.Mapping
 	var s procmaps.Scanner
-	total, err := s.Scan(file, func(m *procmaps.Mapping) {
+	total, err := s.ScanProcess(c.pid, func(m *procmaps.Mapping) {
 		if m.Perms&procmaps.Exec != 0 {
 			list = append(list, *m)
 			list[len(list)-1].Perms = procmaps.Exec

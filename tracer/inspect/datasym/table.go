@@ -3,7 +3,6 @@ package datasym
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"sort"
@@ -112,21 +111,17 @@ func (t *Table) Mapping(addr uint64) *procmaps.Mapping {
 func (t *Table) Use(maps []byte) { t.copied = maps }
 
 func (t *Table) readMaps() (maps []procmaps.Mapping, err error) {
-	var from io.Reader = bytes.NewReader(t.copied)
-	if t.copied == nil {
-		file, err := os.Open(fmt.Sprintf("/proc/%d/maps", t.pid))
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		from = file
-	}
 	var scanner procmaps.Scanner
-	_, err = scanner.Scan(from, func(m *procmaps.Mapping) {
+	add := func(m *procmaps.Mapping) {
 		if len(maps) < maxMappings {
 			maps = append(maps, *m)
 		}
-	})
+	}
+	if t.copied != nil {
+		_, err = scanner.Scan(bytes.NewReader(t.copied), add)
+	} else {
+		_, err = scanner.ScanProcess(t.pid, add)
+	}
 	if err == nil && len(maps) == 0 {
 		err = os.ErrProcessDone
 	}

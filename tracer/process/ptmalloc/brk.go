@@ -1,11 +1,13 @@
 package ptmalloc
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+
+	"memtrace/symbolize/procmaps"
 )
 
 // startBrk is the index of the field start_brk in /proc/PID/stat, counted from the state,
@@ -30,24 +32,13 @@ func ReadBrkRange(pid int) (BrkRange, error) {
 		return BrkRange{}, fmt.Errorf("process %d: no start of brk in its status", pid)
 	}
 	r.End = r.Start
-	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
-		return BrkRange{}, fmt.Errorf("read the mappings of process %d: %w", pid, err)
-	}
-	defer maps.Close()
 	// mprotect and madvise split [heap]; the kernel marks every part.
-	lines := bufio.NewScanner(maps)
-	for lines.Scan() {
-		if !strings.HasSuffix(lines.Text(), " [heap]") {
-			continue
+	_, err = new(procmaps.Scanner).ScanProcess(pid, func(m *procmaps.Mapping) {
+		if m.Path == "[heap]" {
+			r.End = max(r.End, m.End)
 		}
-		span, _, _ := strings.Cut(lines.Text(), " ")
-		_, end, _ := strings.Cut(span, "-")
-		if n, err := strconv.ParseUint(end, 16, 64); err == nil {
-			r.End = max(r.End, n)
-		}
-	}
-	if err := lines.Err(); err != nil {
+	})
+	if err != nil && !errors.Is(err, procmaps.ErrLine) {
 		return BrkRange{}, fmt.Errorf("read the mappings of process %d: %w", pid, err)
 	}
 	return r, nil
