@@ -169,4 +169,9 @@ func note(d *report.Diff, from, to *Side) {
 	if !from.Complete || !to.Complete {
 		add("Not everything was recorded of a side: changes may be too high or too low.")
 	}
+	for _, h := range slices.Concat(from.hints, to.hints) {
+		if !slices.Contains(d.Notes, h) {
+			d.Notes = append(d.Notes, h)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package changes
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"memtrace/tracer/report"
@@ -20,6 +21,8 @@ type Side struct {
 	stacks []stack
 	// builds are the build IDs by path. A path of several has none.
 	builds map[string]string
+	// hints are those of the reports, each once.
+	hints []string
 }
 
 // stack is what one side says of a call stack.
@@ -31,6 +34,9 @@ type stack struct {
 	// leak is how fast it leaks, in bytes a second, leakBlocks in blocks.
 	leak, leakBlocks report.Bounds
 }
+
+// mostHints is how many hints of a side a difference has.
+const mostHints = 5
 
 // FromReports makes a side of the reports of one moment, one for each process. Their stacks are
 // added up where they are alike.
@@ -60,6 +66,11 @@ func FromReports(kind, source string, reports []*report.Report) *Side {
 		}
 		for k := range r.Stacks {
 			s.add(r, &r.Stacks[k])
+		}
+		for _, h := range r.Hints {
+			if len(s.hints) < mostHints && !slices.Contains(s.hints, h) {
+				s.hints = append(s.hints, h)
+			}
 		}
 		listed += len(r.Stacks)
 		total += max(r.StacksTotal, len(r.Stacks))
