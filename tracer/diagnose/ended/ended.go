@@ -19,6 +19,8 @@ const (
 	// takes some 2 KB.
 	mostStacks = 1024
 	mostOfAll  = 16384
+	// mostFiles is how many files of a program are kept for names that are given later.
+	mostFiles = 1024
 )
 
 // Reports are those of ended processes. The zero Reports is empty. It is safe for concurrent use.
@@ -143,8 +145,12 @@ func (a *sum) addModules(r *report.Report) {
 	a.Later = new(report.Later)
 	for _, m := range r.Target.Modules {
 		same := func(old report.Module) bool { return old.Path == m.Path && old.BuildID == m.BuildID }
-		if len(a.Target.Modules) < mostPrograms && !slices.ContainsFunc(a.Target.Modules, same) {
+		switch {
+		case slices.ContainsFunc(a.Target.Modules, same):
+		case len(a.Target.Modules) < mostFiles:
 			a.Target.Modules = append(a.Target.Modules, m)
+		default:
+			a.addNotes([]string{fmt.Sprintf("Of these processes only %d files are known by build ID: frames of others get no names later.", mostFiles)})
 		}
 	}
 }

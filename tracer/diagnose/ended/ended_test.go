@@ -171,3 +171,20 @@ func TestFilesForLater(t *testing.T) {
 		}
 	}
 }
+
+// There is a note where files are left out.
+func TestFilesForLaterAreBounded(t *testing.T) {
+	var all Reports
+	for pid := range 3 {
+		r := one(pid+1, "a", 1)
+		r.Later = new(report.Later)
+		for i := range mostFiles - 1 {
+			r.Target.Modules = append(r.Target.Modules, report.Module{Path: fmt.Sprintf("/lib/%d", i*(pid+1)/2), BuildID: "aa"})
+		}
+		all.Add(r)
+	}
+	r := all.List(0)[0]
+	if len(r.Target.Modules) != mostFiles || len(r.Notes) != 2 || !strings.HasPrefix(r.Notes[1], "Of these processes only 1024 files are known") {
+		t.Errorf("%d files, notes %q", len(r.Target.Modules), r.Notes)
+	}
+}
