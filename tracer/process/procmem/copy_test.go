@@ -71,6 +71,40 @@ func TestOwnPages(t *testing.T) {
 	}
 }
 
+// Guards are nobody's pages, and not swapped out. The caller can end the search.
+func TestOwnPagesGuarded(t *testing.T) {
+	page := os.Getpagesize()
+	own := written(t, 20, func(i int) bool { return i < 10 })
+	const guardInstall = 102 // MADV_GUARD_INSTALL, from Linux 6.13
+	if err := unix.Madvise(own[5*page:15*page], guardInstall); err != nil {
+		t.Skip("no guards: ", err)
+	}
+	errEnough := errors.New("enough")
+	for _, old := range []bool{false, true} {
+		p, err := OpenOwnPages(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		p.old = old
+		bytes := uint64(0)
+		search := func() error {
+			return p.Own(addressOf(own), addressOf(own)+uint64(len(own)), func(from, to uint64, swapped bool) {
+				if bytes += to - from; swapped && !p.noGuards {
+					t.Errorf("old way %v: %d bytes are swapped out", old, to-from)
+				}
+			})
+		}
+		if err := search(); err != nil || bytes != uint64(5*page) && !p.noGuards {
+			t.Errorf("old way %v: %d bytes, %v", old, bytes, err)
+		}
+		bytes, p.On = 0, func() error { return errEnough }
+		if err := search(); !errors.Is(err, errEnough) || bytes > 0 {
+			t.Errorf("old way %v: %d bytes, %v", old, bytes, err)
+		}
+	}
+}
+
 // A copy answers as the process did when it was made, whatever the process does later.
 func TestCopy(t *testing.T) {
 	page := uint64(os.Getpagesize())

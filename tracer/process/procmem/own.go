@@ -13,15 +13,23 @@ import (
 // OwnPages tells which pages of a process are its own: there, and neither a file's nor the kernel's
 // page of zeros.
 type OwnPages struct {
+	// On is called again and again by Own, unless it is nil, and ends it with an error.
+	On func() error
+
 	file    *os.File
 	regions [512]pageRegion
 	words   []byte
-	// old: the kernel, before Linux 6.7, has no scan.
-	old bool
+	// old: the kernel, before Linux 6.7, has no scan. noGuards: before 6.15 it does not tell guards, which
+	// it calls swapped out.
+	old, noGuards bool
 }
 
 const (
-	scanIsFile, scanIsZero = 1 << 2, 1 << 5
+	scanIsFile, scanIsZero, scanIsGuard = 1 << 2, 1 << 5, 1 << 8
+
+	// scanAtOnce is how much address space is scanned between two calls of On. That takes some tens of
+	// milliseconds if all of it is there.
+	scanAtOnce = 16 << 30
 
 	// maxOldScan is the largest range that is looked at page by page on old kernels: 1 TiB. That
 	// takes some seconds.
@@ -53,6 +61,10 @@ func (p *OwnPages) Own(start, end uint64, f func(start, end uint64, swapped bool
 	first, last := start/page*page, (end+page-1)/page*page
 	if !p.old {
 		err := p.scan(first, last, clip)
+		if errors.Is(err, unix.EINVAL) && !p.noGuards {
+			p.noGuards = true
+			err = p.scan(first, last, clip)
+		}
 		if err == nil || !errors.Is(err, unix.ENOTTY) && !errors.Is(err, unix.EINVAL) {
 			return err
 		}
@@ -63,11 +75,17 @@ func (p *OwnPages) Own(start, end uint64, f func(start, end uint64, swapped bool
 
 // scan asks the kernel for the pages.
 func (p *OwnPages) scan(start, end uint64, f func(start, end uint64, swapped bool)) error {
+	without := uint64(scanIsFile | scanIsZero | scanIsGuard)
+	if p.noGuards {
+		without &^= scanIsGuard
+	}
 	for start < end {
+		if err := p.on(); err != nil {
+			return err
+		}
 		a := pagemapScan{
-			start: start, end: end, vec: unsafe.Pointer(&p.regions), vecLen: uint64(len(p.regions)),
-			inverted: scanIsFile | scanIsZero, mask: scanIsFile | scanIsZero, any: scanIsPresent | scanSwapped,
-			back: scanIsPresent | scanSwapped,
+			start: start, end: min(end, start+scanAtOnce), vec: unsafe.Pointer(&p.regions), vecLen: uint64(len(p.regions)),
+			inverted: without, mask: without, any: scanIsPresent | scanSwapped, back: scanIsPresent | scanSwapped,
 		}
 		a.size = uint64(unsafe.Sizeof(a))
 		n, _, errno := unix.Syscall(unix.SYS_IOCTL, p.file.Fd(), pagemapScanRequest, uintptr(unsafe.Pointer(&a)))
@@ -85,6 +103,13 @@ func (p *OwnPages) scan(start, end uint64, f func(start, end uint64, swapped boo
 	return nil
 }
 
+func (p *OwnPages) on() error {
+	if p.On == nil {
+		return nil
+	}
+	return p.On()
+}
+
 // list reads a word for each page.
 func (p *OwnPages) list(start, end uint64, f func(start, end uint64, swapped bool)) error {
 	if end-start > maxOldScan {
@@ -95,6 +120,9 @@ func (p *OwnPages) list(start, end uint64, f func(start, end uint64, swapped boo
 		p.words = make([]byte, 64<<10)
 	}
 	for start < end {
+		if err := p.on(); err != nil {
+			return err
+		}
 		want := min((end-start)/page*8, uint64(len(p.words)))
 		n, err := p.file.ReadAt(p.words[:want], int64(start/page*8))
 		if n < 8 {
