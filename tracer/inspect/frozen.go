@@ -26,14 +26,16 @@ func (l *Looker) freeze(ctx context.Context) (*freeze.Picture, error) {
 		const part = 7
 		cfg.MaxBytes = (l.cfg.MaxMemory - min(l.cfg.MaxMemory, fixedBytes)) / (part + 1) * part
 	}
+	cfg.Stopped = func(took time.Duration) {
+		l.stops.Times++
+		l.stops.LongestSeconds = max(l.stops.LongestSeconds, took.Seconds())
+		l.stops.Seconds += took.Seconds()
+	}
 	p, err := freeze.Take(ctx, cfg)
 	if err != nil {
 		return nil, l.notFrozen(err)
 	}
-	l.stops.Times++
 	l.stops.CopiedBytes = p.Copy.Bytes()
-	l.stops.LongestSeconds = max(l.stops.LongestSeconds, p.Stopped.Seconds())
-	l.stops.Seconds += p.Stopped.Seconds()
 	return p, nil
 }
 

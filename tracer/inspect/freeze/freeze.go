@@ -19,6 +19,8 @@ type Config struct {
 	MaxStall time.Duration
 	// MaxBytes is how much may be copied, 0 is no bound.
 	MaxBytes uint64
+	// Stopped is called, unless it is nil, with how long the process was stopped, whatever came of that.
+	Stopped func(time.Duration)
 }
 
 // Picture is a process at one moment.
@@ -28,8 +30,6 @@ type Picture struct {
 	Threads []Thread
 	// Kernel is what the kernel kept for the process.
 	Kernel Kernel
-	// Stopped is how long the process was stopped.
-	Stopped time.Duration
 }
 
 // Thread is a thread's registers.
@@ -78,11 +78,22 @@ type RoomError struct{ Bytes uint64 }
 
 func (e *RoomError) Error() string { return fmt.Sprintf("%d bytes would be copied", e.Bytes) }
 
-// ErrGrew means that the process got much memory after it was looked at, before it was stopped.
+// ErrGrew means that the process got much memory after it was looked at, before it was stopped, each
+// time.
 var ErrGrew = errors.New("its memory grew too fast to be copied")
 
 // Take takes a picture. The error may be one of the above.
-func Take(ctx context.Context, cfg Config) (*Picture, error) {
+func Take(ctx context.Context, cfg Config) (p *Picture, err error) {
+	for range 3 {
+		if p, err = try(ctx, cfg); !errors.Is(err, ErrGrew) {
+			break
+		}
+	}
+	return p, err
+}
+
+// try takes a picture unless the process grows too fast.
+func try(ctx context.Context, cfg Config) (*Picture, error) {
 	if err := traced(cfg.PID); err != nil {
 		return nil, err
 	}
@@ -277,7 +288,8 @@ func (t *taking) measure() error {
 
 // take stops the process, copies, and lets it go.
 func (t *taking) take(p *Picture) error {
-	stopped, err := stopped(t.cfg.PID, t.cfg.MaxStall, func(s *stop) error {
+	took, err := stopped(t.cfg.PID, t.cfg.MaxStall, func(s *stop) error {
+		t.pages.On = s.on
 		err := t.each(p.Copy, func(start, end uint64, swapped bool) error {
 			if swapped {
 				p.Copy.Swapped(start, end)
@@ -294,7 +306,9 @@ func (t *taking) take(p *Picture) error {
 		p.Threads = s.threads
 		return err
 	})
-	p.Stopped = stopped
+	if took > 0 && t.cfg.Stopped != nil {
+		t.cfg.Stopped(took)
+	}
 	p.Copy.Maps = bytes.Clone(t.maps)
 	if errors.Is(err, errOver) {
 		err = &StallError{Bytes: t.bytes, Max: t.cfg.MaxStall}

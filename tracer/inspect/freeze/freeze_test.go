@@ -47,11 +47,13 @@ func TestMain(m *testing.M) {
 type calls struct {
 	*testprog.Program
 	t *testing.T
+	// stops are how long it was stopped.
+	stops []time.Duration
 }
 
 func startCalls(t *testing.T) *calls {
 	t.Helper()
-	return &calls{testprog.Command(t, exec.Command(testprog.PathIn(t, "testdata", "calls"))), t}
+	return &calls{Program: testprog.Command(t, exec.Command(testprog.PathIn(t, "testdata", "calls"))), t: t}
 }
 
 // counts asks for what it has counted.
@@ -87,7 +89,7 @@ func (c *calls) wantRunning() {
 const patient = 20 * time.Second
 
 func (c *calls) take() (*Picture, error) {
-	return Take(context.Background(), Config{PID: c.PID(), MaxStall: patient})
+	return Take(context.Background(), Config{PID: c.PID(), MaxStall: patient, Stopped: func(took time.Duration) { c.stops = append(c.stops, took) }})
 }
 
 // A picture has all threads with their registers. The process runs on after it, gets all signals, and
@@ -111,8 +113,8 @@ func TestTake(t *testing.T) {
 		if err := errors.Join(err, <-sent); err != nil {
 			t.Fatal(err)
 		}
-		if p.Stopped <= 0 || p.Stopped > patient || p.Copy.Bytes() < 64<<10 || len(p.Copy.Maps) == 0 {
-			t.Errorf("stopped for %v, %d bytes", p.Stopped, p.Copy.Bytes())
+		if len(c.stops) != i+1 || c.stops[i] <= 0 || c.stops[i] > patient || p.Copy.Bytes() < 64<<10 || len(p.Copy.Maps) == 0 {
+			t.Errorf("stopped for %v, %d bytes", c.stops, p.Copy.Bytes())
 		}
 		if len(p.Threads) < 3 {
 			t.Errorf("picture %d has %d threads", i, len(p.Threads))

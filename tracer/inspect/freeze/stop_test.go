@@ -1,6 +1,7 @@
 package freeze
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -91,5 +92,34 @@ func TestSuspended(t *testing.T) {
 	}
 	if err := errors.Join(cmd.Process.Signal(unix.SIGCONT), cmd.Wait()); err != nil {
 		t.Error(err)
+	}
+}
+
+// growing is a context of something that grows when that is asked for its end, so many times.
+type growing struct {
+	context.Context
+	c     *calls
+	times int
+}
+
+func (g *growing) Err() error {
+	if g.times--; g.times >= 0 {
+		g.c.counts("g")
+	}
+	return nil
+}
+
+// A process that grew before it was stopped is stopped anew, but not without end. Each stop counts.
+func TestGrew(t *testing.T) {
+	for _, times := range []int{1, 100} {
+		c, stops := startCalls(t), 0
+		p, err := Take(&growing{context.Background(), c, times}, Config{PID: c.PID(), MaxStall: patient, Stopped: func(time.Duration) { stops++ }})
+		if times == 1 && (err != nil || stops != 2) || times > 1 && (!errors.Is(err, ErrGrew) || stops != 3) {
+			t.Errorf("%d times: %d stops, %v", times, stops, err)
+		}
+		if p != nil {
+			_ = p.Close()
+		}
+		c.wantRunning()
 	}
 }

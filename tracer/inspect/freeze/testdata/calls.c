@@ -1,13 +1,15 @@
 // build: gcc -O1 -g -pthread
 //   calls    has a thread in epoll_wait, others that start and end all the time, and one that counts
 //            signals. For each line that it reads it says how often epoll_wait was interrupted, how
-//            many signals came, and how many threads have run. A t has a timer send signals.
+//            many signals came, and how many threads have run. A t has a timer send signals, a g
+//            makes it 64 MB larger.
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -73,5 +75,7 @@ int main(void)
 		} else if (c == 't') {
 			struct itimerval each = {{0, 1000}, {0, 1000}};
 			setitimer(ITIMER_REAL, &each, NULL);
+		} else if (c == 'g') {
+			memset(malloc(64 << 20), 1, 64 << 20);
 		}
 }
