@@ -127,8 +127,17 @@ func (o *heapOptions) watch(ctx context.Context, out *output, stderr io.Writer) 
 	return errors.Join(err, looker.Close())
 }
 
+// heapLooker is an inspect.Looker.
+type heapLooker interface {
+	Look(ctx context.Context) error
+	Looks() int
+	Pause(interval time.Duration) time.Duration
+	Took() time.Duration
+	Report(top int) *report.HeapReport
+}
+
 // look looks until the end.
-func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *output, log logger) error {
+func (o *heapOptions) look(ctx context.Context, looker heapLooker, out *output, log logger) error {
 	if o.count == 0 && o.duration == 0 {
 		log.message("looking every %v; Ctrl-C for the report", o.interval)
 	}
@@ -149,10 +158,8 @@ func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *out
 			return o.report(looker, out)
 		case ctx.Err() != nil:
 			return o.report(looker, out)
-		case inspect.Refused(err):
-			return o.refused(looker, out, err)
 		case err != nil:
-			return err
+			return o.refused(looker, out, err)
 		}
 		pause := looker.Pause(o.interval)
 		if looker.Looks() == 0 {
@@ -179,7 +186,7 @@ func (o *heapOptions) look(ctx context.Context, looker *inspect.Looker, out *out
 }
 
 // refused reports what is known if no further look is possible, and says how one would be.
-func (o *heapOptions) refused(looker *inspect.Looker, out *output, err error) error {
+func (o *heapOptions) refused(looker heapLooker, out *output, err error) error {
 	err = inspect.Advised(err)
 	if looker.Looks() > 0 {
 		err = errors.Join(o.report(looker, out), err)
@@ -211,7 +218,7 @@ func (o *heapOptions) wait(ctx context.Context, pause time.Duration, demand <-ch
 }
 
 // onDemand writes a report beside the last one, if the form may have several.
-func (o *heapOptions) onDemand(looker *inspect.Looker, out *output, log logger) error {
+func (o *heapOptions) onDemand(looker heapLooker, out *output, log logger) error {
 	if out.form.Single {
 		log.message("--format %s holds only one report: it comes at the end", o.format)
 		return nil
@@ -220,7 +227,7 @@ func (o *heapOptions) onDemand(looker *inspect.Looker, out *output, log logger) 
 }
 
 // report writes what is known so far.
-func (o *heapOptions) report(looker *inspect.Looker, out *output) error {
+func (o *heapOptions) report(looker heapLooker, out *output) error {
 	r := looker.Report(o.top)
 	text := out.text
 	text.Top = o.top

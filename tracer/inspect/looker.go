@@ -131,6 +131,9 @@ func (l *Looker) Looks() int { return l.looks }
 // The error wraps ErrGone if the process has ended meanwhile. If it runs another program now, looks
 // begin anew.
 func (l *Looker) Look(ctx context.Context) error {
+	if l.gone {
+		return ErrGone
+	}
 	if err := l.follow(ctx); err != nil {
 		return err
 	}
@@ -166,11 +169,13 @@ func (l *Looker) follow(ctx context.Context) error {
 	if gone {
 		return l.over("The process has ended.")
 	}
-	if !changed {
+	if !changed && l.walker != nil {
 		return nil
 	}
-	_ = l.walker.Close() // it was only read
-	l.walker = nil
+	if l.walker != nil { // otherwise the heap of a program before could not be read
+		_ = l.walker.Close() // it was only read
+		l.walker = nil
+	}
 	looks := l.looks
 	err := l.enter()
 	for range 5 {
