@@ -50,7 +50,7 @@ tracer/report/serve:           tracer/report
 tracer/inspect/graph:          symbolize symbolize/procmaps tracer/inspect/census tracer/inspect/datasym tracer/inspect/freeze tracer/inspect/kinds tracer/process/procmem
 tracer/inspect/freeze:         symbolize/procmaps tracer/process/procmem tracer/process/procstatus
 tracer/inspect/kinds:          tracer/inspect/datasym
-tracer/inspect/datasym:        symbolize/elffile symbolize/procmaps tracer/process/ptmalloc tracer/process/target
+tracer/inspect/datasym:        symbolize/elffile symbolize/procmaps tracer/process/target
 
 tracer/book/heap:              tracer/event tracer/book/live tracer/trend
 tracer/book/vm:                tracer/event tracer/book/live tracer/trend

@@ -95,7 +95,7 @@ func (s *session) besideConfig(pid int) join.Config {
 	return join.Config{
 		Config: inspect.Config{
 			PID: pid, MaxOverhead: s.maxOverhead / 100 / float64(len(s.pids)),
-			MaxMemory: max(s.maxMemory/uint64(len(s.pids)), leastHeapMemory), Suppressions: s.suppressed.list,
+			MaxMemory: max(s.maxMemory/uint64(len(s.pids)), leastHeapMemory), Suppressions: s.suppressed.list, DebugDirs: s.debugDir,
 		},
 		Interval: time.Duration(s.heap), Aside: tracer.Aside, Logf: s.log.message,
 	}

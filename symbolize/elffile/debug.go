@@ -15,9 +15,19 @@ const DebugDir = "/usr/lib/debug"
 // errNoDebugFile means that there is no debug file of a build.
 var errNoDebugFile = errors.New("no debug file of this build")
 
-// OpenDebug opens the separate debug file of a build by its build ID, below a directory such as
-// DebugDir in the tool's own file system. The caller closes what it is read from.
-func OpenDebug(folder string, f *File) (*os.File, *File, error) {
+// OpenDebug opens the separate debug file of a build by its build ID, below the first directory that has
+// it, such as DebugDir, in the tool's own file system. The caller closes what it is read from.
+func OpenDebug(folders []string, f *File) (file *os.File, debug *File, err error) {
+	err = errNoDebugFile
+	for _, folder := range folders {
+		if file, debug, err = openDebug(folder, f); err == nil {
+			break
+		}
+	}
+	return file, debug, err
+}
+
+func openDebug(folder string, f *File) (*os.File, *File, error) {
 	id := f.BuildID()
 	const shortest = 8 // digits
 	if folder == "" || len(id) < shortest {

@@ -44,6 +44,8 @@ type Config struct {
 	// Suppressions hide groups of blocks by their kind, and by the module and the name of what holds
 	// them.
 	Suppressions *suppress.List
+	// DebugDirs are searched for separate debug files; without any /usr/lib/debug is.
+	DebugDirs []string
 }
 
 // Looker looks at the heap of one process. It is not safe for concurrent use.
@@ -103,7 +105,7 @@ func (l *Looker) enter() error {
 	if err != nil {
 		return refused(l.process, err)
 	}
-	symbols, err := datasym.Open(l.cfg.PID)
+	symbols, err := datasym.Open(l.cfg.PID, l.cfg.DebugDirs...)
 	if err != nil {
 		return errors.Join(err, walker.Close())
 	}

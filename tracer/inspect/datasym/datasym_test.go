@@ -1,7 +1,9 @@
 package datasym
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -161,5 +163,41 @@ func TestRoomForNames(t *testing.T) {
 	}
 	if len(table.Problems) == 0 || !strings.Contains(strings.Join(table.Problems, "\n"), path+": "+elffile.ErrBudget.Error()) {
 		t.Errorf("%q", table.Problems)
+	}
+}
+
+// Where a file has no symbols those of its debug file are taken, from the directories that are given.
+func TestDebugDirs(t *testing.T) {
+	testprog.NeedTool(t, "objcopy")
+	path, folder := testprog.PathIn(t, "testdata", "variables"), t.TempDir()
+	image, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := elffile.Open(bytes.NewReader(image), int64(len(image)), elffile.NewFileBudget())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, stripped := file.BuildID(), filepath.Join(folder, "variables")
+	place := filepath.Join(folder, ".build-id", id[:2])
+	if err := os.MkdirAll(place, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--only-keep-debug", path, filepath.Join(place, id[2:]+".debug")}, {"--strip-all", path, stripped}} {
+		if out, err := exec.Command("objcopy", args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	p := testprog.Command(t, exec.Command(stripped))
+	for _, dirs := range [][]string{nil, {t.TempDir(), folder}} {
+		table, err := Open(p.PID(), dirs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range table.Modules() {
+			if _, ok := m.Find("initialised"); m.Main && ok != (dirs != nil) {
+				t.Errorf("in %v: found %v, problems %q", dirs, ok, table.Problems)
+			}
+		}
 	}
 }

@@ -24,7 +24,7 @@ func FuzzModule(f *testing.F) {
 		}
 		m := &Module{Bias: bias}
 		m.take(file)
-		_ = m.symbols.read(file, budget)
+		_ = m.symbols.read(file, nil, budget)
 		for _, addr := range []uint64{at, bias + at, m.Start, m.End} {
 			if v, ok := m.Variable(addr); ok && addr-v.Addr >= v.Size {
 				t.Errorf("%#x is not in %+v", addr, v)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"memtrace/symbolize/elffile"
-	"memtrace/tracer/process/ptmalloc"
 	"memtrace/tracer/process/target"
 )
 
@@ -72,7 +71,7 @@ func (t *Table) open(process *target.Target, from *target.Module) *Module {
 	}
 	m.load = func(s *symbols) {
 		var unread error
-		err := t.read(process, &mapped, func(f *elffile.File) { unread = s.read(f, t.budget) })
+		err := t.read(process, &mapped, func(f *elffile.File) { unread = s.read(f, t.debugDirs, t.budget) })
 		if err = cmp.Or(err, unread); err != nil {
 			t.problem(m, err)
 		}
@@ -175,8 +174,8 @@ func (m *Module) table() *symbols {
 }
 
 // debugFile adds the symbols of a separate debug file, where one is installed.
-func (s *symbols) debugFile(f *elffile.File, budget *elffile.Budget) error {
-	file, debug, err := elffile.OpenDebug(ptmalloc.DebugFolder, f)
+func (s *symbols) debugFile(f *elffile.File, dirs []string, budget *elffile.Budget) error {
+	file, debug, err := elffile.OpenDebug(dirs, f)
 	if err != nil {
 		return nil // most have none
 	}

@@ -35,7 +35,7 @@ type symbols struct {
 var vtable = []byte("_ZTV")
 
 // read fills the table from a file and its debug file. What cannot be read is left out; the error says why.
-func (s *symbols) read(f *elffile.File, budget *elffile.Budget) error {
+func (s *symbols) read(f *elffile.File, debugDirs []string, budget *elffile.Budget) error {
 	for _, p := range f.Segments {
 		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_W != 0 {
 			s.writable = append(s.writable, p)
@@ -43,7 +43,7 @@ func (s *symbols) read(f *elffile.File, budget *elffile.Budget) error {
 	}
 	found, err := s.add(f, elf.SHT_SYMTAB, budget)
 	if !found {
-		fromDebug := s.debugFile(f, budget)
+		fromDebug := s.debugFile(f, debugDirs, budget)
 		_, err = s.add(f, elf.SHT_DYNSYM, budget)
 		err = cmp.Or(fromDebug, err)
 	}

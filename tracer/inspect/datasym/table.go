@@ -26,7 +26,8 @@ type Table struct {
 	// Problems are the modules that could not be read, and why.
 	Problems []string
 
-	pid int
+	pid       int
+	debugDirs []string
 	// copied is a text of /proc/PID/maps that is read in place of that, unless it is nil.
 	copied  []byte
 	modules []*Module // by address
@@ -37,9 +38,13 @@ type Table struct {
 // key tells a module from others. A file that is replaced has another inode.
 type key struct{ dev, inode, start uint64 }
 
-// Open lists the mappings and modules of a process. It needs the permissions of ptrace.
-func Open(pid int) (*Table, error) {
-	t := &Table{pid: pid, known: make(map[key]*Module), budget: elffile.NewBudget()}
+// Open lists the mappings and modules of a process. It needs the permissions of ptrace. Debug files are
+// looked for in these directories, or if there are none where distributions install them.
+func Open(pid int, debugDirs ...string) (*Table, error) {
+	if len(debugDirs) == 0 {
+		debugDirs = []string{elffile.DebugDir}
+	}
+	t := &Table{pid: pid, debugDirs: debugDirs, known: make(map[key]*Module), budget: elffile.NewBudget()}
 	return t, t.Refresh()
 }
 

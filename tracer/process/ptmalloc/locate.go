@@ -41,7 +41,7 @@ func Locate(file io.ReaderAt, size int64, debugFolder string) (*Layout, error) {
 	}
 	symbols := symbolsNamed(f, "mp_", "main_arena")
 	if len(symbols) == 0 {
-		if file, debug, err := elffile.OpenDebug(debugFolder, f); err == nil {
+		if file, debug, err := elffile.OpenDebug([]string{debugFolder}, f); err == nil {
 			symbols = symbolsNamed(debug, "mp_", "main_arena")
 			file.Close()
 		}

@@ -154,12 +154,8 @@ func (s symbols) find(f *elffile.File, n *Named) {
 
 // openDebug opens the separate debug file of a file, nil if there is none.
 func (n *Named) openDebug(f *elffile.File) (*os.File, *elffile.File) {
-	for _, dir := range n.DebugDirs {
-		if file, debug, err := elffile.OpenDebug(dir, f); err == nil {
-			return file, debug
-		}
-	}
-	return nil, nil
+	file, debug, _ := elffile.OpenDebug(n.DebugDirs, f)
+	return file, debug
 }
 
 func (n *Named) hasDebug(f *elffile.File) bool {
