@@ -70,6 +70,8 @@ type look struct {
 	walk *walk
 	maps mappings
 	most int
+	// main is the range that the main arena began with.
+	main Range
 	// all are the heaps and mapped blocks, in the order of their addresses.
 	all []heap
 }
@@ -124,12 +126,11 @@ func (w *Walker) newLook(c *Census, s *ptmalloc.Survey) *look {
 // places finds all heaps and mapped blocks. end is where the mapping of the main arena's first chunk
 // ends.
 func (l *look) places(areas []Range, end uint64) {
-	var mainBytes uint64
 	var main heap
 	if len(l.s.Arenas) > 0 {
 		main = l.mainHeap(end)
-		mainBytes = l.s.Arenas[0].SystemBytes - min(l.s.Arenas[0].SystemBytes, main.End-main.Start)
 	}
+	l.main = main.Range
 	for _, h := range l.s.Heaps {
 		arena := &l.s.Arenas[h.Arena]
 		p := place{Range: Range{h.First, h.End}, limit: h.Start + l.s.HeapSize, topAt: arena.TopAt}
@@ -142,7 +143,7 @@ func (l *look) places(areas []Range, end uint64) {
 		slices.SortFunc(l.maps.known, func(a, b Range) int { return cmp.Compare(a.Start, b.Start) })
 	}
 	l.maps.areas = areas
-	l.maps.find(Sum(l.s.Mapped), mainBytes)
+	l.maps.find(Sum(l.s.Mapped), l.elsewhere(l.s))
 	for _, f := range l.maps.found {
 		h := heap{Range: f.Range, block: Block{f.block, f.size}}
 		if f.block == 0 {
@@ -151,6 +152,14 @@ func (l *look) places(areas []Range, end uint64) {
 		l.all = append(l.all, h)
 	}
 	slices.SortFunc(l.all, func(a, b heap) int { return cmp.Compare(a.Start, b.Start) })
+}
+
+// elsewhere returns how many bytes the main arena has outside of the range that it began with.
+func (l *look) elsewhere(s *ptmalloc.Survey) uint64 {
+	if len(s.Arenas) == 0 {
+		return 0
+	}
+	return s.Arenas[0].SystemBytes - min(s.Arenas[0].SystemBytes, l.main.End-l.main.Start)
 }
 
 // mainHeap returns the range that the main arena began with.
@@ -229,6 +238,9 @@ func (l *look) finish(again *ptmalloc.Survey) {
 	l.Totals.MappedKnown = Sum(again.Mapped)
 	l.heaps = l.all
 	l.Skipped = append(l.Skipped, w.skipped.list...)
+	if found, least := l.maps.mainBytes(), min(l.elsewhere(l.s), l.elsewhere(again)); l.maps.pieces && found < least {
+		l.Skipped = append(l.Skipped, Skip{Range{0, least - found}, "pieces of the main arena, which were not found"})
+	}
 	found := l.maps.sum.Chunks
 	if least := min(l.s.Mapped.Chunks, again.Mapped.Chunks); found < least {
 		why := []string{fmt.Sprintf("%d blocks with mappings of their own, which were not found", least-found)}

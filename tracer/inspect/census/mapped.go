@@ -115,13 +115,17 @@ func (m *mappings) find(want Sum, main uint64) {
 
 // enough reports whether all was found.
 func (m *mappings) enough(want Sum, main uint64) bool {
-	var pieces uint64
+	return m.sum.Chunks >= want.Chunks && (!m.pieces || m.mainBytes() >= main)
+}
+
+// mainBytes is how many bytes the pieces of the main arena have that were found.
+func (m *mappings) mainBytes() (bytes uint64) {
 	for _, f := range m.found {
 		if f.block == 0 {
-			pieces += f.End - f.Start
+			bytes += f.End - f.Start
 		}
 	}
-	return m.sum.Chunks >= want.Chunks && (!m.pieces || pieces >= main)
+	return bytes
 }
 
 // search looks for blocks in an area. Those that begin in it may reach to limit.

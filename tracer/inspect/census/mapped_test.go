@@ -5,6 +5,7 @@ import (
 	"sort"
 	"testing"
 
+	"memtrace/tracer/process/ptmalloc"
 	"memtrace/tracer/testsupport/testprog"
 )
 
@@ -40,4 +41,37 @@ func (c *Census) heapOf(addr uint64) heap {
 		return c.heaps[i]
 	}
 	return heap{}
+}
+
+// Pieces of the main arena that were not found are said to be.
+func TestPiecesMissing(t *testing.T) {
+	s := &ptmalloc.Survey{Arenas: []ptmalloc.ArenaPlace{{SystemBytes: 5000}}}
+	for found, want := range map[uint64]uint64{0: 3000, 1000: 2000, 3000: 0, 4000: 0} {
+		l := &look{Census: &Census{}, s: s, walk: &walk{}, main: Range{1000, 3000}}
+		l.maps = mappings{pieces: true, found: []mapped{{Range: Range{1 << 20, 1<<20 + found}}}}
+		l.finish(s)
+		var missing uint64
+		for _, k := range l.Skipped {
+			missing += k.End - k.Start
+		}
+		if missing != want {
+			t.Errorf("%d bytes were found: %d are missing, want %d", found, missing, want)
+		}
+	}
+}
+
+// However much is skipped, only so many ranges are kept, and all bytes.
+func TestManySkips(t *testing.T) {
+	var s skips
+	const n = 5000
+	for i := range uint64(n) {
+		s.add(Range{i * 100, i*100 + 16}, []string{swappedOut, tooFast}[i%2])
+	}
+	var bytes uint64
+	for _, k := range s.list {
+		bytes += k.End - k.Start
+	}
+	if len(s.list) > 1010 || bytes != n*16 {
+		t.Errorf("%d ranges, %d bytes", len(s.list), bytes)
+	}
 }

@@ -266,14 +266,19 @@ func (w *walk) fences(chunk, size uint64) step {
 // skips is what was not looked at.
 type skips struct{ list []Skip }
 
-// add adds a range, to the last one if it follows that.
+// add adds a range, to the last one if it follows that. Of many ranges only the bytes are kept: those
+// of the last one with the same reason are as many more.
 func (s *skips) add(r Range, why string) {
 	const most = 1000
 	if r.Start >= r.End {
 		return
 	}
-	if n := len(s.list); n > 0 && s.list[n-1].Why == why && (s.list[n-1].End == r.Start || n == most) {
-		s.list[n-1].End = max(s.list[n-1].End, r.End)
+	last, many := len(s.list)-1, len(s.list) >= most
+	for many && last >= 0 && s.list[last].Why != why {
+		last--
+	}
+	if last >= 0 && s.list[last].Why == why && (many || s.list[last].End == r.Start) {
+		s.list[last].End += r.End - r.Start
 		return
 	}
 	s.list = append(s.list, Skip{r, why})
