@@ -14,6 +14,7 @@ export class Difference extends Model {
     this.diff = d.diff;
     this.total = this.diff.stacks_total;
     this.per = this.diff.estimated ? '' : this.diff.per;
+    this.only = this.diff.unchanged > 0 ? ' in the stacks that changed' : ''; // the page has no others
     this.unit = this.per ? ` per ${this.per}` : '';
     this.write = (n) => this.amount(n);
     this.graphTitle = 'Where it changed';
@@ -77,8 +78,8 @@ export class Difference extends Model {
     };
     return [
       { key: 'change', label: 'Change', of100: 'all changes', write: this.write, unit: this.unit, of: of((i) => Math.abs(this.get('change', i))) },
-      { key: 'to', label: 'After', of100: 'what is there after', write: this.write, unit: this.unit, of: of((i) => this.get('to', i)) },
-      { key: 'from', label: 'Before', of100: 'what was there before', write: this.write, unit: this.unit, of: of((i) => this.get('from', i)) },
+      { key: 'to', label: 'After', of100: `what is there after${this.only}`, write: this.write, unit: this.unit, of: of((i) => this.get('to', i)) },
+      { key: 'from', label: 'Before', of100: `what was there before${this.only}`, write: this.write, unit: this.unit, of: of((i) => this.get('from', i)) },
       !this.diff.estimated && !this.per && { key: 'blocks', label: 'Blocks', of100: 'all changes', write: (n) => counted(n, 'block'), unit: '', of: blocks },
     ].filter((m) => m && Array.from({ length: this.length }, (_, i) => this.weigh(i, m)).some((v) => v.value > 0));
   }
@@ -90,7 +91,7 @@ export class Difference extends Model {
     const [from, to] = [t.from[node], t.to[node]];
     const parts = [
       t.low[node] !== t.high[node] && `[${signed(m.write, t.low[node])} \u2013 ${signed(m.write, t.high[node])}]`,
-      from === 0 ? 'new' : to === 0 ? 'gone' : `from ${m.write(from)} to ${m.write(to)}${m.unit}`,
+      (from === 0 ? 'new' : to === 0 ? 'gone' : `from ${m.write(from)} to ${m.write(to)}${m.unit}`) + this.only,
     ];
     if (node > 0) return [...parts, `${percent(t.value[node] / t.value[0])} of ${m.of100}`, this.place(t.frame[node])];
     return [...parts, this.diff.unlisted > 0 && `without ${counted(this.diff.unlisted, 'stack')} that one list alone has`];

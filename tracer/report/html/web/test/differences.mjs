@@ -25,9 +25,9 @@ export const differences = {
     const shade = async (name) => (await node(page, name).getAttribute('class')).match(/\b[gs]\d\b/)[0];
     assert.equal(await text(page, '.graph .node >> nth=0'), '+3.5 MiB all');
     assert.equal(await node(page, 'make_session').textContent(), '+3.0 MiB make_session');
-    assert.equal(await said(page, 'make_session'), '+3.0 MiB make_session, from 3.0 MiB to 6.0 MiB, 66.7 % of all changes, sessiond session.c:142');
-    assert.match(await said(page, 'load_config'), /^-256\.0 KiB load_config, gone, 5\.6 % of all changes/);
-    assert.match(await said(page, 'open_log'), /^\+1\.0 MiB open_log, new, /);
+    assert.equal(await said(page, 'make_session'), '+3.0 MiB make_session, from 3.0 MiB to 6.0 MiB in the stacks that changed, 66.7 % of all changes, sessiond session.c:142');
+    assert.match(await said(page, 'load_config'), /^-256\.0 KiB load_config, gone in the stacks that changed, 5\.6 % of all changes/);
+    assert.match(await said(page, 'open_log'), /^\+1\.0 MiB open_log, new in the stacks that changed, /);
     assert.deepEqual([await shade('make_session'), await shade('open_log'), await shade('fill_cache'), await shade('load_config')], ['g3', 'g5', 's3', 's5']);
     assert.match(await text(page, '.legend'), /- gone.*as before.*\+ new/);
     const color = (name) => node(page, name).evaluate((e) => getComputedStyle(e).backgroundColor.match(/\d+/g).map(Number));
@@ -37,9 +37,9 @@ export const differences = {
     await press(page, 'Measure', 'After');
     assert.equal(await page.locator('.graph .node', { hasText: 'load_config' }).count(), 0);
     await press(page, 'Measure', 'Before');
-    assert.match(await said(page, 'load_config'), /6\.7 % of what was there before/);
+    assert.match(await said(page, 'load_config'), /6\.7 % of what was there before in the stacks that changed, /);
     await press(page, 'Measure', 'Blocks');
-    assert.match(await said(page, 'make_session'), /^\+3,072 blocks make_session, from 3,072 blocks to 6,144 blocks/);
+    assert.match(await said(page, 'make_session'), /^\+3,072 blocks make_session, from 3,072 blocks to 6,144 blocks in the stacks that changed, /);
     await press(page, 'Measure', 'Change');
     await press(page, 'Color', 'by module');
     assert.match(await node(page, 'make_session').getAttribute('class'), /\bm\d\b/);
@@ -92,7 +92,7 @@ export const differences = {
     assert.deepEqual(await page.locator('.stacks th.n').allTextContents(), ['Change/request', 'Before/request', 'After/request']);
     assert.deepEqual(await cells(page, 3), ['not known', '256.0 KiB', 'not known']);
     assert.equal(await page.locator('.graph .node', { hasText: 'load_config' }).count(), 0);
-    assert.match(await page.locator('.graph .root').getAttribute('aria-label'), /^\+3\.8 MiB all, from 3\.5 MiB to 7\.3 MiB per request, without 1 stack that one list alone has$/);
+    assert.match(await page.locator('.graph .root').getAttribute('aria-label'), /^\+3\.8 MiB all, from 3\.5 MiB to 7\.3 MiB per request in the stacks that changed, without 1 stack that one list alone has$/);
   },
 
   async 'names of a hostile program inject nothing into a difference'(open) {
