@@ -64,6 +64,8 @@ __noinline int follow_trail(struct thread *t, const struct trail *trail)
 		place = trail->at[k];
 		if (place == PLACE_BP)
 			value = t->walk.bp;
+		else if (place == PLACE_NONE)
+			value = 0;
 		else if (!read_word(t, t->trail_base + place * 8, &value))
 			break;
 		hash = hash_word(hash, place, value);
@@ -110,7 +112,8 @@ __noinline int follow_groups(struct thread *t, const struct trail *trail)
 #pragma unroll
 		for (i = 0; i < GROUP; i++) {
 			place = at[i];
-			/* The place of rbp is that of the copy's last word, where it is. */
+			/* The places of rbp and of no word are those of the copy's last words, where
+			 * these are. */
 			next = hash_word(next, place, t->words[place & (COPY_WORDS - 1)]);
 			asm volatile("" : "+r"(next));
 		}
@@ -154,7 +157,8 @@ static __always_inline __u64 recall(struct thread *t)
 			return 0;
 		if (t->walk.base == t->trail_base && m->trail.reach <= t->walk.size)
 			follow_groups(t, &m->trail);
-		follow_trail(t, &m->trail);
+		if (t->followed < m->trail.words)
+			follow_trail(t, &m->trail);
 		if (seal_of(t->trail_hash, stack, m->trail.reach) == m->seal) {
 			t->reach = m->trail.reach;
 			return stack;
@@ -170,12 +174,16 @@ static __always_inline __u64 recall(struct thread *t)
  * that could not be read is not remembered: it may get further the next time. So may one that
  * met fresh code.
  */
-static __always_inline void remember(const struct thread *t, __u64 stack, int end)
+static __always_inline void remember(struct thread *t, __u64 stack, int end)
 {
 	struct memo *m = memo_of(t, t->memo);
+	int i;
 
 	if (!m || end == WALK_BAD_STACK || t->fresh || t->trail.words > TRAIL_WORDS)
 		return;
+	/* Words are followed one at a time where they are no whole group, which takes longer. */
+	for (i = 0; i < GROUP - 1 && t->trail.words % GROUP; i++)
+		note_word(t, PLACE_NONE, 0);
 	m->node = t->memo;
 	m->trail = t->trail;
 	m->stack = stack;

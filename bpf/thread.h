@@ -32,15 +32,17 @@ struct walk {
 struct trail {
 	__u32 words; /* how many; more than TRAIL_WORDS if not all are noted */
 	__u32 reach; /* bytes from where the walk began to the end of the farthest of them */
-	/* The place of each: words above where the walk began, or PLACE_BP for rbp itself. */
+	/* The place of each: words above where the walk began, PLACE_BP for rbp itself, or PLACE_NONE
+	 * for a zero that fills the last group, see follow_groups. */
 	__u16 at[TRAIL_WORDS];
 	/* A part of the hash up to each word, see CHECK_OF. */
 	__u16 check[TRAIL_WORDS];
 };
 #define PLACE_BP 0xffff
+#define PLACE_NONE 0xfffe
 
 #define COPY_WORDS 256 /* a power of two */
-#define COPY_SIZE ((COPY_WORDS - 1) * 8) /* bytes of it that are the stack's */
+#define COPY_SIZE ((COPY_WORDS - 2) * 8) /* bytes of it that are the stack's */
 
 /* The bounds of a binary search: what it looks for is in [low, high). */
 struct bounds {
@@ -131,7 +133,7 @@ struct thread {
 	__u32 fresh; /* whether the process had fresh code when the walk began: see fresh.h */
 	__u32 pad;
 	struct event_rest rest; /* is sent together with copy, see late.h */
-	/* A part of the stack, see unwind.h, and in its last word rbp, see memo.h. */
+	/* A part of the stack, see unwind.h, and in its last words a zero and rbp, see memo.h. */
 	union {
 		__u8 copy[COPY_WORDS * 8];
 		__u64 words[COPY_WORDS];

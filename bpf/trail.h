@@ -30,7 +30,7 @@ static __always_inline void note_word(struct thread *t, __u64 place, __u64 value
 	}
 	t->trail.at[n] = place;
 	t->trail.words = n + 1;
-	if (place != PLACE_BP && t->trail.reach < place * 8 + 8)
+	if (place < PLACE_NONE && t->trail.reach < place * 8 + 8)
 		t->trail.reach = place * 8 + 8;
 	t->trail_hash = hash_word(t->trail_hash, place, value);
 	t->trail.check[n] = CHECK_OF(t->trail_hash);
@@ -42,7 +42,7 @@ static __always_inline __u64 place_of(const struct thread *t, __u64 address)
 	__u64 offset = address - t->trail_base;
 
 	/* A place above PLACE_BP is none: a trail with such a word is not remembered. */
-	return offset & 7 || offset / 8 >= PLACE_BP ? PLACE_BP + 1 : offset / 8;
+	return offset & 7 || offset / 8 >= PLACE_NONE ? PLACE_BP + 1 : offset / 8;
 }
 
 #endif
