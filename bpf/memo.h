@@ -68,7 +68,7 @@ __noinline int follow_trail(struct thread *t, const struct trail *trail)
 			value = 0;
 		else if (!read_word(t, t->trail_base + place * 8, &value))
 			break;
-		hash = hash_word(hash, place, value);
+		hash = hash_word(hash, value);
 		if (CHECK_OF(hash) != trail->check[k]) {
 			i++;
 			break;
@@ -79,9 +79,8 @@ __noinline int follow_trail(struct thread *t, const struct trail *trail)
 	return 0;
 }
 
-/* Words of a trail that are checked together, and what moves a hash past as many. */
+/* Words of a trail that are checked together. */
 #define GROUP 8
-#define GROUP_BASE (TRAIL_BASE * TRAIL_BASE * TRAIL_BASE * TRAIL_BASE * TRAIL_BASE * TRAIL_BASE * TRAIL_BASE * TRAIL_BASE)
 
 /*
  * Follows a trail as far as whole groups of its words are as they were. The trail must not leave
@@ -90,7 +89,7 @@ __noinline int follow_trail(struct thread *t, const struct trail *trail)
  */
 __noinline int follow_groups(struct thread *t, const struct trail *trail)
 {
-	__u64 hash, next, place, n, k;
+	__u64 hash, next, place, power, n, k;
 	const __u16 *at;
 	int group, i;
 
@@ -108,16 +107,19 @@ __noinline int follow_groups(struct thread *t, const struct trail *trail)
 		if (k > TRAIL_WORDS - GROUP)
 			break;
 		at = trail->at + k;
-		next = 0; /* groups, too, do not wait for each other */
+		next = 0;
+		power = TRAIL_BASE;
 #pragma unroll
-		for (i = 0; i < GROUP; i++) {
+		for (i = GROUP - 1; i >= 0; i--) {
 			place = at[i];
 			/* The places of rbp and of no word are those of the copy's last words, where
 			 * these are. */
-			next = hash_word(next, place, t->words[place & (COPY_WORDS - 1)]);
+			next += t->words[place & (COPY_WORDS - 1)] * power;
 			asm volatile("" : "+r"(next));
+			if (i)
+				power *= TRAIL_BASE;
 		}
-		next += hash * GROUP_BASE;
+		next += hash * power;
 		if (CHECK_OF(next) != trail->check[k + GROUP - 1])
 			break;
 		hash = next;

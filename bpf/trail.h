@@ -4,20 +4,20 @@
 #define MEMTRACE_TRAIL_H
 
 /*
- * A trail's hash is a polynomial of the hashes of its words. These do not depend on each other, so
- * the processor works on several at once.
+ * A trail's hash is a polynomial of its words, so that the processor works on several at once. Where
+ * the words are does not go in: that follows from where the walk began and the words before. The
+ * upper bits depend on all bits of all words.
  */
-#define TRAIL_BASE 0x5bd1e995ULL
+#define TRAIL_BASE 0x9e3779b97f4a7c15ULL
 
-/* The hash of a trail after one more word, value at place. */
-static __always_inline __u64 hash_word(__u64 hash, __u64 place, __u64 value)
+/* The hash of a trail after one more word. */
+static __always_inline __u64 hash_word(__u64 hash, __u64 value)
 {
-	/* Addresses do not use the upper 16 bits. */
-	return hash * TRAIL_BASE + mix(0, value ^ place << 48);
+	return (hash + value) * TRAIL_BASE;
 }
 
 /* The part of the hash that is kept for each word, to tell where two trails part. */
-#define CHECK_OF(hash) ((__u16)((hash) >> 16))
+#define CHECK_OF(hash) ((__u16)((hash) >> 48))
 
 /* Notes that the rest of the walk depends on the word at place. */
 static __always_inline void note_word(struct thread *t, __u64 place, __u64 value)
@@ -32,7 +32,7 @@ static __always_inline void note_word(struct thread *t, __u64 place, __u64 value
 	t->trail.words = n + 1;
 	if (place < PLACE_NONE && t->trail.reach < place * 8 + 8)
 		t->trail.reach = place * 8 + 8;
-	t->trail_hash = hash_word(t->trail_hash, place, value);
+	t->trail_hash = hash_word(t->trail_hash, value);
 	t->trail.check[n] = CHECK_OF(t->trail_hash);
 }
 
