@@ -14,7 +14,7 @@ import (
 func TestLedger(t *testing.T) {
 	var seen Totals
 	for seed := range 20 {
-		mode := []string{"", "foreign", "nobrk", "heaps"}[seed%4]
+		mode := []string{"", "foreign", "nobrk", "heaps", "handed"}[seed%5]
 		t.Run(strconv.Itoa(seed)+mode, func(t *testing.T) {
 			got := equalsLedger(t, command(t, seed, 1+seed*7%9, 20000, mode), mode == "foreign")
 			seen.Mapped.Chunks += got.Mapped.Chunks

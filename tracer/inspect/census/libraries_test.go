@@ -48,7 +48,7 @@ func TestLedgerOnOtherLibraries(t *testing.T) {
 				program := oldest
 				command = func(args ...string) *exec.Cmd { return library.Command(t.Context(), program, args...) }
 			}
-			for seed, mode := range []string{"", "foreign", "nobrk", "heaps", ""} {
+			for seed, mode := range []string{"", "foreign", "nobrk", "heaps", "handed", ""} {
 				equalsLedger(t, command("3"+string(rune('0'+seed)), "5", "20000", mode), mode == "foreign")
 			}
 		})

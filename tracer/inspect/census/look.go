@@ -104,7 +104,7 @@ func (w *Walker) newLook(c *Census, s *ptmalloc.Survey) *look {
 	}
 	l.walk = &walk{
 		win: newWindow(w.mem, windowBytes), far: newWindow(w.mem, pageSize),
-		marks: &s.Marks, most: most,
+		most: most, caches: w.cachedChunks(&s.Marks),
 	}
 	l.maps = mappings{
 		win: newWindow(w.mem, pageSize), wide: newWindow(w.mem, wideBytes),
@@ -220,7 +220,7 @@ func (l *look) mapped(h *heap) {
 	l.Heaps = append(l.Heaps, h.Range)
 	bytes := h.End - h.Start
 	w.far.fill(h.block.Addr, h.block.Addr+header)
-	if link, key, ok := w.far.words(h.block.Addr); ok && w.marks.Cached(h.block.Addr, link, key) {
+	if link, key, ok := w.far.words(h.block.Addr); ok && w.caches.marks.Cached(h.block.Addr, link, key) {
 		w.sums.Cached.add(bytes)
 		return
 	}
@@ -235,6 +235,9 @@ func (l *look) finish(again *ptmalloc.Survey) {
 	l.Blocks = w.out.finish()
 	l.Totals = w.sums
 	l.Totals.Resyncs = w.resyncs
+	if w.caches.stale > mostStale {
+		l.Skipped = append(l.Skipped, Skip{Why: "some small blocks that look like free chunks in a thread's cache: there are too many"})
+	}
 	l.Totals.MappedKnown = Sum(again.Mapped)
 	l.heaps = l.all
 	l.Skipped = append(l.Skipped, w.skipped.list...)

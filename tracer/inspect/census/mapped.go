@@ -298,6 +298,6 @@ func (m *mappings) piece(page, limit uint64) (end uint64) {
 func walkOf(mem memory, topAt uint64) *walk {
 	return &walk{
 		win: newWindow(mem, windowBytes), far: newWindow(mem, pageSize),
-		marks: &ptmalloc.Marks{}, place: place{topAt: topAt},
+		caches: cachedChunks{marks: &ptmalloc.Marks{}}, place: place{topAt: topAt},
 	}
 }

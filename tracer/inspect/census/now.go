@@ -65,7 +65,7 @@ func (w *Walker) blockNow(c *Census, addr uint64) (Block, bool) {
 
 // chunkNow finds the block in a heap that the census knows.
 func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
-	k := walk{win: w.near, far: w.far, marks: &c.survey.Marks, place: p}
+	k := walk{win: w.near, far: w.far, caches: w.cachedChunks(&c.survey.Marks), place: p}
 	k.left = 1 << 20
 	k.readTop()
 	if k.top != 0 && addr >= k.top {
@@ -174,7 +174,7 @@ func (w *walk) usedNow(chunk, head uint64) Block {
 	if !ok || next&1 == 0 || !w.main && head&4 == 0 {
 		return Block{}
 	}
-	if link, key, _ := w.now(chunk + header); w.marks.Cached(chunk+header, link, key) {
+	if link, key, _ := w.now(chunk + header); w.caches.has(chunk+header, size, link, key) {
 		return Block{}
 	}
 	return Block{chunk + header, size - 8}

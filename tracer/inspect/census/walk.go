@@ -30,7 +30,7 @@ type walk struct {
 	out      builder
 	sums     Totals
 	resyncs  int
-	marks    *ptmalloc.Marks
+	caches   cachedChunks
 	lists
 	skipped skips
 	// most is the most blocks.
@@ -212,7 +212,7 @@ func (w *walk) classify(addr, size, link, key uint64) {
 	switch {
 	case passes(&w.fast, addr, link):
 		w.sums.Fast.add(size)
-	case w.marks.Cached(addr, link, key), passes(&w.cached, addr, link):
+	case w.caches.has(addr, size, link, key), passes(&w.cached, addr, link):
 		w.sums.Cached.add(size)
 	case w.isOwn(addr):
 	default:

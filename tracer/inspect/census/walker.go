@@ -32,8 +32,10 @@ type Walker struct {
 	trail  trail // for Now
 	// near, far, wide and query are for Now. noQuery: the kernel does not answer.
 	near, far, wide *window
-	query           *procmaps.Query
-	noQuery         bool
+	// beside is for cachedChunks.
+	beside  *window
+	query   *procmaps.Query
+	noQuery bool
 	// fast are the chunks in fastbins at fastAt, since the census fastOf, and fastUses how often they
 	// were searched.
 	fast     []ptmalloc.Linked

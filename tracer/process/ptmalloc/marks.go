@@ -29,16 +29,25 @@ func (m *Marks) isCache(addr uint64) bool {
 }
 
 func (m *Marks) links(addr, link uint64) bool {
+	next := m.Next(addr, link)
+	return next%alignment == 0 && next < userSpace
+}
+
+// Next returns where the first word of a chunk that a list has leads to, 0 if nowhere.
+func (m *Marks) Next(addr, link uint64) uint64 {
 	if m.shift {
 		link ^= addr >> 12
 	}
-	return link%alignment == 0 && link < userSpace
+	return link
 }
+
+// FastSize reports whether chunks of a size may be in fastbins.
+func FastSize(size uint64) bool { return size < minChunk+fastCount*alignment }
 
 // MayBeFast reports whether the block at an address may be in a fastbin, going by the size of its
 // chunk and its first word. Up to 2.31 the word tells nothing, and this reports false.
 func (m *Marks) MayBeFast(addr, size, link uint64) bool {
-	return m.shift && size < minChunk+fastCount*alignment && m.links(addr, link)
+	return m.shift && FastSize(size) && m.links(addr, link)
 }
 
 // Linked is a free chunk in a list: the address of the block that it was, and its first word.
@@ -164,6 +173,27 @@ func (c *Checker) Lists(most int) (fast, cached []Linked, complete bool) {
 	}
 	return fast, cached, complete
 }
+
+// InCache reports whether a block, whose chunk has a size for which there is a fastbin, is in a
+// thread's cache now.
+func (c *Checker) InCache(addr, size uint64) bool {
+	if !c.cached() {
+		return false
+	}
+	c.readCaches()
+	bin := (size - minChunk) / alignment
+	var links []listLink
+	for i := range c.caches.all {
+		if head := c.caches.all[i].heads[bin]; mayBeBlock(head) {
+			links = append(links, listLink{at: head, size: size})
+		}
+	}
+	list, _ := c.follow(links, mostCached)
+	return slices.ContainsFunc(list, func(l Linked) bool { return l.Addr == addr })
+}
+
+// mostCached bounds how many chunks InCache goes through.
+const mostCached = 1 << 16
 
 // listLink is a walk through one list: the block at which it is, the size of its chunks, and what
 // to add to a link to get the block.

@@ -1,7 +1,7 @@
 // build: gcc -O1 -fno-builtin -pthread
 // Allocates at random on several threads, prints where its blocks are, and waits.
 //
-//   ledger SEED THREADS OPERATIONS [nobrk|foreign|heaps|contents]
+//   ledger SEED THREADS OPERATIONS [nobrk|foreign|heaps|contents|handed]
 //
 // Prints "ready 1", then with each "go" on its input a line "ADDRESS USABLE" for each block that it
 // has, and "done". With each "more" it first allocates and frees more, with each "thread" another
@@ -94,6 +94,41 @@ static void *work(void *arg) {
 		pause();
 }
 
+static void keep(void *p) {
+	for (int i = 0; i < SLOTS; i++)
+		if (!threads[0].slots[i]) {
+			threads[0].slots[i] = p;
+			return;
+		}
+	abort();
+}
+
+static void *last_dtv; // of hand_on's threads, which all have the same stack
+
+static void *end_with_cached(void *arg) {
+	void *p[2], *dtv;
+	__asm__("mov %%fs:8, %0" : "=r"(dtv));
+	last_dtv = (char *)dtv - 16;
+	for (int i = 0; i < 2; i++)
+		p[i] = malloc((size_t)arg);
+	for (int i = 0; i < 2; i++)
+		free(p[i]);
+	return NULL;
+}
+
+// hand_on has main take, from fastbins, blocks of each size that were in another thread's cache.
+static void hand_on(void) {
+	for (size_t size = 24; size <= 120; size += 16) {
+		for (int i = 0; i < 100; i++)
+			keep(malloc(size)); // main's cache and the fastbin have no more
+		pthread_t thread;
+		if (pthread_create(&thread, NULL, end_with_cached, (void *)size))
+			abort();
+		pthread_join(thread, NULL);
+		keep(malloc(size));
+	}
+}
+
 static char *out;
 static size_t used;
 
@@ -113,6 +148,8 @@ static void print(void) {
 		if (threads[i].dtv)
 			line(threads[i].dtv, 0);
 	}
+	if (last_dtv)
+		line(last_dtv, 0);
 	used += sprintf(out + used, "done\n");
 	for (size_t at = 0; at < used;) {
 		ssize_t n = write(1, out + at, used - at);
@@ -127,6 +164,8 @@ int main(int argc, char **argv) {
 	count = strtol(argv[2], NULL, 10), operations = strtol(argv[3], NULL, 10);
 	if (argc > 4)
 		mode = argv[4];
+	if (!strcmp(mode, "handed"))
+		mallopt(M_ARENA_MAX, 1);
 	out = mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
@@ -156,6 +195,8 @@ int main(int argc, char **argv) {
 		for (int k = 0; k < SLOTS; k++)
 			if (threads[i].slots[k] && next(&threads[0]) % 8 == 0)
 				free(threads[i].slots[k]), threads[i].slots[k] = NULL;
+	if (!strcmp(mode, "handed"))
+		hand_on();
 	if (write(1, "ready 1\n", 8) != 8)
 		return 1;
 	for (char c, command = 0; read(0, &c, 1) == 1; command = command ? command : c) {
