@@ -14,6 +14,8 @@ const (
 	inRow = 8
 	// small is the size that the first of them have, limited how many these are.
 	small, limited = 1024, 3
+	// mostLeading is through how many chunks leadsTo goes.
+	mostLeading = 1 << 10
 	// mostWaiting bounds how long the rereads of a census wait in all.
 	mostWaiting = 250 * time.Millisecond
 )
@@ -158,6 +160,36 @@ func (w *walk) searchTo(from, to, most uint64) (chunk uint64, why string, ok boo
 		return w.top, why, true
 	}
 	return w.End, why, false
+}
+
+// firstOf returns the first chunk from an address on from which chunks lead to one that search found.
+// In memory that malloc never had there are no headers of chunks that once were, and those that search
+// prefers need not be the first.
+func (w *walk) firstOf(from, found uint64) uint64 {
+	for from < found {
+		chunk, _, _ := w.searchTo(from, found, userSpace)
+		if chunk >= found {
+			break
+		}
+		if w.leadsTo(chunk, found) {
+			return chunk
+		}
+		from = chunk + alignment
+	}
+	return found
+}
+
+// leadsTo reports whether chunks follow one another from one to another.
+func (w *walk) leadsTo(chunk, to uint64) bool {
+	for n, prev := 0, uint64(0); chunk < to && n < mostLeading; n++ {
+		before, head, ok := w.headerAt(chunk)
+		if !ok || !w.plausible(chunk, head) || n > 0 && head&1 == 0 && before != prev {
+			return false
+		}
+		prev = head &^ 7
+		chunk += prev
+	}
+	return chunk == to
 }
 
 // beginning reports whether several chunks follow one another from an address on, or all until the

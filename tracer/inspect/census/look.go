@@ -205,6 +205,9 @@ func (l *look) walkAll() {
 func (l *look) behindGap(from uint64) (end uint64) {
 	w := l.walk
 	next, _, ok := w.search(from)
+	if ok {
+		next = w.firstOf(from, next)
+	}
 	w.skipped.add(Range{from, next}, "another user of brk has it")
 	if !ok {
 		return w.top
