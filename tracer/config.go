@@ -40,11 +40,12 @@ type Config struct {
 	MaxOverhead float64
 	// MaxStall is the longest that a window may keep a thread from its work (default 50 ms).
 	MaxStall time.Duration
-	// MaxMemory is how many bytes memtrace may take (default 512 MiB, at least 256). It does
-	// not cover 64 bytes for each live block, nor what a ring buffer takes beyond a quarter of
-	// MaxMemory. If there are too many call stacks for it, those that hold least are given up,
-	// and among equals those that have not allocated for longest. What they hold is summed up
-	// and counted in the report. Blocks and mappings are never given up.
+	// MaxSlowed is the part of their work that windows may slow by a tenth or more (default: all).
+	MaxSlowed float64
+	// MaxMemory is how many bytes memtrace may take (default 512 MiB, at least 256), 64 for each
+	// live block, and what a ring buffer takes beyond a quarter of it, apart. If there are too many
+	// call stacks for it, those that hold least are given up, and among equals those that have not
+	// allocated for longest. The report counts what they hold. No block or mapping is given up.
 	MaxMemory uint64
 	// DebugDirs are searched for separate debug files, as in gdb's debug-file-directory
 	// (default /usr/lib/debug).

@@ -165,7 +165,7 @@ func (t *Tracer) beginGrowth() error {
 // newLoop makes the loop of windows, used if tracing may cost only so much.
 func (t *Tracer) newLoop(costs probe.Costs) *window.Loop {
 	cfg := window.Config{
-		MaxOverhead: t.cfg.MaxOverhead, MaxStall: t.cfg.MaxStall, Costs: costs,
+		MaxOverhead: t.cfg.MaxOverhead, MaxStall: t.cfg.MaxStall, MaxSlowed: t.cfg.MaxSlowed, Costs: costs,
 		SomeSizes: t.cfg.MinSize > 0 || t.cfg.MaxSize != math.MaxUint64,
 		Urgent:    true, Delay: stream.PollInterval, OwnTime: process.OwnTime, Logf: t.cfg.Logf, GiveUp: t.unanswered.Add,
 	}

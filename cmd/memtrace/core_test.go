@@ -315,6 +315,8 @@ func TestCoreRefusals(t *testing.T) {
 		{"nothing to trace", nil, exitUsage, "nothing to trace"},
 		{"pid and command", []string{"-p", "1", "--", "true"}, exitUsage, "exclude"},
 		{"unknown flag", []string{"--frobnicate"}, exitUsage, "frobnicate"},
+		{"slowed", []string{"-p", "1", "--max-slowed", "0"}, exitUsage, "--max-slowed 0: give 0.1 to 100 percent"},
+		{"slowed, exact", []string{"-p", "1", "--exact", "--max-slowed", "1"}, exitUsage, "leave out --max-overhead, --max-stall and --max-slowed"},
 		{"sizes", []string{"-p", "1", "-z", "2k", "-Z", "1k"}, exitUsage, "--min-size"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -32,34 +32,31 @@ type options struct {
 	minSize  uint64
 	maxSize  uint64
 	blocks   bool
-	exact    bool
 	names    namedFlags
 	// named is what names say, nil if that is nothing.
 	named *target.Named
 	// follow: children are traced, too.
 	follow bool
-	// maxOverhead is in percent.
-	maxOverhead float64
-	maxStall    time.Duration
-	format      string
-	output      string
-	depth       int
-	ringSize    uint64
-	maxMemory   uint64
-	debugDir    []string
-	color       string
-	gate        gate
-	suppressed  suppressions
-	ready       string
-	quiet       bool
-	noLive      bool
-	heap        heapFlag
-	verbose     bool
-	full        bool
-	show        []string
-	width       int
-	growth      bool // memtrace grow
-	record      recordFlags
+	costLimits
+	format     string
+	output     string
+	depth      int
+	ringSize   uint64
+	maxMemory  uint64
+	debugDir   []string
+	color      string
+	gate       gate
+	suppressed suppressions
+	ready      string
+	quiet      bool
+	noLive     bool
+	heap       heapFlag
+	verbose    bool
+	full       bool
+	show       []string
+	width      int
+	growth     bool // memtrace grow
+	record     recordFlags
 	// markEvery is how often a mark is made, 0 for never.
 	markEvery time.Duration
 	version   bool
@@ -84,7 +81,7 @@ func usagef(format string, args ...any) error {
 
 // parseFlags reads the command line of a trace. more adds flags of a command that traces as well.
 func parseFlags(args []string, more ...func(*pflag.FlagSet)) (*options, *pflag.FlagSet, error) {
-	o := &options{older: 500 * time.Millisecond, ringSize: 32 << 20, maxStall: 50 * time.Millisecond}
+	o := &options{older: 500 * time.Millisecond, ringSize: 32 << 20}
 	fs := o.flagSet()
 	for _, add := range more {
 		add(fs)
@@ -126,9 +123,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	fs.VarP((*sizeValue)(&o.minSize), "min-size", "z", "trace only blocks of at least `BYTES` (such as 4096, 64k, 2M)")
 	fs.VarP((*sizeValue)(&o.maxSize), "max-size", "Z", "trace only blocks of at most `BYTES`")
 	fs.BoolVarP(&o.blocks, "show-blocks", "a", false, "list the addresses and sizes of blocks under each stack")
-	fs.Float64Var(&o.maxOverhead, "max-overhead", 3, "let tracing cost at most `PERCENT` of the target's time; if every call would cost more, memtrace watches windows of time and estimates the rest")
-	fs.Var((*durationValue)(&o.maxStall), "max-stall", "let one window delay a thread by at most `DUR`")
-	fs.BoolVar(&o.exact, "exact", false, "trace every call, whatever it costs")
+	o.costLimits.add(fs)
 	o.names.add(fs)
 	fs.Var((*sizeValue)(&o.ringSize), "ring-size", "size of the ring buffer in `BYTES`, a power of two")
 	fs.BoolVar(&o.follow, "follow", false, "trace children, too, from their start; it is the default for a COMMAND (--follow=false traces only the command itself)")
@@ -225,14 +220,11 @@ func (o *options) check(fs *pflag.FlagSet) error {
 		return usagef("--min-size %d is above --max-size %d: no block has such a size", o.minSize, o.maxSize)
 	case bits.OnesCount64(o.ringSize) != 1 || o.ringSize < 4096 || o.ringSize > 1<<30:
 		return usagef("--ring-size %d: give a power of two from 4k to 1G", o.ringSize)
-	case !(o.maxOverhead >= 0.1 && o.maxOverhead <= 100):
-		return usagef("--max-overhead %g: give 0.1 to 100 percent", o.maxOverhead)
-	case o.maxStall < 10*time.Millisecond || o.maxStall > 10*time.Second:
-		return usagef("--max-stall %v: give 10ms to 10s", o.maxStall)
-	case o.exact && (fs.Changed("max-overhead") || fs.Changed("max-stall")):
-		return usagef("--exact traces every call whatever it costs: leave out --max-overhead and --max-stall")
 	}
-	var err error
+	err := o.costLimits.check(fs)
+	if err != nil {
+		return err
+	}
 	if o.named, err = o.names.named(); err != nil {
 		return err
 	}

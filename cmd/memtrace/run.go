@@ -220,6 +220,7 @@ func (s *session) open(ctx context.Context) (err error) {
 		GrowthOnly:  s.growth,
 		MaxOverhead: overhead,
 		MaxStall:    s.maxStall,
+		MaxSlowed:   s.maxSlowed / 100,
 		StackDepth:  s.depth,
 		MinSize:     s.minSize,
 		MaxSize:     s.maxSize,

@@ -13,6 +13,8 @@ type Config struct {
 	MaxOverhead float64
 	// MaxStall is the most that a window may delay a thread.
 	MaxStall time.Duration
+	// MaxSlowed is the part of its work that windows may slow down for the target, 0 for all of it.
+	MaxSlowed float64
 	// Costs is what the target's calls cost under probes, as far as calibration tells.
 	Costs probe.Costs
 	// SomeSizes says that only allocations of some sizes are reported.

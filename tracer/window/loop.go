@@ -19,6 +19,7 @@ type Loop struct {
 	book    Book
 	checker Checker
 	budget  budget
+	slowing slowing
 	plan    plan
 	start   time.Time
 	done    sync.WaitGroup
@@ -86,10 +87,11 @@ func (l *Loop) Costs() probe.Costs { return l.budget.cost }
 func New(cfg Config, probes Probes, book Book, checker Checker) *Loop {
 	return &Loop{
 		cfg: cfg, probes: probes, book: book, checker: checker,
-		budget: budget{max: cfg.MaxOverhead, stall: cfg.MaxStall, cost: cfg.Costs},
-		prices: prices{calibrated: cfg.Costs},
-		plan:   plan{window: trialWindow, tail: maxTail},
-		stop:   func() {},
+		budget:  budget{max: cfg.MaxOverhead, stall: cfg.MaxStall, cost: cfg.Costs},
+		slowing: slowing{max: cfg.MaxSlowed},
+		prices:  prices{calibrated: cfg.Costs},
+		plan:    plan{window: trialWindow, tail: maxTail},
+		stop:    func() {},
 	}
 }
 
@@ -102,6 +104,7 @@ func (l *Loop) Start(began time.Time) {
 		if costly, ok := l.outgrow(ctx); ok {
 			l.busy, l.ready = costly.busy, costly.ready
 			l.leaveExact(costly)
+			l.slowing.pause(l.budget.work(watched{window: costly}), time.Since(l.start))
 			l.sample(ctx)
 			l.closing.Wait()
 			l.checker.Check(true)
@@ -230,7 +233,9 @@ func (l *Loop) sample(ctx context.Context) {
 		if w.complete {
 			l.accountWindow(w.window)
 		}
-		l.plan.pause = l.budget.pause(l.plan, spent, time.Since(l.start))
+		l.plan.window = min(l.plan.window, l.slowing.longest())
+		took := time.Since(l.start)
+		l.plan.pause = max(l.budget.pause(l.plan, spent, took), l.slowing.pause(l.budget.work(w), took))
 		own = now
 		l.pause(ctx)
 	}

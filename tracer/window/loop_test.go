@@ -32,8 +32,11 @@ type simulated struct {
 	// longest is the most that one window took.
 	lost, inWindow, longest time.Duration
 	// began and ended are when the first window did.
-	began, ended     time.Duration
-	believed         time.Duration // lost, by the loop's account
+	began, ended time.Duration
+	believed     time.Duration // lost, by the loop's account
+	// done is how many pairs there were, slowed how many of them met probes that make work take a
+	// tenth longer or more.
+	done, slowed     float64
 	windows, dropped int
 	own              time.Duration
 }
@@ -63,6 +66,9 @@ func (s *simulated) advance() {
 		pairs := rate * d.Seconds() / (1 + rate*cost.Seconds())
 		lost := time.Duration(pairs * float64(cost))
 		pairs *= s.threads
+		if s.done += pairs; rate*cost.Seconds() > slightly {
+			s.slowed += pairs
+		}
 		s.lost += lost
 		s.inWindow += lost
 		if s.gate&probe.GateAllocs != 0 {
@@ -180,6 +186,12 @@ func simulate(t *testing.T, overhead float64, length time.Duration, rate func(ti
 // calibration said.
 func simulateDear(t *testing.T, overhead, threads, times float64, length time.Duration, rate func(time.Duration) float64) (s *simulated) {
 	t.Helper()
+	return simulateSlowed(t, overhead, 0, threads, times, length, rate)
+}
+
+// simulateSlowed is simulateDear where windows may slow a part of the target's work alone.
+func simulateSlowed(t *testing.T, overhead, slowed, threads, times float64, length time.Duration, rate func(time.Duration) float64) (s *simulated) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s = newSimulated(rate)
 		s.threads = threads
@@ -187,7 +199,7 @@ func simulateDear(t *testing.T, overhead, threads, times float64, length time.Du
 		calibrated := s.costs
 		s.costs.Alloc, s.costs.Free = time.Duration(times*float64(s.costs.Alloc)), time.Duration(times*float64(s.costs.Free))
 		l := New(Config{
-			MaxOverhead: overhead, MaxStall: 50 * time.Millisecond, Costs: calibrated, Delay: lookDelay,
+			MaxOverhead: overhead, MaxSlowed: slowed, MaxStall: 50 * time.Millisecond, Costs: calibrated, Delay: lookDelay,
 			OwnTime: own, Logf: t.Logf, GiveUp: func(what string) { t.Errorf("%s hangs", what) },
 		}, s, s, idleChecker{})
 		l.Start(time.Now())
@@ -272,6 +284,33 @@ func TestBudgetHolds(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Windows slow no more of the target's work than they may, on the average of ten seconds and more. The
+// budget alone lets them slow more where each call is slowed by little.
+func TestSlowedHolds(t *testing.T) {
+	const length = 20 * time.Minute
+	share := func(s *simulated) float64 { return s.slowed / s.done }
+	for name, rate := range map[string]func(time.Duration) float64{
+		"60,000 a second":     steady(6e4),
+		"200,000 a second":    steady(2e5),
+		"ten million":         steady(10e6),
+		"bursts each 100 ms":  bursts(1e4, 100*time.Millisecond),
+		"busy after 1 minute": func(at time.Duration) float64 { return 2e5 * min(1, math.Floor(at.Minutes())) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, most := range []float64{0.002, 0.01} {
+				s := simulateSlowed(t, 0.03, most, 1, 1, length, rate)
+				// Ten seconds that were saved may be spent, and the start has to be paid off.
+				if got := share(s); got > most*1.1 || s.windows < 3 {
+					t.Errorf("%.2f %% of the work was slowed in %d windows, %.1f %% may be", 100*got, s.windows, 100*most)
+				}
+			}
+		})
+	}
+	if got := share(simulate(t, 0.03, length, steady(6e4))); got < 0.02 {
+		t.Errorf("%.2f %% were slowed without a bound", 100*got)
 	}
 }
 
