@@ -131,7 +131,7 @@ func TestNow(t *testing.T) {
 				t.Errorf("seed %d, round %d: %d found:%.2000s", seed, round, found, wrong)
 			}
 			l.read(t, []string{"thread", "more"}[round%2])
-			time.Sleep(fastAge)
+			time.Sleep(listsAge)
 		}
 	}
 }

@@ -225,6 +225,6 @@ func walksOver(t *testing.T, data []byte, seed uint64, main bool) {
 			t.Errorf("%#x", x)
 		}
 	}
-	k := walk{win: newWindow(m, nowBytes), far: newWindow(m, pageSize), caches: w.caches, place: p, trail: &trail{}}
+	k := walk{win: newWindow(m, nowBytes), far: newWindow(m, pageSize), caches: w.caches, place: p, trail: &trail{}, listed: func(uint64) bool { return false }}
 	k.to(p.Start, p.Start+seed%(pages*pageSize), p.Start)
 }

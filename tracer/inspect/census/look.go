@@ -239,7 +239,7 @@ func (l *look) finish(again *ptmalloc.Survey) {
 	l.Totals = w.sums
 	l.Totals.Resyncs = w.resyncs
 	if w.caches.stale > mostStale {
-		l.Skipped = append(l.Skipped, Skip{Why: "some small blocks that look like free chunks in a thread's cache: there are too many"})
+		l.Skipped = append(l.Skipped, Skip{Why: "some blocks that look like free chunks in a thread's cache: there are too many"})
 	}
 	l.Totals.MappedKnown = Sum(again.Mapped)
 	l.heaps = l.all

@@ -17,10 +17,10 @@ const (
 	behind = 2
 	// mostFar is how many of the farthest walks there are for a census.
 	mostFar = 512
-	// fastUses is how many blocks are looked for in the fastbins before these are read again.
-	fastUses = 1 << 10
-	// fastAge is for how long they are taken to be as they were read.
-	fastAge = 100 * time.Millisecond
+	// listsUses is how many blocks are looked for in lists before these are read again.
+	listsUses = 1 << 10
+	// listsAge is for how long they are taken to be as they were read.
+	listsAge = 100 * time.Millisecond
 )
 
 // backs are how many blocks before an address Now begins to walk. A block may have been freed since
@@ -66,9 +66,11 @@ func (w *Walker) blockNow(c *Census, addr uint64) (Block, bool) {
 // chunkNow finds the block in a heap that the census knows.
 func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
 	k := walk{win: w.near, far: w.far, caches: w.cachedChunks(&c.survey.Marks), place: p}
+	k.listed = func(block uint64) bool { return w.inCache(c, block) }
 	k.left = 1 << 20
 	k.readTop()
-	if k.top != 0 && addr >= k.top {
+	// The first word of a header may belong to the block before, that of the top's, too.
+	if k.top != 0 && addr > k.top+header-8 {
 		return Block{}, false
 	}
 	last := c.Blocks.Before(addr)
@@ -81,7 +83,7 @@ func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
 	if last >= 0 {
 		from = c.Blocks.At(last).Addr
 	}
-	if start, check, ok := w.trail.before(addr, max(from, p.Start)); ok {
+	if start, check, ok := w.trail.before(addr-header+1, max(from, p.Start)); ok {
 		k.win.forget()
 		if b, passed, ok := k.to(start, addr, check); ok && passed {
 			return b, b.Addr != 0 && !w.inFastbin(c, k.far, b)
@@ -118,20 +120,34 @@ func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
 
 // inFastbin reports whether a block is in a fastbin.
 func (w *Walker) inFastbin(c *Census, far *window, b Block) bool {
-	const most = 1 << 14
 	far.fill(b.Addr, b.Addr+header)
 	link, _, ok := far.words(b.Addr)
 	if !ok || !c.survey.Marks.MayBeFast(b.Addr, b.Size+8, link) {
 		return false
 	}
-	// Reading the lists takes as long as very many other questions.
-	if w.fastOf != c || w.fastUses >= fastUses || time.Since(w.fastAt) > fastAge {
-		w.fast, _, _ = w.checker.Lists(most)
-		w.fastOf, w.fastUses, w.fastAt = c, 0, time.Now()
+	w.readLists(c)
+	return contains(w.fast, b.Addr)
+}
+
+// inCache reports whether a block was in the list of a thread's cache a moment ago.
+func (w *Walker) inCache(c *Census, block uint64) bool {
+	w.readLists(c)
+	return contains(w.cached, block)
+}
+
+// readLists reads the lists of free chunks if they may be others by now. That takes as long as very many
+// other questions.
+func (w *Walker) readLists(c *Census) {
+	const most = 1 << 16
+	if w.listsOf != c || w.listsUses >= listsUses || time.Since(w.listsAt) > listsAge {
+		w.fast, w.cached, _ = w.checker.Lists(most)
+		w.listsOf, w.listsUses, w.listsAt = c, 0, time.Now()
 	}
-	w.fastUses++
-	fast := w.fast
-	_, found := slices.BinarySearchFunc(fast, b.Addr, func(l ptmalloc.Linked, addr uint64) int { return cmp.Compare(l.Addr, addr) })
+	w.listsUses++
+}
+
+func contains(list []ptmalloc.Linked, block uint64) bool {
+	_, found := slices.BinarySearchFunc(list, block, func(l ptmalloc.Linked, addr uint64) int { return cmp.Compare(l.Addr, addr) })
 	return found
 }
 
@@ -174,7 +190,8 @@ func (w *walk) usedNow(chunk, head uint64) Block {
 	if !ok || next&1 == 0 || !w.main && head&4 == 0 {
 		return Block{}
 	}
-	if link, key, _ := w.now(chunk + header); w.caches.has(chunk+header, size, link, key) {
+	block := chunk + header
+	if link, key, _ := w.now(block); w.caches.marks.Cached(block, link, key) && w.caches.has(block, size, link, key, w.listed(block)) {
 		return Block{}
 	}
 	return Block{chunk + header, size - 8}

@@ -1,26 +1,33 @@
 package census
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// trailStep is how many chunks are passed from one that is kept to the next, and maxTrail how
 	// many are kept.
 	trailStep, maxTrail = 64, 1 << 16
+	// trailAge is for how long they are kept. A chunk may have become a part of a larger one since, and
+	// what is left there of its header leads on to others of that kind.
+	trailAge = 100 * time.Millisecond
 )
 
 // trail keeps some of the chunks that Now passed behind the blocks of a census, sorted. Without them
 // each look at one of many thousand new blocks would pass all before it.
 type trail struct {
 	of     *Census
+	began  time.Time
 	chunks []uint64
 	// passed are those of the walk that is going on.
 	passed []uint64
 }
 
-// reset begins a trail for another census.
+// reset begins a trail for another census, or anew if it is old.
 func (t *trail) reset(c *Census) {
-	if t.of != c {
-		*t = trail{of: c, chunks: t.chunks[:0], passed: t.passed[:0]}
+	if now := time.Now(); t.of != c || now.Sub(t.began) > trailAge {
+		*t = trail{of: c, began: now, chunks: t.chunks[:0], passed: t.passed[:0]}
 	}
 }
 

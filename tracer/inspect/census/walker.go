@@ -36,12 +36,12 @@ type Walker struct {
 	beside  *window
 	query   *procmaps.Query
 	noQuery bool
-	// fast are the chunks in fastbins at fastAt, since the census fastOf, and fastUses how often they
-	// were searched.
-	fast     []ptmalloc.Linked
-	fastOf   *Census
-	fastUses int
-	fastAt   time.Time
+	// fast and cached are the chunks in fastbins and in threads' caches at listsAt, since the census
+	// listsOf, and listsUses how often they were asked for since.
+	fast, cached []ptmalloc.Linked
+	listsOf      *Census
+	listsUses    int
+	listsAt      time.Time
 	// fars is how many of the farthest walks Now took.
 	fars int
 }

@@ -69,6 +69,14 @@ func (c *calls) counts(say string) (interrupted, signals, threads int) {
 // wantRunning checks that no thread is stopped or traced.
 func (c *calls) wantRunning() {
 	c.t.Helper()
+	for _, text := range c.held() {
+		c.t.Error(text)
+	}
+}
+
+// held returns which threads are stopped or traced.
+func (c *calls) held() (threads []string) {
+	c.t.Helper()
 	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", c.PID()))
 	if err != nil {
 		c.t.Fatal(err)
@@ -80,9 +88,10 @@ func (c *calls) wantRunning() {
 			continue // it has ended
 		}
 		if state, by := status.Word("State"), status.Number("TracerPid"); state == "t" || state == "T" || by != 0 {
-			c.t.Errorf("thread %d: state %s, traced by %d", tid, state, by)
+			threads = append(threads, fmt.Sprintf("thread %d: state %s, traced by %d", tid, state, by))
 		}
 	}
+	return threads
 }
 
 // patient is for machines that are busy.

@@ -41,13 +41,16 @@ func (m *Marks) Next(addr, link uint64) uint64 {
 	return link
 }
 
-// FastSize reports whether chunks of a size may be in fastbins.
-func FastSize(size uint64) bool { return size < minChunk+fastCount*alignment }
+// Marked reports whether chunks in threads' caches have marks that are known.
+func (m *Marks) Marked() bool { return m.key != 0 || len(m.caches) > 0 }
+
+// CacheSize reports whether threads' caches have a list for chunks of this size alone.
+func CacheSize(size uint64) bool { return size < minChunk+smallCacheBins*alignment }
 
 // MayBeFast reports whether the block at an address may be in a fastbin, going by the size of its
 // chunk and its first word. Up to 2.31 the word tells nothing, and this reports false.
 func (m *Marks) MayBeFast(addr, size, link uint64) bool {
-	return m.shift && FastSize(size) && m.links(addr, link)
+	return m.shift && size < minChunk+fastCount*alignment && m.links(addr, link)
 }
 
 // Linked is a free chunk in a list: the address of the block that it was, and its first word.
@@ -137,8 +140,8 @@ func (c *Checker) inData(key uint64) bool {
 	return false
 }
 
-// Lists reads the free chunks that only lists tell from blocks: those in fastbins and, up to 2.28,
-// in threads' caches. They are sorted by address. Each is read at another moment: a chunk whose
+// Lists reads the free chunks that lists tell from blocks: those in fastbins, and those in threads'
+// caches whose size has a list of its own. They are sorted by address. Each is read at another moment: a chunk whose
 // first word is no longer Link has left its list. Of more than most chunks the rest is left out,
 // and complete is false.
 func (c *Checker) Lists(most int) (fast, cached []Linked, complete bool) {
@@ -157,7 +160,7 @@ func (c *Checker) Lists(most int) (fast, cached []Linked, complete bool) {
 		}
 		fast, complete = c.follow(links, most)
 	}
-	if c.plain() && c.cached() {
+	if c.cached() {
 		c.readCaches()
 		var links []listLink
 		for i := range c.caches.all {
@@ -174,8 +177,7 @@ func (c *Checker) Lists(most int) (fast, cached []Linked, complete bool) {
 	return fast, cached, complete
 }
 
-// InCache reports whether a block, whose chunk has a size for which there is a fastbin, is in a
-// thread's cache now.
+// InCache reports whether a block, whose chunk has a size of CacheSize, is in a thread's cache now.
 func (c *Checker) InCache(addr, size uint64) bool {
 	if !c.cached() {
 		return false
