@@ -236,8 +236,7 @@ func TestKilled(t *testing.T) {
 func TestTraced(t *testing.T) {
 	c := startCalls(t)
 	seized, leave := make(chan error), make(chan struct{})
-	go func() {
-		runtime.LockOSThread() // its end lets them go
+	go onThread(func() { // its end lets them go
 		var err error
 		for _, tid := range c.threads() {
 			// Those that come later are not traced.
@@ -247,7 +246,7 @@ func TestTraced(t *testing.T) {
 		}
 		seized <- err
 		<-leave
-	}()
+	})
 	defer close(leave)
 	if err := <-seized; err != nil {
 		t.Fatal(err)
@@ -259,12 +258,8 @@ func TestTraced(t *testing.T) {
 	}
 	// It is also noticed of a thread alone, once the process is being stopped.
 	s := &stop{pid: c.PID(), max: patient, tracees: make(map[int]*tracee)}
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // it ends with this
-		done <- s.stopAll()
-	}()
-	if err := <-done; !errors.As(err, &traced) {
+	onThread(func() { err = s.stopAll() })
+	if !errors.As(err, &traced) {
 		t.Errorf("%v", err)
 	}
 	c.counts("")
