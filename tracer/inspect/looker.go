@@ -236,10 +236,14 @@ func (l *Looker) look(ctx context.Context) error {
 // lookAt takes a look at a picture, or at the running process if that is nil.
 func (l *Looker) lookAt(ctx context.Context, p *freeze.Picture) error {
 	l.use(p)
+	taken := time.Now()
 	l.walker.Most = l.mostBlocks(p)
 	c, err := l.walker.Look()
 	if err != nil {
 		return err
+	}
+	if p != nil {
+		c.At = taken // just before
 	}
 	if err := l.fits(c, p); err != nil {
 		return err
@@ -264,9 +268,9 @@ func (l *Looker) lookAt(ctx context.Context, p *freeze.Picture) error {
 	l.looks++
 	l.giveUp()
 	held := g.Holders()
-	of := l.roots.add(g, held, c.Start)
+	of := l.roots.add(g, held, c.At)
 	l.cohorts.Add(cohort.Look{
-		At: c.Start, Blocks: c.Blocks, Hashes: g.Hash,
+		At: c.At, Blocks: c.Blocks, Hashes: g.Hash,
 		Kind:   func(i int) uint32 { return uint32(g.KindOf(i)) },
 		Holder: func(i int) int32 { return of(g.HolderOf(i)) },
 	})

@@ -15,7 +15,10 @@ func (r Range) Contains(addr uint64) bool { return r.Start <= addr && addr < r.E
 // Census is one look at all blocks in use.
 type Census struct {
 	Start, End time.Time
-	Blocks     *Blocks
+	// At is when blocks were listed: half of that time was over. On a busy machine, and where much is
+	// free, that may be long after Start.
+	At     time.Time
+	Blocks *Blocks
 	// Heaps are the ranges that malloc manages, by address: those of arenas, with their free chunks
 	// and malloc's own structures, and the mappings of single blocks.
 	Heaps []Range

@@ -31,7 +31,9 @@ func (w *Walker) Look() (*Census, error) {
 	l := w.newLook(c, s)
 	c.Skipped = append(c.Skipped, unknown...)
 	l.places(areas, end)
+	walked := time.Now()
 	l.walkAll()
+	c.At = walked.Add(time.Since(walked) / 2)
 	if err := w.mem.Alive(); err != nil {
 		return nil, err
 	}
