@@ -17,27 +17,31 @@ const (
 type cachedChunks struct {
 	marks *ptmalloc.Marks
 	far   *window
-	// inCache reports whether a block is in the list of a cache. It is nil if that is not known.
+	// listed reports whether a cache had a block with this link in a list a while ago.
+	listed func(block, link uint64) bool
+	// inCache reports whether a block is in the list of a cache now. It is nil if that is not known.
 	inCache func(block, size uint64) bool
 	// stale is how many chunks were looked at.
 	stale int
 }
 
-// cachedChunks returns what tells cached chunks by their marks.
-func (w *Walker) cachedChunks(marks *ptmalloc.Marks) cachedChunks {
-	if w.beside == nil {
-		w.beside = newWindow(w.mem, pageSize)
-	}
-	return cachedChunks{marks: marks, far: w.beside, inCache: w.checker.InCache}
+// cachedChunks returns what tells chunks in caches for a census.
+func (w *Walker) cachedChunks(marks *ptmalloc.Marks, listed func(block, link uint64) bool) *cachedChunks {
+	return &cachedChunks{marks: marks, far: newWindow(w.mem, pageSize), listed: listed, inCache: w.checker.InCache}
+}
+
+// unmarked takes no chunk for one in a cache.
+func unmarked() *cachedChunks {
+	return &cachedChunks{marks: &ptmalloc.Marks{}, listed: func(_, _ uint64) bool { return false }}
 }
 
 // has reports whether the chunk of a block is in a thread's cache, going by the first two words of
-// the block. listed says that a cache had it in a list a while ago.
-func (c *cachedChunks) has(block, size, link, key uint64, listed bool) bool {
+// the block.
+func (c *cachedChunks) has(block, size, link, key uint64) bool {
 	if !c.marks.Marked() {
-		return listed
+		return c.listed(block, link)
 	}
-	return c.marks.Cached(block, link, key) && (listed || !c.left(block, size, link, key))
+	return c.marks.Cached(block, link, key) && (c.listed(block, link) || !c.left(block, size, link, key))
 }
 
 // left reports whether a chunk with the mark of a cache is in none. In a program that runs it may

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"memtrace/tracer/process/procmem"
-	"memtrace/tracer/process/ptmalloc"
 )
 
 // fakeMemory is one range of memory, which may change from one reading to the next.
@@ -97,7 +96,7 @@ func fakeWalk(m *fakeMemory, top uint64) (*walk, place) {
 	m.put(topAt, top)
 	w := &walk{
 		win: newWindow(m, windowBytes), far: newWindow(m, pageSize),
-		caches: cachedChunks{marks: &ptmalloc.Marks{}}, most: 1 << 20,
+		caches: unmarked(), most: 1 << 20,
 	}
 	w.left = 4*uint64(len(m.data)) + 1<<20
 	w.waited = mostWaiting // no sleeping
@@ -203,7 +202,6 @@ func walksOver(t *testing.T, data []byte, seed uint64, main bool) {
 	}
 	end := m.base + uint64(len(m.data))
 	w, p := fakeWalk(m, end-32)
-	w.caches.marks = &ptmalloc.Marks{}
 	p.main, p.End = main, end
 	if p.limit = end; seed%5 == 0 {
 		p.topAt = 0
@@ -225,6 +223,6 @@ func walksOver(t *testing.T, data []byte, seed uint64, main bool) {
 			t.Errorf("%#x", x)
 		}
 	}
-	k := walk{win: newWindow(m, nowBytes), far: newWindow(m, pageSize), caches: w.caches, place: p, trail: &trail{}, listed: func(uint64) bool { return false }}
+	k := walk{win: newWindow(m, nowBytes), far: newWindow(m, pageSize), caches: w.caches, place: p, trail: &trail{}}
 	k.to(p.Start, p.Start+seed%(pages*pageSize), p.Start)
 }

@@ -14,8 +14,8 @@ const (
 	inRow = 8
 	// small is the size that the first of them have, limited how many these are.
 	small, limited = 1024, 3
-	// mostLeading is through how many chunks leadsTo goes.
-	mostLeading = 1 << 10
+	// mostFirst is how many beginnings firstOf tries, mostLeading through how many chunks it goes from each.
+	mostFirst, mostLeading = 64, 1 << 10
 	// mostWaiting bounds how long the rereads of a census wait in all.
 	mostWaiting = 250 * time.Millisecond
 )
@@ -166,7 +166,7 @@ func (w *walk) searchTo(from, to, most uint64) (chunk uint64, why string, ok boo
 // In memory that malloc never had there are no headers of chunks that once were, and those that search
 // prefers need not be the first.
 func (w *walk) firstOf(from, found uint64) uint64 {
-	for from < found {
+	for n := 0; n < mostFirst && from < found; n++ {
 		chunk, _, _ := w.searchTo(from, found, userSpace)
 		if chunk >= found {
 			break

@@ -106,8 +106,9 @@ func (w *Walker) newLook(c *Census, s *ptmalloc.Survey) *look {
 	}
 	l.walk = &walk{
 		win: newWindow(w.mem, windowBytes), far: newWindow(w.mem, pageSize),
-		most: most, caches: w.cachedChunks(&s.Marks),
+		most: most,
 	}
+	l.walk.caches = w.cachedChunks(&s.Marks, func(block, link uint64) bool { return passes(&l.walk.cached, block, link) })
 	l.maps = mappings{
 		win: newWindow(w.mem, pageSize), wide: newWindow(w.mem, wideBytes),
 		tail: s.MappedTail, pieces: !s.Contiguous && len(s.Arenas) > 0, left: mostSearched,

@@ -11,7 +11,6 @@ import (
 
 	"memtrace/symbolize/procmaps"
 	"memtrace/tracer/process/procmem"
-	"memtrace/tracer/process/ptmalloc"
 )
 
 // mapped is a block with a mapping of its own, or a piece of the main arena that malloc mapped where
@@ -298,6 +297,6 @@ func (m *mappings) piece(page, limit uint64) (end uint64) {
 func walkOf(mem memory, topAt uint64) *walk {
 	return &walk{
 		win: newWindow(mem, windowBytes), far: newWindow(mem, pageSize),
-		caches: cachedChunks{marks: &ptmalloc.Marks{}}, place: place{topAt: topAt},
+		caches: unmarked(), place: place{topAt: topAt},
 	}
 }

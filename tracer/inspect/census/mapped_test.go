@@ -47,7 +47,7 @@ func (c *Census) heapOf(addr uint64) heap {
 func TestPiecesMissing(t *testing.T) {
 	s := &ptmalloc.Survey{Arenas: []ptmalloc.ArenaPlace{{SystemBytes: 5000}}}
 	for found, want := range map[uint64]uint64{0: 3000, 1000: 2000, 3000: 0, 4000: 0} {
-		l := &look{Census: &Census{}, s: s, walk: &walk{}, main: Range{1000, 3000}}
+		l := &look{Census: &Census{}, s: s, walk: &walk{caches: unmarked()}, main: Range{1000, 3000}}
 		l.maps = mappings{pieces: true, found: []mapped{{Range: Range{1 << 20, 1<<20 + found}}}}
 		l.finish(s)
 		var missing uint64

@@ -65,8 +65,7 @@ func (w *Walker) blockNow(c *Census, addr uint64) (Block, bool) {
 
 // chunkNow finds the block in a heap that the census knows.
 func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
-	k := walk{win: w.near, far: w.far, caches: w.cachedChunks(&c.survey.Marks), place: p}
-	k.listed = func(block uint64) bool { return w.inCache(c, block) }
+	k := walk{win: w.near, far: w.far, caches: w.cachesNow(c), place: p}
 	k.left = 1 << 20
 	k.readTop()
 	// The first word of a header may belong to the block before, that of the top's, too.
@@ -129,10 +128,15 @@ func (w *Walker) inFastbin(c *Census, far *window, b Block) bool {
 	return contains(w.fast, b.Addr)
 }
 
-// inCache reports whether a block was in the list of a thread's cache a moment ago.
-func (w *Walker) inCache(c *Census, block uint64) bool {
-	w.readLists(c)
-	return contains(w.cached, block)
+// cachesNow returns what tells chunks in caches after a census.
+func (w *Walker) cachesNow(c *Census) *cachedChunks {
+	if w.caches == nil || w.caches.marks != &c.survey.Marks {
+		w.caches = w.cachedChunks(&c.survey.Marks, func(block, _ uint64) bool {
+			w.readLists(c)
+			return contains(w.cached, block)
+		})
+	}
+	return w.caches
 }
 
 // readLists reads the lists of free chunks if they may be others by now. That takes as long as very many
@@ -191,10 +195,10 @@ func (w *walk) usedNow(chunk, head uint64) Block {
 		return Block{}
 	}
 	block := chunk + header
-	if link, key, _ := w.now(block); w.caches.marks.Cached(block, link, key) && w.caches.has(block, size, link, key, w.listed(block)) {
+	if link, key, _ := w.now(block); w.caches.has(block, size, link, key) {
 		return Block{}
 	}
-	return Block{chunk + header, size - 8}
+	return Block{block, size - 8}
 }
 
 // follows reports whether chunks follow from an address on.

@@ -30,7 +30,7 @@ type walk struct {
 	out      builder
 	sums     Totals
 	resyncs  int
-	caches   cachedChunks
+	caches   *cachedChunks
 	lists
 	skipped skips
 	// most is the most blocks.
@@ -38,10 +38,8 @@ type walk struct {
 
 	place
 	top uint64
-	// trail is where Now has passed, nil in a census. listed says which blocks were in a list of a
-	// thread's cache a moment ago.
-	trail  *trail
-	listed func(block uint64) bool
+	// trail is where Now has passed, nil in a census.
+	trail *trail
 	healing
 }
 
@@ -211,11 +209,10 @@ func (w *walk) mayFollow(chunk, head uint64) bool {
 
 // classify counts a chunk that the next one calls in use.
 func (w *walk) classify(addr, size, link, key uint64) {
-	listed := passes(&w.cached, addr, link)
 	switch {
 	case passes(&w.fast, addr, link):
 		w.sums.Fast.add(size)
-	case w.caches.has(addr, size, link, key, listed):
+	case w.caches.has(addr, size, link, key):
 		w.sums.Cached.add(size)
 	case w.isOwn(addr):
 	default:

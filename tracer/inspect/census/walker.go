@@ -32,8 +32,8 @@ type Walker struct {
 	trail  trail // for Now
 	// near, far, wide and query are for Now. noQuery: the kernel does not answer.
 	near, far, wide *window
-	// beside is for cachedChunks.
-	beside  *window
+	// caches is for Now as well.
+	caches  *cachedChunks
 	query   *procmaps.Query
 	noQuery bool
 	// fast and cached are the chunks in fastbins and in threads' caches at listsAt, since the census

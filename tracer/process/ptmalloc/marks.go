@@ -141,9 +141,9 @@ func (c *Checker) inData(key uint64) bool {
 }
 
 // Lists reads the free chunks that lists tell from blocks: those in fastbins, and those in threads'
-// caches whose size has a list of its own. They are sorted by address. Each is read at another moment: a chunk whose
-// first word is no longer Link has left its list. Of more than most chunks the rest is left out,
-// and complete is false.
+// caches whose size has a list of its own. They are sorted by address. Each is read at another moment: a
+// chunk whose first word is no longer Link has left its list. Of more than most chunks the rest is left
+// out, and complete is false.
 func (c *Checker) Lists(most int) (fast, cached []Linked, complete bool) {
 	complete = true
 	if c.h.alive() != nil || c.readArenas() != nil {
@@ -160,42 +160,35 @@ func (c *Checker) Lists(most int) (fast, cached []Linked, complete bool) {
 		}
 		fast, complete = c.follow(links, most)
 	}
-	if c.cached() {
-		c.readCaches()
-		var links []listLink
-		for i := range c.caches.all {
-			for bin, head := range c.caches.all[i].heads[:smallCacheBins] {
-				if mayBeBlock(head) {
-					links = append(links, listLink{at: head, size: minChunk + uint64(bin)*alignment})
-				}
-			}
-		}
-		var all bool
-		cached, all = c.follow(links, most-len(fast))
-		complete = complete && all
-	}
-	return fast, cached, complete
+	cached, all := c.cacheLists(0, smallCacheBins, most-len(fast))
+	return fast, cached, complete && all
 }
 
 // InCache reports whether a block, whose chunk has a size of CacheSize, is in a thread's cache now.
 func (c *Checker) InCache(addr, size uint64) bool {
-	if !c.cached() {
-		return false
-	}
-	c.readCaches()
-	bin := (size - minChunk) / alignment
-	var links []listLink
-	for i := range c.caches.all {
-		if head := c.caches.all[i].heads[bin]; mayBeBlock(head) {
-			links = append(links, listLink{at: head, size: size})
-		}
-	}
-	list, _ := c.follow(links, mostCached)
+	const most = 1 << 16
+	bin := int((size - minChunk) / alignment)
+	list, _ := c.cacheLists(bin, bin+1, most)
 	return slices.ContainsFunc(list, func(l Linked) bool { return l.Addr == addr })
 }
 
-// mostCached bounds how many chunks InCache goes through.
-const mostCached = 1 << 16
+// cacheLists goes through the lists of threads' caches from one bin to before another one.
+func (c *Checker) cacheLists(first, end, most int) (list []Linked, complete bool) {
+	if !c.cached() {
+		return nil, true
+	}
+	c.readCaches()
+	var links []listLink
+	for i := range c.caches.all {
+		r := &c.caches.all[i]
+		for bin := first; bin < end && r.layout >= 0; bin++ { // without a layout its thread has ended
+			if mayBeBlock(r.heads[bin]) {
+				links = append(links, listLink{at: r.heads[bin], size: minChunk + uint64(bin)*alignment})
+			}
+		}
+	}
+	return c.follow(links, most)
+}
 
 // listLink is a walk through one list: the block at which it is, the size of its chunks, and what
 // to add to a link to get the block.
