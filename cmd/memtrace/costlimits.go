@@ -18,7 +18,7 @@ func (b *costLimits) add(fs *pflag.FlagSet) {
 	b.maxStall = 50 * time.Millisecond
 	fs.Float64Var(&b.maxOverhead, "max-overhead", 3, "let tracing cost at most `PERCENT` of the target's time; if every call would cost more, memtrace watches windows of time and estimates the rest")
 	fs.Var((*durationValue)(&b.maxStall), "max-stall", "let one window delay a thread by at most `DUR`")
-	fs.Float64Var(&b.maxSlowed, "max-slowed", 100, "let windows slow at most `PERCENT` of the target's work; with 1 or less the 99th percentile of its latency hardly grows, but leaks take longer to find")
+	fs.Float64Var(&b.maxSlowed, "max-slowed", 100, "let windows slow at most `PERCENT` of the target's work; the less, the longer leaks take to find")
 	fs.BoolVar(&b.exact, "exact", false, "trace every call, whatever it costs")
 }
 

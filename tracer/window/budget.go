@@ -30,8 +30,7 @@ type budget struct {
 	max   float64       // 0.03 is three percent
 	stall time.Duration // the most that a window may delay a thread
 	cost  probe.Costs
-	// forgone is time whose budget was not used, and no longer may be.
-	forgone time.Duration
+	credit
 }
 
 // phase is what was seen of a target over some time.
@@ -92,6 +91,7 @@ func (b *budget) exceeded(phases []phase, least time.Duration) (all phase, is bo
 	for _, p := range phases {
 		cost += b.perCall(p) * float64(p.took)
 		all.took += p.took
+		all.cpu += p.cpu
 		all.allocs += p.allocs
 		all.frees += p.frees
 		all.busy += p.busy * float64(p.took)
@@ -152,10 +152,23 @@ func (b *budget) next(window, tail phase, attaching, own time.Duration) plan {
 // or long random pauses leave savings; those of up to creditTime are spent little by little.
 func (b *budget) pause(p plan, spent, took time.Duration) time.Duration {
 	share := b.max * budgetSafety
-	saved := took - b.forgone - time.Duration(float64(spent)/share)
-	b.forgone += max(saved-creditTime, 0)
+	saved := b.saved(spent, share, took)
 	least := max(minPause, time.Duration(float64(p.pause)*leastPause))
-	return bounded(float64(p.cost)/share-float64(min(saved, creditTime)), least, maxPause)
+	return bounded(float64(p.cost)/share-float64(saved), least, maxPause)
+}
+
+// credit is what was not spent of what may be, up to creditTime of it.
+type credit struct {
+	// forgone is time of which less was spent than may be, and no longer may be.
+	forgone time.Duration
+}
+
+// saved returns what may be spent of the time that a trace took so far if that share of it may be, as time:
+// below 0 if too much was spent.
+func (c *credit) saved(spent time.Duration, share float64, took time.Duration) time.Duration {
+	saved := took - c.forgone - time.Duration(float64(spent)/share)
+	c.forgone += max(saved-creditTime, 0)
+	return min(saved, creditTime)
 }
 
 func bounded(d float64, low, high time.Duration) time.Duration {

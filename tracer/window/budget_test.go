@@ -167,8 +167,10 @@ func TestExceeded(t *testing.T) {
 			t.Errorf("%s: took %v, want %v", name, all.took, want)
 		}
 	}
-	all, _ := b.exceeded([]phase{call(1000, 1), call(500, 8)}, least)
-	if all.allocs != 1500 || all.frees != 1500 {
-		t.Errorf("%+v, want 1500 of each", all)
+	one, other := call(1000, 1), call(500, 8)
+	one.cpu, other.cpu = time.Second/4, 2*time.Second
+	all, _ := b.exceeded([]phase{one, other}, least)
+	if all.allocs != 1500 || all.frees != 1500 || all.cpu != one.cpu+other.cpu {
+		t.Errorf("%+v, want 1500 of each and 2.25s", all)
 	}
 }

@@ -7,9 +7,9 @@ import "time"
 // eighth of the time, and an eighth of all requests take a quarter longer.
 type slowing struct {
 	max float64 // the part of the work that windows may slow, 0 for all of it
-	// slowed is how long the work that was slowed takes without probes, forgone is time in which
-	// less was slowed than may be, and no more may be for it.
-	slowed, forgone time.Duration
+	// slowed is how long the work that was slowed takes without probes.
+	slowed time.Duration
+	credit
 }
 
 // slightly is by what part of it probes may lengthen work that does not count as slowed.
@@ -48,7 +48,5 @@ func (s *slowing) pause(work, took time.Duration) time.Duration {
 		return 0
 	}
 	s.slowed += work
-	saved := took - s.forgone - time.Duration(float64(s.slowed)/s.max)
-	s.forgone += max(saved-creditTime, 0)
-	return max(-saved, 0)
+	return max(-s.saved(s.slowed, s.max, took), 0)
 }
