@@ -142,19 +142,6 @@ func (n *namer) at(p place) (frames []report.Frame) {
 	return frames
 }
 
-// unnamed returns notes on what kept files from naming frames, such as a file replaced since
-// the process mapped it, or debug information of another build.
-func unnamed(problems []string) (notes []string) {
-	const most = 3
-	for _, p := range problems[:min(len(problems), most)] {
-		notes = append(notes, "Frames may lack names: "+p+".")
-	}
-	if more := len(problems) - most; more > 0 {
-		notes = append(notes, fmt.Sprintf("Frames may lack names for %d more reasons like these.", more))
-	}
-	return notes
-}
-
 // callers returns the innermost functions of a stack, without libc's: whatever asks for memory
 // does so through libc.
 func (d *diagnosis) callers(s *report.Stack) string {

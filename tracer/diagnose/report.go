@@ -145,7 +145,7 @@ func (d *diagnosis) report(opt Options) *report.Report {
 		r.Name = d.name // as the report is written
 	}
 	r.Notes = slices.Concat(r.Notes, unread(d.Symbols.Unanswered(), d.Unanswered), unwatched(d.Facts),
-		damaged(d.Target), unnamed(d.Symbols.Problems()))
+		damaged(d.Target), report.Unnamed("Frames", d.Symbols.Problems()))
 	return r
 }
 

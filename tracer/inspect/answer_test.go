@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,17 +173,5 @@ func TestAdvised(t *testing.T) {
 		if a := Advised(fmt.Errorf("a process: %w", err)); !Refused(a) || !errors.Is(a, err) || !strings.HasPrefix(a.Error(), "a process: "+err.Error()+": ") {
 			t.Errorf("%v", a)
 		}
-	}
-}
-
-// Of files that gave no names some are told.
-func TestUnnamed(t *testing.T) {
-	want := []string{"Variables and kinds may lack names: /a: cut short.", "Variables and kinds may lack names: /b: cut short.", "Variables and kinds may lack names: /c: cut short."}
-	if got := unnamed([]string{"/a: cut short", "/b: cut short", "/c: cut short"}); !slices.Equal(got, want) {
-		t.Errorf("%q", got)
-	}
-	want = append(want, "Variables and kinds may lack names for 2 more reasons like these.")
-	if got := unnamed([]string{"/a: cut short", "/b: cut short", "/c: cut short", "/d", "/e"}); !slices.Equal(got, want) {
-		t.Errorf("%q", got)
 	}
 }

@@ -50,7 +50,7 @@ func (l *Looker) Report(top int) *report.HeapReport {
 		r.Stops = &stops
 		r.Notes = append(r.Notes, stopNote)
 	}
-	r.Notes = append(r.Notes, unnamed(l.symbols.Problems)...)
+	r.Notes = append(r.Notes, report.Unnamed("Variables and kinds", l.symbols.Problems)...)
 	if l.gone {
 		r.Notes = append(r.Notes, l.end)
 	}
@@ -261,16 +261,4 @@ func skipsOf(c *census.Census, g *graph.Graph) (list []report.HeapSkip) {
 		}
 	}
 	return list
-}
-
-// unnamed returns notes on what kept files from naming variables and kinds.
-func unnamed(problems []string) (notes []string) {
-	const most = 3
-	for _, p := range problems[:min(len(problems), most)] {
-		notes = append(notes, "Variables and kinds may lack names: "+p+".")
-	}
-	if more := len(problems) - most; more > 0 {
-		notes = append(notes, fmt.Sprintf("Variables and kinds may lack names for %d more reasons like these.", more))
-	}
-	return notes
 }

@@ -117,6 +117,19 @@ func (p *printer) hints(r *Report, opt TextOptions) {
 	}
 }
 
+// Unnamed returns notes on what kept files from naming things, such as a file replaced since the process
+// mapped it, or debug information of another build.
+func Unnamed(things string, problems []string) (notes []string) {
+	const most = 3
+	for _, p := range problems[:min(len(problems), most)] {
+		notes = append(notes, things+" may lack names: "+p+".")
+	}
+	if more := len(problems) - most; more > 0 {
+		notes = append(notes, fmt.Sprintf("%s may lack names for %d more reasons like these.", things, more))
+	}
+	return notes
+}
+
 // linesOf is how many lines a section takes.
 func (p *printer) linesOf(section func(*printer, *Report, TextOptions), r *Report, opt TextOptions) int {
 	q := newPrinter(opt)

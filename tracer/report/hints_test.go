@@ -91,3 +91,15 @@ func TestHintsShown(t *testing.T) {
 		t.Error("JSON has an empty list")
 	}
 }
+
+// Of files that gave no names some are told.
+func TestUnnamed(t *testing.T) {
+	want := []string{"Variables and kinds may lack names: /a: cut short.", "Variables and kinds may lack names: /b: cut short.", "Variables and kinds may lack names: /c: cut short."}
+	if got := Unnamed("Variables and kinds", []string{"/a: cut short", "/b: cut short", "/c: cut short"}); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	want = append(want, "Variables and kinds may lack names for 2 more reasons like these.")
+	if got := Unnamed("Variables and kinds", []string{"/a: cut short", "/b: cut short", "/c: cut short", "/d", "/e"}); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}

@@ -44,8 +44,8 @@ type Evidence struct {
 	NamedBy struct{ Functions, Prefixes []string }
 	// Bare means that there are no names yet. What they tell is then not judged.
 	Bare bool `json:"-"`
-	// Whole is the figures of the stacks, by kind and ID, of which a part is taken out once the answer is made.
-	// It is set where the answer is to be made anew.
+	// Whole is the figures of the stacks, by kind and ID, of which a part is taken out once the answer is
+	// made. It is set where the answer is to be made anew.
 	Whole map[string]Whole `json:",omitempty"`
 	// Seconds is how long growth was observed: since the trace began, or since the process
 	// executed its program.

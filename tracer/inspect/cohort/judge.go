@@ -35,9 +35,9 @@ type Growth struct {
 	Blocks, Bytes uint64
 	// Came is how many blocks have settled, Left how many that had settled are gone, or changed.
 	Came, Left uint64
-	// PerMinute is how many blocks a minute came and stayed, less those that left, each by its own time. Low and High
-	// hold the true rate with a probability of Confidence if blocks come and leave independently of
-	// each other (Poisson: exact limits of Garwood for either, joined by the square-and-add method
+	// PerMinute is how many blocks a minute came and stayed, less those that left, each by its own time.
+	// Low and High hold the true rate with a probability of Confidence if blocks come and leave
+	// independently of each other (Poisson: exact limits of Garwood for either, joined by the square-and-add method
 	// of Zou and Donner), and are widened where looks differ by more than that allows.
 	PerMinute, Low, High float64
 	Class                Class

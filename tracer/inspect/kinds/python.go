@@ -38,8 +38,8 @@ func isCount(word uint64) bool {
 	return uint32(word) != 0 && word&^flags < 1<<33
 }
 
-// pythonType returns the kind of instances of the type at an address, whose lowest bit is set. It is one if its own type is
-// `type`, or has that as its type, as metaclasses do.
+// pythonType returns the kind of instances of the type at an address, whose lowest bit is set. It is one if
+// its own type is `type`, or has that as its type, as metaclasses do.
 func (n *Namer) pythonType(addr uint64) ID {
 	var object [4]uint64 // count, type, size, tp_name
 	if !n.words(addr&^1, object[:]) || !isCount(object[0]) {
