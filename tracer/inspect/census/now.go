@@ -142,7 +142,7 @@ func (w *Walker) cachesNow(c *Census) *cachedChunks {
 // readLists reads the lists of free chunks if they may be others by now. That takes as long as very many
 // other questions.
 func (w *Walker) readLists(c *Census) {
-	const most = 1 << 16
+	const most = 1 << 14
 	if w.listsOf != c || w.listsUses >= listsUses || time.Since(w.listsAt) > listsAge {
 		w.fast, w.cached, _ = w.checker.Lists(most)
 		w.listsOf, w.listsUses, w.listsAt = c, 0, time.Now()

@@ -8,7 +8,21 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"memtrace/tracer/testsupport/testprog"
 )
+
+// openOwn opens the pages of the test itself, to be found in the old way or the new one.
+func openOwn(t *testing.T, old bool) *OwnPages {
+	t.Helper()
+	p, err := OpenOwnPages(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	p.old = old
+	return p
+}
 
 // written maps memory of the test's own of which some pages were written to, and one in a row of them
 // only read.
@@ -45,14 +59,9 @@ func TestOwnPages(t *testing.T) {
 	touched += own[2*page] // the page of zeros is nobody's own
 	start := addressOf(own)
 	for _, old := range []bool{false, true} {
-		p, err := OpenOwnPages(os.Getpid())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.Close()
-		p.old = old
+		p := openOwn(t, old)
 		found := make(map[int]bool)
-		err = p.Own(start+8, start+pages*page-8, func(from, to uint64, swapped bool) {
+		err := p.Own(start+8, start+pages*page-8, func(from, to uint64, swapped bool) {
 			if swapped || from < start+8 || to > start+pages*page-8 {
 				t.Fatalf("%#x to %#x, swapped %v", from, to, swapped)
 			}
@@ -77,16 +86,11 @@ func TestOwnPagesGuarded(t *testing.T) {
 	own := written(t, 20, func(i int) bool { return i < 10 })
 	const guardInstall = 102 // MADV_GUARD_INSTALL, from Linux 6.13
 	if err := unix.Madvise(own[5*page:15*page], guardInstall); err != nil {
-		t.Skip("no guards: ", err)
+		testprog.Missing(t, "no guards: "+err.Error())
 	}
 	errEnough := errors.New("enough")
 	for _, old := range []bool{false, true} {
-		p, err := OpenOwnPages(os.Getpid())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.Close()
-		p.old = old
+		p := openOwn(t, old)
 		bytes := uint64(0)
 		search := func() error {
 			return p.Own(addressOf(own), addressOf(own)+uint64(len(own)), func(from, to uint64, swapped bool) {
