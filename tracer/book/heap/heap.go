@@ -262,7 +262,7 @@ func (h *Heap) exec(p *process, ev *event.Event) {
 	h.dropHeritage(p)
 	p.inherited = Inherited{}
 	h.forgetHeirlooms(p)
-	p.old, p.ends = oldFrees{}, threadEnds{}
+	p.old, p.ends = new(oldFrees), threadEnds{}
 	for t, old := range h.pending {
 		if t.pid == ev.PID && old.entered <= ev.Time {
 			if old.known {

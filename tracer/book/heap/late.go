@@ -218,7 +218,7 @@ func (h *Heap) Gap(pid uint32, t uint64) {
 	if pid != 0 {
 		p := h.process(pid)
 		p.lost(t)
-		p.old = oldFrees{}
+		p.old = new(oldFrees)
 	} else {
 		h.gap = max(h.gap, t)
 	}

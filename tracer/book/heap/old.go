@@ -14,7 +14,8 @@ import (
 const maxOldSizes = 1024
 
 // oldFrees counts the frees of blocks that are older than the trace, by the size of their
-// chunks. The zero oldFrees is empty.
+// chunks. The zero oldFrees is empty. To forget it, replace it: a free that is taken back later then
+// goes to the one that counted it.
 //
 // A free of an unknown block can also be of a block that was traced and lost: with its
 // allocation, or to a gap. How many there may be is known, but not which ones. See old.

@@ -64,6 +64,10 @@ func TestOldFrees(t *testing.T) {
 			steps: []any{freeOf(1, a, 64), gap(2), freeOf(3, a, 80)},
 			want:  []live.OldFree{of(80, 1)},
 		},
+		"a realloc from before what an exec spilled gives nothing back": {
+			steps:   []any{enterOf(1, a, 0), gap(2), freeOf(3, b, 0), fail(4, a)},
+			unsized: 1,
+		},
 		"exit does not": {
 			steps: []any{freeOf(1, a, 64), ev(event.Exit, 2, 0, 0, 0)},
 			want:  []live.OldFree{of(64, 1)},

@@ -33,7 +33,7 @@ type process struct {
 	pid      uint32
 	exited   bool
 	counters Counters
-	old      oldFrees
+	old      *oldFrees
 	ends     threadEnds
 	// start is when the process was first seen. Times are ns.
 	start uint64
@@ -79,7 +79,7 @@ func (ps *processes) get(pid uint32) (p *process, fresh bool) {
 	}
 	p, ok := ps.byPID[pid]
 	if !ok {
-		p = &process{pid: pid}
+		p = &process{pid: pid, old: new(oldFrees)}
 		ps.byPID[pid] = p
 	}
 	ps.last = p
