@@ -1,5 +1,7 @@
 package report
 
+import "time"
+
 // beside has looks at the heap beside a trace in windows: a group of which windows saw some, one that
 // they saw nothing of, and one that looks like what others hold.
 func beside() *Report {
@@ -22,7 +24,7 @@ func beside() *Report {
 	typed.Class, typed.SeenEverySeconds = HeapUnknown, 40
 	typed.LooksLike = []HeapSource{{ID: "beef", Blocks: 4, Frames: []Frame{sessiond("Order::make()", 0x2701, "order.cc", 5), mainFrame()}}, {ID: "gone", Blocks: 1}}
 	r.Heap = &HeapBeside{
-		Looks: 9, DurationSeconds: 80, ReadSeconds: 0.4, InUse: HeapSum{Blocks: 22474, Bytes: 4 << 20},
+		Looks: 9, End: r.End.Add(-4 * time.Second), DurationSeconds: 80, ReadSeconds: 0.4, InUse: HeapSum{Blocks: 22474, Bytes: 4 << 20},
 		Growing: []HeapOrigin{sessions, lost, typed}, GrowingTotal: 5,
 		Suppressed: []Suppressed{{Pattern: "libpool\x1b[2J", Stacks: 2, Sum: Sum{4096, 4}}},
 		Notes:      []string{"The process ran another program after 3 looks: looks began anew."},

@@ -1,14 +1,18 @@
 package report
 
+import "time"
+
 // HeapBeside is what looks at the heap beside a trace have shown: what grows in it, and which stacks
 // allocate that.
 type HeapBeside struct {
 	// Looks is how often all blocks were listed, DurationSeconds how long from the first look to the
 	// last one, ReadSeconds the processor time that took. InUse is what was in use at the last one.
-	Looks           int     `json:"looks"`
-	DurationSeconds float64 `json:"duration_seconds"`
-	ReadSeconds     float64 `json:"read_seconds"`
-	InUse           HeapSum `json:"in_use"`
+	// End is when the last one ended.
+	Looks           int       `json:"looks"`
+	End             time.Time `json:"end,omitzero"`
+	DurationSeconds float64   `json:"duration_seconds"`
+	ReadSeconds     float64   `json:"read_seconds"`
+	InUse           HeapSum   `json:"in_use"`
 	// Unread says why the heap was not looked at, or not to the end. Notes are further remarks.
 	Unread string   `json:"unread,omitempty"`
 	Notes  []string `json:"notes,omitempty"`
@@ -57,8 +61,8 @@ func (g *HeapGrowth) Grows() bool {
 	return g.Class == HeapSteady || g.Class == HeapFilling || g.Class == HeapUnknown && g.Low > 0 && g.Came >= heapSome
 }
 
-// numbered returns a copy in which the stacks have their places in the report, as it is now.
-func (h *HeapBeside) numbered(r *Report) *HeapBeside {
+// Numbered returns a copy in which the stacks have their places in the report, as it is now.
+func (h *HeapBeside) Numbered(r *Report) *HeapBeside {
 	if h == nil {
 		return nil
 	}
@@ -85,7 +89,7 @@ func (h *HeapBeside) numbered(r *Report) *HeapBeside {
 
 // representable returns a copy in which every string fits into JSON and no list is nil.
 func (h *HeapBeside) representable(r *Report) *HeapBeside {
-	c := h.numbered(r)
+	c := h.Numbered(r)
 	if c == nil {
 		return nil
 	}

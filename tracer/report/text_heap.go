@@ -1,10 +1,7 @@
 package report
 
 import (
-	"cmp"
-	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -26,7 +23,7 @@ func HeapText(w io.Writer, r *HeapReport, opt TextOptions) error {
 	p.heapSpace(&r.Blocks)
 	p.heapPath(r.Path)
 	for i := range r.Suppressed {
-		p.paragraph(span{"suppressed: ", dim}, heapHidden(&r.Suppressed[i]), dim)
+		p.paragraph(span{"suppressed: ", dim}, r.Suppressed[i].Hidden(), dim)
 	}
 	for i, n := range r.Notes {
 		if i == 0 {
@@ -37,28 +34,9 @@ func HeapText(w io.Writer, r *HeapReport, opt TextOptions) error {
 	return p.flush(w)
 }
 
-// heapHidden says what a suppression hides.
-func heapHidden(s *Suppressed) string {
-	return fmt.Sprintf("leak:%s hides %s in %s", escape(s.Pattern), Size(s.Bytes), counted(s.Blocks, "block"))
-}
-
 // heapHow writes how the report came to be.
 func (p *printer) heapHow(r *HeapReport) {
-	text := counted(uint64(max(r.Looks, 0)), "look")
-	if r.Looks > 1 {
-		text += " in " + Seconds(r.DurationSeconds)
-	}
-	how := "nothing stopped"
-	if s := r.Stops; s != nil {
-		how = "stopped for " + stall(s.LongestSeconds)
-		if s.Times > 1 {
-			how = fmt.Sprintf("stopped %s times for at most %s", Count(uint64(s.Times)), stall(s.LongestSeconds))
-		}
-		how += " to copy " + Size(s.CopiedBytes)
-	}
-	text += fmt.Sprintf(", %s, no probe; %s, %s in use, %s free",
-		how, counted(r.Blocks.InUse.Blocks, "block"), Size(r.Blocks.InUse.Bytes), Size(r.Blocks.Free()))
-	p.paragraph(span{}, text, dim)
+	p.paragraph(span{}, r.How(), dim)
 	if !r.Complete {
 		p.paragraph(span{"PARTIAL: ", alarm}, "see the notes", alarm)
 	}
@@ -94,22 +72,7 @@ func (p *printer) heapGrowing(r *HeapReport, opt TextOptions) {
 		p.paragraph(heapLead(label, 0), "not known yet: that takes three looks", plain)
 		return
 	}
-	var lines []*HeapGrowth
-	less := make(map[string]int) // of classes that are worth less room
-	left := 0
-	for i := range r.Growing {
-		g := &r.Growing[i]
-		if g.Class != HeapFading && !g.Grows() {
-			continue
-		}
-		if g.Class == HeapFading || g.Class == HeapUnknown {
-			if less[g.Class]++; opt.Top > 0 && less[g.Class] > heapLists {
-				left++
-				continue
-			}
-		}
-		lines = append(lines, g)
-	}
+	lines, left := r.Grown(opt.Top)
 	if len(lines) == 0 {
 		p.paragraph(heapLead(label, 0), "nothing that stays", plain)
 		return
@@ -128,68 +91,24 @@ func (p *printer) heapGrowing(r *HeapReport, opt TextOptions) {
 func (p *printer) heapGrowth(lead span, g *HeapGrowth, wide int) {
 	kind := cutRight(heapKind(g.Size, g.Kind), wide)
 	items := []span{{strings.Repeat(" ", wide-columns(kind)) + kind, bold}}
-	switch g.Class {
-	case HeapSteady:
-		items = append(items, span{blocksWithin(g.PerMinute, g.Low, g.High), bold}, span{text: HeapSteady})
-	case HeapFilling:
-		items = append(items, span{blocksWithin(g.PerMinute, g.Low, g.High), bold}, span{text: "filling: a cache that is not full, or a leak"})
-	case HeapFading:
-		items = append(items, span{text: "fading: a cache"})
-	default:
-		items = append(items, span{text: blocksWithin(g.PerMinute, g.Low, g.High)}, span{text: "not certain yet"})
+	if rate := g.Rate(); rate != "" {
+		st := plain
+		if g.Class == HeapSteady || g.Class == HeapFilling {
+			st = bold
+		}
+		items = append(items, span{rate, st})
 	}
-	held := g.Holder.Held()
-	if g.Shape != "" && g.Holder.Class != HeapUnreached {
-		held += ", " + heapShape(g.Shape, g.Depth)
-	}
-	held += heapChanges(g)
+	items = append(items, span{text: g.Judged()})
 	gap := "  "
 	if p.width < defaultWidth {
 		gap = " "
 	}
-	details := append([]span{{text: held}}, heapFilled(g)...)
+	details := []span{{text: g.HeldBy()}}
+	for _, why := range g.Why() {
+		details = append(details, span{text: why})
+	}
 	p.flow(lead, columns(lead.text)+wide+len(gap), gap, append(items, joined(";", details)...)...)
 }
-
-func heapChanges(g *HeapGrowth) string {
-	if g.ByPlace {
-		return "; contents change"
-	}
-	return ""
-}
-
-// heapFilled says why something is called filling, and what speaks for a cache beside that.
-func heapFilled(g *HeapGrowth) (why []span) {
-	if g.Class != HeapFilling {
-		return nil
-	}
-	add := func(format string, args ...any) { why = append(why, span{text: fmt.Sprintf(format, args...)}) }
-	if g.Slots != nil {
-		add("%s of %s slots empty", Count(g.Slots.Empty), Count(g.Slots.Words))
-	}
-	if g.Slowing {
-		add("grows less from look to look")
-	}
-	if g.Left > 0 {
-		add("of %s that came %s left", Count(g.Came), Count(g.Left))
-	}
-	return why
-}
-
-// heapShape says in words what a structure looks like.
-func heapShape(shape string, depth int) string {
-	text := "a " + escape(shape)
-	if strings.HasPrefix(shape, "array") {
-		text = "an " + escape(shape)
-	}
-	if depth > 1 {
-		text += fmt.Sprintf(" %s deep", Count(uint64(depth)))
-	}
-	return text
-}
-
-// heapSum writes bytes and blocks.
-func heapSum(s HeapSum) string { return Size(s.Bytes) + " in " + Count(s.Blocks) }
 
 func (p *printer) heapUnreachable(r *HeapReport, opt TextOptions) {
 	const label = "UNREACHABLE"
@@ -198,53 +117,17 @@ func (p *printer) heapUnreachable(r *HeapReport, opt TextOptions) {
 		p.paragraph(heapLead(label, 0), "not known yet: that takes three looks", plain)
 		return
 	}
-	var sums []string
-	for _, part := range []struct {
-		sum  HeapSum
-		word string
-	}{{u.Certain, "certain"}, {u.Possible, "possible"}} {
-		if part.sum.Blocks > 0 {
-			sums = append(sums, fmt.Sprintf("%s, %s, %s", counted(part.sum.Blocks, "block"), Size(part.sum.Bytes), part.word))
-		}
-	}
-	if len(sums) == 0 {
-		p.paragraph(heapLead(label, 0), "nothing", plain)
+	if u.Certain.Blocks == 0 && u.Possible.Blocks == 0 {
+		p.paragraph(heapLead(label, 0), u.Sums(), plain)
 		return
 	}
-	p.paragraph(heapLead(label, 0), strings.Join(sums, "; "), bold)
+	p.paragraph(heapLead(label, 0), u.Sums(), bold)
 	n := shown(len(u.Lost), opt.Top)
 	for i := range u.Lost[:n] {
-		l := &u.Lost[i]
-		text := fmt.Sprintf("%s of %s", Count(l.Roots), heapKind(l.Size, l.Kind))
-		switch {
-		case l.Cycle:
-			text += ", in cycles"
-		case l.All.Blocks > l.Roots:
-			text += fmt.Sprintf(", with all that hangs on them %s blocks", heapSum(l.All))
-		}
-		text += fmt.Sprintf(", such as 0x%x", l.Address)
-		if !l.Certain {
-			text += ": possible"
-			if l.Why != "" {
-				text += ", " + escape(l.Why)
-			}
-		}
-		p.paragraph(heapLead("", 1), text, plain)
+		p.paragraph(heapLead("", 1), u.Lost[i].String(), plain)
 	}
 	p.more(heapLead("", 1), u.LostTotal, n)
-	unseen := "not seen: pointers that are XORed, tagged in their high bits, compressed to 32 bits, unaligned, in shared memory alone, or in registers alone"
-	if r.Stops != nil {
-		unseen = "not seen: pointers that are XORed, tagged in their high bits, compressed to 32 bits, unaligned, or in shared memory alone"
-	}
-	p.paragraph(heapLead("", 1), unseen, dim)
-}
-
-// stall writes how long something was stopped.
-func stall(seconds float64) string {
-	if !(seconds < 1) {
-		return Seconds(seconds)
-	}
-	return fmt.Sprintf("%.1f ms", 1000*seconds)
+	p.paragraph(heapLead("", 1), r.Unseen(), dim)
 }
 
 func (p *printer) heapHolders(r *HeapReport, opt TextOptions) {
@@ -252,73 +135,40 @@ func (p *printer) heapHolders(r *HeapReport, opt TextOptions) {
 		return
 	}
 	n := shown(len(r.Holders), opt.Top)
-	var items []span
 	for i := range r.Holders[:n] {
 		h := &r.Holders[i]
-		text := h.HeapRoot.String() + " " + heapSum(h.Held)
-		if h.Shape != "" {
-			text += ", " + heapShape(h.Shape, h.Depth)
+		text, st := h.HeapRoot.String()+" "+heapSum(h.Held), plain
+		for _, more := range []string{h.Structure(), h.Trend()} {
+			if more != "" {
+				text += ", " + more
+			}
 		}
-		st := plain
-		switch {
-		case h.Growing:
-			text += ", growing " + BlocksPerMinute(h.PerMinute)
+		if h.Growing {
 			st = bold
-		case h.Varies:
-			text += ", up and down"
 		}
-		items = append(items, span{text, st})
-	}
-	for i, it := range items {
-		p.paragraph(heapLead("HELD BY", i), it.text, it.style)
+		p.paragraph(heapLead("HELD BY", i), text, st)
 	}
 	p.more(heapLead("", 1), r.HoldersTotal, n)
 }
 
 func (p *printer) heapKinds(r *HeapReport, opt TextOptions) {
-	// The same kinds are listed once for each holder.
-	type key struct {
-		size uint64
-		kind string
-	}
-	sums := make(map[key]int)
-	var list []HeapPart
-	for _, k := range r.Kinds {
-		i, ok := sums[key{k.Size, k.Kind}]
-		if !ok {
-			i = len(list)
-			sums[key{k.Size, k.Kind}] = i
-			list = append(list, HeapPart{Size: k.Size, Kind: k.Kind})
-		}
-		list[i].Blocks = addClamped(list[i].Blocks, k.Blocks)
-		list[i].Bytes = addClamped(list[i].Bytes, k.Bytes)
-	}
+	list := r.Parts()
 	if len(list) == 0 {
 		return
 	}
-	slices.SortStableFunc(list, func(a, b HeapPart) int {
-		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Size, b.Size), cmp.Compare(a.Kind, b.Kind))
-	})
 	n := shown(len(list), opt.Top)
 	var items []span
 	for _, k := range list[:n] {
-		items = append(items, span{text: heapKind(k.Size, k.Kind) + ": " + heapSum(k.HeapSum)})
+		items = append(items, span{text: k.Name() + ": " + heapSum(k.HeapSum)})
 	}
 	p.flow(heapLead("MADE OF", 0), 0, " ", joined(";", items)...)
 }
 
 func (p *printer) heapSpace(s *HeapSpace) {
-	text := Size(s.InUse.Bytes) + " in " + counted(s.InUse.Blocks, "block")
-	if s.Mapped.Blocks > 0 || s.MappedKnown.Blocks > 0 {
-		text += fmt.Sprintf(", of them %s with mappings of their own", heapSum(s.Mapped))
-		if s.MappedKnown.Blocks != s.Mapped.Blocks {
-			text += fmt.Sprintf(" (malloc counts %s)", Count(s.MappedKnown.Blocks))
-		}
-	}
-	p.paragraph(heapLead("IN USE", 0), text, plain)
-	p.paragraph(heapLead("FREE", 0), fmt.Sprintf("%s in bins, %s in fastbins, %s in tcaches, %s at the top",
-		Size(s.Bins.Bytes), Size(s.Fast.Bytes), Size(s.Cached.Bytes), Size(s.Top.Bytes)), plain)
-	for i, k := range s.Skipped {
-		p.paragraph(heapLead("SKIPPED", i), fmt.Sprintf("%s in %s: %s", Size(k.Bytes), counted(uint64(max(k.Ranges, 0)), "range"), escape(k.Why)), plain)
+	p.paragraph(heapLead("IN USE", 0), s.Used(), plain)
+	p.paragraph(heapLead("FREE", 0), s.Kept(), plain)
+	for i := range s.Skipped {
+		k := &s.Skipped[i]
+		p.paragraph(heapLead("SKIPPED", i), k.String(), plain)
 	}
 }

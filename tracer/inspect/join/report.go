@@ -58,7 +58,7 @@ func (j *joiner) report(unread string) *report.HeapBeside {
 		GrowingTotal: s.Total, Suppressed: s.Suppressed,
 	}
 	if s.Looks > 0 {
-		r.DurationSeconds = max(s.End.Sub(s.Start), 0).Seconds()
+		r.End, r.DurationSeconds = s.End, max(s.End.Sub(s.Start), 0).Seconds()
 	}
 	for i := range s.Grown {
 		g := &s.Grown[i]

@@ -39,7 +39,7 @@ func joined(t *testing.T, change func(*inspect.Grown), until uint64, known map[u
 		name: func(id event.StackID) string { return fmt.Sprint(uint64(id)) },
 	}
 	r := j.report("")
-	if r.Looks != 5 || r.DurationSeconds != 50 || len(r.Growing) != 1 {
+	if r.Looks != 5 || r.DurationSeconds != 50 || !r.End.Equal(at(50)) || len(r.Growing) != 1 {
 		t.Fatalf("%+v", r)
 	}
 	return r.Growing[0]
