@@ -139,7 +139,7 @@ func (m *model) take(msg lookMsg) {
 		m.markFrom = 0
 	}
 	m.histories = known
-	if known[m.inside] == nil {
+	if m.inside != "" && known[m.inside] == nil {
 		m.leave()
 	}
 	m.forgetOpen()

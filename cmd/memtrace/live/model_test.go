@@ -275,3 +275,14 @@ func TestSaved(t *testing.T) {
 		t.Error("the prompt is still there")
 	}
 }
+
+// The selected stack stays through looks, of a single process too.
+func TestSelectionStays(t *testing.T) {
+	m := shownAt(t, 80, 24, 2, one(exact))
+	m.cfg.Color = false
+	press(m, "down")
+	m.take(lookMsg{reports: one(exact)(3)})
+	if text := strings.Join(m.screen(), "\n"); !strings.Contains(text, ">2 ") {
+		t.Errorf("%s", text)
+	}
+}
