@@ -55,7 +55,7 @@ func afterHeap(args []string) string {
 // unshown says where what --heap shows is left out, "" if it is not.
 func (o *options) unshown() string {
 	var parts []string
-	if o.format != formatText && o.format != formatJSON {
+	if o.format != formatText && o.format != formatJSON && o.format != formatHTML {
 		parts = append(parts, "-f "+o.format)
 	}
 	if o.record.file != "" {
@@ -64,7 +64,7 @@ func (o *options) unshown() string {
 	if o.heap == 0 || len(parts) == 0 {
 		return ""
 	}
-	return "what --heap shows is in -f text and -f json only, not in " + strings.Join(parts, " and ")
+	return "what --heap shows is in -f text, json and html only, not in " + strings.Join(parts, " and ")
 }
 
 // heapLooks are the looks at heaps beside the trace, by process.

@@ -185,12 +185,12 @@ func TestHeapBesideErrors(t *testing.T) {
 
 // Forms that do not show what grows in the heap are named.
 func TestHeapBesideUnshown(t *testing.T) {
-	o := &options{format: "html", heap: heapFlag(time.Second)}
+	o := &options{format: "pprof", heap: heapFlag(time.Second)}
 	o.record.file = "x"
-	if got, want := o.unshown(), "what --heap shows is in -f text and -f json only, not in -f html and --record"; got != want {
+	if got, want := o.unshown(), "what --heap shows is in -f text, json and html only, not in -f pprof and --record"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	for _, o := range []*options{{format: "json", heap: heapFlag(time.Second)}, {format: "html"}} {
+	for _, o := range []*options{{format: "json", heap: heapFlag(time.Second)}, {format: "html", heap: heapFlag(time.Second)}, {format: "pprof"}} {
 		if got := o.unshown(); got != "" {
 			t.Errorf("-f %s: %q", o.format, got)
 		}

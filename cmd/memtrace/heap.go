@@ -15,10 +15,12 @@ import (
 
 	"memtrace/tracer/inspect"
 	"memtrace/tracer/report"
+	"memtrace/tracer/report/html"
 )
 
 const (
 	formatPprof = "pprof"
+	formatHTML  = "html"
 	// heapInterval is how far looks at a heap are apart unless that is given.
 	heapInterval = 10 * time.Second
 	// defaultMaxStall is for how long --freeze may stop a process unless that is given.
@@ -42,7 +44,7 @@ type heapOptions struct {
 
 func parseHeap(args []string) (*heapOptions, *pflag.FlagSet, error) {
 	o := &heapOptions{}
-	o.interval, o.forms, o.maxMemory = heapInterval, []string{formatPprof}, 1<<30
+	o.interval, o.forms, o.maxMemory = heapInterval, []string{formatPprof, formatHTML}, 1<<30
 	o.maxStall = defaultMaxStall
 	fs := newFlagSet("heap")
 	fs.VarP(&o.pids, "pid", "p", "the process to look at, by id or name")
@@ -237,6 +239,8 @@ func (o *heapOptions) report(looker heapLooker, out *output) error {
 			return report.HeapJSON(w, r)
 		case formatPprof:
 			return report.HeapPprof(w, r)
+		case formatHTML:
+			return html.WriteHeap(w, r, o.top)
 		}
 		return report.HeapText(w, r, text)
 	})

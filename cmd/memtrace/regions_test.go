@@ -200,7 +200,7 @@ func TestSubcommandErrors(t *testing.T) {
 		{"heap -p 1 x", exitUsage, `"x" is not an interval`},
 		{"heap -p 1 1 0", exitUsage, `"0" is not a number of looks`},
 		{"heap -p 1 -d 5 1 2", exitUsage, "exclude"},
-		{"heap -p 1 -f folded", exitUsage, "give text, json or pprof"},
+		{"heap -p 1 -f folded", exitUsage, "give text, json, pprof or html"},
 		{"heap -p 1 -T -1", exitUsage, "--top -1: give 0 for all, or how many"},
 		{"heap " + own, exitUsage, own + " is a process: did you mean -p " + own + "?"},
 		{"heap -p 1 grwo", exitUsage, "did you mean memtrace grow?"},

@@ -16,20 +16,25 @@ func (p *printer) heapPath(path *HeapPath) {
 		return
 	}
 	p.line(span{strings.TrimRight(lead, " ") + " is reached from", bold})
-	for _, s := range path.Steps {
-		text := fmt.Sprintf("0x%x", s.Address)
-		if s.Size > 0 {
-			text += ", " + exactBytes(s.Size)
-		}
-		if s.Kind != "" {
-			text += " " + ShortName(escape(s.Kind), heapNameColumns)
-		}
-		if s.Root != nil {
-			text = s.Root.String()
-		}
+	for i := range path.Steps {
+		s := &path.Steps[i]
 		if s.Omitted > 0 {
 			p.paragraph(heapLead("", 1), counted(uint64(s.Omitted), "block")+" on the way are left out", dim)
 		}
-		p.paragraph(heapLead("", 1), text, plain)
+		p.paragraph(heapLead("", 1), s.String(), plain)
 	}
+}
+
+func (s *HeapStep) String() string {
+	if s.Root != nil {
+		return s.Root.String()
+	}
+	text := fmt.Sprintf("0x%x", s.Address)
+	if s.Size > 0 {
+		text += ", " + exactBytes(s.Size)
+	}
+	if s.Kind != "" {
+		text += " " + ShortName(escape(s.Kind), heapNameColumns)
+	}
+	return text
 }

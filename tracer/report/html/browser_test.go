@@ -27,6 +27,7 @@ func TestBrowser(t *testing.T) {
 	for name, page := range map[string][]byte{
 		"leaking": render(t, leaking()), "windows": render(t, windows()), "hostile": render(t, hostile()),
 		"several": render(t, quiet, leaking()), "many": render(t, many(20_000)), "measured": render(t, measured()),
+		"looked": render(t, looked()), "looked-hostile": render(t, hostileLooks()), "heap": renderHeap(t, heapReport(), 10), "heap-hostile": renderHeap(t, hostileHeap(), 0),
 		"diff": renderDiff(t, difference()), "diff-estimated": renderDiff(t, estimatedDifference()), "diff-cut": renderDiff(t, cutDifference()),
 		"diff-hostile": renderDiff(t, hostileDifference()), "diff-many": renderDiff(t, manyChanged(20_000)),
 	} {

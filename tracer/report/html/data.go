@@ -16,7 +16,7 @@ import (
 // their frames are a tree, in which callers that stacks have in common are there once, and their figures
 // are columns.
 type data struct {
-	// Report is the JSON form, without stacks, and so is Diff. One of them is there.
+	// Report is the JSON form, without stacks and what is in the heap, and so is Diff. One of them is there.
 	Report json.RawMessage `json:"report,omitempty"`
 	Diff   json.RawMessage `json:"diff,omitempty"`
 	// Strings are the names. Frames has for each frame its function, module and file, as indices in
@@ -43,7 +43,7 @@ const packedFrom = 256 << 10
 func encode(r *report.Report) (template.JS, error) {
 	b := newBuilder()
 	bare := *r
-	bare.Stacks, bare.Name = nil, nil
+	bare.Stacks, bare.Name, bare.Heap = nil, nil, nil
 	if r.Growth != nil {
 		g := *r.Growth
 		g.FaultStacks = nil

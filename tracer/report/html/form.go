@@ -32,13 +32,22 @@ var (
 	pageText string
 	//go:embed diff.tmpl
 	diffText string
+	//go:embed heap.tmpl
+	heapText string
 	//go:embed dist/page.js
 	script string
 	//go:embed dist/page.css
 	style string
 )
 
-var page = template.Must(template.Must(template.New("page").Funcs(functions).Parse(pageText)).New("diff").Parse(diffText)).Lookup("page")
+var page = parsed()
+
+func parsed() *template.Template {
+	t := template.Must(template.New("page").Funcs(functions).Parse(pageText))
+	template.Must(t.New("diff").Parse(diffText))
+	template.Must(t.New("heaps").Parse(heapText))
+	return t
+}
 
 // policy lets the script and the style of the page run, and nothing else. The data are no script.
 var policy = fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; base-uri 'none'; form-action 'none'",
@@ -67,11 +76,12 @@ func Write(w io.Writer, list []*report.Report) error {
 	return c.write(w)
 }
 
-// content is what a page has: reports, or a difference.
+// content is what a page has: reports, a difference, or what is in a heap.
 type content struct {
 	Title   string
 	Reports []*view
 	Diff    *diffView
+	Heap    *heapView
 }
 
 // Policy, Style and Script are the same in all pages.

@@ -30,6 +30,8 @@ type view struct {
 	// Hidden is how many stacks are not in Rows, Unlisted how many are not in the page at all.
 	Hidden, Unlisted int
 	Regions          []report.Region
+	// Beside is what looks at the heap have shown, nil where there were none.
+	Beside *beside
 	// Touched are the stacks that touched memory first.
 	Touched     []report.FaultStack
 	How, Losses string
@@ -62,7 +64,7 @@ func newView(i int, r *report.Report) (*view, error) {
 			}
 		}
 	}
-	v.Facts = facts(r)
+	v.Facts, v.Beside = facts(r), newBeside(r)
 	if r.Growth != nil {
 		v.Touched = touched(r)
 	}

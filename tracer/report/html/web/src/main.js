@@ -15,7 +15,9 @@ const made = new Map();
 async function make(report) {
   if (made.has(report)) return;
   made.set(report, null);
-  const data = await dataOf(report.querySelector('script.data'));
+  const element = report.querySelector('script.data');
+  if (!element) return; // the page of a heap
+  const data = await dataOf(element);
   if (!data) {
     const charts = report.querySelector('.charts, .flame');
     charts.append(h('p', {}, 'This browser is too old for the charts, the flame graph, and a table of stacks that can be sorted: these need Chrome 100, Firefox 113, Safari 16.4, or newer. The rest of the page is whole.'));
@@ -27,8 +29,17 @@ async function make(report) {
   const table = new Table(report.querySelector('.stacks'), model);
   const flame = new Flame(report.querySelector('.flame'), model, (name) => table.show(name));
   made.set(report, { charts: data.report && new Charts(report.querySelector('.charts'), model), flame, table });
+  link(report, table);
   if (data.report) addSubtotals(report.querySelector('.cards'), model);
   performance.mark('memtrace');
+}
+
+// link makes the numbers of stacks that the heap's groups name buttons that open these stacks.
+function link(report, table) {
+  for (const at of report.querySelectorAll('.heap .at')) {
+    const number = Number(at.dataset.stack);
+    at.replaceWith(h('button', { type: 'button', class: 'link at', 'aria-label': `show stack #${number}`, onclick: () => table.reveal(number - 1) }, `#${number}`));
+  }
 }
 
 // dataOf returns the data, which are packed in a string where they are long, or null in a browser that

@@ -81,6 +81,23 @@ export class Table {
     this.search.focus({ preventScroll: true });
   }
 
+  // reveal opens a stack and goes there. Filters that hide it are taken away.
+  reveal(i) {
+    if (!this.wanted().includes(i)) {
+      this.search.value = this.filters.text = '';
+      for (const select of this.search.parentElement.querySelectorAll('select')) {
+        select.selectedIndex = 0;
+        select.dispatchEvent(new Event('change'));
+      }
+    }
+    this.open.add(i);
+    this.shown = Math.max(this.shown, this.wanted().indexOf(i) + 1);
+    this.update();
+    const button = this.body.querySelector(`[data-row="${i}"] button`);
+    button?.scrollIntoView({ block: 'center' });
+    button?.focus({ preventScroll: true });
+  }
+
   // wanted returns the stacks that pass the filters, sorted.
   wanted() {
     const m = this.model;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { differences } from './differences.mjs';
+import { heap } from './heap.mjs';
 import { accessible, choice, fits, injectsNothing, names, node, nodes, press, text } from './page.mjs';
 
 export const tests = {
@@ -256,4 +257,5 @@ export const tests = {
   },
 
   ...differences,
+  ...heap,
 };
