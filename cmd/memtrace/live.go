@@ -124,7 +124,7 @@ func (s *session) sorts() []string {
 // look makes the reports that the live view shows.
 func (s *session) look(sort string) []*report.Report {
 	by := tracer.Order(sort)
-	return s.tracer.Snapshot(tracer.SnapshotOptions{Older: s.older, Top: liveStacks, Sort: by, Past: by.OfPast(), Marks: s.marks.list(), Paced: true})
+	return s.tracer.Snapshot(tracer.SnapshotOptions{Older: s.older, Top: liveStacks, Sort: by, Past: by.OfPast(), Marks: s.marks.list(), Paced: true, Heap: s.heapLooks.of})
 }
 
 // save writes a report as it is now to a file that is not there yet.

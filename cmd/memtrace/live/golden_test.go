@@ -37,6 +37,8 @@ func TestScreens(t *testing.T) {
 		"filter":    {80, 24, one(exact), []string{"/", "C", "o", "p", "y", "_"}},
 		"report":    {80, 24, one(exact), []string{"r", "tab"}},
 		"processes": {80, 24, several, nil},
+		"looked":    {80, 24, one(heaped), nil},
+		"heap":      {80, 24, one(heaped), []string{"H"}},
 		"inside":    {80, 24, several, []string{"down", "enter"}},
 	} {
 		t.Run(name, func(t *testing.T) {

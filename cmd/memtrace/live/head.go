@@ -25,7 +25,7 @@ func (m *model) head(r *report.Report, most int) []string {
 	for _, text := range wrap(report.Escape(answer), m.width, answerLines, "  ") {
 		lines = append(lines, m.line().add(bold, text).String())
 	}
-	optional := []func(*report.Report) string{m.basis, m.losses, m.deadline, m.regions, m.note}
+	optional := []func(*report.Report) string{m.basis, m.losses, m.deadline, m.heapOf, m.regions, m.note}
 	for _, write := range optional {
 		if text := write(r); text != "" && len(lines) < most {
 			lines = append(lines, text)

@@ -29,6 +29,7 @@ var keys = []key{
 	{[]string{"esc", "left", "h"}, "Esc", "", "hide frames, take the filter away, or go back to the processes", (*model).back},
 	{[]string{"s"}, "s", "sort", "sort by the next order (as --sort: leak, size, count, ...)", (*model).nextSort},
 	{[]string{"/"}, "/", "filter", "show only stacks through functions or modules with a text in their name", (*model).askFilter},
+	{[]string{"H"}, "H", "", "what grows in the heap (with --heap), or the stacks again", (*model).showHeap},
 	{[]string{"p"}, "p", "pause", "pause the view, or go on with it; the trace goes on meanwhile", (*model).pause},
 	{[]string{"m"}, "m", "mark", "set a mark: show what was allocated since and is still there", (*model).setMark},
 	{[]string{"M"}, "M", "", "forget the mark", (*model).dropMark},
@@ -69,7 +70,7 @@ func (m *model) nextSort() tea.Cmd {
 		return nil
 	}
 	m.sorted = (m.sorted + 1) % len(m.cfg.Sorts)
-	m.selected, m.place, m.top = nil, 0, 0
+	m.selected, m.place, m.top, m.heap = nil, 0, 0, false
 	return m.look()
 }
 
@@ -110,7 +111,7 @@ func (m *model) dropMark() tea.Cmd {
 }
 
 func (m *model) askFilter() tea.Cmd {
-	m.prompt = newFilterPrompt(m)
+	m.prompt, m.heap = newFilterPrompt(m), false
 	return nil
 }
 

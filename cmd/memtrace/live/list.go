@@ -127,6 +127,10 @@ func (m *model) processes(height int) []string {
 func (m *model) move(by int) tea.Cmd {
 	n := len(m.reports)
 	r := m.shown()
+	if r != nil && r.Heap != nil && m.heap {
+		m.heapTop = min(max(m.heapTop+by, 0), far)
+		return nil
+	}
 	var rows []row
 	if r != nil {
 		rows = m.rows(r)
@@ -147,6 +151,7 @@ func (m *model) move(by int) tea.Cmd {
 // expand shows the frames of the selected stack or hides them, or goes into the selected process.
 func (m *model) expand() tea.Cmd {
 	switch r := m.shown(); {
+	case m.heap:
 	case r == nil && m.place < len(m.reports):
 		m.chosen = keyOf(m.reports[m.place])
 		m.enter(m.reports[m.place])
@@ -161,6 +166,8 @@ func (m *model) expand() tea.Cmd {
 // back takes back the last of what expand, a filter and going into a process did.
 func (m *model) back() tea.Cmd {
 	switch {
+	case m.heap:
+		m.heap = false
 	case m.open[m.selected]:
 		delete(m.open, m.selected)
 	case m.filter != "":

@@ -47,6 +47,9 @@ type model struct {
 	place    int
 	top      int
 	open     map[*series]bool
+	// heap: what grows in the heap is listed instead of the stacks, from line heapTop on.
+	heap    bool
+	heapTop int
 	// page is how many lines the list has on the screen.
 	page   int
 	help   bool
@@ -189,10 +192,10 @@ func (m *model) shown() *report.Report {
 
 // leave shows the list of processes.
 func (m *model) leave() {
-	m.inside, m.selected, m.place, m.top = "", nil, 0, 0
+	m.inside, m.selected, m.place, m.top, m.heap = "", nil, 0, 0, false
 }
 
 // enter shows one process.
 func (m *model) enter(r *report.Report) {
-	m.inside, m.selected, m.place, m.top = keyOf(r), nil, 0, 0
+	m.inside, m.selected, m.place, m.top, m.heap = keyOf(r), nil, 0, 0, false
 }

@@ -56,6 +56,9 @@ func (m *model) body(height int) []string {
 		if height >= airy {
 			lines = append(lines, "")
 		}
+		if m.heap && r.Heap != nil {
+			return append(lines, m.grown(r, height-len(lines))...)
+		}
 		lines = append(lines, m.stacks(r, height-len(lines))...)
 		return append(lines, m.details(r, height-len(lines))...)
 	}
