@@ -12,10 +12,13 @@ import (
 
 	"memtrace/symbolize/elffile"
 	"memtrace/symbolize/internal/interval"
+	"memtrace/symbolize/internal/plt"
 )
 
 const (
 	symbolSize = elf.Sym64Size
+	// pltSuffix marks the name of a stub.
+	pltSuffix = "@plt"
 	// maxSymbolData is the size in bytes of the largest symbol table that is read: 20 million
 	// symbols. Chromium has about two million.
 	maxSymbolData = 480 << 20
@@ -39,7 +42,7 @@ type symbolTable struct {
 	// sized are the symbols with a size. open are those without, which reach to the next
 	// symbol. Ref is an index in symbols.
 	sized, open interval.Set
-	plt         *pltTable
+	plt         *plt.Table
 
 	// entries and openEntries are used before finish.
 	entries, openEntries []interval.Entry
@@ -53,7 +56,7 @@ type symbol struct {
 }
 
 func newSymbolTable(target *elffile.File, budget *elffile.Budget) *symbolTable {
-	return &symbolTable{machine: target.Machine, target: target, budget: budget, plt: newPLTTable(target)}
+	return &symbolTable{machine: target.Machine, target: target, budget: budget, plt: plt.New(target)}
 }
 
 // add reads the symbol tables of a file, either the module or one that describes it.
@@ -173,7 +176,10 @@ func (t *symbolTable) lookup(addr uint64) string {
 			return t.nameAt(&t.open, addr)
 		}
 	}
-	return t.plt.lookup(addr)
+	if name := t.plt.Lookup(addr); name != "" {
+		return name + pltSuffix
+	}
+	return ""
 }
 
 // nameAt chooses among the symbols of the innermost range around an address. The choice does

@@ -62,7 +62,9 @@ tracer/book/live:              tracer/event tracer/trend
 tracer/event:
 tracer/trend:
 
-symbolize:                     symbolize/elffile symbolize/gotable symbolize/internal/interval symbolize/internal/srcinfo symbolize/internal/x86 symbolize/patience symbolize/procmaps
+symbolize:                     symbolize/elffile symbolize/gotable symbolize/internal/interval symbolize/internal/plt symbolize/internal/srcinfo symbolize/internal/x86 symbolize/patience symbolize/procmaps
+symbolize/callsites:           symbolize/elffile symbolize/internal/plt symbolize/internal/x86 symbolize/unwind
+symbolize/internal/plt:        symbolize/elffile
 symbolize/internal/srcinfo:    symbolize/elffile symbolize/internal/interval
 symbolize/internal/interval:
 symbolize/unwind:              symbolize/elffile symbolize/gotable symbolize/internal/flow

@@ -48,7 +48,7 @@ func Decode(code []byte, pc uint64) (inst Inst, ok bool) {
 	switch inst.Op {
 	case Call, Jump, Branch:
 		inst.Target = pc + uint64(d.pos) + uint64(d.imm)
-	case JumpIndirect:
+	case JumpIndirect, CallIndirect:
 		if d.rip {
 			inst.Target = pc + uint64(d.pos) + uint64(d.disp)
 		}

@@ -46,7 +46,8 @@ const (
 	// Compare compares Reg with Base, CompareImm some operand with Imm.
 	Compare
 	CompareImm
-	// Call calls the address Target; CallIndirect is any other call.
+	// Call calls the address Target; CallIndirect is any other call. Where that reads the destination
+	// from a fixed address, that is Target.
 	Call
 	CallIndirect
 	// Jump goes to the address Target, Branch perhaps. JumpIndirect is any other jump; where it

@@ -1,18 +1,17 @@
-package symbolize
+// Package plt finds out which functions the stubs and slots stand for through which a module calls
+// others.
+package plt
 
 import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
-	"io"
 	"strings"
 
 	"memtrace/symbolize/elffile"
 )
 
 const (
-	// pltSuffix marks the name of a stub.
-	pltSuffix = "@plt"
 
 	// maxRelocations is the most that is read of one relocation table, in bytes.
 	maxRelocations = 64 << 20
@@ -23,9 +22,8 @@ const (
 	pltHeaderARM64 = 32
 )
 
-// pltTable names the stubs through which a module calls others. They have no symbols of their
-// own.
-type pltTable struct {
+// Table names the stubs through which a module calls others. They have no symbols of their own.
+type Table struct {
 	f *elffile.File
 	// slots maps each address that a stub jumps through to the symbol's index in .dynsym. It
 	// is read at the first use.
@@ -33,29 +31,77 @@ type pltTable struct {
 	order []uint64 // the slots of .rela.plt, in order
 }
 
-func newPLTTable(f *elffile.File) *pltTable { return &pltTable{f: f} }
+// New returns the table of a file.
+func New(f *elffile.File) *Table { return &Table{f: f} }
 
-// lookup returns name@plt, or "" for an address outside of the stubs.
-func (p *pltTable) lookup(addr uint64) string {
-	for i := range p.f.Sections {
-		s := &p.f.Sections[i]
-		if s.Type != elf.SHT_PROGBITS || !strings.HasPrefix(s.Name, ".plt") || addr < s.Addr || addr-s.Addr >= s.Size {
-			continue
-		}
-		slot, ok := p.slot(s, addr-s.Addr)
-		if !ok {
-			return ""
-		}
-		if name := p.symbolName(p.slots[slot]); name != "" {
-			return name + pltSuffix
-		}
+// Lookup returns the name of the function that the stub at an address calls, "" for an address outside
+// of the stubs.
+func (p *Table) Lookup(addr uint64) string {
+	slot, ok := p.SlotOf(addr)
+	if !ok {
 		return ""
+	}
+	for _, symbols := range p.f.SymbolTables(elf.SHT_DYNSYM) {
+		if name := nameOf(symbols, p.slots[slot]); name != "" {
+			return name
+		}
 	}
 	return ""
 }
 
+// SlotOf returns the slot that the stub at an address jumps through.
+func (p *Table) SlotOf(addr uint64) (slot uint64, ok bool) {
+	s := p.section(addr)
+	if s == nil {
+		return 0, false
+	}
+	return p.slot(s, addr-s.Addr)
+}
+
+// Holds reports whether an address is where stubs are.
+func (p *Table) Holds(addr uint64) bool { return p.section(addr) != nil }
+
+// section returns the section of stubs that holds an address, nil if none does.
+func (p *Table) section(addr uint64) *elf.SectionHeader {
+	for i := range p.f.Sections {
+		s := &p.f.Sections[i]
+		if s.Type == elf.SHT_PROGBITS && strings.HasPrefix(s.Name, ".plt") && addr >= s.Addr && addr-s.Addr < s.Size {
+			return s
+		}
+	}
+	return nil
+}
+
+// Names returns the names of the functions whose addresses the loader puts into slots.
+func (p *Table) Names() map[uint64]string {
+	if p.slots == nil {
+		p.readSlots()
+	}
+	names := make(map[uint64]string)
+	for _, symbols := range p.f.SymbolTables(elf.SHT_DYNSYM) {
+		for slot, index := range p.slots {
+			if name := nameOf(symbols, index); name != "" {
+				names[slot] = name
+			}
+		}
+	}
+	return names
+}
+
+// nameOf returns the name of a symbol by its index.
+func nameOf(symbols *elffile.SymbolTable, index uint32) string {
+	if index == 0 {
+		return ""
+	}
+	s, ok := symbols.At(uint64(index))
+	if !ok {
+		return ""
+	}
+	return s.Name
+}
+
 // slot returns the address that the stub at an offset of its section jumps through.
-func (p *pltTable) slot(s *elf.SectionHeader, off uint64) (uint64, bool) {
+func (p *Table) slot(s *elf.SectionHeader, off uint64) (uint64, bool) {
 	if p.slots == nil {
 		p.readSlots()
 	}
@@ -88,7 +134,7 @@ func (p *pltTable) slot(s *elf.SectionHeader, off uint64) (uint64, bool) {
 	return s.Addr + off + uint64(at) + 6 + uint64(disp), true
 }
 
-func (p *pltTable) readSlots() {
+func (p *Table) readSlots() {
 	p.slots = make(map[uint64]uint32)
 	for _, name := range []string{".rela.dyn", ".rela.plt"} {
 		s := p.f.Section(name)
@@ -116,24 +162,4 @@ func isSlotType(machine elf.Machine, kind uint32) bool {
 		return kind == uint32(elf.R_AARCH64_JUMP_SLOT) || kind == uint32(elf.R_AARCH64_GLOB_DAT)
 	}
 	return kind == uint32(elf.R_X86_64_JMP_SLOT) || kind == uint32(elf.R_X86_64_GLOB_DAT)
-}
-
-func (p *pltTable) symbolName(index uint32) string {
-	dynsym := p.f.Section(".dynsym")
-	if index == 0 || dynsym == nil || uint64(dynsym.Link) >= uint64(len(p.f.Sections)) {
-		return ""
-	}
-	symbols, err := p.f.Reader(dynsym)
-	if err != nil || symbols == nil {
-		return ""
-	}
-	names, err := p.f.Reader(&p.f.Sections[dynsym.Link])
-	if err != nil || names == nil {
-		return ""
-	}
-	var raw [4]byte
-	if _, err := io.ReadFull(io.NewSectionReader(symbols, int64(index)*symbolSize, 4), raw[:]); err != nil {
-		return ""
-	}
-	return stringAt(names, binary.LittleEndian.Uint32(raw[:]))
 }
