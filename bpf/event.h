@@ -31,6 +31,7 @@ enum event_kind {
 	EV_SHMAT,
 	EV_SHMDT,
 	EV_REST,
+	EV_RETURNED,
 };
 
 enum event_flags {

@@ -44,6 +44,7 @@
 #include "freer.h"
 #include "malloc.h"
 #include "session.h"
+#include "focus.h"
 #include "mapped.h"
 #include "vm.h"
 #include "calls.h"

@@ -97,6 +97,21 @@ type MemtraceFaultClock struct {
 	Taken  uint32
 }
 
+type MemtraceFocusKey struct {
+	_    structs.HostLayout
+	Ip   uint64
+	Tgid uint32
+	Pad  uint32
+}
+
+type MemtraceFocusSite struct {
+	_        structs.HostLayout
+	Hits     uint64
+	Lost     uint64
+	Period   uint32
+	Reported uint32
+}
+
 type MemtraceFresh struct {
 	_      structs.HostLayout
 	Second uint64
@@ -281,6 +296,7 @@ const (
 	MemtraceMapCounts               = "counts"
 	MemtraceMapEvents               = "events"
 	MemtraceMapFaultClocks          = "fault_clocks"
+	MemtraceMapFocusSites           = "focus_sites"
 	MemtraceMapFreshCode            = "fresh_code"
 	MemtraceMapMappings             = "mappings"
 	MemtraceMapMemos                = "memos"
@@ -308,6 +324,8 @@ const (
 	MemtraceProgEnterSyscall        = "enter_syscall"
 	MemtraceProgExitSyscall         = "exit_syscall"
 	MemtraceProgExitSyscallFp       = "exit_syscall_fp"
+	MemtraceProgFocusReturn         = "focus_return"
+	MemtraceProgFocusReturnFp       = "focus_return_fp"
 	MemtraceProgKernelFault         = "kernel_fault"
 	MemtraceProgLeaveAlloc          = "leave_alloc"
 	MemtraceProgLeaveAllocFp        = "leave_alloc_fp"
@@ -326,6 +344,9 @@ const (
 	MemtraceProgUserFault           = "user_fault"
 	MemtraceVarCodeLoaded           = "code_loaded"
 	MemtraceVarCodeMapped           = "code_mapped"
+	MemtraceVarFocusHits            = "focus_hits"
+	MemtraceVarFocusMost            = "focus_most"
+	MemtraceVarFocusStrays          = "focus_strays"
 	MemtraceVarFollow               = "follow"
 	MemtraceVarGeneration           = "generation"
 	MemtraceVarGrowth               = "growth"
@@ -405,6 +426,8 @@ type MemtraceProgramSpecs struct {
 	EnterSyscall        *ebpf.ProgramSpec `ebpf:"enter_syscall"`
 	ExitSyscall         *ebpf.ProgramSpec `ebpf:"exit_syscall"`
 	ExitSyscallFp       *ebpf.ProgramSpec `ebpf:"exit_syscall_fp"`
+	FocusReturn         *ebpf.ProgramSpec `ebpf:"focus_return"`
+	FocusReturnFp       *ebpf.ProgramSpec `ebpf:"focus_return_fp"`
 	KernelFault         *ebpf.ProgramSpec `ebpf:"kernel_fault"`
 	LeaveAlloc          *ebpf.ProgramSpec `ebpf:"leave_alloc"`
 	LeaveAllocFp        *ebpf.ProgramSpec `ebpf:"leave_alloc_fp"`
@@ -430,6 +453,7 @@ type MemtraceMapSpecs struct {
 	Counts       *ebpf.MapSpec `ebpf:"counts"`
 	Events       *ebpf.MapSpec `ebpf:"events"`
 	FaultClocks  *ebpf.MapSpec `ebpf:"fault_clocks"`
+	FocusSites   *ebpf.MapSpec `ebpf:"focus_sites"`
 	FreshCode    *ebpf.MapSpec `ebpf:"fresh_code"`
 	Mappings     *ebpf.MapSpec `ebpf:"mappings"`
 	Memos        *ebpf.MapSpec `ebpf:"memos"`
@@ -452,6 +476,9 @@ type MemtraceMapSpecs struct {
 type MemtraceVariableSpecs struct {
 	CodeLoaded        *ebpf.VariableSpec `ebpf:"code_loaded"`
 	CodeMapped        *ebpf.VariableSpec `ebpf:"code_mapped"`
+	FocusHits         *ebpf.VariableSpec `ebpf:"focus_hits"`
+	FocusMost         *ebpf.VariableSpec `ebpf:"focus_most"`
+	FocusStrays       *ebpf.VariableSpec `ebpf:"focus_strays"`
 	Follow            *ebpf.VariableSpec `ebpf:"follow"`
 	Generation        *ebpf.VariableSpec `ebpf:"generation"`
 	Growth            *ebpf.VariableSpec `ebpf:"growth"`
@@ -499,6 +526,7 @@ type MemtraceMaps struct {
 	Counts       *ebpf.Map `ebpf:"counts"`
 	Events       *ebpf.Map `ebpf:"events"`
 	FaultClocks  *ebpf.Map `ebpf:"fault_clocks"`
+	FocusSites   *ebpf.Map `ebpf:"focus_sites"`
 	FreshCode    *ebpf.Map `ebpf:"fresh_code"`
 	Mappings     *ebpf.Map `ebpf:"mappings"`
 	Memos        *ebpf.Map `ebpf:"memos"`
@@ -520,6 +548,7 @@ func (m *MemtraceMaps) Close() error {
 		m.Counts,
 		m.Events,
 		m.FaultClocks,
+		m.FocusSites,
 		m.FreshCode,
 		m.Mappings,
 		m.Memos,
@@ -543,6 +572,9 @@ func (m *MemtraceMaps) Close() error {
 type MemtraceVariables struct {
 	CodeLoaded        *ebpf.Variable `ebpf:"code_loaded"`
 	CodeMapped        *ebpf.Variable `ebpf:"code_mapped"`
+	FocusHits         *ebpf.Variable `ebpf:"focus_hits"`
+	FocusMost         *ebpf.Variable `ebpf:"focus_most"`
+	FocusStrays       *ebpf.Variable `ebpf:"focus_strays"`
 	Follow            *ebpf.Variable `ebpf:"follow"`
 	Generation        *ebpf.Variable `ebpf:"generation"`
 	Growth            *ebpf.Variable `ebpf:"growth"`
@@ -584,6 +616,8 @@ type MemtracePrograms struct {
 	EnterSyscall        *ebpf.Program `ebpf:"enter_syscall"`
 	ExitSyscall         *ebpf.Program `ebpf:"exit_syscall"`
 	ExitSyscallFp       *ebpf.Program `ebpf:"exit_syscall_fp"`
+	FocusReturn         *ebpf.Program `ebpf:"focus_return"`
+	FocusReturnFp       *ebpf.Program `ebpf:"focus_return_fp"`
 	KernelFault         *ebpf.Program `ebpf:"kernel_fault"`
 	LeaveAlloc          *ebpf.Program `ebpf:"leave_alloc"`
 	LeaveAllocFp        *ebpf.Program `ebpf:"leave_alloc_fp"`
@@ -617,6 +651,8 @@ func (p *MemtracePrograms) Close() error {
 		p.EnterSyscall,
 		p.ExitSyscall,
 		p.ExitSyscallFp,
+		p.FocusReturn,
+		p.FocusReturnFp,
 		p.KernelFault,
 		p.LeaveAlloc,
 		p.LeaveAllocFp,

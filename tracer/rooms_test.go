@@ -17,7 +17,7 @@ tracer:                        symbolize/patience tracer/book tracer/diagnose tr
 
 tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/diagnose/answer tracer/diagnose/suppress tracer/event tracer/book/faults tracer/book/live tracer/process/kin tracer/process/ptmalloc tracer/region tracer/report tracer/book/sample tracer/process/target tracer/process/limits tracer/trend
 tracer/diagnose/answer:        tracer/report
-tracer/book:                   tracer/event tracer/book/code tracer/book/faults tracer/book/heap tracer/book/live tracer/book/sample tracer/book/stacks tracer/book/vm tracer/trend
+tracer/book:                   tracer/event tracer/book/code tracer/book/faults tracer/book/heap tracer/book/live tracer/book/returned tracer/book/sample tracer/book/stacks tracer/book/vm tracer/trend
 tracer/diagnose/ended:         tracer/report
 tracer/diagnose/suppress:      tracer/report
 tracer/process:                symbolize symbolize/patience symbolize/procmaps symbolize/unwind tracer/event tracer/book/faults tracer/book/heap tracer/process/threads tracer/probe tracer/process/kin tracer/process/procmem tracer/process/procstatus tracer/process/ptmalloc tracer/region tracer/region/proc tracer/book/sample tracer/process/target tracer/book/vm tracer/process/limits
@@ -59,6 +59,7 @@ tracer/book/faults:            tracer/event
 tracer/book/stacks:            tracer/event
 tracer/book/code:              tracer/event
 tracer/book/live:              tracer/event tracer/trend
+tracer/book/returned:          tracer/event
 tracer/event:
 tracer/trend:
 

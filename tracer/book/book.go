@@ -10,6 +10,7 @@ import (
 	"memtrace/tracer/book/code"
 	"memtrace/tracer/book/faults"
 	"memtrace/tracer/book/heap"
+	"memtrace/tracer/book/returned"
 	"memtrace/tracer/book/sample"
 	"memtrace/tracer/book/stacks"
 	"memtrace/tracer/book/vm"
@@ -86,6 +87,8 @@ type record struct {
 	// sampled. copies are those on pages that were there, of which a copy may have been made.
 	sample         *sample.Set
 	faults, copies *faults.Book
+	// returned are blocks that were seen outside of windows, nil before the first.
+	returned *returned.Ledger
 }
 
 // Life is what was seen of the life of a process.
@@ -205,6 +208,10 @@ func (b *Book) Apply(ev *event.Event) {
 		b.fault(ev)
 	case event.Exec, event.Fork, event.Exit:
 		b.applyLifecycle(ev)
+	case event.Returned:
+		if r := b.procs[ev.PID]; r != nil {
+			r.addReturned(ev)
+		}
 	default:
 		b.applyBlock(ev)
 	}
@@ -247,6 +254,7 @@ func (b *Book) applyBlock(ev *event.Event) {
 		b.heap.Apply(ev)
 	} else if r := b.procs[ev.PID]; r != nil {
 		r.sample.Apply(ev)
+		r.returned.Gone(ev.Addr, ev.Time)
 	}
 }
 
@@ -264,7 +272,7 @@ func (b *Book) applyLifecycle(ev *event.Event) {
 		return
 	case event.Exec:
 		r.life.Execs++
-		r.brk = 0
+		r.brk, r.returned = 0, nil
 		r.forgetCode(b)
 		r.faults.Clear()
 		r.copies.Clear()

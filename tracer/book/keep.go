@@ -89,5 +89,6 @@ func (b *Book) removeCounted(ids map[event.StackID]struct{}) {
 		r.sample.EachStack(counted)
 		r.faults.EachStack(counted)
 		r.copies.EachStack(counted)
+		r.returned.EachStack(counted)
 	}
 }

@@ -28,7 +28,7 @@ func (b *Book) ApplySpilled(ev *event.Event) {
 		// Everything born before is gone, so the order of events does not matter.
 		if r := b.procs[ev.PID]; r != nil {
 			r.life.Execs++
-			r.brk = 0
+			r.brk, r.returned = 0, nil
 			r.faults.Clear()
 			r.forgetCode(b)
 			r.copies.Clear()

@@ -15,6 +15,11 @@ type Origin struct {
 	// Sampled: a window saw the allocation of Size bytes, and no later look of its own that the block
 	// was freed, which may have been missed. Active: its content has changed since.
 	Sampled, Active bool
+	// Returned: no window saw it, but a probe where the call returned, and none that the address was
+	// given to another since. Size is what the program can use, and Times how many blocks of that size
+	// the stack was seen to be given.
+	Returned bool
+	Times    uint64
 	// Mapped: a mapping begins where the block would if that were a mapping of its own, with room for
 	// Size bytes. It may as well be one that a heap grew by.
 	Mapped bool
@@ -51,7 +56,11 @@ func (b *Book) origin(pid uint32, addr uint64) (o Origin) {
 		o.Stack, o.Time, _ = b.heap.Origin(pid, addr)
 		return o
 	case r.sample != nil:
-		if s, ok := r.sample.Origin(addr); ok {
+		s, ok := r.sample.Origin(addr)
+		if last, seen := r.returned.At(addr); seen && (!ok || last.Time >= s.Born) {
+			return Origin{Stack: last.Stack, Time: last.Time, Size: last.Size, Returned: true, Times: last.Times}
+		}
+		if ok {
 			return Origin{Stack: s.Stack, Time: s.Born, Sampled: true, Active: s.Active, Size: s.Size}
 		}
 	}

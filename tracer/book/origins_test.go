@@ -35,6 +35,18 @@ func TestOrigins(t *testing.T) {
 	if got := look(asked)[1]; got != (Origin{Stack: 3, Time: 4100, Sampled: true, Size: 24}) {
 		t.Errorf("checked: %+v", got)
 	}
+	apply(b, event.Event{Kind: event.Returned, Addr: 0x3000, Size: 0x20, Stack: 5, Time: 4050})
+	if got := look(asked)[1]; got.Stack != 3 {
+		t.Errorf("a window saw it returned later: %+v", got)
+	}
+	apply(b, event.Event{Kind: event.Returned, Addr: 0x3000, Size: 0x20, Stack: 5, Time: 8000})
+	if got := look(asked)[1]; got != (Origin{Stack: 5, Time: 8000, Size: 0x18, Returned: true, Times: 2}) {
+		t.Errorf("returned: %+v", got)
+	}
+	apply(b, event.Event{Kind: event.Free, Addr: 0x3000, Time: 9000})
+	if got := look(asked)[1]; got != (Origin{}) {
+		t.Errorf("freed: %+v", got)
+	}
 	b.Remove(pid)
 	if got := look(asked); got[1] != (Origin{}) {
 		t.Errorf("of a process that left: %+v", got)

@@ -54,7 +54,7 @@ func Decode(raw []byte, e *Event) error {
 			return fmt.Errorf("%w: kind %d in %d bytes, sampled", ErrMalformed, e.Kind, len(raw))
 		}
 		e.Stack, e.Arg = StackID(le.Uint64(raw[headerSize+16:])), le.Uint64(raw[headerSize+24:])
-	case Alloc, Realloc, Mmap, Munmap, MunmapFail, MremapEnter, Mremap, MremapFail, Brk, Mprotect, Fault, Shmat, Shmdt:
+	case Alloc, Realloc, Mmap, Munmap, MunmapFail, MremapEnter, Mremap, MremapFail, Brk, Mprotect, Fault, Shmat, Shmdt, Returned:
 		if len(raw) < longSize {
 			return fmt.Errorf("%w: kind %d in %d bytes", ErrMalformed, e.Kind, len(raw))
 		}

@@ -50,7 +50,7 @@ func TestDecodeMatchesObject(t *testing.T) {
 	rest := bpf.MemtraceEventRest{Id: 0x81, Addr: 0x91, Sp: 0xa1, Bp: 0xb1, Size: 3}
 	rest.H = header(event.Rest, 0)
 
-	for kind := event.Alloc; kind <= event.Rest; kind++ {
+	for kind := event.Alloc; kind <= event.Returned; kind++ {
 		want := base
 		want.Kind = kind
 		var raw []byte
@@ -109,7 +109,7 @@ func TestDecodeRefusesMalformed(t *testing.T) {
 		"long record cut short": long[:48],
 		"kind 0":                make([]byte, 56),
 		"code cut short":        append([]byte{byte(event.Code)}, make([]byte, 70)...),
-		"unknown kind":          append([]byte{byte(event.Rest) + 1}, make([]byte, 55)...),
+		"unknown kind":          append([]byte{byte(event.Returned) + 1}, make([]byte, 55)...),
 		"stack of half a frame": stack[:36],
 		"rest cut short":        rest[:63],
 		"rest without its data": append(rest[:len(rest):len(rest)], make([]byte, 7)...),

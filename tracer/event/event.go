@@ -72,6 +72,9 @@ const (
 	// Rest: a piece of the memory of the stack named Stack, from address Addr on, for a Stack
 	// that is marked Later. SP and BP are the registers of the last of its frames.
 	Rest
+	// Returned: an allocation function returned the block Addr to the address Arg, at Stack, outside of
+	// what is traced: see package focus. Size is that of its chunk.
+	Returned
 )
 
 // Flags qualify an event.

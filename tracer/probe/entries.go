@@ -22,6 +22,8 @@ type entries struct {
 	spec   *ebpf.CollectionSpec
 	shared map[string]*ebpf.Map
 	loaded map[entryKey]*ebpf.Program
+	// focus is nil until it is needed, see returns.go.
+	focus *ebpf.Program
 }
 
 type entryKey struct {
@@ -132,6 +134,7 @@ func (e *entries) Close() error {
 	for _, p := range e.loaded {
 		errs = append(errs, p.Close())
 	}
+	errs = append(errs, e.focus.Close())
 	for _, m := range e.shared {
 		errs = append(errs, m.Close())
 	}

@@ -16,6 +16,7 @@ import (
 const (
 	maxThreads = 1 << 17
 	maxSpills  = 1 << 20
+	maxReturns = 1 << 13
 )
 
 // maxFollowed is how many processes can be traced at a time where children are followed.
@@ -81,7 +82,7 @@ func Load(k Features, o Options, attached *Attached) (*Set, error) {
 func sizeMaps(spec *ebpf.CollectionSpec, k Features, o *Options) {
 	spec.Maps["events"].MaxEntries = uint32(o.RingSize)
 	if k.cheapHash {
-		for name, entries := range map[string]uint32{"threads": maxThreads, "spills": maxSpills} {
+		for name, entries := range map[string]uint32{"threads": maxThreads, "spills": maxSpills, "focus_sites": maxReturns} {
 			spec.Maps[name].MaxEntries = entries
 			spec.Maps[name].Flags |= noPrealloc
 		}
@@ -105,7 +106,7 @@ func sizeMaps(spec *ebpf.CollectionSpec, k Features, o *Options) {
 
 // chooseStacks keeps only those programs that walk stacks the way this kernel can.
 func chooseStacks(spec *ebpf.CollectionSpec, k Features) {
-	for _, name := range []string{"leave_alloc", "call_alloc", "enter_free", "exit_syscall"} {
+	for _, name := range []string{"leave_alloc", "call_alloc", "enter_free", "exit_syscall", focusProgram} {
 		if !k.UnwindTables {
 			spec.Programs[name] = spec.Programs[name+"_fp"]
 		}

@@ -11,6 +11,13 @@ type Origin struct {
 	Active bool
 }
 
+// EachAllocated calls f with every stack and how many blocks windows saw it allocate.
+func (s *Set) EachAllocated(f func(id event.StackID, blocks uint64)) {
+	for id, a := range s.stacks {
+		f(id, a.allocated.Blocks)
+	}
+}
+
 // Origin returns that of the candidate at an address. ok is false if there is none, and where no
 // check has read it: then it may have been freed and handed out again right after its window.
 func (s *Set) Origin(addr uint64) (o Origin, ok bool) {
