@@ -13,7 +13,7 @@ const rooms = `
 cmd/memtrace:                  cmd/memtrace/live tracer tracer/diagnose tracer/diagnose/suppress tracer/event tracer/inspect tracer/inspect/join tracer/launch tracer/process/cgroup tracer/process/kin tracer/changes tracer/process/target tracer/record tracer/region tracer/region/proc tracer/report tracer/report/html tracer/report/serve tracer/sysmem
 cmd/memtrace/live:             tracer/report
 
-tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/diagnose/ended tracer/diagnose/suppress tracer/event tracer/probe tracer/process tracer/process/target tracer/report tracer/book/sample tracer/stream tracer/sysmem tracer/window
+tracer:                        symbolize/patience tracer/book tracer/diagnose tracer/diagnose/ended tracer/diagnose/suppress tracer/event tracer/focus tracer/probe tracer/process tracer/process/target tracer/report tracer/book/sample tracer/stream tracer/sysmem tracer/window
 
 tracer/diagnose:               symbolize symbolize/patience tracer/book tracer/diagnose/answer tracer/diagnose/suppress tracer/event tracer/book/faults tracer/book/live tracer/process/kin tracer/process/ptmalloc tracer/region tracer/report tracer/book/sample tracer/process/target tracer/process/limits tracer/trend
 tracer/diagnose/answer:        tracer/report
@@ -36,6 +36,7 @@ tracer/sysmem:                 symbolize/procmaps tracer/report procfs
 tracer/inspect:                tracer/diagnose/suppress tracer/inspect/census tracer/inspect/cohort tracer/inspect/datasym tracer/inspect/freeze tracer/inspect/graph tracer/inspect/kinds tracer/process/ptmalloc tracer/process/refusal tracer/region tracer/region/proc tracer/report
 tracer/inspect/cohort:         tracer/inspect/census
 tracer/inspect/join:           tracer/book tracer/event tracer/inspect tracer/inspect/cohort tracer/report
+tracer/focus:                  symbolize/callsites symbolize/elffile tracer/book tracer/probe tracer/process tracer/process/procmem tracer/process/target tracer/report
 tracer/process/procmem:
 tracer/process/threads:
 tracer/process/kin:            tracer/process/procstatus tracer/trend

@@ -6,16 +6,16 @@ import (
 	"memtrace/tracer/book"
 	"memtrace/tracer/diagnose"
 	"memtrace/tracer/event"
+	"memtrace/tracer/focus"
 	"memtrace/tracer/process"
 	"memtrace/tracer/report"
 	"memtrace/tracer/sysmem"
 )
 
-// SnapshotOptions says what a report shows.
-type SnapshotOptions = diagnose.Options
-
-// Order is what the stacks of a report are sorted by, the largest first.
-type Order = diagnose.Order
+type (
+	SnapshotOptions = diagnose.Options // what a report shows
+	Order           = diagnose.Order   // what its stacks are sorted by, the largest first
+)
 
 // The default orders, of memtrace and of memtrace grow.
 const (
@@ -40,6 +40,11 @@ func (t *Tracer) Snapshot(opt SnapshotOptions) []*report.Report {
 		}
 	}
 	return append(reports, t.followed.reports.List(opt.Top)...)
+}
+
+// Focus is on what windows never meet of a process, once it is wanted; nil without windows.
+func (t *Tracer) Focus(pid int) *focus.Focus {
+	return focus.Of(uint32(pid), t.probes, t.processes, t.book, t.cfg.MaxOverhead, t.cfg.Logf)
 }
 
 // facts collects what a report of one process is made of, nil if it was released.
@@ -99,7 +104,6 @@ func (t *Tracer) forgetUnmapped(pid uint32) {
 	if t.book.Missed() == 0 || t.book.Exited(pid) {
 		return
 	}
-	// What is read may lack mappings made from here on, so these are kept.
-	time := event.Now()
+	time := event.Now() // what is read may lack mappings made from here on, so these are kept
 	t.book.Unmapped(pid, process.ReadUnmapped(pid), time)
 }

@@ -41,13 +41,10 @@ func (t windowProbes) watchWindows() {
 	t.book.LeaveExact(event.Now(), watched)
 }
 
-func (t windowProbes) Close(l probe.Links) error { return t.processes.CloseProbes(l) }
-
-func (t windowProbes) SetGate(g probe.Gate) error { return t.probes.SetGate(g) }
-
+func (t windowProbes) Close(l probe.Links) error          { return t.processes.CloseProbes(l) }
+func (t windowProbes) SetGate(g probe.Gate) error         { return t.probes.SetGate(g) }
 func (t windowProbes) LeftAlone(ctx context.Context) bool { return t.processes.LeftAlone(ctx) }
-
-func (t windowProbes) Gone() bool { return len(t.processes.Gone()) == len(t.processes.PIDs()) }
+func (t windowProbes) Gone() bool                         { return len(t.processes.Gone()) == len(t.processes.PIDs()) }
 
 // windowBook is the book as the window loop reads it.
 type windowBook struct {
@@ -55,8 +52,7 @@ type windowBook struct {
 	tracer *Tracer
 }
 
-func (b windowBook) Calls() window.Calls { return window.Calls(b.Book.Calls()) }
-
+func (b windowBook) Calls() window.Calls          { return window.Calls(b.Book.Calls()) }
 func (b windowBook) ProcessorTime() time.Duration { return b.tracer.processes.ProcessorTime() }
 func (b windowBook) Waited() time.Duration        { return b.tracer.processes.Waited() }
 

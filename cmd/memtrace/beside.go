@@ -19,6 +19,7 @@ type heapFlag time.Duration
 func (o *options) addHeap(fs *pflag.FlagSet) {
 	fs.Var((*durationValue)(&o.heap), "heap", "look at the heap as well, every `DUR` (10s), and say which stacks allocate what grows in it; looks take at most --max-overhead of one core")
 	fs.Lookup("heap").NoOptDefVal = heapInterval.String()
+	fs.BoolVar(&o.noFocus, "no-focus", false, "with --heap, put no probes behind calls for what grows too rarely for windows")
 }
 
 // leastHeapFlag is the least --heap.
@@ -92,13 +93,19 @@ func (s *session) lookBeside() (end func()) {
 
 // besideConfig says how the heap of a process is looked at. The processes share what looks may cost.
 func (s *session) besideConfig(pid int) join.Config {
-	return join.Config{
+	cfg := join.Config{
 		Config: inspect.Config{
 			PID: pid, MaxOverhead: s.maxOverhead / 100 / float64(len(s.pids)),
 			MaxMemory: max(s.maxMemory/uint64(len(s.pids)), leastHeapMemory), Suppressions: s.suppressed.list, DebugDirs: s.debugDir,
 		},
 		Interval: time.Duration(s.heap), Aside: tracer.Aside, Logf: s.log.message,
 	}
+	if s.tracer != nil && !s.noFocus {
+		if f := s.tracer.Focus(pid); f != nil {
+			cfg.Focus = f // not a nil *focus.Focus
+		}
+	}
+	return cfg
 }
 
 // of returns the looks at the heap of a process, nil if there are none.

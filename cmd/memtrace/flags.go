@@ -51,6 +51,7 @@ type options struct {
 	quiet      bool
 	noLive     bool
 	heap       heapFlag
+	noFocus    bool
 	verbose    bool
 	full       bool
 	show       []string

@@ -51,8 +51,12 @@ func (d *diagnosis) heapStacks(r *report.Report, at places, list []report.HeapSo
 		if i, ok := at.of(&s); ok {
 			s.ID = r.Stacks[i].ID
 		}
-		if i := slices.IndexFunc(named, func(o report.HeapSource) bool { return o.ID == s.ID }); i >= 0 {
-			named[i].Blocks += s.Blocks
+		same := func(o report.HeapSource) bool {
+			return o.ID == s.ID || len(s.Frames) > 0 && addressesOf(o.Frames) == addressesOf(s.Frames)
+		}
+		if i := slices.IndexFunc(named, same); i >= 0 {
+			one := &named[i]
+			one.Blocks, one.Returned, one.Given = one.Blocks+s.Blocks, one.Returned+s.Returned, one.Given+s.Given
 			continue
 		}
 		named = append(named, s)
@@ -81,6 +85,9 @@ func placesOf(stacks []report.Stack) places {
 		if s.MergedStacks > report.MostLike {
 			put(linesOf(s.Frames), i)
 		}
+		if s.Kind == report.Heap && len(s.Frames) > 0 {
+			put(addressesOf(s.Frames), i)
+		}
 	}
 	return p
 }
@@ -94,7 +101,20 @@ func (p places) of(part *report.HeapSource) (place int, ok bool) {
 	if i, like := p[linesOf(part.Frames)]; like && (!ok || i < place) {
 		return i, true
 	}
+	if i, same := p[addressesOf(part.Frames)]; same && !ok && part.Returned > 0 {
+		return i, true
+	}
 	return place, ok
+}
+
+// addressesOf tells stacks apart by their addresses. What is seen where a call returns has an ID of its
+// own, for that does not say what served the call.
+func addressesOf(frames []report.Frame) string {
+	var b strings.Builder
+	for i := range frames {
+		fmt.Fprintf(&b, "%#x ", frames[i].Address)
+	}
+	return b.String()
 }
 
 // linesOf tells stacks apart by their functions and lines. No ID is such a text.

@@ -20,12 +20,22 @@ func beside() *Report {
 		{ID: "dead", Blocks: 1, Frames: []Frame{sessiond("new_user", 0x2501, "user.c", 12), sessiond("log in\x1b[31m", 0x2601, "user.c", 90), mainFrame(), libcStart()}},
 	}
 	lost := group(88, "", HeapRoot{Class: HeapUnreached})
+	rare := group(48, "", HeapRoot{Class: HeapGlobal, Name: "names", Module: "/usr/sbin/sessiond", Address: 0x40a0})
+	rare.Traced = 9
+	rare.AllocatedBy = []HeapSource{
+		{ID: "cafe", Blocks: 8, Returned: 8, Given: 9, Frames: []Frame{sessiond("intern", 0x2801, "names.c", 7), mainFrame()}},
+		{ID: "fade", Blocks: 1, Returned: 1, Given: 210, Frames: []Frame{sessiond("format", 0x2901, "text.c", 33), mainFrame()}},
+	}
 	typed := group(64, "Order", HeapRoot{Class: HeapTLS, Name: "queue"})
 	typed.Class, typed.SeenEverySeconds = HeapUnknown, 40
 	typed.LooksLike = []HeapSource{{ID: "beef", Blocks: 4, Frames: []Frame{sessiond("Order::make()", 0x2701, "order.cc", 5), mainFrame()}}, {ID: "gone", Blocks: 1}}
 	r.Heap = &HeapBeside{
 		Looks: 9, End: r.End.Add(-4 * time.Second), DurationSeconds: 80, ReadSeconds: 0.4, InUse: HeapSum{Blocks: 22474, Bytes: 4 << 20},
-		Growing: []HeapOrigin{sessions, lost, typed}, GrowingTotal: 5,
+		Growing: []HeapOrigin{sessions, lost, typed, rare}, GrowingTotal: 6,
+		Focus: &HeapFocus{
+			Places: 1678, Probed: 519, OtherSizes: 1150, TooOften: 6, Refused: 1, NoRoom: 2, Calls: 340, CallsTooOften: 120, Lost: 1, Uncertain: 4,
+			Seconds: 61.5, Unreadable: []string{"/opt/odd\x1b[1m.so: malformed ELF file"},
+		},
 		Suppressed: []Suppressed{{Pattern: "libpool\x1b[2J", Stacks: 2, Sum: Sum{4096, 4}}},
 		Notes:      []string{"The process ran another program after 3 looks: looks began anew."},
 	}
@@ -38,7 +48,7 @@ func besideExact() *Report {
 	r.Heap = beside().Heap
 	r.Heap.Unread = "the process has ended"
 	r.Heap.Growing = r.Heap.Growing[:2]
-	r.Heap.GrowingTotal = 3
+	r.Heap.GrowingTotal, r.Heap.Focus = 3, nil
 	g := &r.Heap.Growing[0]
 	g.AllocatedBy = []HeapSource{{ID: r.Stacks[0].ID, Blocks: 12, Frames: r.Stacks[0].Frames}}
 	g.Traced = 12

@@ -22,6 +22,8 @@ type HeapBeside struct {
 	GrowingTotal int          `json:"growing_total"`
 	// Suppressed is what suppressions hid of these; Stacks are groups.
 	Suppressed []Suppressed `json:"suppressed,omitempty"`
+	// Focus is how places were probed where calls return, nil where that was not needed.
+	Focus *HeapFocus `json:"focus,omitempty"`
 }
 
 // HeapOrigin is a group of blocks that grows, and who allocates it.
@@ -47,6 +49,10 @@ type HeapSource struct {
 	ID     string `json:"id"`
 	Number int    `json:"number,omitempty"`
 	Blocks uint64 `json:"blocks"`
+	// Returned is how many of the blocks were seen where the call returned, outside of windows. Given is
+	// how many blocks of that size the stack was seen to be given there, if Returned is not 0.
+	Returned uint64 `json:"returned,omitempty"`
+	Given    uint64 `json:"given,omitempty"`
 	// OwnFrame, Truncated and Frames are as in Stack.
 	OwnFrame  int     `json:"own_frame"`
 	Truncated bool    `json:"truncated"`
@@ -93,7 +99,7 @@ func (h *HeapBeside) representable(r *Report) *HeapBeside {
 	if c == nil {
 		return nil
 	}
-	c.Unread = bounded(c.Unread)
+	c.Unread, c.Focus = bounded(c.Unread), c.Focus.representable()
 	c.Notes, c.Suppressed = boundedAll(c.Notes), representableSuppressed(c.Suppressed)
 	for i := range c.Growing {
 		g := &c.Growing[i]

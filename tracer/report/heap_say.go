@@ -278,5 +278,5 @@ func about(seconds float64) string {
 	return fmt.Sprintf("%.0f h or so", min(seconds/minute/minute, 1e6))
 }
 
-// of writes a part of blocks.
-func of(part, all uint64) string { return Count(part) + " of " + counted(all, "block") }
+// of writes a part of so many things.
+func of(part, all uint64, thing string) string { return Count(part) + " of " + counted(all, thing) }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -43,11 +44,22 @@ func (h *HeapBeside) Age(at time.Time) string {
 
 // Share says how many blocks of a group one of its stacks allocated.
 func (g *HeapOrigin) Share(r *Report, s *HeapSource) string {
-	text := of(s.Blocks, g.Checked)
+	text := of(s.Blocks, g.Checked, "block")
 	if r.Mode == ModeWindows {
-		text += ", as windows saw"
+		text += ", " + s.seen()
+	}
+	if s.doubtful() {
+		text += "; it was given " + counted(s.Given, "block") + " of that size there, so most are gone, and others may have their places"
 	}
 	return text
+}
+
+// By says what a stack of a group did, as far as that is known.
+func (s *HeapSource) By() string {
+	if s.doubtful() {
+		return "perhaps allocated by"
+	}
+	return "allocated by"
 }
 
 // Others says what there is to know of the blocks of which the stack is not known, "" if there are none.
@@ -56,6 +68,8 @@ func (g *HeapOrigin) Others(r *Report) string {
 		switch {
 		case g.Traced >= g.Checked:
 			return ""
+		case slices.ContainsFunc(g.AllocatedBy, func(s HeapSource) bool { return s.Returned > 0 }):
+			return "the others came before that was watched, or from elsewhere"
 		case r.Mode == ModeWindows:
 			return "the others look like what was seen"
 		}

@@ -54,6 +54,9 @@ func (p *printer) heapBeside(r *Report, opt TextOptions) {
 	for i := range h.Suppressed {
 		p.paragraph(indent, "suppressed: "+h.Suppressed[i].Hidden(), dim)
 	}
+	if h.Focus != nil && (opt.Height == 0 || h.Focus.Probed == 0) {
+		p.paragraph(indent, h.Focus.Words(), dim)
+	}
 }
 
 // heapNotes writes what there is to know of the looks.
@@ -73,7 +76,7 @@ func (p *printer) heapOrigin(r *Report, g *HeapOrigin, opt TextOptions) {
 				p.paragraph(lead, "and by "+counted(uint64(len(g.AllocatedBy)-i), "more stack"), plain)
 				break
 			}
-			p.paragraph(lead, fmt.Sprintf("allocated by %s: %s", heapStack(r, s, opt), g.Share(r, s)), plain)
+			p.paragraph(lead, fmt.Sprintf("%s %s: %s", s.By(), heapStack(r, s, opt), g.Share(r, s)), plain)
 		}
 		if others := g.Others(r); others != "" {
 			p.paragraph(lead, others, dim)

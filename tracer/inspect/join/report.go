@@ -21,7 +21,11 @@ func (w *Watch) Report(known *book.Copy, name func(event.StackID) string) *repor
 	w.mu.Lock()
 	s, unread := w.state, w.unread
 	w.mu.Unlock()
-	return (&joiner{state: &s, now: clockNow(), origins: known.Origins, until: known.Now, name: name}).report(unread)
+	r := (&joiner{state: &s, now: clockNow(), origins: known.Origins, until: known.Now, name: name}).report(unread)
+	if w.cfg.Focus != nil {
+		r.Focus = w.cfg.Focus.State()
+	}
+	return r
 }
 
 // clock tells the time of events by that of the wall.
@@ -91,15 +95,22 @@ func (j *joiner) sources(g *inspect.Grown, blocks []cohort.Member) (list []repor
 	for i := range blocks {
 		addresses[i] = blocks[i].Addr
 	}
-	counts := make(map[event.StackID]uint64)
+	counts := make(map[event.StackID]report.HeapSource)
 	for i, o := range j.origins(addresses) {
-		if o.Stack != 0 && j.same(g, &blocks[i], &o) {
-			counts[o.Stack]++
-			known++
+		if o.Stack == 0 || !j.same(g, &blocks[i], &o) {
+			continue
 		}
+		s := counts[o.Stack]
+		s.Blocks++
+		if o.Returned {
+			s.Returned, s.Given = s.Returned+1, o.Times
+		}
+		counts[o.Stack] = s
+		known++
 	}
-	for id, n := range counts {
-		list = append(list, report.HeapSource{ID: j.name(id), Blocks: n})
+	for id, s := range counts {
+		s.ID = j.name(id)
+		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b report.HeapSource) int {
 		return cmp.Or(cmp.Compare(b.Blocks, a.Blocks), cmp.Compare(a.ID, b.ID))
@@ -110,7 +121,7 @@ func (j *joiner) sources(g *inspect.Grown, blocks []cohort.Member) (list []repor
 // same reports whether the block that the trace knows at an address is the one that was looked at. Where
 // every call is traced it is, unless it came after the look. One that a window saw may have been freed
 // since without that being seen: then another block has its place, which came at another time, is of
-// another size, or has another content. A mapping is the block if it is as large.
+// another size, or has another content. So may one that was only seen where the call returned. A mapping is the block if it is as large.
 func (j *joiner) same(g *inspect.Grown, m *cohort.Member, o *book.Origin) bool {
 	if o.Time > j.now.at(j.state.End) {
 		return false
@@ -118,12 +129,18 @@ func (j *joiner) same(g *inspect.Grown, m *cohort.Member, o *book.Origin) bool {
 	if o.Mapped {
 		return cohort.SizeClass(o.Size) == g.Size
 	}
-	if !o.Sampled {
+	if !o.Sampled && !o.Returned {
 		return true
 	}
 	took := uint64(max(j.state.Took, 0))
 	from, to := j.now.at(m.From), j.now.at(m.To)+took // a look lists blocks one after the other
-	return from <= o.Time && o.Time <= to && (!o.Active || g.ByPlace) && sizeFits(o.Size, g.Size)
+	if o.Time < from || o.Time > to {
+		return false
+	}
+	if o.Returned {
+		return cohort.SizeClass(o.Size) == g.Size
+	}
+	return (!o.Active || g.ByPlace) && sizeFits(o.Size, g.Size)
 }
 
 // sizeFits reports whether a block for which a program asked for some bytes may be of a class of sizes

@@ -130,3 +130,69 @@ func TestRemarks(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// What was seen where a call returned counts between the two looks between which a block came, if the
+// size is the same. How many blocks the stack was given tells what it is worth.
+func TestReturned(t *testing.T) {
+	returned := func(stack event.StackID, at, size, times uint64) book.Origin {
+		return book.Origin{Stack: stack, Time: at * second, Size: size, Returned: true, Times: times}
+	}
+	known := map[uint64]book.Origin{
+		16: returned(1, 15, 136, 7), 32: returned(1, 19, 136, 9), 48: returned(1, 9, 136, 9), 64: returned(1, 25, 136, 9), 80: returned(2, 15, 152, 1),
+		96: {Stack: 1, Time: 15 * second, Size: 136, Sampled: true},
+	}
+	g := joined(t, nil, 60*second, known, 16, 32, 48, 64, 80, 96)
+	if len(g.AllocatedBy) != 1 || g.Checked != 6 || g.Traced != 3 {
+		t.Fatalf("%+v", g)
+	}
+	if s := g.AllocatedBy[0]; s.Blocks != 3 || s.Returned != 2 || s.Given != 9 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// fakeFocus notes what is asked of it.
+type fakeFocus struct {
+	ready bool
+	known map[uint64]book.Origin
+	fits  func(uint64) bool
+}
+
+func (f *fakeFocus) Ready() bool                 { return f.ready }
+func (f *fakeFocus) Want(fits func(uint64) bool) { f.fits = fits }
+func (f *fakeFocus) State() *report.HeapFocus    { return nil }
+func (f *fakeFocus) Stop()                       {}
+func (f *fakeFocus) Origins(addresses []uint64) (list []book.Origin) {
+	for _, a := range addresses {
+		list = append(list, f.known[a])
+	}
+	return list
+}
+
+// Only sizes are asked for that grow and of which hardly anything is known, and only in windows. They stay asked
+// for.
+func TestAsksForWhatNobodySaw(t *testing.T) {
+	now := time.Now()
+	group := func(size, addr uint64) inspect.Grown {
+		g := inspect.Grown{HeapGrowth: report.HeapGrowth{Size: size, Class: report.HeapSteady}}
+		for i := range uint64(3) {
+			g.Own = append(g.Own, cohort.Member{Addr: addr + i<<20, From: now.Add(-time.Hour), To: now})
+		}
+		return g
+	}
+	seen := book.Origin{Stack: 3, Time: event.Now() - 1e9, Size: 200, Sampled: true}
+	f := &fakeFocus{known: map[uint64]book.Origin{32: seen, 32 + 1<<20: seen, 32 + 2<<20: seen, 16: {Stack: 4, Time: event.Now() - 1e9, Size: 136, Sampled: true}}}
+	w := &Watch{cfg: Config{Focus: f}, wanted: make(map[uint64]bool)}
+	w.state = inspect.State{Start: now.Add(-time.Hour), End: now.Add(time.Second), Looks: 5, Grown: []inspect.Grown{group(136, 16), group(200, 32)}}
+	if w.focus(); f.fits != nil {
+		t.Error("asked while every call is traced")
+	}
+	f.ready = true
+	w.focus()
+	if f.fits == nil || !f.fits(136) || !f.fits(130) || f.fits(200) || f.fits(88) {
+		t.Errorf("%v", w.wanted)
+	}
+	w.state.Grown = []inspect.Grown{group(88, 48)}
+	if w.focus(); !f.fits(136) || !f.fits(88) || f.fits(200) {
+		t.Errorf("%v", w.wanted)
+	}
+}

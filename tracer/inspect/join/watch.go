@@ -17,6 +17,8 @@ type Config struct {
 	// Aside is called before a look and what it returns after it, in the same goroutine, which it locks to
 	// its thread: what looks cost is no cost of the trace.
 	Aside func() (end func())
+	// Focus finds out who allocates what windows never meet, nil if nothing does.
+	Focus Focus
 	// Logf receives remarks.
 	Logf func(format string, args ...any)
 }
@@ -25,6 +27,8 @@ type Config struct {
 type Watch struct {
 	cfg  Config
 	quit context.CancelFunc
+	// wanted are the sizes that were asked of Focus.
+	wanted map[uint64]bool
 
 	mu    sync.Mutex
 	state inspect.State
@@ -36,7 +40,7 @@ type Watch struct {
 func Start(cfg Config) *Watch {
 	ctx, quit := context.WithCancel(context.Background())
 	cfg.Beside = true
-	w := &Watch{cfg: cfg, quit: quit}
+	w := &Watch{cfg: cfg, quit: quit, wanted: make(map[uint64]bool)}
 	go w.run(ctx)
 	return w
 }
@@ -46,7 +50,12 @@ func Unlooked(why string) *Watch { return &Watch{unread: why} }
 
 // Stop ends the looks. It waits for nothing: a look may take long where the process's memory does not
 // answer. What looks have shown stays.
-func (w *Watch) Stop() { w.quit() }
+func (w *Watch) Stop() {
+	w.quit()
+	if w.cfg.Focus != nil {
+		w.cfg.Focus.Stop()
+	}
+}
 
 func (w *Watch) run(ctx context.Context) {
 	var looker *inspect.Looker
@@ -101,6 +110,7 @@ func (w *Watch) look(ctx context.Context, looker *inspect.Looker) error {
 		return err
 	}
 	w.keep(looker.State())
+	w.focus()
 	return nil
 }
 

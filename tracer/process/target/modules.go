@@ -61,6 +61,14 @@ func (i *Image) Close() error {
 	return i.file.Close()
 }
 
+// OpenPath returns a path that opens the image's file, valid until Close; "" for an image without one.
+func (i *Image) OpenPath() string {
+	if i.file == nil {
+		return ""
+	}
+	return i.file.OpenPath()
+}
+
 // OpenModule opens the very file that a module maps, or reads the vDSO from the process's
 // memory.
 func (t *Target) OpenModule(m *Module) (*Image, error) {
@@ -101,6 +109,16 @@ func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
 	}
 	return n, nil
 }
+
+// Addr returns where the process has an offset of the module's file, false where this mapping does not
+// hold it.
+func (m *Module) Addr(offset uint64) (uint64, bool) {
+	start := uint64(m.m.Offset)
+	return m.Start + offset - start, offset >= start && offset-start < m.End-m.Start
+}
+
+// Probable reports whether the kernel puts probes into the mapping.
+func (m *Module) Probable() bool { return m.File.Inode != 0 && barred(m.m) == "" }
 
 // Bias returns what must be added to an address in the module's ELF file to get the address in
 // the process, given the file's program headers.

@@ -33,10 +33,10 @@ type group struct {
 }
 
 // source is a stack that allocates blocks of a group. Number is its place in the table of stacks, 0 if
-// it is not there.
+// it is not there. By is "allocated by", or "perhaps" that.
 type source struct {
-	Number       int
-	Names, Share string
+	Number           int
+	By, Names, Share string
 }
 
 // beside is what the page says of looks at the heap beside a trace.
@@ -63,6 +63,9 @@ func newBeside(r *report.Report) *beside {
 	}
 	for i := range h.Growing[:min(len(h.Growing), mostGroups)] {
 		b.Groups = append(b.Groups, originOf(r, &h.Growing[i]))
+	}
+	if h.Focus != nil {
+		b.Remarks = append(b.Remarks, h.Focus.Words())
 	}
 	if more := h.GrowingTotal - len(b.Groups); more > 0 {
 		b.More = report.Counted(uint64(more), "more group grows", "more groups grow") + "."
@@ -111,7 +114,7 @@ func originOf(r *report.Report, g *report.HeapOrigin) group {
 	add := func(to *[]source, from []report.HeapSource, share func(*report.HeapSource) string) {
 		for i := range from[:min(len(from), mostSources)] {
 			s := &from[i]
-			*to = append(*to, source{s.Number, s.Names(mostNamed), share(s)})
+			*to = append(*to, source{s.Number, s.By(), s.Names(mostNamed), share(s)})
 		}
 		if n := len(from) - mostSources; n > 0 {
 			one.Why = append(one.Why, report.Counted(uint64(n), "stack", "stacks")+" more allocate some")
