@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"math"
 	"testing"
 	"time"
@@ -52,7 +51,7 @@ func TestCoreFocus(t *testing.T) {
 	f := focus.New(focus.Config{
 		Target: found, Kernel: kernel, Windowed: func() bool { return true },
 		Rates: func() map[uint64]float64 { return nil }, Origins: func([]uint64) []book.Origin { return nil },
-		LeftAlone: func(context.Context) bool { return true }, CloseProbes: attached.Close,
+		Debugged: func() bool { return false }, CloseProbes: attached.Close,
 		Aside: func() func() { return func() {} }, MaxOverhead: 0.03, Price: time.Microsecond, Logf: t.Logf,
 	})
 	defer f.Stop()

@@ -33,9 +33,9 @@ type Config struct {
 	Rates func() map[uint64]float64
 	// Origins says who allocated blocks, as far as is known.
 	Origins func([]uint64) []book.Origin
-	// LeftAlone waits until no debugger is attached, and is false if ctx is done first. CloseProbes takes
-	// probes away.
-	LeftAlone   func(ctx context.Context) bool
+	// Debugged reports whether a debugger is attached: no probe is added then. CloseProbes takes probes
+	// away.
+	Debugged    func() bool
 	CloseProbes func(probe.Links) error
 	// Aside is called where memtrace's own time is no cost of the trace.
 	Aside func() (end func())

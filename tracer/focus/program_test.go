@@ -1,7 +1,6 @@
 package focus
 
 import (
-	"context"
 	"debug/elf"
 	"fmt"
 	"math"
@@ -75,7 +74,7 @@ func start(t *testing.T, older probe.Older, rates func() map[uint64]float64) *st
 	}
 	p.Focus = New(Config{
 		Target: found, Kernel: s, Windowed: func() bool { return true }, Rates: rates,
-		Origins: func([]uint64) []book.Origin { return nil }, LeftAlone: func(context.Context) bool { return true },
+		Origins: func([]uint64) []book.Origin { return nil }, Debugged: func() bool { return false },
 		CloseProbes: attached.Close, Aside: func() func() { return func() {} },
 		MaxOverhead: 0.03, Price: 10 * time.Microsecond, Logf: t.Logf,
 	})

@@ -18,7 +18,7 @@ func Of(pid uint32, kernel *probe.Set, group *process.Group, b *book.Book, maxOv
 	return New(Config{
 		Target: p.Target(), Kernel: kernel, Windowed: func() bool { return b.Totals().Windowed },
 		Rates: func() map[uint64]float64 { return b.Returns(pid) }, Origins: b.Origins(pid),
-		LeftAlone: group.LeftAlone, CloseProbes: group.CloseProbes, Aside: process.Aside,
+		Debugged: group.Debugged, CloseProbes: group.CloseProbes, Aside: process.Aside,
 		MaxOverhead: maxOverhead, Price: price, Logf: logf,
 	})
 }
