@@ -86,6 +86,7 @@ func hostileLooks() *report.Report {
 			report.HeapOrigin{HeapGrowth: g, Checked: 9, LooksLike: []report.HeapSource{s}})
 	}
 	h.Unread, h.Notes, h.Suppressed = nasty[0], nasty, []report.Suppressed{{Pattern: nasty[0]}}
+	h.Focus = &report.HeapFocus{Unread: nasty[6]}
 	r.Heap = h
 	return r
 }
@@ -144,6 +145,11 @@ func TestBeside(t *testing.T) {
 	r.Mode = report.ModeWindows
 	r.Heap.Growing[1].SeenEverySeconds = 40
 	wants(t, string(render(t, r)), "332 of 348 blocks, as windows saw", "the others look like what was seen", "no window saw it, and one sees such a call every 40 s or so")
+	rare := &r.Heap.Growing[0].AllocatedBy[1]
+	rare.Returned, rare.Given = rare.Blocks, 500
+	r.Heap.Focus = &report.HeapFocus{Places: 678, Probed: 519, Calls: 26, Seconds: 79}
+	wants(t, string(render(t, r)), "perhaps allocated by <code>new_user", "8 of 348 blocks, seen where the calls returned; it was given 500 blocks of that size there",
+		"the others came before that was watched, or from elsewhere", `<p class="more">For what windows do not meet, 519 of 678 places have a probe`)
 }
 
 // Where there is nothing to list, it is said why.
