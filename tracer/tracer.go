@@ -102,9 +102,6 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 	if t.stream, err = stream.New(t.probes, &sink{Tracer: t, Book: t.book}); err != nil {
 		return err
 	}
-	if cfg.GrowthOnly {
-		t.stream.SetPace(stream.Slow)
-	}
 	if cfg.MaxOverhead > 0 {
 		prices, err := t.probes.Calibrate(t.stream.Discard)
 		if err != nil {
@@ -131,6 +128,7 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 			return err
 		}
 	}
+	t.processes.LookFirst()
 	t.start, t.startMono = time.Now(), event.Now()
 	if err := t.probes.SetGate(probe.GateAll); err != nil {
 		return err
@@ -148,6 +146,7 @@ func (t *Tracer) open(ctx context.Context, features probe.Features) (err error) 
 // beginGrowth starts watching the processes for growth and page faults. It comes last, because
 // what happens in them between here and the opening of the gate is missed.
 func (t *Tracer) beginGrowth() error {
+	t.stream.SetPace(stream.Slow)
 	if t.probes.PageFaults {
 		t.book.SampleFaults()
 		t.processes.SizePages()

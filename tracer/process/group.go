@@ -242,8 +242,6 @@ func (g *Group) Follow() {
 	g.LookForModules() // those that came since Attach
 	g.follower.run()
 	g.kin = g.watchKin()
-	g.memory = g.watchMemory()
-	g.watchMalloc()
 	if !g.cfg.GrowthOnly {
 		g.guard = g.guardProbes()
 	}

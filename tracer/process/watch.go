@@ -2,6 +2,7 @@ package process
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -199,9 +200,36 @@ func (g *Group) Reserved() (bytes uint64) {
 	return bytes
 }
 
-// watchMemory polls the address spaces of all processes.
-func (g *Group) watchMemory() watch {
+// firstLookPatience is how long the start of a trace waits for the first looks.
+const firstLookPatience = 500 * time.Millisecond
+
+// LookFirst begins to look at the address spaces of all processes and at what their mallocs keep free,
+// until Stop. It waits for the first looks, but not for long: what these have grown by is to be of the
+// same time as what is traced.
+func (g *Group) LookFirst() {
+	first := make(chan struct{})
+	g.memory = g.watchMemory(first)
+	g.watchMalloc()
+	late, cancel := context.WithTimeout(context.Background(), firstLookPatience)
+	defer cancel()
+	wait := func(done <-chan struct{}) {
+		select {
+		case <-done:
+		case <-late.Done():
+		}
+	}
+	wait(first)
+	for _, p := range g.procs.all() {
+		if v := p.mallocView(); v != nil && v.first != nil {
+			wait(v.first.done)
+		}
+	}
+}
+
+// watchMemory polls the address spaces of all processes, and closes first when it has done so once.
+func (g *Group) watchMemory(first chan<- struct{}) watch {
 	quit := make(chan struct{})
+	looked := sync.OnceFunc(func() { close(first) })
 	var done sync.WaitGroup
 	done.Go(func() {
 		tick := time.NewTicker(memoryInterval)
@@ -210,6 +238,7 @@ func (g *Group) watchMemory() watch {
 			for _, p := range g.procs.all() {
 				p.memory.poll(time.Now())
 			}
+			looked()
 			select {
 			case <-quit:
 				return

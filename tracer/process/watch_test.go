@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"memtrace/symbolize/patience"
 	"memtrace/symbolize/procmaps"
+	"memtrace/tracer/probe"
 	"memtrace/tracer/region"
 	"memtrace/tracer/region/proc"
 	"memtrace/tracer/testsupport/testprog"
@@ -37,6 +39,38 @@ func (f *flakySpace) Close() error                                  { f.closed =
 
 func (f *flakySpace) Stacks(dst []region.StackAddress) ([]region.StackAddress, int, error) {
 	return dst, 0, f.err
+}
+
+// The start of a trace waits for the first look, but goes on without it where no answer comes.
+func TestLookFirst(t *testing.T) {
+	testprog.NeedRoot(t)
+	for name, slow := range map[string]bool{"slow": true, "no answer": false} {
+		t.Run(name, func(t *testing.T) {
+			pid := testprog.Start(t, "busy").PID()
+			g := NewGroup(Config{Logf: t.Logf, GiveUp: func(what string) { t.Error(what) }}, running{}, new(probe.Attached))
+			t.Cleanup(func() { g.WaitMemory(); g.Close() })
+			if err := g.Open(pid); err != nil {
+				t.Fatal(err)
+			}
+			answer, looked := make(chan struct{}), new(atomic.Bool)
+			g.Of(uint32(pid)).memory.open = func(int) (addressSpace, error) {
+				<-answer
+				looked.Store(true)
+				return &flakySpace{heap: 4096}, nil
+			}
+			if slow {
+				time.AfterFunc(100*time.Millisecond, func() { close(answer) })
+			}
+			g.LookFirst()
+			if looked.Load() != slow {
+				t.Errorf("looked before the start: %v", looked.Load())
+			}
+			if !slow {
+				close(answer)
+			}
+			g.Stop()
+		})
+	}
 }
 
 // A failed look is repeated, and keeps what earlier looks found. A process that is gone or out
