@@ -65,7 +65,7 @@ func childOf(t *testing.T, pid int) (child int) {
 
 // proportional returns the memory of a process in bytes, with shared memory divided among
 // those who share it.
-func proportional(t testing.TB, pid int) (bytes int) {
+func proportional(t *testing.T, pid int) (bytes int) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
