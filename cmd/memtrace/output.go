@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -89,20 +90,28 @@ func (out *output) Close() error {
 	return out.file.Close()
 }
 
-// progress is one line on the terminal, shown while memtrace collects.
+// progress is one line on the terminal, shown while memtrace collects. Messages take its place.
 type progress struct {
 	w     io.Writer
 	start time.Time
+	mu    sync.Mutex // guards shown
 	shown bool
 }
 
 // newProgress returns a progress that shows nothing if stderr is no terminal or with --quiet.
-func newProgress(o *options, stderr io.Writer) *progress {
-	if o.quiet || !isTerminal(stderr) {
+func (s *session) newProgress(stderr io.Writer) *progress {
+	if s.quiet || !isTerminal(stderr) {
 		return &progress{}
 	}
-	return &progress{w: stderr, start: time.Now()}
+	p := &progress{w: stderr, start: time.Now()}
+	if s.screen == nil {
+		s.log.under(p)
+	}
+	return p
 }
+
+// under has messages take the place of a progress.
+func (l logger) under(p *progress) { l.held.begin(func(string) { p.clear() }, false) }
 
 const clearLine = "\r\x1b[K"
 
@@ -110,6 +119,8 @@ func (p *progress) show(s tracer.Status) {
 	if p.w == nil {
 		return
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.shown = true
 	fmt.Fprint(p.w, clearLine+progressLine(time.Since(p.start), s, terminalWidth(p.w)))
 }
@@ -143,6 +154,8 @@ func progressLine(took time.Duration, s tracer.Status, width int) string {
 }
 
 func (p *progress) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.shown {
 		fmt.Fprint(p.w, clearLine)
 		p.shown = false

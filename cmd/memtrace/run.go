@@ -280,7 +280,7 @@ func (s *session) collect(ctx context.Context, stderr io.Writer) error {
 	defer wait()
 	defer cancel()
 
-	progress := newProgress(s.options, stderr)
+	progress := s.newProgress(stderr)
 	defer progress.clear()
 	on, end := s.occasions()
 	defer end()

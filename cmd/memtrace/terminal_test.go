@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -69,6 +70,25 @@ func TestProgress(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A message takes the place of the line, and does not go on in it.
+func TestProgressGivesWay(t *testing.T) {
+	var screen bytes.Buffer
+	s, p := newSession(&options{}, &screen), &progress{w: &screen}
+	s.log.under(p)
+	for _, text := range []string{"first", "second"} {
+		p.show(tracer.Status{})
+		screen.Reset()
+		s.log.message("the %s", text)
+		if got, want := screen.String(), clearLine+"memtrace: the "+text+"\n"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	s.log.message("one more")
+	if strings.Count(screen.String(), clearLine) != 1 {
+		t.Errorf("%q: there was no line", screen.String())
 	}
 }
 

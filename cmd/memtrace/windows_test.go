@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -137,8 +138,12 @@ func TestWindowsAllocator(t *testing.T) {
 	cmd.Env = append(os.Environ(), "LD_PRELOAD="+testprog.Library(t, "libjemalloc.so.2"))
 	p := testprog.Command(t, cmd)
 	p.Say("go")
-	m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()))...)
-	time.Sleep(6 * time.Second)
+	m := startMemtrace(t, append(budget, "-p", strconv.Itoa(p.PID()), "1")...)
+	// Where probes cost much the first windows are far apart.
+	candidates := regexp.MustCompile(`"candidates": [1-9]`)
+	for deadline := time.Now().Add(patience); !candidates.MatchString(m.stdout.String()) && time.Now().Before(deadline); {
+		time.Sleep(100 * time.Millisecond)
+	}
 	r := m.stop()
 	if r.Target.Allocator != "jemalloc" || r.Sampling == nil || r.Sampling.Checked || r.Sampling.FoundFree != 0 || r.Sampling.Candidates == 0 {
 		t.Errorf("allocator %s, %+v", r.Target.Allocator, r.Sampling)
