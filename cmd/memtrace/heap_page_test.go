@@ -90,7 +90,7 @@ func TestLiveHeap(t *testing.T) {
 	testprog.Long(t)
 	p := startReady(t, "gcc -O1 -g", quietSource, "50")
 	r := startLive(t, 100, 30, "--exact", "-p", fmt.Sprint(p.PID()), "--heap=500ms")
-	r.shows("function < caller", "(H lists them), by look ", " s ago")
+	r.shows("function < caller", "(H lists them), by look ", "s ago") // or ms
 	r.press("H")
 	r.shows("What grows in the heap, by look ", "(H goes back)", "held by global sessions", "(open_session ", "(lose_block ")
 	r.press("H")
