@@ -53,7 +53,7 @@ func parseHeap(args []string) (*heapOptions, *pflag.FlagSet, error) {
 	fs.Var(&o.why, "why", "show how the block at `ADDRESS` is reached, after one look unless more are asked for")
 	fs.Var(&o.suppressed, "suppressions", "hide blocks by a `FILE` in LeakSanitizer's format, by their kind and by the module and name of what holds them (repeatable)")
 	fs.Float64Var(&o.maxOverhead, "max-overhead", 3, "let reading take at most `PERCENT` of one core: looks are farther apart if they must be")
-	fs.Var((*sizeValue)(&o.maxMemory), "max-memory", "let memtrace itself take at most `BYTES` of memory: a heap with more blocks than fit is refused")
+	fs.Var((*sizeValue)(&o.maxMemory), "max-memory", "let memtrace itself take at most `BYTES` of memory: of a heap with more blocks than fit a part is looked at")
 	fs.BoolVar(&o.freeze, "freeze", false, "stop the process for a look, copy its memory and registers, and look at the copy; one look unless more are asked for")
 	fs.Var((*durationValue)(&o.maxStall), "max-stall", "with --freeze: refuse if the process would be stopped for more than `DUR`")
 	o.add(fs)

@@ -16,10 +16,13 @@ func answer(r *report.HeapReport) string {
 		return who + ": no look was finished"
 	}
 	has := fmt.Sprintf("%s, %s in use", report.Counted(r.Blocks.InUse.Blocks, "block", "blocks"), report.Size(r.Blocks.InUse.Bytes))
-	if r.Unreachable == nil {
+	if r.OneIn > 0 && r.Looks < 3 {
+		return fmt.Sprintf("%s has %s; what grows shows from the third look on", who, has)
+	}
+	if r.Unreachable == nil && r.OneIn == 0 {
 		return fmt.Sprintf("%s has %s; what grows and what nobody points at shows from the third look on", who, has)
 	}
-	if u := r.Unreachable; r.Looks < 3 {
+	if u := r.Unreachable; u != nil && r.Looks < 3 {
 		lost := "all that was looked at is pointed at"
 		if u.Certain.Blocks > 0 {
 			lost = fmt.Sprintf("nobody points at %s (%s)", report.Counted(u.Certain.Blocks, "block", "blocks"), report.Size(u.Certain.Bytes))
@@ -29,17 +32,17 @@ func answer(r *report.HeapReport) string {
 	steady, filling := growthOf(r, report.HeapSteady), growthOf(r, report.HeapFilling)
 	switch {
 	case steady.rate > 0 && filling.rate > 0:
-		return fmt.Sprintf("%s grows %s: %s; %s more may only fill a cache: %s", who, steady, steady.divided(), filling, filling.divided())
+		return fmt.Sprintf("%s grows %s%s; %s more may only fill a cache%s", who, steady, steady.divided(), filling, filling.divided())
 	case steady.rate > 0:
-		return fmt.Sprintf("%s grows %s: %s", who, steady, steady.divided())
+		return fmt.Sprintf("%s grows %s%s", who, steady, steady.divided())
 	case filling.rate > 0:
-		return fmt.Sprintf("%s grows %s, which fills a cache that is not full, or is a leak: %s", who, filling, filling.divided())
+		return fmt.Sprintf("%s grows %s, which fills a cache that is not full, or is a leak%s", who, filling, filling.divided())
 	}
 	grows := fmt.Sprintf("nothing is seen to grow in %d looks at %s", r.Looks, who)
 	if may := growthOf(r, report.HeapUnknown); may.rate > 0 {
-		grows = fmt.Sprintf("%s may grow %s, which is not certain yet: %s", who, may, may.divided())
+		grows = fmt.Sprintf("%s may grow %s, which is not certain yet%s", who, may, may.divided())
 	}
-	if u := r.Unreachable; u.Certain.Blocks > 0 {
+	if u := r.Unreachable; u != nil && u.Certain.Blocks > 0 {
 		return fmt.Sprintf("%s; nobody points at %s (%s) of its %s", grows,
 			report.Counted(u.Certain.Blocks, "block", "blocks"), report.Size(u.Certain.Bytes), has)
 	}
@@ -73,7 +76,7 @@ func (g growths) String() string {
 	return fmt.Sprintf("%s %s (%s)", report.Counted(uint64(often+0.5), "block", "blocks"), time, report.Rate(g.bytes/60))
 }
 
-// divided says who holds what grows, in words.
+// divided says who holds what grows, in words behind a colon, "" if that is not known.
 func (g growths) divided() string {
 	type share struct {
 		who  string
@@ -81,11 +84,14 @@ func (g growths) divided() string {
 	}
 	var list []share
 	for who, rate := range g.shares {
+		if who == (&report.HeapRoot{Class: report.HeapUnlooked}).Held() {
+			return ""
+		}
 		list = append(list, share{who, rate})
 	}
 	slices.SortFunc(list, func(a, b share) int { return cmp.Or(cmp.Compare(b.rate, a.rate), cmp.Compare(a.who, b.who)) })
 	if len(list) == 1 {
-		return "all " + list[0].who
+		return ": all " + list[0].who
 	}
 	const most = 3
 	var parts []string
@@ -95,7 +101,7 @@ func (g growths) divided() string {
 	if rest := len(list) - most; rest > 0 {
 		parts = append(parts, fmt.Sprintf("the rest by %d others", rest))
 	}
-	return strings.Join(parts, ", ")
+	return ": " + strings.Join(parts, ", ")
 }
 
 // fraction names a part of a whole.

@@ -52,7 +52,7 @@ func (l *Looker) State() State {
 		l.spent += more
 	}()
 	s := State{
-		Start: l.start, End: l.last.end, Took: l.last.end.Sub(l.began), Looks: l.looks, Spent: l.spent, Notes: slices.Clone(l.notes), Memory: l.kept(),
+		Start: l.start, End: l.last.end, Took: l.last.end.Sub(l.began), Looks: l.looks, Spent: l.spent, Notes: slices.Concat(l.notes, l.partNotes()), Memory: l.kept(),
 		InUse: report.HeapSum{Blocks: l.last.totals.InUse.Chunks, Bytes: l.last.totals.InUse.Bytes},
 	}
 	hidden := &suppressing{list: l.cfg.Suppressions}

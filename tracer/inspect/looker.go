@@ -65,6 +65,8 @@ type Looker struct {
 
 	start time.Time
 	looks int
+	// shift: one of 1<<shift blocks is looked at.
+	shift uint
 	// spent is the processor time of all looks, took that of the last one, and began when that began.
 	spent, took time.Duration
 	stops       report.HeapStops
@@ -111,8 +113,8 @@ func (l *Looker) enter() error {
 	}
 	l.program, l.walker, l.symbols = program{facts.Exe, facts.Program}, walker, symbols
 	l.namer = kinds.New(l.symbols, l.walker)
-	l.cohorts, l.passes, l.roots, l.last = cohort.New(), passes{}, newRoots(), last{}
-	l.looks, l.start, l.stops = 0, time.Time{}, report.HeapStops{}
+	l.shift, l.stops = 0, report.HeapStops{}
+	l.begin()
 	return nil
 }
 
@@ -237,7 +239,7 @@ func (l *Looker) look(ctx context.Context) error {
 func (l *Looker) lookAt(ctx context.Context, p *freeze.Picture) error {
 	l.use(p)
 	taken := time.Now()
-	l.walker.Most = l.mostBlocks(p)
+	l.walker.Most, l.walker.Sample = l.mostBlocks(p), l.mayBePart(p)
 	c, err := l.walker.Look()
 	if err != nil {
 		return err
@@ -248,25 +250,21 @@ func (l *Looker) lookAt(ctx context.Context, p *freeze.Picture) error {
 	if err := l.fits(c, p); err != nil {
 		return err
 	}
+	if c.Shift > 0 {
+		return l.lookAtPart(ctx, c)
+	}
 	g, err := graph.Build(ctx, graph.Config{
 		PID: l.cfg.PID, Walker: l.walker, Kinds: l.namer, Symbols: l.symbols,
 		NoPaths: l.cfg.Why == 0, MaxBytes: l.memoryBeside(c, p), Picture: p, Hashed: l.cohorts.Begin(c.Blocks),
 	}, c)
-	if errors.Is(err, graph.ErrMemory) {
-		return l.tooLarge(report.Counted(uint64(c.Blocks.Len()), "block", "blocks") + " and the pointers between them")
-	}
 	if err != nil {
-		return err
+		return l.lookAtLess(ctx, p, c.Blocks.Len(), err)
 	}
 	// A process that ended or changed while it was read looks as if much were gone.
 	if changed, gone := l.changed(); changed || gone {
 		return ErrGone
 	}
-	if l.looks == 0 {
-		l.start = c.Start
-	}
-	l.looks++
-	l.giveUp()
+	l.count(c)
 	held := g.Holders()
 	of := l.roots.add(g, held, c.At)
 	l.cohorts.Add(cohort.Look{
@@ -275,8 +273,17 @@ func (l *Looker) lookAt(ctx context.Context, p *freeze.Picture) error {
 		Holder: func(i int) int32 { return of(g.HolderOf(i)) },
 	})
 	l.passes.add(g)
-	l.last = last{end: c.End, totals: c.Totals, unheld: unheld(c, held), skipped: skipsOf(c, g), lost: lostOf(&l.passes.old), passes: l.passes.old.Len(), enough: l.passes.old.Enough(), path: l.pathTo(g)}
+	l.last = last{end: c.End, totals: c.Totals, blocks: c.Blocks.Len(), unheld: unheld(c, held), skipped: skipsOf(c, g), lost: lostOf(&l.passes.old), passes: l.passes.old.Len(), enough: l.passes.old.Enough(), path: l.pathTo(g)}
 	return nil
+}
+
+// count counts a look that succeeds.
+func (l *Looker) count(c *census.Census) {
+	if l.looks == 0 {
+		l.start = c.Start
+	}
+	l.looks++
+	l.giveUp()
 }
 
 // Pause is how long it is until the next look may begin, given how far looks are to be apart at least.

@@ -31,7 +31,7 @@ const (
 
 // kept is about how many bytes are kept of the last look.
 func (l *Looker) kept() uint64 {
-	return l.last.totals.InUse.Chunks*keptBytes + l.last.unheld*keptUnheldBytes
+	return uint64(l.last.blocks)*keptBytes + l.last.unheld*keptUnheldBytes
 }
 
 // unheld is how many blocks of a census nobody holds.
@@ -80,7 +80,7 @@ func (l *Looker) memoryBeside(c *census.Census, p *freeze.Picture) uint64 {
 
 // fits returns an error if there are more blocks than may be.
 func (l *Looker) fits(c *census.Census, p *freeze.Picture) error {
-	if most := l.mostBlocks(p); most > 0 && c.Blocks.Len() >= most {
+	if most := l.mostBlocks(p); most > 0 && c.Blocks.Len() >= most && !l.mayBePart(p) {
 		return l.tooLarge(report.Count(uint64(most)) + " blocks and more")
 	}
 	return nil

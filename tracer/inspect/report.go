@@ -21,6 +21,7 @@ const maxListed = 1000
 type last struct {
 	end     time.Time
 	totals  census.Totals
+	blocks  int    // that were looked at
 	unheld  uint64 // blocks
 	skipped []report.HeapSkip
 	lost    []lostGroup
@@ -45,6 +46,10 @@ func (l *Looker) Report(top int) *report.HeapReport {
 		Path:  l.last.path,
 		Notes: slices.Clone(l.notes),
 	}
+	if l.shift > 0 {
+		r.OneIn = l.oneIn()
+	}
+	r.Notes = append(r.Notes, l.partNotes()...)
 	if l.stops.Times > 0 {
 		stops := l.stops
 		r.Stops = &stops
@@ -113,10 +118,10 @@ func (l *Looker) kindsOf(r *report.HeapReport, place map[int32]int) {
 	var merged uint64
 	for _, g := range l.cohorts.Groups() {
 		if g.Holder == cohort.Mixed {
-			merged += g.Blocks
+			merged += g.Blocks * l.oneIn()
 		}
 		k := report.HeapKind{
-			HeapPart: report.HeapPart{Size: g.Size, Kind: l.kindOf(g.Key), HeapSum: report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes}},
+			HeapPart: report.HeapPart{Size: g.Size, Kind: l.kindOf(g.Key), HeapSum: l.scaled(report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes})},
 			Holder:   report.HeapOtherHolder,
 		}
 		if i, ok := place[g.Holder]; ok {
@@ -216,6 +221,7 @@ func (l *Looker) growth(g *cohort.Growth) report.HeapGrowth {
 		one.Cohorts = append(one.Cohorts, k)
 	}
 	l.filling(&one, g)
+	l.scale(&one)
 	return one
 }
 

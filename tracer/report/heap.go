@@ -22,6 +22,9 @@ type HeapReport struct {
 	ReadSeconds float64 `json:"read_seconds"`
 	// Stops is set if the process was stopped for looks.
 	Stops *HeapStops `json:"stops,omitempty"`
+	// OneIn is set where a heap was too large for the memory that is allowed: only one of so many blocks was
+	// looked at. What Growing and Kinds have is estimated from these. Holders and Unreachable are not known.
+	OneIn uint64 `json:"one_in,omitempty"`
 	// Complete is false where the process ended, ran another program, or could not be read whole.
 	Complete bool      `json:"complete"`
 	Blocks   HeapSpace `json:"blocks"`
@@ -92,7 +95,8 @@ type HeapSkip struct {
 
 // HeapRoot is where pointers to blocks begin.
 type HeapRoot struct {
-	// Class is global, interpreter, tls, stack, registers, mapping or epoll; or unreachable, for none; or several.
+	// Class is global, interpreter, tls, stack, registers, mapping or epoll; or unreachable, for none; or several; or
+	// unlooked, where it was not looked for.
 	Class string `json:"class"`
 	// Name is that of a variable, or else says what it is: "stack of thread 123 (worker)". Module is
 	// the file that a variable is in.

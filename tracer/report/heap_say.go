@@ -112,6 +112,9 @@ func (r *HeapReport) How() string {
 	if r.Looks > 1 {
 		text += " in " + Seconds(r.DurationSeconds)
 	}
+	if r.OneIn > 0 {
+		text += " at one block of " + Count(r.OneIn)
+	}
 	how := "nothing stopped"
 	if s := r.Stops; s != nil {
 		how = "stopped for " + stall(s.LongestSeconds)
@@ -122,6 +125,14 @@ func (r *HeapReport) How() string {
 	}
 	return text + fmt.Sprintf(", %s, no probe; %s, %s in use, %s free",
 		how, counted(r.Blocks.InUse.Blocks, "block"), Size(r.Blocks.InUse.Bytes), Size(r.Blocks.Free()))
+}
+
+// Unfollowed says why it is not known what nobody points at.
+func (r *HeapReport) Unfollowed() string {
+	if r.OneIn > 0 {
+		return "not known: that takes a look at all blocks"
+	}
+	return "not known yet: that takes three looks"
 }
 
 // stall writes how long something was stopped.

@@ -18,6 +18,7 @@ const (
 	HeapEpoll       = "epoll"
 	HeapUnreached   = "unreachable"
 	HeapMixed       = "several"
+	HeapUnlooked    = "unlooked"
 )
 
 // Classes of growth (HeapGrowth).
@@ -42,6 +43,8 @@ func (r *HeapRoot) String() string {
 		return "unreachable"
 	case HeapMixed:
 		return "several"
+	case HeapUnlooked:
+		return "holder not known"
 	case HeapGlobal:
 		name = "global " + name
 	case HeapTLS:
@@ -66,6 +69,8 @@ func (r *HeapRoot) Held() string {
 		return "unreachable"
 	case HeapMixed:
 		return "held by several"
+	case HeapUnlooked:
+		return r.String()
 	}
 	return "held by " + r.String()
 }

@@ -39,6 +39,9 @@ func HeapPprof(w io.Writer, r *HeapReport) error {
 	for i := range r.Kinds {
 		k := &r.Kinds[i]
 		holder := (&HeapRoot{Class: HeapMixed}).Held()
+		if r.OneIn > 0 {
+			holder = (&HeapRoot{Class: HeapUnlooked}).Held()
+		}
 		if k.Holder >= 0 && k.Holder < len(r.Holders) {
 			holder = r.Holders[k.Holder].HeapRoot.String()
 		} else if k.Holder == HeapNoHolder {

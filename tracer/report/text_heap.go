@@ -114,7 +114,7 @@ func (p *printer) heapUnreachable(r *HeapReport, opt TextOptions) {
 	const label = "UNREACHABLE"
 	u := r.Unreachable
 	if u == nil {
-		p.paragraph(heapLead(label, 0), "not known yet: that takes three looks", plain)
+		p.paragraph(heapLead(label, 0), r.Unfollowed(), plain)
 		return
 	}
 	if u.Certain.Blocks == 0 && u.Possible.Blocks == 0 {

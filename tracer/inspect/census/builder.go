@@ -11,19 +11,24 @@ type builder struct {
 	first int
 	// irregular: some of them do not fit groups.
 	irregular bool
-	// last is the end of the last block.
-	last uint64
+	// last is the end of the last block, and kept that of the last one that was not left out.
+	last, kept uint64
+	// shift: one of 1<<shift blocks is kept.
+	shift uint
 }
 
-// add adds a block. It leaves out one that begins before the end of the last.
+// add adds a block, if it is in the sample. It leaves out one that begins before the end of the last.
 func (x *builder) add(addr, size uint64) {
 	b := &x.b
 	if addr < x.last || addr%unit != 0 || addr+size < addr {
 		return
 	}
+	if x.last = addr + size; x.shift > 0 && !sampled(addr, x.shift) {
+		return
+	}
 	odd := !regular(size)
 	if n := len(x.open); n == mostBlocks || n > 0 && addr-x.base >= mostSpan ||
-		n >= fewBlocks && (addr-x.last > maxGap || odd != x.irregular) {
+		n >= fewBlocks && (addr-x.kept > maxGap || odd != x.irregular) {
 		x.seal()
 	}
 	if len(x.open) == 0 {
@@ -39,7 +44,7 @@ func (x *builder) add(addr, size uint64) {
 	x.open = append(x.open, e)
 	x.irregular = x.irregular || odd
 	b.n++
-	x.last = addr + size
+	x.kept = x.last
 }
 
 // seal ends the last segment.
@@ -47,7 +52,7 @@ func (x *builder) seal() {
 	if len(x.open) == 0 {
 		return
 	}
-	s := segment{base: x.base, end: x.last, first: x.first, n: len(x.open)}
+	s := segment{base: x.base, end: x.kept, first: x.first, n: len(x.open)}
 	if !x.irregular {
 		s.groups = compact(x.open)
 	}
@@ -77,12 +82,13 @@ func (x *builder) truncate(n int) {
 	if len(x.open) == 0 && n > 0 {
 		x.reopen()
 	}
-	x.last, x.irregular = 0, false
+	x.kept, x.irregular = 0, false
 	for i, e := range x.open {
 		size := b.size(e, x.first+i)
 		x.irregular = x.irregular || !regular(size)
-		x.last = x.base + uint64(e.off)*unit + size
+		x.kept = x.base + uint64(e.off)*unit + size
 	}
+	x.last = x.kept
 }
 
 // reopen makes the last segment one that can be changed.

@@ -9,7 +9,7 @@
 //
 // A census of a process that waits is exact. In one that allocates without pause, all blocks that
 // stay are found, and those that come or go during the walk may or may not be. What was not looked at
-// is in Census.Skipped.
+// is in Census.Skipped. Of a heap with more blocks than there may be only some are kept (sample.go).
 //
 // It reads /proc/PID/mem, because process_vm_readv would copy the pages that a forked process
 // shares (procmem). What it keeps takes 2 bytes for each block where blocks are small, and at most 9. The walk takes about a second

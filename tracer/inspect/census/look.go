@@ -44,6 +44,7 @@ func (w *Walker) Look() (*Census, error) {
 		return nil, fmt.Errorf("look at the heap of process %d: %w", w.pid, err)
 	}
 	l.finish(again)
+	w.Shift = c.Shift
 	w.mapped = w.mapped[:0]
 	for _, f := range l.maps.found {
 		w.mapped = append(w.mapped, f.Start)
@@ -71,7 +72,6 @@ type look struct {
 	s    *ptmalloc.Survey
 	walk *walk
 	maps mappings
-	most int
 	// main is the range that the main arena began with.
 	main Range
 	// all are the heaps and mapped blocks, in the order of their addresses.
@@ -91,7 +91,10 @@ func (w *Walker) newLook(c *Census, s *ptmalloc.Survey) *look {
 	if most <= 0 {
 		most = defaultMost
 	}
-	l := &look{Census: c, s: s, most: most}
+	if w.Sample && w.Shift > 0 {
+		most = ofSample(most, false)
+	}
+	l := &look{Census: c, s: s}
 	for _, r := range s.State {
 		c.State = append(c.State, Range(r))
 	}
@@ -106,7 +109,7 @@ func (w *Walker) newLook(c *Census, s *ptmalloc.Survey) *look {
 	}
 	l.walk = &walk{
 		win: newWindow(w.mem, windowBytes), far: newWindow(w.mem, pageSize),
-		most: most,
+		most: most, sampling: w.Sample, out: builder{shift: w.Shift},
 	}
 	l.walk.caches = w.cachedChunks(&s.Marks, func(block, link uint64) bool { return passes(&l.walk.cached, block, link) })
 	l.maps = mappings{
@@ -188,6 +191,9 @@ func (l *look) walkAll() {
 		h := &l.all[i]
 		if h.block.Addr != 0 {
 			l.mapped(h)
+			if w.out.b.n >= w.most && !w.full() {
+				return
+			}
 			continue
 		}
 		free := w.sums.Top.Bytes
@@ -198,7 +204,7 @@ func (l *look) walkAll() {
 		h.place.End = w.place.End
 		h.End = max(h.End, end+w.sums.Top.Bytes-free)
 		l.Heaps = append(l.Heaps, h.Range)
-		if w.out.b.n >= l.most {
+		if w.out.b.n >= w.most && !w.full() {
 			return
 		}
 	}
@@ -238,7 +244,8 @@ func (l *look) mapped(h *heap) {
 // finish makes the census.
 func (l *look) finish(again *ptmalloc.Survey) {
 	w := l.walk
-	l.Blocks = w.out.finish()
+	w.settle()
+	l.Blocks, l.Shift = w.out.finish(), w.out.shift
 	l.Totals = w.sums
 	l.Totals.Resyncs = w.resyncs
 	if w.caches.stale > mostStale {

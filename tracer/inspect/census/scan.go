@@ -22,6 +22,9 @@ func (w *Walker) Scan(c *Census, visit func(i int, off uint64, content []byte)) 
 		end := c.Blocks.segments[k].end
 		for i := c.Blocks.segments[k].first; i < c.Blocks.segments[k].first+c.Blocks.segments[k].n; i++ {
 			b, _ := blocks.Next()
+			if c.OneIn() >= sparse {
+				end = b.Addr + b.Size
+			}
 			s.block(i, b, end)
 		}
 	}

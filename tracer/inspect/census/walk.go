@@ -33,8 +33,9 @@ type walk struct {
 	caches   *cachedChunks
 	lists
 	skipped skips
-	// most is the most blocks.
-	most int
+	// most is the most blocks. sampling: if there are more only some are kept, and thinned that this was so.
+	most              int
+	sampling, thinned bool
 
 	place
 	top uint64
@@ -83,7 +84,11 @@ func (w *walk) run(p place) uint64 {
 		if n%between == 0 {
 			w.save(chunk, prev)
 		}
-		if w.out.b.n >= w.most {
+		if w.out.b.n >= w.most && (w.tries == 0 || !w.sampling) {
+			if w.full() {
+				w.begin(chunk, prev)
+				continue
+			}
 			w.skipped.add(Range{chunk, w.End}, "there are too many blocks")
 			return w.End
 		}

@@ -15,6 +15,10 @@ import (
 type Walker struct {
 	// Most is the most blocks of a census, by default 128 Mi, which take 1.1 GiB at most.
 	Most int
+	// Sample: of a heap with more blocks only some are in the census. One of 1<<Shift is, at least, and
+	// what is needed once is for all later censuses.
+	Sample bool
+	Shift  uint
 
 	pid     int
 	mem     *procmem.Memory

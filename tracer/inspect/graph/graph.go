@@ -62,7 +62,8 @@ type Graph struct {
 	still bool
 	// kind has the kinds of blocks. It is nil if none has a kind.
 	kind []kinds.ID
-	// holder has, by block, 1 and the index in Roots of what first reached it, 0 if nothing did.
+	// holder has, by block, 1 and the index in Roots of what first reached it, 0 if nothing did. It is nil
+	// if pointers were not followed.
 	holder []uint16
 	// unreached are the blocks that nobody points at, and between those the pointers that they have
 	// of each other.
@@ -99,6 +100,28 @@ func (g *Graph) KindOf(i int) kinds.ID {
 
 // HolderOf returns the index in Roots of what first reached a block, -1 if nothing did.
 func (g *Graph) HolderOf(i int) int32 { return int32(g.holder[i]) - 1 }
+
+// Read only reads the contents of the blocks of a census, for their hashes and kinds, and follows no
+// pointers: where blocks were left out, these say nothing. What else a Graph tells is not to be asked.
+func Read(ctx context.Context, cfg Config, c *census.Census) (*Graph, error) {
+	if err := cfg.Symbols.Refresh(); err != nil {
+		return nil, fmt.Errorf("look for kinds: %w", err)
+	}
+	if cfg.Kinds != nil {
+		cfg.Kinds.Refresh()
+	}
+	g := &Graph{Census: c, Hash: &census.Hashes{}, kinds: cfg.Kinds}
+	return g, g.scan(ctx, newScan(ctx, g, &index{}, cfg), cfg.Walker)
+}
+
+// scan reads the blocks.
+func (g *Graph) scan(ctx context.Context, s *scan, w Walker) error {
+	if err := w.Scan(g.Census, s.visit); err != nil {
+		return fmt.Errorf("read blocks: %w", err)
+	}
+	s.finish()
+	return ctx.Err()
+}
 
 // maxSkips bounds Skipped.
 const maxSkips = 1000
@@ -137,11 +160,7 @@ func build(ctx context.Context, cfg Config, c *census.Census, zones []census.Ran
 	g := &Graph{Census: c, Hash: &census.Hashes{}, kinds: cfg.Kinds, still: cfg.Picture != nil}
 	index := newIndex(c.Blocks, zones)
 	s := newScan(ctx, g, index, cfg)
-	if err := cfg.Walker.Scan(c, s.visit); err != nil {
-		return nil, fmt.Errorf("read blocks: %w", err)
-	}
-	s.finish()
-	if err := ctx.Err(); err != nil {
+	if err := g.scan(ctx, s, cfg.Walker); err != nil {
 		return nil, err
 	}
 	if s.edges.full {

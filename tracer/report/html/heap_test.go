@@ -185,7 +185,7 @@ func TestHeapPage(t *testing.T) {
 	}
 	all := string(renderHeap(t, heapReport(), 0))
 	wants(t, all, "fading: a cache", "possible, a pointer into it was seen", "up and down", "<b>64 B Order</b>")
-	wants(t, string(renderHeap(t, &report.HeapReport{Answer: "it has nothing", Looks: 1}, 10)), `tone-unknown`, "Not known yet: that takes three looks.", "incomplete", "it has nothing")
+	wants(t, string(renderHeap(t, &report.HeapReport{Answer: "it has nothing", Looks: 1}, 10)), `tone-unknown`, "not known yet: that takes three looks.", "incomplete", "it has nothing")
 }
 
 func TestHeapHostile(t *testing.T) {
