@@ -186,6 +186,7 @@ func TestHeapPage(t *testing.T) {
 	all := string(renderHeap(t, heapReport(), 0))
 	wants(t, all, "fading: a cache", "possible, a pointer into it was seen", "up and down", "<b>64 B Order</b>")
 	wants(t, string(renderHeap(t, &report.HeapReport{Answer: "it has nothing", Looks: 1}, 10)), `tone-unknown`, "not known yet: that takes three looks.", "incomplete", "it has nothing")
+	wants(t, string(renderHeap(t, &report.HeapReport{OneIn: 8, Looks: 3}, 10)), "3 looks in 0 s at one block of 8, nothing stopped", "not known: that takes a look at all blocks.")
 }
 
 func TestHeapHostile(t *testing.T) {
