@@ -66,6 +66,7 @@ func (x *builder) seal() {
 // truncate takes back all but the first n blocks.
 func (x *builder) truncate(n int) {
 	b := &x.b
+	n = min(n, b.n)
 	for n < b.n {
 		if len(x.open) == 0 {
 			x.reopen()
