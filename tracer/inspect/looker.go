@@ -245,7 +245,7 @@ func (l *Looker) lookAt(ctx context.Context, p *freeze.Picture) error {
 		return err
 	}
 	if p != nil {
-		c.At = taken // just before
+		c.At, c.Within = taken, 0 // just before
 	}
 	if err := l.fits(c, p); err != nil {
 		return err
@@ -268,7 +268,7 @@ func (l *Looker) lookAt(ctx context.Context, p *freeze.Picture) error {
 	held := g.Holders()
 	of := l.roots.add(g, held, c.At)
 	l.cohorts.Add(cohort.Look{
-		At: c.At, Blocks: c.Blocks, Hashes: g.Hash,
+		At: c.At, Within: c.Within, Blocks: c.Blocks, Hashes: g.Hash,
 		Kind:   func(i int) uint32 { return uint32(g.KindOf(i)) },
 		Holder: func(i int) int32 { return of(g.HolderOf(i)) },
 	})

@@ -43,7 +43,7 @@ func (l *Looker) lookAtPart(ctx context.Context, c *census.Census) error {
 	}
 	l.count(c)
 	l.cohorts.Add(cohort.Look{
-		At: c.At, Blocks: c.Blocks, Hashes: g.Hash,
+		At: c.At, Within: c.Within, Blocks: c.Blocks, Hashes: g.Hash,
 		Kind:   func(i int) uint32 { return uint32(g.KindOf(i)) },
 		Holder: func(int) int32 { return unlooked },
 	})
@@ -71,9 +71,9 @@ func (l *Looker) partNotes() []string {
 	if l.shift == 0 {
 		return nil
 	}
-	all := fixedBytes + l.last.totals.InUse.Chunks*(keptBytes+blockBytes)
-	return []string{fmt.Sprintf("One block of %s is looked at, since all need some %s, and --max-memory allows for %s: what grows, and what blocks are, is estimated from these. What holds them, and what nobody points at, is not known.",
-		report.Count(l.oneIn()), report.Size(all), report.Size(l.cfg.MaxMemory))}
+	n := l.last.totals.InUse.Chunks
+	return []string{fmt.Sprintf("One block of %s is looked at: all need %s if they are held, up to %s if nobody points at them, and --max-memory allows for %s. What grows, and what blocks are, is estimated. What holds them, and what nobody points at, is not known.",
+		report.Count(l.oneIn()), report.Size(fixedBytes+n*blockBytes), report.Size(fixedBytes+n*(blockBytes+keptUnheldBytes)), report.Size(l.cfg.MaxMemory))}
 }
 
 // scale makes of what a group of the part does what such blocks do in the whole heap.

@@ -16,8 +16,9 @@ func (r Range) Contains(addr uint64) bool { return r.Start <= addr && addr < r.E
 type Census struct {
 	Start, End time.Time
 	// At is when blocks were listed: half of that time was over. On a busy machine, and where much is
-	// free, that may be long after Start.
+	// free, that may be long after Start. Each block was listed at most Within before or after it.
 	At     time.Time
+	Within time.Duration
 	Blocks *Blocks
 	// Shift says that Blocks are one of 1<<Shift of all, which is 0 unless Walker.Sample was set. Totals are
 	// of all.

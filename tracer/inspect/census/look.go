@@ -33,7 +33,8 @@ func (w *Walker) Look() (*Census, error) {
 	l.places(areas, end)
 	walked := time.Now()
 	l.walkAll()
-	c.At = walked.Add(time.Since(walked) / 2)
+	c.Within = time.Since(walked) / 2
+	c.At = walked.Add(c.Within)
 	if err := w.mem.Alive(); err != nil {
 		return nil, err
 	}
@@ -91,8 +92,8 @@ func (w *Walker) newLook(c *Census, s *ptmalloc.Survey) *look {
 	if most <= 0 {
 		most = defaultMost
 	}
-	if w.Sample && w.Shift > 0 {
-		most = ofSample(most, false)
+	if w.Shift > 0 {
+		most = ofSample(most)
 	}
 	l := &look{Census: c, s: s}
 	for _, r := range s.State {

@@ -39,7 +39,9 @@ func (w *walk) full() bool {
 	if !w.sampling {
 		return false
 	}
-	w.most = ofSample(w.most, w.thinned || w.out.shift > 0)
+	if w.out.shift == 0 {
+		w.most = ofSample(w.most)
+	}
 	for w.out.b.n >= w.most {
 		w.out.thin()
 		w.thinned = true
@@ -48,13 +50,8 @@ func (w *walk) full() bool {
 }
 
 // ofSample is the most blocks of a sample where so many of a whole heap fit: the sample before is still
-// there, and a sample is less dense. One that has been begun has that bound.
-func ofSample(most int, begun bool) int {
-	if begun {
-		return most
-	}
-	return max(min(most/2, mostSampled), 2)
-}
+// there, and a sample is less dense.
+func ofSample(most int) int { return max(min(most/2, mostSampled), 2) }
 
 const (
 	// mostSampled is the most blocks of a sample: more say hardly more, and each is read by itself.

@@ -38,7 +38,8 @@ type Growth struct {
 	// PerMinute is how many blocks a minute came and stayed, less those that left, each by its own time.
 	// Low and High hold the true rate with a probability of Confidence if blocks come and leave
 	// independently of each other (Poisson: exact limits of Garwood for either, joined by the square-and-add method
-	// of Zou and Donner), and are widened where looks differ by more than that allows.
+	// of Zou and Donner). They are widened where looks differ by more than that allows, and by how long looks
+	// took to list blocks: those that come may all be listed at the end of one.
 	PerMinute, Low, High float64
 	Class                Class
 	// Slowing: it grows less from look to look, as what is full at some time does.
@@ -103,7 +104,8 @@ func (t *Tracker) growth(g *group, c, other count, active [2]int, stayed [2][]ui
 	minutes := t.span().Minutes()
 	if minutes > 0 {
 		low, high := c.limits()
-		r.PerMinute, r.Low, r.High = c.net()/minutes, low/minutes, high/minutes
+		least, most := t.minutes()
+		r.PerMinute, r.Low, r.High = c.net()/minutes, min(low/least, low/most), max(high/least, high/most)
 	}
 	switch {
 	case c.steady(active[c.by]):
@@ -160,6 +162,13 @@ func (t *Tracker) stayed() [][2][]uint64 {
 
 // span is how long the time is in which what came has settled by now.
 func (t *Tracker) span() time.Duration { return t.times[len(t.times)-2].Sub(t.times[0]) }
+
+// minutes is how long span may be for blocks that are listed at any time during looks.
+func (t *Tracker) minutes() (least, most float64) {
+	const some = 10 // looks may follow one another at once
+	span, off := t.span(), t.within[0]+t.within[len(t.within)-2]
+	return max(span-off, span/some).Minutes(), (span + off).Minutes()
+}
 
 // came is how long the time is in which blocks came that settled at a look.
 func (t *Tracker) came(look int) time.Duration {

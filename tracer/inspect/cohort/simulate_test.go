@@ -11,11 +11,13 @@ import (
 
 // simulated is a heap that reuses the blocks of each size last in, first out, as tcaches do.
 type simulated struct {
-	r    *rand.Rand
-	now  time.Time
-	free map[uint64][]uint64
-	next uint64
-	used map[uint64]*object
+	// within is how long before and after At the next look lists blocks.
+	within time.Duration
+	r      *rand.Rand
+	now    time.Time
+	free   map[uint64][]uint64
+	next   uint64
+	used   map[uint64]*object
 }
 
 type object struct {
@@ -61,7 +63,7 @@ func (s *simulated) look(t *Tracker) {
 		blocks[i] = census.Block{Addr: o.addr, Size: o.size}
 	}
 	t.Add(Look{
-		At: s.now, Blocks: census.NewBlocks(blocks),
+		At: s.now.Add(-s.within), Within: s.within, Blocks: census.NewBlocks(blocks),
 		Hashes: census.NewHashes(len(all), func(i int) uint32 { return all[i].hash }),
 		Kind:   func(i int) uint32 { return all[i].kind },
 		Holder: func(i int) int32 { return all[i].holder },

@@ -43,6 +43,34 @@ func TestHalved(t *testing.T) {
 	}
 }
 
+// What grows at the end of a heap is listed at the end of each look, and the first look takes longest. The
+// limits hold the true rate all the same, and those of looks that take no time are not wider.
+func TestWithin(t *testing.T) {
+	for _, looks := range []int{4, 70} {
+		s, tr := newSimulated(1), New()
+		l := &leak{size: 136, holder: 2, rate: 300}
+		for look := range looks {
+			s.within = 100 * time.Millisecond
+			if look == 0 {
+				s.within = time.Second
+			}
+			s.look(tr)
+			for range 10 {
+				l.second(s)
+				s.now = s.now.Add(time.Second)
+			}
+		}
+		g := of(tr, 136, 2)
+		if rate := 60 * l.rate; g.Low > rate || g.High < rate {
+			t.Errorf("%d looks: %.0f a minute are taken for %.0f [%.0f - %.0f]", looks, rate, g.PerMinute, g.Low, g.High)
+		}
+		clear(tr.within)
+		if still := of(tr, 136, 2); still.Low <= g.Low || still.High >= g.High || still.PerMinute != g.PerMinute {
+			t.Errorf("%d looks: [%.0f - %.0f] if they took no time, else [%.0f - %.0f]", looks, still.Low, still.High, g.Low, g.High)
+		}
+	}
+}
+
 // A cache that is full is no leak, and does not grow, however looks are spaced: what it got is counted
 // over another time than what it lost. A leak beside it is found.
 func TestUneven(t *testing.T) {

@@ -12,8 +12,9 @@ const mostLooks = 63
 
 // Look is one look at all blocks.
 type Look struct {
-	// At is when the blocks were listed.
+	// At is when the blocks were listed, each at some time not farther from it than Within.
 	At     time.Time
+	Within time.Duration
 	Blocks *census.Blocks
 	// Hashes are those of the blocks. The Tracker keeps them, and drops them later.
 	Hashes *census.Hashes
@@ -27,6 +28,8 @@ type Look struct {
 type Tracker struct {
 	// times are those of the looks: what came at look i came since times[i-1], and settled at look i+1.
 	times []time.Time
+	// within has the Within of each.
+	within []time.Duration
 	// second is the second look. What had settled by a look may leave from then on.
 	second time.Time
 	// blocks, hashes and last are those of the last look.
@@ -57,7 +60,7 @@ func (t *Tracker) Looks() int { return t.looks }
 // Add takes a look.
 func (t *Tracker) Add(l Look) {
 	now := uint8(len(t.times))
-	t.times = append(t.times, l.At)
+	t.times, t.within = append(t.times, l.At), append(t.within, l.Within)
 	if now == 1 {
 		t.second = l.At
 	}
@@ -200,9 +203,10 @@ func (t *Tracker) leave(since uint8, by int, group uint16, now uint8) {
 func (t *Tracker) halve() {
 	last := len(t.times) - 1
 	for look, at := range t.times {
-		t.times[halved(uint8(look))] = at
+		t.times[halved(uint8(look))], t.within[halved(uint8(look))] = at, t.within[look]
 	}
-	t.times = t.times[:halved(uint8(last))+1]
+	n := halved(uint8(last)) + 1
+	t.times, t.within = t.times[:n], t.within[:n]
 	for _, g := range t.groups {
 		g.halve()
 	}

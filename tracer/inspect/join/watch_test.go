@@ -47,7 +47,7 @@ int main(void) { for (int i = 0; i < 200000; i++) { void *volatile p = malloc(24
 	}()
 	w.run(ctx)
 	r := w.Report(&book.Copy{}, func(event.StackID) string { return "" })
-	if after := w.Memory(); r.Looks == 0 || r.Unread != "" || len(r.Notes) == 0 || !strings.Contains(r.Notes[0], " is looked at, since all need some ") || before != most || after == 0 || after >= most {
+	if after := w.Memory(); r.Looks == 0 || r.Unread != "" || len(r.Notes) == 0 || !strings.Contains(r.Notes[0], " is looked at: all need ") || before != most || after == 0 || after >= most {
 		t.Errorf("%+v, %d and %d bytes", r, before, after)
 	}
 }
