@@ -104,7 +104,7 @@ func TestProcessExecutes(t *testing.T) {
 		t.Fatal(got)
 	}
 	if got := p.probes(); len(got) != 2 {
-		t.Skipf("%q have a probe after the exec", got)
+		t.Fatalf("%q have a probe after the exec", got)
 	}
 	began := time.Now()
 	p.tell("warm 8000000")
