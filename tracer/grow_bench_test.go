@@ -2,7 +2,6 @@ package tracer
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,18 +39,12 @@ func alternate(b *testing.B, unit string, pid int, measure func() (cost func() f
 			ratios = append(ratios, 2*with/(before+after))
 		}
 	}
-	b.ReportMetric(quartile(bare, 2), "untraced-"+unit)
-	b.ReportMetric(quartile(traced, 2), "traced-"+unit)
-	b.ReportMetric(quartile(ratios, 2), "traced/untraced")
-	b.ReportMetric(quartile(ratios, 1), "first-quartile")
-	b.ReportMetric(quartile(ratios, 3), "third-quartile")
+	b.ReportMetric(testprog.Quartile(bare, 2), "untraced-"+unit)
+	b.ReportMetric(testprog.Quartile(traced, 2), "traced-"+unit)
+	b.ReportMetric(testprog.Quartile(ratios, 2), "traced/untraced")
+	b.ReportMetric(testprog.Quartile(ratios, 1), "first-quartile")
+	b.ReportMetric(testprog.Quartile(ratios, 3), "third-quartile")
 	b.ReportMetric(0, "ns/op")
-}
-
-// quartile returns the n-th quartile of values, the median if n is 2.
-func quartile(values []float64, n int) float64 {
-	slices.Sort(values)
-	return values[(len(values)-1)*n/4]
 }
 
 // BenchmarkGrowBusy reports what a malloc and its free cost while the process is watched for
@@ -77,7 +70,7 @@ func BenchmarkGrowBusy(b *testing.B) {
 			n, used = pairs()-n, p.ProcessorTime()-used
 			costs = append(costs, float64(used.Nanoseconds())/float64(n))
 		}
-		return func() float64 { return quartile(costs, 1) }
+		return func() float64 { return testprog.Quartile(costs, 1) }
 	})
 	p.Kill()
 }

@@ -50,7 +50,7 @@ func alternateRates(b *testing.B, pid int, work func() float64) {
 	for _, r := range bare {
 		perSecond = append(perSecond, r.clock)
 	}
-	b.ReportMetric(quartile(perSecond, 2), "untraced/s")
+	b.ReportMetric(testprog.Quartile(perSecond, 2), "untraced/s")
 	reportRatios(b, traced, bare)
 }
 
@@ -80,11 +80,11 @@ func reportRatios(b *testing.B, traced, bare []rates) {
 			noise = append(noise, 2*bare[i].own/(bare[i-1].own+bare[i+1].own))
 		}
 	}
-	b.ReportMetric(quartile(byClock, 2), "traced/untraced")
-	b.ReportMetric(quartile(byOwn, 2), "by-processor-time")
-	b.ReportMetric(quartile(byOwn, 1), "first-quartile")
-	b.ReportMetric(quartile(byOwn, 3), "third-quartile")
-	b.ReportMetric((quartile(noise, 3)-quartile(noise, 1))/2, "noise")
+	b.ReportMetric(testprog.Quartile(byClock, 2), "traced/untraced")
+	b.ReportMetric(testprog.Quartile(byOwn, 2), "by-processor-time")
+	b.ReportMetric(testprog.Quartile(byOwn, 1), "first-quartile")
+	b.ReportMetric(testprog.Quartile(byOwn, 3), "third-quartile")
+	b.ReportMetric((testprog.Quartile(noise, 3)-testprog.Quartile(noise, 1))/2, "noise")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -217,7 +217,7 @@ func BenchmarkOverheadPostgres(b *testing.B) {
 	for i, s := range traced {
 		tails = append(tails, 2*p99(s)/(p99(bare[i])+p99(bare[i+1])))
 	}
-	b.ReportMetric(quartile(tails, 2), "p99-traced/untraced")
+	b.ReportMetric(testprog.Quartile(tails, 2), "p99-traced/untraced")
 	all := func(spans []span) (all []rates) {
 		for _, s := range spans {
 			n := float64(load.transactions(s.to) - load.transactions(s.from))

@@ -107,9 +107,9 @@ func BenchmarkBudget(b *testing.B) {
 						claimed = append(claimed, 100*r.Sampling.ProbesOverhead)
 					}
 				}
-				b.ReportMetric(100*quartile(pace, 2), "%pace")
+				b.ReportMetric(100*testprog.Quartile(pace, 2), "%pace")
 				if len(claimed) > 0 {
-					b.ReportMetric(quartile(claimed, 2), "%claimed-lost")
+					b.ReportMetric(testprog.Quartile(claimed, 2), "%claimed-lost")
 				}
 				b.ReportMetric(0, "ns/op")
 			})

@@ -167,7 +167,7 @@ func (l *pgbenchLoad) cost() func() float64 {
 		if len(costs) == 0 {
 			l.b.Fatal("no transaction ended")
 		}
-		return quartile(costs, 1)
+		return testprog.Quartile(costs, 1)
 	}
 }
 

@@ -89,8 +89,8 @@ func compareTools(b *testing.B, env []string, work func(*testprog.Program) float
 		}
 	}
 	for name := range rates {
-		b.ReportMetric(quartile(rates[name], 2), name+"/s")
-		b.ReportMetric(quartile(ratios[name], 2), name)
+		b.ReportMetric(testprog.Quartile(rates[name], 2), name+"/s")
+		b.ReportMetric(testprog.Quartile(ratios[name], 2), name)
 	}
 	b.ReportMetric(0, "ns/op")
 }

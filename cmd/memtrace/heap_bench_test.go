@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -56,15 +55,11 @@ func BenchmarkHeapPace(b *testing.B) {
 					noise = append(noise, 2*bare[i].clock/(bare[i-1].clock+bare[i+1].clock))
 				}
 			}
-			quartile := func(values []float64, n int) float64 {
-				slices.Sort(values)
-				return values[(len(values)-1)*n/4]
-			}
-			b.ReportMetric(quartile(byClock, 2), "looked/bare")
-			b.ReportMetric(quartile(byOwn, 2), "by-processor-time")
-			b.ReportMetric(quartile(byOwn, 1), "first-quartile")
-			b.ReportMetric(quartile(byOwn, 3), "third-quartile")
-			b.ReportMetric((quartile(noise, 3)-quartile(noise, 1))/2, "noise")
+			b.ReportMetric(testprog.Quartile(byClock, 2), "looked/bare")
+			b.ReportMetric(testprog.Quartile(byOwn, 2), "by-processor-time")
+			b.ReportMetric(testprog.Quartile(byOwn, 1), "first-quartile")
+			b.ReportMetric(testprog.Quartile(byOwn, 3), "third-quartile")
+			b.ReportMetric((testprog.Quartile(noise, 3)-testprog.Quartile(noise, 1))/2, "noise")
 			b.ReportMetric(0, "ns/op")
 		})
 	}

@@ -12,8 +12,8 @@
 // is in Census.Skipped. Of a heap with more blocks than there may be only some are kept (sample.go).
 //
 // It reads /proc/PID/mem, because process_vm_readv would copy the pages that a forked process
-// shares (procmem). What it keeps takes 2 bytes for each block where blocks are small, and at most 9. The walk takes about a second
-// for ten million blocks in 1 GB.
+// shares (procmem). What it keeps takes 2 bytes for each block where blocks are small, and at most 9. The
+// walk takes about a second for ten million blocks in 1 GB.
 //
 // Where the program was stopped in the middle of malloc, or damaged its heap, what follows is found
 // by looking for several plausible chunks in a row. What a program stores can look like that.

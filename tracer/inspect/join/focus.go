@@ -19,8 +19,9 @@ type Focus interface {
 	Stop()
 }
 
-// focus asks for what grows and has no stack, or one that hardly anything speaks for. What was asked for once stays asked for: its groups come
-// and go in the list, and blocks that come meanwhile tell whose they are.
+// focus asks for what grows and has no stack, or one that hardly anything speaks for. What was asked for
+// once stays asked for: its groups come and go in the list, and blocks that come meanwhile tell whose they
+// are.
 func (w *Watch) focus() {
 	f := w.cfg.Focus
 	if f == nil || !f.Ready() {

@@ -121,7 +121,8 @@ func (j *joiner) sources(g *inspect.Grown, blocks []cohort.Member) (list []repor
 // same reports whether the block that the trace knows at an address is the one that was looked at. Where
 // every call is traced it is, unless it came after the look. One that a window saw may have been freed
 // since without that being seen: then another block has its place, which came at another time, is of
-// another size, or has another content. So may one that was only seen where the call returned. A mapping is the block if it is as large.
+// another size, or has another content. So may one that was only seen where the call returned. A
+// mapping is the block if it is as large.
 func (j *joiner) same(g *inspect.Grown, m *cohort.Member, o *book.Origin) bool {
 	if o.Time > j.now.at(j.state.End) {
 		return false
