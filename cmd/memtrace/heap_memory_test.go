@@ -54,7 +54,7 @@ func TestHeapMemory(t *testing.T) {
 	}
 }
 
-// leakingMany holds as many blocks as its argument says, and leaks 5,000 a second by the clock. Each line that it
+// leakingMany holds as many blocks as its argument says, and five large ones, and leaks 5,000 a second by the clock. Each line that it
 // is sent is answered with how many it has leaked.
 const leakingMany = `#include <pthread.h>
 #include <stdio.h>
@@ -79,6 +79,8 @@ int main(int argc, char **argv)
 {
 	for (long n = atol(argv[argc - 1]); n > 0; n--)
 		list = memset(malloc(40), 1, 40);
+	for (int i = 0; i < 5; i++)
+		list = memset(malloc(100000), 1, 8);
 	pthread_create(&(pthread_t){0}, NULL, leak, NULL);
 	char line[80];
 	for (puts("ready leaking"), fflush(stdout); fgets(line, sizeof line, stdin); fflush(stdout))
@@ -114,10 +116,17 @@ func TestHeapPart(t *testing.T) {
 	if !strings.Contains(r.Answer, "grows") || strings.Contains(r.Answer, ": ") || !strings.Contains(strings.Join(r.Notes, "\n"), "One block of ") {
 		t.Errorf("%q, %q", r.Answer, r.Notes)
 	}
+	var large uint64
 	for _, k := range r.Kinds {
+		if k.Size == 96<<10 {
+			large += k.Blocks
+		}
 		if k.Size == 40 && (k.Blocks < blocks*98/100 || k.Blocks > blocks*102/100) {
 			t.Errorf("%d blocks of 40 bytes, want %d", k.Blocks, blocks)
 		}
+	}
+	if large != 5 {
+		t.Errorf("%d large blocks, want 5", large)
 	}
 }
 

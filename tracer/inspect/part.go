@@ -14,7 +14,7 @@ import (
 )
 
 // Of a heap of which all blocks need more than Config.MaxMemory a part is looked at: one block of 2, 4, 8
-// and so on (census.Walker.Sample). What grows and what blocks are is estimated from these. Pointers are
+// and so on, and all large ones (census.Walker.Sample). What grows and what blocks are is estimated from these. Pointers are
 // not followed, since those of the other blocks are missing.
 
 // unlooked is the number of a holder that was not looked for.
@@ -26,8 +26,13 @@ func (l *Looker) mayBePart(p *freeze.Picture) bool {
 	return p == nil && l.cfg.Why == 0 && l.cfg.MaxMemory > 0
 }
 
-// oneIn is how many blocks each one that is looked at stands for.
-func (l *Looker) oneIn() uint64 { return 1 << l.shift }
+// standsFor is how many blocks each one of a size that is looked at stands for.
+func (l *Looker) standsFor(size uint64) uint64 {
+	if size >= census.Large {
+		return 1
+	}
+	return 1 << l.shift
+}
 
 // lookAtPart goes on with a census of a part.
 func (l *Looker) lookAtPart(ctx context.Context, c *census.Census) error {
@@ -73,7 +78,7 @@ func (l *Looker) partNotes() []string {
 	}
 	n := l.last.totals.InUse.Chunks
 	return []string{fmt.Sprintf("One block of %s is looked at: all need %s if they are held, up to %s if nobody points at them, and --max-memory allows for %s. What grows, and what blocks are, is estimated. What holds them, and what nobody points at, is not known.",
-		report.Count(l.oneIn()), report.Size(fixedBytes+n*blockBytes), report.Size(fixedBytes+n*(blockBytes+keptUnheldBytes)), report.Size(l.cfg.MaxMemory))}
+		report.Count(l.standsFor(0)), report.Size(fixedBytes+n*blockBytes), report.Size(fixedBytes+n*(blockBytes+keptUnheldBytes)), report.Size(l.cfg.MaxMemory))}
 }
 
 // scale makes of what a group of the part does what such blocks do in the whole heap.
@@ -82,8 +87,8 @@ func (l *Looker) scale(g *report.HeapGrowth) {
 		return
 	}
 	g.Holder = report.HeapRoot{Class: report.HeapUnlooked}
-	n := l.oneIn()
-	g.Now = l.scaled(g.Now)
+	n := l.standsFor(g.Size)
+	g.Now = scaled(g.Now, n)
 	g.Came, g.Left = g.Came*n, g.Left*n
 	g.PerMinute, g.Low, g.High = g.PerMinute*float64(n), g.Low*float64(n), g.High*float64(n)
 	for i := range g.Cohorts {
@@ -92,8 +97,8 @@ func (l *Looker) scale(g *report.HeapGrowth) {
 	}
 }
 
-func (l *Looker) scaled(s report.HeapSum) report.HeapSum {
-	return report.HeapSum{Blocks: s.Blocks * l.oneIn(), Bytes: s.Bytes * l.oneIn()}
+func scaled(s report.HeapSum, n uint64) report.HeapSum {
+	return report.HeapSum{Blocks: s.Blocks * n, Bytes: s.Bytes * n}
 }
 
 // lookAtLess looks once more where the pointers between all blocks do not fit, if a part may be looked at.

@@ -47,7 +47,7 @@ func (l *Looker) Report(top int) *report.HeapReport {
 		Notes: slices.Clone(l.notes),
 	}
 	if l.shift > 0 {
-		r.OneIn = l.oneIn()
+		r.OneIn = l.standsFor(0)
 	}
 	r.Notes = append(r.Notes, l.partNotes()...)
 	if l.stops.Times > 0 {
@@ -117,11 +117,12 @@ func (l *Looker) holders(r *report.HeapReport) map[int32]int {
 func (l *Looker) kindsOf(r *report.HeapReport, place map[int32]int) {
 	var merged uint64
 	for _, g := range l.cohorts.Groups() {
+		n := l.standsFor(g.Size)
 		if g.Holder == cohort.Mixed {
-			merged += g.Blocks * l.oneIn()
+			merged += g.Blocks * n
 		}
 		k := report.HeapKind{
-			HeapPart: report.HeapPart{Size: g.Size, Kind: l.kindOf(g.Key), HeapSum: l.scaled(report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes})},
+			HeapPart: report.HeapPart{Size: g.Size, Kind: l.kindOf(g.Key), HeapSum: scaled(report.HeapSum{Blocks: g.Blocks, Bytes: g.Bytes}, n)},
 			Holder:   report.HeapOtherHolder,
 		}
 		if i, ok := place[g.Holder]; ok {

@@ -23,7 +23,7 @@ type HeapReport struct {
 	// Stops is set if the process was stopped for looks.
 	Stops *HeapStops `json:"stops,omitempty"`
 	// OneIn is set where a heap was too large for the memory that is allowed: only one of so many blocks was
-	// looked at. What Growing and Kinds have is estimated from these. Holders and Unreachable are not known.
+	// looked at, and all of 64 KiB and more. What Growing and Kinds have is estimated from these. Holders and Unreachable are not known.
 	OneIn uint64 `json:"one_in,omitempty"`
 	// Complete is false where the process ended, ran another program, or could not be read whole.
 	Complete bool      `json:"complete"`

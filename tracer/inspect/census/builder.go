@@ -23,7 +23,7 @@ func (x *builder) add(addr, size uint64) {
 	if addr < x.last || addr%unit != 0 || addr+size < addr {
 		return
 	}
-	if x.last = addr + size; x.shift > 0 && !sampled(addr, x.shift) {
+	if x.last = addr + size; x.shift > 0 && !sampled(addr, size, x.shift) {
 		return
 	}
 	odd := !regular(size)

@@ -20,8 +20,8 @@ type Census struct {
 	At     time.Time
 	Within time.Duration
 	Blocks *Blocks
-	// Shift says that Blocks are one of 1<<Shift of all, which is 0 unless Walker.Sample was set. Totals are
-	// of all.
+	// Shift says that Blocks are one of 1<<Shift of all, and all that are Large. It is 0 unless Walker.Sample
+	// was set. Totals are of all.
 	Shift uint
 	// Heaps are the ranges that malloc manages, by address: those of arenas, with their free chunks
 	// and malloc's own structures, and the mappings of single blocks.

@@ -20,6 +20,17 @@ func listOf(b *Blocks) (list []Block) {
 	}
 }
 
+// One that has more large blocks than there may be cannot make room.
+func TestThinLarge(t *testing.T) {
+	w := &walk{most: 10, sampling: true}
+	for i := range uint64(20) {
+		w.out.add(i<<20, Large)
+	}
+	if w.full() || w.out.b.n != 20 {
+		t.Errorf("%d blocks of one of %d", w.out.b.n, 1<<w.out.shift)
+	}
+}
+
 // A builder that thins at any time, and goes back at any time, has the blocks of the sample and no others.
 func TestThin(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
@@ -40,7 +51,7 @@ func TestThin(t *testing.T) {
 				n := rng.IntN(x.b.n + 1)
 				kept := 0
 				at := slices.IndexFunc(all, func(b Block) bool {
-					if !sampled(b.Addr, x.shift) {
+					if !sampled(b.Addr, b.Size, x.shift) {
 						return false
 					}
 					kept++
@@ -53,7 +64,7 @@ func TestThin(t *testing.T) {
 			}
 		}
 		shift := x.shift
-		want := slices.DeleteFunc(all, func(b Block) bool { return !sampled(b.Addr, shift) })
+		want := slices.DeleteFunc(all, func(b Block) bool { return !sampled(b.Addr, b.Size, shift) })
 		got := listOf(x.finish())
 		if !slices.Equal(got, want) {
 			t.Fatalf("one of %d: %d blocks, want %d", 1<<shift, len(got), len(want))
@@ -91,9 +102,9 @@ func TestSample(t *testing.T) {
 		w := open(t, pid)
 		w.Most, w.Sample = most, true
 		c := w.mustLook(t)
-		want := slices.DeleteFunc(listOf(all.Blocks), func(b Block) bool { return !sampled(b.Addr, c.Shift) })
+		want := slices.DeleteFunc(listOf(all.Blocks), func(b Block) bool { return !sampled(b.Addr, b.Size, c.Shift) })
 		if got := listOf(c.Blocks); !slices.Equal(got, want) || c.Shift == 0 || len(got) > most/2 {
-			t.Errorf("at most %d: %d blocks of one of %d, want %d", most, len(got), c.OneIn(), len(want))
+			t.Errorf("at most %d: %d blocks of one of %d, want %d", most, len(got), 1<<c.Shift, len(want))
 		}
 		if c.Totals != all.Totals {
 			t.Errorf("sums %+v, want %+v", c.Totals, all.Totals)
@@ -104,7 +115,7 @@ func TestSample(t *testing.T) {
 			}
 		}
 		if again := w.mustLook(t); again.Shift != c.Shift || !slices.Equal(listOf(again.Blocks), want) {
-			t.Errorf("the next time: %d blocks of one of %d", again.Blocks.Len(), again.OneIn())
+			t.Errorf("the next time: %d blocks of one of %d", again.Blocks.Len(), 1<<again.Shift)
 		}
 	}
 	w := open(t, pid)

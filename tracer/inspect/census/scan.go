@@ -22,7 +22,7 @@ func (w *Walker) Scan(c *Census, visit func(i int, off uint64, content []byte)) 
 		end := c.Blocks.segments[k].end
 		for i := c.Blocks.segments[k].first; i < c.Blocks.segments[k].first+c.Blocks.segments[k].n; i++ {
 			b, _ := blocks.Next()
-			if c.OneIn() >= sparse {
+			if c.Shift >= sparse {
 				end = b.Addr + b.Size
 			}
 			s.block(i, b, end)
