@@ -5,19 +5,21 @@ import "errors"
 // cacheLayout is the layout of struct tcache_perthread_struct: the number of chunks that each
 // bin has, or may still take, and then the heads of the lists.
 type cacheLayout struct {
-	// size is the size of the chunk that holds the structure.
-	size          uint64
+	// size is the size of the chunk that holds the structure, most the largest that it may have: a chunk
+	// takes a rest in that is too small to be a chunk.
+	size, most    uint64
 	entries, bins uint64
 	// countBytes is the size of a count, or 0 where counts are of chunks still missing.
 	countBytes uint64
 }
 
 // cacheLayouts are the layouts of 2.26 to 2.29, of 2.30 to 2.41, and from 2.42 on. A chunk's
-// size tells which one it is, whatever a distribution has backported.
+// size tells which one it is, whatever a distribution has backported. 2.43 rounds the size up to that of
+// a chunk twice where malloc makes the structure (tcache_init in malloc.c).
 var cacheLayouts = []cacheLayout{
-	{size: 0x250, entries: 64, bins: 64, countBytes: 1},
-	{size: 0x290, entries: 128, bins: 64, countBytes: 2},
-	{size: 0x300, entries: 152, bins: 76},
+	{size: 0x250, most: 0x260, entries: 64, bins: 64, countBytes: 1},
+	{size: 0x290, most: 0x2a0, entries: 128, bins: 64, countBytes: 2},
+	{size: 0x300, most: 0x320, entries: 152, bins: 76},
 }
 
 const (
@@ -251,15 +253,14 @@ func (c *Checker) readCaches() {
 	}
 }
 
-// decode reports whether s is a chunk of the size of such a structure. The chunk may be 16
-// bytes larger, if malloc took a chunk whose rest was too small to be a chunk.
+// decode reports whether s is a chunk of the size of such a structure.
 func (r *cacheRef) decode(s *span) bool {
 	if !s.OK {
 		return false
 	}
 	head := Header(s.Word(0))
 	for n, l := range cacheLayouts {
-		if head&IsMmapped != 0 || head.Size() != l.size && head.Size() != l.size+alignment {
+		if head&IsMmapped != 0 || head.Size() < l.size || head.Size() > l.most {
 			continue
 		}
 		*r = cacheRef{addr: s.Addr + HeaderOffset, layout: n}

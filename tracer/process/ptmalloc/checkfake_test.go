@@ -129,17 +129,22 @@ func TestCheckCaches(t *testing.T) {
 		version Version
 		layout  int
 		mark    uint64
+		// over is how much larger than the structure's chunk needs to be it is.
+		over uint64
 	}{
-		"2.27":                  {Version{2, 27}, 0, 0},
-		"2.28 with a mark":      {Version{2, 28}, 1, fakeCache},
-		"2.29":                  {Version{2, 29}, 0, fakeCache},
-		"2.31":                  {Version{2, 31}, 1, fakeCache},
-		"2.33":                  {Version{2, 33}, 1, fakeCache},
-		"2.36":                  {Version{2, 36}, 1, key},
-		"2.42":                  {Version{2, 42}, 2, key},
-		"version not to be had": {Version{}, 1, key},
+		"2.27":                  {Version{2, 27}, 0, 0, 0},
+		"2.28 with a mark":      {Version{2, 28}, 1, fakeCache, 0},
+		"2.29":                  {Version{2, 29}, 0, fakeCache, 16},
+		"2.31":                  {Version{2, 31}, 1, fakeCache, 0},
+		"2.33":                  {Version{2, 33}, 1, fakeCache, 0},
+		"2.36":                  {Version{2, 36}, 1, key, 16},
+		"2.42":                  {Version{2, 42}, 2, key, 0},
+		"2.43":                  {Version{2, 43}, 2, key, 16},
+		"2.43 with a rest":      {Version{2, 43}, 2, key, 32},
+		"version not to be had": {Version{}, 1, key, 0},
 	} {
 		c, m := fakeChecker(tc.version, tc.layout)
+		m.put(fakeCache-8, cacheLayouts[tc.layout].size+tc.over|1)
 		mangled := func(at, to uint64) uint64 { return c.demangled(to, at) } // its own inverse
 		first := m.chunk(fakeChunks, size, PrevInUse)
 		second := m.chunk(fakeChunks+size, size, PrevInUse)
