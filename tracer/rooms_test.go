@@ -36,7 +36,7 @@ tracer/sysmem:                 symbolize/procmaps tracer/report procfs
 tracer/inspect:                tracer/diagnose/suppress tracer/inspect/census tracer/inspect/cohort tracer/inspect/datasym tracer/inspect/freeze tracer/inspect/graph tracer/inspect/kinds tracer/process/ptmalloc tracer/process/refusal tracer/region tracer/region/proc tracer/report
 tracer/inspect/cohort:         tracer/inspect/census
 tracer/inspect/join:           tracer/book tracer/event tracer/inspect tracer/inspect/cohort tracer/report
-tracer/focus:                  symbolize/callsites symbolize/elffile tracer/book tracer/probe tracer/process tracer/process/procmem tracer/process/target tracer/report
+tracer/focus:                  symbolize/callsites symbolize/elffile symbolize/patience tracer/book tracer/probe tracer/process tracer/process/procmem tracer/process/target tracer/report
 tracer/process/procmem:
 tracer/process/threads:
 tracer/process/kin:            tracer/process/procstatus tracer/trend

@@ -2,6 +2,7 @@ package main
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -85,9 +86,11 @@ func (s *session) lookBeside() (end func()) {
 		s.heapLooks[pid] = join.Start(s.besideConfig(pid))
 	}
 	return func() {
+		var all sync.WaitGroup
 		for _, w := range s.heapLooks {
-			w.Stop()
+			all.Go(w.Stop)
 		}
+		all.Wait()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"memtrace/symbolize/patience"
 	"memtrace/tracer/book"
 	"memtrace/tracer/probe"
 	"memtrace/tracer/process/target"
@@ -54,6 +55,8 @@ type Focus struct {
 	// want holds the latest of what was wanted.
 	want  chan func(asked uint64) bool
 	begin sync.Once
+	// ended is closed when nothing is done any more.
+	ended chan struct{}
 
 	// All below but state belongs to the goroutine that works.
 	modules map[key]*module
@@ -77,7 +80,7 @@ type Focus struct {
 
 // New returns a Focus that does nothing before Want.
 func New(cfg Config) *Focus {
-	f := &Focus{cfg: cfg, want: make(chan func(uint64) bool, 1), meter: newMeter(cfg.MaxOverhead, cfg.Price), probed: make(map[uint64]*site)}
+	f := &Focus{cfg: cfg, want: make(chan func(uint64) bool, 1), ended: make(chan struct{}), meter: newMeter(cfg.MaxOverhead, cfg.Price), probed: make(map[uint64]*site)}
 	f.ctx, f.quit = context.WithCancel(context.Background())
 	return f
 }
@@ -99,8 +102,13 @@ func (f *Focus) Want(fits func(asked uint64) bool) {
 	f.begin.Do(func() { go f.run() })
 }
 
-// Stop ends the work. The probes go with all others of the trace.
-func (f *Focus) Stop() { f.quit() }
+// Stop ends the work. The probes go with all others of the trace. It waits until the kernel is asked
+// nothing more, unless the process's files do not answer.
+func (f *Focus) Stop() {
+	f.quit()
+	f.begin.Do(func() { close(f.ended) })
+	patience.Wait(patience.Limit, func() { <-f.ended })
+}
 
 // State says what was done, nil if nothing was wanted.
 func (f *Focus) State() *report.HeapFocus {
@@ -125,6 +133,7 @@ const (
 )
 
 func (f *Focus) run() {
+	defer close(f.ended)
 	defer func() {
 		// Nothing that is read of a process may end the trace.
 		if p := recover(); p != nil {

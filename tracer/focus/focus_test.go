@@ -2,6 +2,7 @@ package focus
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,46 @@ func TestProbesWhatFits(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	}
+}
+
+// Nothing is asked of the kernel once Stop has returned, whatever was being done and is wanted later.
+func TestStop(t *testing.T) {
+	p := start(t, probe.Older{}, nil)
+	k := &slowKernel{Kernel: p.cfg.Kernel}
+	p.cfg.Kernel = k
+	p.Want(func(asked uint64) bool { return asked == 88 })
+	for k.asking.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	p.Stop()
+	if k.asking.Load() != 0 {
+		t.Error("the kernel is being asked after Stop")
+	}
+	idle := New(p.cfg)
+	idle.Stop()
+	idle.Want(func(uint64) bool { return true })
+	time.Sleep(10 * time.Millisecond)
+	if k.limited.Load() != 1 {
+		t.Error("work began after Stop")
+	}
+}
+
+// slowKernel takes its time to say how often places were met.
+type slowKernel struct {
+	Kernel
+	asking, limited atomic.Int32
+}
+
+func (k *slowKernel) LimitReturns(most uint32) error {
+	k.limited.Add(1)
+	return k.Kernel.LimitReturns(most)
+}
+
+func (k *slowKernel) ReturnsMet() (met, strays uint64, err error) {
+	k.asking.Add(1)
+	defer k.asking.Add(-1)
+	time.Sleep(100 * time.Millisecond)
+	return k.Kernel.ReturnsMet()
 }
 
 func sorted(list []string) []string {

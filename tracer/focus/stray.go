@@ -44,6 +44,7 @@ func (f *Focus) forgetAll() (err error) {
 		err = errors.Join(err, f.forget(m))
 	}
 	f.modules, f.order = nil, nil
+	f.strays = strays{} // what is met until the probes are gone says nothing of those that follow
 	f.publish()
 	return err
 }

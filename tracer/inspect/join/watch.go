@@ -48,8 +48,8 @@ func Start(cfg Config) *Watch {
 // Unlooked is what reports are told of a process that is not looked at.
 func Unlooked(why string) *Watch { return &Watch{unread: why} }
 
-// Stop ends the looks. It waits for nothing: a look may take long where the process's memory does not
-// answer. What looks have shown stays.
+// Stop ends the looks. It waits for Focus, which uses the trace's probes, but for no look: one may take
+// long where the process's memory does not answer. What looks have shown stays.
 func (w *Watch) Stop() {
 	w.quit()
 	if w.cfg.Focus != nil {
