@@ -10,7 +10,8 @@ import (
 	"memtrace/tracer/process/ptmalloc"
 )
 
-// mostListed is the most free chunks that are read one by one. That many take about a second.
+// mostListed is how many pieces of memory are read for the lists of free chunks. That many take about a
+// second.
 const mostListed = 1 << 20
 
 // mostGrowth is by how much the main arena may grow during a look, in bytes.
@@ -122,9 +123,9 @@ func (w *Walker) newLook(c *Census, s *ptmalloc.Survey) *look {
 		l.maps.w = walkOf(w.mem, s.Arenas[0].TopAt)
 	}
 	var complete bool
-	l.walk.fast, l.walk.cached, complete = w.checker.Lists(mostListed)
-	if !complete {
-		c.Skipped = append(c.Skipped, Skip{Why: "some of the free chunks that only lists tell from blocks: there are too many"})
+	l.walk.fast, l.walk.cached, complete = w.checker.Lists(w.listed)
+	if l.walk.unlisted = !complete; !complete {
+		c.Skipped = append(c.Skipped, Skip{Why: "some of malloc's lists of small free chunks: what is in them was told from blocks by its first word"})
 	}
 	l.walk.own = s.Caches
 	return l

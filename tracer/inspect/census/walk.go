@@ -49,6 +49,8 @@ type walk struct {
 type lists struct {
 	fast, cached []ptmalloc.Linked
 	own          []uint64
+	// unlisted: fast lacks some, which are told by their contents.
+	unlisted bool
 }
 
 // step is the outcome of looking at a chunk.
@@ -215,7 +217,7 @@ func (w *walk) mayFollow(chunk, head uint64) bool {
 // classify counts a chunk that the next one calls in use.
 func (w *walk) classify(addr, size, link, key uint64) {
 	switch {
-	case passes(&w.fast, addr, link):
+	case passes(&w.fast, addr, link), w.unlisted && w.caches.marks.LinksFast(addr, size, link, w.Start, w.End):
 		w.sums.Fast.add(size)
 	case w.caches.has(addr, size, link, key):
 		w.sums.Cached.add(size)

@@ -30,6 +30,8 @@ type Walker struct {
 	// copied is read in place of the process, unless it is nil.
 	copied *procmem.Copy
 
+	// listed is how many pieces of memory are read at most for the lists of free chunks.
+	listed int
 	states []procmem.State
 	// mapped are where the last census found mapped blocks.
 	mapped []uint64
@@ -60,7 +62,7 @@ func Open(pid int) (*Walker, error) {
 		return nil, err
 	}
 	defer t.Close()
-	w := &Walker{pid: pid}
+	w := &Walker{pid: pid, listed: mostListed}
 	for _, o := range t.Objects {
 		if o.Family != target.Glibc {
 			w.others = append(w.others, o.Family)

@@ -2,6 +2,7 @@ package ptmalloc
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"slices"
 )
@@ -51,6 +52,15 @@ func CacheSize(size uint64) bool { return size < minChunk+smallCacheBins*alignme
 // chunk and its first word. Up to 2.31 the word tells nothing, and this reports false.
 func (m *Marks) MayBeFast(addr, size, link uint64) bool {
 	return m.shift && size < minChunk+fastCount*alignment && m.links(addr, link)
+}
+
+// LinksFast reports whether the first word of a block leads on to a chunk from low to before high, as in
+// a fastbin, going by the size of its chunk, too. That is right but for the last chunk of a list, and but
+// for a block to which nothing was written since it was in one. Up to 2.31 a program could write such a
+// word, though none has a pointer to a chunk.
+func (m *Marks) LinksFast(addr, size, link, low, high uint64) bool {
+	next := m.Next(addr, link)
+	return size < minChunk+fastCount*alignment && next%alignment == 0 && low <= next && next < high
 }
 
 // Linked is a free chunk in a list: the address of the block that it was, and its first word.
@@ -142,14 +152,29 @@ func (c *Checker) inData(key uint64) bool {
 
 // Lists reads the free chunks that lists tell from blocks: those in fastbins, and those in threads'
 // caches whose size has a list of its own. They are sorted by address. Each is read at another moment: a
-// chunk whose first word is no longer Link has left its list. Of more than most chunks the rest is left
-// out, and complete is false.
+// chunk whose first word is no longer Link has left its list. most bounds how many pieces of memory are
+// read, and the chunks at mostPerRead times that. complete is false if fastbins have more, or if they
+// changed again and again.
 func (c *Checker) Lists(most int) (fast, cached []Linked, complete bool) {
-	complete = true
 	if c.h.alive() != nil || c.readArenas() != nil {
 		return nil, nil, false
 	}
+	complete = true
 	if c.h.Layout.arena.fast != 0 {
+		fast, complete = c.fastLists(most)
+	}
+	cached, all := c.cacheLists(0, smallCacheBins, max(most-len(fast)/mostPerRead, 0))
+	return fast, cached, complete && all
+}
+
+// fastLists goes through the lists of fastbins. A list whose first chunk left it as it was read ends
+// there, so all are read again then.
+func (c *Checker) fastLists(most int) (list []Linked, complete bool) {
+	const tries = 4
+	for n := range tries {
+		if n > 0 && !c.rereadFastbins() {
+			break
+		}
 		var links []listLink
 		for i := range c.tops.states {
 			for bin, first := range c.tops.states[i].fast {
@@ -158,10 +183,12 @@ func (c *Checker) Lists(most int) (fast, cached []Linked, complete bool) {
 				}
 			}
 		}
-		fast, complete = c.follow(links, most)
+		var end listsEnd
+		if list, end = c.follow(links, most); end != listsBroken {
+			return list, end == listsWhole
+		}
 	}
-	cached, all := c.cacheLists(0, smallCacheBins, most-len(fast))
-	return fast, cached, complete && all
+	return list, false
 }
 
 // InCache reports whether a block, whose chunk has a size of CacheSize, is in a thread's cache now.
@@ -187,47 +214,98 @@ func (c *Checker) cacheLists(first, end, most int) (list []Linked, complete bool
 			}
 		}
 	}
-	return c.follow(links, most)
+	list, how := c.follow(links, most)
+	return list, how != listsCut // a cache is used all the time
 }
 
 // listLink is a walk through one list: the block at which it is, the size of its chunks, and what
 // to add to a link to get the block.
-type listLink struct{ at, size, to uint64 }
+type listLink struct {
+	at, size, to uint64
+	// mark is a block that was passed steps chunks ago. After turn steps there is a new one: a list that
+	// comes to it again is a loop (Brent's algorithm).
+	mark        uint64
+	steps, turn int
+}
 
-// follow goes through lists, one chunk of each at a time.
-func (c *Checker) follow(links []listLink, most int) (list []Linked, complete bool) {
-	complete = true
-	seen := make(map[uint64]bool)
-	for len(links) > 0 {
+// listsEnd says how walks through lists ended.
+type listsEnd int
+
+const (
+	listsWhole listsEnd = iota
+	// listsBroken: one came to what is no chunk of the list, as when a chunk leaves it meanwhile.
+	listsBroken
+	// listsCut: there were more chunks than may be read.
+	listsCut
+)
+
+const (
+	// listWindow is how much is read around a chunk at most: chunks that were freed one after the other
+	// are often near each other. All lists together may have listWindows bytes.
+	listWindow, listWindows = 1 << 10, 1 << 20
+	// mostPerRead is how many chunks may be listed for each piece of memory that may be read.
+	mostPerRead = 4
+)
+
+// follow goes through lists, a piece of memory of each at a time.
+func (c *Checker) follow(links []listLink, most int) (list []Linked, end listsEnd) {
+	for reads := 0; len(links) > 0; {
+		if reads += len(links); reads > most {
+			end = listsCut
+			break
+		}
+		window := uint64(listWindow)
+		for window > 16 && window*uint64(len(links)) > listWindows {
+			window /= 2
+		}
 		c.rd.reset()
 		for i := range links {
-			c.rd.ask(links[i].at-HeaderOffset, 16)
+			start, size := links[i].at-HeaderOffset, uint64(16)
+			if links[i].at%window != 0 { // the link is in the same piece as the header
+				start, size = start&^(window-1), window
+			}
+			c.rd.ask(start, int(size))
 		}
 		c.rd.read()
 		on := links[:0]
 		for i := range links {
-			l, s := links[i], &c.rd.spans[i]
-			if !s.OK || l.at%alignment != 0 || Header(s.Word(0)).Size() != l.size || seen[l.at] {
-				continue // it left the list
-			}
-			if len(list) >= most {
-				complete = false
-				continue
-			}
-			seen[l.at] = true
-			list = append(list, Linked{l.at, s.Word(8)})
-			if next := c.demangled(s.Word(8), l.at); next != 0 {
-				l.at = next + l.to
+			l := links[i]
+			left := mostPerRead*most - len(list)
+			var how listsEnd
+			list, how = c.through(&l, &c.rd.spans[i], list, left)
+			if end = max(end, how); how == listsWhole && l.at != 0 {
 				on = append(on, l)
 			}
 		}
 		links = on
 	}
-	slices.SortFunc(list, func(a, b Linked) int {
-		if a.Addr < b.Addr {
-			return -1
+	slices.SortFunc(list, func(a, b Linked) int { return cmp.Compare(a.Addr, b.Addr) })
+	return slices.CompactFunc(list, func(a, b Linked) bool { return a.Addr == b.Addr }), end
+}
+
+// through follows a list as far as a piece of memory shows it, and adds up to left chunks. l.at is 0 where
+// the list ends.
+func (c *Checker) through(l *listLink, s *span, list []Linked, left int) ([]Linked, listsEnd) {
+	for {
+		off := l.at - HeaderOffset - s.Addr
+		switch {
+		case l.at%alignment == 0 && off > uint64(len(s.Buf))-16:
+			return list, listsWhole // the next piece has it
+		case !s.OK || l.at%alignment != 0 || Header(s.Word(off)).Size() != l.size || l.at == l.mark:
+			return list, listsBroken
+		case left == 0:
+			return list, listsCut
 		}
-		return 1
-	})
-	return list, complete
+		if l.steps++; l.steps >= l.turn {
+			l.mark, l.steps, l.turn = l.at, 0, max(2*l.turn, 1)
+		}
+		link := s.Word(off + HeaderOffset)
+		list, left = append(list, Linked{l.at, link}), left-1
+		next := c.demangled(link, l.at)
+		if next == 0 {
+			l.at = 0
+			return list, listsWhole
+		}
+		l.at = next + l.to
+	}
 }
