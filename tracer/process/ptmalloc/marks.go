@@ -244,7 +244,7 @@ const (
 	// are often near each other. All lists together may have listWindows bytes.
 	listWindow, listWindows = 1 << 10, 1 << 20
 	// mostPerRead is how many chunks may be listed for each piece of memory that may be read.
-	mostPerRead = 4
+	mostPerRead = 16
 )
 
 // follow goes through lists, a piece of memory of each at a time.
