@@ -112,22 +112,35 @@ func TestNow(t *testing.T) {
 		for round := range 3 {
 			rng := rand.New(rand.NewPCG(uint64(seed), uint64(round)))
 			found, wrong := 0, ""
-			asked := 0
-			for k, b := range slices.Concat(before, l.blocks) {
-				if k%7 != round {
-					continue
-				}
-				asked++
-				addr := b.Addr + rng.Uint64N(b.Size+1)
+			var asked []uint64
+			check := func(how string, addr uint64, got Block, ok bool) {
 				want, there := l.find(addr)
-				got, ok := w.Now(c, addr)
 				if ok != there || ok && got != want {
-					wrong += fmt.Sprintf("\n\t%#x: %#x %v, want %#x %v", addr, got, ok, want, there)
+					wrong += fmt.Sprintf("\n\t%s: %#x: %#x %v, want %#x %v", how, addr, got, ok, want, there)
 				} else if ok {
 					found++
 				}
 			}
-			if wrong != "" || found < asked/3 {
+			for k, b := range slices.Concat(before, l.blocks) {
+				if k%7 != round {
+					continue
+				}
+				addr := b.Addr + rng.Uint64N(b.Size+1)
+				asked = append(asked, addr)
+				got, ok := w.Now(c, addr)
+				check("alone", addr, got, ok)
+			}
+			slices.Sort(asked)
+			asked = slices.Compact(asked)
+			together := make(map[uint64]Block)
+			if !w.Each(c, asked, func(addr uint64, b Block) bool { together[addr] = b; return true }) {
+				t.Error("not all were looked at")
+			}
+			for _, addr := range asked {
+				got, ok := together[addr]
+				check("together", addr, got, ok)
+			}
+			if wrong != "" || found < 2*len(asked)/3 {
 				t.Errorf("seed %d, round %d: %d found:%.2000s", seed, round, found, wrong)
 			}
 			l.read(t, []string{"thread", "more"}[round%2])

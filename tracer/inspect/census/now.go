@@ -42,13 +42,38 @@ func (w *Walker) Now(c *Census, addr uint64) (Block, bool) {
 	return b, ok
 }
 
+// mostFills is how often Each reads memory at most, which takes some seconds.
+const mostFills = 1 << 17
+
+// Each is Now for many addresses, which ascend, and gives what it finds until give returns false. Memory
+// that was read for one address serves those that are near it, so that it takes about a microsecond for
+// each of many. all is false if they are too many, or too far apart, to look at all of them.
+func (w *Walker) Each(c *Census, addrs []uint64, give func(addr uint64, b Block) (on bool)) (all bool) {
+	w.openWindows()
+	w.together, w.near.fills = true, 0
+	defer func() { w.together, w.kept = false, walk{} }()
+	for _, addr := range addrs {
+		if w.near.fills > mostFills {
+			return false
+		}
+		if b, ok := w.Now(c, addr); ok && !give(addr, b) {
+			break
+		}
+	}
+	return true
+}
+
+func (w *Walker) openWindows() {
+	if w.near == nil {
+		w.near, w.far, w.wide = newWindow(w.mem, nowBytes), newWindow(w.mem, pageSize), newWindow(w.mem, wideBytes)
+	}
+}
+
 func (w *Walker) blockNow(c *Census, addr uint64) (Block, bool) {
 	if c.survey == nil || addr >= userSpace {
 		return Block{}, false
 	}
-	if w.near == nil {
-		w.near, w.far, w.wide = newWindow(w.mem, nowBytes), newWindow(w.mem, pageSize), newWindow(w.mem, wideBytes)
-	}
+	w.openWindows()
 	i := sort.Search(len(c.heaps), func(i int) bool { return c.heaps[i].Start > addr }) - 1
 	if i >= 0 {
 		switch h := &c.heaps[i]; {
@@ -63,11 +88,22 @@ func (w *Walker) blockNow(c *Census, addr uint64) (Block, bool) {
 	return w.newHeapNow(c, addr)
 }
 
+// walkNow begins a walk over a heap, or goes on with what was read for the address before.
+func (w *Walker) walkNow(c *Census, p place) walk {
+	k := w.kept
+	if !w.together || k.Start != p.Start || k.win == nil {
+		k = walk{win: w.near, far: w.far, caches: w.cachesNow(c), place: p, trail: &w.trail}
+		k.win.forget()
+		k.readTop()
+		w.kept = k
+	}
+	k.left = 1 << 20
+	return k
+}
+
 // chunkNow finds the block in a heap that the census knows.
 func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
-	k := walk{win: w.near, far: w.far, caches: w.cachesNow(c), place: p}
-	k.left = 1 << 20
-	k.readTop()
+	k := w.walkNow(c, p)
 	// The first word of a header may belong to the block before, that of the top's, too.
 	if k.top != 0 && addr > k.top+header-8 {
 		return Block{}, false
@@ -77,15 +113,16 @@ func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
 		w.fars = 0
 	}
 	w.trail.reset(c)
-	k.trail = &w.trail
 	from := uint64(0)
 	if last >= 0 {
 		from = c.Blocks.At(last).Addr
 	}
 	if start, check, ok := w.trail.before(addr-header+1, max(from, p.Start)); ok {
-		k.win.forget()
+		if !w.together {
+			k.win.forget()
+		}
 		if b, passed, ok := k.to(start, addr, check); ok && passed {
-			return b, b.Addr != 0 && !w.inFastbin(c, k.far, b)
+			return b, b.Addr != 0 && !w.inFastbin(c, &k, b)
 		}
 		w.trail.forget(start, check)
 	}
@@ -102,11 +139,13 @@ func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
 			}
 		}
 		if n > 0 || start == p.Start {
-			k.win.forget()
+			if !w.together || n > 1 {
+				k.win.forget()
+			}
 			b, passed, ok := k.to(start, addr, check)
 			agree := b.Addr != 0 && b == before
 			if ok && (passed || agree || start == p.Start || n == len(backs)-1) {
-				return b, b.Addr != 0 && !w.inFastbin(c, k.far, b)
+				return b, b.Addr != 0 && !w.inFastbin(c, &k, b)
 			}
 			before = b
 		}
@@ -118,9 +157,8 @@ func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
 }
 
 // inFastbin reports whether a block is in a fastbin.
-func (w *Walker) inFastbin(c *Census, far *window, b Block) bool {
-	far.fill(b.Addr, b.Addr+header)
-	link, _, ok := far.words(b.Addr)
+func (w *Walker) inFastbin(c *Census, k *walk, b Block) bool {
+	link, _, ok := k.win.peek(b.Addr)
 	if !ok || !c.survey.Marks.MayBeFast(b.Addr, b.Size+8, link) {
 		return false
 	}

@@ -50,6 +50,9 @@ type Walker struct {
 	listsAt      time.Time
 	// fars is how many of the farthest walks Now took.
 	fars int
+	// together: what was read stays read, and kept is the walk over the heap where the last address was.
+	together bool
+	kept     walk
 }
 
 const defaultMost = 128 << 20

@@ -31,8 +31,9 @@ type window struct {
 	buf    []byte
 	states []procmem.State
 	there  []bool
-	// bytes is how much was read in all.
+	// bytes is how much was read in all, in fills pieces.
 	bytes uint64
+	fills int
 }
 
 func newWindow(mem memory, size uint64) *window {
@@ -56,6 +57,7 @@ func (w *window) fill(addr, limit uint64) {
 		w.there[i] = s == procmem.Resident
 	}
 	w.bytes += n * pageSize
+	w.fills++
 }
 
 // forget makes that nothing counts as read.

@@ -107,6 +107,15 @@ func (m *memory) Now(_ *census.Census, addr uint64) (census.Block, bool) {
 	return census.Block{}, false
 }
 
+func (m *memory) Each(c *census.Census, addrs []uint64, give func(addr uint64, b census.Block) bool) bool {
+	for _, addr := range addrs {
+		if b, ok := m.Now(c, addr); ok && !give(addr, b) {
+			break
+		}
+	}
+	return true
+}
+
 func (m *memory) Read(addr uint64, buf []byte) int {
 	if off := addr - arenaBase; off < uint64(len(m.arena)) {
 		return copy(buf, m.arena[off:])

@@ -60,6 +60,15 @@ func (h *hostile) Now(*census.Census, uint64) (census.Block, bool) {
 	return census.Block{Addr: h.word(), Size: h.word()}, h.byte()%2 == 0
 }
 
+func (h *hostile) Each(_ *census.Census, addrs []uint64, give func(addr uint64, b census.Block) bool) bool {
+	for range min(len(addrs), int(h.byte())) {
+		if !give(h.word(), census.Block{Addr: h.word(), Size: h.word()}) {
+			break
+		}
+	}
+	return h.byte()%2 == 0
+}
+
 func (h *hostile) Read(_ uint64, buf []byte) int {
 	n := min(len(buf), int(h.byte())*8)
 	copy(buf, h.content(n))

@@ -15,6 +15,7 @@ import (
 type Walker interface {
 	Scan(c *census.Census, visit func(i int, off uint64, content []byte)) error
 	Now(c *census.Census, addr uint64) (census.Block, bool)
+	Each(c *census.Census, addrs []uint64, give func(addr uint64, b census.Block) (on bool)) (all bool)
 	Read(addr uint64, buf []byte) int
 }
 
@@ -167,6 +168,7 @@ func build(ctx context.Context, cfg Config, c *census.Census, zones []census.Ran
 		return nil, fmt.Errorf("follow %d pointers and more: %w", s.edges.n, ErrMemory)
 	}
 	m := newMarking(ctx, g, index, s, cfg)
+	m.late.settle(ctx, s.late)
 	for _, a := range areas(g) {
 		m.look(&a)
 	}

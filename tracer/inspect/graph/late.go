@@ -1,8 +1,10 @@
 package graph
 
 import (
+	"context"
 	"encoding/binary"
 	"os"
+	"slices"
 	"sort"
 
 	"memtrace/tracer/inspect/census"
@@ -25,6 +27,8 @@ type newcomers struct {
 	census *census.Census
 	// tried are the words that were looked at, with the node they point to, or none.
 	tried map[uint64]uint32
+	// found are the blocks that words of blocks point to, as far as they were looked at together.
+	found map[uint64]census.Block
 	// byAddr are the nodes by address.
 	byAddr map[uint64]uint32
 	limits limits
@@ -53,23 +57,63 @@ func (l *newcomers) node(g *Graph, word uint64) uint32 {
 	if node, ok := l.tried[word]; ok {
 		return node
 	}
-	if len(l.tried) >= l.limits.tries || len(g.late) >= l.limits.late {
+	if node := l.ofBlock(g, word); node != none {
+		return node
+	}
+	if len(l.tried) >= l.limits.tries {
 		l.cut = true
 		return none
 	}
 	node := none
-	// A block so large that it wraps around is none.
-	if b, ok := l.walker.Now(l.census, word); ok && word-b.Addr <= b.Size && b.Addr+b.Size >= b.Addr {
-		known, ok := l.byAddr[b.Addr]
-		if !ok {
-			known = uint32(len(g.holder) + len(g.late))
-			g.late = append(g.late, lateBlock{Block: b, holder: -1})
-			l.byAddr[b.Addr] = known
-		}
-		node = known
+	if b, ok := l.walker.Now(l.census, word); ok {
+		node = l.add(g, word, b)
 	}
 	l.tried[word] = node
 	return node
+}
+
+// settle looks at the words that blocks were found to have. Most of them point to where a block was freed.
+func (l *newcomers) settle(ctx context.Context, words []lateWord) {
+	addrs := make([]uint64, len(words))
+	for i := range words {
+		addrs[i] = words[i].word
+	}
+	slices.Sort(addrs)
+	addrs = slices.Compact(addrs)
+	l.found = make(map[uint64]census.Block)
+	if !l.walker.Each(l.census, addrs, func(addr uint64, b census.Block) bool {
+		l.found[addr] = b
+		return ctx.Err() == nil
+	}) {
+		l.cut = true
+	}
+}
+
+// ofBlock is node for a word that settle was given. What came to where it points since then, nothing that
+// the block had at that time leads to.
+func (l *newcomers) ofBlock(g *Graph, word uint64) uint32 {
+	if b, ok := l.found[word]; ok {
+		return l.add(g, word, b)
+	}
+	return none
+}
+
+// add returns the node of a block that a word points to.
+func (l *newcomers) add(g *Graph, word uint64, b census.Block) uint32 {
+	if word-b.Addr > b.Size || b.Addr+b.Size < b.Addr { // so large that it wraps around
+		return none
+	}
+	known, ok := l.byAddr[b.Addr]
+	if !ok {
+		if len(g.late) >= l.limits.late {
+			l.cut = true
+			return none
+		}
+		known = uint32(len(g.holder) + len(g.late))
+		g.late = append(g.late, lateBlock{Block: b, holder: -1})
+		l.byAddr[b.Addr] = known
+	}
+	return known
 }
 
 // content gives the words of a block that came late.

@@ -240,15 +240,15 @@ func (m *marking) reach(node, parent uint32) {
 // expand follows the pointers of a node.
 func (m *marking) expand(node uint32) {
 	m.children = 0
-	follow := func(word uint64) {
-		if to := m.target(word); to != none && !m.reached(to) {
+	follow := func(to uint32) {
+		if to != none && !m.reached(to) {
 			m.reach(to, node)
 		}
 	}
 	if n := uint32(len(m.g.holder)); node >= n {
 		m.late.content(m.g.late[node-n].Block, func(word uint64) {
 			if word-m.index.low <= m.index.high-m.index.low {
-				follow(word)
+				follow(m.target(word))
 			}
 		})
 	} else {
@@ -259,7 +259,7 @@ func (m *marking) expand(node uint32) {
 			return true
 		})
 		for _, l := range m.scan.lateWords(node) {
-			follow(l.word)
+			follow(m.late.ofBlock(m.g, l.word))
 		}
 	}
 	m.g.held[m.root].fans(node, m.children)
