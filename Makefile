@@ -80,7 +80,9 @@ test: setup-test test-unit test-kernels ## run all tests, on this kernel and on 
 test-unit:
 	$(PART) "unit tests, with the race detector" $(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -race -timeout 40m $$(./.ci/unit race)
 	$(PART) "unit tests of packages without goroutines" $(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m $$(./.ci/unit plain)
-	$(PART) "tests of the command$(if $(FUZZ_BESIDE), and fuzzing)" $(SUDO) env "PATH=$$PATH" CI="$$CI" ./.ci/command $(FUZZ_BESIDE)
+# These tests demand that nothing is lost. So they run alone, and without the
+# race detector, which would slow the reader below the pace of what it reads.
+	$(PART) "tests of the command" $(SUDO) env "PATH=$$PATH" CI="$$CI" go test -count=1 -timeout 40m ./cmd/...
 
 # CI is unset here: with it, a test that is skipped fails, and -short skips some.
 test-fast: setup-test ## run tests for two minutes at most: no kernels in qemu, no race detector, none of more than some 2 s
