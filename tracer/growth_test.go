@@ -191,7 +191,7 @@ __attribute__((force_align_arg_pointer)) void _start(void)
 	}
 	f.Close()
 	if f.Machine != elf.EM_X86_64 {
-		t.Skip("written for x86-64")
+		testprog.Missing(t, "written for x86-64")
 	}
 	p := testprog.Command(t, exec.Command(dir+"/bare"))
 	r := watchGrowth(t, Config{}, p, 7, func(*Tracer) {})

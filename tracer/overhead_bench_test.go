@@ -158,7 +158,7 @@ func startNginx(b *testing.B) (worker int, url string) {
 	b.Helper()
 	for _, program := range []string{"nginx", "wrk"} {
 		if _, err := exec.LookPath(program); err != nil {
-			b.Skipf("needs %s", program)
+			testprog.Missing(b, fmt.Sprintf("needs %s", program))
 		}
 	}
 	dir := b.TempDir()

@@ -33,11 +33,11 @@ func startPostgres(b *testing.B) *postgres {
 	b.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if err != nil || len(found) == 0 {
-		b.Skip("needs PostgreSQL")
+		testprog.Missing(b, "needs PostgreSQL")
 	}
 	u, err := user.Lookup("postgres")
 	if err != nil {
-		b.Skipf("needs PostgreSQL: %v", err)
+		testprog.Missing(b, fmt.Sprintf("needs PostgreSQL: %v", err))
 	}
 	uid, _ := strconv.Atoi(u.Uid) // numbers on every Unix
 	gid, _ := strconv.Atoi(u.Gid)

@@ -46,7 +46,7 @@ func (t *tool) start(b *testing.B, env []string, argv ...string) *testprog.Progr
 	b.Helper()
 	argv = append(slices.Clone(t.wrap), argv...)
 	if _, err := exec.LookPath(argv[0]); err != nil {
-		b.Skipf("needs %s", argv[0])
+		testprog.Missing(b, fmt.Sprintf("needs %s", argv[0]))
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), env...)

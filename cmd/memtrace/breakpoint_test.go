@@ -24,7 +24,7 @@ func TestBreakpointsBetweenWindows(t *testing.T) {
 	testprog.NeedRoot(t)
 	testprog.Long(t)
 	if runtime.GOARCH != "amd64" {
-		t.Skip("the number of a trap is one of x86-64")
+		testprog.Missing(t, "the number of a trap is one of x86-64")
 	}
 	// Use a libc of our own: uprobes that others have in a libc, or that the kernel has not
 	// freed yet, count for everyone who maps it.

@@ -19,7 +19,7 @@ func TestChurn(t *testing.T) {
 
 func TestChurnOnOtherLibraries(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("is about x86-64 packages")
+		testprog.Missing(t, "is about x86-64 packages")
 	}
 	program := filepath.Join(t.TempDir(), "churn")
 	args := append(debpkg.Sysroot(t, "bullseye"), "-std=gnu11", "-O1", "-w", "-fno-builtin", "-pthread", "-o", program, filepath.Join("testdata", "churn.c"))

@@ -17,7 +17,7 @@ import (
 // for programs that have it linked in.
 func TestLedgerOnOtherLibraries(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("is about x86-64 packages")
+		testprog.Missing(t, "is about x86-64 packages")
 	}
 	dir := t.TempDir()
 	build := func(name string, flags ...string) string {

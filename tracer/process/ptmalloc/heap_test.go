@@ -1,9 +1,12 @@
 package ptmalloc
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"memtrace/tracer/testsupport/testprog"
 )
 
 const megabyte = 1 << 20
@@ -58,7 +61,7 @@ func TestFrozenBy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, tc.environment)
 			if v := p.heap.Layout.Version; strings.HasPrefix(tc.environment, tunables) && v.before(Version{2, 26}) {
-				t.Skip("no tunables in glibc ", v)
+				testprog.Missing(t, fmt.Sprint("no tunables in glibc ", v))
 			}
 			p.alloc(megabyte, 1)
 			if tc.command != "" {

@@ -6,12 +6,14 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"memtrace/tracer/testsupport/testprog"
 )
 
 func needAMD64(t testing.TB) {
 	t.Helper()
 	if runtime.GOARCH != "amd64" {
-		t.Skip("is about x86-64 code")
+		testprog.Missing(t, "is about x86-64 code")
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 func TestLibc(t *testing.T) {
 	testprog.Long(t)
 	if runtime.GOARCH != "amd64" {
-		t.Skip("is about x86-64 packages")
+		testprog.Missing(t, "is about x86-64 packages")
 	}
 	const text = `
 #include <gnu/libc-version.h>
