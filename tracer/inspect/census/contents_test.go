@@ -133,7 +133,7 @@ func TestNow(t *testing.T) {
 			slices.Sort(asked)
 			asked = slices.Compact(asked)
 			together := make(map[uint64]Block)
-			if !w.Each(c, asked, func(addr uint64, b Block) bool { together[addr] = b; return true }) {
+			if !w.Each(t.Context(), c, asked, func(addr uint64, b Block) { together[addr] = b }) {
 				t.Error("not all were looked at")
 			}
 			for _, addr := range asked {

@@ -186,6 +186,7 @@ func (l *look) mainHeap(end uint64) heap {
 // walkAll lists the blocks of all heaps.
 func (l *look) walkAll() {
 	w := l.walk
+	w.heaps = l.all
 	for _, h := range l.all {
 		w.left += 4*min(h.End-h.Start, mostGrowth) + 1<<20
 	}

@@ -42,27 +42,6 @@ func (w *Walker) Now(c *Census, addr uint64) (Block, bool) {
 	return b, ok
 }
 
-// mostFills is how often Each reads memory at most, which takes some seconds.
-const mostFills = 1 << 17
-
-// Each is Now for many addresses, which ascend, and gives what it finds until give returns false. Memory
-// that was read for one address serves those that are near it, so that it takes about a microsecond for
-// each of many. all is false if they are too many, or too far apart, to look at all of them.
-func (w *Walker) Each(c *Census, addrs []uint64, give func(addr uint64, b Block) (on bool)) (all bool) {
-	w.openWindows()
-	w.together, w.near.fills = true, 0
-	defer func() { w.together, w.kept = false, walk{} }()
-	for _, addr := range addrs {
-		if w.near.fills > mostFills {
-			return false
-		}
-		if b, ok := w.Now(c, addr); ok && !give(addr, b) {
-			break
-		}
-	}
-	return true
-}
-
 func (w *Walker) openWindows() {
 	if w.near == nil {
 		w.near, w.far, w.wide = newWindow(w.mem, nowBytes), newWindow(w.mem, pageSize), newWindow(w.mem, wideBytes)
@@ -74,9 +53,8 @@ func (w *Walker) blockNow(c *Census, addr uint64) (Block, bool) {
 		return Block{}, false
 	}
 	w.openWindows()
-	i := sort.Search(len(c.heaps), func(i int) bool { return c.heaps[i].Start > addr }) - 1
-	if i >= 0 {
-		switch h := &c.heaps[i]; {
+	if h := heapOf(c.heaps, addr); h != nil {
+		switch {
 		case h.block.Addr != 0 && addr < h.End:
 			return w.mappedNow(c, h.Start, h.End, addr)
 		case h.block.Addr == 0 && addr < max(h.place.limit, h.place.End):
@@ -88,17 +66,13 @@ func (w *Walker) blockNow(c *Census, addr uint64) (Block, bool) {
 	return w.newHeapNow(c, addr)
 }
 
-// walkNow begins a walk over a heap, or goes on with what was read for the address before.
-func (w *Walker) walkNow(c *Census, p place) walk {
-	k := w.kept
-	if !w.together || k.Start != p.Start || k.win == nil {
-		k = walk{win: w.near, far: w.far, caches: w.cachesNow(c), place: p, trail: &w.trail}
-		k.win.forget()
-		k.readTop()
-		w.kept = k
+// heapOf returns the last heap that begins at or before an address, nil if there is none.
+func heapOf(heaps []heap, addr uint64) *heap {
+	i := sort.Search(len(heaps), func(i int) bool { return heaps[i].Start > addr })
+	if i == 0 {
+		return nil
 	}
-	k.left = 1 << 20
-	return k
+	return &heaps[i-1]
 }
 
 // chunkNow finds the block in a heap that the census knows.
@@ -113,6 +87,9 @@ func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
 		w.fars = 0
 	}
 	w.trail.reset(c)
+	if b, ok := w.goOn(c, k, addr, last); ok {
+		return b, b.Addr != 0
+	}
 	from := uint64(0)
 	if last >= 0 {
 		from = c.Blocks.At(last).Addr
@@ -122,7 +99,8 @@ func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
 			k.win.forget()
 		}
 		if b, passed, ok := k.to(start, addr, check); ok && passed {
-			return b, b.Addr != 0 && !w.inFastbin(c, &k, b)
+			b = w.inUse(c, k, b)
+			return b, b.Addr != 0
 		}
 		w.trail.forget(start, check)
 	}
@@ -145,7 +123,8 @@ func (w *Walker) chunkNow(c *Census, p place, addr uint64) (Block, bool) {
 			b, passed, ok := k.to(start, addr, check)
 			agree := b.Addr != 0 && b == before
 			if ok && (passed || agree || start == p.Start || n == len(backs)-1) {
-				return b, b.Addr != 0 && !w.inFastbin(c, &k, b)
+				b = w.inUse(c, k, b)
+				return b, b.Addr != 0
 			}
 			before = b
 		}
@@ -163,7 +142,7 @@ func (w *Walker) inFastbin(c *Census, k *walk, b Block) bool {
 		return false
 	}
 	w.readLists(c)
-	return contains(w.fast, b.Addr)
+	return contains(w.fast, b.Addr) || w.unlisted && k.linksFast(b.Addr, b.Size+8, link)
 }
 
 // cachesNow returns what tells chunks in caches after a census.
@@ -181,8 +160,10 @@ func (w *Walker) cachesNow(c *Census) *cachedChunks {
 // other questions.
 func (w *Walker) readLists(c *Census) {
 	const most = 1 << 14
-	if w.listsOf != c || w.listsUses >= listsUses || time.Since(w.listsAt) > listsAge {
-		w.fast, w.cached, _ = w.checker.Lists(most)
+	if w.listsOf != c || w.listsUses >= listsUses && !w.together || time.Since(w.listsAt) > listsAge {
+		var complete bool
+		w.fast, w.cached, complete = w.checker.Lists(most)
+		w.unlisted = !complete
 		w.listsOf, w.listsUses, w.listsAt = c, 0, time.Now()
 	}
 	w.listsUses++
@@ -198,7 +179,7 @@ func contains(list []ptmalloc.Linked, block uint64) bool {
 // another.
 func (w *walk) to(chunk, addr, check uint64) (b Block, passed, ok bool) {
 	prev := uint64(0)
-	w.trail.passed = w.trail.passed[:0]
+	w.trail.passed, w.found = w.trail.passed[:0], chunkRange{}
 	most := w.win.bytes + mostBytes
 	for n := 0; w.win.bytes < most; n++ {
 		if n%trailStep == 0 && n > 0 {
@@ -217,6 +198,7 @@ func (w *walk) to(chunk, addr, check uint64) (b Block, passed, ok bool) {
 			follows := w.follows(next)
 			if follows {
 				w.trail.keep()
+				w.found = chunkRange{chunk, next}
 			}
 			return w.usedNow(chunk, head), passed, follows
 		}

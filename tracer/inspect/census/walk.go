@@ -41,6 +41,8 @@ type walk struct {
 	top uint64
 	// trail is where Now has passed, nil in a census.
 	trail *trail
+	// found is the chunk that the last walk of Now ended at, reached the last one that counted.
+	found, reached chunkRange
 	healing
 }
 
@@ -49,9 +51,13 @@ type walk struct {
 type lists struct {
 	fast, cached []ptmalloc.Linked
 	own          []uint64
-	// unlisted: fast lacks some, which are told by their contents.
+	// unlisted: fast lacks some, which are told by their contents: they lead on to chunks in heaps.
 	unlisted bool
+	heaps    []heap
 }
+
+// chunkRange is where a chunk is and where the one behind it is, 0 if there is none.
+type chunkRange struct{ at, next uint64 }
 
 // step is the outcome of looking at a chunk.
 type step uint8
@@ -217,7 +223,7 @@ func (w *walk) mayFollow(chunk, head uint64) bool {
 // classify counts a chunk that the next one calls in use.
 func (w *walk) classify(addr, size, link, key uint64) {
 	switch {
-	case passes(&w.fast, addr, link), w.unlisted && w.caches.marks.LinksFast(addr, size, link, w.Start, w.End):
+	case passes(&w.fast, addr, link), w.unlisted && w.linksFast(addr, size, link):
 		w.sums.Fast.add(size)
 	case w.caches.has(addr, size, link, key):
 		w.sums.Cached.add(size)
@@ -226,6 +232,16 @@ func (w *walk) classify(addr, size, link, key uint64) {
 		w.out.add(addr, size-8)
 		w.sums.InUse.add(size)
 	}
+}
+
+// linksFast reports whether a block's first word leads on to a chunk, as in a fastbin.
+func (w *walk) linksFast(addr, size, link uint64) bool {
+	next := w.caches.marks.FastNext(addr, size, link)
+	if next >= w.Start && next < w.End {
+		return true
+	}
+	h := heapOf(w.heaps, next)
+	return h != nil && h.block.Addr == 0 && next < h.End
 }
 
 // passes reports whether a block is in a sorted list, which it shortens, with the same link.

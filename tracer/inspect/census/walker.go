@@ -46,13 +46,17 @@ type Walker struct {
 	// listsOf, and listsUses how often they were asked for since.
 	fast, cached []ptmalloc.Linked
 	listsOf      *Census
-	listsUses    int
-	listsAt      time.Time
+	// unlisted: there are more in fastbins.
+	unlisted  bool
+	listsUses int
+	listsAt   time.Time
 	// fars is how many of the farthest walks Now took.
 	fars int
-	// together: what was read stays read, and kept is the walk over the heap where the last address was.
+	// together: what was read stays read, kept is the walk over the heap where the last address was, and
+	// answer what it has found there.
 	together bool
 	kept     walk
+	answer   Block
 }
 
 const defaultMost = 128 << 20

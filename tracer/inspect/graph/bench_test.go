@@ -48,7 +48,9 @@ func (s *synthetic) Scan(c *census.Census, visit func(i int, off uint64, content
 
 func (s *synthetic) Now(*census.Census, uint64) (census.Block, bool) { return census.Block{}, false }
 
-func (s *synthetic) Each(*census.Census, []uint64, func(uint64, census.Block) bool) bool { return true }
+func (s *synthetic) Each(context.Context, *census.Census, []uint64, func(uint64, census.Block)) bool {
+	return true
+}
 
 func (s *synthetic) Read(addr uint64, buf []byte) int {
 	clear(buf)

@@ -107,10 +107,10 @@ func (m *memory) Now(_ *census.Census, addr uint64) (census.Block, bool) {
 	return census.Block{}, false
 }
 
-func (m *memory) Each(c *census.Census, addrs []uint64, give func(addr uint64, b census.Block) bool) bool {
+func (m *memory) Each(_ context.Context, c *census.Census, addrs []uint64, give func(addr uint64, b census.Block)) bool {
 	for _, addr := range addrs {
-		if b, ok := m.Now(c, addr); ok && !give(addr, b) {
-			break
+		if b, ok := m.Now(c, addr); ok {
+			give(addr, b)
 		}
 	}
 	return true

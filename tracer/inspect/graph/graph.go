@@ -15,7 +15,7 @@ import (
 type Walker interface {
 	Scan(c *census.Census, visit func(i int, off uint64, content []byte)) error
 	Now(c *census.Census, addr uint64) (census.Block, bool)
-	Each(c *census.Census, addrs []uint64, give func(addr uint64, b census.Block) (on bool)) (all bool)
+	Each(ctx context.Context, c *census.Census, addrs []uint64, give func(addr uint64, b census.Block)) (all bool)
 	Read(addr uint64, buf []byte) int
 }
 

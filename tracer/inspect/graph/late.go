@@ -81,10 +81,7 @@ func (l *newcomers) settle(ctx context.Context, words []lateWord) {
 	slices.Sort(addrs)
 	addrs = slices.Compact(addrs)
 	l.found = make(map[uint64]census.Block)
-	if !l.walker.Each(l.census, addrs, func(addr uint64, b census.Block) bool {
-		l.found[addr] = b
-		return ctx.Err() == nil
-	}) {
+	if !l.walker.Each(ctx, l.census, addrs, func(addr uint64, b census.Block) { l.found[addr] = b }) {
 		l.cut = true
 	}
 }

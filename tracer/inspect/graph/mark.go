@@ -275,8 +275,8 @@ func (m *marking) finish() error {
 		m.follow()
 	}
 	m.g.Late = len(m.g.late)
-	if m.late.cut {
-		m.g.skip(0, 0, "more blocks came after the census than can be followed")
+	if m.late.cut || m.scan.full {
+		m.g.skip(0, 0, "more words that point to where no block was than can be looked at: blocks that came since may be missed")
 	}
 	blocks, lost := m.g.Census.Blocks.Cursor(), uint64(0)
 	for i := range m.g.holder {

@@ -11,7 +11,7 @@ type Linked struct{ Addr, Link uint64 }
 // Lists reads the free chunks that lists tell from blocks: those in fastbins, and those in threads'
 // caches whose size has a list of its own. They are sorted by address. Each is read at another moment: a
 // chunk whose first word is no longer Link has left its list. most bounds how many pieces of memory are
-// read, and the chunks at mostPerRead times that. complete is false if fastbins have more, or if they
+// read for either, and the chunks at mostPerRead times that. complete is false if fastbins have more, or if they
 // changed again and again.
 func (c *Checker) Lists(most int) (fast, cached []Linked, complete bool) {
 	if c.h.alive() != nil || c.readArenas() != nil {
@@ -21,7 +21,7 @@ func (c *Checker) Lists(most int) (fast, cached []Linked, complete bool) {
 	if c.h.Layout.arena.fast != 0 {
 		fast, complete = c.fastLists(most)
 	}
-	cached, all := c.cacheLists(0, smallCacheBins, max(most-len(fast)/mostPerRead, 0))
+	cached, all := c.cacheLists(0, smallCacheBins, most)
 	return fast, cached, complete && all
 }
 

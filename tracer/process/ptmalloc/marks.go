@@ -53,13 +53,16 @@ func (m *Marks) MayBeFast(addr, size, link uint64) bool {
 	return m.shift && size < minChunk+fastCount*alignment && m.links(addr, link)
 }
 
-// LinksFast reports whether the first word of a block leads on to a chunk from low to before high, as in
-// a fastbin, going by the size of its chunk, too. That is right but for the last chunk of a list, and but
-// for a block to which nothing was written since it was in one. Up to 2.31 a program could write such a
-// word, though none has a pointer to a chunk.
-func (m *Marks) LinksFast(addr, size, link, low, high uint64) bool {
+// FastNext returns the chunk that the first word of a block leads on to if it is in a fastbin, 0 if there
+// is none or the block's chunk is too large for one. If that is in a heap the block is in a fastbin, but for
+// one to which nothing was written since it was. Up to 2.31 a program could write such a word, though none
+// has a pointer to a chunk.
+func (m *Marks) FastNext(addr, size, link uint64) uint64 {
 	next := m.Next(addr, link)
-	return size < minChunk+fastCount*alignment && next%alignment == 0 && low <= next && next < high
+	if size >= minChunk+fastCount*alignment || next%alignment != 0 {
+		return 0
+	}
+	return next
 }
 
 // surveyCaches finds the threads' caches and the mark of the chunks in them.
